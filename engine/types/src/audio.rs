@@ -1,0 +1,87 @@
+use crate::UnixMillis;
+
+/// How an audio chunk's bytes are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AudioFormat {
+    /// Signed 16-bit little-endian PCM; channels interleaved.
+    #[default]
+    PcmS16,
+}
+
+/// A piece of sound, borrowed from the caller for the duration of the push.
+#[derive(Debug, Clone, Copy)]
+pub struct AudioChunk<'a> {
+    /// Samples as `format` says. 100 ms of 16 kHz mono [`AudioFormat::PcmS16`] is 3,200 bytes.
+    pub data: &'a [u8],
+    /// Sample rate in Hz: 8000, 12000, 16000, 24000, 32000, 44100 or 48000.
+    pub sample_rate: u32,
+    /// 1 or 2.
+    pub channels: u16,
+    /// Layout of `data`.
+    pub format: AudioFormat,
+    /// When the first sample was captured, on the clock of the video it belongs to.
+    pub timestamp: UnixMillis,
+}
+
+impl AudioChunk<'_> {
+    /// Sample rates the engine takes.
+    pub const SAMPLE_RATES_HZ: [u32; 7] = [8_000, 12_000, 16_000, 24_000, 32_000, 44_100, 48_000];
+
+    /// Checks rate, channels and length; returns the number of samples per channel.
+    pub fn validate(&self) -> Result<usize, AudioChunkError> {
+        if !Self::SAMPLE_RATES_HZ.contains(&self.sample_rate) {
+            return Err(AudioChunkError::SampleRate(self.sample_rate));
+        }
+        if !(1..=2).contains(&self.channels) {
+            return Err(AudioChunkError::Channels(self.channels));
+        }
+        let frame_bytes = 2 * usize::from(self.channels);
+        if self.data.is_empty() || !self.data.len().is_multiple_of(frame_bytes) {
+            return Err(AudioChunkError::Length { bytes: self.data.len(), frame_bytes });
+        }
+        Ok(self.data.len() / frame_bytes)
+    }
+}
+
+/// Why an audio chunk was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AudioChunkError {
+    /// The rate is none of [`AudioChunk::SAMPLE_RATES_HZ`].
+    #[error("a sample rate of {0} Hz; known are 8, 12, 16, 24, 32, 44.1 and 48 kHz")]
+    SampleRate(u32),
+    /// Neither mono nor stereo.
+    #[error("{0} channels; 1 or 2 are possible")]
+    Channels(u16),
+    /// Empty, or no whole number of samples.
+    #[error("{bytes} bytes are no whole number of {frame_bytes}-byte sample frames")]
+    Length {
+        /// Bytes given.
+        bytes: usize,
+        /// Bytes of one sample on all channels.
+        frame_bytes: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(data: &[u8], sample_rate: u32, channels: u16) -> AudioChunk<'_> {
+        let format = AudioFormat::PcmS16;
+        AudioChunk { data, sample_rate, channels, format, timestamp: UnixMillis(0) }
+    }
+
+    #[test]
+    fn a_tenth_of_a_second_at_16_khz_is_3200_bytes() {
+        assert_eq!(chunk(&[0; 3_200], 16_000, 1).validate(), Ok(1_600));
+    }
+
+    #[test]
+    fn unusable_chunks_are_refused() {
+        assert_eq!(chunk(&[0; 2], 11_025, 1).validate(), Err(AudioChunkError::SampleRate(11_025)));
+        assert_eq!(chunk(&[0; 14], 48_000, 7).validate(), Err(AudioChunkError::Channels(7)));
+        assert!(chunk(&[0; 3], 48_000, 1).validate().is_err());
+        assert!(chunk(&[0; 6], 48_000, 2).validate().is_err());
+        assert!(chunk(&[], 48_000, 1).validate().is_err());
+    }
+}

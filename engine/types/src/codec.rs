@@ -1,0 +1,130 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// A video codec the engine can send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum VideoCodec {
+    /// H.264, constrained baseline, packetization-mode 1 (RFC 6184).
+    H264,
+    /// VP8 (RFC 7741).
+    Vp8,
+}
+
+impl VideoCodec {
+    /// Every codec, in the order they are offered when nothing else is preferred.
+    pub const ALL: [Self; 2] = [Self::H264, Self::Vp8];
+
+    /// The name used in configuration and in the signaling protocol.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "H264",
+            Self::Vp8 => "VP8",
+        }
+    }
+
+    /// A dense index, for arrays that hold one thing per codec.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for VideoCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A codec name nobody here knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown codec {0:?}")]
+pub struct UnknownCodec(String);
+
+impl FromStr for VideoCodec {
+    type Err = UnknownCodec;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| UnknownCodec(text.to_owned()))
+    }
+}
+
+/// An audio codec the engine can send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AudioCodec {
+    /// Opus (RFC 6716, RFC 7587).
+    Opus,
+}
+
+impl AudioCodec {
+    /// The name used in configuration and in the signaling protocol.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Opus => "opus",
+        }
+    }
+}
+
+impl fmt::Display for AudioCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A set of video codecs, small enough to live in one atomic byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CodecSet(u8);
+
+impl CodecSet {
+    /// No codec.
+    pub const EMPTY: Self = Self(0);
+
+    /// A set out of its bits, as [`bits`](Self::bits) gave them.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// One bit per codec.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set with one more codec.
+    #[must_use]
+    pub const fn with(self, codec: VideoCodec) -> Self {
+        Self(self.0 | 1 << codec.index())
+    }
+
+    /// Whether a codec is in the set.
+    pub const fn contains(self, codec: VideoCodec) -> bool {
+        self.0 & (1 << codec.index()) != 0
+    }
+
+    /// Whether the set is empty.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The codecs of the set.
+    pub fn iter(self) -> impl Iterator<Item = VideoCodec> {
+        VideoCodec::ALL.into_iter().filter(move |&c| self.contains(c))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_parse_in_any_case() {
+        assert_eq!("h264".parse(), Ok(VideoCodec::H264));
+        assert_eq!("VP8".parse(), Ok(VideoCodec::Vp8));
+        assert!("mpeg2".parse::<VideoCodec>().is_err());
+    }
+
+    #[test]
+    fn sets_hold_what_was_put_in() {
+        let set = CodecSet::EMPTY.with(VideoCodec::Vp8);
+        assert!(!set.contains(VideoCodec::H264));
+        assert_eq!(set.iter().collect::<Vec<_>>(), [VideoCodec::Vp8]);
+    }
+}

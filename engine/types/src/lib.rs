@@ -1,0 +1,23 @@
+//! Plain data shared by every part of visavis: ids, units, frames, access units, stamps.
+//!
+//! This crate depends on nothing of ours and performs no I/O. A type lives here when more than
+//! one of `codec`, `core`, `net` and the engine speak of it.
+#![forbid(unsafe_code)]
+
+mod audio;
+mod codec;
+mod id;
+mod rate;
+mod stamp;
+mod time;
+mod unit;
+mod video;
+
+pub use audio::{AudioChunk, AudioChunkError, AudioFormat};
+pub use codec::{AudioCodec, CodecSet, VideoCodec};
+pub use id::{InvalidSessionId, PeerId, SessionId};
+pub use rate::Bitrate;
+pub use stamp::{Stage, Stamps};
+pub use time::{ClockAnchor, UnixMillis};
+pub use unit::{AccessUnit, OpusPacket};
+pub use video::{FrameSize, PixelFormat, VideoFrame, VideoFrameError};

@@ -1,0 +1,80 @@
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970-01-01 UTC: the clock callers stamp their frames with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixMillis(pub u64);
+
+impl UnixMillis {
+    /// The wall clock's reading of `time`; times before 1970 become 0.
+    pub fn from_system(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Now, by the wall clock.
+    pub fn now() -> Self {
+        Self::from_system(SystemTime::now())
+    }
+}
+
+/// One moment read on both clocks, so that a wall-clock stamp can be placed on the monotonic one.
+///
+/// Media time is monotonic inside the engine; the wall clock appears only where the outside world
+/// speaks it: in callers' timestamps, in RTCP sender reports and in abs-capture-time.
+#[derive(Debug, Clone, Copy)]
+pub struct ClockAnchor {
+    instant: Instant,
+    system: SystemTime,
+}
+
+impl ClockAnchor {
+    /// Ties the two clocks together at one moment.
+    pub const fn new(instant: Instant, system: SystemTime) -> Self {
+        Self { instant, system }
+    }
+
+    /// Reads both clocks now.
+    pub fn now() -> Self {
+        Self::new(Instant::now(), SystemTime::now())
+    }
+
+    /// The wall-clock time of a monotonic moment.
+    pub fn to_system(&self, at: Instant) -> SystemTime {
+        match at.checked_duration_since(self.instant) {
+            Some(after) => self.system + after,
+            None => self.system - self.instant.duration_since(at),
+        }
+    }
+
+    /// The monotonic moment of a wall-clock stamp, or `None` where that moment cannot be expressed.
+    /// Whether the moment is plausible is for the caller to judge.
+    pub fn to_instant(&self, stamp: UnixMillis) -> Option<Instant> {
+        let at = UNIX_EPOCH.checked_add(Duration::from_millis(stamp.0))?;
+        match at.duration_since(self.system) {
+            Ok(after) => self.instant.checked_add(after),
+            Err(before) => self.instant.checked_sub(before.duration()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anchor_maps_both_ways() {
+        let anchor = ClockAnchor::now();
+        let later = anchor.instant + Duration::from_millis(1_500);
+        let stamp = UnixMillis::from_system(anchor.to_system(later));
+        let back = anchor.to_instant(stamp).unwrap();
+        let error = later.duration_since(back.min(later)) + back.duration_since(later.min(back));
+        assert!(error <= Duration::from_millis(1), "{error:?}");
+    }
+
+    #[test]
+    fn absurd_stamps_do_not_panic() {
+        for stamp in [0, 1, u64::MAX / 2, u64::MAX] {
+            let _ = ClockAnchor::now().to_instant(UnixMillis(stamp));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+use crate::UnixMillis;
+
+/// How a frame's bytes are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PixelFormat {
+    /// 4 bytes a pixel: red, green, blue, alpha (ignored). Rows follow one another without padding.
+    #[default]
+    Rgba,
+    /// Planar YUV 4:2:0, limited range: the Y plane, then U, then V, without padding.
+    I420,
+}
+
+impl PixelFormat {
+    /// The exact length in bytes of a frame of this format and size.
+    pub const fn frame_bytes(self, size: FrameSize) -> usize {
+        let pixels = size.width as usize * size.height as usize;
+        match self {
+            Self::Rgba => pixels * 4,
+            Self::I420 => pixels + pixels / 2,
+        }
+    }
+}
+
+/// Width and height in pixels: even, from 16 to 4096 each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FrameSize {
+    width: u16,
+    height: u16,
+}
+
+impl FrameSize {
+    /// The smallest side.
+    pub const MIN_SIDE: u32 = 16;
+    /// The largest side.
+    pub const MAX_SIDE: u32 = 4096;
+
+    /// Checks a size.
+    pub const fn new(width: u32, height: u32) -> Result<Self, VideoFrameError> {
+        const fn fits(side: u32) -> bool {
+            side >= FrameSize::MIN_SIDE && side <= FrameSize::MAX_SIDE && side.is_multiple_of(2)
+        }
+        if fits(width) && fits(height) {
+            Ok(Self { width: width as u16, height: height as u16 })
+        } else {
+            Err(VideoFrameError::Size { width, height })
+        }
+    }
+
+    /// Width in pixels.
+    pub const fn width(self) -> u32 {
+        self.width as u32
+    }
+
+    /// Height in pixels.
+    pub const fn height(self) -> u32 {
+        self.height as u32
+    }
+}
+
+/// One raw picture, borrowed from the caller for the duration of the push.
+#[derive(Debug, Clone, Copy)]
+pub struct VideoFrame<'a> {
+    /// The pixels, [`PixelFormat::frame_bytes`] of them.
+    pub data: &'a [u8],
+    /// Pixels per row; even, 16 to 4096.
+    pub width: u32,
+    /// Rows; even, 16 to 4096.
+    pub height: u32,
+    /// Layout of `data`.
+    pub format: PixelFormat,
+    /// When the picture was captured or rendered.
+    pub timestamp: UnixMillis,
+}
+
+impl VideoFrame<'_> {
+    /// The frame's size, if size and length of `data` are usable.
+    pub fn validate(&self) -> Result<FrameSize, VideoFrameError> {
+        let size = FrameSize::new(self.width, self.height)?;
+        let expected = self.format.frame_bytes(size);
+        if self.data.len() != expected {
+            return Err(VideoFrameError::Length {
+                format: self.format,
+                width: self.width,
+                height: self.height,
+                expected,
+                actual: self.data.len(),
+            });
+        }
+        Ok(size)
+    }
+}
+
+/// Why a video frame was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum VideoFrameError {
+    /// A side is odd, too small or too large.
+    #[error("a frame of {width}x{height} pixels: sides must be even and from 16 to 4096")]
+    Size {
+        /// As given.
+        width: u32,
+        /// As given.
+        height: u32,
+    },
+    /// The buffer does not have the length its format and size ask for.
+    #[error("{format:?} of {width}x{height} takes {expected} bytes, got {actual}")]
+    Length {
+        /// As given.
+        format: PixelFormat,
+        /// As given.
+        width: u32,
+        /// As given.
+        height: u32,
+        /// Bytes the frame should have.
+        expected: usize,
+        /// Bytes it has.
+        actual: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(data: &[u8], width: u32, height: u32) -> VideoFrame<'_> {
+        VideoFrame { data, width, height, format: PixelFormat::Rgba, timestamp: UnixMillis(0) }
+    }
+
+    #[test]
+    fn a_512_square_rgba_frame_is_a_mebibyte() {
+        let data = vec![0; 1_048_576];
+        assert!(frame(&data, 512, 512).validate().is_ok());
+    }
+
+    #[test]
+    fn odd_tiny_and_huge_sizes_are_refused() {
+        for (w, h) in [(511, 512), (512, 13), (0, 0), (14, 16), (4098, 16), (u32::MAX, u32::MAX)] {
+            let error = frame(&[], w, h).validate().unwrap_err();
+            assert_eq!(error, VideoFrameError::Size { width: w, height: h });
+        }
+    }
+
+    #[test]
+    fn wrong_lengths_are_refused_and_say_what_was_expected() {
+        let error = frame(&[0; 100], 16, 16).validate().unwrap_err();
+        assert_eq!(error.to_string(), "Rgba of 16x16 takes 1024 bytes, got 100");
+    }
+}
