@@ -1,0 +1,172 @@
+use visavis_types::{FrameSize, PixelFormat, VideoFrameError};
+use yuv::{
+    BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
+    rgba_to_yuv420,
+};
+
+use crate::I420Buffer;
+
+/// Which weights turn red, green and blue into luma and colour difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColorMatrix {
+    /// ITU-R BT.601: standard definition.
+    Bt601,
+    /// ITU-R BT.709: high definition.
+    Bt709,
+}
+
+impl ColorMatrix {
+    /// The matrix that [`convert`] uses for pictures of a size, and that the encoders signal for
+    /// it: BT.709 from 720 rows on, BT.601 below. It is what a decoder that finds no colour
+    /// description (as in VP8, which has none) assumes too.
+    pub const fn for_size(size: FrameSize) -> Self {
+        if size.height() >= 720 { Self::Bt709 } else { Self::Bt601 }
+    }
+
+    /// `matrix_coefficients` of ITU-T H.264, table E-5.
+    pub(crate) const fn h264_code(self) -> u8 {
+        match self {
+            Self::Bt601 => 6,
+            Self::Bt709 => 1,
+        }
+    }
+}
+
+/// Why a picture was not converted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConvertError {
+    /// The data does not have the length its format and size ask for.
+    #[error(transparent)]
+    Frame(#[from] VideoFrameError),
+    /// The conversion itself refused.
+    #[error("colour conversion failed: {0}")]
+    Conversion(String),
+}
+
+/// Brings a frame into limited-range I420 and says which matrix its colours follow. I420 input is
+/// copied as it is and taken to follow [`ColorMatrix::for_size`].
+///
+/// `out` takes the frame's size; after the first frame of the largest size nothing is allocated.
+///
+/// # Errors
+///
+/// [`ConvertError::Frame`] where `data` is shorter or longer than `format` and `size` ask for;
+/// `out` is unchanged then.
+pub fn convert(
+    data: &[u8],
+    format: PixelFormat,
+    size: FrameSize,
+    out: &mut I420Buffer,
+) -> Result<ColorMatrix, ConvertError> {
+    let expected = format.frame_bytes(size);
+    if data.len() != expected {
+        return Err(ConvertError::Frame(VideoFrameError::Length {
+            format,
+            width: size.width(),
+            height: size.height(),
+            expected,
+            actual: data.len(),
+        }));
+    }
+    out.resize(size);
+    let matrix = ColorMatrix::for_size(size);
+    match format {
+        PixelFormat::Rgba => from_rgba(data, matrix, out)?,
+        PixelFormat::I420 => {
+            let (mut rest, planes) = (data, out.planes_mut());
+            for plane in planes {
+                let (head, tail) = rest.split_at(plane.len());
+                plane.copy_from_slice(head);
+                rest = tail;
+            }
+        }
+    }
+    Ok(matrix)
+}
+
+fn from_rgba(data: &[u8], matrix: ColorMatrix, out: &mut I420Buffer) -> Result<(), ConvertError> {
+    let (size, y_stride, uv_stride) = (out.size(), out.y_stride(), out.uv_stride());
+    let [y, u, v] = out.planes_mut();
+    let mut image = YuvPlanarImageMut {
+        y_plane: BufferStoreMut::Borrowed(y),
+        y_stride: y_stride as u32,
+        u_plane: BufferStoreMut::Borrowed(u),
+        u_stride: uv_stride as u32,
+        v_plane: BufferStoreMut::Borrowed(v),
+        v_stride: uv_stride as u32,
+        width: size.width(),
+        height: size.height(),
+    };
+    let weights = match matrix {
+        ColorMatrix::Bt601 => YuvStandardMatrix::Bt601,
+        ColorMatrix::Bt709 => YuvStandardMatrix::Bt709,
+    };
+    rgba_to_yuv420(
+        &mut image,
+        data,
+        size.width() * 4,
+        YuvRange::Limited,
+        weights,
+        YuvConversionMode::Fast,
+    )
+    .map_err(|error| ConvertError::Conversion(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition, in floating point: (kr, kb) of each matrix, limited range.
+    fn reference(rgb: [u8; 3], matrix: ColorMatrix) -> [f64; 3] {
+        let (kr, kb) = match matrix {
+            ColorMatrix::Bt601 => (0.299, 0.114),
+            ColorMatrix::Bt709 => (0.2126, 0.0722),
+        };
+        let [r, g, b] = rgb.map(|c| f64::from(c) / 255.0);
+        let y = kr * r + (1.0 - kr - kb) * g + kb * b;
+        let (cb, cr) = ((b - y) / (2.0 * (1.0 - kb)), (r - y) / (2.0 * (1.0 - kr)));
+        [16.0 + 219.0 * y, 128.0 + 224.0 * cb, 128.0 + 224.0 * cr]
+    }
+
+    fn flat(rgb: [u8; 3], size: FrameSize) -> Vec<u8> {
+        let pixels = (size.width() * size.height()) as usize;
+        [rgb[0], rgb[1], rgb[2], 0].repeat(pixels)
+    }
+
+    #[test]
+    fn colours_follow_the_standard_within_two_steps() {
+        let sizes = [FrameSize::new(66, 34).unwrap(), FrameSize::new(34, 720).unwrap()];
+        let colours = [[0; 3], [255; 3], [255, 0, 0], [0, 255, 0], [0, 0, 255], [224, 172, 105]];
+        let mut out = I420Buffer::new(sizes[0]);
+        for (size, expected) in sizes.into_iter().zip([ColorMatrix::Bt601, ColorMatrix::Bt709]) {
+            for rgb in colours {
+                let matrix = convert(&flat(rgb, size), PixelFormat::Rgba, size, &mut out).unwrap();
+                assert_eq!(matrix, expected);
+                for (plane, want) in out.planes().into_iter().zip(reference(rgb, matrix)) {
+                    let worst = plane.iter().map(|&c| (f64::from(c) - want).abs());
+                    assert!(worst.fold(0.0, f64::max) <= 2.0, "{rgb:?} {matrix:?}: {}", plane[0]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn i420_is_copied_as_it_is() {
+        let size = FrameSize::new(18, 34).unwrap();
+        let bytes = PixelFormat::I420.frame_bytes(size);
+        let data: Vec<u8> = (0..bytes).map(|i| (i * 7 % 251) as u8).collect();
+        let mut out = I420Buffer::new(FrameSize::new(16, 16).unwrap());
+        convert(&data, PixelFormat::I420, size, &mut out).unwrap();
+        assert_eq!(out.data(), data);
+        assert_eq!(out.size(), size);
+    }
+
+    #[test]
+    fn a_wrong_length_is_refused_and_leaves_the_picture_alone() {
+        let size = FrameSize::new(32, 32).unwrap();
+        let mut out = I420Buffer::new(FrameSize::new(16, 16).unwrap());
+        let error = convert(&[0; 100], PixelFormat::Rgba, size, &mut out).unwrap_err();
+        assert!(matches!(error, ConvertError::Frame(VideoFrameError::Length { .. })));
+        assert_eq!(out.size().width(), 16);
+    }
+}

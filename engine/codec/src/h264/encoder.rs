@@ -1,0 +1,303 @@
+use std::time::Duration;
+
+use openh264_sys2::{
+    CAMERA_VIDEO_REAL_TIME, CONSTANT_ID, LOW_COMPLEXITY, PRO_BASELINE, RC_BITRATE_MODE,
+    RC_OFF_MODE, SEncParamExt, SM_SINGLE_SLICE,
+};
+use visavis_types::{Bitrate, VideoCodec};
+
+use super::intra::IntraModel;
+use super::level;
+use super::nal;
+use super::sps::{self, VideoSignal};
+use super::wels::{WelsEncoder, WelsError};
+use crate::{ColorMatrix, EncodeError, Encoded, I420Buffer, VideoEncoder, VideoEncoderConfig};
+
+/// The longest and the shortest side openh264 encodes.
+const MAX_SIDES: (u32, u32) = (3_840, 2_160);
+/// The most frames per second its rate control counts with.
+const MAX_RATE_CONTROL_FPS: u32 = 60;
+/// Bitrates its rate control can work with.
+const BITRATE_RANGE: (u64, u64) = (10_000, 400_000_000);
+/// Quantizers of the pictures between keyframes: finer is wasted, coarser is not a picture.
+const QP_RANGE: (i32, i32) = (12, 48);
+/// How many frames' worth of bits a keyframe may take.
+const KEYFRAME_BUDGET_FRAMES: f64 = 2.5;
+/// How far over its budget a keyframe may be before it is encoded again, more coarsely.
+const KEYFRAME_TOLERANCE: f64 = 1.1;
+/// How much finer a keyframe could be before it is encoded again, more finely.
+const KEYFRAME_QP_SLACK: i32 = 4;
+/// How often a keyframe is encoded at most.
+const KEYFRAME_ATTEMPTS: u32 = 3;
+
+/// Constrained baseline: one reference, no reordering, one slice per picture, one thread.
+///
+/// Keyframes do not pass through the library's rate control, which makes them six frames' worth of
+/// bits and more: their quantizer is set here, from the size of the one before, and a keyframe that
+/// misses its budget is encoded again. The rate control never hears of them.
+pub(crate) struct H264Encoder {
+    wels: WelsEncoder,
+    /// What the encoder was made with, up to date with the bitrate.
+    params: SEncParamExt,
+    config: VideoEncoderConfig,
+    signal: VideoSignal,
+    intra: IntraModel,
+    started: bool,
+}
+
+impl H264Encoder {
+    pub(crate) fn new(config: &VideoEncoderConfig) -> Result<Self, EncodeError> {
+        let size = config.size;
+        let (width, height) = (size.width(), size.height());
+        if width.max(height) > MAX_SIDES.0 || width.min(height) > MAX_SIDES.1 {
+            let limit = "3840x2160 or 2160x3840";
+            return Err(EncodeError::UnsupportedSize { codec: VideoCodec::H264, size, limit });
+        }
+        let matrix = ColorMatrix::for_size(size);
+        let (wels, params) = WelsEncoder::new(size, |params| configure(params, config))?;
+        let mut encoder = Self {
+            wels,
+            params,
+            config: *config,
+            signal: VideoSignal::limited(matrix),
+            intra: IntraModel::new(width * height),
+            started: false,
+        };
+        encoder.prime()?;
+        Ok(encoder)
+    }
+
+    /// Lets the rate control see one keyframe, which it needs to set itself up; of a black picture
+    /// that costs it no bits.
+    fn prime(&mut self) -> Result<(), EncodeError> {
+        let mut black = I420Buffer::new(self.config.size);
+        black.fill_black();
+        Ok(self.wels.encode(&black, 0)?)
+    }
+
+    /// Encodes a keyframe within its budget, as far as that is possible.
+    fn encode_keyframe(&mut self, picture: &I420Buffer, pts_ms: i64) -> Result<(), WelsError> {
+        let frame_bits = self.config.bitrate.bps() as f64 / f64::from(self.config.fps);
+        let budget_bits = frame_bits * KEYFRAME_BUDGET_FRAMES;
+        let mut qp = self.intra.qp_for(budget_bits);
+        for attempt in 1.. {
+            self.params.sSpatialLayers[0].iDLayerQp = qp;
+            self.wels.set_params(&mut self.params)?;
+            self.wels.force_idr()?;
+            self.wels.encode(picture, pts_ms)?;
+            let bits = self.wels.nals().map(<[u8]>::len).sum::<usize>() as f64 * 8.0;
+            self.intra.learn(qp, bits);
+            let better = self.intra.qp_for(budget_bits);
+            let too_large = bits > budget_bits * KEYFRAME_TOLERANCE && better > qp;
+            // Of the first keyframe nothing was known, so it may turn out needlessly coarse. Only
+            // the first attempt is refined, so that there is one left if that overshoots.
+            let guessed = !self.started && attempt == 1;
+            let too_small = guessed && qp - better >= KEYFRAME_QP_SLACK;
+            if attempt == KEYFRAME_ATTEMPTS || !(too_large || too_small) {
+                break;
+            }
+            qp = better;
+        }
+        Ok(())
+    }
+
+    /// Appends what was encoded to `out`.
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        for unit in self.wels.nals() {
+            let bare = unit.get(nal::START_CODE.len()..).unwrap_or_default();
+            out.extend_from_slice(&nal::START_CODE);
+            if nal::kind(bare) == nal::SPS {
+                sps::write_low_latency(bare, self.signal, out)
+                    .map_err(|_| library_error("write an SPS", "it cannot be read"))?;
+            } else {
+                out.extend_from_slice(bare);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl VideoEncoder for H264Encoder {
+    fn codec(&self) -> VideoCodec {
+        VideoCodec::H264
+    }
+
+    fn encode(
+        &mut self,
+        picture: &I420Buffer,
+        keyframe: bool,
+        pts: Duration,
+        out: &mut Vec<u8>,
+    ) -> Result<Encoded, EncodeError> {
+        if picture.size() != self.config.size {
+            let (expected, actual) = (self.config.size, picture.size());
+            return Err(EncodeError::WrongSize { expected, actual });
+        }
+        let pts_ms = i64::try_from(pts.as_millis()).unwrap_or(i64::MAX);
+        if keyframe || !self.started {
+            self.wels.set_rate_control(RC_OFF_MODE)?;
+            let result = self.encode_keyframe(picture, pts_ms);
+            self.wels.set_rate_control(RC_BITRATE_MODE)?;
+            result?;
+            self.started = true;
+        } else {
+            self.wels.encode(picture, pts_ms)?;
+        }
+        let before = out.len();
+        self.write(out).inspect_err(|_| out.truncate(before))?;
+        Ok(Encoded { keyframe: self.wels.is_idr(), skipped: out.len() == before })
+    }
+
+    fn set_bitrate(&mut self, bitrate: Bitrate) {
+        let bps = rate_control_bps(bitrate, self.config.fps);
+        // Refused only for a bitrate of zero, which the range excludes.
+        if self.wels.set_bitrate(bps).is_ok() {
+            self.config.bitrate = bitrate;
+            set_bitrate(&mut self.params, bps);
+        }
+    }
+}
+
+impl From<WelsError> for EncodeError {
+    fn from(error: WelsError) -> Self {
+        library_error(error.operation, &format!("error {}", error.code))
+    }
+}
+
+fn library_error(operation: &'static str, detail: &str) -> EncodeError {
+    EncodeError::Library { library: "openh264", operation, detail: detail.to_owned() }
+}
+
+fn configure(params: &mut SEncParamExt, config: &VideoEncoderConfig) {
+    let FrameParams { fps, bps } = FrameParams::of(config);
+    let (width, height) = (config.size.width() as i32, config.size.height() as i32);
+    params.iUsageType = CAMERA_VIDEO_REAL_TIME;
+    params.iPicWidth = width;
+    params.iPicHeight = height;
+    params.fMaxFrameRate = fps;
+    params.iRCMode = RC_BITRATE_MODE;
+    params.iTemporalLayerNum = 1;
+    params.iSpatialLayerNum = 1;
+    params.iComplexityMode = LOW_COMPLEXITY;
+    params.uiIntraPeriod = 0;
+    params.iNumRefFrame = 1;
+    params.eSpsPpsIdStrategy = CONSTANT_ID;
+    params.iEntropyCodingModeFlag = 0;
+    params.bEnableFrameSkip = false;
+    params.bEnableSceneChangeDetect = false;
+    params.bEnableLongTermReference = false;
+    params.bEnableDenoise = false;
+    params.iMultipleThreadIdc = 1;
+    params.iMinQp = QP_RANGE.0;
+    params.iMaxQp = QP_RANGE.1;
+    let layer = &mut params.sSpatialLayers[0];
+    layer.iVideoWidth = width;
+    layer.iVideoHeight = height;
+    layer.fFrameRate = fps;
+    layer.uiProfileIdc = PRO_BASELINE;
+    layer.uiLevelIdc =
+        i32::from(level::for_stream(config.size, config.fps, config.bitrate.bps()).idc);
+    layer.sSliceArgument.uiSliceMode = SM_SINGLE_SLICE;
+    layer.sSliceArgument.uiSliceNum = 1;
+    set_bitrate(params, bps);
+}
+
+fn set_bitrate(params: &mut SEncParamExt, bps: i32) {
+    params.iTargetBitrate = bps;
+    params.sSpatialLayers[0].iSpatialBitrate = bps;
+}
+
+/// What the rate control is told.
+struct FrameParams {
+    fps: f32,
+    bps: i32,
+}
+
+impl FrameParams {
+    fn of(config: &VideoEncoderConfig) -> Self {
+        Self {
+            fps: config.fps.min(MAX_RATE_CONTROL_FPS) as f32,
+            bps: rate_control_bps(config.bitrate, config.fps),
+        }
+    }
+}
+
+/// The bitrate that gives each frame its share, although the rate control believes in fewer frames
+/// per second than there may be.
+fn rate_control_bps(bitrate: Bitrate, fps: u32) -> i32 {
+    let share = bitrate.bps().min(BITRATE_RANGE.1) * u64::from(fps.min(MAX_RATE_CONTROL_FPS));
+    let bps = (share / u64::from(fps.max(1))).clamp(BITRATE_RANGE.0, BITRATE_RANGE.1);
+    i32::try_from(bps).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use visavis_types::FrameSize;
+
+    use super::*;
+    use crate::h264::sps::Sps;
+
+    fn encoder(width: u32, height: u32) -> H264Encoder {
+        let size = FrameSize::new(width, height).unwrap();
+        let bitrate = Bitrate::from_kbps(1_000);
+        H264Encoder::new(&VideoEncoderConfig { size, fps: 30, bitrate }).unwrap()
+    }
+
+    fn grey(encoder: &H264Encoder) -> I420Buffer {
+        let mut picture = I420Buffer::new(encoder.config.size);
+        picture.planes_mut().into_iter().for_each(|plane| plane.fill(128));
+        picture
+    }
+
+    #[test]
+    fn every_keyframe_starts_with_parameter_sets_that_forbid_delay() {
+        for (width, height, level, matrix) in [(512, 512, 30, 6), (1280, 720, 31, 1)] {
+            let mut encoder = encoder(width, height);
+            let picture = grey(&encoder);
+            for n in 0..6 {
+                let mut out = Vec::new();
+                let pts = Duration::from_millis(33 * n);
+                let encoded = encoder.encode(&picture, n == 3, pts, &mut out).unwrap();
+                let units: Vec<&[u8]> = nal::units(&out).collect();
+                let kinds: Vec<u8> = units.iter().map(|unit| nal::kind(unit)).collect();
+                if n % 3 != 0 {
+                    assert_eq!((kinds, encoded.keyframe), (vec![1], false));
+                    continue;
+                }
+                assert_eq!((kinds, encoded.keyframe), (vec![nal::SPS, 8, nal::IDR_SLICE], true));
+                let sps = Sps::parse(units[0]).unwrap();
+                assert_eq!((sps.profile_idc, sps.constraints >> 6), (66, 3));
+                assert_eq!((sps.level_idc, sps.max_num_ref_frames), (level, 1));
+                assert_eq!((sps.width, sps.height), (width, height));
+                let restriction = sps.vui.restriction.unwrap();
+                assert_eq!(restriction.max_num_reorder_frames, 0);
+                assert_eq!(restriction.max_dec_frame_buffering, 1);
+                let signal = sps.vui.signal.unwrap();
+                assert_eq!((signal.full_range, signal.description), (false, Some([1, 1, matrix])));
+            }
+        }
+    }
+
+    #[test]
+    fn a_quantizer_for_keyframes_does_not_restart_the_encoder() {
+        let mut encoder = encoder(256, 256);
+        let picture = grey(&encoder);
+        let mut out = Vec::new();
+        for n in 0..10 {
+            encoder.params.sSpatialLayers[0].iDLayerQp = 20 + n;
+            encoder.wels.set_params(&mut encoder.params).unwrap();
+            let encoded = encoder.encode(&picture, false, Duration::ZERO, &mut out).unwrap();
+            assert_eq!(encoded.keyframe, n == 0);
+        }
+    }
+
+    /// The library takes a missing assembler for a wish, and is three times slower then. The build
+    /// refuses to start without one; this finds a library that was built earlier.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_library_was_built_with_its_assembly() {
+        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let symbol = b"WelsSampleSad16x16_sse2";
+        assert!(program.windows(symbol.len()).any(|window| window == symbol));
+    }
+}

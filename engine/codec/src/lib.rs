@@ -1,0 +1,33 @@
+//! Encoders, decoders, colour conversion and resampling: every C library the engine uses is behind
+//! this crate's door.
+//!
+//! Nothing here starts a thread, reads a clock or performs I/O. Each object belongs to one thread
+//! at a time and may be moved between threads; all of them reuse their memory, so that a running
+//! stream allocates nothing.
+//!
+//! | job | library |
+//! |---|---|
+//! | H264 encode and decode | openh264 |
+//! | VP8 encode | libvpx |
+//! | Opus encode and decode | libopus |
+//! | RGBA to planar YUV | the `yuv` crate |
+//! | sample rates | the `rubato` crate |
+
+mod convert;
+mod h264;
+mod opus;
+mod opus_decoder;
+mod picture;
+mod resample;
+mod video;
+mod vp8;
+
+pub use convert::{ColorMatrix, ConvertError, convert};
+pub use h264::{DecodeError, Decoded, H264Decoder};
+pub use opus::{
+    OPUS_FRAME_SAMPLES, OPUS_SILENCE, OpusApplication, OpusEncoder, OpusEncoderConfig, OpusError,
+};
+pub use opus_decoder::OpusDecoder;
+pub use picture::I420Buffer;
+pub use resample::{ResampleError, Resampler};
+pub use video::{EncodeError, Encoded, VideoEncoder, VideoEncoderConfig, video_encoder};

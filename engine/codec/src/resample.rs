@@ -1,0 +1,359 @@
+//! Any sample rate to 48 kHz, by a windowed sinc.
+
+use rubato::audioadapter_buffers::direct::InterleavedSlice;
+use rubato::{
+    Async, FixedAsync, Indexing, Resampler as _, Resizable as _, SincInterpolationParameters,
+    WindowFunction,
+};
+use visavis_types::AudioChunk;
+
+/// Sample rate of what comes out.
+const OUTPUT_HZ: u32 = 48_000;
+/// Length of the filter in input samples: its half is the delay, 1 ms at 16 kHz.
+const FILTER_TAPS: usize = 32;
+/// Sample frames the filter takes at once; longer input goes through in pieces.
+const MAX_BLOCK: usize = 1_024;
+
+/// Why there is no resampler, or no sound out of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResampleError {
+    /// The rate is none of [`AudioChunk::SAMPLE_RATES_HZ`].
+    #[error("a sample rate of {0} Hz; known are 8, 12, 16, 24, 32, 44.1 and 48 kHz")]
+    SampleRate(u32),
+    /// Neither mono nor stereo.
+    #[error("{0} channels; 1 or 2 are possible")]
+    Channels(u16),
+    /// The filter refused.
+    #[error("resampling failed: {0}")]
+    Filter(String),
+}
+
+/// Turns a stream of interleaved 16-bit samples into 48 kHz, mono or stereo.
+///
+/// Stereo becomes mono by the mean of both channels, mono becomes stereo by doubling. At 48 kHz
+/// nothing is filtered, and with equal channels the samples stay what they are.
+///
+/// Moves between threads, is used by one at a time.
+pub struct Resampler {
+    input_channels: usize,
+    output_channels: usize,
+    /// Absent at 48 kHz.
+    filter: Option<Filter>,
+}
+
+/// The filter and its memory. It works on as few channels as input and output have.
+struct Filter {
+    sinc: Async<f32>,
+    channels: usize,
+    input: Vec<f32>,
+    output: Vec<f32>,
+}
+
+impl Resampler {
+    /// Makes a resampler from `input_hz`, one of [`AudioChunk::SAMPLE_RATES_HZ`], and 1 or 2
+    /// channels to 48 kHz and 1 or 2 channels.
+    ///
+    /// # Errors
+    ///
+    /// For other rates and numbers of channels.
+    pub fn new(
+        input_hz: u32,
+        input_channels: u16,
+        output_channels: u16,
+    ) -> Result<Self, ResampleError> {
+        if !AudioChunk::SAMPLE_RATES_HZ.contains(&input_hz) {
+            return Err(ResampleError::SampleRate(input_hz));
+        }
+        if let Some(&wrong) =
+            [input_channels, output_channels].iter().find(|c| !(1..=2).contains(*c))
+        {
+            return Err(ResampleError::Channels(wrong));
+        }
+        let [input_channels, output_channels] = [input_channels, output_channels].map(usize::from);
+        let filter = if input_hz == OUTPUT_HZ {
+            None
+        } else {
+            Some(Filter::new(input_hz, input_channels.min(output_channels))?)
+        };
+        Ok(Self { input_channels, output_channels, filter })
+    }
+
+    /// By how many output samples per channel the sound is later than it was.
+    pub fn delay(&self) -> usize {
+        self.filter.as_ref().map_or(0, |filter| filter.sinc.output_delay())
+    }
+
+    /// Takes samples of any number and appends what they become to `out`; over time that is as
+    /// long as the input. Samples that do not fill the last sample frame are ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`ResampleError::Filter`], which no input is known to cause.
+    pub fn process(&mut self, samples: &[i16], out: &mut Vec<i16>) -> Result<(), ResampleError> {
+        let (from, to) = (self.input_channels, self.output_channels);
+        let Some(filter) = &mut self.filter else {
+            samples.chunks_exact(from).for_each(|frame| push_frame(frame, to, out));
+            return Ok(());
+        };
+        for block in samples.chunks(MAX_BLOCK * from) {
+            filter.input.clear();
+            for frame in block.chunks_exact(from) {
+                match *frame {
+                    [left, right] if to == 1 => {
+                        filter.input.push((f32::from(left) + f32::from(right)) / 2.0);
+                    }
+                    _ => filter.input.extend(frame.iter().map(|&sample| f32::from(sample))),
+                }
+            }
+            for frame in filter.run()?.chunks_exact(from.min(to)) {
+                let mut rounded = [0; 2];
+                rounded.iter_mut().zip(frame).for_each(|(to, &from)| *to = from.round() as i16);
+                push_frame(rounded.get(..frame.len()).unwrap_or_default(), to, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets everything that went through, as if new.
+    pub fn reset(&mut self) {
+        if let Some(filter) = &mut self.filter {
+            filter.sinc.reset();
+        }
+    }
+}
+
+impl std::fmt::Debug for Resampler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resampler")
+            .field("input_channels", &self.input_channels)
+            .field("output_channels", &self.output_channels)
+            .field("delay", &self.delay())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Filter {
+    fn new(input_hz: u32, channels: usize) -> Result<Self, ResampleError> {
+        let ratio = f64::from(OUTPUT_HZ) / f64::from(input_hz);
+        // Of the windows, Hann keeps the most of the highest frequencies with a filter this short
+        // (6.5 kHz out of 16 kHz sound loses 0.3 dB), and leaves noise 65 dB below the sound.
+        let parameters = SincInterpolationParameters::new(FILTER_TAPS, WindowFunction::Hann);
+        let sinc = Async::new_sinc(ratio, 1.0, &parameters, MAX_BLOCK, channels, FixedAsync::Input)
+            .map_err(|error| ResampleError::Filter(error.to_string()))?;
+        let output = vec![0.0; sinc.output_frames_max() * channels];
+        Ok(Self { sinc, channels, input: Vec::with_capacity(MAX_BLOCK * channels), output })
+    }
+
+    /// Filters what is in `input`, at most [`MAX_BLOCK`] sample frames of it.
+    fn run(&mut self) -> Result<&[f32], ResampleError> {
+        let frames = self.input.len() / self.channels;
+        if frames == 0 {
+            return Ok(&[]);
+        }
+        let failed = |error: &dyn std::fmt::Display| ResampleError::Filter(error.to_string());
+        self.sinc.set_chunk_size(frames).map_err(|error| failed(&error))?;
+        let room = self.output.len() / self.channels;
+        let input = InterleavedSlice::new(&self.input, self.channels, frames)
+            .map_err(|error| failed(&error))?;
+        let mut output = InterleavedSlice::new_mut(&mut self.output, self.channels, room)
+            .map_err(|error| failed(&error))?;
+        let (_, written) = self
+            .sinc
+            .process_into_buffer(&input, &mut output, Some(&Indexing::new()))
+            .map_err(|error| failed(&error))?;
+        Ok(self.output.get(..written * self.channels).unwrap_or_default())
+    }
+}
+
+/// Appends one sample frame with another number of channels.
+fn push_frame(frame: &[i16], channels: usize, out: &mut Vec<i16>) {
+    match *frame {
+        [mono] if channels == 2 => out.extend([mono, mono]),
+        [left, right] if channels == 1 => out.push(mean(left, right)),
+        _ => out.extend_from_slice(frame),
+    }
+}
+
+fn mean(left: i16, right: i16) -> i16 {
+    ((i32::from(left) + i32::from(right)) / 2) as i16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One channel of a tone, from sample frame 0 on or, with a negative `offset`, later.
+    fn tone(hz: f64, rate_hz: u32, frames: usize, offset: f64) -> Vec<f64> {
+        let sample = |n: usize| {
+            let turns = hz * (n as f64 + offset) / f64::from(rate_hz);
+            (turns * std::f64::consts::TAU).sin() * 16_000.0
+        };
+        (0..frames).map(sample).collect()
+    }
+
+    fn rounded(samples: &[f64]) -> Vec<i16> {
+        samples.iter().map(|sample| sample.round() as i16).collect()
+    }
+
+    /// Feeds a stream in chunks of growing, uneven lengths.
+    fn in_chunks(resampler: &mut Resampler, samples: &[i16], channels: usize) -> Vec<i16> {
+        let (mut out, mut rest, mut frames) = (Vec::new(), samples, 1);
+        while !rest.is_empty() {
+            let (chunk, tail) = rest.split_at((frames * channels).min(rest.len()));
+            resampler.process(chunk, &mut out).unwrap();
+            (rest, frames) = (tail, frames * 2 % 3_001);
+        }
+        out
+    }
+
+    fn power(samples: impl Iterator<Item = f64>) -> f64 {
+        samples.map(|sample| sample * sample).sum()
+    }
+
+    /// How well samples fit a tone of the given frequency, whatever its phase and level:
+    /// (level relative to the original tone in dB, signal to noise in dB).
+    fn fit(samples: &[i16], hz: f64) -> (f64, f64) {
+        let count = samples.len();
+        let (sin, cos) =
+            (tone(hz, OUTPUT_HZ, count, 0.0), tone(hz, OUTPUT_HZ, count, 12_000.0 / hz));
+        let dot = |wave: &[f64]| -> f64 {
+            let sum: f64 = samples.iter().zip(wave).map(|(&a, b)| f64::from(a) * b).sum();
+            sum / power(wave.iter().copied())
+        };
+        let (a, b) = (dot(&sin), dot(&cos));
+        let fitted = |n: usize| a * sin[n] + b * cos[n];
+        let noise = power((0..count).map(|n| f64::from(samples[n]) - fitted(n)));
+        let signal = power((0..count).map(fitted));
+        (20.0 * a.hypot(b).log10(), 10.0 * (signal / noise).log10())
+    }
+
+    #[test]
+    fn a_tone_keeps_its_frequency_level_and_purity_at_every_rate() {
+        for rate_hz in AudioChunk::SAMPLE_RATES_HZ {
+            let mut resampler = Resampler::new(rate_hz, 1, 1).unwrap();
+            let input = rounded(&tone(1_000.0, rate_hz, rate_hz as usize, 0.0));
+            let output = in_chunks(&mut resampler, &input, 1);
+            let (level_db, snr_db) = fit(&output[4_800..43_200], 1_000.0);
+            println!("{rate_hz} Hz: {level_db:+.3} dB, SNR {snr_db:.1} dB, {}", resampler.delay());
+            assert!(level_db.abs() < 0.1, "{rate_hz} Hz: {level_db:.2} dB");
+            assert!(snr_db >= 60.0, "{rate_hz} Hz: {snr_db:.1} dB");
+        }
+    }
+
+    #[test]
+    fn speech_frequencies_pass_and_images_do_not() {
+        for (rate_hz, hz) in [(8_000, 3_000.0), (16_000, 6_500.0), (24_000, 10_000.0)] {
+            let mut resampler = Resampler::new(rate_hz, 1, 1).unwrap();
+            let input = rounded(&tone(hz, rate_hz, rate_hz as usize, 0.0));
+            let output = in_chunks(&mut resampler, &input, 1);
+            let (level_db, snr_db) = fit(&output[4_800..43_200], hz);
+            println!("{rate_hz} Hz: {hz} Hz at {level_db:+.2} dB, SNR {snr_db:.1} dB");
+            assert!(level_db > -1.0, "{rate_hz} Hz: {level_db:.2} dB");
+            assert!(snr_db >= 60.0, "{rate_hz} Hz: {snr_db:.1} dB");
+        }
+    }
+
+    #[test]
+    fn chunk_borders_cannot_be_heard() {
+        for rate_hz in AudioChunk::SAMPLE_RATES_HZ {
+            let noise = |n: usize| ((n * 7_919 % 20_011) as i32 - 10_000) as i16;
+            let input: Vec<i16> = (0..20_000).map(noise).collect();
+            let mut whole = Vec::new();
+            Resampler::new(rate_hz, 2, 2).unwrap().process(&input, &mut whole).unwrap();
+            let pieces = in_chunks(&mut Resampler::new(rate_hz, 2, 2).unwrap(), &input, 2);
+            let count = whole.len().min(pieces.len());
+            assert!(whole.len().abs_diff(pieces.len()) <= 2, "{} {}", whole.len(), pieces.len());
+            // Rounding may fall either way where the position was summed up differently.
+            let worst = whole[..count].iter().zip(&pieces).map(|(a, b)| a.abs_diff(*b)).max();
+            assert!(worst <= Some(1), "{rate_hz} Hz: {worst:?}");
+        }
+    }
+
+    #[test]
+    fn the_output_is_as_long_as_the_input() {
+        for rate_hz in AudioChunk::SAMPLE_RATES_HZ {
+            let mut resampler = Resampler::new(rate_hz, 1, 2).unwrap();
+            let mut frames = 0;
+            for _ in 0..600 {
+                let mut out = Vec::new();
+                resampler.process(&vec![0; rate_hz as usize / 10], &mut out).unwrap();
+                frames += out.len() / 2;
+            }
+            let missing = 60 * OUTPUT_HZ as usize - frames;
+            assert!(missing <= 2 * resampler.delay() + 2, "{rate_hz} Hz: {missing}");
+        }
+    }
+
+    #[test]
+    fn the_delay_is_what_is_said() {
+        for rate_hz in [8_000, 16_000, 44_100] {
+            let mut resampler = Resampler::new(rate_hz, 1, 1).unwrap();
+            let mut input = vec![0; 4_000];
+            input[1_000] = 20_000;
+            let output = in_chunks(&mut resampler, &input, 1);
+            let peak = (0..output.len()).max_by_key(|&n| output[n]).unwrap();
+            let expected = 1_000 * OUTPUT_HZ as usize / rate_hz as usize + resampler.delay();
+            println!("{rate_hz} Hz: peak at {peak}, expected at {expected}");
+            assert!(peak.abs_diff(expected) <= 1, "{rate_hz} Hz: {peak}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn a_reset_resampler_is_a_new_one() {
+        let input = rounded(&tone(700.0, 16_000, 5_000, 0.0));
+        let mut resampler = Resampler::new(16_000, 1, 1).unwrap();
+        let first = in_chunks(&mut resampler, &input, 1);
+        resampler.reset();
+        assert_eq!(in_chunks(&mut resampler, &input, 1), first);
+    }
+
+    #[test]
+    fn at_48_khz_samples_stay_what_they_are() {
+        let input: Vec<i16> = (0..2_000).map(|n| (n * 31 % 65_536 - 32_768) as i16).collect();
+        for channels in [1, 2] {
+            let mut resampler = Resampler::new(48_000, channels, channels).unwrap();
+            assert_eq!(in_chunks(&mut resampler, &input, channels.into()), input);
+            assert_eq!(resampler.delay(), 0);
+        }
+    }
+
+    #[test]
+    fn channels_are_mixed_and_doubled() {
+        let convert = |from, to, samples: &[i16]| {
+            let mut out = Vec::new();
+            Resampler::new(48_000, from, to).unwrap().process(samples, &mut out).unwrap();
+            out
+        };
+        assert_eq!(convert(2, 1, &[100, 300, i16::MAX, i16::MAX, -5, 5]), [200, i16::MAX, 0]);
+        assert_eq!(convert(1, 2, &[1, -2]), [1, 1, -2, -2]);
+        // An incomplete sample frame at the end is left out.
+        assert_eq!(convert(2, 2, &[1, 2, 3]), [1, 2]);
+        let mut out = Vec::new();
+        let stereo: Vec<i16> = [8_000, 0].repeat(1_600);
+        Resampler::new(16_000, 2, 1).unwrap().process(&stereo, &mut out).unwrap();
+        assert!(out[1_000..4_000].iter().all(|&sample| (3_990..4_010).contains(&sample)));
+        out.clear();
+        Resampler::new(16_000, 1, 2).unwrap().process(&[5_000; 1_600], &mut out).unwrap();
+        assert!(out.chunks_exact(2).all(|frame| frame[0] == frame[1]));
+    }
+
+    #[test]
+    fn loud_sound_is_clipped_not_wrapped() {
+        let square: Vec<i16> =
+            (0..1_600).map(|n| if n / 8 % 2 == 0 { i16::MAX } else { i16::MIN }).collect();
+        let mut out = Vec::new();
+        Resampler::new(16_000, 1, 1).unwrap().process(&square, &mut out).unwrap();
+        // The filter overshoots at the edges; a wrapped sample would jump by almost 65,536.
+        let leap = out.windows(2).map(|pair| pair[0].abs_diff(pair[1])).max().unwrap();
+        assert!(leap < 40_000, "{leap}");
+        assert!(out.contains(&i16::MAX));
+    }
+
+    #[test]
+    fn other_rates_and_channels_are_refused() {
+        let new = |rate_hz, from, to| Resampler::new(rate_hz, from, to).map(|_| ());
+        assert_eq!(new(11_025, 1, 1), Err(ResampleError::SampleRate(11_025)));
+        assert_eq!(new(16_000, 0, 1), Err(ResampleError::Channels(0)));
+        assert_eq!(new(16_000, 2, 3), Err(ResampleError::Channels(3)));
+    }
+}
