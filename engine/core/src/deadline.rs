@@ -1,0 +1,109 @@
+//! Which peer is due next, without looking at all of them.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+/// A heap of peers by deadline with lazy updates: a deadline that moves later leaves its entry where
+/// it is, and the entry is re-filed when it surfaces. A frame to every viewer therefore costs no heap
+/// operation for a peer whose next deadline did not come nearer.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    heap: BinaryHeap<Reverse<(Instant, usize)>>,
+    /// Per peer key: its true deadline, and the earliest entry for it in the heap.
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Slot {
+    deadline: Option<Instant>,
+    filed: Option<Instant>,
+}
+
+impl Deadlines {
+    /// Sets when a peer is due next; `None` takes it out.
+    pub(crate) fn set(&mut self, key: usize, deadline: Option<Instant>) {
+        if key >= self.slots.len() {
+            self.slots.resize(key + 1, Slot::default());
+        }
+        let slot = &mut self.slots[key];
+        slot.deadline = deadline;
+        if let Some(deadline) = deadline
+            && slot.filed.is_none_or(|filed| deadline < filed)
+        {
+            slot.filed = Some(deadline);
+            self.heap.push(Reverse((deadline, key)));
+        }
+    }
+
+    /// The earliest moment at which [`pop_due`](Self::pop_due) may give a peer.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes a peer that is due, if there is one. Its deadline must be set anew.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<usize> {
+        while let Some(&Reverse((at, key))) = self.heap.peek() {
+            if at > now {
+                return None;
+            }
+            self.heap.pop();
+            let slot = &mut self.slots[key];
+            if slot.filed != Some(at) {
+                continue; // An older entry; a nearer one was filed since.
+            }
+            slot.filed = None;
+            match slot.deadline {
+                Some(deadline) if deadline <= now => {
+                    slot.deadline = None;
+                    return Some(key);
+                }
+                later => self.set(key, later),
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn gives_peers_in_order_of_their_latest_deadline() {
+        let (mut deadlines, start) = (Deadlines::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        deadlines.set(0, Some(at(10)));
+        deadlines.set(1, Some(at(20)));
+        deadlines.set(2, Some(at(5)));
+        deadlines.set(0, Some(at(30))); // later
+        deadlines.set(1, Some(at(2))); // nearer
+        deadlines.set(2, None); // gone
+        assert_eq!(deadlines.next(), Some(at(2)));
+        assert_eq!(deadlines.pop_due(at(1)), None);
+        assert_eq!(deadlines.pop_due(at(25)), Some(1));
+        assert_eq!(deadlines.pop_due(at(25)), None);
+        assert_eq!(deadlines.pop_due(at(30)), Some(0));
+        assert_eq!(deadlines.next(), None);
+    }
+
+    #[test]
+    fn moving_later_does_not_grow_the_heap() {
+        let (mut deadlines, start) = (Deadlines::default(), Instant::now());
+        for ms in 0..1_000 {
+            deadlines.set(7, Some(start + Duration::from_millis(ms)));
+        }
+        assert_eq!(deadlines.heap.len(), 1);
+    }
+
+    #[test]
+    fn a_peer_that_leaves_and_a_new_one_in_its_place() {
+        let (mut deadlines, start) = (Deadlines::default(), Instant::now());
+        deadlines.set(0, Some(start));
+        deadlines.set(0, None);
+        deadlines.set(0, Some(start + Duration::from_secs(1)));
+        assert_eq!(deadlines.pop_due(start), None);
+        assert_eq!(deadlines.pop_due(start + Duration::from_secs(1)), Some(0));
+    }
+}

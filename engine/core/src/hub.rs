@@ -1,0 +1,451 @@
+//! All peers and sessions of one media loop.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+use str0m::RtcError;
+use visavis_types::{ClockAnchor, CodecSet, OpusPacket, PeerId, SessionId, VideoCodec};
+
+use crate::Outbox;
+use crate::deadline::Deadlines;
+use crate::demux::{Address, Demux, address_of};
+use crate::negotiate::{self, NegotiateError};
+use crate::packetize::PacketizedFrame;
+use crate::peer::{Farewell, Peer, PeerEvent};
+use crate::session::SessionState;
+
+/// Names a session of a [`Hub`] without a look-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey(usize);
+
+impl SessionKey {
+    pub(crate) const NONE: Self = Self(usize::MAX);
+
+    /// A small number, dense over living sessions: usable as an index.
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// What follows from what a hub was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HubEvent {
+    /// A peer's media flows.
+    Joined {
+        /// Its session.
+        session: SessionKey,
+        /// Its id.
+        peer: PeerId,
+        /// The video codec it gets; `None` for a listener without picture.
+        codec: Option<VideoCodec>,
+    },
+    /// A peer is gone.
+    Left {
+        /// Its session.
+        session: SessionKey,
+        /// Its id.
+        peer: PeerId,
+        /// Why.
+        reason: Farewell,
+        /// Whether it had been [`Joined`](HubEvent::Joined).
+        was_connected: bool,
+    },
+    /// The encoder of a rendition should make its next picture a keyframe.
+    KeyframeWanted {
+        /// Of which session.
+        session: SessionKey,
+        /// Of which codec.
+        codec: VideoCodec,
+    },
+    /// The codecs that a session's peers use have changed.
+    ActiveCodecs {
+        /// Of which session.
+        session: SessionKey,
+        /// All of them.
+        codecs: CodecSet,
+    },
+    /// A peer's microphone packet arrived.
+    MicPacket {
+        /// To which session.
+        session: SessionKey,
+    },
+}
+
+/// Counters of what never reached a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Refused {
+    /// Datagrams that are none of STUN, DTLS, RTP and RTCP, or that no peer owns.
+    pub datagrams: u64,
+}
+
+/// All peers and sessions of one media loop. See the [crate docs](crate) for how it is driven.
+#[derive(Debug)]
+pub struct Hub {
+    clock: ClockAnchor,
+    connect_timeout: Duration,
+    sessions: Slab<SessionState>,
+    session_by_id: HashMap<SessionId, SessionKey>,
+    peers: Slab<Peer>,
+    peer_by_id: HashMap<PeerId, usize>,
+    demux: Demux,
+    deadlines: Deadlines,
+    /// Renditions with a keyframe request that waits for its time.
+    waiting_keyframes: Vec<(SessionKey, VideoCodec)>,
+    events: VecDeque<HubEvent>,
+    refused: Refused,
+    scratch: Vec<PeerEvent>,
+}
+
+impl Hub {
+    /// An empty hub. `clock` ties media time to the wall clock in sender reports and capture times.
+    pub fn new(clock: ClockAnchor, connect_timeout: Duration) -> Self {
+        Self {
+            clock,
+            connect_timeout,
+            sessions: Slab::new(),
+            session_by_id: HashMap::new(),
+            peers: Slab::new(),
+            peer_by_id: HashMap::new(),
+            demux: Demux::default(),
+            deadlines: Deadlines::default(),
+            waiting_keyframes: Vec::new(),
+            events: VecDeque::new(),
+            refused: Refused::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Takes what has happened since the last call, one by one.
+    pub fn poll_event(&mut self) -> Option<HubEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_due`](Self::handle_due) should be called next.
+    pub fn next_deadline(&mut self) -> Option<Instant> {
+        let mut next = self.deadlines.next();
+        for &(session, codec) in &self.waiting_keyframes {
+            let due = self.sessions.get_mut(session.0).and_then(|s| s.keyframes(codec).due());
+            next = [next, due].into_iter().flatten().min();
+        }
+        next
+    }
+
+    /// Datagrams nobody wanted.
+    pub fn refused(&self) -> Refused {
+        self.refused
+    }
+
+    /// Peers, connected or not yet.
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
+    // --- Sessions ---
+
+    /// Adds a session; the name must be new.
+    pub fn add_session(&mut self, id: SessionId, now: Instant) -> SessionKey {
+        let key = SessionKey(self.sessions.insert(SessionState::new(id.clone(), now)));
+        self.session_by_id.insert(id, key);
+        key
+    }
+
+    /// Removes a session and says goodbye to its peers.
+    pub fn remove_session(&mut self, key: SessionKey, now: Instant, out: &mut impl Outbox) {
+        let Some(session) = self.sessions.get(key.0) else {
+            return;
+        };
+        for peer in session.peers.clone() {
+            self.turn(peer, now, out, |peer| peer.close(Farewell::SessionEnded));
+            // A close that could not be drained at once is not waited for.
+            self.remove_peer(peer, Farewell::SessionEnded);
+        }
+        let session = self.sessions.remove(key.0);
+        self.session_by_id.remove(&session.id);
+        self.waiting_keyframes.retain(|(waiting, _)| *waiting != key);
+    }
+
+    // --- Peers ---
+
+    /// Takes a new peer in. Gives it back where its session is gone.
+    pub fn adopt(
+        &mut self,
+        mut peer: Peer,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) -> Result<(), Box<Peer>> {
+        let Some(&session) = self.session_by_id.get(peer.session()) else {
+            return Err(Box::new(peer));
+        };
+        peer.session_key = session;
+        peer.start_connecting(now + self.connect_timeout);
+        let (id, ufrag) = (peer.id(), peer.ufrag());
+        let key = self.peers.insert(peer);
+        self.demux.add_ufrag(&mut self.peers[key].names, key, &ufrag);
+        self.peer_by_id.insert(id, key);
+        self.sessions[session.0].peers.push(key);
+        self.update_active(session);
+        self.turn(key, now, out, |peer| peer.handle_timeout(now));
+        Ok(())
+    }
+
+    /// Answers a later offer of a peer, or `None` where there is no such peer.
+    pub fn renegotiate(
+        &mut self,
+        id: PeerId,
+        offer: &str,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) -> Option<Result<String, NegotiateError>> {
+        let key = *self.peer_by_id.get(&id)?;
+        let mut answer = None;
+        self.turn(key, now, out, |peer| {
+            answer = Some(peer.renegotiate(offer));
+            Ok(())
+        });
+        if let Some(peer) = self.peers.get_mut(key) {
+            let (ufrag, session) = (peer.ufrag(), peer.session_key);
+            self.demux.add_ufrag(&mut self.peers[key].names, key, &ufrag);
+            self.update_active(session);
+        }
+        answer
+    }
+
+    /// Adds a remote candidate (its syntax checked before, with
+    /// [`check_candidate`](crate::check_candidate)); an unknown peer is ignored.
+    pub fn add_candidate(
+        &mut self,
+        id: PeerId,
+        candidate: &str,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let Some(&key) = self.peer_by_id.get(&id) else {
+            return;
+        };
+        if let Ok(Some(candidate)) = negotiate::parse_candidate(candidate) {
+            self.turn(key, now, out, |peer| {
+                peer.add_remote_candidate(candidate);
+                peer.handle_timeout(now)
+            });
+        }
+    }
+
+    /// Says goodbye to a peer; an unknown one is ignored.
+    pub fn disconnect(&mut self, id: PeerId, now: Instant, out: &mut impl Outbox) {
+        let Some(&key) = self.peer_by_id.get(&id) else {
+            return;
+        };
+        self.turn(key, now, out, |peer| peer.close(Farewell::Closed));
+        self.remove_peer(key, Farewell::Closed);
+    }
+
+    // --- Network and time ---
+
+    /// Takes a datagram that arrived from `source` at our candidate `destination`.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        destination: SocketAddr,
+        datagram: &[u8],
+        out: &mut impl Outbox,
+    ) {
+        let address = address_of(datagram);
+        let Some(key) = self.demux.find(&address, source) else {
+            self.refused.datagrams += 1;
+            return;
+        };
+        // Anybody can write a user name into a check; str0m verifies the password behind it.
+        let check = matches!(address, Address::Ufrag(_));
+        self.turn(key, now, out, |peer| peer.receive(now, source, destination, datagram, check));
+    }
+
+    /// Does what is due: timers of peers, and keyframe requests that have waited long enough.
+    pub fn handle_due(&mut self, now: Instant, out: &mut impl Outbox) {
+        while let Some(key) = self.deadlines.pop_due(now) {
+            self.turn(key, now, out, |peer| peer.handle_timeout(now));
+        }
+        for index in (0..self.waiting_keyframes.len()).rev() {
+            let (session, codec) = self.waiting_keyframes[index];
+            if self.grant_keyframe(session, codec, now) {
+                self.waiting_keyframes.swap_remove(index);
+            }
+        }
+    }
+
+    // --- Fan-out ---
+
+    /// Sends a frame to every peer of a session that uses its codec; returns to how many.
+    pub fn send_frame(
+        &mut self,
+        session: SessionKey,
+        frame: &PacketizedFrame,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) -> usize {
+        let Some(state) = self.sessions.get_mut(session.0) else {
+            return 0;
+        };
+        if frame.payloads.is_empty() {
+            return 0;
+        }
+        let (rtp_time, extensions) = state.stamp(frame, &self.clock);
+        self.fan_out(session, now, out, |peer| peer.write_frame(frame, rtp_time, &extensions))
+    }
+
+    /// Sends an audio packet to every peer of a session; returns to how many.
+    pub fn send_audio(
+        &mut self,
+        session: SessionKey,
+        packet: &OpusPacket,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) -> usize {
+        self.fan_out(session, now, out, |peer| peer.write_audio(packet))
+    }
+
+    fn fan_out(
+        &mut self,
+        session: SessionKey,
+        now: Instant,
+        out: &mut impl Outbox,
+        write: impl Fn(&mut Peer) -> bool,
+    ) -> usize {
+        let mut reached = 0;
+        let mut index = 0;
+        // By index: a peer that fails in its turn leaves the list.
+        while let Some(&key) = self.sessions.get(session.0).and_then(|s| s.peers.get(index)) {
+            index += 1;
+            if !self.peers.get(key).is_some_and(Peer::is_connected) {
+                continue;
+            }
+            let mut written = false;
+            let stays = self.turn(key, now, out, |peer| {
+                written = write(peer);
+                if written { peer.handle_timeout(now) } else { Ok(()) }
+            });
+            reached += usize::from(written);
+            if !stays {
+                index -= 1; // Another peer took its place in the list, or the list got shorter.
+            }
+        }
+        reached
+    }
+
+    // --- A peer's turn ---
+
+    /// One mutation of one peer and the drain that must follow it. A panic or an error in there costs
+    /// this peer, nobody else. False where the peer is gone afterwards.
+    fn turn(
+        &mut self,
+        key: usize,
+        now: Instant,
+        out: &mut impl Outbox,
+        mutate: impl FnOnce(&mut Peer) -> Result<(), RtcError>,
+    ) -> bool {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return false;
+        };
+        let mut happened = std::mem::take(&mut self.scratch);
+        let turn = catch_unwind(AssertUnwindSafe(|| {
+            mutate(peer)?;
+            peer.drain(now, out, &mut happened)
+        }));
+        out.flush();
+        let (id, session) = (peer.id(), peer.session_key);
+        match turn {
+            Ok(Ok(deadline)) => self.deadlines.set(key, Some(deadline)),
+            Ok(Err(error)) => {
+                tracing::info!(peer = %id, %error, "peer failed");
+                happened.push(PeerEvent::Gone(Farewell::Failed));
+            }
+            Err(_) => {
+                tracing::error!(peer = %id, "a peer's state machine panicked; only this peer is dropped");
+                happened.push(PeerEvent::Gone(Farewell::Failed));
+            }
+        }
+        let mut stays = true;
+        for event in happened.drain(..) {
+            match event {
+                PeerEvent::Connected => {
+                    let codec = self.peers.get(key).and_then(Peer::video_codec);
+                    self.events.push_back(HubEvent::Joined { session, peer: id, codec });
+                    self.want_keyframe(key, now);
+                }
+                PeerEvent::KeyframeWanted => self.want_keyframe(key, now),
+                PeerEvent::MicPacket => self.events.push_back(HubEvent::MicPacket { session }),
+                PeerEvent::NewDestination(addr) => {
+                    if let Some(peer) = self.peers.get_mut(key) {
+                        self.demux.add_source(&mut peer.names, key, addr);
+                    }
+                }
+                PeerEvent::Gone(reason) => {
+                    self.remove_peer(key, reason);
+                    stays = false;
+                }
+            }
+        }
+        self.scratch = happened;
+        stays
+    }
+
+    fn want_keyframe(&mut self, key: usize, now: Instant) {
+        let Some(peer) = self.peers.get(key) else {
+            return;
+        };
+        let (session, Some(codec)) = (peer.session_key, peer.video_codec()) else {
+            return;
+        };
+        let Some(state) = self.sessions.get_mut(session.0) else {
+            return;
+        };
+        state.keyframes(codec).request();
+        if !self.grant_keyframe(session, codec, now)
+            && !self.waiting_keyframes.contains(&(session, codec))
+        {
+            self.waiting_keyframes.push((session, codec));
+        }
+    }
+
+    fn grant_keyframe(&mut self, session: SessionKey, codec: VideoCodec, now: Instant) -> bool {
+        let Some(state) = self.sessions.get_mut(session.0) else {
+            return true;
+        };
+        let granted = state.keyframes(codec).grant(now);
+        if granted {
+            self.events.push_back(HubEvent::KeyframeWanted { session, codec });
+        }
+        granted
+    }
+
+    fn remove_peer(&mut self, key: usize, reason: Farewell) {
+        let Some(mut peer) = self.peers.try_remove(key) else {
+            return;
+        };
+        let session = peer.session_key;
+        self.deadlines.set(key, None);
+        self.demux.remove(std::mem::take(&mut peer.names), key);
+        self.peer_by_id.remove(&peer.id());
+        if let Some(state) = self.sessions.get_mut(session.0) {
+            state.peers.retain(|&other| other != key);
+        }
+        self.update_active(session);
+        let was_connected = !peer.never_connected();
+        self.events.push_back(HubEvent::Left { session, peer: peer.id(), reason, was_connected });
+    }
+
+    fn update_active(&mut self, session: SessionKey) {
+        let Some(state) = self.sessions.get_mut(session.0) else {
+            return;
+        };
+        let used = state.peers.iter().filter_map(|&key| self.peers.get(key)?.video_codec());
+        let codecs = used.fold(CodecSet::EMPTY, CodecSet::with);
+        if state.active != codecs {
+            state.active = codecs;
+            self.events.push_back(HubEvent::ActiveCodecs { session, codecs });
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The sans-IO heart of visavis: peers, sessions, packetization, fan-out, keyframe policy.
+//!
+//! No socket, no clock and no thread in here: time comes in as an argument, datagrams come in as
+//! bytes and leave through an [`Outbox`]. The caller is one thread that owns a [`Hub`] and
+//!
+//! 1. gives it what happened ([`Hub::receive`], [`Hub::send_frame`], [`Hub::handle_due`], …),
+//! 2. takes what follows from it ([`Hub::poll_event`]),
+//! 3. sleeps until [`Hub::next_deadline`] or until something else happens.
+#![forbid(unsafe_code)]
+
+mod deadline;
+mod demux;
+mod drive;
+mod hub;
+mod keyframe;
+mod negotiate;
+mod packetize;
+mod peer;
+mod session;
+
+pub use hub::{Hub, HubEvent, SessionKey};
+pub use negotiate::{Certificate, NegotiateError, PeerSetup};
+pub use packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer};
+pub use peer::{Farewell, Peer};
+
+use std::net::SocketAddr;
+
+/// Where datagrams go.
+pub trait Outbox {
+    /// Takes one datagram to send. `from` is the ICE candidate it leaves from.
+    fn transmit(&mut self, from: SocketAddr, to: SocketAddr, contents: &[u8]);
+
+    /// One peer's turn is over: what was taken for it may leave now.
+    fn flush(&mut self);
+}
+
+/// Checks the syntax of an ICE candidate as a browser's `RTCIceCandidate.candidate` has it
+/// (RFC 8839 §5.1), without using it.
+pub fn check_candidate(text: &str) -> Result<(), String> {
+    negotiate::parse_candidate(text).map(|_| ())
+}

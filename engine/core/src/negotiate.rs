@@ -1,0 +1,212 @@
+//! From a browser's offer to a peer with an answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use str0m::bwe::Bitrate as RtcBitrate;
+use str0m::change::SdpOffer;
+use str0m::config::{CryptoProvider, DtlsCert};
+use str0m::ice::IceCreds;
+use str0m::media::{MediaKind, Mid};
+use str0m::rtp::{Extension, ExtensionMap};
+use str0m::{Candidate, Rtc, RtcConfig};
+use visavis_types::{Bitrate, PeerId, SessionId, VideoCodec};
+
+use crate::peer::Peer;
+
+/// Packets kept per viewer to answer NACKs with: about 0.8 s of a 2 Mbit/s stream. The cache is most
+/// of a viewer's working set, so a larger one costs memory and time for everybody.
+const RTX_PACKETS_VIDEO: usize = 256;
+
+/// The one DTLS certificate all peers share, and the cryptography behind it. Making a certificate per
+/// peer would cost milliseconds each.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    provider: Arc<CryptoProvider>,
+    certificate: DtlsCert,
+}
+
+impl Certificate {
+    /// Makes a fresh self-signed certificate.
+    pub fn generate() -> Result<Self, String> {
+        let provider = Arc::new(str0m::crypto::from_feature_flags());
+        let certificate = provider
+            .dtls_provider
+            .generate_certificate()
+            .ok_or("the cryptography library made none")?;
+        Ok(Self { provider, certificate })
+    }
+}
+
+/// What a new peer is made with.
+#[derive(Debug)]
+pub struct PeerSetup<'a> {
+    /// Its id.
+    pub peer: PeerId,
+    /// The session it watches.
+    pub session: SessionId,
+    /// The session's preferred codec.
+    pub video_codec: VideoCodec,
+    /// Our ICE host candidates.
+    pub candidates: &'a [SocketAddr],
+    /// The engine's certificate.
+    pub certificate: &'a Certificate,
+    /// Where bandwidth estimation starts; `None` turns it off.
+    pub initial_bandwidth: Option<Bitrate>,
+    /// The current time.
+    pub now: Instant,
+}
+
+/// Why an offer got no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NegotiateError {
+    /// Not SDP, or not SDP that WebRTC can work with.
+    #[error("{0}")]
+    Sdp(String),
+    /// Nothing in it that we could send.
+    #[error("no codec in common")]
+    NoCommonCodec,
+}
+
+impl PeerSetup<'_> {
+    /// Answers an offer. Runs on any thread; the peer is then handed to the [`Hub`](crate::Hub).
+    pub fn answer(self, offer: &str) -> Result<(Peer, String), NegotiateError> {
+        let offer = parse_offer(offer)?;
+        let mut rtc = self.build_rtc();
+        for &addr in self.candidates {
+            match Candidate::host(addr, "udp") {
+                Ok(candidate) => {
+                    rtc.add_local_candidate(candidate);
+                }
+                Err(error) => tracing::warn!(%addr, %error, "not usable as an ICE candidate"),
+            }
+        }
+        let answer = accept(&mut rtc, offer)?;
+        let peer = Peer::new(self.peer, self.session, self.video_codec, rtc, &answer, self.now)?;
+        Ok((peer, answer))
+    }
+
+    fn build_rtc(&self) -> Rtc {
+        let mut config = RtcConfig::new()
+            .set_crypto_provider(Arc::clone(&self.certificate.provider))
+            .set_dtls_cert(self.certificate.certificate.clone())
+            .set_local_ice_credentials(IceCreds::new())
+            .set_rtp_mode(true)
+            .set_send_buffer_video(RTX_PACKETS_VIDEO)
+            .set_extension_map(extensions())
+            .clear_codecs()
+            .enable_opus(true, false)
+            .enable_vp8(true)
+            // Without the first report a browser cannot tie sound to picture.
+            .set_rtcp_report_interval_audio(std::time::Duration::from_secs(1))
+            .enable_bwe(self.initial_bandwidth.map(|rate| RtcBitrate::bps(rate.bps())));
+        // Constrained baseline and baseline, both with packetization-mode 1. What the encoder makes is
+        // constrained baseline, which is also valid baseline (RFC 6184 §8.1).
+        config.codec_config().add_h264(108.into(), Some(109.into()), true, 0x42_e01f);
+        config.codec_config().add_h264(127.into(), Some(121.into()), true, 0x42_001f);
+        config.build(self.now)
+    }
+}
+
+/// Header extensions offered, each one paid for in every packet that carries it. abs-send-time is left
+/// out: transport-wide feedback does its job. Stream ids belong to simulcast, which we do not send.
+fn extensions() -> ExtensionMap {
+    let mut map = ExtensionMap::empty();
+    map.set(1, Extension::AudioLevel);
+    map.set(3, Extension::TransportSequenceNumber);
+    map.set(4, Extension::RtpMid);
+    map.set(5, Extension::PlayoutDelay);
+    map.set(6, Extension::AbsoluteCaptureTime);
+    map
+}
+
+fn parse_offer(offer: &str) -> Result<SdpOffer, NegotiateError> {
+    SdpOffer::from_sdp_string(offer).map_err(|error| NegotiateError::Sdp(error.to_string()))
+}
+
+fn accept(rtc: &mut Rtc, offer: SdpOffer) -> Result<String, NegotiateError> {
+    let answer = rtc.sdp_api().accept_offer(offer);
+    let answer = answer.map_err(|error| NegotiateError::Sdp(error.to_string()))?;
+    Ok(answer.to_sdp_string())
+}
+
+/// A later offer on a peer that lives: new media, or an ICE restart.
+pub(crate) fn renegotiate(rtc: &mut Rtc, offer: &str) -> Result<String, NegotiateError> {
+    accept(rtc, parse_offer(offer)?)
+}
+
+/// The media sections of an SDP, as (mid, kind). str0m tells of new media only once SRTP is up, which
+/// is too late to refuse an offer; the answer it made has them all.
+pub(crate) fn media_sections(sdp: &str) -> impl Iterator<Item = (Mid, MediaKind)> {
+    let mut kind = None;
+    sdp.lines().filter_map(move |line| {
+        if let Some(section) = line.strip_prefix("m=") {
+            kind = match section.split_ascii_whitespace().next() {
+                Some("video") => Some(MediaKind::Video),
+                Some("audio") => Some(MediaKind::Audio),
+                _ => None,
+            };
+        }
+        let mid = line.strip_prefix("a=mid:")?;
+        Some((Mid::from(mid.trim_ascii_end()), kind?))
+    })
+}
+
+/// Reads a remote candidate. `None`: nothing to add, for a good reason — end of candidates, an mDNS
+/// name that only the viewer's own network resolves, or a transport we do not have.
+pub(crate) fn parse_candidate(text: &str) -> Result<Option<Candidate>, String> {
+    let text = text.trim();
+    let line = text.strip_prefix("a=").unwrap_or(text);
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let mut fields = line.split_ascii_whitespace();
+    let transport = fields.nth(2).unwrap_or_default();
+    let address = fields.nth(1).unwrap_or_default();
+    let foreign = !transport.eq_ignore_ascii_case("udp") && !transport.is_empty();
+    if line.starts_with("candidate:") && (address.ends_with(".local") || foreign) {
+        return Ok(None);
+    }
+    Candidate::from_sdp_string(line).map(Some).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_as_browsers_send_them() {
+        let host = "candidate:1 1 udp 2122260223 192.0.2.7 52000 typ host generation 0 ufrag abcd";
+        assert!(parse_candidate(host).unwrap().is_some());
+        assert!(parse_candidate(&format!("a={host}")).unwrap().is_some());
+        for skipped in [
+            "",
+            "  ",
+            "candidate:1 1 udp 2122260223 0d7b4a4e-77c6-4a2c-8d35-6d1e6e0f6f52.local 52000 typ host",
+            "candidate:1 1 tcp 1518280447 192.0.2.7 9 typ host tcptype active",
+        ] {
+            assert_eq!(parse_candidate(skipped).unwrap(), None, "{skipped:?}");
+        }
+        for broken in ["nonsense", "candidate:", "candidate:1 1 udp x y z typ host"] {
+            assert!(parse_candidate(broken).is_err(), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn broken_offers_are_refused() {
+        let certificate = Certificate::generate().unwrap();
+        for offer in ["", "hello", "v=0\r\n", "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"] {
+            let setup = PeerSetup {
+                peer: PeerId::from_raw(1),
+                session: SessionId::default(),
+                video_codec: VideoCodec::H264,
+                candidates: &[],
+                certificate: &certificate,
+                initial_bandwidth: None,
+                now: Instant::now(),
+            };
+            assert!(matches!(setup.answer(offer), Err(NegotiateError::Sdp(_))), "{offer:?}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! From access unit to RTP payloads, once for all viewers.
+//!
+//! Payloads are reference-counted, so that every viewer's packets share one copy. Fragments of one
+//! access unit differ in length by at most one byte's rounding and only the last may be shorter:
+//! after encryption they are a row of equal datagrams, which the kernel takes as one GSO send.
+
+mod h264;
+mod vp8;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use visavis_types::{AccessUnit, Stage, Stamps, VideoCodec};
+
+/// The largest RTP payload made, in bytes.
+///
+/// 1,200 bytes is what every path to a browser is known to carry. Off go 12 bytes of RTP header, up
+/// to 28 of header extensions, 16 of SRTP tag (AES-GCM, RFC 7714) and, in a retransmission, 2 of
+/// original sequence number (RFC 4588 §4).
+pub const MAX_PAYLOAD_BYTES: usize = 1_200 - 12 - 28 - 16 - 2;
+
+/// A row of RTP payloads, shared by all viewers.
+#[derive(Debug, Clone)]
+pub struct PacketizedFrame {
+    /// What it is encoded with.
+    pub codec: VideoCodec,
+    /// Whether a decoder can start here.
+    pub keyframe: bool,
+    /// RTP payloads in order; the marker bit goes on the last.
+    pub payloads: Vec<Arc<[u8]>>,
+    /// When the picture was captured.
+    pub captured: Instant,
+    /// Where its time went so far.
+    pub stamps: Stamps,
+}
+
+/// Turns the access units of one rendition into RTP payloads.
+#[derive(Debug)]
+pub enum Packetizer {
+    /// RFC 6184, packetization-mode 1.
+    H264,
+    /// RFC 7741.
+    Vp8(vp8::PictureId),
+}
+
+impl Packetizer {
+    /// A packetizer for one rendition.
+    pub fn new(codec: VideoCodec) -> Self {
+        match codec {
+            VideoCodec::H264 => Self::H264,
+            VideoCodec::Vp8 => Self::Vp8(vp8::PictureId::default()),
+        }
+    }
+
+    /// Packetizes one access unit. An empty one gives no payloads.
+    pub fn packetize(
+        &mut self,
+        unit: &AccessUnit,
+        now: impl FnOnce() -> Instant,
+    ) -> PacketizedFrame {
+        let mut payloads = Vec::with_capacity(unit.data.len() / MAX_PAYLOAD_BYTES + 4);
+        match self {
+            Self::H264 => h264::packetize(&unit.data, MAX_PAYLOAD_BYTES, &mut payloads),
+            Self::Vp8(picture_id) => {
+                vp8::packetize(&unit.data, picture_id, MAX_PAYLOAD_BYTES, &mut payloads);
+            }
+        }
+        let mut stamps = unit.stamps;
+        stamps.set(Stage::Packetized, now());
+        PacketizedFrame {
+            codec: unit.codec,
+            keyframe: unit.keyframe,
+            payloads,
+            captured: unit.captured,
+            stamps,
+        }
+    }
+}
+
+/// Splits `data` into the fewest pieces of at most `max` bytes, equal in length but for the last,
+/// which may be shorter.
+fn equal_fragments(data: &[u8], max: usize) -> std::slice::Chunks<'_, u8> {
+    let pieces = data.len().div_ceil(max.max(1)).max(1);
+    data.chunks(data.len().div_ceil(pieces).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fragments_are_equal_but_for_the_last() {
+        for len in [1, 2, 99, 100, 101, 199, 200, 201, 5_003] {
+            let data = vec![7; len];
+            let sizes: Vec<usize> = equal_fragments(&data, 100).map(<[u8]>::len).collect();
+            let (last, rest) = sizes.split_last().unwrap();
+            assert_eq!(sizes.iter().sum::<usize>(), len);
+            assert_eq!(sizes.len(), len.div_ceil(100));
+            assert!(rest.iter().all(|s| s == &rest[0] && s >= last && *s <= 100), "{sizes:?}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What the viewers of one session share.
+
+use std::time::{Duration, Instant};
+
+use str0m::media::MediaTime;
+use str0m::rtp::{AbsCaptureTime, ExtensionValues};
+use visavis_types::{ClockAnchor, CodecSet, SessionId, VideoCodec};
+
+use crate::keyframe::KeyframePolicy;
+use crate::packetize::PacketizedFrame;
+
+/// RTP clock rate of every video codec.
+const VIDEO_HZ: u64 = 90_000;
+
+/// A receiver interpolates between capture times, so that not every frame has to carry one.
+const CAPTURE_TIME_INTERVAL: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct SessionState {
+    pub(crate) id: SessionId,
+    /// Keys of its peers.
+    pub(crate) peers: Vec<usize>,
+    /// The codecs its peers use.
+    pub(crate) active: CodecSet,
+    renditions: [Rendition; VideoCodec::ALL.len()],
+    epoch: Instant,
+}
+
+/// One codec's stream.
+#[derive(Debug, Default)]
+struct Rendition {
+    keyframes: KeyframePolicy,
+    last_rtp_time: Option<u64>,
+    last_capture_time_sent: Option<Instant>,
+}
+
+impl SessionState {
+    pub(crate) fn new(id: SessionId, epoch: Instant) -> Self {
+        Self {
+            id,
+            peers: Vec::new(),
+            active: CodecSet::EMPTY,
+            renditions: Default::default(),
+            epoch,
+        }
+    }
+
+    pub(crate) fn keyframes(&mut self, codec: VideoCodec) -> &mut KeyframePolicy {
+        &mut self.renditions[codec.index()].keyframes
+    }
+
+    /// The RTP time of a frame and the header extensions of all its packets: all of them, because
+    /// packets of one frame must be equal in size to leave as one GSO send.
+    pub(crate) fn stamp(
+        &mut self,
+        frame: &PacketizedFrame,
+        clock: &ClockAnchor,
+    ) -> (u32, ExtensionValues) {
+        let rendition = &mut self.renditions[frame.codec.index()];
+        let since = frame.captured.saturating_duration_since(self.epoch);
+        let ticks = u64::try_from(since.as_nanos() * u128::from(VIDEO_HZ) / 1_000_000_000);
+        // Two frames with one RTP time would be one frame to a receiver.
+        let earliest = rendition.last_rtp_time.map_or(0, |last| last + 1);
+        let rtp_time = ticks.unwrap_or(earliest).max(earliest);
+        rendition.last_rtp_time = Some(rtp_time);
+
+        let mut extensions = ExtensionValues {
+            // No waiting in the browser: worth some 150 ms there.
+            play_delay_min: Some(MediaTime::ZERO),
+            play_delay_max: Some(MediaTime::ZERO),
+            ..ExtensionValues::default()
+        };
+        let rested = rendition
+            .last_capture_time_sent
+            .is_none_or(|at| frame.captured.saturating_duration_since(at) >= CAPTURE_TIME_INTERVAL);
+        if frame.keyframe || rested {
+            rendition.last_capture_time_sent = Some(frame.captured);
+            let capture_time = clock.to_system(frame.captured);
+            extensions.abs_capture_time = Some(AbsCaptureTime { capture_time, clock_offset: None });
+        }
+        (rtp_time as u32, extensions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use visavis_types::Stamps;
+
+    fn frame(captured: Instant, keyframe: bool) -> PacketizedFrame {
+        let stamps = Stamps::pushed(captured);
+        PacketizedFrame {
+            codec: VideoCodec::H264,
+            keyframe,
+            payloads: Vec::new(),
+            captured,
+            stamps,
+        }
+    }
+
+    #[test]
+    fn rtp_time_follows_capture_time_and_never_stands_still() {
+        let clock = ClockAnchor::now();
+        let start = Instant::now();
+        let mut session = SessionState::new(SessionId::default(), start);
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut rtp = |ms| session.stamp(&frame(at(ms), false), &clock).0;
+        assert_eq!(rtp(0), 0);
+        assert_eq!(rtp(100), 9_000);
+        assert_eq!(rtp(100), 9_001);
+        assert_eq!(rtp(50), 9_002);
+        assert_eq!(rtp(200), 18_000);
+    }
+
+    #[test]
+    fn capture_time_is_on_keyframes_and_once_a_second() {
+        let (clock, start) = (ClockAnchor::now(), Instant::now());
+        let mut session = SessionState::new(SessionId::default(), start);
+        let mut has = |ms, keyframe| {
+            let frame = frame(start + Duration::from_millis(ms), keyframe);
+            session.stamp(&frame, &clock).1.abs_capture_time.is_some()
+        };
+        assert!(has(0, false));
+        assert!(!has(33, false));
+        assert!(has(66, true));
+        assert!(!has(1_065, false));
+        assert!(has(1_066, false));
+    }
+}

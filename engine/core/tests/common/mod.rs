@@ -1,0 +1,239 @@
+//! A hub and viewers (str0m as a client) in virtual time, over a wire that loses what it is told to.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use str0m::change::SdpPendingOffer;
+use str0m::media::{Direction, MediaKind};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::RtpPacket;
+use str0m::{Candidate, Event, Input, Output, Rtc};
+use visavis_core::{Certificate, Hub, HubEvent, Outbox, PacketizedFrame, PeerSetup, SessionKey};
+use visavis_types::{ClockAnchor, PeerId, SessionId, Stamps, VideoCodec};
+
+pub const MS: Duration = Duration::from_millis(1);
+
+pub struct Datagram {
+    pub from: SocketAddr,
+    pub to: SocketAddr,
+    pub contents: Vec<u8>,
+}
+
+#[derive(Default)]
+pub struct Wire {
+    pub queue: VecDeque<Datagram>,
+    /// Lengths of the datagrams between two flushes.
+    pub turns: Vec<Vec<usize>>,
+    turn: Vec<usize>,
+}
+
+impl Outbox for Wire {
+    fn transmit(&mut self, from: SocketAddr, to: SocketAddr, contents: &[u8]) {
+        self.turn.push(contents.len());
+        self.queue.push_back(Datagram { from, to, contents: contents.to_vec() });
+    }
+
+    fn flush(&mut self) {
+        self.turns.push(std::mem::take(&mut self.turn));
+    }
+}
+
+pub struct Viewer {
+    pub id: PeerId,
+    pub rtc: Rtc,
+    pub addr: SocketAddr,
+    pub deadline: Instant,
+    pub connected: bool,
+    pub closed: bool,
+    pub packets: Vec<RtpPacket>,
+    /// A viewer that is offline neither sends nor receives.
+    pub online: bool,
+}
+
+pub struct World {
+    pub now: Instant,
+    pub start: Instant,
+    pub hub: Hub,
+    pub session: SessionKey,
+    pub wire: Wire,
+    pub viewers: Vec<Viewer>,
+    pub events: Vec<HubEvent>,
+    certificate: Certificate,
+    hub_addr: SocketAddr,
+    /// Decides whether a datagram to a viewer is lost.
+    pub lose: Box<dyn FnMut(&Datagram) -> bool>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let now = Instant::now();
+        let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15));
+        let session = hub.add_session(SessionId::default(), now);
+        Self {
+            now,
+            start: now,
+            hub,
+            session,
+            wire: Wire::default(),
+            viewers: Vec::new(),
+            events: Vec::new(),
+            certificate: Certificate::generate().unwrap(),
+            hub_addr: "192.0.2.1:5000".parse().unwrap(),
+            lose: Box::new(|_| false),
+        }
+    }
+
+    /// A viewer that offers to receive, restricted to one codec if given.
+    pub fn join(&mut self, only: Option<VideoCodec>) -> usize {
+        let n = self.viewers.len() as u16;
+        let addr = SocketAddr::from(([192, 0, 2, 100], 6_000 + n));
+        let mut config = Rtc::builder().set_rtp_mode(true);
+        if let Some(codec) = only {
+            config =
+                config.enable_h264(codec == VideoCodec::H264).enable_vp8(codec == VideoCodec::Vp8);
+        }
+        let mut rtc = config.build(self.now);
+        rtc.add_local_candidate(Candidate::host(addr, "udp").unwrap());
+        let (offer, pending) = offer(&mut rtc);
+        let id = PeerId::from_raw(0x1000 + u64::from(n));
+        let setup = PeerSetup {
+            peer: id,
+            session: SessionId::default(),
+            video_codec: VideoCodec::H264,
+            candidates: &[self.hub_addr],
+            certificate: &self.certificate,
+            initial_bandwidth: None,
+            now: self.now,
+        };
+        let (peer, answer) = setup.answer(&offer).unwrap();
+        let answer = str0m::change::SdpAnswer::from_sdp_string(&answer).unwrap();
+        rtc.sdp_api().accept_answer(pending, answer).unwrap();
+        assert!(self.hub.adopt(peer, self.now, &mut self.wire).is_ok());
+        self.viewers.push(Viewer {
+            id,
+            rtc,
+            addr,
+            deadline: self.now,
+            connected: false,
+            closed: false,
+            packets: Vec::new(),
+            online: true,
+        });
+        usize::from(n)
+    }
+
+    pub fn joined() -> Self {
+        let mut world = Self::new();
+        world.join(None);
+        world.run(2_000 * MS);
+        assert!(world.viewers[0].connected);
+        world
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        loop {
+            self.deliver();
+            let hub = self.hub.next_deadline();
+            let online = self.viewers.iter().filter(|viewer| viewer.online);
+            let next = online.map(|viewer| viewer.deadline).chain(hub).min();
+            match next {
+                Some(at) if at <= until => self.now = self.now.max(at),
+                _ => break,
+            }
+            let now = self.now;
+            self.hub.handle_due(now, &mut self.wire);
+            for viewer in self.viewers.iter_mut().filter(|v| v.online && v.deadline <= now) {
+                viewer.rtc.handle_input(Input::Timeout(now)).unwrap();
+                viewer.drain(&mut self.wire);
+            }
+        }
+        self.now = until;
+        while let Some(event) = self.hub.poll_event() {
+            self.events.push(event);
+        }
+    }
+
+    fn deliver(&mut self) {
+        while let Some(datagram) = self.wire.queue.pop_front() {
+            if datagram.to == self.hub_addr {
+                let Datagram { from, to, contents } = datagram;
+                self.hub.receive(self.now, from, to, &contents, &mut self.wire);
+            } else if let Some(viewer) =
+                self.viewers.iter_mut().find(|v| v.addr == datagram.to && v.online)
+            {
+                if (self.lose)(&datagram) {
+                    continue;
+                }
+                let Datagram { from, to, contents } = &datagram;
+                let receive = Receive::new(Protocol::Udp, *from, *to, contents).unwrap();
+                viewer.rtc.handle_input(Input::Receive(self.now, receive)).unwrap();
+                viewer.drain(&mut self.wire);
+            }
+        }
+        while let Some(event) = self.hub.poll_event() {
+            self.events.push(event);
+        }
+    }
+
+    pub fn frame(&self, codec: VideoCodec, keyframe: bool, sizes: &[usize]) -> PacketizedFrame {
+        PacketizedFrame {
+            codec,
+            keyframe,
+            payloads: sizes.iter().map(|&len| Arc::from(vec![0x41; len])).collect(),
+            captured: self.now,
+            stamps: Stamps::pushed(self.now),
+        }
+    }
+
+    /// Sends frames of three packets at 30 fps.
+    pub fn stream(&mut self, codec: VideoCodec, frames: usize) {
+        for _ in 0..frames {
+            let frame = self.frame(codec, false, &[900, 900, 500]);
+            self.hub.send_frame(self.session, &frame, self.now, &mut self.wire);
+            self.run(33 * MS);
+        }
+    }
+
+    pub fn restart_ice(&mut self, viewer: usize) {
+        let target = &mut self.viewers[viewer];
+        let mut api = target.rtc.sdp_api();
+        api.ice_restart(true);
+        let (offer, pending) = api.apply().unwrap();
+        let answer =
+            self.hub.renegotiate(target.id, &offer.to_sdp_string(), self.now, &mut self.wire);
+        let answer = str0m::change::SdpAnswer::from_sdp_string(&answer.unwrap().unwrap()).unwrap();
+        target.rtc.sdp_api().accept_answer(pending, answer).unwrap();
+        target.drain(&mut self.wire);
+    }
+}
+
+impl Viewer {
+    pub fn drain(&mut self, wire: &mut Wire) {
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                Output::Transmit(t) => wire.transmit(t.source, t.destination, &t.contents),
+                Output::Event(Event::Connected) => self.connected = true,
+                Output::Event(Event::Closed) => self.closed = true,
+                Output::Event(Event::RtpPacket(packet)) => self.packets.push(packet),
+                Output::Event(_) => {}
+                Output::Timeout(at) => {
+                    self.deadline = at;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn offer(rtc: &mut Rtc) -> (String, SdpPendingOffer) {
+    let mut api = rtc.sdp_api();
+    api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+    api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+    let (offer, pending) = api.apply().unwrap();
+    (offer.to_sdp_string(), pending)
+}

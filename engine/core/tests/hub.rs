@@ -1,0 +1,260 @@
+//! Peers in virtual time: what a hub does over minutes, checked in milliseconds.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{MS, World};
+use visavis_core::{Farewell, HubEvent};
+use visavis_types::{CodecSet, OpusPacket, VideoCodec};
+
+const H264: VideoCodec = VideoCodec::H264;
+const VP8: VideoCodec = VideoCodec::Vp8;
+
+fn keyframes_wanted(world: &World) -> usize {
+    world.events.iter().filter(|event| matches!(event, HubEvent::KeyframeWanted { .. })).count()
+}
+
+#[test]
+fn a_viewer_connects_and_gets_every_packet_of_a_frame() {
+    let mut world = World::joined();
+    assert!(
+        matches!(
+            world.events[..],
+            [
+                HubEvent::ActiveCodecs { .. },
+                HubEvent::Joined { codec: Some(H264), .. },
+                HubEvent::KeyframeWanted { codec: H264, .. },
+            ]
+        ),
+        "{:?}",
+        world.events
+    );
+
+    let frame = world.frame(H264, true, &[900, 900, 500]);
+    assert_eq!(world.hub.send_frame(world.session, &frame, world.now, &mut world.wire), 1);
+    world.run(100 * MS);
+    let packets = &world.viewers[0].packets;
+    assert_eq!(packets.len(), 3);
+    assert_eq!(packets.iter().map(|p| p.header.marker).collect::<Vec<_>>(), [false, false, true]);
+    for packet in packets {
+        let extensions = &packet.header.ext_vals;
+        assert_eq!(
+            extensions.play_delay_max.map(|at| at.numer()),
+            None,
+            "str0m's client offers none"
+        );
+        assert_eq!(packet.header.timestamp, packets[0].header.timestamp);
+    }
+}
+
+#[test]
+fn nothing_is_sent_before_a_keyframe() {
+    let mut world = World::joined();
+    world.stream(H264, 3);
+    assert_eq!(world.viewers[0].packets.len(), 0);
+    let keyframe = world.frame(H264, true, &[700]);
+    world.hub.send_frame(world.session, &keyframe, world.now, &mut world.wire);
+    world.stream(H264, 2);
+    assert_eq!(world.viewers[0].packets.len(), 1 + 6);
+    let sequence: Vec<u64> = world.viewers[0].packets.iter().map(|p| *p.seq_no).collect();
+    assert!(sequence.windows(2).all(|w| w[1] == w[0] + 1), "{sequence:?}");
+}
+
+#[test]
+fn equal_payloads_leave_as_equal_datagrams_in_one_turn() {
+    let mut world = World::joined();
+    world.wire.turns.clear();
+    let keyframe = world.frame(H264, true, &[1_000, 1_000, 1_000, 400]);
+    world.hub.send_frame(world.session, &keyframe, world.now, &mut world.wire);
+    let turn = world.wire.turns.iter().find(|turn| turn.len() >= 4).unwrap();
+    let media = &turn[turn.len() - 4..];
+    assert!(media[0] == media[1] && media[1] == media[2] && media[3] < media[0], "{turn:?}");
+    assert!(media[0] <= 1_200, "{turn:?}");
+}
+
+#[test]
+fn lost_packets_are_sent_again() {
+    let mut world = World::joined();
+    let keyframe = world.frame(H264, true, &[700]);
+    world.hub.send_frame(world.session, &keyframe, world.now, &mut world.wire);
+    world.run(50 * MS);
+    let mut count = 0;
+    world.lose = Box::new(move |datagram| {
+        let media = datagram.contents.len() > 400;
+        count += usize::from(media);
+        media && count % 9 == 0
+    });
+    world.stream(H264, 30);
+    world.lose = Box::new(|_| false);
+    world.stream(H264, 10);
+    let mut sequence: Vec<u64> = world.viewers[0].packets.iter().map(|p| *p.seq_no).collect();
+    sequence.sort_unstable();
+    sequence.dedup();
+    let span = sequence[sequence.len() - 1] - sequence[0] + 1;
+    assert_eq!(sequence.len() as u64, span, "a packet is missing for good");
+    assert_eq!(sequence.len(), 1 + 120);
+}
+
+#[test]
+fn each_viewer_gets_its_codec_and_encoders_follow() {
+    let mut world = World::new();
+    world.join(Some(H264));
+    world.join(Some(VP8));
+    world.run(2_000 * MS);
+    let both = CodecSet::EMPTY.with(H264).with(VP8);
+    let active = |world: &World| {
+        world.events.iter().rev().find_map(|event| match event {
+            HubEvent::ActiveCodecs { codecs, .. } => Some(*codecs),
+            _ => None,
+        })
+    };
+    assert_eq!(active(&world), Some(both));
+    for codec in [H264, VP8] {
+        let frame = world.frame(codec, true, &[800, 300]);
+        assert_eq!(world.hub.send_frame(world.session, &frame, world.now, &mut world.wire), 1);
+    }
+    world.run(50 * MS);
+    assert!(world.viewers.iter().all(|viewer| viewer.packets.len() == 2));
+
+    let vp8 = world.viewers[1].id;
+    world.hub.disconnect(vp8, world.now, &mut world.wire);
+    world.run(100 * MS);
+    assert_eq!(active(&world), Some(CodecSet::EMPTY.with(H264)));
+    assert!(world.viewers[1].closed, "a disconnected viewer is told");
+}
+
+#[test]
+fn fifty_joins_are_a_handful_of_keyframes() {
+    let mut world = World::new();
+    for _ in 0..50 {
+        world.join(None);
+    }
+    world.run(3_000 * MS);
+    assert!(world.viewers.iter().all(|viewer| viewer.connected));
+    assert!((1..=4).contains(&keyframes_wanted(&world)), "{}", keyframes_wanted(&world));
+}
+
+#[test]
+fn a_peer_that_vanishes_is_dropped_with_an_event() {
+    let mut world = World::joined();
+    world.viewers[0].online = false;
+    world.run(40_000 * MS);
+    let left = world.events.iter().any(|event| {
+        matches!(event, HubEvent::Left { reason: Farewell::Vanished, was_connected: true, .. })
+    });
+    assert!(left, "{:?}", world.events);
+    assert_eq!(world.hub.peer_count(), 0);
+}
+
+#[test]
+fn a_peer_that_never_connects_is_dropped_in_time() {
+    let mut world = World::new();
+    world.join(None);
+    world.viewers[0].online = false;
+    world.run(14_000 * MS);
+    assert_eq!(world.hub.peer_count(), 1);
+    world.run(2_000 * MS);
+    assert_eq!(world.hub.peer_count(), 0);
+    assert!(world.events.iter().any(|event| {
+        matches!(
+            event,
+            HubEvent::Left { reason: Farewell::ConnectTimeout, was_connected: false, .. }
+        )
+    }));
+}
+
+#[test]
+fn a_short_outage_ends_with_a_keyframe_not_with_a_goodbye() {
+    let mut world = World::joined();
+    let before = keyframes_wanted(&world);
+    world.viewers[0].online = false;
+    world.run(5_000 * MS);
+    world.viewers[0].online = true;
+    world.run(5_000 * MS);
+    assert_eq!(world.hub.peer_count(), 1);
+    let frame = world.frame(H264, true, &[500]);
+    assert_eq!(world.hub.send_frame(world.session, &frame, world.now, &mut world.wire), 1);
+    world.run(100 * MS);
+    assert_eq!(world.viewers[0].packets.len(), 1);
+    assert!(keyframes_wanted(&world) >= before);
+}
+
+#[test]
+fn an_ice_restart_keeps_the_media_flowing() {
+    let mut world = World::joined();
+    let keyframe = world.frame(H264, true, &[500]);
+    world.hub.send_frame(world.session, &keyframe, world.now, &mut world.wire);
+    world.run(100 * MS);
+    world.restart_ice(0);
+    world.run(1_000 * MS);
+    world.stream(H264, 10);
+    assert_eq!(world.viewers[0].packets.len(), 1 + 30);
+    assert_eq!(world.hub.peer_count(), 1);
+}
+
+#[test]
+fn sound_reaches_every_viewer() {
+    let mut world = World::new();
+    world.join(None);
+    world.join(None);
+    world.run(2_000 * MS);
+    let packet = OpusPacket {
+        data: Arc::from([0xf8, 0xff, 0xfe].as_slice()),
+        rtp_time: 960,
+        captured: world.now,
+        talkspurt: true,
+    };
+    assert_eq!(world.hub.send_audio(world.session, &packet, world.now, &mut world.wire), 2);
+    world.run(50 * MS);
+    for viewer in &world.viewers {
+        assert_eq!(viewer.packets.len(), 1);
+        assert!(viewer.packets[0].header.marker);
+    }
+}
+
+#[test]
+fn garbage_is_refused_and_harms_nobody() {
+    let mut world = World::joined();
+    let viewer = world.viewers[0].addr;
+    let hub = "192.0.2.1:5000".parse().unwrap();
+    let stranger = "198.51.100.9:1".parse().unwrap();
+    let mut byte = 1u8;
+    for len in [0, 1, 3, 12, 20, 40, 100, 1_200, 65_000] {
+        for first in [0, 1, 2, 20, 22, 63, 64, 79, 80, 127, 128, 144, 191, 200, 255] {
+            let mut datagram: Vec<u8> = (0..len)
+                .map(|_| {
+                    byte = byte.wrapping_mul(37).wrapping_add(11);
+                    byte
+                })
+                .collect();
+            if let Some(start) = datagram.first_mut() {
+                *start = first;
+            }
+            // From a stranger, and from the viewer's own address.
+            for source in [stranger, viewer] {
+                world.hub.receive(world.now, source, hub, &datagram, &mut world.wire);
+            }
+        }
+    }
+    assert!(world.hub.refused().datagrams > 0);
+    let keyframe = world.frame(H264, true, &[500]);
+    world.hub.send_frame(world.session, &keyframe, world.now, &mut world.wire);
+    world.run(100 * MS);
+    assert_eq!(world.viewers[0].packets.len(), 1);
+}
+
+#[test]
+fn a_removed_session_says_goodbye() {
+    let mut world = World::joined();
+    world.hub.remove_session(world.session, world.now, &mut world.wire);
+    world.run(200 * MS);
+    assert!(world.viewers[0].closed);
+    assert_eq!(world.hub.peer_count(), 0);
+    assert!(
+        world.events.iter().any(|event| {
+            matches!(event, HubEvent::Left { reason: Farewell::SessionEnded, .. })
+        })
+    );
+}
