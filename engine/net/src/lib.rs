@@ -1,0 +1,14 @@
+//! The kernel's edge: one UDP socket read and written in batches, and a timer finer than a millisecond.
+//!
+//! Everything that knows about a system call of the media path is in this crate. It knows nothing of
+//! WebRTC.
+
+mod receiver;
+mod sender;
+mod socket;
+mod timer;
+
+pub use receiver::{Datagram, ReceiveBuffers};
+pub use sender::{SendCounters, Sender};
+pub use socket::UdpEndpoint;
+pub use timer::Timer;
