@@ -1,0 +1,320 @@
+//! When sound is sent: at its own rate, whatever the rate at which it is pushed.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::SAMPLE_RATE_HZ;
+
+/// Samples of one packet: 20 ms.
+pub(crate) const PACKET_SAMPLES: usize = 960;
+const PACKET_DURATION: Duration = Duration::from_millis(20);
+
+/// How long a packet that is due waits for sound that is late, before silence is sent in its place.
+/// A caller that pushes in time with the sound is late by scheduling alone; a browser's jitter buffer
+/// hides a wait of this length, but not a hole.
+const LATENESS_ALLOWED: Duration = Duration::from_millis(40);
+
+/// Packets of silence sent before the stream is let go quiet: enough that the last sounds and
+/// whatever the decoder remembers of them have faded.
+const SILENT_PACKETS: u32 = 10;
+
+/// While it is quiet, one packet of silence in this time keeps the receiver's clock.
+const QUIET_INTERVAL: Duration = Duration::from_millis(400);
+
+/// A capture time further than this from the moment of sending belongs to sound pushed ahead of time:
+/// it is then taken to happen when it is sent.
+const LIVE_TOLERANCE: Duration = Duration::from_millis(250);
+
+/// One packet's worth, to be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// RTP time of its first sample.
+    pub(crate) rtp_time: u32,
+    /// When its first sample was captured.
+    pub(crate) captured: Instant,
+    /// Whether there is sound in it; if so the samples are in the buffer given to
+    /// [`Pacer::poll`].
+    pub(crate) sound: bool,
+    /// Whether sound begins after a pause.
+    pub(crate) talkspurt: bool,
+}
+
+/// Pairs a queue of samples with a clock. No thread, no clock of its own: time comes in.
+#[derive(Debug)]
+pub(crate) struct Pacer {
+    /// 48 kHz mono.
+    queue: VecDeque<i16>,
+    max_samples: usize,
+    /// Index of the queue's first sample, counted over all time.
+    head: u64,
+    /// (index of a sample, when it was captured), for the first sample of each chunk.
+    captures: VecDeque<(u64, Instant)>,
+    state: State,
+    /// RTP time and clock time of the end of the last packet.
+    end: Option<(u64, Instant)>,
+    silent_packets: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// A packet every 20 ms; the next one at `due`.
+    Playing { due: Instant },
+    /// Nothing to play; the next packet of silence at `due`.
+    Quiet { due: Option<Instant> },
+}
+
+impl Pacer {
+    /// Keeps at most `max` of sound.
+    pub(crate) fn new(max: Duration) -> Self {
+        let max_samples = max.as_millis() as usize * SAMPLE_RATE_HZ as usize / 1_000;
+        Self {
+            queue: VecDeque::new(),
+            max_samples: max_samples.max(PACKET_SAMPLES),
+            head: 0,
+            captures: VecDeque::new(),
+            state: State::Quiet { due: None },
+            end: None,
+            silent_packets: 0,
+        }
+    }
+
+    /// Appends sound; returns how many of the oldest samples had to go for it.
+    pub(crate) fn push(&mut self, samples: &[i16], captured: Instant) -> usize {
+        self.captures.push_back((self.head + self.queue.len() as u64, captured));
+        self.queue.extend(samples);
+        let excess = self.queue.len().saturating_sub(self.max_samples);
+        self.queue.drain(..excess);
+        self.head += excess as u64;
+        excess
+    }
+
+    /// When [`poll`](Self::poll) next has something to say, if no sound comes before.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Playing { due } if self.queue.len() >= PACKET_SAMPLES => Some(due),
+            State::Playing { due } => Some(due + LATENESS_ALLOWED),
+            State::Quiet { due } => due,
+        }
+    }
+
+    /// Gives the next packet if it is due; its samples replace what is in `packet`.
+    pub(crate) fn poll(&mut self, now: Instant, packet: &mut Vec<i16>) -> Option<Slot> {
+        packet.clear();
+        let full = self.queue.len() >= PACKET_SAMPLES;
+        match self.state {
+            State::Quiet { .. } if full => Some(self.play(now, true, packet)),
+            State::Quiet { due: Some(due) } if due <= now => {
+                self.state = State::Quiet { due: Some(due + QUIET_INTERVAL) };
+                Some(self.silence(now))
+            }
+            State::Quiet { .. } => None,
+            State::Playing { due } if full && due <= now => Some(self.play(due, false, packet)),
+            State::Playing { due } if !full && due + LATENESS_ALLOWED <= now => {
+                Some(self.starve(due, packet))
+            }
+            State::Playing { .. } => None,
+        }
+    }
+
+    /// Sends a full packet of sound.
+    fn play(&mut self, due: Instant, talkspurt: bool, packet: &mut Vec<i16>) -> Slot {
+        let captured = self.capture_time(due);
+        packet.extend(self.queue.drain(..PACKET_SAMPLES));
+        self.head += PACKET_SAMPLES as u64;
+        self.silent_packets = 0;
+        self.state = State::Playing { due: due + PACKET_DURATION };
+        Slot { sound: true, talkspurt, ..self.slot(due, captured) }
+    }
+
+    /// Sound is late or at its end: what there is of it, filled up with silence, or silence alone.
+    fn starve(&mut self, due: Instant, packet: &mut Vec<i16>) -> Slot {
+        let captured = self.capture_time(due);
+        let rest = self.queue.len();
+        packet.extend(self.queue.drain(..));
+        packet.resize(PACKET_SAMPLES, 0);
+        self.head += rest as u64;
+        self.silent_packets += 1;
+        let next = due + PACKET_DURATION;
+        self.state = if self.silent_packets >= SILENT_PACKETS {
+            State::Quiet { due: Some(next + QUIET_INTERVAL) }
+        } else {
+            State::Playing { due: next }
+        };
+        Slot { sound: rest > 0, ..self.slot(due, captured) }
+    }
+
+    fn silence(&mut self, now: Instant) -> Slot {
+        self.slot(now, now)
+    }
+
+    /// Places a packet on the RTP clock: right after the last one, or after as much time as has passed.
+    fn slot(&mut self, due: Instant, captured: Instant) -> Slot {
+        let rtp_time = self.end.map_or(0, |(rtp_time, at)| {
+            let gap = due.saturating_duration_since(at);
+            rtp_time + (gap.as_micros() as u64 * u64::from(SAMPLE_RATE_HZ)).div_ceil(1_000_000)
+        });
+        self.end = Some((rtp_time + PACKET_SAMPLES as u64, due + PACKET_DURATION));
+        Slot { rtp_time: rtp_time as u32, captured, sound: false, talkspurt: false }
+    }
+
+    /// When the queue's first sample was captured.
+    fn capture_time(&mut self, due: Instant) -> Instant {
+        while self.captures.get(1).is_some_and(|&(index, _)| index <= self.head) {
+            self.captures.pop_front();
+        }
+        let Some(&(index, captured)) = self.captures.front() else {
+            return due;
+        };
+        let offset = self.head.saturating_sub(index) * 1_000_000 / u64::from(SAMPLE_RATE_HZ);
+        let captured = captured + Duration::from_micros(offset);
+        let distance =
+            captured.saturating_duration_since(due).max(due.saturating_duration_since(captured));
+        if distance <= LIVE_TOLERANCE { captured } else { due }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    struct Run {
+        pacer: Pacer,
+        now: Instant,
+        sent: Vec<(u64, Slot, Vec<i16>)>,
+        start: Instant,
+    }
+
+    impl Run {
+        fn new() -> Self {
+            let start = Instant::now();
+            Self { pacer: Pacer::new(Duration::from_secs(60)), now: start, sent: Vec::new(), start }
+        }
+
+        /// Lets time pass as the audio loop would: waking when something is due.
+        fn advance(&mut self, until_ms: u64) {
+            let until = self.start + MS * until_ms as u32;
+            let mut packet = Vec::new();
+            loop {
+                while let Some(slot) = self.pacer.poll(self.now, &mut packet) {
+                    let at = self.now.duration_since(self.start).as_millis() as u64;
+                    self.sent.push((at, slot, packet.clone()));
+                }
+                match self.pacer.deadline() {
+                    Some(at) if at <= until => self.now = self.now.max(at),
+                    _ => break,
+                }
+            }
+            self.now = until;
+        }
+
+        fn push(&mut self, samples: usize, value: i16) {
+            let now = self.now;
+            self.pacer.push(&vec![value; samples], now);
+        }
+
+        fn sound(&self) -> Vec<&(u64, Slot, Vec<i16>)> {
+            self.sent.iter().filter(|(_, slot, _)| slot.sound).collect()
+        }
+    }
+
+    #[test]
+    fn a_burst_is_played_at_its_own_rate() {
+        let mut run = Run::new();
+        run.push(48_000, 1);
+        run.advance(2_000);
+        let sound = run.sound();
+        assert_eq!(sound.len(), 50);
+        for (i, (at, slot, samples)) in sound.iter().enumerate() {
+            assert_eq!(*at, i as u64 * 20);
+            assert_eq!(slot.rtp_time, i as u32 * 960);
+            assert_eq!(slot.talkspurt, i == 0);
+            assert_eq!(samples.len(), PACKET_SAMPLES);
+        }
+    }
+
+    #[test]
+    fn live_chunks_leave_when_they_come() {
+        let mut run = Run::new();
+        for chunk in 0..100u64 {
+            run.advance(chunk * 20);
+            run.push(960, 1);
+        }
+        run.advance(2_000);
+        let waits: Vec<u64> =
+            run.sound().iter().enumerate().map(|(i, (at, ..))| at - i as u64 * 20).collect();
+        assert!(waits.iter().all(|&wait| wait == 0), "{waits:?}");
+    }
+
+    #[test]
+    fn a_late_chunk_leaves_no_hole_in_rtp_time() {
+        let mut run = Run::new();
+        for (chunk, late) in [0, 0, 30, 5, 0, 0].into_iter().enumerate() {
+            run.advance(chunk as u64 * 20 + late);
+            run.push(960, 1);
+        }
+        run.advance(140);
+        let times: Vec<u32> = run.sound().iter().map(|(_, slot, _)| slot.rtp_time).collect();
+        assert_eq!(times, [0, 960, 1_920, 2_880, 3_840, 4_800]);
+    }
+
+    #[test]
+    fn the_end_of_an_utterance_is_padded_then_silent_then_quiet() {
+        let mut run = Run::new();
+        run.push(960 + 100, 5);
+        run.advance(3_000);
+        let (_, last, samples) = run.sound()[1];
+        assert_eq!(&samples[..100], [5; 100]);
+        assert_eq!(&samples[100..], [0; PACKET_SAMPLES - 100]);
+        assert_eq!(last.rtp_time, 960);
+        let silence = run.sent.iter().filter(|(_, slot, _)| !slot.sound).count();
+        // Nine more at full rate, then one each 400 ms.
+        assert!((9 + 5..=9 + 8).contains(&silence), "{silence}");
+    }
+
+    #[test]
+    fn rtp_time_keeps_step_with_the_clock_over_a_pause() {
+        let mut run = Run::new();
+        run.push(960, 1);
+        run.advance(5_000);
+        run.push(960, 1);
+        run.advance(5_100);
+        let sound = run.sound();
+        let (_, first, _) = sound[0];
+        let (at, second, _) = sound[1];
+        assert_eq!(*at, 5_000);
+        assert!(second.talkspurt);
+        let elapsed = second.rtp_time - first.rtp_time;
+        assert!(elapsed.abs_diff(5 * 48_000) <= 960 * 2, "{elapsed}");
+    }
+
+    #[test]
+    fn capture_times_follow_live_chunks_and_ignore_those_of_a_burst() {
+        let mut run = Run::new();
+        let start = run.start;
+        run.pacer.push(&[1; 1_920], start - MS * 30);
+        run.advance(100);
+        assert_eq!(run.sent[0].1.captured, start - MS * 30);
+        assert_eq!(run.sent[1].1.captured, start - MS * 10);
+
+        let mut run = Run::new();
+        let start = run.start;
+        run.pacer.push(&[1; 480_000], start);
+        run.pacer.push(&[1; 960], start); // Its turn comes ten seconds after its stamp.
+        run.advance(11_000);
+        assert_eq!(run.sound()[500].1.captured, start + Duration::from_secs(10));
+    }
+
+    #[test]
+    fn the_oldest_goes_when_the_queue_is_full() {
+        let mut pacer = Pacer::new(Duration::from_millis(40));
+        let now = Instant::now();
+        assert_eq!(pacer.push(&[1; 960], now), 0);
+        assert_eq!(pacer.push(&[2; 960], now), 0);
+        assert_eq!(pacer.push(&[3; 960], now), 960);
+        let mut packet = Vec::new();
+        pacer.poll(now, &mut packet).unwrap();
+        assert_eq!(packet, [2; 960]);
+    }
+}

@@ -1,0 +1,69 @@
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use visavis_types::{AudioCodec, Bitrate, SessionId, VideoCodec};
+
+/// Settings of the whole engine.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Where the one UDP socket for all media listens. Port 0 lets the system choose.
+    pub udp: SocketAddr,
+    /// Addresses told to viewers as ICE host candidates, with the socket's own port. Empty: every
+    /// address of this machine. Set it on a host behind 1:1 NAT.
+    pub announce: Vec<IpAddr>,
+    /// Viewers at once, over all sessions.
+    pub max_peers: usize,
+    /// How long a peer may take from its offer to a finished DTLS handshake.
+    pub connect_timeout: Duration,
+    /// Where each viewer's bandwidth estimation starts; `None` turns it off.
+    pub initial_bandwidth: Option<Bitrate>,
+    /// Events kept for a subscriber that does not read; past that new ones are dropped.
+    pub event_capacity: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            udp: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            announce: Vec::new(),
+            max_peers: 100,
+            connect_timeout: Duration::from_secs(15),
+            initial_bandwidth: None,
+            event_capacity: 1_024,
+        }
+    }
+}
+
+/// Settings of one session.
+#[derive(Debug, Clone)]
+pub struct SessionConfig {
+    /// Its name.
+    pub id: SessionId,
+    /// The codec to prefer; a viewer that cannot decode it gets the other.
+    pub video_codec: VideoCodec,
+    /// The audio codec.
+    pub audio_codec: AudioCodec,
+    /// Frames per second the caller means to push: sets the encoder's rate control and what counts
+    /// as a late frame. 1 to 120.
+    pub fps: u32,
+    /// Target rate of the video.
+    pub video_bitrate: Bitrate,
+    /// Target rate of the audio.
+    pub audio_bitrate: Bitrate,
+    /// Sound kept while it waits for its turn; past that the oldest is dropped.
+    pub audio_queue: Duration,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            id: SessionId::default(),
+            video_codec: VideoCodec::H264,
+            audio_codec: AudioCodec::Opus,
+            fps: 30,
+            video_bitrate: Bitrate::from_kbps(1_500),
+            audio_bitrate: Bitrate::from_kbps(48),
+            audio_queue: Duration::from_secs(60),
+        }
+    }
+}

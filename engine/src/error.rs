@@ -1,0 +1,83 @@
+use std::io;
+use std::net::SocketAddr;
+
+use visavis_types::SessionId;
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The UDP socket could not be opened.
+    #[error("cannot listen for media on udp {addr}: {source}")]
+    Bind {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A poller, waker or thread could not be made.
+    #[error("cannot start the media loop: {0}")]
+    Io(#[from] io::Error),
+    /// The DTLS certificate could not be made.
+    #[error("cannot make a DTLS certificate: {0}")]
+    Certificate(String),
+}
+
+/// Why a session was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// There is one of this name.
+    #[error("session {0} exists already")]
+    Exists(SessionId),
+    /// A setting is out of range.
+    #[error("{0}")]
+    Config(&'static str),
+    /// The audio encoder could not be made.
+    #[error("cannot make the audio encoder: {0}")]
+    Audio(String),
+    /// The engine has stopped.
+    #[error("the engine has stopped")]
+    Stopped,
+    /// The system refused a thread.
+    #[error("cannot start the encode loop: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Why an SDP offer got no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OfferError {
+    /// Not SDP, or not SDP that WebRTC can work with.
+    #[error("the offer cannot be used: {0}")]
+    Sdp(String),
+    /// The offer has no codec in common with us.
+    #[error("the offer has no video codec this session can send; it can send H264 and VP8")]
+    NoCommonCodec,
+    /// No session of this name.
+    #[error("there is no session {0}")]
+    NoSession(SessionId),
+    /// As many viewers as allowed are here already.
+    #[error("all {0} places are taken")]
+    Full(usize),
+    /// The peer of a renegotiation has gone.
+    #[error("this peer has left")]
+    PeerGone,
+    /// The media loop has more commands waiting than it should.
+    #[error("the engine is busy; try again")]
+    Busy,
+    /// The engine has stopped.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+/// Why an ICE candidate was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CandidateError {
+    /// The text is no candidate (RFC 8839 §5.1).
+    #[error("the ICE candidate cannot be used: {0}")]
+    Syntax(String),
+    /// The media loop has more commands waiting than it should.
+    #[error("the engine is busy; try again")]
+    Busy,
+    /// The engine has stopped.
+    #[error("the engine has stopped")]
+    Stopped,
+}

@@ -1,0 +1,79 @@
+use crossbeam_channel::{Sender, TrySendError};
+use visavis_types::{PeerId, SessionId, VideoCodec};
+
+/// Something an application may want to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A viewer's connection is up: ICE and DTLS are done, media flows.
+    PeerJoined {
+        /// The session it watches.
+        session: SessionId,
+        /// Its id.
+        peer: PeerId,
+        /// The video codec it gets; `None` for a listener without picture.
+        codec: Option<VideoCodec>,
+    },
+    /// A viewer is gone. Also sent for one that never came further than its offer.
+    PeerLeft {
+        /// The session it watched.
+        session: SessionId,
+        /// Its id.
+        peer: PeerId,
+        /// Why.
+        reason: LeaveReason,
+    },
+}
+
+/// Why a viewer is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LeaveReason {
+    /// It said goodbye, or its signaling connection asked for it.
+    Closed,
+    /// It did not finish ICE and DTLS in time.
+    ConnectTimeout,
+    /// It stopped answering: ICE consent expired (RFC 7675).
+    Vanished,
+    /// Its protocol state broke; only this peer is affected.
+    Failed,
+    /// The session or the engine was stopped.
+    Stopped,
+}
+
+impl LeaveReason {
+    /// A stable word for logs and protocols.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::Vanished => "vanished",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Somebody who wants events.
+pub(crate) struct Subscriber {
+    pub(crate) events: Sender<Event>,
+    pub(crate) wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Subscriber {
+    /// Hands an event over; false where nobody listens any more.
+    pub(crate) fn tell(&self, event: Event) -> bool {
+        match self.events.try_send(event) {
+            Ok(()) => {}
+            Err(TrySendError::Full(event)) => {
+                tracing::warn!(
+                    ?event,
+                    "a subscriber does not read its events; this one is dropped"
+                );
+            }
+            Err(TrySendError::Disconnected(_)) => return false,
+        }
+        (self.wake)();
+        true
+    }
+}

@@ -1,0 +1,228 @@
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_queue::SegQueue;
+use visavis_core::{Certificate, PeerSetup, check_candidate};
+use visavis_types::{Bitrate, PeerId, SessionId};
+
+use crate::event::Subscriber;
+use crate::media::{Command, MediaWaker};
+use crate::shared::SessionShared;
+use crate::{CandidateError, Event, OfferError, SessionStatus};
+
+/// What signaling needs of the engine: cheap to clone, callable from any thread, never waits.
+#[derive(Debug, Clone)]
+pub struct EngineHandle {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What callers share. Threads of the engine never touch the locks in here.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) commands: Sender<Command>,
+    pub(crate) media: MediaWaker,
+    pub(crate) sessions: RwLock<Vec<Arc<SessionShared>>>,
+    /// Peers that were answered and have not left.
+    peers: Mutex<HashSet<PeerId>>,
+    departed: Arc<SegQueue<PeerId>>,
+    certificate: Certificate,
+    candidates: Vec<SocketAddr>,
+    initial_bandwidth: Option<Bitrate>,
+    max_peers: usize,
+    event_capacity: usize,
+    pub(crate) stopped: AtomicBool,
+}
+
+/// What an [`Inner`] is made of.
+pub(crate) struct Parts {
+    pub(crate) commands: Sender<Command>,
+    pub(crate) media: MediaWaker,
+    pub(crate) departed: Arc<SegQueue<PeerId>>,
+    pub(crate) certificate: Certificate,
+    pub(crate) candidates: Vec<SocketAddr>,
+    pub(crate) initial_bandwidth: Option<Bitrate>,
+    pub(crate) max_peers: usize,
+    pub(crate) event_capacity: usize,
+}
+
+impl Inner {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            commands: parts.commands,
+            media: parts.media,
+            sessions: RwLock::default(),
+            peers: Mutex::default(),
+            departed: parts.departed,
+            certificate: parts.certificate,
+            candidates: parts.candidates,
+            initial_bandwidth: parts.initial_bandwidth,
+            max_peers: parts.max_peers,
+            event_capacity: parts.event_capacity,
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn session(&self, id: &SessionId) -> Option<Arc<SessionShared>> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        sessions.iter().find(|session| &session.config.id == id).cloned()
+    }
+
+    /// Hands a command to the media loop, or gives it back.
+    pub(crate) fn send(&self, command: Command) -> Result<(), (SendError, Box<Command>)> {
+        if self.stopped.load(Relaxed) {
+            return Err((SendError::Stopped, Box::new(command)));
+        }
+        match self.commands.try_send(command) {
+            Ok(()) => {
+                self.media.wake();
+                Ok(())
+            }
+            Err(TrySendError::Full(command)) => Err((SendError::Busy, Box::new(command))),
+            Err(TrySendError::Disconnected(command)) => {
+                Err((SendError::Stopped, Box::new(command)))
+            }
+        }
+    }
+
+    /// The peers there are, those that left taken out.
+    fn living_peers(&self) -> MutexGuard<'_, HashSet<PeerId>> {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(peer) = self.departed.pop() {
+            peers.remove(&peer);
+        }
+        peers
+    }
+}
+
+/// Why a command was not taken.
+pub(crate) enum SendError {
+    Busy,
+    Stopped,
+}
+
+impl From<SendError> for OfferError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Busy => Self::Busy,
+            SendError::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl From<SendError> for CandidateError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Busy => Self::Busy,
+            SendError::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl EngineHandle {
+    /// Draws an id for a new peer.
+    pub fn new_peer_id(&self) -> PeerId {
+        // The standard library keys its hasher with randomness of the system: nobody outside can
+        // tell the next number from the last.
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let count = COUNTER.fetch_add(1, Relaxed);
+        PeerId::from_raw(RandomState::new().hash_one(count))
+    }
+
+    /// Whether there is a session of this name.
+    pub fn has_session(&self, session: &SessionId) -> bool {
+        self.inner.session(session).is_some()
+    }
+
+    /// Answers an SDP offer. The first offer of a peer makes the connection; a later one with the same
+    /// `peer` renegotiates it (also an ICE restart).
+    ///
+    /// `reply` is called exactly once, with the SDP answer or the reason there is none: before this
+    /// function returns for a first offer, from the media loop for a later one. It must not block.
+    pub fn offer(
+        &self,
+        session: &SessionId,
+        peer: PeerId,
+        sdp: &str,
+        reply: impl FnOnce(Result<String, OfferError>) + Send + 'static,
+    ) {
+        if !self.inner.living_peers().contains(&peer) {
+            reply(self.connect(session, peer, sdp));
+            return;
+        }
+        let (offer, reply) = (sdp.to_owned(), Box::new(reply));
+        if let Err((error, command)) = self.inner.send(Command::Renegotiate { peer, offer, reply })
+            && let Command::Renegotiate { reply, .. } = *command
+        {
+            reply(Err(error.into()));
+        }
+    }
+
+    /// Makes a peer and its answer on this thread, so that parsing and key material cost the media
+    /// loop nothing; then hands the peer over.
+    fn connect(&self, session: &SessionId, peer: PeerId, sdp: &str) -> Result<String, OfferError> {
+        let inner = &*self.inner;
+        let shared =
+            inner.session(session).ok_or_else(|| OfferError::NoSession(session.clone()))?;
+        {
+            let mut peers = inner.living_peers();
+            if peers.len() >= inner.max_peers {
+                return Err(OfferError::Full(inner.max_peers));
+            }
+            peers.insert(peer);
+        }
+        let setup = PeerSetup {
+            peer,
+            session: session.clone(),
+            video_codec: shared.config.video_codec,
+            candidates: &inner.candidates,
+            certificate: &inner.certificate,
+            initial_bandwidth: inner.initial_bandwidth,
+            now: Instant::now(),
+        };
+        let answered = setup.answer(sdp).map_err(OfferError::from).and_then(|(made, answer)| {
+            inner.send(Command::Adopt(Box::new(made))).map_err(|(error, _)| error)?;
+            Ok(answer)
+        });
+        if answered.is_err() {
+            inner.living_peers().remove(&peer);
+        }
+        answered
+    }
+
+    /// Adds a remote ICE candidate, as `RTCIceCandidate.candidate` has it. An empty one (end of
+    /// candidates) and one with an mDNS name, which only its own network can resolve, are accepted and
+    /// ignored: the viewer is then found by the checks it sends.
+    pub fn add_candidate(&self, peer: PeerId, candidate: &str) -> Result<(), CandidateError> {
+        check_candidate(candidate).map_err(CandidateError::Syntax)?;
+        let candidate = candidate.to_owned();
+        let sent = self.inner.send(Command::AddCandidate { peer, candidate });
+        sent.map_err(|(error, _)| error.into())
+    }
+
+    /// Closes a peer; an unknown one is ignored.
+    pub fn disconnect(&self, peer: PeerId) {
+        if let Err((SendError::Busy, _)) = self.inner.send(Command::Disconnect(peer)) {
+            tracing::warn!(%peer, "the media loop is busy; this peer is left to its ICE timeout");
+        }
+    }
+
+    /// The state of a session, or `None` where there is none of this name.
+    pub fn status(&self, session: &SessionId) -> Option<SessionStatus> {
+        Some(self.inner.session(session)?.status())
+    }
+
+    /// Events of all sessions, from now on. `wake` is called after each; it must not block.
+    pub fn subscribe(&self, wake: impl Fn() + Send + Sync + 'static) -> Receiver<Event> {
+        let (events, receiver) = bounded(self.inner.event_capacity.max(1));
+        let subscriber = Subscriber { events, wake: Box::new(wake) };
+        if self.inner.send(Command::Subscribe(subscriber)).is_err() {
+            tracing::warn!("the engine is busy or has stopped: no events will come");
+        }
+        receiver
+    }
+}

@@ -1,0 +1,54 @@
+//! visavis: a bare-metal, low-latency WebRTC engine that puts a live face on a web page.
+//!
+//! A renderer pushes frames, a voice pushes audio; the engine encodes once and sends to every
+//! viewer of the session over one UDP socket.
+//!
+//! ```no_run
+//! use visavis::{Engine, EngineConfig, PixelFormat, SessionConfig, UnixMillis, VideoFrame};
+//!
+//! let engine = Engine::start(EngineConfig::default())?;
+//! let session = engine.create_session(SessionConfig::default())?;
+//! session.start();
+//! let pixels = vec![0; 512 * 512 * 4];
+//! session.video().push(&VideoFrame {
+//!     data: &pixels,
+//!     width: 512,
+//!     height: 512,
+//!     format: PixelFormat::Rgba,
+//!     timestamp: UnixMillis::now(),
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Threads
+//!
+//! `Engine::start` spawns two threads: the **media loop**, which owns the UDP socket and every peer,
+//! and the **audio loop**, which paces and encodes sound. Each session adds an **encode loop**.
+//! They share nothing but rings and bounded channels. No call in this crate waits for the network
+//! or for an encoder.
+
+mod audio;
+mod config;
+mod engine;
+mod error;
+mod event;
+mod handle;
+mod media;
+mod session;
+mod shared;
+mod status;
+mod video;
+
+pub use audio::AudioSink;
+pub use config::{EngineConfig, SessionConfig};
+pub use engine::Engine;
+pub use error::{CandidateError, OfferError, SessionError, StartError};
+pub use event::{Event, LeaveReason};
+pub use handle::EngineHandle;
+pub use session::{PushOutcome, Session};
+pub use status::{Metrics, SessionStatus, StageSummary};
+pub use video::VideoSink;
+pub use visavis_types::{
+    AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, FrameSize, InvalidSessionId,
+    PeerId, PixelFormat, SessionId, Stage, UnixMillis, VideoCodec, VideoFrame, VideoFrameError,
+};

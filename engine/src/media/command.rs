@@ -1,0 +1,43 @@
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+use rtrb::Consumer;
+use visavis_core::{PacketizedFrame, Peer};
+use visavis_types::{OpusPacket, PeerId, SessionId};
+
+use crate::OfferError;
+use crate::event::Subscriber;
+use crate::shared::SessionShared;
+
+/// What the media loop can be asked.
+pub(crate) enum Command {
+    AddSession(SessionMedia),
+    /// Says goodbye to the session's peers; `done` is dropped when that has happened.
+    RemoveSession {
+        id: SessionId,
+        done: Sender<()>,
+    },
+    Adopt(Box<Peer>),
+    Renegotiate {
+        peer: PeerId,
+        offer: String,
+        reply: Reply,
+    },
+    AddCandidate {
+        peer: PeerId,
+        candidate: String,
+    },
+    Disconnect(PeerId),
+    Subscribe(Subscriber),
+    Stop,
+}
+
+/// Called once with the answer to an offer.
+pub(crate) type Reply = Box<dyn FnOnce(Result<String, OfferError>) + Send>;
+
+/// A session as the media loop sees it.
+pub(crate) struct SessionMedia {
+    pub(crate) shared: Arc<SessionShared>,
+    pub(crate) video: Consumer<PacketizedFrame>,
+    pub(crate) audio: Consumer<OpusPacket>,
+}

@@ -1,0 +1,346 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use crossbeam_queue::SegQueue;
+use mio::{Events, Interest, Poll, Token, Waker};
+use visavis_core::{Farewell, Hub, HubEvent, NegotiateError, Outbox, SessionKey};
+use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
+use visavis_types::{ClockAnchor, PeerId, SessionId, Stage};
+
+use super::MediaWaker;
+use super::addresses::Addresses;
+use super::command::{Command, SessionMedia};
+use super::egress::Egress;
+use super::stages::StageHistograms;
+use crate::event::Subscriber;
+use crate::{Event, LeaveReason, OfferError};
+
+const SOCKET: Token = Token(0);
+const WAKER: Token = Token(1);
+const TIMER: Token = Token(2);
+
+/// Time spent on received datagrams before frames get their turn: a hundred handshakes at once, or a
+/// flood, must not delay media that flows.
+const RECEIVE_BUDGET: Duration = Duration::from_millis(2);
+
+/// Commands handled before frames get their turn.
+const COMMAND_BUDGET: usize = 32;
+
+/// Owns the UDP socket and every peer. One turn of the loop: datagrams in, commands, frames and sound
+/// out, timers, events; then sleep until something is due.
+pub(crate) struct MediaLoop {
+    poll: Poll,
+    timer: Timer,
+    buffers: ReceiveBuffers,
+    egress: Egress,
+    hub: Hub,
+    commands: Receiver<Command>,
+    /// Indexed by [`SessionKey::index`].
+    sessions: Vec<Option<Session>>,
+    subscribers: Vec<Subscriber>,
+    /// Ids of peers that have left, for whoever counts them.
+    departed: Arc<SegQueue<PeerId>>,
+    /// The socket had more to give when its budget ended.
+    readable: bool,
+}
+
+struct Session {
+    key: SessionKey,
+    media: SessionMedia,
+    stages: StageHistograms,
+}
+
+impl MediaLoop {
+    pub(crate) fn new(
+        mut endpoint: UdpEndpoint,
+        addresses: Addresses,
+        clock: ClockAnchor,
+        connect_timeout: Duration,
+        commands: Receiver<Command>,
+        departed: Arc<SegQueue<PeerId>>,
+    ) -> io::Result<(Self, MediaWaker)> {
+        let poll = Poll::new()?;
+        let mut timer = Timer::new()?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        poll.registry().register(&mut endpoint, SOCKET, interest)?;
+        poll.registry().register(&mut timer, TIMER, Interest::READABLE)?;
+        let waker = MediaWaker(Arc::new(Waker::new(poll.registry(), WAKER)?));
+        let media_loop = Self {
+            poll,
+            timer,
+            buffers: ReceiveBuffers::default(),
+            egress: Egress::new(endpoint, addresses),
+            hub: Hub::new(clock, connect_timeout),
+            commands,
+            sessions: Vec::new(),
+            subscribers: Vec::new(),
+            departed,
+            readable: false,
+        };
+        Ok((media_loop, waker))
+    }
+
+    /// Runs until told to stop.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(16);
+        loop {
+            if let Err(error) = self.sleep(&mut events) {
+                tracing::error!(%error, "the media loop cannot wait for its socket");
+                return;
+            }
+            for event in &events {
+                match event.token() {
+                    SOCKET => {
+                        self.readable |= event.is_readable();
+                        if event.is_writable() {
+                            self.egress.sender.resume(&self.egress.endpoint);
+                        }
+                    }
+                    TIMER => self.timer.acknowledge(),
+                    _ => {}
+                }
+            }
+            // Frames first: they are what latency is counted of.
+            self.send_media();
+            self.receive();
+            if !self.obey() {
+                return;
+            }
+            self.send_media();
+            self.hub.handle_due(Instant::now(), &mut self.egress);
+            self.report();
+        }
+    }
+
+    fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
+        let busy = self.readable || !self.commands.is_empty();
+        let timeout = busy.then_some(Duration::ZERO);
+        if !busy {
+            let deadline = self.hub.next_deadline();
+            self.timer.arm(deadline, Instant::now())?;
+        }
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            other => other,
+        }
+    }
+
+    // --- Datagrams in ---
+
+    fn receive(&mut self) {
+        if !self.readable {
+            return;
+        }
+        let until = Instant::now() + RECEIVE_BUDGET;
+        let Self { buffers, egress, hub, .. } = self;
+        loop {
+            let now = Instant::now();
+            if now >= until {
+                return; // The socket is edge-triggered: `readable` stays set.
+            }
+            let received = buffers.fill(&egress.endpoint);
+            for datagram in buffers.datagrams() {
+                let source = datagram.source;
+                let source = SocketAddr::new(source.ip().to_canonical(), source.port());
+                let at = egress.addresses.candidate_for(datagram.destination, source.ip());
+                if let Some(at) = at {
+                    hub.receive(now, source, at, datagram.contents, egress);
+                }
+            }
+            match received {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "receiving from the media socket failed");
+                    break;
+                }
+            }
+        }
+        self.readable = false;
+    }
+
+    // --- Frames and sound out ---
+
+    fn send_media(&mut self) {
+        let Self { sessions, hub, egress, .. } = self;
+        for session in sessions.iter_mut().flatten() {
+            // Sound first: it is small, and its rhythm is what an ear hears.
+            while let Ok(packet) = session.media.audio.pop() {
+                hub.send_audio(session.key, &packet, Instant::now(), egress);
+            }
+            while let Ok(mut frame) = session.media.video.pop() {
+                egress.mark();
+                let reached = hub.send_frame(session.key, &frame, Instant::now(), egress);
+                let first = egress.first_flush();
+                if reached == 0 {
+                    continue;
+                }
+                let last = Instant::now();
+                frame.stamps.set(Stage::FirstSent, first.unwrap_or(last));
+                frame.stamps.set(Stage::LastSent, last);
+                session.stages.record(&frame.stamps);
+                let shared = &session.media.shared;
+                shared.counters.note_latency(last.saturating_duration_since(frame.captured));
+                if let Some(summary) = session.stages.snapshot(last) {
+                    shared.publish_stages(summary);
+                }
+            }
+        }
+    }
+
+    // --- Commands ---
+
+    /// Handles waiting commands; false when the loop should end.
+    fn obey(&mut self) -> bool {
+        for _ in 0..COMMAND_BUDGET {
+            let Ok(command) = self.commands.try_recv() else {
+                break;
+            };
+            let now = Instant::now();
+            match command {
+                Command::AddSession(media) => self.add_session(media, now),
+                Command::RemoveSession { id, done } => {
+                    self.remove_session(&id, now);
+                    drop(done);
+                }
+                Command::Adopt(peer) => self.adopt(*peer, now),
+                Command::Renegotiate { peer, offer, reply } => {
+                    let answer = self.hub.renegotiate(peer, &offer, now, &mut self.egress);
+                    reply(match answer {
+                        Some(Ok(answer)) => Ok(answer),
+                        Some(Err(error)) => Err(error.into()),
+                        None => Err(OfferError::PeerGone),
+                    });
+                }
+                Command::AddCandidate { peer, candidate } => {
+                    self.hub.add_candidate(peer, &candidate, now, &mut self.egress);
+                }
+                Command::Disconnect(peer) => self.hub.disconnect(peer, now, &mut self.egress),
+                Command::Subscribe(subscriber) => self.subscribers.push(subscriber),
+                Command::Stop => {
+                    self.stop(now);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn add_session(&mut self, media: SessionMedia, now: Instant) {
+        let key = self.hub.add_session(media.shared.config.id.clone(), now);
+        if self.sessions.len() <= key.index() {
+            self.sessions.resize_with(key.index() + 1, || None);
+        }
+        self.sessions[key.index()] = Some(Session { key, media, stages: StageHistograms::new() });
+    }
+
+    fn remove_session(&mut self, id: &SessionId, now: Instant) {
+        let position = self.sessions.iter().position(|session| {
+            session.as_ref().is_some_and(|session| &session.media.shared.config.id == id)
+        });
+        if let Some(index) = position
+            && let Some(session) = &self.sessions[index]
+        {
+            self.hub.remove_session(session.key, now, &mut self.egress);
+            self.report();
+            self.sessions[index] = None;
+        }
+    }
+
+    fn adopt(&mut self, peer: visavis_core::Peer, now: Instant) {
+        if let Err(orphan) = self.hub.adopt(peer, now, &mut self.egress) {
+            self.departed.push(orphan.id());
+            let (session, peer) = (orphan.session().clone(), orphan.id());
+            self.tell(&Event::PeerLeft { session, peer, reason: LeaveReason::Stopped });
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        let ids: Vec<SessionId> =
+            self.sessions.iter().flatten().map(|s| s.media.shared.config.id.clone()).collect();
+        for id in ids {
+            self.remove_session(&id, now);
+        }
+        self.egress.flush();
+        let sent = self.egress.sender.counters();
+        tracing::info!(?sent, refused = ?self.hub.refused(), "media loop stopped");
+    }
+
+    // --- What follows ---
+
+    fn report(&mut self) {
+        while let Some(event) = self.hub.poll_event() {
+            match event {
+                HubEvent::Joined { session, peer, codec } => {
+                    let Some(shared) = self.shared(session) else {
+                        continue;
+                    };
+                    shared.peer_joined();
+                    let session = shared.config.id.clone();
+                    tracing::info!(%session, %peer, codec = codec.map(|c| c.name()), "viewer joined");
+                    self.tell(&Event::PeerJoined { session, peer, codec });
+                }
+                HubEvent::Left { session, peer, reason, was_connected } => {
+                    self.departed.push(peer);
+                    let Some(shared) = self.shared(session) else {
+                        continue;
+                    };
+                    if was_connected {
+                        shared.peer_left();
+                    }
+                    let (session, reason) = (shared.config.id.clone(), reason.into());
+                    tracing::info!(%session, %peer, reason = LeaveReason::as_str(reason), "viewer left");
+                    self.tell(&Event::PeerLeft { session, peer, reason });
+                }
+                HubEvent::KeyframeWanted { session, codec } => {
+                    if let Some(shared) = self.shared(session) {
+                        shared.want_keyframe(codec);
+                    }
+                }
+                HubEvent::ActiveCodecs { session, codecs } => {
+                    if let Some(shared) = self.shared(session) {
+                        shared.set_active_codecs(codecs);
+                    }
+                }
+                HubEvent::MicPacket { session } => {
+                    if let Some(shared) = self.shared(session) {
+                        let mic = &shared.counters.mic_packets;
+                        mic.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+    }
+
+    fn shared(&self, key: SessionKey) -> Option<&crate::shared::SessionShared> {
+        self.sessions.get(key.index())?.as_ref().map(|session| &*session.media.shared)
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.subscribers.retain(|subscriber| subscriber.tell(event.clone()));
+    }
+}
+
+impl From<Farewell> for LeaveReason {
+    fn from(farewell: Farewell) -> Self {
+        match farewell {
+            Farewell::Closed => Self::Closed,
+            Farewell::ConnectTimeout => Self::ConnectTimeout,
+            Farewell::Vanished => Self::Vanished,
+            Farewell::Failed => Self::Failed,
+            Farewell::SessionEnded => Self::Stopped,
+        }
+    }
+}
+
+impl From<NegotiateError> for OfferError {
+    fn from(error: NegotiateError) -> Self {
+        match error {
+            NegotiateError::Sdp(text) => Self::Sdp(text),
+            NegotiateError::NoCommonCodec => Self::NoCommonCodec,
+        }
+    }
+}

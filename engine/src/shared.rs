@@ -1,0 +1,243 @@
+//! What a session's threads and its callers share: atomics, a mailbox, a snapshot. Nothing in here is
+//! ever waited for.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use visavis_types::{ClockAnchor, CodecSet, UnixMillis, VideoCodec};
+
+use crate::video::Mailbox;
+use crate::{Metrics, SessionConfig, SessionStatus, StageSummary};
+
+/// A session counts as streaming for this long after its last frame.
+const STREAMING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One session, seen from all sides.
+#[derive(Debug)]
+pub(crate) struct SessionShared {
+    pub(crate) config: SessionConfig,
+    pub(crate) clock: ClockAnchor,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) counters: Counters,
+    started: AtomicBool,
+    stopped: AtomicBool,
+    peer_count: AtomicUsize,
+    active_codecs: AtomicU8,
+    wanted_keyframes: AtomicU8,
+    stages: ArcSwap<Vec<StageSummary>>,
+    encode_thread: OnceLock<Thread>,
+}
+
+/// Counters with one writer each (or none that minds a lost update).
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) video_frames: AtomicU64,
+    pub(crate) audio_chunks: AtomicU64,
+    pub(crate) late_frames: AtomicU64,
+    pub(crate) replaced_frames: AtomicU64,
+    pub(crate) dropped_audio_samples: AtomicU64,
+    pub(crate) dropped_units: AtomicU64,
+    pub(crate) encoded_frames: AtomicU64,
+    pub(crate) keyframes: AtomicU64,
+    pub(crate) mic_packets: AtomicU64,
+    /// `f64` bits; milliseconds.
+    avg_latency: AtomicU64,
+    last_frame_time: AtomicU64,
+    fps: FpsWindow,
+}
+
+impl SessionShared {
+    pub(crate) fn new(config: SessionConfig, clock: ClockAnchor) -> Self {
+        Self {
+            config,
+            clock,
+            mailbox: Mailbox::default(),
+            counters: Counters::default(),
+            started: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            peer_count: AtomicUsize::new(0),
+            active_codecs: AtomicU8::new(0),
+            wanted_keyframes: AtomicU8::new(0),
+            stages: ArcSwap::default(),
+            encode_thread: OnceLock::new(),
+        }
+    }
+
+    // --- Life ---
+
+    pub(crate) fn start(&self) {
+        self.started.store(true, Relaxed);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.started.store(false, Relaxed);
+        self.stopped.store(true, Relaxed);
+        self.wake_encoder();
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        self.started.load(Relaxed)
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed)
+    }
+
+    pub(crate) fn set_encode_thread(&self, thread: Thread) {
+        let _ = self.encode_thread.set(thread);
+    }
+
+    pub(crate) fn wake_encoder(&self) {
+        if let Some(thread) = self.encode_thread.get() {
+            thread.unpark();
+        }
+    }
+
+    // --- Media loop → encode loop ---
+
+    pub(crate) fn set_active_codecs(&self, codecs: CodecSet) {
+        self.active_codecs.store(codecs.bits(), Relaxed);
+    }
+
+    pub(crate) fn active_codecs(&self) -> CodecSet {
+        CodecSet::from_bits(self.active_codecs.load(Relaxed))
+    }
+
+    pub(crate) fn want_keyframe(&self, codec: VideoCodec) {
+        self.wanted_keyframes.fetch_or(CodecSet::EMPTY.with(codec).bits(), Relaxed);
+    }
+
+    /// Whether a keyframe is wanted; asking takes the request.
+    pub(crate) fn take_keyframe_request(&self, codec: VideoCodec) -> bool {
+        let bit = CodecSet::EMPTY.with(codec).bits();
+        self.wanted_keyframes.fetch_and(!bit, Relaxed) & bit != 0
+    }
+
+    // --- Status ---
+
+    pub(crate) fn peer_joined(&self) {
+        self.peer_count.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn peer_left(&self) {
+        self.peer_count.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn has_peers(&self) -> bool {
+        self.peer_count.load(Relaxed) > 0
+    }
+
+    pub(crate) fn publish_stages(&self, stages: Vec<StageSummary>) {
+        self.stages.store(Arc::new(stages));
+    }
+
+    pub(crate) fn status(&self) -> SessionStatus {
+        let counters = &self.counters;
+        let last_frame = counters.last_frame_time.load(Relaxed);
+        let age_ms = UnixMillis::now().0.saturating_sub(last_frame);
+        let recent = last_frame > 0 && u128::from(age_ms) < STREAMING_TIMEOUT.as_millis();
+        SessionStatus {
+            peer_count: self.peer_count.load(Relaxed),
+            metrics: Metrics {
+                video_frames: counters.video_frames.load(Relaxed),
+                audio_chunks: counters.audio_chunks.load(Relaxed),
+                dropped_frames: counters.late_frames.load(Relaxed),
+                replaced_frames: counters.replaced_frames.load(Relaxed),
+                dropped_audio_ms: counters.dropped_audio_samples.load(Relaxed) / 48,
+                dropped_units: counters.dropped_units.load(Relaxed),
+                encoded_frames: counters.encoded_frames.load(Relaxed),
+                keyframes: counters.keyframes.load(Relaxed),
+                mic_packets: counters.mic_packets.load(Relaxed),
+                avg_latency_ms: f64::from_bits(counters.avg_latency.load(Relaxed)),
+                last_frame_time: (last_frame > 0).then_some(UnixMillis(last_frame)),
+                fps: if recent { counters.fps.latest() } else { 0.0 },
+                is_streaming: self.is_started() && recent,
+            },
+            stages: self.stages.load().as_ref().clone(),
+            encoders: self.active_codecs().iter().collect(),
+        }
+    }
+}
+
+impl Counters {
+    pub(crate) fn note_frame(&self, pushed: Instant, pushed_unix: UnixMillis) {
+        self.video_frames.fetch_add(1, Relaxed);
+        self.last_frame_time.store(pushed_unix.0, Relaxed);
+        self.fps.note(pushed);
+    }
+
+    /// Folds one frame's latency into the average. Called by the media loop alone.
+    pub(crate) fn note_latency(&self, latency: Duration) {
+        const WEIGHT: f64 = 0.1;
+        let sample = latency.as_secs_f64() * 1_000.0;
+        let average = f64::from_bits(self.avg_latency.load(Relaxed));
+        let average = if average == 0.0 { sample } else { average + WEIGHT * (sample - average) };
+        self.avg_latency.store(average.to_bits(), Relaxed);
+    }
+}
+
+/// Counts frames over windows of a second. Several pushers at once may miscount by a frame.
+#[derive(Debug, Default)]
+struct FpsWindow {
+    origin: OnceLock<Instant>,
+    start_us: AtomicU64,
+    frames: AtomicU64,
+    /// `f64` bits.
+    latest: AtomicU64,
+}
+
+impl FpsWindow {
+    fn note(&self, at: Instant) {
+        let origin = *self.origin.get_or_init(|| at);
+        let now_us = at.saturating_duration_since(origin).as_micros() as u64;
+        let frames = self.frames.fetch_add(1, Relaxed) + 1;
+        let elapsed_us = now_us.saturating_sub(self.start_us.load(Relaxed));
+        if elapsed_us >= 1_000_000 {
+            // The frame that ends a window begins the next: n + 1 frames span n intervals.
+            let fps = (frames - 1) as f64 * 1e6 / elapsed_us as f64;
+            self.latest.store(fps.to_bits(), Relaxed);
+            self.start_us.store(now_us, Relaxed);
+            self.frames.store(1, Relaxed);
+        }
+    }
+
+    fn latest(&self) -> f64 {
+        f64::from_bits(self.latest.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fps_is_counted_over_a_second() {
+        let (window, start) = (FpsWindow::default(), Instant::now());
+        for frame in 0..=60 {
+            window.note(start + Duration::from_micros(frame * 33_333));
+        }
+        assert!((window.latest() - 30.0).abs() < 0.1, "{}", window.latest());
+    }
+
+    #[test]
+    fn latency_is_an_exponential_average_of_weight_one_tenth() {
+        let counters = Counters::default();
+        counters.note_latency(Duration::from_millis(10));
+        counters.note_latency(Duration::from_millis(20));
+        let average = f64::from_bits(counters.avg_latency.load(Relaxed));
+        assert!((average - 11.0).abs() < 1e-9, "{average}");
+    }
+
+    #[test]
+    fn a_keyframe_request_is_taken_once() {
+        let shared = SessionShared::new(SessionConfig::default(), ClockAnchor::now());
+        shared.want_keyframe(VideoCodec::Vp8);
+        assert!(!shared.take_keyframe_request(VideoCodec::H264));
+        assert!(shared.take_keyframe_request(VideoCodec::Vp8));
+        assert!(!shared.take_keyframe_request(VideoCodec::Vp8));
+    }
+}

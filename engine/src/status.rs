@@ -1,0 +1,63 @@
+use visavis_types::{Stage, UnixMillis, VideoCodec};
+
+/// What [`Session::status`](crate::Session::status) tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionStatus {
+    /// Viewers connected now.
+    pub peer_count: usize,
+    /// Counters and averages.
+    pub metrics: Metrics,
+    /// How long frames took to each stage since they were pushed; stages no frame has reached yet
+    /// are absent.
+    pub stages: Vec<StageSummary>,
+    /// Encoders running now.
+    pub encoders: Vec<VideoCodec>,
+}
+
+/// Counters and averages of one session, since it was created.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Metrics {
+    /// Frames accepted from the caller.
+    pub video_frames: u64,
+    /// Audio chunks accepted from the caller.
+    pub audio_chunks: u64,
+    /// Frames that came later than 1.5 frame intervals after their own timestamp. They are sent all
+    /// the same.
+    pub dropped_frames: u64,
+    /// Frames replaced by a newer one before the encoder took them.
+    pub replaced_frames: u64,
+    /// Milliseconds of queued sound dropped because the queue was full.
+    pub dropped_audio_ms: u64,
+    /// Encoded frames dropped because the media loop did not keep up.
+    pub dropped_units: u64,
+    /// Frames encoded, over all codecs.
+    pub encoded_frames: u64,
+    /// Keyframes among them.
+    pub keyframes: u64,
+    /// Microphone packets received from viewers.
+    pub mic_packets: u64,
+    /// Milliseconds from a frame's timestamp to its last packet to the last viewer: exponential
+    /// moving average, weight 0.1.
+    pub avg_latency_ms: f64,
+    /// When the last frame was pushed.
+    pub last_frame_time: Option<UnixMillis>,
+    /// Frames pushed during the last second.
+    pub fps: f64,
+    /// Whether the session is started and a frame came within the last two seconds.
+    pub is_streaming: bool,
+}
+
+/// The distribution of the time from push to one stage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StageSummary {
+    /// The stage.
+    pub stage: Stage,
+    /// Frames measured.
+    pub count: u64,
+    /// Median, in microseconds.
+    pub p50_us: u64,
+    /// 99th percentile, in microseconds.
+    pub p99_us: u64,
+    /// The largest, in microseconds.
+    pub max_us: u64,
+}

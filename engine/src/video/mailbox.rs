@@ -1,0 +1,125 @@
+use std::time::Instant;
+
+use crossbeam_queue::ArrayQueue;
+use visavis_types::{FrameSize, PixelFormat, Stamps};
+
+/// Frames under way at once: one waits, one is being encoded, and two callers may be writing.
+const SLOTS: usize = 4;
+
+/// Where raw video waits for the encoder: the newest frame wins. Lock-free on both sides, and after
+/// the first frames of a size nothing is allocated.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    waiting: ArrayQueue<Slot>,
+    free: ArrayQueue<Slot>,
+}
+
+/// A frame's memory and what is known of the frame in it.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    pub(crate) pixels: Vec<u8>,
+    pub(crate) frame: Option<FrameInfo>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameInfo {
+    pub(crate) size: FrameSize,
+    pub(crate) format: PixelFormat,
+    pub(crate) captured: Instant,
+    pub(crate) stamps: Stamps,
+}
+
+impl Default for Mailbox {
+    fn default() -> Self {
+        let free = ArrayQueue::new(SLOTS);
+        for _ in 0..SLOTS {
+            let _ = free.push(Slot::default());
+        }
+        Self { waiting: ArrayQueue::new(1), free }
+    }
+}
+
+/// What became of a frame put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    Waiting,
+    /// An older frame that nobody had taken made way.
+    ReplacedOlder,
+    /// More callers are writing at once than there are slots.
+    NoSlot,
+}
+
+impl Mailbox {
+    /// Copies a frame in.
+    pub(crate) fn put(&self, pixels: &[u8], frame: FrameInfo) -> Put {
+        let Some(mut slot) = self.free.pop() else {
+            return Put::NoSlot;
+        };
+        slot.pixels.clear();
+        slot.pixels.extend_from_slice(pixels);
+        slot.frame = Some(frame);
+        match self.waiting.force_push(slot) {
+            Some(older) => {
+                self.give_back(older);
+                Put::ReplacedOlder
+            }
+            None => Put::Waiting,
+        }
+    }
+
+    /// Takes the newest frame, if there is one. The slot is given back after use.
+    pub(crate) fn take(&self) -> Option<Slot> {
+        self.waiting.pop()
+    }
+
+    pub(crate) fn give_back(&self, slot: Slot) {
+        // There are never more slots than places.
+        let _ = self.free.push(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info() -> FrameInfo {
+        let now = Instant::now();
+        FrameInfo {
+            size: FrameSize::new(16, 16).unwrap(),
+            format: PixelFormat::I420,
+            captured: now,
+            stamps: Stamps::pushed(now),
+        }
+    }
+
+    #[test]
+    fn the_newest_frame_wins() {
+        let mailbox = Mailbox::default();
+        assert_eq!(mailbox.put(&[1], info()), Put::Waiting);
+        assert_eq!(mailbox.put(&[2], info()), Put::ReplacedOlder);
+        assert_eq!(mailbox.take().unwrap().pixels, [2]);
+        assert!(mailbox.take().is_none());
+    }
+
+    #[test]
+    fn slots_go_round_without_new_memory() {
+        let mailbox = Mailbox::default();
+        let mut addresses = std::collections::HashSet::new();
+        for _ in 0..100 {
+            mailbox.put(&[7; 384], info());
+            let slot = mailbox.take().unwrap();
+            addresses.insert(slot.pixels.as_ptr());
+            mailbox.give_back(slot);
+        }
+        assert!(addresses.len() <= SLOTS);
+    }
+
+    #[test]
+    fn writers_beyond_the_slots_are_told() {
+        let mailbox = Mailbox::default();
+        let held: Vec<Slot> = (0..SLOTS).map(|_| mailbox.free.pop().unwrap()).collect();
+        assert_eq!(mailbox.put(&[1], info()), Put::NoSlot);
+        held.into_iter().for_each(|slot| mailbox.give_back(slot));
+        assert_eq!(mailbox.put(&[1], info()), Put::Waiting);
+    }
+}

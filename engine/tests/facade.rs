@@ -1,0 +1,156 @@
+//! What a caller of the engine relies on, without any viewer.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use visavis::{
+    AudioChunk, AudioFormat, Engine, EngineConfig, OfferError, PixelFormat, PushOutcome,
+    SessionConfig, SessionError, SessionId, StartError, UnixMillis, VideoFrame,
+};
+
+fn engine() -> Engine {
+    let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap()
+}
+
+fn frame(data: &[u8]) -> VideoFrame<'_> {
+    let format = PixelFormat::Rgba;
+    VideoFrame { data, width: 64, height: 64, format, timestamp: UnixMillis::now() }
+}
+
+fn chunk(data: &[u8]) -> AudioChunk<'_> {
+    let format = AudioFormat::PcmS16;
+    AudioChunk { data, sample_rate: 24_000, channels: 1, format, timestamp: UnixMillis::now() }
+}
+
+#[test]
+fn pushing_outside_start_and_stop_is_counted_and_ignored() {
+    let engine = engine();
+    let session = engine.create_session(SessionConfig::default()).unwrap();
+    let (video, audio) = (session.video(), session.audio());
+    let (pixels, sound) = (vec![9; 64 * 64 * 4], vec![0; 960]);
+
+    assert_eq!(video.push(&frame(&pixels)), Ok(PushOutcome::NotStarted));
+    assert_eq!(audio.push(&chunk(&sound)), Ok(PushOutcome::NotStarted));
+    assert!(!session.status().metrics.is_streaming);
+
+    session.start();
+    assert_eq!(video.push(&frame(&pixels)), Ok(PushOutcome::Accepted));
+    assert_eq!(audio.push(&chunk(&sound)), Ok(PushOutcome::Accepted));
+    assert!(session.status().metrics.is_streaming);
+
+    session.stop();
+    session.stop();
+    session.start();
+    assert_eq!(video.push(&frame(&pixels)), Ok(PushOutcome::NotStarted));
+    assert_eq!(audio.push(&chunk(&sound)), Ok(PushOutcome::NotStarted));
+    let metrics = session.status().metrics;
+    assert_eq!((metrics.video_frames, metrics.audio_chunks), (3, 3));
+    assert!(metrics.last_frame_time.is_some());
+}
+
+#[test]
+fn unusable_input_is_refused_and_what_follows_is_taken() {
+    let engine = engine();
+    let session = engine.create_session(SessionConfig::default()).unwrap();
+    session.start();
+    let pixels = vec![9; 64 * 64 * 4];
+    let video = session.video();
+    assert!(video.push(&frame(&pixels[1..])).is_err());
+    assert!(video.push(&VideoFrame { width: 63, ..frame(&pixels) }).is_err());
+    assert!(video.push(&VideoFrame { height: 8_192, ..frame(&pixels) }).is_err());
+    assert_eq!(video.push(&frame(&pixels)), Ok(PushOutcome::Accepted));
+    let audio = session.audio();
+    assert!(audio.push(&AudioChunk { channels: 7, ..chunk(&[0; 14]) }).is_err());
+    assert!(audio.push(&AudioChunk { sample_rate: 0, ..chunk(&[0; 2]) }).is_err());
+    assert!(audio.push(&chunk(&[0; 3])).is_err());
+    assert_eq!(audio.push(&chunk(&[0; 2])), Ok(PushOutcome::Accepted));
+    let metrics = session.status().metrics;
+    assert_eq!((metrics.video_frames, metrics.audio_chunks), (1, 1));
+}
+
+#[test]
+fn a_frame_later_than_one_and_a_half_intervals_is_counted() {
+    let engine = engine();
+    let session = engine.create_session(SessionConfig::default()).unwrap();
+    session.start();
+    let pixels = vec![9; 64 * 64 * 4];
+    let old = UnixMillis(UnixMillis::now().0 - 200);
+    session.video().push(&VideoFrame { timestamp: old, ..frame(&pixels) }).unwrap();
+    session.video().push(&frame(&pixels)).unwrap();
+    assert_eq!(session.status().metrics.dropped_frames, 1);
+}
+
+#[test]
+fn pushing_never_waits() {
+    let engine = engine();
+    let session = engine.create_session(SessionConfig::default()).unwrap();
+    session.start();
+    let sound = vec![0; 48_000];
+    let begin = Instant::now();
+    for _ in 0..300 {
+        session.audio().push(&chunk(&sound)).unwrap(); // A second each.
+    }
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while session.status().metrics.dropped_audio_ms == 0 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(session.status().metrics.dropped_audio_ms > 0);
+}
+
+#[test]
+fn names_are_unique_until_the_session_stops() {
+    let engine = engine();
+    let first = engine.create_session(SessionConfig::default()).unwrap();
+    let again = engine.create_session(SessionConfig::default());
+    assert!(matches!(again, Err(SessionError::Exists(_))));
+    drop(first);
+    assert!(engine.create_session(SessionConfig::default()).is_ok());
+    let fps = SessionConfig { id: SessionId::new("x").unwrap(), fps: 0, ..Default::default() };
+    assert!(matches!(engine.create_session(fps), Err(SessionError::Config(_))));
+}
+
+#[test]
+fn a_taken_port_is_an_error_that_names_it() {
+    let first = engine();
+    let config = EngineConfig { udp: first.udp_addr(), ..EngineConfig::default() };
+    let error = Engine::start(config).unwrap_err();
+    assert!(matches!(error, StartError::Bind { .. }));
+    assert!(error.to_string().contains(&first.udp_addr().port().to_string()), "{error}");
+}
+
+#[test]
+fn broken_offers_are_spoken_errors() {
+    let engine = engine();
+    let _session = engine.create_session(SessionConfig::default()).unwrap();
+    let handle = engine.handle();
+    let offer = |session: &str, sdp: &str| {
+        let (sender, receiver) = mpsc::channel();
+        let session = SessionId::new(session).unwrap();
+        let reply = move |answer| sender.send(answer).unwrap();
+        handle.offer(&session, handle.new_peer_id(), sdp, reply);
+        receiver.recv_timeout(Duration::from_secs(5)).unwrap().unwrap_err()
+    };
+    assert!(matches!(offer("default", ""), OfferError::Sdp(_)));
+    assert!(matches!(offer("default", "v=0\r\ngarbage"), OfferError::Sdp(_)));
+    assert!(matches!(offer("nowhere", ""), OfferError::NoSession(_)));
+    assert!(handle.add_candidate(handle.new_peer_id(), "nonsense").is_err());
+    assert!(handle.add_candidate(handle.new_peer_id(), "").is_ok());
+    handle.disconnect(handle.new_peer_id());
+}
+
+#[test]
+fn after_the_engine_everything_says_stopped() {
+    let engine = engine();
+    let session = engine.create_session(SessionConfig::default()).unwrap();
+    let handle = engine.handle();
+    engine.stop();
+    let (sender, receiver) = mpsc::channel();
+    let id = SessionId::default();
+    handle.offer(&id, handle.new_peer_id(), "v=0", move |answer| sender.send(answer).unwrap());
+    assert!(receiver.recv_timeout(Duration::from_secs(5)).unwrap().is_err());
+    session.stop();
+}
