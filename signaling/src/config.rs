@@ -1,0 +1,159 @@
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use visavis::{AudioCodec, SessionId, VideoCodec};
+
+/// Settings of the signaling server.
+#[derive(Debug, Clone)]
+pub struct SignalingConfig {
+    /// Where the one TCP port listens. Port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// With it the port speaks TLS (HTTPS and WSS) and nothing else. Browsers hand out a microphone
+    /// only on HTTPS pages and on localhost.
+    pub tls: Option<TlsFiles>,
+    /// The session of a visitor who names none.
+    pub default_session: SessionId,
+    /// STUN and TURN servers told to browsers.
+    pub ice_servers: Vec<IceServer>,
+    /// The preferred video codec told to browsers.
+    pub video_codec: VideoCodec,
+    /// The audio codec told to browsers.
+    pub audio_codec: AudioCodec,
+    /// WebSocket connections at once; one more is told `full` and closed.
+    pub max_clients: usize,
+    /// What one client may cost.
+    pub limits: Limits,
+}
+
+impl Default for SignalingConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8081)),
+            tls: None,
+            default_session: SessionId::default(),
+            ice_servers: Vec::new(),
+            video_codec: VideoCodec::H264,
+            audio_codec: AudioCodec::Opus,
+            max_clients: 100,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Where the certificate and its key are.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The certificate chain, leaf first, as PEM.
+    pub cert: PathBuf,
+    /// The private key (PKCS#8, PKCS#1 or SEC1), as PEM.
+    pub key: PathBuf,
+}
+
+/// A STUN or TURN server, as `RTCIceServer` has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IceServer {
+    /// `stun:`, `turn:` or `turns:` URLs.
+    pub urls: Vec<String>,
+    /// The TURN user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The TURN password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+/// What one client may cost, in bytes and in time.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of a request's head; more is answered 431.
+    pub head_bytes: usize,
+    /// Bytes of a request's target; more is answered 414.
+    pub target_bytes: usize,
+    /// Bytes of a request's body; more is answered 413.
+    pub body_bytes: usize,
+    /// Bytes of one WebSocket message; more is answered `too-large` and close code 1009.
+    pub message_bytes: usize,
+    /// Output a client may leave unread. HTTP requests wait past it; a WebSocket is closed. Raised
+    /// to 64 KiB where it is less, so that one SDP answer always fits.
+    pub backlog_bytes: usize,
+    /// TCP connections at once; one more is answered 503 and closed.
+    pub connections: usize,
+    /// From accepting a connection to a finished TLS handshake.
+    pub handshake_deadline: Duration,
+    /// From a request's first byte (or, for the first request, from the connection's start) to the
+    /// end of its body. However slowly bytes drip, they extend nothing.
+    pub request_deadline: Duration,
+    /// A kept-alive connection between two requests.
+    pub idle_deadline: Duration,
+    /// A backlog of output has to be empty once within this time.
+    pub write_deadline: Duration,
+    /// After the server closed its half of a connection: how long it still reads, so that the last
+    /// answer is not lost to a TCP reset.
+    pub linger: Duration,
+    /// Between two `ping` messages on a WebSocket.
+    pub ping_interval: Duration,
+    /// From a `ping` to its `pong`.
+    pub pong_deadline: Duration,
+    /// The window over which messages are counted.
+    pub abuse_window: Duration,
+    /// Unusable WebSocket messages within the window; one more is `abuse` and closes.
+    pub bad_messages: u32,
+    /// WebSocket messages of any kind within the window; one more is `abuse` and closes.
+    pub messages: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes: 16 << 10,
+            target_bytes: 4 << 10,
+            body_bytes: 64 << 10,
+            message_bytes: 256 << 10,
+            backlog_bytes: 512 << 10,
+            connections: 1_024,
+            handshake_deadline: Duration::from_secs(10),
+            request_deadline: Duration::from_secs(10),
+            idle_deadline: Duration::from_secs(60),
+            write_deadline: Duration::from_secs(30),
+            linger: Duration::from_secs(2),
+            ping_interval: Duration::from_secs(30),
+            pong_deadline: Duration::from_secs(10),
+            abuse_window: Duration::from_secs(10),
+            bad_messages: 20,
+            messages: 500,
+        }
+    }
+}
+
+/// Why the signaling server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SignalingError {
+    /// The TCP port could not be opened.
+    #[error("cannot listen on tcp {addr}: {source}")]
+    Bind {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A poller, waker or thread could not be made.
+    #[error("cannot start the signaling loop: {0}")]
+    Io(#[from] io::Error),
+    /// The certificate or the key could not be read.
+    #[error("cannot use {path}: {reason}")]
+    TlsFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Certificate and key do not go together, or TLS cannot use them.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The built-in routes contradict each other.
+    #[error("cannot set up the routes: {0}")]
+    Routes(String),
+}

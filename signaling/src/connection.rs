@@ -1,0 +1,380 @@
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+use http::{Method, StatusCode};
+use mio::Waker;
+use visavis::{EngineHandle, LeaveReason, OfferError, PeerId};
+
+use crate::http::{HttpReader, Reply, Request, Response, Routes, Step};
+use crate::io::{Output, READ_BUDGET_BYTES, TurnIo, ready};
+use crate::tls::Transport;
+use crate::ws::{Fate, WsPeer};
+use crate::{Limits, SignalingConfig};
+
+/// What serving a request takes out of the turn's budget, beside its bytes: a pipeline of tiny
+/// requests is work too.
+const REQUEST_COST_BYTES: usize = 4 << 10;
+
+/// The engine's reply to an offer, on its way to the connection that made it.
+pub(crate) type OfferReply = (PeerId, Result<String, OfferError>);
+
+/// What all connections share. It belongs to the loop's thread, like they do.
+pub(crate) struct Context {
+    pub(crate) config: SignalingConfig,
+    pub(crate) engine: EngineHandle,
+    pub(crate) routes: Routes,
+    /// The WebSocket clients, and where their connections are.
+    pub(crate) clients: HashMap<PeerId, usize>,
+    /// Carries replies to offers back into the loop. Each connection has one offer under way at
+    /// most, which bounds the channel.
+    pub(crate) replies: Sender<OfferReply>,
+    pub(crate) waker: Arc<Waker>,
+}
+
+/// When a connection wants its next turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// When its socket or its deadline says so.
+    Wait,
+    /// At once: its budget ended before its input did, and the poller will not report it again.
+    Again,
+    /// Never: it is over.
+    Done,
+}
+
+/// One TCP connection, from accept to close.
+pub(crate) struct Connection {
+    transport: Transport,
+    /// Its place in the loop.
+    key: usize,
+    /// Bytes that go out before anything else.
+    output: Output,
+    phase: Phase,
+    /// Since when there has been output that the socket does not take.
+    stalled_since: Option<Instant>,
+}
+
+enum Phase {
+    Http {
+        reader: HttpReader,
+        waiting: Waiting,
+        since: Instant,
+    },
+    WebSocket(Box<WsPeer>),
+    /// What is left goes out, then the sending half is closed; after that input is thrown away
+    /// until the client closes too. Closing at once with input unread would make the kernel reset
+    /// the connection, and the client might lose the last answer.
+    Closing {
+        peer: Option<Box<WsPeer>>,
+        until: Option<Instant>,
+    },
+}
+
+/// What an HTTP connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Handshake,
+    FirstRequest,
+    RestOfRequest,
+    NextRequest,
+}
+
+impl Connection {
+    pub(crate) fn new(transport: Transport, key: usize, now: Instant) -> Self {
+        let waiting = match transport.is_handshaking() {
+            true => Waiting::Handshake,
+            false => Waiting::FirstRequest,
+        };
+        let phase = Phase::Http { reader: HttpReader::default(), waiting, since: now };
+        Self { transport, key, output: Output::default(), phase, stalled_since: None }
+    }
+
+    /// A connection that is told that there is no place for it.
+    pub(crate) fn refused(transport: Transport, key: usize, now: Instant) -> Self {
+        let mut connection = Self::new(transport, key, now);
+        let error = "too many connections; try again later";
+        let response = Response::error(StatusCode::SERVICE_UNAVAILABLE, "full", error)
+            .header(http::header::RETRY_AFTER, "5");
+        connection.output.push(&response.to_bytes(false, false));
+        connection.phase = Phase::Closing { peer: None, until: None };
+        connection
+    }
+
+    /// The socket, to register it with a poller.
+    pub(crate) fn socket(&mut self) -> &mut mio::net::TcpStream {
+        self.transport.socket()
+    }
+
+    /// Goes as far as the socket and the turn's budget allow.
+    pub(crate) fn turn(&mut self, context: &mut Context, now: Instant) -> Next {
+        let mut budget = READ_BUDGET_BYTES;
+        let result = self.advance(context, &mut budget, now);
+        self.next(result, budget)
+    }
+
+    /// Passes on the engine's reply to an offer.
+    pub(crate) fn on_answer(
+        &mut self,
+        answer: Result<String, OfferError>,
+        context: &mut Context,
+        now: Instant,
+    ) -> Next {
+        self.with_peer(context, now, |peer, io, _| peer.on_answer(io, answer, now))
+    }
+
+    /// Passes on that the peer's media connection ended.
+    pub(crate) fn on_left(
+        &mut self,
+        reason: LeaveReason,
+        context: &mut Context,
+        now: Instant,
+    ) -> Next {
+        self.with_peer(context, now, |peer, io, context| peer.on_left(io, reason, context))
+    }
+
+    /// When [`on_deadline`](Self::on_deadline) wants to be called.
+    pub(crate) fn deadline(&self, limits: &Limits) -> Option<Instant> {
+        let phase = match &self.phase {
+            Phase::Http { waiting, since, .. } => Some(
+                *since
+                    + match waiting {
+                        Waiting::Handshake => limits.handshake_deadline,
+                        Waiting::FirstRequest | Waiting::RestOfRequest => limits.request_deadline,
+                        Waiting::NextRequest => limits.idle_deadline,
+                    },
+            ),
+            Phase::WebSocket(peer) => Some(peer.deadline()),
+            Phase::Closing { until, .. } => *until,
+        };
+        let stall = self.stalled_since.map(|since| since + limits.write_deadline);
+        phase.into_iter().chain(stall).min()
+    }
+
+    /// Does what time asks for.
+    pub(crate) fn on_deadline(&mut self, context: &mut Context, now: Instant) -> Next {
+        let limits = context.config.limits;
+        if self.deadline(&limits).is_none_or(|at| now < at) {
+            return Next::Wait;
+        }
+        if self.stalled_since.is_some_and(|since| now >= since + limits.write_deadline) {
+            return Next::Done;
+        }
+        match &self.phase {
+            Phase::Http { reader, .. } if reader.is_mid_request() => {
+                let error = "the request took too long";
+                let response = Response::error(StatusCode::REQUEST_TIMEOUT, "timeout", error);
+                self.output.push(&response.to_bytes(false, false));
+                self.phase = Phase::Closing { peer: None, until: None };
+                self.turn(context, now)
+            }
+            Phase::Http { .. } | Phase::Closing { .. } => Next::Done,
+            Phase::WebSocket(_) => {
+                self.with_peer(context, now, |peer, io, _| peer.on_deadline(io, &limits, now))
+            }
+        }
+    }
+
+    /// The server ends: a last word where the protocol has one, as far as the socket takes it.
+    pub(crate) fn stop(&mut self, context: &mut Context, now: Instant) {
+        let _ = self.with_peer(context, now, |peer, io, _| {
+            peer.stop(io);
+            Fate::Close
+        });
+    }
+
+    /// Gives back what the connection held elsewhere.
+    pub(crate) fn end(&mut self, context: &mut Context) {
+        if let Phase::WebSocket(peer) = &mut self.phase {
+            peer.leave(context);
+        }
+    }
+
+    fn next(&self, result: io::Result<bool>, budget: usize) -> Next {
+        match result {
+            Ok(false) if budget == 0 => Next::Again,
+            Ok(false) => Next::Wait,
+            Ok(true) => Next::Done,
+            Err(error) => {
+                tracing::debug!(connection = self.key, %error, "connection ended");
+                Next::Done
+            }
+        }
+    }
+
+    /// True when the connection is over.
+    fn advance(
+        &mut self,
+        context: &mut Context,
+        budget: &mut usize,
+        now: Instant,
+    ) -> io::Result<bool> {
+        if let Phase::Http { .. } = self.phase {
+            self.http(context, budget, now)?;
+        }
+        if let Phase::WebSocket(peer) = &mut self.phase {
+            let mut io =
+                TurnIo { transport: &mut self.transport, output: &mut self.output, budget };
+            let fate = peer.turn(&mut io, context, now);
+            self.settle(fate, context)?;
+        }
+        if let Phase::Closing { .. } = self.phase {
+            return self.close(&context.config.limits, budget, now);
+        }
+        self.flush(now)?;
+        Ok(false)
+    }
+
+    /// Reads and serves requests until input, budget or room for output ends, or HTTP does.
+    fn http(&mut self, context: &mut Context, budget: &mut usize, now: Instant) -> io::Result<()> {
+        let limits = context.config.limits;
+        let mut served = false;
+        while *budget > 0 {
+            if self.output.len() >= limits.backlog_bytes && !self.flush(now)? {
+                break;
+            }
+            let Phase::Http { reader, .. } = &mut self.phase else { return Ok(()) };
+            match reader.next(&limits) {
+                Step::Request(request) => {
+                    *budget = budget.saturating_sub(REQUEST_COST_BYTES);
+                    served = true;
+                    self.serve(&request, context, budget, now)?;
+                }
+                Step::Reject(rejection) => {
+                    self.output.push(&rejection.response().to_bytes(false, false));
+                    self.phase = Phase::Closing { peer: None, until: None };
+                }
+                Step::More => {
+                    let (transport, output) = (&mut self.transport, &mut self.output);
+                    let mut chunk = [0; 4 << 10];
+                    match ready(TurnIo { transport, output, budget }.read(&mut chunk))? {
+                        Some(0) => self.phase = Phase::Closing { peer: None, until: None },
+                        Some(length) => reader.push(chunk.get(..length).unwrap_or_default()),
+                        None => break,
+                    }
+                }
+            }
+        }
+        let handshaking = self.transport.is_handshaking();
+        if let Phase::Http { reader, waiting, since } = &mut self.phase {
+            let first = !served && matches!(waiting, Waiting::Handshake | Waiting::FirstRequest);
+            let new = match (handshaking, reader.is_mid_request()) {
+                (true, _) => Waiting::Handshake,
+                // The first request's time has been running since there was a connection.
+                (false, _) if first => Waiting::FirstRequest,
+                (false, true) => Waiting::RestOfRequest,
+                (false, false) => Waiting::NextRequest,
+            };
+            if served || new != *waiting {
+                (*waiting, *since) = (new, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn serve(
+        &mut self,
+        request: &Request,
+        context: &mut Context,
+        budget: &mut usize,
+        now: Instant,
+    ) -> io::Result<()> {
+        match context.routes.reply(request, &context.engine) {
+            Reply::Response(response) => {
+                let head_only = request.method == Method::HEAD;
+                self.output.push(&response.to_bytes(head_only, request.keep_alive));
+                if !request.keep_alive {
+                    self.phase = Phase::Closing { peer: None, until: None };
+                }
+                Ok(())
+            }
+            Reply::Upgrade(response, session) => {
+                self.output.push(&response.to_bytes(false, true));
+                let rest = match &mut self.phase {
+                    Phase::Http { reader, .. } => std::mem::take(reader).into_rest(),
+                    _ => Vec::new(),
+                };
+                let mut peer = Box::new(WsPeer::new(rest, session, self.key, context, now));
+                let (transport, output) = (&mut self.transport, &mut self.output);
+                let fate = peer.greet(&mut TurnIo { transport, output, budget }, context);
+                self.phase = Phase::WebSocket(peer);
+                self.settle(fate, context)
+            }
+        }
+    }
+
+    /// Runs something on the WebSocket peer, if there is one, and what follows from it.
+    fn with_peer(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        action: impl FnOnce(&mut WsPeer, &mut TurnIo<'_>, &mut Context) -> Fate,
+    ) -> Next {
+        let Phase::WebSocket(peer) = &mut self.phase else { return Next::Wait };
+        // Actions write; reading is for turns, so that their budget holds.
+        let (transport, output) = (&mut self.transport, &mut self.output);
+        let fate = action(peer, &mut TurnIo { transport, output, budget: &mut 0 }, context);
+        let mut budget = READ_BUDGET_BYTES;
+        let result = self.settle(fate, context).and_then(|()| match self.phase {
+            Phase::Closing { .. } => self.close(&context.config.limits, &mut budget, now),
+            _ => self.flush(now).map(|_| false),
+        });
+        self.next(result, budget)
+    }
+
+    fn settle(&mut self, fate: Fate, context: &mut Context) -> io::Result<()> {
+        match fate {
+            Fate::Keep => Ok(()),
+            Fate::Gone => Err(ErrorKind::ConnectionAborted.into()),
+            Fate::Close => {
+                self.end(context);
+                let closing = Phase::Closing { peer: None, until: None };
+                if let Phase::WebSocket(peer) = std::mem::replace(&mut self.phase, closing) {
+                    self.phase = Phase::Closing { peer: Some(peer), until: None };
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// True when the connection is over.
+    fn close(&mut self, limits: &Limits, budget: &mut usize, now: Instant) -> io::Result<bool> {
+        if let Phase::Closing { until: None, .. } = self.phase {
+            if !self.flush(now)? {
+                return Ok(false);
+            }
+            if ready(self.transport.close_sending())?.is_none() {
+                self.stalled_since.get_or_insert(now);
+                return Ok(false);
+            }
+            self.phase = Phase::Closing { peer: None, until: Some(now + limits.linger) };
+        }
+        let mut scratch = [0; 8 << 10];
+        while *budget > 0 {
+            match ready(self.transport.discard(&mut scratch))? {
+                Some(0) => return Ok(true),
+                Some(length) => *budget = budget.saturating_sub(length),
+                None => break,
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes what is left; true when there is nothing left.
+    fn flush(&mut self, now: Instant) -> io::Result<bool> {
+        let (transport, output) = (&mut self.transport, &mut self.output);
+        let mut io = TurnIo { transport, output, budget: &mut 0 };
+        let result = match &mut self.phase {
+            Phase::WebSocket(peer) | Phase::Closing { peer: Some(peer), .. } => peer.flush(&mut io),
+            _ => io.flush(),
+        };
+        let done = ready(result)?.is_some();
+        self.stalled_since = match done {
+            true => None,
+            false => Some(self.stalled_since.unwrap_or(now)),
+        };
+        Ok(done)
+    }
+}

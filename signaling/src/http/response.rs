@@ -1,0 +1,125 @@
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use http::StatusCode;
+use http::header::HeaderName;
+use serde::Serialize;
+
+/// Headers of every response. The policy lets the page use its own scripts and styles, any
+/// WebSocket of its host and the microphone, and nothing else.
+const COMMON: &str = "\
+    Server: visavis\r\n\
+    X-Content-Type-Options: nosniff\r\n\
+    Referrer-Policy: same-origin\r\n\
+    Permissions-Policy: microphone=(self), camera=(), geolocation=()\r\n\
+    Content-Security-Policy: default-src 'self'; connect-src 'self' ws: wss:; \
+    img-src 'self' data:; media-src 'self' blob:; object-src 'none'; base-uri 'none'\r\n";
+
+/// A response with its whole body.
+#[derive(Debug)]
+pub(crate) struct Response {
+    status: StatusCode,
+    headers: Vec<(HeaderName, Cow<'static, str>)>,
+    body: Cow<'static, [u8]>,
+}
+
+impl Response {
+    pub(crate) fn new(status: StatusCode) -> Self {
+        Self { status, headers: Vec::new(), body: Cow::Borrowed(b"") }
+    }
+
+    /// A JSON body. What cannot be written as JSON becomes a 500.
+    pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(body) => Self::new(status)
+                .header(http::header::CONTENT_TYPE, "application/json")
+                .header(http::header::CACHE_CONTROL, "no-store")
+                .body(body),
+            Err(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    /// An error, as `{"error": sentence, "code": word}`.
+    pub(crate) fn error(status: StatusCode, code: &str, error: &str) -> Self {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: &'a str,
+            code: &'a str,
+        }
+        Self::json(status, &Body { error, code })
+    }
+
+    #[must_use]
+    pub(crate) fn header(mut self, name: HeaderName, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn body(mut self, body: impl Into<Cow<'static, [u8]>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The bytes on the wire. The answer to a HEAD request has the length of a body that is not
+    /// sent (RFC 9110 §9.3.2).
+    pub(crate) fn to_bytes(&self, head_only: bool, keep_alive: bool) -> Vec<u8> {
+        use std::fmt::Write as _;
+        let reason = self.status.canonical_reason().unwrap_or_default();
+        let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.status.as_u16());
+        // Writing to a String cannot fail.
+        let _ = write!(head, "Date: {}\r\n", httpdate::fmt_http_date(SystemTime::now()));
+        head.push_str(COMMON);
+        for (name, value) in &self.headers {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        let switching = self.status == StatusCode::SWITCHING_PROTOCOLS;
+        if !switching {
+            if self.status != StatusCode::NOT_MODIFIED {
+                let _ = write!(head, "content-length: {}\r\n", self.body.len());
+            }
+            let connection = if keep_alive { "keep-alive" } else { "close" };
+            let _ = write!(head, "connection: {connection}\r\n");
+        }
+        head.push_str("\r\n");
+        let mut bytes = head.into_bytes();
+        if !head_only {
+            bytes.extend_from_slice(&self.body);
+        }
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_a_json_object_with_its_length() {
+        let bytes = Response::error(StatusCode::NOT_FOUND, "not-found", "nothing \"here\"")
+            .to_bytes(false, true);
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 404 Not Found\r\nDate: "), "{head}");
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
+        assert!(head.ends_with("connection: keep-alive"), "{head}");
+        assert!(head.contains("\r\nPermissions-Policy: microphone=(self)"), "{head}");
+        let json: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(json, serde_json::json!({"error": "nothing \"here\"", "code": "not-found"}));
+    }
+
+    #[test]
+    fn the_answer_to_head_has_the_length_but_no_body() {
+        let response = Response::new(StatusCode::OK).body(&b"12345"[..]);
+        let text = String::from_utf8(response.to_bytes(true, false)).unwrap();
+        assert!(
+            text.contains("content-length: 5\r\n") && text.ends_with("close\r\n\r\n"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,108 @@
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use include_dir::{Dir, DirEntry, include_dir};
+
+use super::{Request, Response};
+
+static WEB: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/web");
+
+/// The pages and scripts, which travel inside the binary.
+#[derive(Debug)]
+pub(crate) struct StaticFiles(HashMap<&'static str, File>);
+
+#[derive(Debug)]
+struct File {
+    content: &'static [u8],
+    content_type: String,
+    etag: String,
+}
+
+impl StaticFiles {
+    pub(crate) fn new() -> Self {
+        let mut files = HashMap::new();
+        let mut open = vec![&WEB];
+        while let Some(dir) = open.pop() {
+            for entry in dir.entries() {
+                match entry {
+                    DirEntry::Dir(dir) => open.push(dir),
+                    DirEntry::File(file) => {
+                        if let Some(name) = file.path().to_str() {
+                            files.insert(name, describe(name, file.contents()));
+                        }
+                    }
+                }
+            }
+        }
+        Self(files)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Answers a GET or HEAD for a file, or `None` where there is none of this name.
+    pub(crate) fn respond(&self, name: &str, request: &Request) -> Option<Response> {
+        let file = self.0.get(name)?;
+        let known = request.headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+        let unchanged = known.is_some_and(|tags| {
+            tags.split(',')
+                .map(str::trim)
+                .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == file.etag)
+        });
+        let status = if unchanged { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        // `no-cache` lets a browser keep the file but makes it ask each time, so that a new server
+        // never meets an old page.
+        let response =
+            Response::new(status).header(ETAG, file.etag.clone()).header(CACHE_CONTROL, "no-cache");
+        Some(match unchanged {
+            true => response,
+            false => response.header(CONTENT_TYPE, file.content_type.clone()).body(file.content),
+        })
+    }
+}
+
+fn describe(name: &str, content: &'static [u8]) -> File {
+    let guess = mime_guess::from_path(name).first_or_octet_stream();
+    let mut content_type = guess.essence_str().to_owned();
+    if guess.type_() == mime_guess::mime::TEXT || content_type.ends_with("javascript") {
+        content_type.push_str("; charset=utf-8");
+    }
+    let mut hash = DefaultHasher::new();
+    content.hash(&mut hash);
+    File { content, content_type, etag: format!("\"{:016x}\"", hash.finish()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{HttpReader, Step};
+    use super::*;
+
+    fn get(name: &str, headers: &str) -> String {
+        let mut reader = HttpReader::default();
+        reader.push(format!("GET /{name} HTTP/1.1\r\nHost: h\r\n{headers}\r\n").as_bytes());
+        let Step::Request(request) = reader.next(&crate::Limits::default()) else { panic!() };
+        let response = StaticFiles::new().respond(name, &request).unwrap();
+        String::from_utf8(response.to_bytes(false, true)).unwrap()
+    }
+
+    #[test]
+    fn files_have_their_types() {
+        assert!(get("index.html", "").contains("content-type: text/html; charset=utf-8\r\n"));
+        let script = get("visavis-client.js", "");
+        assert!(script.contains("content-type: text/javascript; charset=utf-8\r\n"), "{script}");
+        assert!(get("player.css", "").contains("content-type: text/css; charset=utf-8\r\n"));
+        assert!(get("icon.svg", "").contains("content-type: image/svg+xml\r\n"));
+    }
+
+    #[test]
+    fn an_unchanged_file_is_not_sent_again() {
+        let first = get("index.html", "");
+        let etag = first.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+        let second = get("index.html", &format!("If-None-Match: \"x\", W/{etag}\r\n"));
+        assert!(second.starts_with("HTTP/1.1 304 ") && second.ends_with("\r\n\r\n"), "{second}");
+        assert!(get("index.html", "If-None-Match: \"x\"\r\n").starts_with("HTTP/1.1 200 "));
+    }
+}

@@ -1,0 +1,124 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use visavis::{SessionId, SessionStatus};
+
+/// The JSON of `GET /status`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StatusBody<'a> {
+    session: &'a str,
+    peer_count: usize,
+    metrics: MetricsBody,
+    /// Time from push to each stage.
+    stages: BTreeMap<&'static str, StageBody>,
+    encoders: Vec<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MetricsBody {
+    video_frames: u64,
+    audio_chunks: u64,
+    dropped_frames: u64,
+    /// Milliseconds.
+    avg_latency: f64,
+    /// Unix milliseconds; null before the first frame.
+    last_frame_time: Option<u64>,
+    fps: f64,
+    is_streaming: bool,
+    replaced_frames: u64,
+    dropped_audio_ms: u64,
+    dropped_units: u64,
+    encoded_frames: u64,
+    keyframes: u64,
+    mic_packets: u64,
+}
+
+/// Milliseconds, but for the count.
+#[derive(Debug, Serialize)]
+struct StageBody {
+    p50: f64,
+    p99: f64,
+    max: f64,
+    count: u64,
+}
+
+impl<'a> StatusBody<'a> {
+    pub(crate) fn new(session: &'a SessionId, status: &SessionStatus) -> Self {
+        let m = &status.metrics;
+        // Microseconds since push stay far below 2^53, where an f64 stops being exact.
+        let ms = |us: u64| us as f64 / 1_000.0;
+        let stages = status.stages.iter().map(|s| {
+            let body = StageBody {
+                p50: ms(s.p50_us),
+                p99: ms(s.p99_us),
+                max: ms(s.max_us),
+                count: s.count,
+            };
+            (s.stage.name(), body)
+        });
+        Self {
+            session: session.as_str(),
+            peer_count: status.peer_count,
+            metrics: MetricsBody {
+                video_frames: m.video_frames,
+                audio_chunks: m.audio_chunks,
+                dropped_frames: m.dropped_frames,
+                avg_latency: m.avg_latency_ms,
+                last_frame_time: m.last_frame_time.map(|time| time.0),
+                fps: m.fps,
+                is_streaming: m.is_streaming,
+                replaced_frames: m.replaced_frames,
+                dropped_audio_ms: m.dropped_audio_ms,
+                dropped_units: m.dropped_units,
+                encoded_frames: m.encoded_frames,
+                keyframes: m.keyframes,
+                mic_packets: m.mic_packets,
+            },
+            stages: stages.collect(),
+            encoders: status.encoders.iter().map(|codec| codec.name()).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use visavis::{Metrics, Stage, StageSummary, UnixMillis, VideoCodec};
+
+    use super::*;
+
+    #[test]
+    fn names_are_camel_case_and_times_are_milliseconds() {
+        let status = SessionStatus {
+            peer_count: 2,
+            metrics: Metrics {
+                video_frames: 7,
+                avg_latency_ms: 3.5,
+                last_frame_time: Some(UnixMillis(1_700_000_000_123)),
+                is_streaming: true,
+                ..Metrics::default()
+            },
+            stages: vec![StageSummary {
+                stage: Stage::FirstSent,
+                count: 7,
+                p50_us: 2_500,
+                p99_us: 4_000,
+                max_us: 9_001,
+            }],
+            encoders: vec![VideoCodec::Vp8],
+        };
+        let json = serde_json::to_value(StatusBody::new(&SessionId::default(), &status)).unwrap();
+        assert_eq!(json["session"], "default");
+        assert_eq!(json["peerCount"], 2);
+        assert_eq!(json["metrics"]["videoFrames"], 7);
+        assert_eq!(json["metrics"]["avgLatency"], 3.5);
+        assert_eq!(json["metrics"]["lastFrameTime"], 1_700_000_000_123_u64);
+        assert_eq!(json["metrics"]["isStreaming"], true);
+        assert_eq!(
+            json["stages"]["firstSent"],
+            serde_json::json!({"p50": 2.5, "p99": 4.0, "max": 9.001, "count": 7})
+        );
+        assert_eq!(json["encoders"], serde_json::json!(["VP8"]));
+    }
+}

@@ -1,0 +1,38 @@
+//! The TCP side of visavis: one port that serves the player page, the status figures and the
+//! WebSocket through which browsers and the engine exchange SDP and ICE candidates.
+//!
+//! ```no_run
+//! use visavis::{Engine, EngineConfig, SessionConfig};
+//! use visavis_signaling::{SignalingConfig, SignalingServer};
+//!
+//! let engine = Engine::start(EngineConfig::default())?;
+//! let session = engine.create_session(SessionConfig::default())?;
+//! let server = SignalingServer::start(SignalingConfig::default(), engine.handle())?;
+//! println!("open {}", server.url());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # One thread
+//!
+//! Everything runs on the thread `visavis-signal`, a mio loop over non-blocking sockets. It talks to
+//! the engine through its [`EngineHandle`](visavis::EngineHandle), whose calls never wait, and the
+//! engine talks back through channels and a waker: no media thread ever waits for this one.
+//!
+//! # Every peer is hostile
+//!
+//! Each thing a client can make the server hold (bytes of a head, of a message, of unsent output,
+//! connections, time) has a bound in [`Limits`], and each turn of the loop reads a bounded amount
+//! from each socket, so that one flood starves nobody.
+#![forbid(unsafe_code)]
+
+mod config;
+mod connection;
+mod deadlines;
+mod http;
+mod io;
+mod server;
+mod tls;
+mod ws;
+
+pub use config::{IceServer, Limits, SignalingConfig, SignalingError, TlsFiles};
+pub use server::SignalingServer;

@@ -1,0 +1,305 @@
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
+use visavis::{EngineHandle, Event};
+
+use crate::connection::{Connection, Context, Next, OfferReply};
+use crate::deadlines::Deadlines;
+use crate::http::Routes;
+use crate::tls::{self, Transport};
+use crate::{SignalingConfig, SignalingError};
+
+const LISTENER: Token = Token(0);
+const WAKER: Token = Token(1);
+/// Connections have the tokens from here on.
+const FIRST_CONNECTION: usize = 2;
+
+/// Connections accepted in one turn of the loop.
+const ACCEPT_BUDGET: usize = 64;
+/// Connections over the limit that are still told so; past them the socket is just closed.
+const REFUSED_AT_ONCE: usize = 64;
+/// How long to leave the listener alone when the system has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The running signaling server. Dropping it stops it.
+#[derive(Debug)]
+pub struct SignalingServer {
+    addr: SocketAddr,
+    scheme: &'static str,
+    stop: Arc<AtomicBool>,
+    waker: Arc<Waker>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SignalingServer {
+    /// Opens the port and starts the thread `visavis-signal`.
+    ///
+    /// # Errors
+    /// Where the port is taken, a TLS file cannot be used or the system refuses a thread.
+    pub fn start(config: SignalingConfig, engine: EngineHandle) -> Result<Self, SignalingError> {
+        let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
+        let bind = |source| SignalingError::Bind { addr: config.listen, source };
+        let mut listener = TcpListener::bind(config.listen).map_err(bind)?;
+        let addr = listener.local_addr()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (replies_in, replies) = crossbeam_channel::unbounded();
+        let wake = waker.clone();
+        let events = engine.subscribe(move || {
+            let _ = wake.wake();
+        });
+        let routes = Routes::new(config.default_session.clone())?;
+        let server = Loop {
+            poll,
+            listener,
+            tls,
+            accept: Accept::Waiting,
+            connections: Slab::new(),
+            deadlines: Deadlines::default(),
+            runnable: Vec::new(),
+            replies,
+            events,
+            stop: stop.clone(),
+            context: Context {
+                config,
+                engine,
+                routes,
+                clients: Default::default(),
+                replies: replies_in,
+                waker: waker.clone(),
+            },
+        };
+        let thread = std::thread::Builder::new()
+            .name("visavis-signal".to_owned())
+            .spawn(move || server.run())?;
+        tracing::info!(%addr, scheme, "signaling is up");
+        Ok(Self { addr, scheme, stop, waker, thread: Some(thread) })
+    }
+
+    /// The TCP address it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The player page, as a browser on this machine can open it.
+    pub fn url(&self) -> String {
+        let mut addr = self.addr;
+        if addr.ip().is_unspecified() {
+            addr.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+        // Browsers take `localhost`, and not the number, for a place where a microphone is allowed
+        // without a certificate that names it.
+        match addr.ip().is_loopback() {
+            true => format!("{}://localhost:{}/", self.scheme, addr.port()),
+            false => format!("{}://{addr}/", self.scheme),
+        }
+    }
+
+    /// Closes every connection and joins the thread. Media that flows goes on flowing: it is the
+    /// engine's to end.
+    pub fn stop(mut self) {
+        self.shut_down();
+    }
+
+    fn shut_down(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        self.stop.store(true, Ordering::Release);
+        let _ = self.waker.wake();
+        if thread.join().is_err() {
+            tracing::error!("the signaling thread panicked");
+        }
+    }
+}
+
+impl Drop for SignalingServer {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+/// Whether there may be connections to accept.
+enum Accept {
+    /// The poller will say so.
+    Waiting,
+    /// There may be more: the last turn's budget ended first.
+    Now,
+    /// The system could not hand one out; again at this time.
+    At(Instant),
+}
+
+struct Entry {
+    connection: Connection,
+    /// Its entry in the order of deadlines.
+    deadline: Option<Instant>,
+}
+
+/// Everything the thread owns.
+struct Loop {
+    poll: Poll,
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    accept: Accept,
+    connections: Slab<Entry>,
+    deadlines: Deadlines,
+    /// Connections whose budget ended before their input did.
+    runnable: Vec<usize>,
+    replies: Receiver<OfferReply>,
+    events: Receiver<Event>,
+    stop: Arc<AtomicBool>,
+    context: Context,
+}
+
+impl Loop {
+    fn run(mut self) {
+        let mut ready = Events::with_capacity(256);
+        while !self.stop.load(Ordering::Acquire) {
+            match self.poll.poll(&mut ready, self.timeout()) {
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    tracing::error!(%error, "signaling stops: its poller failed");
+                    break;
+                }
+                Ok(()) => {}
+            }
+            // One reading of the clock serves the whole turn.
+            let now = Instant::now();
+            let mut turn = std::mem::take(&mut self.runnable);
+            for event in &ready {
+                match event.token() {
+                    LISTENER => self.accept = Accept::Now,
+                    WAKER => {}
+                    Token(token) => turn.push(token - FIRST_CONNECTION),
+                }
+            }
+            turn.sort_unstable();
+            turn.dedup();
+            self.accept_some(now);
+            for key in turn {
+                self.visit(key, |connection, context| connection.turn(context, now));
+            }
+            self.hear_engine(now);
+            let due: Vec<_> = self.deadlines.due(now).collect();
+            for key in due {
+                self.visit(key, |connection, context| connection.on_deadline(context, now));
+            }
+        }
+        let now = Instant::now();
+        for (_, entry) in &mut self.connections {
+            entry.connection.stop(&mut self.context, now);
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let pause = match self.accept {
+            Accept::Waiting => None,
+            Accept::Now => return Some(Duration::ZERO),
+            Accept::At(at) => Some(at),
+        };
+        if !self.runnable.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let next = pause.into_iter().chain(self.deadlines.next()).min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn accept_some(&mut self, now: Instant) {
+        match self.accept {
+            Accept::Waiting => return,
+            Accept::At(at) if now < at => return,
+            Accept::At(_) | Accept::Now => {}
+        }
+        self.accept = Accept::Now;
+        for _ in 0..ACCEPT_BUDGET {
+            match self.listener.accept() {
+                Ok((socket, remote)) => {
+                    if let Err(error) = self.admit(socket, now) {
+                        tracing::debug!(%remote, %error, "a connection was lost at its start");
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    self.accept = Accept::Waiting;
+                    return;
+                }
+                Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections; trying again");
+                    self.accept = Accept::At(now + ACCEPT_PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, socket: TcpStream, now: Instant) -> io::Result<()> {
+        socket.set_nodelay(true)?;
+        let places = self.context.config.limits.connections;
+        let full = self.connections.len() >= places;
+        // A refusal through TLS would cost a handshake, which is what a flood wants.
+        if full && (self.tls.is_some() || self.connections.len() >= places + REFUSED_AT_ONCE) {
+            return Ok(());
+        }
+        let transport = Transport::new(socket, self.tls.as_ref()).map_err(io::Error::other)?;
+        let place = self.connections.vacant_entry();
+        let key = place.key();
+        let mut connection = match full {
+            true => Connection::refused(transport, key, now),
+            false => Connection::new(transport, key, now),
+        };
+        self.poll.registry().register(
+            connection.socket(),
+            Token(key + FIRST_CONNECTION),
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
+        place.insert(Entry { connection, deadline: None });
+        self.visit(key, |connection, context| connection.turn(context, now));
+        Ok(())
+    }
+
+    /// Passes on what the engine has to say: replies first, so that a peer's end follows them.
+    fn hear_engine(&mut self, now: Instant) {
+        while let Ok((peer, answer)) = self.replies.try_recv() {
+            if let Some(&key) = self.context.clients.get(&peer) {
+                self.visit(key, |connection, context| connection.on_answer(answer, context, now));
+            }
+        }
+        while let Ok(event) = self.events.try_recv() {
+            let Event::PeerLeft { peer, reason, .. } = event else { continue };
+            if let Some(&key) = self.context.clients.get(&peer) {
+                self.visit(key, |connection, context| connection.on_left(reason, context, now));
+            }
+        }
+    }
+
+    /// Lets a connection do something and keeps the books: its deadline, its next turn, its end.
+    fn visit(&mut self, key: usize, action: impl FnOnce(&mut Connection, &mut Context) -> Next) {
+        let Some(entry) = self.connections.get_mut(key) else { return };
+        let next = action(&mut entry.connection, &mut self.context);
+        let deadline = match next {
+            Next::Done => None,
+            Next::Wait | Next::Again => entry.connection.deadline(&self.context.config.limits),
+        };
+        self.deadlines.replace(key, entry.deadline, deadline);
+        entry.deadline = deadline;
+        match next {
+            Next::Wait => {}
+            Next::Again => self.runnable.push(key),
+            Next::Done => {
+                let mut entry = self.connections.remove(key);
+                entry.connection.end(&mut self.context);
+                // Closing the socket takes it out of the poller as well.
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The signaling protocol over WebSocket.
+
+mod peer;
+mod protocol;
+mod window;
+
+pub(crate) use peer::{Fate, WsPeer};

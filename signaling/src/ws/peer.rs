@@ -1,0 +1,339 @@
+use std::io::ErrorKind;
+use std::time::Instant;
+
+use tungstenite::error::{CapacityError, ProtocolError};
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
+use tungstenite::{Error, Message};
+use visavis::{LeaveReason, OfferError, PeerId, SessionId};
+
+use super::protocol::{Description, Fault, Incoming, Outgoing};
+use super::window::Window;
+use crate::Limits;
+use crate::connection::Context;
+use crate::io::TurnIo;
+
+/// The least backlog a WebSocket needs: an SDP answer and an error or two.
+const MIN_BACKLOG_BYTES: usize = 64 << 10;
+const READ_BUFFER_BYTES: usize = 4 << 10;
+
+/// What a turn leaves to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nothing.
+    Keep,
+    /// A close frame is queued: send what is left, then close.
+    Close,
+    /// There is nobody to send to any more.
+    Gone,
+}
+
+/// A client's WebSocket and the peer it speaks for.
+///
+/// The peer's media outlives a connection that breaks: ICE consent (RFC 7675) ends it within 30
+/// seconds if the viewer is gone too, and a viewer that only lost its TCP connection keeps its
+/// picture. A connection that is closed in an orderly way, or by the server because of what the
+/// client sent, takes its peer with it.
+#[derive(Debug)]
+pub(crate) struct WsPeer {
+    socket: WebSocketContext,
+    session: SessionId,
+    id: PeerId,
+    /// The connection's place in the loop.
+    key: usize,
+    /// Whether the engine has heard of this peer.
+    offered: bool,
+    /// An offer waits for its answer.
+    offer_pending: bool,
+    /// Whether the engine is to be told when this connection ends.
+    takes_peer_along: bool,
+    bad_messages: Window,
+    messages: Window,
+    next_ping: Instant,
+    pong_due: Option<Instant>,
+}
+
+impl WsPeer {
+    /// Starts the protocol on an upgraded connection; `rest` is what arrived behind the handshake.
+    pub(crate) fn new(
+        rest: Vec<u8>,
+        session: SessionId,
+        key: usize,
+        context: &Context,
+        now: Instant,
+    ) -> Self {
+        let limits = &context.config.limits;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_write_buffer_size(limits.backlog_bytes.max(MIN_BACKLOG_BYTES))
+            .max_message_size(Some(limits.message_bytes))
+            .max_frame_size(Some(limits.message_bytes));
+        Self {
+            socket: WebSocketContext::from_partially_read(rest, Role::Server, Some(config)),
+            session,
+            id: context.engine.new_peer_id(),
+            key,
+            offered: false,
+            offer_pending: false,
+            takes_peer_along: false,
+            bad_messages: Window::new(limits.abuse_window, limits.bad_messages, now),
+            messages: Window::new(limits.abuse_window, limits.messages, now),
+            next_ping: now + limits.ping_interval,
+            pong_due: None,
+        }
+    }
+
+    /// Sends `config`; takes a place among the clients, or says that there is none.
+    pub(crate) fn greet(&mut self, io: &mut TurnIo<'_>, context: &mut Context) -> Fate {
+        let config = &context.config;
+        let greeting = Outgoing::Config {
+            peer_id: self.id.to_string(),
+            ice_servers: &config.ice_servers,
+            video_codec: config.video_codec.name(),
+            audio_codec: config.audio_codec.name(),
+        };
+        let fate = self.send(io, &greeting);
+        if fate != Fate::Keep {
+            return fate;
+        }
+        let places = config.max_clients;
+        if context.clients.len() >= places {
+            return self.refuse(io, Fault::from(OfferError::Full(places)), CloseCode::Again);
+        }
+        context.clients.insert(self.id, self.key);
+        Fate::Keep
+    }
+
+    /// Reads and answers what has arrived, as far as the turn's budget goes.
+    pub(crate) fn turn(
+        &mut self,
+        io: &mut TurnIo<'_>,
+        context: &mut Context,
+        now: Instant,
+    ) -> Fate {
+        loop {
+            let message = match self.socket.read(io) {
+                Ok(message) => message,
+                Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => return Fate::Keep,
+                Err(error) => return self.broken(io, error, &context.config.limits),
+            };
+            if let Message::Close(frame) = message {
+                // No code is what `WebSocket.close()` sends.
+                let code = frame.map_or(CloseCode::Normal, |frame| frame.code);
+                self.takes_peer_along = matches!(code, CloseCode::Normal | CloseCode::Away);
+                // Reading on sends the reply and then reports the end.
+                continue;
+            }
+            if !self.messages.count(now) {
+                return self.refuse_abuse(io);
+            }
+            let fate = match message {
+                Message::Text(text) => match Incoming::parse(&text) {
+                    Ok(message) => self.obey(io, message, context, now),
+                    Err(fault) => self.blame(io, fault, now),
+                },
+                Message::Binary(_) => {
+                    let fault = Fault::new("bad-message", "messages are JSON in text frames");
+                    self.blame(io, fault, now)
+                }
+                _ => Fate::Keep,
+            };
+            if fate != Fate::Keep {
+                return fate;
+            }
+        }
+    }
+
+    fn obey(
+        &mut self,
+        io: &mut TurnIo<'_>,
+        message: Incoming,
+        context: &Context,
+        now: Instant,
+    ) -> Fate {
+        match message {
+            Incoming::Pong => {
+                self.pong_due = None;
+                self.next_ping = now + context.config.limits.ping_interval;
+                Fate::Keep
+            }
+            Incoming::Candidate(candidate) => {
+                match context.engine.add_candidate(self.id, &candidate) {
+                    Ok(()) => Fate::Keep,
+                    Err(error) => self.blame(io, error.into(), now),
+                }
+            }
+            Incoming::Offer(_) if self.offer_pending => {
+                let fault = Fault::new("busy", "the offer before this one is not answered yet");
+                self.blame(io, fault, now)
+            }
+            Incoming::Offer(sdp) => {
+                self.offered = true;
+                self.offer_pending = true;
+                let (replies, waker, id) =
+                    (context.replies.clone(), context.waker.clone(), self.id);
+                context.engine.offer(&self.session, id, &sdp, move |answer| {
+                    // Without a receiver the loop has ended, and with it the connection.
+                    let _ = replies.send((id, answer));
+                    let _ = waker.wake();
+                });
+                Fate::Keep
+            }
+        }
+    }
+
+    /// Passes on the engine's reply to an offer.
+    pub(crate) fn on_answer(
+        &mut self,
+        io: &mut TurnIo<'_>,
+        answer: Result<String, OfferError>,
+        now: Instant,
+    ) -> Fate {
+        self.offer_pending = false;
+        match answer {
+            Ok(sdp) => {
+                let data = Description { kind: "answer", sdp: &sdp };
+                self.send(io, &Outgoing::Answer { peer_id: self.id.to_string(), data })
+            }
+            Err(error @ (OfferError::Full(_) | OfferError::Stopped)) => {
+                self.refuse(io, error.into(), CloseCode::Again)
+            }
+            Err(error) => self.blame(io, error.into(), now),
+        }
+    }
+
+    /// Tells the client that its media connection ended. The WebSocket stays usable: the next offer
+    /// makes a new peer, under a new id.
+    pub(crate) fn on_left(
+        &mut self,
+        io: &mut TurnIo<'_>,
+        reason: LeaveReason,
+        context: &mut Context,
+    ) -> Fate {
+        context.clients.remove(&self.id);
+        self.id = context.engine.new_peer_id();
+        context.clients.insert(self.id, self.key);
+        self.offered = false;
+        self.offer_pending = false;
+        let error = match reason {
+            LeaveReason::Closed => "the media connection was closed",
+            LeaveReason::ConnectTimeout => "the media connection did not come up in time",
+            LeaveReason::Vanished => "the media connection stopped answering",
+            LeaveReason::Stopped => "the session was stopped",
+            _ => "the media connection failed",
+        };
+        self.send(io, &Fault::new(reason.as_str(), error).message())
+    }
+
+    /// When [`on_deadline`](Self::on_deadline) wants to be called.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.pong_due.unwrap_or(self.next_ping)
+    }
+
+    /// Sends the next ping, or gives up on the last one.
+    pub(crate) fn on_deadline(
+        &mut self,
+        io: &mut TurnIo<'_>,
+        limits: &Limits,
+        now: Instant,
+    ) -> Fate {
+        if now < self.deadline() {
+            return Fate::Keep;
+        }
+        if self.pong_due.is_some() {
+            return self.close(io, CloseCode::Policy, "no pong");
+        }
+        self.pong_due = Some(now + limits.pong_deadline);
+        self.send(io, &Outgoing::Ping)
+    }
+
+    /// Ends the connection because the server ends; the media is not this server's to end.
+    pub(crate) fn stop(&mut self, io: &mut TurnIo<'_>) {
+        self.close(io, CloseCode::Away, "the server stops");
+    }
+
+    /// Gives up the place among the clients and, where that is called for, the media connection.
+    pub(crate) fn leave(&mut self, context: &mut Context) {
+        context.clients.remove(&self.id);
+        if self.offered && self.takes_peer_along {
+            context.engine.disconnect(self.id);
+        }
+    }
+
+    /// Writes what is left; `WouldBlock` means: again when writable.
+    pub(crate) fn flush(&mut self, io: &mut TurnIo<'_>) -> std::io::Result<()> {
+        match self.socket.flush(io) {
+            Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => Ok(()),
+            Err(Error::Io(e)) => Err(e),
+            Err(e) => Err(std::io::Error::other(e)),
+        }
+    }
+
+    fn send(&mut self, io: &mut TurnIo<'_>, message: &Outgoing<'_>) -> Fate {
+        let Ok(text) = serde_json::to_string(message) else { return Fate::Gone };
+        match self.socket.write(io, Message::text(text)) {
+            Ok(()) => Fate::Keep,
+            Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => Fate::Keep,
+            // The client's close frame has been read already; its reply ends the connection.
+            Err(Error::Protocol(ProtocolError::SendAfterClosing)) => Fate::Keep,
+            Err(error) => {
+                tracing::debug!(peer = %self.id, %error, "dropping a client that does not read");
+                Fate::Gone
+            }
+        }
+    }
+
+    /// Sends an error and counts it against the client.
+    fn blame(&mut self, io: &mut TurnIo<'_>, fault: Fault, now: Instant) -> Fate {
+        tracing::debug!(peer = %self.id, code = fault.code, error = fault.error, "bad message");
+        if !self.bad_messages.count(now) {
+            return self.refuse_abuse(io);
+        }
+        self.send(io, &fault.message())
+    }
+
+    fn refuse_abuse(&mut self, io: &mut TurnIo<'_>) -> Fate {
+        let fault = Fault::new("abuse", "too many messages that cannot be used");
+        self.refuse(io, fault, CloseCode::Policy)
+    }
+
+    /// Sends an error and closes, taking the peer along.
+    fn refuse(&mut self, io: &mut TurnIo<'_>, fault: Fault, code: CloseCode) -> Fate {
+        self.takes_peer_along = true;
+        let reason = fault.code;
+        match self.send(io, &fault.message()) {
+            Fate::Keep => self.close(io, code, reason),
+            fate => fate,
+        }
+    }
+
+    fn close(&mut self, io: &mut TurnIo<'_>, code: CloseCode, reason: &'static str) -> Fate {
+        match self.socket.close(io, Some(CloseFrame { code, reason: reason.into() })) {
+            Ok(()) => Fate::Close,
+            Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => Fate::Close,
+            Err(_) => Fate::Gone,
+        }
+    }
+
+    fn broken(&mut self, io: &mut TurnIo<'_>, error: Error, limits: &Limits) -> Fate {
+        match error {
+            Error::ConnectionClosed | Error::AlreadyClosed => Fate::Close,
+            Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+                let error = format!("a message may have {} bytes", limits.message_bytes);
+                self.refuse(io, Fault::new("too-large", error), CloseCode::Size)
+            }
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::Io(_) => {
+                Fate::Gone
+            }
+            Error::Utf8(_) => {
+                let fault = Fault::new("bad-message", "a text frame that is not UTF-8");
+                self.refuse(io, fault, CloseCode::Invalid)
+            }
+            error => {
+                let fault = Fault::new("bad-message", format!("this is no WebSocket: {error}"));
+                self.refuse(io, fault, CloseCode::Protocol)
+            }
+        }
+    }
+}

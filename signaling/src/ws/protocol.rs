@@ -1,0 +1,277 @@
+//! The messages, as JSON.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use visavis::{CandidateError, OfferError};
+
+use crate::IceServer;
+
+/// A message to the client.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub(crate) enum Outgoing<'a> {
+    /// The first message on every connection.
+    Config {
+        peer_id: String,
+        ice_servers: &'a [IceServer],
+        video_codec: &'a str,
+        audio_codec: &'a str,
+    },
+    Ping,
+    Answer {
+        peer_id: String,
+        data: Description<'a>,
+    },
+    Error {
+        /// A sentence.
+        error: String,
+        /// A stable word.
+        code: &'a str,
+    },
+}
+
+/// `RTCSessionDescriptionInit`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Description<'a> {
+    #[serde(rename = "type")]
+    pub(crate) kind: &'a str,
+    pub(crate) sdp: &'a str,
+}
+
+/// A message from the client.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    /// An SDP offer: the first one connects, a later one renegotiates.
+    Offer(String),
+    /// An ICE candidate; an empty one means that there are no more.
+    Candidate(String),
+    /// The answer to a ping.
+    Pong,
+}
+
+/// Something that is wrong, told to the client.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) code: &'static str,
+    pub(crate) error: String,
+}
+
+impl Fault {
+    pub(crate) fn new(code: &'static str, error: impl Into<String>) -> Self {
+        Self { code, error: error.into() }
+    }
+
+    pub(crate) fn message(self) -> Outgoing<'static> {
+        Outgoing::Error { error: self.error, code: self.code }
+    }
+}
+
+impl From<OfferError> for Fault {
+    fn from(error: OfferError) -> Self {
+        let code = match error {
+            OfferError::Sdp(_) => "bad-sdp",
+            OfferError::NoCommonCodec => "no-common-codec",
+            OfferError::NoSession(_) => "no-session",
+            OfferError::Full(_) => "full",
+            OfferError::PeerGone => "peer-gone",
+            OfferError::Busy => "busy",
+            OfferError::Stopped => "stopped",
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<CandidateError> for Fault {
+    fn from(error: CandidateError) -> Self {
+        let code = match error {
+            CandidateError::Syntax(_) => "bad-candidate",
+            CandidateError::Busy => "busy",
+            CandidateError::Stopped => "stopped",
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// Both forms of every message: the fields inside `data`, or beside `type`. Unknown fields are
+/// ignored, so that clients may say more than this server understands.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default, deserialize_with = "given")]
+    data: Option<Option<Data>>,
+    sdp: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    candidate: Option<Option<Candidate>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Data {
+    Fields {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        sdp: Option<String>,
+        candidate: Option<String>,
+    },
+    /// The candidate's text alone.
+    Text(String),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Candidate {
+    Text(String),
+    Init { candidate: String },
+}
+
+/// Tells `null` (end of candidates) from a field that is not there.
+fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl Incoming {
+    /// Reads one text message.
+    pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
+        // Serde would take an array for the fields in their order.
+        if text.trim_start().starts_with('[') {
+            return Err(Fault::new("bad-message", "a message is a JSON object"));
+        }
+        let envelope: Envelope = serde_json::from_str(text).map_err(|e| match e.classify() {
+            serde_json::error::Category::Data => {
+                Fault::new("bad-message", format!("this is no message of the protocol: {e}"))
+            }
+            _ => Fault::new("bad-json", format!("this is no JSON: {e}")),
+        })?;
+        let missing =
+            |what| Fault::new("bad-message", format!("`{}` without {what}", envelope.kind));
+        match envelope.kind.as_str() {
+            "pong" => Ok(Self::Pong),
+            "offer" => {
+                let sdp = match envelope.data {
+                    Some(Some(Data::Fields { kind: Some(kind), .. })) if kind != "offer" => {
+                        let error = format!("an `offer` that carries a description of type {kind}");
+                        return Err(Fault::new("bad-message", error));
+                    }
+                    Some(Some(Data::Fields { sdp: Some(sdp), .. })) => Some(sdp),
+                    _ => envelope.sdp,
+                };
+                sdp.map(Self::Offer).ok_or_else(|| missing("an sdp"))
+            }
+            "ice-candidate" => {
+                let candidate = match (envelope.data, envelope.candidate) {
+                    (Some(Some(Data::Fields { candidate, .. })), None) => {
+                        candidate.unwrap_or_default()
+                    }
+                    (Some(Some(Data::Text(text))), None) => text,
+                    (_, Some(Some(Candidate::Text(candidate) | Candidate::Init { candidate }))) => {
+                        candidate
+                    }
+                    (_, Some(None)) | (Some(None), None) => String::new(),
+                    (None, None) => return Err(missing("a candidate")),
+                };
+                Ok(Self::Candidate(candidate))
+            }
+            other => Err(Fault::new("bad-message", format!("unknown message type {other:?}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn code(text: &str) -> &'static str {
+        Incoming::parse(text).unwrap_err().code
+    }
+
+    #[test]
+    fn both_forms_are_understood() {
+        let offer = Ok(Incoming::Offer("v=0".to_owned()));
+        assert_eq!(
+            Incoming::parse(r#"{"type":"offer","data":{"type":"offer","sdp":"v=0"}}"#),
+            offer
+        );
+        assert_eq!(Incoming::parse(r#"{"type":"offer","sdp":"v=0","x":1}"#), offer);
+
+        let candidate = Ok(Incoming::Candidate("candidate:1".to_owned()));
+        for text in [
+            r#"{"type":"ice-candidate","data":{"candidate":"candidate:1","sdpMid":"0","sdpMLineIndex":0}}"#,
+            r#"{"type":"ice-candidate","candidate":"candidate:1"}"#,
+            r#"{"type":"ice-candidate","candidate":{"candidate":"candidate:1","sdpMid":"0"}}"#,
+        ] {
+            assert_eq!(Incoming::parse(text), candidate, "{text}");
+        }
+        assert_eq!(Incoming::parse(r#"{"type":"pong"}"#), Ok(Incoming::Pong));
+    }
+
+    #[test]
+    fn the_end_of_candidates_has_many_spellings() {
+        for text in [
+            r#"{"type":"ice-candidate","data":{"candidate":""}}"#,
+            r#"{"type":"ice-candidate","data":{"candidate":null}}"#,
+            r#"{"type":"ice-candidate","candidate":""}"#,
+            r#"{"type":"ice-candidate","candidate":null}"#,
+            r#"{"type":"ice-candidate","data":null}"#,
+        ] {
+            assert_eq!(Incoming::parse(text), Ok(Incoming::Candidate(String::new())), "{text}");
+        }
+    }
+
+    #[test]
+    fn faults_have_stable_codes() {
+        for text in ["", "{", "{]", "nonsense", &r#"{"type":"pong","x":["#.repeat(50_000)] {
+            assert_eq!(code(text), "bad-json", "{text:.20}");
+        }
+        for text in [
+            r#"["pong"]"#,
+            "1",
+            "{}",
+            r#"{"type":7}"#,
+            r#"{"type":"dance"}"#,
+            r#"{"type":"offer"}"#,
+            r#"{"type":"offer","data":{"type":"answer","sdp":"v=0"}}"#,
+            r#"{"type":"offer","data":{"sdp":5}}"#,
+            r#"{"type":"ice-candidate"}"#,
+        ] {
+            assert_eq!(code(text), "bad-message", "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_are_spelled_as_the_protocol_has_them() {
+        let ice_servers = [IceServer {
+            urls: vec!["stun:stun.example.org".to_owned()],
+            username: None,
+            credential: None,
+        }];
+        let config = Outgoing::Config {
+            peer_id: "00".to_owned(),
+            ice_servers: &ice_servers,
+            video_codec: "VP8",
+            audio_codec: "opus",
+        };
+        assert_eq!(
+            serde_json::to_value(config).unwrap(),
+            json!({
+                "type": "config", "peerId": "00", "videoCodec": "VP8", "audioCodec": "opus",
+                "iceServers": [{"urls": ["stun:stun.example.org"]}],
+            })
+        );
+        let data = Description { kind: "answer", sdp: "v=0" };
+        assert_eq!(
+            serde_json::to_value(Outgoing::Answer { peer_id: "00".to_owned(), data }).unwrap(),
+            json!({"type": "answer", "peerId": "00", "data": {"type": "answer", "sdp": "v=0"}})
+        );
+        assert_eq!(serde_json::to_value(Outgoing::Ping).unwrap(), json!({"type": "ping"}));
+        assert_eq!(
+            serde_json::to_value(Fault::from(OfferError::Full(3)).message()).unwrap(),
+            json!({"type": "error", "code": "full", "error": "all 3 places are taken"})
+        );
+    }
+}

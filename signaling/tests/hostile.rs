@@ -1,0 +1,256 @@
+//! Clients that stall, flood, lie and babble: each is contained, and the server serves on.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test reports")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use support::{World, read_response, read_to_close, world_with_limits};
+use tungstenite::Message;
+use visavis_signaling::Limits;
+
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Whether the server still serves others.
+fn assert_alive(world: &World) {
+    assert_eq!(world.get("/healthz").1, "ok\n");
+    world.client();
+}
+
+/// Sends the same again and again, and reads nothing, until the server has had enough.
+fn assert_dropped_while_sending(stream: &mut TcpStream, bytes: &[u8]) {
+    let start = Instant::now();
+    loop {
+        match stream.write_all(bytes) {
+            Ok(()) => assert!(start.elapsed() < support::PATIENCE, "the server goes on storing"),
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => panic!("the server stalls"),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Opens a WebSocket by hand, to send what no library would, and reads past `config`.
+fn raw_websocket(world: &World) -> TcpStream {
+    let mut stream = world.tcp();
+    stream
+        .write_all(
+            b"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        )
+        .unwrap();
+    assert!(read_response(&mut stream).0.starts_with("HTTP/1.1 101 "));
+    // A server's frames are unmasked; `config` is short enough for a one-byte length.
+    let mut header = [0; 2];
+    stream.read_exact(&mut header).unwrap();
+    assert!(header[0] == 0x81 && header[1] < 126, "{header:?}");
+    let mut config = vec![0; usize::from(header[1])];
+    stream.read_exact(&mut config).unwrap();
+    stream
+}
+
+#[test]
+fn dripping_bytes_extend_no_deadline() {
+    let world = world_with_limits(|limits| limits.request_deadline = SHORT);
+    let mut stream = world.tcp();
+    let start = Instant::now();
+    let mut reader = stream.try_clone().unwrap();
+    let drip = std::thread::spawn(move || {
+        for byte in b"GET / HTTP/1.1\r\n".iter().chain(b"x".iter().cycle()) {
+            if stream.write_all(&[*byte]).is_err() || start.elapsed() > support::PATIENCE {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let answer = String::from_utf8(read_to_close(&mut reader)).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(start.elapsed() >= SHORT);
+    drip.join().unwrap();
+    assert_alive(&world);
+}
+
+#[test]
+fn a_silent_connection_is_closed() {
+    let world = world_with_limits(|limits| {
+        limits.request_deadline = SHORT;
+        limits.idle_deadline = SHORT;
+        limits.linger = SHORT;
+    });
+    assert_eq!(read_to_close(&mut world.tcp()), b"");
+    let mut kept_alive = world.tcp();
+    kept_alive.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    read_response(&mut kept_alive);
+    assert_eq!(read_to_close(&mut kept_alive), b"");
+}
+
+#[test]
+fn a_body_that_never_ends_is_given_up() {
+    let world = world_with_limits(|limits| limits.request_deadline = SHORT);
+    let (head, _) =
+        world.http("POST /status HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nsome");
+    assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
+}
+
+#[test]
+fn an_endless_head_is_cut_off() {
+    let world = world_with_limits(|_| {});
+    let mut stream = world.tcp();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nX: ").unwrap();
+    let filler = [b'x'; 4_096];
+    // The server answers and closes while this is still being sent.
+    for _ in 0..1_000 {
+        if stream.write_all(&filler).is_err() {
+            break;
+        }
+    }
+    let answer = String::from_utf8(read_to_close(&mut stream)).unwrap();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert_alive(&world);
+}
+
+#[test]
+fn garbage_is_refused() {
+    let world = world_with_limits(|_| {});
+    let mut state = 1_u32;
+    for round in 0..50 {
+        let garbage: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .take(64 + round * 7)
+        .chain(*b"\r\n\r\n")
+        .collect();
+        let mut stream = world.tcp();
+        stream.write_all(&garbage).unwrap();
+        let answer = String::from_utf8(read_to_close(&mut stream)).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{garbage:?}: {answer}");
+    }
+    assert_alive(&world);
+}
+
+#[test]
+fn garbage_on_a_websocket_closes_it() {
+    let world = world_with_limits(|_| {});
+    for frame in [
+        // Unmasked.
+        &b"\x81\x02hi"[..],
+        // Reserved bits.
+        b"\xf1\x80\0\0\0\0",
+        // A reserved opcode.
+        b"\x83\x80\0\0\0\0",
+        // A control frame in fragments.
+        b"\x09\x80\0\0\0\0",
+        // A continuation of nothing.
+        b"\x80\x80\0\0\0\0",
+        // Not UTF-8.
+        b"\x81\x81\0\0\0\0\xff",
+    ] {
+        let mut stream = raw_websocket(&world);
+        stream.write_all(frame).unwrap();
+        let answer = read_to_close(&mut stream);
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.contains("\"code\":\"bad-message\""), "{frame:x?}: {text}");
+    }
+    assert_alive(&world);
+}
+
+#[test]
+fn a_message_of_ten_megabytes_is_refused_by_its_header() {
+    let world = world_with_limits(|_| {});
+    let mut stream = raw_websocket(&world);
+    // The length alone is enough: nothing of the message has been sent, or stored, yet.
+    stream.write_all(b"\x81\xff\0\0\0\0\0\xa0\0\0\0\0\0\0").unwrap();
+    let mut header = [0; 2];
+    stream.read_exact(&mut header).unwrap();
+    let mut error = vec![0; usize::from(header[1])];
+    stream.read_exact(&mut error).unwrap();
+    assert!(String::from_utf8_lossy(&error).contains("\"code\":\"too-large\""));
+
+    // A client that sends it all nevertheless gets to read the answer.
+    let (mut client, _) = world.client();
+    let _ = client.0.send(Message::text("x".repeat(10 << 20)));
+    assert_eq!(client.receive_error(), "too-large");
+    assert_eq!(client.receive_close(), 1009);
+    assert_alive(&world);
+}
+
+#[test]
+fn fragments_add_up_to_one_limit() {
+    let world = world_with_limits(|limits| limits.message_bytes = 10_000);
+    let mut stream = raw_websocket(&world);
+    for opcode in [0x01, 0x00, 0x00, 0x00] {
+        // 4,000 bytes each, masked with zeros, not final.
+        let mut frame = vec![opcode, 0x80 | 126, 0x0f, 0xa0, 0, 0, 0, 0];
+        frame.resize(frame.len() + 4_000, b'x');
+        stream.write_all(&frame).unwrap();
+    }
+    let answer = read_to_close(&mut stream);
+    assert!(String::from_utf8_lossy(&answer).contains("too-large"));
+}
+
+#[test]
+fn one_connection_too_many_is_told_so() {
+    let world = world_with_limits(|limits| limits.connections = 2);
+    let held: Vec<_> = (0..2).map(|_| world.tcp()).collect();
+    let mut third = world.tcp();
+    let answer = String::from_utf8(read_to_close(&mut third)).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("connection: close") && answer.contains("retry-after"), "{answer}");
+    drop((held, third));
+    // The places come back.
+    let deadline = Instant::now() + support::PATIENCE;
+    while !world.get("/healthz").0.starts_with("HTTP/1.1 200 ") {
+        assert!(Instant::now() < deadline);
+    }
+}
+
+#[test]
+fn a_websocket_client_that_never_reads_is_dropped() {
+    let world = world_with_limits(|limits| {
+        *limits =
+            Limits { backlog_bytes: 0, bad_messages: u32::MAX, messages: u32::MAX, ..*limits };
+    });
+    let mut stream = raw_websocket(&world);
+    // Each empty message is answered with an error many times its size.
+    let flood = [0x81, 0x80, 0, 0, 0, 0].repeat(1_000);
+    assert_dropped_while_sending(&mut stream, &flood);
+    assert_alive(&world);
+}
+
+#[test]
+fn a_pipeline_that_is_never_read_stops_and_is_dropped() {
+    let world = world_with_limits(|limits| {
+        limits.backlog_bytes = 64 << 10;
+        limits.write_deadline = SHORT;
+    });
+    let mut stream = world.tcp();
+    let flood = b"GET /player.js HTTP/1.1\r\nHost: h\r\n\r\n".repeat(1_000);
+    assert_dropped_while_sending(&mut stream, &flood);
+    assert_alive(&world);
+}
+
+#[test]
+fn a_flood_leaves_others_their_turn() {
+    let world = world_with_limits(|limits| {
+        limits.bad_messages = u32::MAX;
+        limits.messages = u32::MAX;
+    });
+    let mut flooder = raw_websocket(&world);
+    let mut reader = flooder.try_clone().unwrap();
+    let flood = std::thread::spawn(move || {
+        // Unsolicited pongs: sound, and never answered.
+        let mut frame = vec![0x81, 0x80 | 15, 0, 0, 0, 0];
+        frame.extend_from_slice(br#"{"type":"pong"}"#);
+        let frames = frame.repeat(1_000);
+        while flooder.write_all(&frames).is_ok() {}
+    });
+    for _ in 0..20 {
+        assert_alive(&world);
+    }
+    drop(world);
+    read_to_close(&mut reader);
+    drop(reader);
+    flood.join().unwrap();
+}

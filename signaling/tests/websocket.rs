@@ -1,0 +1,203 @@
+//! The signaling protocol, between a well-meaning client and the real engine.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test reports")]
+
+mod support;
+
+use std::io::Write;
+use std::time::Duration;
+
+use serde_json::json;
+use support::{OFFER, PATIENCE, world, world_with_limits};
+use tungstenite::Message;
+use visavis::{Event, LeaveReason};
+use visavis_signaling::IceServer;
+
+#[test]
+fn config_comes_first_on_both_paths() {
+    let world = world(|config| {
+        config.ice_servers = vec![IceServer {
+            urls: vec!["turn:turn.example.org:3478".to_owned()],
+            username: Some("u".to_owned()),
+            credential: Some("p".to_owned()),
+        }];
+    });
+    let mut ids = Vec::new();
+    for path in ["/", "/ws", "/?session=default"] {
+        let config = world.websocket(path).receive();
+        assert_eq!(config["type"], "config");
+        assert_eq!(config["videoCodec"], "H264");
+        assert_eq!(config["audioCodec"], "opus");
+        assert_eq!(
+            config["iceServers"],
+            json!([{"urls": ["turn:turn.example.org:3478"], "username": "u", "credential": "p"}])
+        );
+        let id = config["peerId"].as_str().unwrap().to_owned();
+        assert!(id.len() == 16 && !ids.contains(&id), "{id}");
+        ids.push(id);
+    }
+}
+
+#[test]
+fn both_forms_of_an_offer_are_answered() {
+    let world = world(|_| {});
+    for offer in [
+        json!({"type": "offer", "data": {"type": "offer", "sdp": OFFER}}),
+        json!({"type": "offer", "sdp": OFFER}),
+    ] {
+        let (mut client, config) = world.client();
+        client.send(offer);
+        let answer = client.receive();
+        assert_eq!(answer["type"], "answer", "{answer}");
+        assert_eq!(answer["peerId"], config["peerId"]);
+        assert_eq!(answer["data"]["type"], "answer");
+        let sdp = answer["data"]["sdp"].as_str().unwrap();
+        assert!(sdp.starts_with("v=0\r\n") && sdp.contains("m=video"), "{sdp}");
+
+        let candidate = "candidate:1 1 udp 2122260223 127.0.0.1 49203 typ host";
+        let init = json!({"candidate": candidate, "sdpMid": "0", "sdpMLineIndex": 0});
+        client.send(json!({"type": "ice-candidate", "data": init}));
+        client.send(json!({"type": "ice-candidate", "candidate": candidate}));
+        client.send(json!({"type": "ice-candidate", "candidate": ""}));
+        // All of them were accepted: the next thing said is about the message after them.
+        client.send("{}");
+        assert_eq!(client.receive_error(), "bad-message");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named_and_the_connection_stays_usable() {
+    let world = world(|_| {});
+    let (mut client, _) = world.client();
+    client.send("hello");
+    assert_eq!(client.receive_error(), "bad-json");
+    client.send(json!({"type": "dance"}));
+    assert_eq!(client.receive_error(), "bad-message");
+    client.0.send(Message::binary(vec![1, 2, 3])).unwrap();
+    assert_eq!(client.receive_error(), "bad-message");
+    client.send(json!({"type": "offer", "sdp": "this is no SDP"}));
+    assert_eq!(client.receive_error(), "bad-sdp");
+    let none = OFFER.replace("H264/", "H261/").replace("VP8/", "MPV/").replace("opus/", "L16/");
+    client.send(json!({"type": "offer", "sdp": none}));
+    assert_eq!(client.receive_error(), "no-common-codec");
+    client.send(json!({"type": "offer", "sdp": OFFER}));
+    assert_eq!(client.receive()["type"], "answer");
+    client.send(json!({"type": "ice-candidate", "candidate": "nonsense"}));
+    assert_eq!(client.receive_error(), "bad-candidate");
+
+    client.0.send(Message::Ping(vec![7].into())).unwrap();
+    assert_eq!(client.0.read().unwrap(), Message::Pong(vec![7].into()));
+}
+
+#[test]
+fn an_unknown_session_is_named_at_the_offer() {
+    let world = world(|_| {});
+    let mut client = world.websocket("/?session=nobody");
+    assert_eq!(client.receive()["type"], "config");
+    client.send(json!({"type": "offer", "sdp": OFFER}));
+    assert_eq!(client.receive_error(), "no-session");
+}
+
+#[test]
+fn repeated_abuse_closes() {
+    let world = world_with_limits(|limits| limits.abuse_window = Duration::from_secs(3_600));
+    let (mut client, _) = world.client();
+    for _ in 0..20 {
+        client.send("{}");
+        assert_eq!(client.receive_error(), "bad-message");
+    }
+    client.send("{}");
+    assert_eq!(client.receive_error(), "abuse");
+    assert_eq!(client.receive_close(), 1008);
+}
+
+#[test]
+fn a_flood_of_sound_messages_is_abuse_too() {
+    let world = world_with_limits(|limits| {
+        limits.abuse_window = Duration::from_secs(3_600);
+        limits.messages = 50;
+    });
+    let (mut client, _) = world.client();
+    for _ in 0..51 {
+        client.send(json!({"type": "pong"}));
+    }
+    assert_eq!(client.receive_error(), "abuse");
+    assert_eq!(client.receive_close(), 1008);
+}
+
+#[test]
+fn one_client_too_many_is_told_so_and_leaving_makes_room() {
+    let world = world(|config| config.max_clients = 1);
+    let (mut first, _) = world.client();
+    let (mut second, _) = world.client();
+    assert_eq!(second.receive_error(), "full");
+    assert_eq!(second.receive_close(), 1013);
+
+    first.0.close(None).unwrap();
+    while first.0.read().is_ok() {}
+    let (mut third, _) = world.client();
+    third.send("{}");
+    assert_eq!(third.receive_error(), "bad-message");
+}
+
+#[test]
+fn pings_want_pongs() {
+    let world = world_with_limits(|limits| {
+        limits.ping_interval = Duration::from_millis(30);
+        limits.pong_deadline = Duration::from_secs(1);
+    });
+    let (mut client, _) = world.client();
+    for _ in 0..5 {
+        assert_eq!(client.receive(), json!({"type": "ping"}));
+        client.send(json!({"type": "pong"}));
+    }
+    // No pong to the next one.
+    assert_eq!(client.receive(), json!({"type": "ping"}));
+    assert_eq!(client.receive_close(), 1008);
+}
+
+#[test]
+fn an_orderly_close_takes_the_peer_along_and_a_broken_connection_does_not() {
+    let world = world(|_| {});
+    let events = world.engine.handle().subscribe(|| {});
+    let join = || {
+        let (mut client, config) = world.client();
+        client.send(json!({"type": "offer", "sdp": OFFER}));
+        assert_eq!(client.receive()["type"], "answer");
+        (client, config["peerId"].as_str().unwrap().to_owned())
+    };
+    let (broken, _) = join();
+    drop(broken);
+    let (mut orderly, id) = join();
+    orderly.0.close(None).unwrap();
+    while orderly.0.read().is_ok() {}
+
+    // The broken one came first, so its end would be the first to be heard of.
+    match events.recv_timeout(PATIENCE).unwrap() {
+        Event::PeerLeft { peer, reason, .. } => {
+            assert_eq!(peer.to_string(), id);
+            assert_eq!(reason, LeaveReason::Closed);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_end_of_the_media_connection_is_told() {
+    let world = world(|_| {});
+    let (mut client, _) = world.client();
+    client.send(json!({"type": "offer", "sdp": OFFER}));
+    assert_eq!(client.receive()["type"], "answer");
+    world.session.stop();
+    assert_eq!(client.receive_error(), "stopped");
+}
+
+#[test]
+fn stopping_says_goodbye() {
+    let world = world(|_| {});
+    let (mut client, _) = world.client();
+    // A client in the middle of its request does not hold the end up.
+    let mut halfway = world.tcp();
+    halfway.write_all(b"GET / HT").unwrap();
+    world.server.stop();
+    assert_eq!(client.receive_close(), 1001);
+}

@@ -1,0 +1,128 @@
+// Live figures of one connection, out of RTCPeerConnection.getStats().
+
+/** Milliseconds between 1900 (NTP) and 1970 (Unix). */
+const NTP_TO_UNIX_MS = 2_208_988_800_000;
+
+/** Beyond this a latency says more about two clocks than about the way between them. */
+const PLAUSIBLE_LATENCY_MS = 10_000;
+
+/**
+ * @typedef {object} Figures
+ * @property {?number} latencyMs     capture to display; null where the browser cannot tell
+ * @property {?number} fps           frames decoded per second
+ * @property {?number} bitrateKbps   video and sound received
+ * @property {?number} lossPercent   packets lost since the last reading
+ * @property {?number} rttMs         round trip on the path in use
+ * @property {?number} jitterBufferMs  how long frames waited to be decoded, since the last reading
+ * @property {number} freezes        times the picture stood still, since the start
+ * @property {?string} codec         such as "H264"
+ * @property {?string} audioCodec    such as "opus"
+ * @property {number} width
+ * @property {number} height
+ */
+
+const VIDEO_CLOCK_PER_MS = 90;
+
+/** Turns successive statistics into figures; keeps the last reading to take differences from. */
+export class FigureTaker {
+  #last = null;
+  #captureLatencyMs = null;
+  /** Milliseconds the sender's clock is ahead of ours. */
+  #clockOffsetMs = 0;
+
+  /**
+   * Notes one displayed frame.
+   * @param {VideoFrameCallbackMetadata} metadata
+   * @param {RTCRtpReceiver} receiver where the frame came from
+   */
+  noteFrame(metadata, receiver) {
+    const captured = metadata.captureTime ?? this.#captureTime(metadata, receiver);
+    const latency = metadata.expectedDisplayTime - captured;
+    if (!(latency > 0 && latency < PLAUSIBLE_LATENCY_MS)) return;
+    const old = this.#captureLatencyMs;
+    this.#captureLatencyMs = old === null ? latency : old + 0.1 * (latency - old);
+  }
+
+  /** When a frame was captured, on the page's own clock; NaN where nothing tells. */
+  #captureTime({ rtpTimestamp }, receiver) {
+    // abs-capture-time came with the newest packet, which may belong to a later frame.
+    const [source] = receiver.getSynchronizationSources?.() ?? [];
+    if (source?.captureTimestamp === undefined || rtpTimestamp === undefined) return NaN;
+    const laterMs = ((source.rtpTimestamp - rtpTimestamp) | 0) / VIDEO_CLOCK_PER_MS;
+    const senders = source.captureTimestamp - NTP_TO_UNIX_MS - laterMs;
+    return senders - this.#clockOffsetMs - performance.timeOrigin;
+  }
+
+  /** @returns {Promise<Figures>} */
+  async take(connection) {
+    const stats = await connection.getStats();
+    let video = null;
+    let audio = null;
+    let transport = null;
+    let report = null;
+    for (const entry of stats.values()) {
+      if (entry.type === 'inbound-rtp' && entry.kind === 'video') video = entry;
+      else if (entry.type === 'inbound-rtp' && entry.kind === 'audio') audio = entry;
+      else if (entry.type === 'transport') transport = entry;
+      else if (entry.type === 'remote-outbound-rtp' && entry.kind === 'video') report = entry;
+    }
+    const now = {
+      at: performance.now(),
+      bytes: (video?.bytesReceived ?? 0) + (audio?.bytesReceived ?? 0),
+      received: (video?.packetsReceived ?? 0) + (audio?.packetsReceived ?? 0),
+      lost: (video?.packetsLost ?? 0) + (audio?.packetsLost ?? 0),
+      frames: video?.framesDecoded ?? 0,
+      waited: video?.jitterBufferDelay ?? 0,
+      emitted: video?.jitterBufferEmittedCount ?? 0,
+    };
+    const last = this.#last;
+    this.#last = now;
+    const seconds = last ? (now.at - last.at) / 1000 : 0;
+    const change = (name) => (seconds > 0 ? Math.max(0, now[name] - last[name]) : null);
+    const ratio = (part, whole) => (part === null || !whole ? null : part / whole);
+    const sent = last ? change('received') + change('lost') : 0;
+    const pair = selectedPair(stats, transport);
+    const rtt = pair?.currentRoundTripTime;
+    if (report?.remoteTimestamp && rtt !== undefined) {
+      // A sender report says what time it was over there when it left, half a round trip ago.
+      this.#clockOffsetMs = report.remoteTimestamp - (report.timestamp - (rtt * 1000) / 2);
+    }
+    const waited = ratio(change('waited'), change('emitted'));
+    const bits = ratio(change('bytes'), seconds);
+    return {
+      latencyMs: this.#captureLatencyMs ?? playoutLatency(video),
+      fps: ratio(change('frames'), seconds),
+      bitrateKbps: bits === null ? null : (bits * 8) / 1000,
+      lossPercent: last ? 100 * (ratio(change('lost'), sent) ?? 0) : null,
+      rttMs: rtt === undefined ? null : rtt * 1000,
+      jitterBufferMs: waited === null ? null : waited * 1000,
+      freezes: video?.freezeCount ?? 0,
+      codec: codecName(stats, video),
+      audioCodec: codecName(stats, audio),
+      width: video?.frameWidth ?? 0,
+      height: video?.frameHeight ?? 0,
+    };
+  }
+}
+
+/** Where sender and viewer share a clock, the playout timestamp tells how old the picture is. */
+function playoutLatency(video) {
+  if (!video?.estimatedPlayoutTimestamp) return null;
+  const latency = Date.now() + NTP_TO_UNIX_MS - video.estimatedPlayoutTimestamp;
+  return latency > 0 && latency < PLAUSIBLE_LATENCY_MS ? latency : null;
+}
+
+function selectedPair(stats, transport) {
+  const named = transport && stats.get(transport.selectedCandidatePairId);
+  if (named) return named;
+  // Firefox has no `transport` entry and marks the pair itself.
+  for (const entry of stats.values()) {
+    if (entry.type === 'candidate-pair' && (entry.selected || entry.nominated)) return entry;
+  }
+  return null;
+}
+
+function codecName(stats, stream) {
+  const mime = stream && stats.get(stream.codecId)?.mimeType;
+  return mime ? mime.slice(mime.indexOf('/') + 1) : null;
+}
