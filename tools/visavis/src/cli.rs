@@ -1,0 +1,178 @@
+//! The command line. Flags hold no defaults: what is not given here comes from the environment, the
+//! file or [`Settings::default`](crate::settings::Settings::default).
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+
+/// Puts a live face on a web page.
+#[derive(Debug, Parser)]
+#[command(name = "visavis", version, about, long_about = None, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a page and stream to everyone who opens it
+    #[command(after_help = EXAMPLES, after_long_help = LONG_HELP)]
+    Serve(ServeFlags),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  visavis serve                               a talking face on http://localhost:8081/
+  visavis serve --play talk.mp4               your own video and sound, round and round
+  visavis serve --listen 127.0.0.1:0 --json   any free port; one JSON line tells which
+  visavis serve --announce 203.0.113.7 --udp 0.0.0.0:40000
+                                              on a cloud machine behind 1:1 NAT
+
+`visavis serve --help` explains every setting.";
+
+const LONG_HELP: &str = "\
+Examples:
+  visavis serve                               a talking face on http://localhost:8081/
+  visavis serve --play talk.mp4               your own video and sound, round and round
+  visavis serve --listen 127.0.0.1:0 --json   any free port; one JSON line tells which
+  visavis serve --announce 203.0.113.7 --udp 0.0.0.0:40000
+                                              on a cloud machine behind 1:1 NAT; open UDP 40000
+  visavis serve --tls-cert cert.pem --tls-key key.pem
+                                              HTTPS, which browsers want before they hand out a
+                                              microphone on anything but localhost
+  visavis serve --config visavis.toml         everything in a file; docs/visavis.toml shows all keys
+
+Settings, each layer over the one before:
+  1. the defaults named above
+  2. the file given with --config
+  3. the environment: VISAVIS_LISTEN, VISAVIS_UDP, VISAVIS_ANNOUNCE, VISAVIS_BITRATE and so on, one
+     per flag; and WEBRTC_STUN_URLS, WEBRTC_TURN_URLS, WEBRTC_TURN_USER, WEBRTC_TURN_PASS for the
+     STUN and TURN servers told to browsers. Lists are separated by commas.
+  4. the flags
+
+SIGINT (Ctrl-C) and SIGTERM say goodbye to every viewer and end the program with exit code 0; a
+second one ends it at once. Errors end it with 1, a wrong command line with 2.";
+
+/// Flags of `visavis serve`.
+#[derive(Debug, Default, Args, Serialize)]
+pub struct ServeFlags {
+    /// Where the page, the HTTP API and the WebSocket listen (TCP); port 0: any free one
+    /// [default: 0.0.0.0:8081]
+    #[arg(long, value_name = "IP:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+
+    /// Where the one UDP socket for all media listens; port 0: any free one [default: 0.0.0.0:0]
+    ///
+    /// Give it a fixed port where a firewall stands in between, and open that port.
+    #[arg(long, value_name = "IP:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub udp: Option<SocketAddr>,
+
+    /// An address browsers are told to send to; repeat for several [default: all of this machine]
+    ///
+    /// Needed where the machine does not know its own public address, as behind 1:1 NAT.
+    #[arg(long, value_name = "IP")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub announce: Vec<IpAddr>,
+
+    /// A TOML file with settings; docs/visavis.toml is an annotated example
+    #[arg(long, value_name = "FILE.toml")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+
+    /// The certificate chain for HTTPS, as PEM; goes with --tls-key [default: plain HTTP]
+    #[arg(long, value_name = "FILE.pem")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key for HTTPS, as PEM
+    #[arg(long, value_name = "FILE.pem")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Play a video file with its sound, round and round
+    ///
+    /// MP4 (H264 with AAC or Opus) and Y4M (with a WAV of the same name beside it) are built in.
+    /// Everything else is decoded by the program ffmpeg where that is installed.
+    #[arg(long, value_name = "FILE", conflicts_with = "demo")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub play: Option<PathBuf>,
+
+    /// Show the built-in talking face, 512x512 [the default]
+    #[arg(long)]
+    #[serde(skip)]
+    pub demo: bool,
+
+    /// What to log to stderr: error, warn, info, debug, trace, or a filter such as
+    /// `info,visavis=debug` [default: info]
+    #[arg(long, value_name = "LEVEL|FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+
+    /// The preferred video codec, H264 or VP8; a browser that lacks it gets the other
+    /// [default: H264]
+    #[arg(long, value_name = "CODEC", ignore_case = true, value_parser = ["H264", "VP8"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_codec: Option<String>,
+
+    /// Frames per second of the demo, 1 to 120 [default: 30; a file keeps its own rate]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=120))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fps: Option<u32>,
+
+    /// Target rate of the video in kbit/s, 50 to 50000 [default: 1500]
+    #[arg(long, value_name = "KBPS", value_parser = clap::value_parser!(u64).range(50..=50_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bitrate: Option<u64>,
+
+    /// Viewers at once; one more is told that it is full [default: 100]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_clients: Option<usize>,
+
+    /// Paint the time of sending into the bottom of each picture, to measure latency by
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub timecode: bool,
+
+    /// Print one line of JSON on stdout when ready, and nothing else
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn contradictions_and_nonsense_are_usage_errors() {
+        for bad in [
+            &["visavis", "serve", "--demo", "--play", "a.mp4"][..],
+            &["visavis", "serve", "--fps", "0"],
+            &["visavis", "serve", "--video-codec", "mpeg2"],
+            &["visavis", "serve", "--listen", "8081"],
+            &["visavis"],
+        ] {
+            assert!(Cli::try_parse_from(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_default() {
+        let help = Cli::command().find_subcommand_mut("serve").unwrap().render_long_help();
+        let help = help.to_string();
+        for default in ["0.0.0.0:8081", "0.0.0.0:0", "[default: info]", "1500", "[default: 100]"] {
+            assert!(help.contains(default), "{default}");
+        }
+    }
+}

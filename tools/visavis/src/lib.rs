@@ -1,0 +1,16 @@
+//! The `visavis` command: an engine, the player page and something to watch, in one program.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`settings`] | defaults, file, environment and flags, put together |
+//! | [`serve`] | starts the parts, waits for a signal, stops them |
+//! | [`source`] | the demo face, and files played in a loop |
+//! | [`timecode`] | a clock in the picture, to measure latency by |
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod serve;
+pub mod settings;
+pub mod source;
+pub mod timecode;

@@ -1,0 +1,305 @@
+//! `visavis serve`: starts the parts, says when they are ready, waits for a signal, stops them.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::{Receiver, bounded, select};
+use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing_subscriber::EnvFilter;
+use visavis::{Bitrate, Engine, EngineConfig, SessionConfig, SessionError, StartError};
+use visavis_signaling::{IceServer, SignalingConfig, SignalingError, SignalingServer, TlsFiles};
+
+use crate::settings::Settings;
+use crate::source::demo::Demo;
+use crate::source::pacer::{Pacer, SessionSink};
+use crate::source::{Source, SourceError, SourceInfo, play};
+use crate::timecode;
+
+/// Why the program ended other than by a signal.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The log filter is none.
+    #[error("the log filter {0:?} cannot be used: {1}")]
+    Log(String, String),
+    /// No media.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The time strip does not fit.
+    #[error("--timecode: {0}")]
+    Timecode(#[from] timecode::TooSmall),
+    /// The UDP port belongs to another.
+    #[error(
+        "UDP {0} is in use by another program; stop it, or choose another with --udp (port 0: any)"
+    )]
+    UdpInUse(SocketAddr),
+    /// The engine did not start.
+    #[error(transparent)]
+    Engine(StartError),
+    /// The session was not made.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The TCP port belongs to another.
+    #[error(
+        "TCP {0} is in use by another program, perhaps another visavis; stop it, or choose another \
+         with --listen (port 0: any)"
+    )]
+    TcpInUse(SocketAddr),
+    /// The signaling server did not start.
+    #[error(transparent)]
+    Signaling(SignalingError),
+    /// The system refused something small: a thread, a signal handler, a line on stdout.
+    #[error("cannot {0}: {1}")]
+    System(&'static str, io::Error),
+}
+
+/// Serves until SIGINT or SIGTERM.
+pub fn run(settings: &Settings) -> Result<(), ServeError> {
+    start_log(&settings.log)?;
+    let signals = Goodbye::install().map_err(|e| ServeError::System("handle signals", e))?;
+
+    let source: Box<dyn Source> = match &settings.play {
+        Some(path) => play::open(path)?,
+        None => Box::new(Demo::new(settings.fps.unwrap_or(30))?),
+    };
+    let info = source.info().clone();
+    if settings.timecode {
+        timecode::check(info.width, info.height)?;
+    }
+
+    let engine = Engine::start(engine_config(settings)).map_err(|error| match error {
+        StartError::Bind { addr, source } if is_in_use(&source) => ServeError::UdpInUse(addr),
+        other => ServeError::Engine(other),
+    })?;
+    let session = engine.create_session(session_config(settings, &info))?;
+    let signaling =
+        SignalingServer::start(signaling_config(settings), engine.handle()).map_err(|error| {
+            match in_use(&error) {
+                true => ServeError::TcpInUse(settings.listen),
+                false => ServeError::Signaling(error),
+            }
+        })?;
+
+    session.start();
+    let sink = SessionSink { video: session.video(), audio: session.audio() };
+    let (failed, failure) = bounded(1);
+    let pacer = Pacer::start(source, sink, settings.timecode, failed)
+        .map_err(|e| ServeError::System("start a media thread", e))?;
+
+    announce(settings, &info, signaling.local_addr(), engine.udp_addr())
+        .map_err(|e| ServeError::System("write to stdout", e))?;
+    let outcome = wait(&signals.asked, &failure);
+
+    // From the outside inwards: nobody new, no new media, goodbye to those who are here.
+    tracing::info!("stopping");
+    signaling.stop();
+    drop(pacer);
+    session.stop();
+    engine.stop();
+    outcome
+}
+
+fn start_log(filter: &str) -> Result<(), ServeError> {
+    let parsed = EnvFilter::try_new(filter)
+        .map_err(|e| ServeError::Log(filter.to_owned(), e.to_string()))?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    // A second subscriber in one process is refused; the first one goes on.
+    let _ = subscriber.try_init();
+    Ok(())
+}
+
+fn engine_config(settings: &Settings) -> EngineConfig {
+    EngineConfig {
+        udp: settings.udp,
+        announce: settings.announce.clone(),
+        max_peers: settings.max_clients,
+        ..EngineConfig::default()
+    }
+}
+
+fn session_config(settings: &Settings, info: &SourceInfo) -> SessionConfig {
+    SessionConfig {
+        video_codec: settings.video_codec,
+        fps: (info.fps.round() as u32).clamp(1, 120),
+        video_bitrate: Bitrate::from_kbps(settings.bitrate),
+        ..SessionConfig::default()
+    }
+}
+
+fn signaling_config(settings: &Settings) -> SignalingConfig {
+    let tls = settings.tls_cert.clone().zip(settings.tls_key.clone());
+    let mut ice_servers = Vec::new();
+    if !settings.stun_urls.is_empty() {
+        let urls = settings.stun_urls.clone();
+        ice_servers.push(IceServer { urls, username: None, credential: None });
+    }
+    if !settings.turn_urls.is_empty() {
+        ice_servers.push(IceServer {
+            urls: settings.turn_urls.clone(),
+            username: settings.turn_user.clone(),
+            credential: settings.turn_pass.clone(),
+        });
+    }
+    SignalingConfig {
+        listen: settings.listen,
+        tls: tls.map(|(cert, key)| TlsFiles { cert, key }),
+        ice_servers,
+        video_codec: settings.video_codec,
+        max_clients: settings.max_clients,
+        ..SignalingConfig::default()
+    }
+}
+
+/// Whether an error, or what is behind it, is a port that is taken.
+fn in_use(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<io::Error>().is_some_and(is_in_use) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+fn is_in_use(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrInUse
+}
+
+/// The line a program waits for.
+#[derive(Serialize)]
+struct Ready {
+    ready: bool,
+    /// Of the page.
+    url: String,
+    udp: SocketAddr,
+    pid: u32,
+}
+
+/// Says that everything is ready: to a program in one line of JSON, to a person in words.
+fn announce(
+    settings: &Settings,
+    info: &SourceInfo,
+    tcp: SocketAddr,
+    udp: SocketAddr,
+) -> io::Result<()> {
+    let scheme = if settings.tls_cert.is_some() { "https" } else { "http" };
+    let mut out = io::stdout().lock();
+    if settings.json {
+        let url = format!("{scheme}://{}/", reachable(tcp));
+        let ready = Ready { ready: true, url, udp, pid: std::process::id() };
+        serde_json::to_writer(&mut out, &ready)?;
+        writeln!(out)?;
+        return out.flush();
+    }
+    let here = reachable(tcp);
+    let place = match here.ip().is_loopback() {
+        true => format!("localhost:{}", here.port()),
+        false => here.to_string(),
+    };
+    let sound = if info.sound { "with sound" } else { "without sound" };
+    let SourceInfo { label, width, height, fps, .. } = info;
+    let fps = (fps * 100.0).round() / 100.0;
+    writeln!(out, "Open {scheme}://{place}/ in a browser")?;
+    writeln!(out, "  playing  {label}, {width}x{height} at {fps} fps, {sound}")?;
+    writeln!(out, "  sending  {} at {} kbit/s", settings.video_codec, settings.bitrate)?;
+    writeln!(out, "  media    UDP port {}", udp.port())?;
+    writeln!(out, "Ctrl-C stops it.")?;
+    out.flush()
+}
+
+/// An address a browser on this machine can open.
+fn reachable(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listening.port())
+}
+
+/// Waits for a signal, or for the source to give up.
+fn wait(asked: &Receiver<()>, failure: &Receiver<SourceError>) -> Result<(), ServeError> {
+    select! {
+        recv(asked) -> _ => Ok(()),
+        recv(failure) -> error => match error {
+            Ok(error) => Err(error.into()),
+            // The source thread is gone without a reason: it panicked, which is logged.
+            Err(_) => {
+                let error = io::Error::other("it ended without a reason");
+                Err(ServeError::System("go on with the source", error))
+            }
+        },
+    }
+}
+
+/// SIGINT and SIGTERM: the first asks to stop, the second ends the program at once.
+struct Goodbye {
+    asked: Receiver<()>,
+}
+
+impl Goodbye {
+    fn install() -> io::Result<Self> {
+        const ENDED_BY_SIGNAL: i32 = 130;
+        let stopping = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            let armed = Arc::clone(&stopping);
+            signal_hook::flag::register_conditional_shutdown(signal, ENDED_BY_SIGNAL, armed)?;
+        }
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let (ask, asked) = bounded(1);
+        let wait = move || {
+            if signals.forever().next().is_some() {
+                stopping.store(true, Ordering::SeqCst);
+                // Nobody listens any more when the program is ending anyway.
+                let _ = ask.send(());
+            }
+            // The thread lives on so that the handler for the second signal stays.
+            signals.forever().for_each(drop);
+        };
+        std::thread::Builder::new().name("visavis-signals".to_owned()).spawn(wait)?;
+        Ok(Self { asked })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcard_addresses_are_made_reachable() {
+        let reach = |text: &str| reachable(text.parse().unwrap()).to_string();
+        assert_eq!(reach("0.0.0.0:8081"), "127.0.0.1:8081");
+        assert_eq!(reach("[::]:8081"), "[::1]:8081");
+        assert_eq!(reach("10.1.2.3:80"), "10.1.2.3:80");
+    }
+
+    #[test]
+    fn stun_and_turn_become_ice_servers() {
+        let settings = Settings {
+            stun_urls: vec!["stun:a".to_owned()],
+            turn_urls: vec!["turn:b".to_owned()],
+            turn_user: Some("user".to_owned()),
+            turn_pass: Some("pass".to_owned()),
+            ..Settings::default()
+        };
+        let servers = signaling_config(&settings).ice_servers;
+        assert_eq!(servers.len(), 2);
+        assert_eq!((&servers[0].username, servers[1].username.as_deref()), (&None, Some("user")));
+        assert!(signaling_config(&Settings::default()).ice_servers.is_empty());
+    }
+
+    #[test]
+    fn a_taken_port_is_recognised_behind_other_errors() {
+        let taken = io::Error::from(io::ErrorKind::AddrInUse);
+        let addr = "0.0.0.0:1".parse().unwrap();
+        assert!(in_use(&StartError::Bind { addr, source: taken }));
+        assert!(!in_use(&StartError::Certificate("x".to_owned())));
+    }
+}

@@ -1,0 +1,365 @@
+//! Settings in four layers: defaults, file, environment, flags.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::{Dict, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use visavis::VideoCodec;
+
+use crate::cli::ServeFlags;
+
+/// Everything `visavis serve` can be told. The keys of a settings file are the names of the fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where the page, the HTTP API and the WebSocket listen (TCP).
+    pub listen: SocketAddr,
+    /// Where the one UDP socket for all media listens.
+    pub udp: SocketAddr,
+    /// Addresses told to browsers; empty: every address of this machine.
+    #[serde(deserialize_with = "list")]
+    pub announce: Vec<IpAddr>,
+    /// Certificate chain for HTTPS, as PEM; with `tls_key`.
+    pub tls_cert: Option<PathBuf>,
+    /// Private key for HTTPS, as PEM.
+    pub tls_key: Option<PathBuf>,
+    /// The file to play; without one it is the demo face.
+    pub play: Option<PathBuf>,
+    /// A level or a filter for the log.
+    pub log: String,
+    /// The preferred video codec.
+    #[serde(deserialize_with = "codec", serialize_with = "codec_name")]
+    pub video_codec: VideoCodec,
+    /// Frames per second of the demo; a file keeps its own rate.
+    pub fps: Option<u32>,
+    /// Target rate of the video in kbit/s.
+    pub bitrate: u64,
+    /// Viewers at once.
+    pub max_clients: usize,
+    /// Whether the time of sending is painted into each picture.
+    pub timecode: bool,
+    /// Whether the ready line is JSON.
+    pub json: bool,
+    /// STUN servers told to browsers.
+    #[serde(deserialize_with = "list")]
+    pub stun_urls: Vec<String>,
+    /// TURN servers told to browsers.
+    #[serde(deserialize_with = "list")]
+    pub turn_urls: Vec<String>,
+    /// The user for the TURN servers.
+    pub turn_user: Option<String>,
+    /// The password for the TURN servers.
+    pub turn_pass: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        Self {
+            listen: any(8081),
+            udp: any(0),
+            announce: Vec::new(),
+            tls_cert: None,
+            tls_key: None,
+            play: None,
+            log: String::from("info"),
+            video_codec: VideoCodec::H264,
+            fps: None,
+            bitrate: 1_500,
+            max_clients: 100,
+            timecode: false,
+            json: false,
+            stun_urls: Vec::new(),
+            turn_urls: Vec::new(),
+            turn_user: None,
+            turn_pass: None,
+        }
+    }
+}
+
+/// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
+const OWN_VARIABLES: [&str; 13] = [
+    "listen",
+    "udp",
+    "announce",
+    "tls_cert",
+    "tls_key",
+    "play",
+    "log",
+    "video_codec",
+    "fps",
+    "bitrate",
+    "max_clients",
+    "timecode",
+    "json",
+];
+
+/// Variables named `WEBRTC_` and one of these.
+const ICE_VARIABLES: [&str; 4] = ["stun_urls", "turn_urls", "turn_user", "turn_pass"];
+
+/// Settings that cannot be used, in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingsError(String);
+
+/// Puts the layers together and checks the result.
+pub fn load(flags: &ServeFlags) -> Result<Settings, SettingsError> {
+    let mut figment = Figment::from(Serialized::defaults(Settings::default()));
+    if let Some(path) = &flags.config {
+        figment = figment.merge(file(path)?);
+    }
+    figment = figment
+        .merge(Text(Env::prefixed("VISAVIS_").only(&OWN_VARIABLES)))
+        .merge(Text(Env::prefixed("WEBRTC_").only(&ICE_VARIABLES)))
+        .merge(Flags(flags));
+    let mut settings: Settings = figment.extract().map_err(|error| describe(&error))?;
+    if flags.demo {
+        settings.play = None;
+    }
+    settings.check()?;
+    Ok(settings)
+}
+
+/// Reads the settings file, of which there has to be one if it is named.
+fn file(path: &Path) -> Result<figment::providers::Data<Toml>, SettingsError> {
+    // Figment skips a file that is not there.
+    if let Err(error) = std::fs::File::open(path) {
+        return Err(SettingsError(format!("cannot read {}: {error}", path.display())));
+    }
+    Ok(Toml::file_exact(path))
+}
+
+/// Where a wrong setting came from, its key, and what is wrong with it.
+fn describe(error: &figment::Error) -> SettingsError {
+    use figment::error::Kind;
+    let place = match &error.metadata {
+        Some(metadata) => match &metadata.source {
+            Some(source) => format!("{source}: "),
+            None => format!("{}: ", metadata.name),
+        },
+        None => String::new(),
+    };
+    let key = error.path.join(".");
+    let what = match &error.kind {
+        Kind::UnknownField(field, known) => {
+            format!("unknown key `{field}`; known are {}", known.join(", "))
+        }
+        other if key.is_empty() => other.to_string(),
+        other => format!("`{key}`: {other}"),
+    };
+    SettingsError(format!("{place}{what}"))
+}
+
+impl Settings {
+    fn check(&self) -> Result<(), SettingsError> {
+        let refuse = |text: &str| Err(SettingsError(text.to_owned()));
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return refuse("`tls_cert` and `tls_key` go together; one of them is missing");
+        }
+        if self.fps.is_some_and(|fps| !(1..=120).contains(&fps)) {
+            return refuse("`fps` must be from 1 to 120");
+        }
+        if !(50..=50_000).contains(&self.bitrate) {
+            return refuse("`bitrate` must be from 50 to 50000 (kbit/s)");
+        }
+        if self.max_clients == 0 {
+            return refuse("`max_clients` must be at least 1");
+        }
+        if self.turn_urls.is_empty() && (self.turn_user.is_some() || self.turn_pass.is_some()) {
+            return refuse("`turn_user` and `turn_pass` are of no use without `turn_urls`");
+        }
+        Ok(())
+    }
+}
+
+/// The environment as plain text: an address such as `10.0.0.1` or a password of digits is not to be
+/// taken for a number, so only what is wanted as a number or a switch is made one.
+struct Text(Env);
+
+impl Provider for Text {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("environment variable")
+    }
+
+    fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
+        let typed = |key: &str, text: String| match key {
+            "fps" | "bitrate" | "max_clients" => {
+                text.parse::<u64>().map_or(Value::from(text), Value::from)
+            }
+            "timecode" | "json" => text.parse::<bool>().map_or(Value::from(text), Value::from),
+            _ => Value::from(text),
+        };
+        // An empty variable is one that is not set.
+        let given = self.0.iter().filter(|(_, text)| !text.is_empty());
+        let dict = given.map(|(key, text)| (key.to_string(), typed(key.as_str(), text))).collect();
+        Ok(Profile::Default.collect(dict))
+    }
+}
+
+/// The flags that were given.
+struct Flags<'a>(&'a ServeFlags);
+
+impl Provider for Flags<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("command line")
+    }
+
+    fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
+        Serialized::defaults(self.0).data()
+    }
+}
+
+/// A list, or a text of items separated by commas.
+fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a list of texts, or one text with commas")]
+    enum Either {
+        Many(Vec<String>),
+        One(String),
+    }
+    let items = match Either::deserialize(deserializer)? {
+        Either::Many(items) => items,
+        Either::One(text) => text.split(',').map(str::to_owned).collect(),
+    };
+    let items = items.iter().map(|item| item.trim()).filter(|item| !item.is_empty());
+    items
+        .map(|item| item.parse().map_err(|e| de::Error::custom(format!("{item:?}: {e}"))))
+        .collect()
+}
+
+fn codec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VideoCodec, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    name.parse().map_err(|e| de::Error::custom(format!("{e}; known are H264 and VP8")))
+}
+
+fn codec_name<S: Serializer>(codec: &VideoCodec, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(codec.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use figment::Jail;
+
+    const EXAMPLE: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/visavis.toml"));
+
+    fn with_file() -> ServeFlags {
+        ServeFlags { config: Some("visavis.toml".into()), ..ServeFlags::default() }
+    }
+
+    /// Figment's jail gives each test a folder and an environment of its own.
+    #[expect(clippy::result_large_err, reason = "the type is figment's")]
+    fn jailed(test: impl FnOnce(&mut Jail)) {
+        Jail::expect_with(|jail| {
+            jail.clear_env();
+            test(jail);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn each_layer_lies_over_the_one_before() {
+        jailed(|jail| {
+            assert_eq!(load(&ServeFlags::default()), Ok(Settings::default()));
+            let file = "bitrate = 900\nfps = 25\nmax_clients = 7\nannounce = ['10.0.0.1']\n";
+            jail.create_file("visavis.toml", file).unwrap();
+            jail.set_env("VISAVIS_FPS", "50");
+            jail.set_env("VISAVIS_MAX_CLIENTS", "8");
+            let flags = ServeFlags { max_clients: Some(9), ..with_file() };
+            let settings = load(&flags).unwrap();
+            assert_eq!((settings.bitrate, settings.fps, settings.max_clients), (900, Some(50), 9));
+            assert_eq!(settings.announce, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+            assert_eq!(settings.log, "info");
+        });
+    }
+
+    #[test]
+    fn the_environment_has_lists_and_texts_that_look_like_numbers() {
+        jailed(|jail| {
+            jail.set_env("VISAVIS_ANNOUNCE", "10.0.0.1, 2001:db8::1");
+            jail.set_env("WEBRTC_STUN_URLS", "stun:a:3478,stun:b:3478");
+            jail.set_env("WEBRTC_TURN_URLS", "turn:c:3478?transport=udp");
+            jail.set_env("WEBRTC_TURN_USER", "12345");
+            jail.set_env("WEBRTC_TURN_PASS", "true");
+            jail.set_env("VISAVIS_TIMECODE", "true");
+            jail.set_env("VISAVIS_LOG", "");
+            jail.set_env("VISAVIS_SOMETHING_ELSE", "1");
+            let settings = load(&ServeFlags::default()).unwrap();
+            assert_eq!(settings.announce.len(), 2);
+            assert_eq!(settings.stun_urls, ["stun:a:3478", "stun:b:3478"]);
+            assert_eq!(settings.turn_user.as_deref(), Some("12345"));
+            assert_eq!(settings.turn_pass.as_deref(), Some("true"));
+            assert!(settings.timecode);
+            assert_eq!(settings.log, "info");
+        });
+    }
+
+    #[test]
+    fn errors_name_the_place_and_the_key() {
+        jailed(|jail| {
+            let refused = |jail: &mut Jail, file: &str| {
+                jail.create_file("visavis.toml", file).unwrap();
+                load(&with_file()).unwrap_err().to_string()
+            };
+            let text = refused(jail, "bitrat = 900\n");
+            assert!(text.contains("visavis.toml") && text.contains("`bitrat`"), "{text}");
+            let text = refused(jail, "listen = 'here'\n");
+            assert!(text.contains("visavis.toml") && text.contains("`listen`"), "{text}");
+            let text = refused(jail, "video_codec = 'mpeg2'\n");
+            assert!(text.contains("H264 and VP8"), "{text}");
+            assert!(refused(jail, "fps = 0\n").contains("1 to 120"));
+            assert!(refused(jail, "tls_cert = 'a.pem'\n").contains("tls_key"));
+            assert!(refused(jail, "turn_user = 'a'\n").contains("turn_urls"));
+            refused(jail, "bitrate = \n");
+            jail.set_env("VISAVIS_BITRATE", "lots");
+            let text = load(&ServeFlags::default()).unwrap_err().to_string();
+            assert!(text.contains("environment") && text.contains("`bitrate`"), "{text}");
+        });
+    }
+
+    #[test]
+    fn a_named_file_has_to_be_there() {
+        jailed(|_| {
+            let text = load(&with_file()).unwrap_err().to_string();
+            assert!(text.contains("cannot read visavis.toml"), "{text}");
+        });
+    }
+
+    #[test]
+    fn demo_wins_over_a_file_that_says_play() {
+        jailed(|jail| {
+            jail.create_file("visavis.toml", "play = 'a.mp4'\n").unwrap();
+            assert_eq!(load(&with_file()).unwrap().play, Some("a.mp4".into()));
+            let flags = ServeFlags { demo: true, ..with_file() };
+            assert_eq!(load(&flags).unwrap().play, None);
+        });
+    }
+
+    #[test]
+    fn the_annotated_example_says_what_the_defaults_are() {
+        jailed(|jail| {
+            jail.create_file("visavis.toml", EXAMPLE).unwrap();
+            assert_eq!(load(&with_file()), Ok(Settings::default()));
+        });
+    }
+
+    #[test]
+    fn the_annotated_example_shows_every_key() {
+        let all = serde_json::to_value(Settings::default()).unwrap();
+        for key in all.as_object().unwrap().keys() {
+            let shown = EXAMPLE.lines().any(|line| {
+                let line = line.trim_start_matches("# ");
+                line.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with(" = "))
+            });
+            assert!(shown, "{key}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Where the media comes from: the demo face or a file, made ahead of time by one thread and pushed
+//! into the session on the beat by another.
+
+mod chunks;
+pub mod demo;
+pub mod pacer;
+pub mod play;
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use visavis::PixelFormat;
+
+pub use chunks::Chunks;
+
+/// One picture and when it is due, counted from the start of the source.
+#[derive(Debug)]
+pub struct Picture {
+    pub pts: Duration,
+    pub width: u32,
+    pub height: u32,
+    pub format: PixelFormat,
+    pub data: Vec<u8>,
+}
+
+/// A stretch of sound and when its first sample is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sound {
+    pub pts: Duration,
+    pub rate_hz: u32,
+    pub channels: u16,
+    /// Interleaved.
+    pub samples: Vec<i16>,
+}
+
+/// What a source makes.
+#[derive(Debug)]
+pub enum Item {
+    Picture(Picture),
+    Sound(Sound),
+}
+
+impl Item {
+    /// When it is due.
+    pub fn pts(&self) -> Duration {
+        match self {
+            Self::Picture(picture) => picture.pts,
+            Self::Sound(sound) => sound.pts,
+        }
+    }
+}
+
+/// What people are told about a source, and what the encoder is set up for.
+#[derive(Debug, Clone)]
+pub struct SourceInfo {
+    /// A name in words.
+    pub label: String,
+    pub width: u32,
+    pub height: u32,
+    /// Pictures a second, on average.
+    pub fps: f64,
+    /// Whether there is sound.
+    pub sound: bool,
+}
+
+/// Endless media in order of presentation, on one clock that starts at zero and only runs forward.
+pub trait Source: Send {
+    /// What this source is.
+    fn info(&self) -> &SourceInfo;
+
+    /// The next picture or stretch of sound, whichever is due first.
+    fn next(&mut self, pool: &Pool) -> Result<Item, SourceError>;
+}
+
+/// Why a source gives nothing, or nothing more. Each says what to do where there is something to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}")]
+    File { path: String, source: std::io::Error },
+    /// A file is broken, or not what it seems to be.
+    #[error("{path} cannot be played: {reason}")]
+    Broken { path: String, reason: String },
+    /// A file that only ffmpeg can read, and no ffmpeg.
+    #[error(
+        "{path} {reason}, which needs the program ffmpeg (with ffprobe) in PATH; \
+         install it (Debian: apt-get install ffmpeg), or use an MP4 with H264 video and AAC sound"
+    )]
+    NeedsFfmpeg { path: String, reason: String },
+    /// The program ffmpeg failed.
+    #[error("ffmpeg cannot play {path}: {reason}")]
+    Ffmpeg { path: String, reason: String },
+    /// The demo face could not be set up.
+    #[error("cannot set up the demo: {0}")]
+    Demo(String),
+}
+
+/// Picture buffers that go round between the thread that makes pictures and the one that pushes
+/// them, so that a running source allocates no pictures.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    give: Sender<Vec<u8>>,
+    take: Receiver<Vec<u8>>,
+}
+
+impl Pool {
+    /// A pool that keeps up to `count` buffers.
+    pub fn new(count: usize) -> Self {
+        let (give, take) = bounded(count);
+        Self { give, take }
+    }
+
+    /// A buffer of some length with whatever is in it.
+    pub fn take(&self, bytes: usize) -> Vec<u8> {
+        let mut buffer = self.take.try_recv().unwrap_or_default();
+        buffer.resize(bytes, 0);
+        buffer
+    }
+
+    /// Returns a buffer.
+    pub fn give(&self, buffer: Vec<u8>) {
+        // A full pool lets it go.
+        let _ = self.give.try_send(buffer);
+    }
+}
+
+/// `count` units of `1 / per_second` seconds, to the nanosecond below.
+pub fn units(count: u64, per_second: u64) -> Duration {
+    let nanos = u128::from(count) * 1_000_000_000 / u128::from(per_second.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}

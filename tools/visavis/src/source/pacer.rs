@@ -1,0 +1,274 @@
+//! Pushes a source's items into a session, each at its moment.
+//!
+//! Two threads: `visavis-source` makes items ahead of time and waits when enough are ready;
+//! `visavis-pacer` sleeps until an item is due and pushes it. Deadlines are absolute (start plus the
+//! item's own time), so that nothing drifts, and picture and sound are stamped on one clock: what
+//! belongs together carries the same time.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use visavis::{AudioChunk, AudioFormat, AudioSink, UnixMillis, VideoFrame, VideoSink};
+
+use super::{Item, Picture, Pool, Sound, Source, SourceError};
+use crate::timecode;
+
+/// Items made ahead: about a tenth of a second of picture and sound.
+const AHEAD: usize = 8;
+/// A source that is further behind than this is given a new start time instead of a race to catch up.
+const HOPELESSLY_LATE: Duration = Duration::from_millis(250);
+
+/// Where a pacer pushes to.
+pub trait Sink: Send + 'static {
+    /// Takes a picture.
+    fn picture(&mut self, picture: &VideoFrame<'_>) -> Result<(), String>;
+    /// Takes a stretch of sound.
+    fn sound(&mut self, sound: &AudioChunk<'_>) -> Result<(), String>;
+}
+
+/// A session's two sinks.
+pub struct SessionSink {
+    pub video: VideoSink,
+    pub audio: AudioSink,
+}
+
+impl Sink for SessionSink {
+    fn picture(&mut self, picture: &VideoFrame<'_>) -> Result<(), String> {
+        self.video.push(picture).map(drop).map_err(|e| e.to_string())
+    }
+
+    fn sound(&mut self, sound: &AudioChunk<'_>) -> Result<(), String> {
+        self.audio.push(sound).map(drop).map_err(|e| e.to_string())
+    }
+}
+
+/// A source being pushed. Dropping it stops both threads and waits for them.
+pub struct Pacer {
+    /// Dropped to say stop.
+    stop: Option<Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pacer {
+    /// Starts both threads. `failed` gets the reason if the source ends.
+    pub fn start(
+        source: Box<dyn Source>,
+        sink: impl Sink,
+        timecode: bool,
+        failed: Sender<SourceError>,
+    ) -> io::Result<Self> {
+        let (stop, stopped) = bounded(0);
+        let (ready, items) = bounded(AHEAD);
+        let pool = Pool::new(AHEAD + 2);
+        let mut pacer = Self { stop: Some(stop), threads: Vec::new() };
+        let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
+        let maker = pool.clone();
+        let make = move || make(source, &maker, &ready, &failed);
+        pacer.threads.push(spawn("visavis-source").spawn(make)?);
+        let beat = Beat { sink, pool, timecode, start: None };
+        pacer.threads.push(spawn("visavis-pacer").spawn(move || beat.run(&items, &stopped))?);
+        Ok(pacer)
+    }
+}
+
+impl Drop for Pacer {
+    fn drop(&mut self) {
+        // The pacer sees its stop channel close and leaves; that closes the channel of items, on
+        // which the source leaves.
+        self.stop = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a media thread panicked");
+            }
+        }
+    }
+}
+
+fn make(
+    mut source: Box<dyn Source>,
+    pool: &Pool,
+    ready: &Sender<Item>,
+    failed: &Sender<SourceError>,
+) {
+    loop {
+        match source.next(pool) {
+            Ok(item) => {
+                if ready.send(item).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // Nobody waits for it any more when the program is on its way out.
+                let _ = failed.send(error);
+                return;
+            }
+        }
+    }
+}
+
+/// The moment at which a source's time is zero, on both clocks.
+#[derive(Clone, Copy)]
+struct Start {
+    instant: Instant,
+    since_1970: Duration,
+}
+
+impl Start {
+    fn now() -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Whole milliseconds: then stamps of 20 ms pieces are exact.
+        let whole = Duration::from_millis(since_1970.as_millis() as u64);
+        Self { instant: Instant::now(), since_1970: whole }
+    }
+
+    fn stamp(&self, pts: Duration) -> UnixMillis {
+        let rounded = self.since_1970 + pts + Duration::from_micros(500);
+        UnixMillis(u64::try_from(rounded.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+struct Beat<S> {
+    sink: S,
+    pool: Pool,
+    timecode: bool,
+    start: Option<Start>,
+}
+
+impl<S: Sink> Beat<S> {
+    fn run(mut self, items: &Receiver<Item>, stopped: &Receiver<()>) {
+        for item in items {
+            let pts = item.pts();
+            let start = *self.start.get_or_insert_with(Start::now);
+            match stopped.recv_deadline(start.instant + pts) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) | Ok(()) => return,
+            }
+            let late = (start.instant + pts).elapsed();
+            if late > HOPELESSLY_LATE {
+                tracing::warn!(late_ms = late.as_millis() as u64, "the source does not keep up");
+                let (instant, since_1970) = (start.instant + late, start.since_1970 + late);
+                self.start = Some(Start { instant, since_1970 });
+            }
+            let stamp = self.start.unwrap_or(start).stamp(pts);
+            let pushed = match item {
+                Item::Picture(picture) => self.picture(picture, stamp),
+                Item::Sound(sound) => self.sound(&sound, stamp),
+            };
+            if let Err(reason) = pushed {
+                tracing::warn!(reason, "the session refused a push");
+            }
+        }
+    }
+
+    fn picture(&mut self, mut picture: Picture, stamp: UnixMillis) -> Result<(), String> {
+        let Picture { width, height, format, .. } = picture;
+        if self.timecode {
+            let at = timecode::Timecode::now();
+            timecode::paint(at, &mut picture.data, width, height, format)
+                .map_err(|e| e.to_string())?;
+        }
+        let frame = VideoFrame { data: &picture.data, width, height, format, timestamp: stamp };
+        let pushed = self.sink.picture(&frame);
+        self.pool.give(picture.data);
+        pushed
+    }
+
+    fn sound(&mut self, sound: &Sound, timestamp: UnixMillis) -> Result<(), String> {
+        let data: Vec<u8> = sound.samples.iter().flat_map(|s| s.to_le_bytes()).collect();
+        self.sink.sound(&AudioChunk {
+            data: &data,
+            sample_rate: sound.rate_hz,
+            channels: sound.channels,
+            format: AudioFormat::PcmS16,
+            timestamp,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::SourceInfo;
+    use visavis::PixelFormat;
+
+    /// A picture and a piece of sound at each multiple of 20 ms, then the end.
+    struct Metronome {
+        info: SourceInfo,
+        beat: u32,
+        ends_after: u32,
+    }
+
+    impl Metronome {
+        fn boxed(ends_after: u32) -> Box<dyn Source> {
+            let label = String::from("metronome");
+            let info = SourceInfo { label, width: 384, height: 32, fps: 50.0, sound: true };
+            Box::new(Self { info, beat: 0, ends_after })
+        }
+    }
+
+    impl Source for Metronome {
+        fn info(&self) -> &SourceInfo {
+            &self.info
+        }
+
+        fn next(&mut self, pool: &Pool) -> Result<Item, SourceError> {
+            if self.beat == self.ends_after {
+                return Err(SourceError::Demo("over".to_owned()));
+            }
+            let pts = Duration::from_millis(20) * (self.beat / 2);
+            self.beat += 1;
+            Ok(if self.beat % 2 == 1 {
+                let data = pool.take(384 * 32 * 4);
+                let format = PixelFormat::Rgba;
+                Item::Picture(Picture { pts, width: 384, height: 32, format, data })
+            } else {
+                Item::Sound(Sound { pts, rate_hz: 8_000, channels: 1, samples: vec![0; 160] })
+            })
+        }
+    }
+
+    struct Notes(Sender<(bool, u64, Instant)>);
+
+    impl Sink for Notes {
+        fn picture(&mut self, picture: &VideoFrame<'_>) -> Result<(), String> {
+            picture.validate().map_err(|e| e.to_string())?;
+            self.0.send((true, picture.timestamp.0, Instant::now())).map_err(|e| e.to_string())
+        }
+
+        fn sound(&mut self, sound: &AudioChunk<'_>) -> Result<(), String> {
+            sound.validate().map_err(|e| e.to_string())?;
+            self.0.send((false, sound.timestamp.0, Instant::now())).map_err(|e| e.to_string())
+        }
+    }
+
+    #[test]
+    fn picture_and_sound_of_one_moment_carry_one_stamp_and_never_come_early() {
+        let (noted, notes) = bounded(64);
+        let (failed, failure) = bounded(1);
+        let pacer = Pacer::start(Metronome::boxed(20), Notes(noted), true, failed).unwrap();
+        assert!(failure.recv().is_ok());
+        let notes: Vec<_> = notes.iter().collect();
+        assert_eq!(notes.len(), 20);
+        let (_, first_stamp, first_at) = notes[0];
+        for pair in notes.chunks(2) {
+            let ((picture, a, at), (sound, b, _)) = (pair[0], pair[1]);
+            assert!(picture && !sound);
+            assert_eq!(a, b);
+            // The first push may itself have been late by a little.
+            let due = Duration::from_millis(a - first_stamp);
+            let passed = at.duration_since(first_at) + Duration::from_millis(10);
+            assert!(passed >= due, "{passed:?} {due:?}");
+        }
+        assert_eq!(notes[18].1 - first_stamp, 180);
+        drop(pacer);
+    }
+
+    #[test]
+    fn stopping_does_not_wait_for_the_next_deadline_or_a_full_queue() {
+        let (noted, _notes) = bounded(64);
+        let (failed, _failure) = bounded(1);
+        drop(Pacer::start(Metronome::boxed(u32::MAX), Notes(noted), false, failed).unwrap());
+    }
+}

@@ -1,0 +1,132 @@
+//! Plays a video file round and round, picture and sound in step.
+//!
+//! MP4 with H264 and AAC or Opus, and Y4M with a WAV beside it, are read here. Everything else goes
+//! through the program `ffmpeg` where it is installed.
+
+mod audio;
+mod boxes;
+mod ffmpeg;
+mod looped;
+mod movie;
+mod mp4;
+mod wav;
+mod y4m;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Picture, Pool, Source, SourceError};
+
+/// One pass through a file. Times count from the start of the file's presentation.
+pub trait Clip: Send {
+    /// Width, height and average rate of the pictures.
+    fn video(&self) -> VideoInfo;
+
+    /// Rate and channels of the sound, if there is any: of the kind the engine takes.
+    fn audio(&self) -> Option<AudioInfo>;
+
+    /// The next picture in order of presentation; `None` at the end.
+    fn picture(&mut self, pool: &Pool) -> Result<Option<Picture>, SourceError>;
+
+    /// Appends the next stretch of sound, which continues the one before without a gap; `false` at
+    /// the end.
+    fn sound(&mut self, out: &mut Vec<i16>) -> Result<bool, SourceError>;
+
+    /// When the last picture ends. Asked for after the last picture.
+    fn video_end(&self) -> Duration;
+
+    /// Back to the start.
+    fn rewind(&mut self) -> Result<(), SourceError>;
+}
+
+/// What a clip's pictures are like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VideoInfo {
+    pub width: u32,
+    pub height: u32,
+    pub fps: f64,
+}
+
+/// What a clip's sound is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AudioInfo {
+    pub rate_hz: u32,
+    pub channels: u16,
+}
+
+/// How opening a file went wrong.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another reader may be able to; the reason is the end of a sentence: "has VP9 video".
+    Unsupported(String),
+    /// Nobody can.
+    Failed(SourceError),
+}
+
+impl From<SourceError> for OpenError {
+    fn from(error: SourceError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Opens a file of any kind.
+///
+/// # Errors
+///
+/// A missing or broken file; a kind of file that needs ffmpeg where there is no ffmpeg.
+pub fn open(path: &Path) -> Result<Box<dyn Source>, SourceError> {
+    let mut start = [0; 12];
+    let length = read_start(path, &mut start)?;
+    if length == 0 {
+        return Err(broken(path, "it is empty"));
+    }
+    let opened: Result<Box<dyn Clip>, OpenError> = match start {
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => match mp4::Mp4Clip::open(path) {
+            Ok(clip) => Ok(Box::new(clip)),
+            Err(error) => Err(error),
+        },
+        [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', b'2', ..] => match y4m::open(path) {
+            Ok(clip) => Ok(Box::new(clip)),
+            Err(error) => Err(error),
+        },
+        _ => Err(OpenError::Unsupported("is neither MP4 nor Y4M".to_owned())),
+    };
+    let clip = match opened {
+        Ok(clip) => clip,
+        Err(OpenError::Failed(error)) => return Err(error),
+        Err(OpenError::Unsupported(reason)) => {
+            tracing::debug!(reason, "trying ffmpeg");
+            Box::new(ffmpeg::FfmpegClip::open(path, &reason)?)
+        }
+    };
+    let label = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    Ok(Box::new(looped::Looped::new(clip, &label)?))
+}
+
+/// Fills `start` as far as the file reaches.
+fn read_start(path: &Path, start: &mut [u8]) -> Result<usize, SourceError> {
+    let mut file = File::open(path).map_err(|e| unreadable(path, e))?;
+    let mut filled = 0;
+    while let Some(rest) = start.get_mut(filled..)
+        && !rest.is_empty()
+    {
+        match file.read(rest).map_err(|e| unreadable(path, e))? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> SourceError {
+    SourceError::File { path: path.display().to_string(), source }
+}
+
+fn broken(path: &Path, reason: impl Into<String>) -> SourceError {
+    SourceError::Broken { path: path.display().to_string(), reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests;
