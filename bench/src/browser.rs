@@ -1,0 +1,237 @@
+//! A real Chromium, driven over the DevTools protocol. It is never downloaded: it is the one that is
+//! installed.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use headless_chrome::protocol::cdp::Page::{
+    AddScriptToEvaluateOnNewDocument, CaptureScreenshotFormatOption, SetBypassCSP,
+};
+use headless_chrome::protocol::cdp::Runtime;
+use headless_chrome::{LaunchOptions, Tab};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::Error;
+
+/// Where Debian and Ubuntu install it; `VISAVIS_CHROMIUM` names another.
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// Pages are quiet for long while they play, which is no reason to hang up.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// Longest a script may take unless the caller says otherwise.
+const SCRIPT_DEADLINE: Duration = Duration::from_secs(15);
+
+/// What keeps a browser from doing anything but showing the page: no updates, no QUIC, no sandbox
+/// (containers have none to offer), and sound without a click.
+const FLAGS: [&str; 9] = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-component-update",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--disable-features=Translate,OptimizationHints,MediaRouter",
+    "--autoplay-policy=no-user-gesture-required",
+    "--no-default-browser-check",
+    "--mute-audio",
+];
+
+/// What the browser offers as a microphone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Microphone {
+    /// One that beeps, granted without asking.
+    Fake,
+    /// None: asking for one fails.
+    Absent,
+}
+
+/// A running browser with a fresh profile; ends when dropped.
+pub struct Browser {
+    inner: headless_chrome::Browser,
+}
+
+/// One tab.
+pub struct Page {
+    tab: Arc<Tab>,
+}
+
+impl Browser {
+    /// Starts Chromium without a window.
+    ///
+    /// # Errors
+    ///
+    /// When it is not installed or does not start.
+    pub fn start(microphone: Microphone) -> Result<Self, Error> {
+        let path = env::var_os("VISAVIS_CHROMIUM").map_or_else(|| CHROMIUM.into(), PathBuf::from);
+        if !path.is_file() {
+            return Err(Error::Browser(format!(
+                "{} is not installed: `apt-get install chromium`, or point VISAVIS_CHROMIUM at it",
+                path.display()
+            )));
+        }
+        let mut args: Vec<&OsStr> = FLAGS.iter().map(OsStr::new).collect();
+        if microphone == Microphone::Fake {
+            args.push(OsStr::new("--use-fake-device-for-media-stream"));
+            args.push(OsStr::new("--use-fake-ui-for-media-stream"));
+        }
+        let launch = || {
+            headless_chrome::Browser::new(LaunchOptions {
+                path: Some(path.clone()),
+                headless: true,
+                sandbox: false,
+                window_size: Some((1280, 800)),
+                // The browser picks a free one and says which.
+                port: Some(0),
+                idle_browser_timeout: IDLE,
+                args: args.clone(),
+                ..LaunchOptions::default()
+            })
+        };
+        // A first start on a busy machine may run into the deadline of the DevTools handshake.
+        let inner = launch().or_else(|_| launch()).map_err(browser_error)?;
+        Ok(Self { inner })
+    }
+
+    /// Opens an empty tab.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub fn page(&self) -> Result<Page, Error> {
+        Ok(Page { tab: self.inner.new_tab().map_err(browser_error)? })
+    }
+}
+
+impl Page {
+    /// Runs a script in every document from now on, before any of its own.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub fn run_on_open(&self, script: &str) -> Result<(), Error> {
+        self.tab
+            .call_method(AddScriptToEvaluateOnNewDocument {
+                source: script.to_owned(),
+                world_name: None,
+                include_command_line_api: None,
+                run_immediately: None,
+            })
+            .map(drop)
+            .map_err(browser_error)
+    }
+
+    /// Lets scripts of the measurement load what the page's content policy would not, such as an
+    /// audio worklet. Before [`open`](Self::open).
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub fn bypass_content_policy(&self) -> Result<(), Error> {
+        self.tab.call_method(SetBypassCSP { enabled: true }).map(drop).map_err(browser_error)
+    }
+
+    /// Goes to an address; does not wait for the page to load.
+    ///
+    /// # Errors
+    ///
+    /// When nothing answers there.
+    pub fn open(&self, url: &str) -> Result<(), Error> {
+        self.tab.navigate_to(url).map(drop).map_err(browser_error)
+    }
+
+    /// Runs the body of an async function and returns what it returns, by way of JSON.
+    ///
+    /// # Errors
+    ///
+    /// When it throws, takes more than fifteen seconds, or returns another shape.
+    pub fn eval<T: DeserializeOwned>(&self, body: &str) -> Result<T, Error> {
+        self.eval_within(body, SCRIPT_DEADLINE)
+    }
+
+    /// [`eval`](Self::eval) with a deadline of its own.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn eval_within<T: DeserializeOwned>(
+        &self,
+        body: &str,
+        deadline: Duration,
+    ) -> Result<T, Error> {
+        let millis = deadline.as_millis();
+        let expression = format!(
+            "Promise.race([(async () => {{ {body}\n }})(), new Promise((_, late) => \
+             setTimeout(() => late(new Error('no result after {millis} ms')), {millis}))])"
+        );
+        let outcome = self
+            .tab
+            .call_method(Runtime::Evaluate {
+                expression,
+                return_by_value: Some(true),
+                await_promise: Some(true),
+                user_gesture: Some(true),
+                generate_preview: None,
+                silent: None,
+                include_command_line_api: None,
+                object_group: None,
+                context_id: None,
+                throw_on_side_effect: None,
+                timeout: None,
+                disable_breaks: None,
+                repl_mode: None,
+                allow_unsafe_eval_blocked_by_csp: None,
+                unique_context_id: None,
+                serialization_options: None,
+            })
+            .map_err(browser_error)?;
+        if let Some(details) = outcome.exception_details {
+            let thrown = details.exception.and_then(|thrown| thrown.description);
+            return Err(Error::Page(thrown.unwrap_or(details.text)));
+        }
+        Ok(serde_json::from_value(outcome.result.value.unwrap_or(Value::Null))?)
+    }
+
+    /// Waits until an expression is true.
+    ///
+    /// # Errors
+    ///
+    /// When it is not within the deadline. A throwing expression counts as false until then.
+    pub fn wait_for(&self, expression: &str, deadline: Duration) -> Result<(), Error> {
+        let end = Instant::now() + deadline;
+        loop {
+            let seen = self.eval::<bool>(&format!("return Boolean({expression});"));
+            match seen {
+                Ok(true) => return Ok(()),
+                outcome if Instant::now() >= end => {
+                    let seen =
+                        outcome.map_or_else(|error| error.to_string(), |_| "false".to_owned());
+                    let millis = deadline.as_millis();
+                    return Err(Error::Page(format!(
+                        "`{expression}` not true within {millis} ms: {seen}"
+                    )));
+                }
+                _ => thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    /// A picture of the page, as PNG.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub fn screenshot(&self) -> Result<Vec<u8>, Error> {
+        self.tab
+            .capture_screenshot(CaptureScreenshotFormatOption::Png, None, None, true)
+            .map_err(browser_error)
+    }
+}
+
+fn browser_error(error: impl std::fmt::Display) -> Error {
+    Error::Browser(error.to_string())
+}

@@ -1,0 +1,124 @@
+//! The WebSocket of one viewer, never blocking: the loop that owns it owns a hundred others.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use serde_json::Value;
+use tungstenite::client::client_with_config;
+use tungstenite::handshake::HandshakeError;
+use tungstenite::handshake::MidHandshake;
+use tungstenite::handshake::client::ClientHandshake;
+use tungstenite::protocol::WebSocketConfig;
+use tungstenite::{Message, WebSocket};
+
+/// Answers are a few kilobytes.
+const BUFFER: usize = 8 * 1024;
+
+enum State {
+    Connecting(TcpStream),
+    Handshake(MidHandshake<ClientHandshake<TcpStream>>),
+    Open(WebSocket<TcpStream>),
+    Closed,
+}
+
+/// A signaling connection.
+pub(super) struct Signal {
+    state: State,
+    url: String,
+}
+
+impl Signal {
+    /// Starts to connect; `url` is the `ws://` address, `address` where it leads.
+    pub(super) fn connect(
+        url: String,
+        address: SocketAddr,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(address)?;
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self { state: State::Connecting(stream), url })
+    }
+
+    /// Goes on after a readiness event; returns the messages that came.
+    ///
+    /// # Errors
+    ///
+    /// When the connection ended, with the reason in words.
+    pub(super) fn advance(&mut self) -> Result<Vec<Value>, String> {
+        self.state = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Connecting(stream) => {
+                if let Ok(Some(error)) | Err(error) = stream.take_error() {
+                    return Err(format!("cannot connect: {error}"));
+                }
+                if stream.peer_addr().is_err() {
+                    State::Connecting(stream)
+                } else {
+                    let config =
+                        WebSocketConfig::default().read_buffer_size(BUFFER).write_buffer_size(0);
+                    opened(client_with_config(self.url.as_str(), stream, Some(config)))?
+                }
+            }
+            State::Handshake(handshake) => opened(handshake.handshake())?,
+            other => other,
+        };
+        let State::Open(socket) = &mut self.state else { return Ok(Vec::new()) };
+        match socket.flush() {
+            Ok(()) => {}
+            Err(error) if would_block(&error) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        let mut messages = Vec::new();
+        loop {
+            match socket.read() {
+                Ok(Message::Text(text)) => {
+                    let message = serde_json::from_str(text.as_str());
+                    messages.push(message.map_err(|error| format!("not JSON: {error}"))?);
+                }
+                Ok(Message::Close(_)) => return Err("the server closed the connection".to_owned()),
+                Ok(_) => {}
+                Err(error) if would_block(&error) => return Ok(messages),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+
+    /// Sends a message, or keeps it until the connection takes it.
+    pub(super) fn send(&mut self, message: &Value) -> Result<(), String> {
+        let State::Open(socket) = &mut self.state else {
+            return Err("not connected".to_owned());
+        };
+        match socket.send(Message::text(message.to_string())) {
+            Ok(()) => Ok(()),
+            Err(error) if would_block(&error) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Says goodbye, as a browser does that leaves the page.
+    pub(super) fn close(&mut self) {
+        if let State::Open(socket) = &mut self.state {
+            let _ = socket.close(None);
+            let _ = socket.flush();
+        }
+    }
+}
+
+type Opened<S> = Result<
+    (WebSocket<S>, tungstenite::handshake::client::Response),
+    HandshakeError<ClientHandshake<S>>,
+>;
+
+fn opened(outcome: Opened<TcpStream>) -> Result<State, String> {
+    match outcome {
+        Ok((socket, _)) => Ok(State::Open(socket)),
+        Err(HandshakeError::Interrupted(handshake)) => Ok(State::Handshake(handshake)),
+        Err(HandshakeError::Failure(error)) => Err(error.to_string()),
+    }
+}
+
+fn would_block(error: &tungstenite::Error) -> bool {
+    matches!(error, tungstenite::Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+}

@@ -1,0 +1,16 @@
+//! What the whole-system tests share. The tests themselves are in `tests/`, one file a subject.
+
+mod page;
+mod pattern;
+mod sender;
+mod sync;
+mod turn;
+
+pub use page::{CAPTURE_PEERS_AND_FRAMES, Picture, Stats, Watcher};
+pub use pattern::Still;
+pub use sender::{Fault, PACKETS_PER_FRAME, Sender};
+pub use sync::{click_after_flash_ms, median};
+pub use turn::{Turn, artifacts, fixtures, root};
+
+/// What a test returns.
+pub type Outcome = Result<(), Box<dyn std::error::Error>>;

@@ -1,0 +1,104 @@
+//! One test at a time, against programs that are up to date.
+
+use std::env;
+use std::error::Error;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// A test's turn on the machine: none of the others that take one runs meanwhile, in whatever
+/// process it is. Ends when dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _lock: File,
+}
+
+impl Turn {
+    /// Waits for the turn, then makes sure that the programs under test are built from this tree.
+    ///
+    /// # Errors
+    ///
+    /// When they do not build.
+    pub fn take() -> Result<Self, Box<dyn Error>> {
+        let turn = Self::take_without_programs()?;
+        static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+        BUILT.get_or_init(build).clone()?;
+        Ok(turn)
+    }
+
+    /// Waits for the turn alone, for a test that starts none of the programs.
+    ///
+    /// # Errors
+    ///
+    /// When the lock file cannot be made.
+    pub fn take_without_programs() -> Result<Self, Box<dyn Error>> {
+        fs::create_dir_all(target())?;
+        let lock = File::create(target().join("whole-system-tests.lock"))?;
+        lock.lock()?;
+        Ok(Self { _lock: lock })
+    }
+}
+
+/// A folder for pictures and figures that people may want to look at after a run.
+///
+/// # Errors
+///
+/// When it cannot be made.
+pub fn artifacts() -> Result<PathBuf, Box<dyn Error>> {
+    made(target().join("test-artifacts"))
+}
+
+/// A folder for media that tests fetch or make, kept between runs.
+///
+/// # Errors
+///
+/// When it cannot be made.
+pub fn fixtures() -> Result<PathBuf, Box<dyn Error>> {
+    made(target().join("test-fixtures"))
+}
+
+/// The root of the workspace.
+pub fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
+}
+
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn made(folder: PathBuf) -> Result<PathBuf, Box<dyn Error>> {
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Cargo builds a package's programs for that package's tests alone, so the programs of the others
+/// are built here; when they are up to date that takes a moment.
+fn build() -> Result<(), String> {
+    if env::var_os("VISAVIS_BIN").is_some() {
+        return Ok(());
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root()).args(["build", "-p", "visavis-cli", "-p", "visavis-bench"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    // What cargo tells a test about its own package would look like a change to build scripts that
+    // watch these variables, and everything above them would be built anew each time.
+    let about_this_test =
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if about_this_test.iter().any(|start| text.starts_with(start)) || text == "LD_LIBRARY_PATH"
+        {
+            command.env_remove(&name);
+        }
+    }
+    let output = command.output().map_err(|error| format!("cannot run cargo: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("the programs do not build:\n{}", String::from_utf8_lossy(&output.stderr)))
+}

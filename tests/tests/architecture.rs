@@ -1,0 +1,146 @@
+//! The allowed dependencies between the crates of this workspace, held against `cargo metadata`.
+//!
+//! `types ← {codec, core, net} ← engine ← signaling ← {ffi, tools, bench, tests}`: an arrow points at
+//! what may be depended on, directly or by way of the rooms between.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
+use visavis_tests::{Outcome, root};
+
+const ENGINE_ROOMS: [&str; 3] = ["visavis-codec", "visavis-core", "visavis-net"];
+
+fn metadata() -> Result<Metadata, Box<dyn std::error::Error>> {
+    Ok(MetadataCommand::new().manifest_path(root().join("Cargo.toml")).exec()?)
+}
+
+/// Which workspace crates each workspace crate may depend on outside its tests.
+fn allowed(package: &str) -> Option<BTreeSet<&'static str>> {
+    let mut rooms = BTreeSet::from(["visavis-types"]);
+    if package == "visavis-types" {
+        return Some(BTreeSet::new());
+    }
+    if ENGINE_ROOMS.contains(&package) {
+        return Some(rooms);
+    }
+    rooms.extend(ENGINE_ROOMS);
+    if package == "visavis" {
+        return Some(rooms);
+    }
+    // From here on the engine is used by its facade; `visavis-codec` alone has a second door, for
+    // programs that read media files.
+    let mut above = BTreeSet::from(["visavis"]);
+    if package == "visavis-signaling" {
+        return Some(above);
+    }
+    above.extend(["visavis-signaling", "visavis-codec", "visavis-types"]);
+    match package {
+        "visavis-cli" | "visavis-ffi" | "visavis-python" => Some(above),
+        "visavis-bench" => Some(above),
+        "visavis-tests" => {
+            above.insert("visavis-bench");
+            Some(above)
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn crates_depend_only_downwards() -> Outcome {
+    let metadata = metadata()?;
+    let members: BTreeMap<&str, _> = metadata
+        .workspace_packages()
+        .into_iter()
+        .map(|package| (package.name.as_str(), package))
+        .collect();
+    assert!(members.len() >= 9, "only {} crates in the workspace", members.len());
+    for (name, package) in &members {
+        let allowed = allowed(name)
+            .ok_or_else(|| format!("{name} has no place in the architecture: give it one here"))?;
+        for dependency in &package.dependencies {
+            let inner = members.contains_key(dependency.name.as_str());
+            if inner && dependency.kind != DependencyKind::Development {
+                assert!(
+                    allowed.contains(dependency.name.as_str()),
+                    "{name} must not depend on {}",
+                    dependency.name
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn pure_rooms_know_no_system_and_the_engine_no_web() -> Outcome {
+    let metadata = metadata()?;
+    let forbidden: [(&str, &[&str]); 4] = [
+        ("visavis-types", &["mio", "socket2", "quinn-udp", "rustix", "str0m", "serde_json"]),
+        (
+            "visavis-core",
+            &["mio", "socket2", "quinn-udp", "rustix", "crossbeam-channel", "serde_json"],
+        ),
+        ("visavis-codec", &["mio", "socket2", "quinn-udp", "str0m", "serde_json"]),
+        ("visavis", &["serde_json", "httparse", "http", "tungstenite", "rustls"]),
+    ];
+    for (name, banned) in forbidden {
+        let packages = metadata.workspace_packages();
+        let package = packages.iter().find(|package| package.name.as_str() == name);
+        let package = package.ok_or_else(|| format!("there is no {name}"))?;
+        for dependency in &package.dependencies {
+            let normal = dependency.kind == DependencyKind::Normal;
+            assert!(
+                !(normal && banned.contains(&dependency.name.as_str())),
+                "{name} must not depend on {}",
+                dependency.name
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_product_has_no_async_runtime() -> Outcome {
+    let metadata = metadata()?;
+    let names = product_dependencies(&metadata)?;
+    assert!(names.contains("str0m"), "the walk did not reach str0m: {names:?}");
+    for runtime in ["tokio", "async-std", "smol", "async-executor", "futures-executor"] {
+        assert!(!names.contains(runtime), "{runtime} is in the product's dependency tree");
+    }
+    Ok(())
+}
+
+#[test]
+fn pure_rooms_forbid_unsafe() -> Outcome {
+    for room in ["core", "types"] {
+        let path = root().join("engine").join(room).join("src/lib.rs");
+        let text = fs::read_to_string(&path)?;
+        assert!(text.contains("#![forbid(unsafe_code)]"), "{} lacks it", path.display());
+    }
+    Ok(())
+}
+
+/// Names of everything that is linked into the `visavis` program, or runs while it is built.
+fn product_dependencies(
+    metadata: &Metadata,
+) -> Result<BTreeSet<String>, Box<dyn std::error::Error>> {
+    let resolve = metadata.resolve.as_ref().ok_or("no resolved dependencies")?;
+    let nodes: HashMap<&PackageId, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
+    let packages = metadata.workspace_packages();
+    let product = packages.iter().find(|package| package.name.as_str() == "visavis-cli");
+    let mut open = vec![&product.ok_or("there is no visavis-cli")?.id];
+    let mut seen = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        let node = nodes.get(id).ok_or("a dependency without a node")?;
+        let wanted = node.deps.iter().filter(|dependency| {
+            dependency.dep_kinds.iter().any(|kind| kind.kind != DependencyKind::Development)
+        });
+        open.extend(wanted.map(|dependency| &dependency.pkg));
+    }
+    let named = metadata.packages.iter().filter(|package| seen.contains(&package.id));
+    Ok(named.map(|package| package.name.to_string()).collect())
+}
