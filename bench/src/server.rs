@@ -272,7 +272,7 @@ pub fn find_binary(
     }
     let executable = env::current_exe()?;
     let mut folder = executable.parent().unwrap_or(Path::new("."));
-    // Test executables live one folder below the programs.
+    // Tests and examples live one folder below the programs.
     if folder.ends_with("deps") || folder.ends_with("examples") {
         folder = folder.parent().unwrap_or(folder);
     }

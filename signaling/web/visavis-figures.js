@@ -36,7 +36,10 @@ export class FigureTaker {
    * @param {RTCRtpReceiver} receiver where the frame came from
    */
   noteFrame(metadata, receiver) {
-    const captured = metadata.captureTime ?? this.#captureTime(metadata, receiver);
+    // The frame's own date first: the browser's estimate rests on sender reports, which visavis dates
+    // a little back so that sound can be sent ahead.
+    const dated = this.#captureTime(metadata, receiver);
+    const captured = Number.isNaN(dated) ? metadata.captureTime : dated;
     const latency = metadata.expectedDisplayTime - captured;
     if (!(latency > 0 && latency < PLAUSIBLE_LATENCY_MS)) return;
     const old = this.#captureLatencyMs;

@@ -17,7 +17,6 @@ pub const CAPTURE_PEERS_AND_FRAMES: &str = r"
   const Native = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Native {
     constructor(...args) { super(...args); peers.push(this); }
- setRemoteDescription(d){ return super.setRemoteDescription({type:d.type,sdp:d.sdp.replace(/a=msid:\S+/g,'a=msid:face').replace(/ msid:\S+ /g,' msid:face ').replace(/(a=ssrc:\d+ cname:)\S+/g,'$1face')});}
   };
   const look = setInterval(() => {
     const video = document.querySelector('video');

@@ -92,7 +92,7 @@ fn flash_and_click_of_one_instant_are_seen_and_heard_together() -> Outcome {
     println!("click − flash with no network between, ms: {offsets:.1?}");
     let offset = median(&mut offsets).ok_or("nothing was seen and heard")?;
     // What is left is the browser's own buffers; the figures over the network contain it too.
-    assert!(offset.abs() <= 40.0, "the instrument itself is {offset:+.1} ms off");
+    assert!(offset.abs() <= 30.0, "the instrument itself is {offset:+.1} ms off");
     Ok(())
 }
 

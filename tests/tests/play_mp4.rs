@@ -34,6 +34,14 @@ fn a_film_nobody_here_made_plays_in_sync() -> Outcome {
     assert_eq!(streams.len(), 2, "{streams:?}");
     assert_eq!(streams[0], streams[1], "sound and picture are announced as different streams");
 
+    // The browser estimates once it has sender reports of both.
+    for _ in 0..60 {
+        let stats = watcher.stats()?;
+        if stats.audio_playout.is_some() && stats.video_playout.is_some() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(500));
+    }
     let before = watcher.stats()?;
     let mut offsets = Vec::new();
     for _ in 0..50 {
@@ -77,12 +85,18 @@ fn flash_and_click_come_together() -> Outcome {
     let url = format!("{}?autostart=1", server.url());
     let watcher = Watcher::open(&url, Microphone::Absent)?;
     watcher.wait_for_frames(30, Duration::from_secs(10))?;
+    let before = watcher.stats()?;
     let mut offsets = click_after_flash_ms(&watcher.page, Duration::from_secs(15))?;
     println!("click − flash, ms: {offsets:.1?}");
     assert!(offsets.len() >= 10, "only {} pairs in 15 s", offsets.len());
     let offset = median(&mut offsets).ok_or("nothing to compare")?;
-    println!("click − flash, median of {}: {offset:+.1} ms", offsets.len());
-    assert!(offset.abs() <= SYNC_LIMIT_MS, "sound and picture are {offset:+.1} ms apart");
+    let waited = watcher.stats()?.buffer_delay_ms_since(&before);
+    let figures = format!(
+        "click − flash, median of {}: {offset:+.1} ms; sound waited {waited:.1} ms in the jitter buffer",
+        offsets.len()
+    );
+    println!("{figures}");
+    assert!(offset.abs() <= SYNC_LIMIT_MS, "{figures}");
     server.stop()?;
     Ok(())
 }

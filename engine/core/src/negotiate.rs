@@ -19,6 +19,9 @@ use crate::peer::Peer;
 /// of a viewer's working set, so a larger one costs memory and time for everybody.
 const RTX_PACKETS_VIDEO: usize = 256;
 
+/// The media stream all tracks of a peer belong to.
+const STREAM_ID: &str = "visavis";
+
 /// The one DTLS certificate all peers share, and the cryptography behind it. Making a certificate per
 /// peer would cost milliseconds each.
 #[derive(Debug, Clone)]
@@ -128,7 +131,32 @@ fn parse_offer(offer: &str) -> Result<SdpOffer, NegotiateError> {
 fn accept(rtc: &mut Rtc, offer: SdpOffer) -> Result<String, NegotiateError> {
     let answer = rtc.sdp_api().accept_offer(offer);
     let answer = answer.map_err(|error| NegotiateError::Sdp(error.to_string()))?;
-    Ok(answer.to_sdp_string())
+    Ok(as_one_stream(&answer.to_sdp_string()))
+}
+
+/// Gives all tracks of an answer one media stream id and one CNAME (RFC 8830 §2, RFC 3550 §6.5.1).
+/// str0m draws new ones for each section where the offer has none, and a browser plays tracks of
+/// different streams without keeping them in sync.
+fn as_one_stream(answer: &str) -> String {
+    let mut one = String::with_capacity(answer.len());
+    for line in answer.split_inclusive("\r\n") {
+        let mut rewrite = |before: &str, after: &str| {
+            one.push_str(before);
+            one.push_str(STREAM_ID);
+            one.push_str(after);
+        };
+        if let Some(ids) = line.strip_prefix("a=msid:") {
+            rewrite("a=msid:", ids.find(' ').map_or("\r\n", |at| &ids[at..]));
+        } else if let Some(at) = line.find(" msid:").filter(|_| line.starts_with("a=ssrc:")) {
+            let (before, ids) = line.split_at(at + " msid:".len());
+            rewrite(before, ids.find(' ').map_or("\r\n", |at| &ids[at..]));
+        } else if let Some(at) = line.find(" cname:").filter(|_| line.starts_with("a=ssrc:")) {
+            rewrite(&line[..at + " cname:".len()], "\r\n");
+        } else {
+            one.push_str(line);
+        }
+    }
+    one
 }
 
 /// A later offer on a peer that lives: new media, or an ICE restart.
@@ -191,6 +219,17 @@ mod tests {
         for broken in ["nonsense", "candidate:", "candidate:1 1 udp x y z typ host"] {
             assert!(parse_candidate(broken).is_err(), "{broken:?}");
         }
+    }
+
+    #[test]
+    fn tracks_of_an_answer_are_one_stream() {
+        let answer = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=msid:abc t1\r\n\
+                      a=ssrc:1 cname:xyz\r\na=ssrc:1 msid:abc t1\r\n\
+                      m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:def t2\r\na=ssrc:2 cname:uvw\r\n";
+        let expected = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=msid:visavis t1\r\n\
+                        a=ssrc:1 cname:visavis\r\na=ssrc:1 msid:visavis t1\r\n\
+                        m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:visavis t2\r\na=ssrc:2 cname:visavis\r\n";
+        assert_eq!(as_one_stream(answer), expected);
     }
 
     #[test]

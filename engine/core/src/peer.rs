@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use str0m::format::Codec;
+use str0m::format::{Codec, CodecSpec};
 use str0m::media::{MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpWrite};
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
-use visavis_types::{OpusPacket, PeerId, SessionId, VideoCodec};
+use visavis_types::{MAX_SOUND_LEAD, OpusPacket, PeerId, SessionId, VideoCodec};
 
 use crate::demux::Registration;
 use crate::drive::{Drained, drain};
@@ -221,11 +221,12 @@ impl Peer {
             return false;
         };
         let last = frame.payloads.len().saturating_sub(1);
+        let reported = reported_time(frame.captured);
         for (index, payload) in frame.payloads.iter().enumerate() {
             let seq_no = track.next_seq.into();
             track.next_seq += 1;
             stream.write_rtp(
-                RtpWrite::new(track.pt, seq_no, rtp_time, frame.captured, payload.clone())
+                RtpWrite::new(track.pt, seq_no, rtp_time, reported, payload.clone())
                     .marker(index == last)
                     .nackable(true)
                     .ext_vals(extensions.clone()),
@@ -244,10 +245,11 @@ impl Peer {
         let Some(stream) = api.stream_tx_by_mid(track.mid, None) else {
             return false;
         };
+        let reported = reported_time(packet.captured);
         let seq_no = track.next_seq.into();
         track.next_seq += 1;
         stream.write_rtp(
-            RtpWrite::new(track.pt, seq_no, packet.rtp_time, packet.captured, packet.data.clone())
+            RtpWrite::new(track.pt, seq_no, packet.rtp_time, reported, packet.data.clone())
                 .marker(packet.talkspurt),
         );
         true
@@ -313,19 +315,21 @@ impl Peer {
             }
             let params = self.rtc.codec_config().params();
             let negotiated = media.remote_pts().iter().filter_map(|pt| {
-                let spec = params.iter().find(|param| param.pt() == *pt)?.spec();
-                Some((*pt, spec.codec))
+                Some((*pt, params.iter().find(|param| param.pt() == *pt)?.spec()))
             });
             match kind {
                 MediaKind::Video => {
-                    // The session's preference first, then the browser's order.
+                    // The session's preference first, then the browser's order; of the H264 profiles
+                    // the one the encoder makes.
                     let chosen = negotiated
-                        .filter_map(|(pt, codec)| Some((pt, video_codec(codec)?)))
-                        .min_by_key(|(_, codec)| *codec != self.preferred);
-                    video = video.or(chosen.map(|(pt, codec)| (mid, pt, codec)));
+                        .filter_map(|(pt, spec)| Some((pt, spec, video_codec(spec.codec)?)))
+                        .min_by_key(|(_, spec, codec)| {
+                            (*codec != self.preferred, !is_constrained_baseline(spec))
+                        });
+                    video = video.or(chosen.map(|(pt, _, codec)| (mid, pt, codec)));
                 }
                 MediaKind::Audio => {
-                    let opus = negotiated.into_iter().find(|(_, codec)| *codec == Codec::Opus);
+                    let opus = negotiated.into_iter().find(|(_, spec)| spec.codec == Codec::Opus);
                     audio = audio.or(opus.map(|(pt, _)| (mid, pt)));
                 }
             }
@@ -344,6 +348,11 @@ impl Peer {
             _ => AudioTrack { mid, pt, next_seq: seq_start },
         });
     }
+}
+
+/// The capture time as sender reports give it; see [`MAX_SOUND_LEAD`].
+fn reported_time(captured: Instant) -> Instant {
+    captured.checked_sub(MAX_SOUND_LEAD).unwrap_or(captured)
 }
 
 /// Follows ICE. True when a path was found again after it was lost.
@@ -370,4 +379,11 @@ fn video_codec(codec: Codec) -> Option<VideoCodec> {
         Codec::Vp8 => Some(VideoCodec::Vp8),
         _ => None,
     }
+}
+
+/// Whether the first constraint flags of the `profile-level-id` say constrained baseline (RFC 6184
+/// §8.1, table 5).
+fn is_constrained_baseline(spec: &CodecSpec) -> bool {
+    const PROFILE_AND_SET1: u32 = 0xff_4000;
+    spec.format.profile_level_id.is_some_and(|id| id & PROFILE_AND_SET1 == 0x42_4000)
 }

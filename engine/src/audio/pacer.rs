@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use visavis_types::MAX_SOUND_LEAD;
+
 use super::SAMPLE_RATE_HZ;
 
 /// Samples of one packet: 20 ms.
@@ -21,8 +23,8 @@ const SILENT_PACKETS: u32 = 10;
 /// While it is quiet, one packet of silence in this time keeps the receiver's clock.
 const QUIET_INTERVAL: Duration = Duration::from_millis(400);
 
-/// A capture time further than this from the moment of sending belongs to sound pushed ahead of time:
-/// it is then taken to happen when it is sent.
+/// A capture time this much before the moment of sending, or more than [`MAX_SOUND_LEAD`] after it,
+/// belongs to sound pushed ahead of time: it is then taken to happen when it is sent.
 const LIVE_TOLERANCE: Duration = Duration::from_millis(250);
 
 /// One packet's worth, to be sent now.
@@ -167,9 +169,8 @@ impl Pacer {
         };
         let offset = self.head.saturating_sub(index) * 1_000_000 / u64::from(SAMPLE_RATE_HZ);
         let captured = captured + Duration::from_micros(offset);
-        let distance =
-            captured.saturating_duration_since(due).max(due.saturating_duration_since(captured));
-        if distance <= LIVE_TOLERANCE { captured } else { due }
+        let live = captured <= due + MAX_SOUND_LEAD && captured + LIVE_TOLERANCE >= due;
+        if live { captured } else { due }
     }
 }
 

@@ -4,7 +4,11 @@
 //! `visavis-pacer` sleeps until an item is due and pushes it. Deadlines are absolute (start plus the
 //! item's own time), so that nothing drifts, and picture and sound are stamped on one clock: what
 //! belongs together carries the same time.
+//!
+//! Sound is pushed [`SOUND_LEAD`] before its time. A browser shows a picture when it comes, but keeps
+//! sound in a jitter buffer first; sources that know the future can make up for that.
 
+use std::collections::VecDeque;
 use std::io;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -17,6 +21,11 @@ use crate::timecode;
 
 /// Items made ahead: about a tenth of a second of picture and sound.
 const AHEAD: usize = 8;
+/// How much earlier than its picture sound is pushed: about what Chromium's jitter buffer holds of it
+/// on a quiet machine. Less than [`visavis::MAX_SOUND_LEAD`] by more than a push may be off.
+const SOUND_LEAD: Duration = Duration::from_millis(45);
+/// Pictures that wait for their time while sound goes ahead: the lead at 120 fps.
+const HELD_PICTURES: usize = 8;
 /// A source that is further behind than this is given a new start time instead of a race to catch up.
 const HOPELESSLY_LATE: Duration = Duration::from_millis(250);
 
@@ -61,13 +70,13 @@ impl Pacer {
     ) -> io::Result<Self> {
         let (stop, stopped) = bounded(0);
         let (ready, items) = bounded(AHEAD);
-        let pool = Pool::new(AHEAD + 2);
+        let pool = Pool::new(AHEAD + HELD_PICTURES + 2);
         let mut pacer = Self { stop: Some(stop), threads: Vec::new() };
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
         let maker = pool.clone();
         let make = move || make(source, &maker, &ready, &failed);
         pacer.threads.push(spawn("visavis-source").spawn(make)?);
-        let beat = Beat { sink, pool, timecode, start: None };
+        let beat = Beat { sink, pool, timecode, start: None, held: VecDeque::new() };
         pacer.threads.push(spawn("visavis-pacer").spawn(move || beat.run(&items, &stopped))?);
         Ok(pacer)
     }
@@ -134,32 +143,74 @@ struct Beat<S> {
     pool: Pool,
     timecode: bool,
     start: Option<Start>,
+    /// Pictures whose sound has gone ahead.
+    held: VecDeque<Picture>,
 }
+
+/// The program ends.
+struct Stopped;
 
 impl<S: Sink> Beat<S> {
     fn run(mut self, items: &Receiver<Item>, stopped: &Receiver<()>) {
         for item in items {
-            let pts = item.pts();
-            let start = *self.start.get_or_insert_with(Start::now);
-            match stopped.recv_deadline(start.instant + pts) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) | Ok(()) => return,
-            }
-            let late = (start.instant + pts).elapsed();
-            if late > HOPELESSLY_LATE {
-                tracing::warn!(late_ms = late.as_millis() as u64, "the source does not keep up");
-                let (instant, since_1970) = (start.instant + late, start.since_1970 + late);
-                self.start = Some(Start { instant, since_1970 });
-            }
-            let stamp = self.start.unwrap_or(start).stamp(pts);
-            let pushed = match item {
-                Item::Picture(picture) => self.picture(picture, stamp),
-                Item::Sound(sound) => self.sound(&sound, stamp),
+            let ahead = match item {
+                Item::Picture(picture) => {
+                    self.held.push_back(picture);
+                    // A source without sound in between: no more are held than the pool can spare.
+                    match self.held.len() > HELD_PICTURES {
+                        true => self.show_next(stopped),
+                        false => Ok(()),
+                    }
+                }
+                Item::Sound(sound) => self.play(&sound, stopped),
             };
-            if let Err(reason) = pushed {
-                tracing::warn!(reason, "the session refused a push");
+            if ahead.is_err() {
+                return;
             }
         }
+        while !self.held.is_empty() {
+            if self.show_next(stopped).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Pushes a stretch of sound when its time has come, and before that the pictures due earlier.
+    fn play(&mut self, sound: &Sound, stopped: &Receiver<()>) -> Result<(), Stopped> {
+        while self.held.front().is_some_and(|picture| picture.pts + SOUND_LEAD <= sound.pts) {
+            self.show_next(stopped)?;
+        }
+        let start = self.wait_for(sound.pts, stopped)?;
+        let pushed = self.sound(sound, start.stamp(sound.pts + SOUND_LEAD));
+        refused(pushed);
+        Ok(())
+    }
+
+    /// Pushes the oldest held picture when its time has come.
+    fn show_next(&mut self, stopped: &Receiver<()>) -> Result<(), Stopped> {
+        let Some(picture) = self.held.pop_front() else { return Ok(()) };
+        let shown_at = picture.pts + SOUND_LEAD;
+        let start = self.wait_for(shown_at, stopped)?;
+        let pushed = self.picture(picture, start.stamp(shown_at));
+        refused(pushed);
+        Ok(())
+    }
+
+    /// Sleeps until a moment after the start; gives the start, which is moved where the source is
+    /// hopelessly late.
+    fn wait_for(&mut self, after: Duration, stopped: &Receiver<()>) -> Result<Start, Stopped> {
+        let start = *self.start.get_or_insert_with(Start::now);
+        match stopped.recv_deadline(start.instant + after) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) | Ok(()) => return Err(Stopped),
+        }
+        let late = (start.instant + after).elapsed();
+        if late <= HOPELESSLY_LATE {
+            return Ok(start);
+        }
+        tracing::warn!(late_ms = late.as_millis() as u64, "the source does not keep up");
+        let (instant, since_1970) = (start.instant + late, start.since_1970 + late);
+        Ok(*self.start.insert(Start { instant, since_1970 }))
     }
 
     fn picture(&mut self, mut picture: Picture, stamp: UnixMillis) -> Result<(), String> {
@@ -184,6 +235,12 @@ impl<S: Sink> Beat<S> {
             format: AudioFormat::PcmS16,
             timestamp,
         })
+    }
+}
+
+fn refused(pushed: Result<(), String>) {
+    if let Err(reason) = pushed {
+        tracing::warn!(reason, "the session refused a push");
     }
 }
 
@@ -250,18 +307,22 @@ mod tests {
         let pacer = Pacer::start(Metronome::boxed(20), Notes(noted), true, failed).unwrap();
         assert!(failure.recv().is_ok());
         let notes: Vec<_> = notes.iter().collect();
-        assert_eq!(notes.len(), 20);
+        let of_kind = |kind| notes.iter().filter(move |(picture, ..)| *picture == kind);
+        let stamps = |kind| of_kind(kind).map(|(_, stamp, _)| *stamp).collect::<Vec<_>>();
+        assert_eq!(stamps(true), stamps(false));
+        assert_eq!(stamps(true).len(), 10);
+        assert_eq!(stamps(true)[9] - stamps(true)[0], 180);
+
+        // Sound leads: the first is pushed first, by about as much as it should.
         let (_, first_stamp, first_at) = notes[0];
-        for pair in notes.chunks(2) {
-            let ((picture, a, at), (sound, b, _)) = (pair[0], pair[1]);
-            assert!(picture && !sound);
-            assert_eq!(a, b);
+        assert!(!notes[0].0);
+        for (picture, stamp, at) in &notes {
+            let lead = if *picture { SOUND_LEAD } else { Duration::ZERO };
+            let due = Duration::from_millis(stamp - first_stamp) + lead;
             // The first push may itself have been late by a little.
-            let due = Duration::from_millis(a - first_stamp);
             let passed = at.duration_since(first_at) + Duration::from_millis(10);
-            assert!(passed >= due, "{passed:?} {due:?}");
+            assert!(passed >= due, "{picture} {passed:?} {due:?}");
         }
-        assert_eq!(notes[18].1 - first_stamp, 180);
         drop(pacer);
     }
 
