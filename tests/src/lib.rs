@@ -14,18 +14,3 @@ pub use turn::{Turn, artifacts, fixtures, root};
 
 /// What a test returns.
 pub type Outcome = Result<(), Box<dyn std::error::Error>>;
-
-/// Measures up to three times and is content with one that meets its bounds: other work on the machine
-/// can only make these figures worse, so one good window shows what the program does.
-pub fn in_one_of_three(
-    mut measure: impl FnMut() -> Result<Result<(), String>, Box<dyn std::error::Error>>,
-) -> Outcome {
-    let mut missed = Vec::new();
-    for _ in 0..3 {
-        match measure()? {
-            Ok(()) => return Ok(()),
-            Err(reason) => missed.push(reason),
-        }
-    }
-    Err(missed.join("; then: ").into())
-}
