@@ -62,7 +62,7 @@ impl AudioLoop {
             let now = Instant::now();
             let mut sent = false;
             for source in &mut self.sources {
-                source.take_in();
+                source.take_in(now);
                 sent |= source.send_due(now);
             }
             if sent {
@@ -104,7 +104,7 @@ impl AudioSource {
     }
 
     /// Moves what was pushed into the queue.
-    fn take_in(&mut self) {
+    fn take_in(&mut self, now: Instant) {
         while let Ok(block) = self.input.pop() {
             let key = (block.sample_rate, block.channels);
             let resampler = match self.resampler.take() {
@@ -123,8 +123,8 @@ impl AudioSource {
             match resampler.process(&block.samples, &mut self.resampled) {
                 Ok(()) => {
                     let captured = block.captured.checked_sub(Duration::from_micros(delay_us));
-                    let dropped =
-                        self.pacer.push(&self.resampled, captured.unwrap_or(block.captured));
+                    let captured = captured.unwrap_or(block.captured);
+                    let dropped = self.pacer.push(&self.resampled, captured, now);
                     self.shared.counters.dropped_audio_samples.fetch_add(dropped as u64, Relaxed);
                 }
                 Err(error) => {

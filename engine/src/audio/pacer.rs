@@ -27,6 +27,9 @@ const QUIET_INTERVAL: Duration = Duration::from_millis(400);
 /// belongs to sound pushed ahead of time: it is then taken to happen when it is sent.
 const LIVE_TOLERANCE: Duration = Duration::from_millis(250);
 
+/// Stamps are whole milliseconds, and resamplers hold back a little.
+const STAMP_TOLERANCE: Duration = Duration::from_millis(5);
+
 /// One packet's worth, to be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
@@ -49,12 +52,43 @@ pub(crate) struct Pacer {
     max_samples: usize,
     /// Index of the queue's first sample, counted over all time.
     head: u64,
-    /// (index of a sample, when it was captured), for the first sample of each chunk.
-    captures: VecDeque<(u64, Instant)>,
+    /// The first sample of each chunk.
+    captures: VecDeque<Capture>,
+    /// The chunk of this talkspurt that came soonest after its capture (or furthest before it).
+    promptest: Option<Prompt>,
     state: State,
     /// RTP time and clock time of the end of the last packet.
     end: Option<(u64, Instant)>,
     silent_packets: u32,
+}
+
+/// What is known of a chunk's first sample.
+#[derive(Debug, Clone, Copy)]
+struct Capture {
+    /// Its index, counted over all time.
+    index: u64,
+    captured: Instant,
+    /// Its stamp follows the chunk before as its samples do. A caller that stamps a burst with the
+    /// moment of pushing says nothing about when the sound belongs.
+    in_step: bool,
+}
+
+/// When a chunk was pushed, and when it had been captured.
+#[derive(Debug, Clone, Copy)]
+struct Prompt {
+    pushed: Instant,
+    captured: Instant,
+}
+
+impl Prompt {
+    /// When sound captured then is pushed by a caller that is as prompt as this.
+    fn pushes(&self, captured: Instant) -> Option<Instant> {
+        if captured >= self.captured {
+            Some(self.pushed + (captured - self.captured))
+        } else {
+            self.pushed.checked_sub(self.captured - captured)
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +108,7 @@ impl Pacer {
             max_samples: max_samples.max(PACKET_SAMPLES),
             head: 0,
             captures: VecDeque::new(),
+            promptest: None,
             state: State::Quiet { due: None },
             end: None,
             silent_packets: 0,
@@ -81,8 +116,20 @@ impl Pacer {
     }
 
     /// Appends sound; returns how many of the oldest samples had to go for it.
-    pub(crate) fn push(&mut self, samples: &[i16], captured: Instant) -> usize {
-        self.captures.push_back((self.head + self.queue.len() as u64, captured));
+    pub(crate) fn push(&mut self, samples: &[i16], captured: Instant, now: Instant) -> usize {
+        let index = self.head + self.queue.len() as u64;
+        let in_step = self.captures.back().is_none_or(|last| {
+            let follows = last.captured + samples_duration(index - last.index);
+            captured + STAMP_TOLERANCE >= follows
+        });
+        self.captures.push_back(Capture { index, captured, in_step });
+        if matches!(self.state, State::Quiet { .. }) && self.queue.is_empty() {
+            self.promptest = None;
+        }
+        let prompt = self.promptest.and_then(|prompt| prompt.pushes(captured));
+        if prompt.is_none_or(|at| now < at) {
+            self.promptest = Some(Prompt { pushed: now, captured });
+        }
         self.queue.extend(samples);
         let excess = self.queue.len().saturating_sub(self.max_samples);
         self.queue.drain(..excess);
@@ -93,7 +140,9 @@ impl Pacer {
     /// When [`poll`](Self::poll) next has something to say, if no sound comes before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Playing { due } if self.queue.len() >= PACKET_SAMPLES => Some(due),
+            State::Playing { due } if self.queue.len() >= PACKET_SAMPLES => {
+                Some(self.caught_up(due))
+            }
             State::Playing { due } => Some(due + LATENESS_ALLOWED),
             State::Quiet { due } => due,
         }
@@ -110,14 +159,32 @@ impl Pacer {
                 Some(self.silence(now))
             }
             State::Quiet { .. } => None,
-            State::Playing { due } if full && due <= now => {
-                Some(self.play(due, now, false, packet))
+            State::Playing { due } if full && self.caught_up(due) <= now => {
+                Some(self.play(self.caught_up(due), now, false, packet))
             }
             State::Playing { due } if !full && due + LATENESS_ALLOWED <= now => {
                 Some(self.starve(due, now, packet))
             }
             State::Playing { .. } => None,
         }
+    }
+
+    /// When the queue's first packet should go: at `due`, or sooner where silence sent in place of late
+    /// sound has put that behind what the caller's stamps ask for. Without this every such silence
+    /// would delay all sound after it; with it the receiver gets the sound a little early, and its
+    /// jitter buffer plays it a little faster until it is in time again.
+    fn caught_up(&self, due: Instant) -> Instant {
+        let Some(first) = self.first_capture().filter(|first| first.in_step) else {
+            return due;
+        };
+        let captured = first.captured + samples_duration(self.head.saturating_sub(first.index));
+        let prompt = self.promptest.and_then(|prompt| prompt.pushes(captured));
+        prompt.map_or(due, |at| at.min(due))
+    }
+
+    /// The chunk to which the queue's first sample belongs.
+    fn first_capture(&self) -> Option<&Capture> {
+        self.captures.iter().take_while(|capture| capture.index <= self.head).last()
     }
 
     /// Sends a full packet of sound.
@@ -163,18 +230,21 @@ impl Pacer {
 
     /// When the queue's first sample was captured.
     fn capture_time(&mut self, due: Instant, now: Instant) -> Instant {
-        while self.captures.get(1).is_some_and(|&(index, _)| index <= self.head) {
+        while self.captures.get(1).is_some_and(|capture| capture.index <= self.head) {
             self.captures.pop_front();
         }
-        let Some(&(index, captured)) = self.captures.front() else {
+        let Some(&Capture { index, captured, .. }) = self.captures.front() else {
             return due;
         };
-        let offset = self.head.saturating_sub(index) * 1_000_000 / u64::from(SAMPLE_RATE_HZ);
-        let captured = captured + Duration::from_micros(offset);
+        let captured = captured + samples_duration(self.head.saturating_sub(index));
         // Measured against now: where sound keeps coming a little late, `due` falls behind.
         let live = captured <= now + MAX_SOUND_LEAD && captured + LIVE_TOLERANCE >= now;
         if live { captured } else { due }
     }
+}
+
+fn samples_duration(samples: u64) -> Duration {
+    Duration::from_micros(samples * 1_000_000 / u64::from(SAMPLE_RATE_HZ))
 }
 
 #[cfg(test)]
@@ -215,7 +285,7 @@ mod tests {
 
         fn push(&mut self, samples: usize, value: i16) {
             let now = self.now;
-            self.pacer.push(&vec![value; samples], now);
+            self.pacer.push(&vec![value; samples], now, now);
         }
 
         fn sound(&self) -> Vec<&(u64, Slot, Vec<i16>)> {
@@ -297,15 +367,15 @@ mod tests {
     fn capture_times_follow_live_chunks_and_ignore_those_of_a_burst() {
         let mut run = Run::new();
         let start = run.start;
-        run.pacer.push(&[1; 1_920], start - MS * 30);
+        run.pacer.push(&[1; 1_920], start - MS * 30, start);
         run.advance(100);
         assert_eq!(run.sent[0].1.captured, start - MS * 30);
         assert_eq!(run.sent[1].1.captured, start - MS * 10);
 
         let mut run = Run::new();
         let start = run.start;
-        run.pacer.push(&[1; 480_000], start);
-        run.pacer.push(&[1; 960], start); // Its turn comes ten seconds after its stamp.
+        run.pacer.push(&[1; 480_000], start, start);
+        run.pacer.push(&[1; 960], start, start); // Its turn comes ten seconds after its stamp.
         run.advance(11_000);
         assert_eq!(run.sound()[500].1.captured, start + Duration::from_secs(10));
     }
@@ -318,7 +388,7 @@ mod tests {
             for chunk in 0..10 {
                 run.advance((round * 11 + chunk) * 20);
                 let captured = run.now + lead;
-                run.pacer.push(&[1; 960], captured);
+                run.pacer.push(&[1; 960], captured, run.now);
                 stamps.push(captured);
             }
         }
@@ -327,13 +397,61 @@ mod tests {
         assert_eq!(captured, stamps);
     }
 
+    /// Each silence in place of late sound used to delay all sound after it by as much, up to the next
+    /// pause: a film on a busy machine drifted out of sync by 20 ms at a time.
+    #[test]
+    fn sound_after_a_stall_of_its_caller_is_soon_in_time_again() {
+        for lead in [0, 45] {
+            let mut run = Run::new();
+            let start = run.start;
+            for chunk in 0..200u64 {
+                // The caller is held up for 130 ms, twice, and then catches up.
+                let stalled = [(50, 57), (100, 107)].iter().any(|&(a, b)| (a..b).contains(&chunk));
+                if !stalled {
+                    run.advance(chunk * 20);
+                }
+                let due = if stalled { (chunk / 50) * 1_000 + 130 } else { chunk * 20 };
+                run.advance(due.max(run.now.duration_since(start).as_millis() as u64));
+                let captured = start + MS * (chunk * 20 + lead) as u32;
+                run.pacer.push(&[1; 960], captured, run.now);
+            }
+            run.advance(4_100);
+            let late: Vec<u64> = run
+                .sound()
+                .iter()
+                .map(|(at, slot, _)| {
+                    let captured = slot.captured.duration_since(start).as_millis() as u64;
+                    (at + lead).saturating_sub(captured)
+                })
+                .collect();
+            assert_eq!(late.len(), 200);
+            assert!(late[60..100].iter().all(|&ms| ms == 0), "{late:?}");
+            assert!(late[110..].iter().all(|&ms| ms == 0), "{late:?}");
+            let times: Vec<u32> = run.sent.iter().map(|(_, slot, _)| slot.rtp_time).collect();
+            assert!(times.windows(2).all(|pair| pair[1] == pair[0] + 960), "{times:?}");
+        }
+    }
+
+    #[test]
+    fn a_burst_stamped_with_its_moment_of_pushing_is_not_rushed() {
+        let mut run = Run::new();
+        for _ in 0..10 {
+            run.push(4_800, 1);
+            run.advance(run.now.duration_since(run.start).as_millis() as u64 + 1);
+        }
+        run.advance(1_500);
+        let sound = run.sound();
+        assert_eq!(sound.len(), 50);
+        assert!(sound.iter().enumerate().all(|(i, (at, ..))| *at == i as u64 * 20));
+    }
+
     #[test]
     fn the_oldest_goes_when_the_queue_is_full() {
         let mut pacer = Pacer::new(Duration::from_millis(40));
         let now = Instant::now();
-        assert_eq!(pacer.push(&[1; 960], now), 0);
-        assert_eq!(pacer.push(&[2; 960], now), 0);
-        assert_eq!(pacer.push(&[3; 960], now), 960);
+        assert_eq!(pacer.push(&[1; 960], now, now), 0);
+        assert_eq!(pacer.push(&[2; 960], now, now), 0);
+        assert_eq!(pacer.push(&[3; 960], now, now), 960);
         let mut packet = Vec::new();
         pacer.poll(now, &mut packet).unwrap();
         assert_eq!(packet, [2; 960]);
