@@ -13,6 +13,7 @@
 //! Nothing here links the engine: whatever is measured, is measured through the network.
 
 mod browser;
+mod check;
 mod error;
 pub mod glass;
 mod http;
@@ -23,6 +24,7 @@ mod table;
 pub mod viewers;
 
 pub use browser::{Browser, Microphone, Page};
+pub use check::Check;
 pub use error::Error;
 pub use http::get_json;
 pub use machine::Machine;

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use visavis_types::{AudioCodec, Bitrate, SessionId, VideoCodec};
+use visavis_types::{AudioCodec, Bitrate, PlayoutDelay, SessionId, VideoCodec};
 
 /// Settings of the whole engine.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ pub struct SessionConfig {
     pub video_bitrate: Bitrate,
     /// Target rate of the audio.
     pub audio_bitrate: Bitrate,
+    /// How long viewers may hold a picture back.
+    pub playout_delay: PlayoutDelay,
     /// Sound kept while it waits for its turn; past that the oldest is dropped.
     pub audio_queue: Duration,
 }
@@ -63,6 +65,7 @@ impl Default for SessionConfig {
             fps: 30,
             video_bitrate: Bitrate::from_kbps(1_500),
             audio_bitrate: Bitrate::from_kbps(48),
+            playout_delay: PlayoutDelay::NONE,
             audio_queue: Duration::from_secs(60),
         }
     }

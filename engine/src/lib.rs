@@ -50,6 +50,6 @@ pub use status::{Metrics, SessionStatus, StageSummary};
 pub use video::VideoSink;
 pub use visavis_types::{
     AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, FrameSize, InvalidSessionId,
-    MAX_SOUND_LEAD, PeerId, PixelFormat, SessionId, Stage, UnixMillis, VideoCodec, VideoFrame,
-    VideoFrameError,
+    MAX_SOUND_LEAD, PeerId, PixelFormat, PlayoutDelay, SessionId, Stage, UnixMillis, VideoCodec,
+    VideoFrame, VideoFrameError,
 };

@@ -18,6 +18,6 @@ pub use codec::{AudioCodec, CodecSet, VideoCodec};
 pub use id::{InvalidSessionId, PeerId, SessionId};
 pub use rate::Bitrate;
 pub use stamp::{Stage, Stamps};
-pub use time::{ClockAnchor, MAX_SOUND_LEAD, UnixMillis};
+pub use time::{ClockAnchor, MAX_SOUND_LEAD, PlayoutDelay, UnixMillis};
 pub use unit::{AccessUnit, OpusPacket};
 pub use video::{FrameSize, PixelFormat, VideoFrame, VideoFrameError};

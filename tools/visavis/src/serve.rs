@@ -10,7 +10,9 @@ use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
-use visavis::{Bitrate, Engine, EngineConfig, SessionConfig, SessionError, StartError};
+use visavis::{
+    Bitrate, Engine, EngineConfig, PlayoutDelay, SessionConfig, SessionError, StartError,
+};
 use visavis_signaling::{IceServer, SignalingConfig, SignalingError, SignalingServer, TlsFiles};
 
 use crate::settings::Settings;
@@ -124,7 +126,11 @@ fn engine_config(settings: &Settings) -> EngineConfig {
 }
 
 fn session_config(settings: &Settings, info: &SourceInfo) -> SessionConfig {
+    // A file is looked at, not talked with: sound and picture together matter more than how soon.
+    let playout_delay =
+        if settings.play.is_some() { PlayoutDelay::IN_SYNC } else { PlayoutDelay::NONE };
     SessionConfig {
+        playout_delay,
         video_codec: settings.video_codec,
         fps: (info.fps.round() as u32).clamp(1, 120),
         video_bitrate: Bitrate::from_kbps(settings.bitrate),

@@ -12,7 +12,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use visavis_core::{Certificate, Hub, HubEvent, Outbox, PacketizedFrame, PeerSetup, SessionKey};
-use visavis_types::{ClockAnchor, PeerId, SessionId, Stamps, VideoCodec};
+use visavis_types::{ClockAnchor, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec};
 
 pub const MS: Duration = Duration::from_millis(1);
 
@@ -71,7 +71,7 @@ impl World {
     pub fn new() -> Self {
         let now = Instant::now();
         let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15));
-        let session = hub.add_session(SessionId::default(), now);
+        let session = hub.add_session(SessionId::default(), PlayoutDelay::NONE, now);
         Self {
             now,
             start: now,
