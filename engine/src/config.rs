@@ -28,7 +28,7 @@ impl Default for EngineConfig {
             announce: Vec::new(),
             max_peers: 100,
             connect_timeout: Duration::from_secs(15),
-            initial_bandwidth: None,
+            initial_bandwidth: Some(Bitrate::from_kbps(3_000)),
             event_capacity: 1_024,
         }
     }

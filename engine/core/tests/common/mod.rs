@@ -12,7 +12,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use visavis_core::{Certificate, Hub, HubEvent, Outbox, PacketizedFrame, PeerSetup, SessionKey};
-use visavis_types::{ClockAnchor, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec};
+use visavis_types::{Bitrate, ClockAnchor, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec};
 
 pub const MS: Duration = Duration::from_millis(1);
 
@@ -105,7 +105,7 @@ impl World {
             video_codec: VideoCodec::H264,
             candidates: &[self.hub_addr],
             certificate: &self.certificate,
-            initial_bandwidth: None,
+            initial_bandwidth: Some(Bitrate::from_kbps(3_000)),
             now: self.now,
         };
         let (peer, answer) = setup.answer(&offer).unwrap();
