@@ -11,6 +11,7 @@
 mod deadline;
 mod demux;
 mod drive;
+mod dtls;
 mod hub;
 mod keyframe;
 mod negotiate;

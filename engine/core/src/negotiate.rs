@@ -13,6 +13,7 @@ use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Rtc, RtcConfig};
 use visavis_types::{Bitrate, PeerId, SessionId, VideoCodec};
 
+use crate::dtls;
 use crate::peer::Peer;
 
 /// Packets kept per viewer to answer NACKs with: about 0.8 s of a 2 Mbit/s stream. The cache is most
@@ -33,7 +34,10 @@ pub struct Certificate {
 impl Certificate {
     /// Makes a fresh self-signed certificate.
     pub fn generate() -> Result<Self, String> {
-        let provider = Arc::new(str0m::crypto::from_feature_flags());
+        let provider = Arc::new(CryptoProvider {
+            dtls_provider: &dtls::SHARED,
+            ..str0m::crypto::from_feature_flags()
+        });
         let certificate = provider
             .dtls_provider
             .generate_certificate()
