@@ -30,6 +30,9 @@ pub enum Error {
     /// The viewers could not run.
     #[error("viewers: {0}")]
     Viewers(String),
+    /// A plot could not be drawn.
+    #[error("plot: {0}")]
+    Plot(String),
     /// A histogram could not be made.
     #[error("histogram: {0}")]
     Histogram(String),
