@@ -33,6 +33,9 @@ pub enum Error {
     /// Figures outside their limits.
     #[error("not reached: {0}")]
     Missed(String),
+    /// A plot could not be drawn.
+    #[error("plot: {0}")]
+    Plot(String),
     /// A histogram could not be made.
     #[error("histogram: {0}")]
     Histogram(String),

@@ -7,6 +7,7 @@
 //! - [`Browser`] and [`Page`] drive a real Chromium, and never download one;
 //! - [`viewers`] connects any number of receiving peers, with WebSocket signaling, ICE, DTLS and
 //!   SRTP over loopback, all on one thread;
+//! - [`fanout`] measures what a server costs against its number of viewers;
 //! - [`glass`] reads, in the browser, the time painted into each frame: latency from the push to the
 //!   glass.
 //!
@@ -15,9 +16,11 @@
 mod browser;
 mod check;
 mod error;
+pub mod fanout;
 pub mod glass;
 mod http;
 mod machine;
+mod mark;
 mod server;
 mod spread;
 mod table;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
-use visavis_bench::{Error, Server, ServerOptions, glass, viewers};
+use visavis_bench::{Error, Server, ServerOptions, fanout, glass, viewers};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,8 +15,9 @@ Examples:
   visavis-bench viewers --count 100            starts a server, connects 100 viewers, counts its cost
   visavis-bench viewers --url http://host:8081/ --count 50 --json
                                                loads a server that is running already
+  visavis-bench fanout --viewers 1,100,500     cost per viewer as the number of viewers grows
 
-Both start the `visavis` program that lies beside this one (VISAVIS_BIN names another); build both with
+All start the `visavis` program that lies beside this one (VISAVIS_BIN names another); build both with
 optimisation, or the figures mean little: cargo build --release -p visavis-cli -p visavis-bench";
 
 /// Measures a visavis server from outside: with a real browser, or with any number of viewers.
@@ -40,6 +41,11 @@ enum Command {
     /// Counts losses, gaps between frames and times to connect. Without --url it starts a server and
     /// tells what each viewer costs it.
     Viewers(ViewersArgs),
+    /// Cost, memory and latency of one server against its number of viewers.
+    ///
+    /// For each number of viewers: a fresh server process, real ICE, DTLS and SRTP over loopback, the
+    /// feedback of a browser.
+    Fanout(fanout::Args),
 }
 
 #[derive(Args)]
@@ -117,6 +123,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Glass(args) => run_glass(&args),
         Command::Viewers(args) => run_viewers(args),
+        Command::Fanout(args) => args.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -86,6 +86,11 @@ pub struct Server {
 struct Ready {
     url: String,
     udp: String,
+    /// Where it takes encoded media as RTP, if it does.
+    #[serde(rename = "rtpVideo")]
+    rtp_video: Option<SocketAddr>,
+    #[serde(rename = "rtpAudio")]
+    rtp_audio: Option<SocketAddr>,
 }
 
 /// Processor time a process has used.
@@ -147,6 +152,16 @@ impl Server {
     pub fn udp_port(&self) -> Result<u16, Error> {
         let port = self.ready.udp.rsplit(':').next().and_then(|port| port.parse().ok());
         port.ok_or_else(|| Error::Server(format!("{} is no address", self.ready.udp)))
+    }
+
+    /// Where it takes encoded video as RTP, if it does.
+    pub fn rtp_video(&self) -> Option<SocketAddr> {
+        self.ready.rtp_video
+    }
+
+    /// Where it takes Opus as RTP, if it does.
+    pub fn rtp_audio(&self) -> Option<SocketAddr> {
+        self.ready.rtp_audio
     }
 
     /// Process id.

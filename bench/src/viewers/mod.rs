@@ -1,19 +1,26 @@
 //! Receiving peers without a browser: real signaling, ICE, DTLS and SRTP, any number on one thread.
 
+mod blind;
+mod deadlines;
+mod figures;
+mod frames;
+mod inbox;
 mod report;
 mod signal;
 mod stream;
 mod swarm;
 mod viewer;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-pub use report::{Report, StreamReport, ViewerReport};
+pub(crate) use figures::Window;
+pub use report::{Measured, Report, StreamReport, ViewerReport};
 
-use crate::{Durations, Error};
+use crate::Error;
+use crate::mark::PushLog;
 
 /// The video codec a viewer is able to decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +47,19 @@ pub struct Options {
     pub codec: Option<VideoCodec>,
     /// Leave without a word: sockets are dropped with no DTLS, RTCP or WebSocket goodbye.
     pub vanish: bool,
+    /// Which viewers decrypt media; the others count and time its packets, and drop them.
+    pub decrypt: Decrypt,
+    /// Where pushes of marked frames are noted; without it frames are timed from their capture time.
+    pub(crate) marks: Option<Arc<PushLog>>,
+}
+
+/// Which viewers decrypt media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decrypt {
+    /// All of them.
+    All,
+    /// The first two, and one in this many.
+    Sample(usize),
 }
 
 impl Options {
@@ -52,6 +72,8 @@ impl Options {
             spacing: Duration::ZERO,
             codec: None,
             vanish: false,
+            decrypt: Decrypt::All,
+            marks: None,
         }
     }
 }
@@ -60,16 +82,29 @@ impl Options {
 #[derive(Debug)]
 pub struct Swarm {
     shared: Arc<Shared>,
+    orders: mpsc::Sender<Order>,
     count: usize,
     thread: JoinHandle<Result<Report, Error>>,
 }
 
 /// What the thread of the viewers and its owner both see.
+/// What the owner of a swarm asks of it while it runs.
+#[derive(Debug)]
+enum Order {
+    /// Only what happens in this window counts.
+    Measure(Window),
+    /// Guests join, at this distance from each other.
+    Join { count: usize, spacing: Duration },
+    /// The guest who came first leaves.
+    LeaveOldest,
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
     with_picture: AtomicUsize,
     failed: AtomicUsize,
+    first_failure: OnceLock<String>,
 }
 
 /// Runs viewers on this thread until their time is over.
@@ -79,7 +114,8 @@ struct Shared {
 /// When the address is not usable or the system gives no sockets. What happens to a single viewer is
 /// in the report.
 pub fn run(options: &Options) -> Result<Report, Error> {
-    swarm::run(options, &Shared::default())
+    // Nobody gives orders: the sending end is gone.
+    swarm::run(options, &Shared::default(), &mpsc::channel().1)
 }
 
 impl Swarm {
@@ -88,8 +124,9 @@ impl Swarm {
         let shared = Arc::new(Shared::default());
         let count = options.count;
         let for_thread = Arc::clone(&shared);
-        let thread = thread::spawn(move || swarm::run(&options, &for_thread));
-        Self { shared, count, thread }
+        let (orders, taken) = mpsc::channel();
+        let thread = thread::spawn(move || swarm::run(&options, &for_thread, &taken));
+        Self { shared, orders, count, thread }
     }
 
     /// Waits until every viewer has a picture.
@@ -98,21 +135,50 @@ impl Swarm {
     ///
     /// When one fails, or the deadline passes first.
     pub fn wait_for_pictures(&self, deadline: Duration) -> Result<(), Error> {
+        self.wait_for(self.count, deadline)
+    }
+
+    /// Waits until `count` viewers have a picture.
+    pub(crate) fn wait_for(&self, count: usize, deadline: Duration) -> Result<(), Error> {
         let end = Instant::now() + deadline;
         loop {
             let with_picture = self.shared.with_picture.load(Ordering::Relaxed);
             let failed = self.shared.failed.load(Ordering::Relaxed);
-            if with_picture == self.count {
+            if with_picture >= count {
                 return Ok(());
             }
             if failed > 0 || self.thread.is_finished() || Instant::now() >= end {
                 return Err(Error::Viewers(format!(
-                    "{with_picture} of {} have a picture, {failed} failed",
-                    self.count
+                    "{with_picture} of {count} have a picture, {failed} failed{}",
+                    self.shared.first_failure.get().map_or(String::new(), |why| format!(": {why}"))
                 )));
             }
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Viewers that have a picture now.
+    pub(crate) fn with_picture(&self) -> usize {
+        self.shared.with_picture.load(Ordering::Relaxed)
+    }
+
+    /// Lets only what happens in `window` count, joining excepted.
+    pub(crate) fn measure(&self, window: Window) -> Result<(), Error> {
+        self.order(Order::Measure(window))
+    }
+
+    /// Lets guests join, `spacing` apart: load that is not part of the figures.
+    pub(crate) fn join(&self, count: usize, spacing: Duration) -> Result<(), Error> {
+        self.order(Order::Join { count, spacing })
+    }
+
+    /// Lets the guest leave who came first; nothing happens where there is none.
+    pub(crate) fn leave_oldest(&self) -> Result<(), Error> {
+        self.order(Order::LeaveOldest)
+    }
+
+    fn order(&self, order: Order) -> Result<(), Error> {
+        self.orders.send(order).map_err(|_| Error::Viewers("their thread has ended".to_owned()))
     }
 
     /// Ends the viewers and says what they saw.
@@ -125,24 +191,5 @@ impl Swarm {
         self.thread
             .join()
             .unwrap_or_else(|_| Err(Error::Viewers("their thread panicked".to_owned())))
-    }
-}
-
-/// Figures over all viewers.
-struct Figures {
-    connect: Durations,
-    first_picture: Durations,
-    gap: Durations,
-    latency: Durations,
-}
-
-impl Figures {
-    fn new() -> Result<Self, Error> {
-        Ok(Self {
-            connect: Durations::new()?,
-            first_picture: Durations::new()?,
-            gap: Durations::new()?,
-            latency: Durations::new()?,
-        })
     }
 }

@@ -27,8 +27,46 @@ pub struct Report {
     pub latency_ms: Option<Spread>,
     /// Processor time of the viewers themselves, in seconds.
     pub own_cpu_seconds: f64,
+    /// Viewers that decrypted media; the others counted and timed its packets.
+    pub decrypting: usize,
+    /// From the first viewer's start until the last one's picture, guests aside, in milliseconds;
+    /// where all got one.
+    pub all_joined_ms: Option<f64>,
+    /// The measuring window, where one was set. The spreads above hold for it alone, those of joining
+    /// excepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
     /// One by one.
     pub viewers: Vec<ViewerReport>,
+}
+
+/// What the viewers saw in the measuring window.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Measured {
+    /// Its length.
+    pub seconds: f64,
+    /// RTP packets received by all viewers, retransmissions and padding included.
+    pub packets: u64,
+    /// Bytes of these, all headers inside UDP included.
+    pub bytes: u64,
+    /// Packets that never came.
+    pub lost: u64,
+    /// Packets that were not decrypted, from the start of the process on.
+    pub skipped: u64,
+    /// Frames that reached every viewer.
+    pub frames: u64,
+    /// Frames that did not reach every viewer, or not within one and a half seconds.
+    pub incomplete_frames: u64,
+    /// Frames for which no viewer could tell when they were pushed.
+    pub unknown_frames: u64,
+    /// From the push of a frame to its last packet at the last viewer, over all frames, in
+    /// milliseconds.
+    pub last_viewer_ms: Option<Spread>,
+    /// From the push of a frame to its last packet at a viewer, over all frames and viewers, in
+    /// milliseconds.
+    pub every_viewer_ms: Option<Spread>,
+    /// Processor time of the viewers themselves.
+    pub own_cpu_seconds: f64,
 }
 
 /// Figures of one viewer.
@@ -162,6 +200,10 @@ impl Report {
         counts.row([
             "Mbit/s".to_owned(),
             format!("{:.1}", bits as f64 / 1e6 / self.seconds.max(0.001)),
+        ]);
+        counts.row([
+            "decrypting viewers".to_owned(),
+            format!("{} of {}", self.decrypting, self.viewers.len()),
         ]);
         counts.row(["the viewers' own CPU, s".to_owned(), format!("{:.1}", self.own_cpu_seconds)]);
         let mut text = format!("{}\n\n{spreads}\n{counts}", self.machine.line());

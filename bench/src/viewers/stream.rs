@@ -24,10 +24,10 @@ pub(super) struct Packet {
 }
 
 /// What a packet brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Progress {
-    /// Frames that became complete.
-    pub(super) frames: u32,
+    /// RTP times of the video frames that became complete.
+    pub(super) frames: Times,
     /// The gap before the last of them, once there was one before it.
     pub(super) gap: Option<Duration>,
     /// The first keyframe has just become complete: there is a picture now.
@@ -35,6 +35,9 @@ pub(super) struct Progress {
     /// Packets were given up, so the decoder needs a keyframe.
     pub(super) needs_keyframe: bool,
 }
+
+/// Nearly always none or one; a packet that was missing may complete several.
+pub(super) type Times = Vec<u64>;
 
 /// Counts of one stream.
 #[derive(Debug, Clone, Copy, Default)]
@@ -111,12 +114,23 @@ impl StreamMeter {
             // Given up already, or sent twice.
             return progress;
         }
+        if self.waiting.is_empty() && packet.sequence == next {
+            // In order, as nearly all are.
+            self.next = Some(next + 1);
+            self.assemble(packet, now, &mut progress);
+            return progress;
+        }
         if self.waiting.range(packet.sequence..).next().is_some() {
             self.counts.recovered += 1;
         }
         self.waiting.insert(packet.sequence, packet);
         self.deliver(now, &mut progress);
         progress
+    }
+
+    /// Whether a packet is missing that may still come.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.gap_since.is_some()
     }
 
     /// Gives up packets that are missing for too long. Call it now and then.
@@ -155,7 +169,7 @@ impl StreamMeter {
 
     fn assemble(&mut self, packet: Packet, now: Instant, progress: &mut Progress) {
         if !self.video {
-            self.complete(now, progress);
+            self.complete(None, now, progress);
             return;
         }
         if self.frame.time != Some(packet.time) {
@@ -181,15 +195,15 @@ impl StreamMeter {
             self.picture = true;
         }
         if self.picture {
-            self.complete(now, progress);
+            self.complete(frame.time, now, progress);
         }
     }
 
-    fn complete(&mut self, now: Instant, progress: &mut Progress) {
+    fn complete(&mut self, time: Option<u64>, now: Instant, progress: &mut Progress) {
         self.counts.frames += 1;
-        progress.frames += 1;
+        progress.frames.extend(time);
         if let Some(last) = self.last_complete.replace(now) {
-            let gap = now.duration_since(last);
+            let gap = now.saturating_duration_since(last);
             self.longest_gap = self.longest_gap.max(gap);
             progress.gap = Some(gap);
         }
@@ -260,10 +274,11 @@ mod tests {
     fn counts_frames_and_gaps_from_the_first_keyframe() {
         let mut meter = StreamMeter::new(true);
         let start = Instant::now();
-        assert_eq!(meter.packet(packet(1, 1, true, false), start).frames, 0);
+        assert_eq!(meter.packet(packet(1, 1, true, false), start).frames, Vec::<u64>::new());
         assert!(meter.packet(packet(2, 2, true, true), start + ms(33)).first_picture);
         let progress = meter.packet(packet(3, 3, true, false), start + ms(73));
         assert_eq!(progress.gap, Some(ms(40)));
+        assert_eq!(progress.frames, [9_000]);
         assert_eq!(meter.counts().frames, 2);
         assert_eq!(meter.counts().keyframes, 1);
         assert_eq!(meter.longest_gap(start + ms(200)), ms(127));

@@ -1,62 +1,88 @@
-//! The loop of all viewers: one poll, two sockets each, one set of deadlines.
+//! The loop of all viewers: one poll, two sockets each, one heap of deadlines.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Registry, Token};
 use rustix::time::{ClockId, clock_gettime};
-use str0m::config::DtlsCert;
 use str0m::crypto::from_feature_flags;
 
-use super::report::Report;
+use super::deadlines::Deadlines;
+use super::figures::{Figures, Window};
+use super::frames::Frames;
+use super::inbox::{Arrival, Inbox};
+use super::report::{Measured, Report};
 use super::signal::Signal;
-use super::viewer::Viewer;
-use super::{Figures, Options, Shared};
+use super::viewer::{Kit, Role, Viewer};
+use super::{Decrypt, Options, Order, Shared, blind};
 use crate::http::split_url;
 use crate::{Error, Machine};
 
-/// How often the owner's wish to stop is looked for, and losses are counted.
-const TICK: Duration = Duration::from_millis(50);
+/// How often the owner's wishes are looked for.
+const TICK: Duration = Duration::from_millis(20);
 
 struct Swarm<'a> {
     options: &'a Options,
     url: String,
     address: SocketAddr,
-    certificate: DtlsCert,
-    viewers: Vec<Viewer>,
+    kit: Kit,
+    /// By their tokens; a place is free again when its viewer has left.
+    viewers: Vec<Option<Viewer>>,
+    free: Vec<usize>,
+    /// Started so far, gone ones included.
+    started: usize,
+    /// Guests, the oldest first.
+    guests: VecDeque<usize>,
+    /// When watchers and guests that have been ordered start.
+    due: VecDeque<(Instant, bool)>,
     deadlines: Deadlines,
     figures: Figures,
+    inbox: Inbox,
 }
 
-/// When each viewer wants to be called; one entry each.
+/// The measuring window, and this thread's processor time at both of its ends.
 #[derive(Default)]
-struct Deadlines {
-    order: BTreeSet<(Instant, usize)>,
-    of: Vec<Option<Instant>>,
+struct Measuring {
+    window: Option<Window>,
+    cpu_from: Option<Duration>,
+    cpu_until: Option<Duration>,
 }
 
-pub(super) fn run(options: &Options, shared: &Shared) -> Result<Report, Error> {
+pub(super) fn run(
+    options: &Options,
+    shared: &Shared,
+    orders: &mpsc::Receiver<Order>,
+) -> Result<Report, Error> {
     let cpu_before = thread_cpu();
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1_024);
     let mut swarm = Swarm::new(options)?;
+    let mut measuring = Measuring::default();
     let started = Instant::now();
     let end = started + options.duration;
+    swarm.order(started, options.count, options.spacing, true);
     let mut next_tick = started;
     loop {
-        let now = Instant::now();
-        if now >= end || shared.stop.load(Ordering::Relaxed) {
+        let now = Arrival::now();
+        if now.at >= end || shared.stop.load(Ordering::Relaxed) {
             break;
         }
-        swarm.join_due(started, now, poll.registry())?;
+        swarm.join_due(now.at, poll.registry())?;
         swarm.call_due(now);
-        if now >= next_tick {
-            next_tick = now + TICK;
+        measuring.pass(now.at);
+        if now.at >= next_tick {
+            next_tick = now.at + TICK;
             swarm.publish(shared);
+            swarm.obey(orders, &mut measuring, now)?;
+            if let Some(frames) = &mut swarm.figures.frames {
+                frames.close_old(now.at);
+            }
         }
-        let wake = swarm.deadlines.first().map_or(next_tick, |first| first.min(next_tick));
+        let next = [swarm.deadlines.first(), swarm.due.front().map(|(due, _)| *due)];
+        let wake = next.into_iter().flatten().fold(next_tick, Instant::min);
         let timeout = wake.saturating_duration_since(Instant::now());
         match poll.poll(&mut events, Some(timeout)) {
             Ok(()) => {}
@@ -67,23 +93,14 @@ pub(super) fn run(options: &Options, shared: &Shared) -> Result<Report, Error> {
             swarm.ready(event.token(), poll.registry());
         }
     }
-    let now = Instant::now();
+    let now = Arrival::now();
+    measuring.pass(now.at);
     // The figures end here: what follows is the goodbye.
-    let viewers: Vec<_> = swarm.viewers.iter().map(|viewer| viewer.report(now)).collect();
+    let report = swarm.report(started, now.at, &measuring, cpu_before);
     if !options.vanish {
         swarm.leave(now);
     }
-    Ok(Report {
-        machine: Machine::here(),
-        seconds: now.duration_since(started).as_secs_f64(),
-        connected: viewers.iter().filter(|viewer| viewer.connect_ms.is_some()).count(),
-        connect_ms: swarm.figures.connect.spread(),
-        first_picture_ms: swarm.figures.first_picture.spread(),
-        frame_gap_ms: swarm.figures.gap.spread(),
-        latency_ms: swarm.figures.latency.spread(),
-        own_cpu_seconds: thread_cpu().saturating_sub(cpu_before).as_secs_f64(),
-        viewers,
-    })
+    Ok(report)
 }
 
 impl<'a> Swarm<'a> {
@@ -93,123 +110,206 @@ impl<'a> Swarm<'a> {
             .to_socket_addrs()?
             .next()
             .ok_or_else(|| Error::Viewers(format!("{authority} leads nowhere")))?;
-        let crypto = from_feature_flags();
-        // One for all of them: making one takes milliseconds.
-        let certificate = crypto
+        let certificate = from_feature_flags()
             .dtls_provider
             .generate_certificate()
             .ok_or_else(|| Error::Viewers("no DTLS certificate".to_owned()))?;
+        let mut kit = Kit { certificate, blind: None, codec: options.codec };
+        kit.blind = Some(blind::provider(kit.config()));
+        let frames = Frames::new(options.marks.clone(), options.count)?;
         Ok(Self {
             options,
             url: format!("ws://{authority}{path}"),
             address,
-            certificate,
+            kit,
             viewers: Vec::with_capacity(options.count),
+            free: Vec::new(),
+            started: 0,
+            guests: VecDeque::new(),
+            due: VecDeque::new(),
             deadlines: Deadlines::default(),
-            figures: Figures::new()?,
+            figures: Figures::new(Some(frames))?,
+            inbox: Inbox::new(),
         })
     }
 
-    /// Starts the viewers whose turn has come.
-    fn join_due(
+    fn order(&mut self, from: Instant, count: usize, spacing: Duration, watcher: bool) {
+        let times = (0..).map_while(|index| from.checked_add(spacing * index));
+        self.due.extend(times.take(count).map(|due| (due, watcher)));
+    }
+
+    fn obey(
         &mut self,
-        started: Instant,
-        now: Instant,
-        registry: &Registry,
+        orders: &mpsc::Receiver<Order>,
+        measuring: &mut Measuring,
+        now: Arrival,
     ) -> Result<(), Error> {
-        while self.viewers.len() < self.options.count {
-            let index = self.viewers.len();
-            let due = started + self.options.spacing * u32::try_from(index).unwrap_or(u32::MAX);
-            if due > now {
-                self.deadlines.wake(due);
-                return Ok(());
+        while let Ok(order) = orders.try_recv() {
+            match order {
+                Order::Measure(window) => {
+                    self.figures.measure(window)?;
+                    *measuring = Measuring { window: Some(window), ..Measuring::default() };
+                }
+                Order::Join { count, spacing } => self.order(now.at, count, spacing, false),
+                Order::LeaveOldest => {
+                    if let Some(index) = self.guests.pop_front() {
+                        self.dismiss(index, now);
+                    }
+                }
             }
-            let signal =
-                Signal::connect(self.url.clone(), self.address, registry, Token(2 * index))?;
-            let certificate = self.certificate.clone();
-            let token = Token(2 * index + 1);
-            self.viewers.push(Viewer::new(signal, token, self.options.codec, certificate, now));
-            self.deadlines.of.push(None);
         }
         Ok(())
     }
 
-    fn call_due(&mut self, now: Instant) {
-        while let Some(index) = self.deadlines.take_due(now) {
-            if let Some(viewer) = self.viewers.get_mut(index) {
+    /// Starts the viewers whose turn has come.
+    fn join_due(&mut self, now: Instant, registry: &Registry) -> Result<(), Error> {
+        while let Some(&(_, watcher)) = self.due.front().filter(|(due, _)| *due <= now) {
+            self.due.pop_front();
+            let index = self.free.pop().unwrap_or(self.viewers.len());
+            let decrypts = match self.options.decrypt {
+                Decrypt::All => true,
+                Decrypt::Sample(one_in) => {
+                    self.started < 2 || self.started.is_multiple_of(one_in.max(1))
+                }
+            };
+            self.started += 1;
+            let signal =
+                Signal::connect(self.url.clone(), self.address, registry, Token(2 * index))?;
+            let role = Role { decrypts, watcher };
+            let viewer = Viewer::new(signal, Token(2 * index + 1), role, &self.kit, now);
+            match self.viewers.get_mut(index) {
+                Some(place) => *place = Some(viewer),
+                None => self.viewers.push(Some(viewer)),
+            }
+            if !watcher {
+                self.guests.push_back(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a viewer say goodbye, and forgets it.
+    fn dismiss(&mut self, index: usize, now: Arrival) {
+        if let Some(mut viewer) = self.viewers.get_mut(index).and_then(Option::take) {
+            viewer.leave(&mut self.figures, now);
+            self.deadlines.clear(index);
+            self.free.push(index);
+        }
+    }
+
+    fn call_due(&mut self, now: Arrival) {
+        while let Some(index) = self.deadlines.take_due(now.at) {
+            if let Some(Some(viewer)) = self.viewers.get_mut(index) {
                 let at = viewer.time(&mut self.figures, now);
-                self.schedule(index, at, now);
+                self.schedule(index, at);
             }
         }
     }
 
     fn ready(&mut self, token: Token, registry: &Registry) {
         let index = token.0 / 2;
-        let now = Instant::now();
-        let Some(viewer) = self.viewers.get_mut(index) else { return };
+        let Some(Some(viewer)) = self.viewers.get_mut(index) else { return };
         let at = if token.0.is_multiple_of(2) {
             if viewer.has_failed() {
                 return;
             }
-            viewer.signal_ready(registry, &mut self.figures, now)
+            Some(viewer.signal_ready(registry, &mut self.figures, Arrival::now()))
         } else {
-            viewer.media_ready(&mut self.figures, now)
+            viewer.media_ready(&mut self.inbox, &mut self.figures)
         };
-        self.schedule(index, at, now);
+        if let Some(at) = at {
+            self.schedule(index, at);
+        }
     }
 
-    fn schedule(&mut self, index: usize, at: Instant, now: Instant) {
-        // The meters want to be called now and then, whatever the peer wants.
-        let failed = self.viewers.get(index).is_some_and(Viewer::has_failed);
-        let at = if failed { now + Duration::from_secs(3_600) } else { at.min(now + TICK) };
-        self.deadlines.set(index, at);
+    fn schedule(&mut self, index: usize, at: Instant) {
+        let failed =
+            self.viewers.get(index).and_then(Option::as_ref).is_none_or(Viewer::has_failed);
+        if failed {
+            self.deadlines.clear(index);
+        } else {
+            self.deadlines.set(index, at);
+        }
     }
 
     fn publish(&self, shared: &Shared) {
-        let with_picture = self.viewers.iter().filter(|viewer| viewer.has_picture()).count();
-        let failed = self.viewers.iter().filter(|viewer| viewer.has_failed()).count();
+        let present = || self.viewers.iter().flatten();
+        let with_picture = present().filter(|viewer| viewer.has_picture()).count();
+        let failed = present().filter(|viewer| viewer.has_failed()).count();
         shared.with_picture.store(with_picture, Ordering::Relaxed);
         shared.failed.store(failed, Ordering::Relaxed);
+        if let Some(error) = present().find_map(Viewer::error) {
+            let _ = shared.first_failure.set(error.to_owned());
+        }
     }
 
-    fn leave(&mut self, now: Instant) {
-        for viewer in &mut self.viewers {
+    fn leave(&mut self, now: Arrival) {
+        for viewer in self.viewers.iter_mut().flatten() {
             if viewer.is_connected() {
                 viewer.leave(&mut self.figures, now);
             }
         }
     }
+
+    fn report(
+        &self,
+        started: Instant,
+        now: Instant,
+        measuring: &Measuring,
+        cpu_before: Duration,
+    ) -> Report {
+        let present: Vec<&Viewer> = self.viewers.iter().flatten().collect();
+        let watchers = || present.iter().filter(|viewer| viewer.role().watcher);
+        let pictures: Option<Vec<Instant>> = watchers().map(|viewer| viewer.picture_at()).collect();
+        let joined = pictures.and_then(|pictures| pictures.into_iter().max());
+        let joined = joined.map(|at| at.duration_since(started).as_secs_f64() * 1_000.0);
+        let viewers: Vec<_> = present.iter().map(|viewer| viewer.report(now)).collect();
+        Report {
+            machine: Machine::here(),
+            seconds: now.duration_since(started).as_secs_f64(),
+            connected: viewers.iter().filter(|viewer| viewer.connect_ms.is_some()).count(),
+            connect_ms: self.figures.connect.spread(),
+            first_picture_ms: self.figures.first_picture.spread(),
+            frame_gap_ms: self.figures.gaps.spread(),
+            latency_ms: self.figures.latencies.spread(),
+            own_cpu_seconds: thread_cpu().saturating_sub(cpu_before).as_secs_f64(),
+            decrypting: present.iter().filter(|viewer| viewer.role().decrypts).count(),
+            all_joined_ms: joined,
+            measured: measuring.report(&self.figures),
+            viewers,
+        }
+    }
 }
 
-impl Deadlines {
-    fn set(&mut self, index: usize, at: Instant) {
-        if let Some(slot) = self.of.get_mut(index) {
-            if let Some(old) = slot.replace(at) {
-                self.order.remove(&(old, index));
-            }
-            self.order.insert((at, index));
+impl Measuring {
+    /// Notes the processor time when an end of the window goes by.
+    fn pass(&mut self, now: Instant) {
+        let Some(window) = &self.window else { return };
+        if now >= window.from && self.cpu_from.is_none() {
+            self.cpu_from = Some(thread_cpu());
+        }
+        if now >= window.end() && self.cpu_until.is_none() {
+            self.cpu_until = Some(thread_cpu());
         }
     }
 
-    /// Wakes the loop at a time that belongs to no viewer.
-    fn wake(&mut self, at: Instant) {
-        self.order.insert((at, usize::MAX));
-    }
-
-    fn first(&self) -> Option<Instant> {
-        self.order.first().map(|(at, _)| *at)
-    }
-
-    fn take_due(&mut self, now: Instant) -> Option<usize> {
-        let (at, index) = *self.order.first()?;
-        if at > now {
-            return None;
-        }
-        self.order.pop_first();
-        if let Some(slot) = self.of.get_mut(index) {
-            *slot = None;
-        }
-        Some(index)
+    /// What was measured, once the whole window has gone by.
+    fn report(&self, figures: &Figures) -> Option<Measured> {
+        let (window, from, until) = (self.window?, self.cpu_from?, self.cpu_until?);
+        let frames = figures.frames.as_ref()?;
+        Some(Measured {
+            seconds: window.length.as_secs_f64(),
+            packets: figures.counts.packets,
+            bytes: figures.counts.bytes,
+            lost: figures.counts.lost,
+            skipped: blind::skipped(),
+            frames: frames.counts.complete,
+            incomplete_frames: frames.counts.incomplete,
+            unknown_frames: frames.counts.unknown,
+            last_viewer_ms: frames.last_viewer.spread(),
+            every_viewer_ms: frames.every_viewer.spread(),
+            own_cpu_seconds: until.saturating_sub(from).as_secs_f64(),
+        })
     }
 }
 
@@ -219,23 +319,4 @@ fn thread_cpu() -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
     Duration::new(seconds, nanos)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn deadlines_come_in_order_and_once() {
-        let mut deadlines = Deadlines { of: vec![None; 2], ..Deadlines::default() };
-        let now = Instant::now();
-        deadlines.set(0, now + Duration::from_secs(2));
-        deadlines.set(1, now + Duration::from_secs(1));
-        deadlines.set(0, now);
-        assert_eq!(deadlines.first(), Some(now));
-        assert_eq!(deadlines.take_due(now), Some(0));
-        assert_eq!(deadlines.take_due(now), None);
-        assert_eq!(deadlines.take_due(now + Duration::from_secs(3)), Some(1));
-        assert_eq!(deadlines.take_due(now + Duration::from_secs(3)), None);
-    }
 }

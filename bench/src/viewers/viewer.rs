@@ -1,43 +1,67 @@
 //! One viewer: signaling, ICE, DTLS, SRTP, and what it received.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant, SystemTime};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use mio::net::UdpSocket;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use serde_json::{Value, json};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::config::DtlsCert;
+use str0m::crypto::CryptoProvider;
 use str0m::format::Codec;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, RtpPacket};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
+use super::VideoCodec;
+use super::figures::Figures;
+use super::inbox::{Arrival, Inbox, MediaSocket};
 use super::report::{StreamReport, ViewerReport};
 use super::signal::Signal;
 use super::stream::{Packet, Progress, StreamMeter, h264_keyframe, vp8_keyframe};
-use super::{Figures, VideoCodec};
+use crate::mark::find_mark;
 
 /// A browser asks again about this often while it cannot decode.
 const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Room for a keyframe to one viewer while the loop serves the others.
-const RECEIVE_BUFFER: usize = 1 << 20;
-
-/// Larger than any datagram that media comes in.
-const DATAGRAM: usize = 2_048;
+/// Losses are looked for this often while packets are missing.
+const LOSS_TICK: Duration = Duration::from_millis(50);
 
 /// Extension ids beyond the standard map's.
 const ABS_CAPTURE_TIME_ID: u8 = 12;
 
+/// What distinguishes one viewer from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Role {
+    /// Whether it decrypts media; one that does not counts and times packets only.
+    pub(super) decrypts: bool,
+    /// Whether what it sees is part of the figures; a guest is load and nothing else.
+    pub(super) watcher: bool,
+}
+
+/// What viewers share.
+#[derive(Debug)]
+pub(super) struct Kit {
+    /// One for all of them: making one takes milliseconds.
+    pub(super) certificate: DtlsCert,
+    /// Crypto for those that do not decrypt media.
+    pub(super) blind: Option<Arc<CryptoProvider>>,
+    pub(super) codec: Option<VideoCodec>,
+}
+
 pub(super) struct Viewer {
+    role: Role,
     signal: Signal,
     token: Token,
     rtc: Rtc,
     offer: Option<SdpPendingOffer>,
-    socket: Option<(UdpSocket, SocketAddr)>,
+    socket: Option<MediaSocket>,
+    /// The latest time that the peer was told.
+    told: Instant,
+    /// Codecs by payload type.
+    codecs: Vec<(u8, Codec)>,
     video_mid: Option<Mid>,
     started: Instant,
     connected: Option<Duration>,
@@ -48,37 +72,31 @@ pub(super) struct Viewer {
     keyframe_wanted: bool,
     keyframe_asked: Option<Instant>,
     keyframe_requests: u32,
-    /// Capture time of the video frame that is coming in.
-    captured: Option<SystemTime>,
+    /// RTP time of the last video frame whose time of pushing is known.
+    timed: Option<u32>,
+    /// Capture time, since the Unix epoch, of the video frame that is coming in.
+    captured: Option<Duration>,
     error: Option<String>,
 }
 
 impl Viewer {
     /// Makes a viewer whose signaling has begun to connect. `token` is its media socket's.
-    pub(super) fn new(
-        signal: Signal,
-        token: Token,
-        codec: Option<VideoCodec>,
-        certificate: DtlsCert,
-        now: Instant,
-    ) -> Self {
-        let mut config = RtcConfig::new()
-            .set_dtls_cert(certificate)
-            .set_rtp_mode(true)
-            .set_extension(ABS_CAPTURE_TIME_ID, Extension::AbsoluteCaptureTime)
-            .clear_codecs()
-            .enable_opus(true, false);
-        config = match codec {
-            Some(VideoCodec::H264) => config.enable_h264(true),
-            Some(VideoCodec::Vp8) => config.enable_vp8(true),
-            None => config.enable_h264(true).enable_vp8(true),
-        };
+    pub(super) fn new(signal: Signal, token: Token, role: Role, kit: &Kit, now: Instant) -> Self {
+        let mut config = kit.config();
+        if let Some(blind) = kit.blind.as_ref().filter(|_| !role.decrypts) {
+            config = config.set_crypto_provider(Arc::clone(blind));
+        }
+        let params = config.codec_config().params().iter();
+        let codecs = params.map(|params| (*params.pt(), params.spec().codec)).collect();
         Self {
+            role,
             signal,
             token,
             rtc: config.build(now),
             offer: None,
             socket: None,
+            told: now,
+            codecs,
             video_mid: None,
             started: now,
             connected: None,
@@ -89,9 +107,19 @@ impl Viewer {
             keyframe_wanted: false,
             keyframe_asked: None,
             keyframe_requests: 0,
+            timed: None,
             captured: None,
             error: None,
         }
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// When it had its first picture.
+    pub(super) fn picture_at(&self) -> Option<Instant> {
+        self.first_picture.map(|took| self.started + took)
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -100,6 +128,11 @@ impl Viewer {
 
     pub(super) fn has_picture(&self) -> bool {
         self.first_picture.is_some()
+    }
+
+    /// What went wrong first.
+    pub(super) fn error(&self) -> Option<&str> {
+        self.error.as_deref()
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -111,7 +144,7 @@ impl Viewer {
         &mut self,
         registry: &Registry,
         figures: &mut Figures,
-        now: Instant,
+        now: Arrival,
     ) -> Instant {
         let outcome = self.signal.advance().and_then(|messages| {
             for message in messages {
@@ -123,41 +156,51 @@ impl Viewer {
         self.drain(figures, now)
     }
 
-    /// The media socket is readable.
-    pub(super) fn media_ready(&mut self, figures: &mut Figures, now: Instant) -> Instant {
-        let mut next = now;
-        let mut datagram = [0; DATAGRAM];
+    /// The media socket is readable. Returns when to call [`time`](Self::time), where that changed.
+    pub(super) fn media_ready(
+        &mut self,
+        inbox: &mut Inbox,
+        figures: &mut Figures,
+    ) -> Option<Instant> {
+        let mut next = None;
         loop {
-            let Some((socket, local)) = &self.socket else { return next };
-            let (length, source) = match socket.recv_from(&mut datagram) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // An ICMP answer to something sent earlier; the socket goes on.
-                Err(_) => continue,
-            };
-            // Arrival is when this datagram is read, not when the loop woke up.
-            let now = Instant::now();
-            let bytes = datagram.get(..length).unwrap_or_default();
-            let Ok(receive) = Receive::new(Protocol::Udp, source, *local, bytes) else { continue };
-            let outcome = self.rtc.handle_input(Input::Receive(now, receive));
-            self.keep(outcome.map_err(|error| error.to_string()));
-            next = self.drain(figures, now);
+            let socket = self.socket.as_ref()?;
+            let local = socket.local();
+            let outcome = inbox.fill(socket);
+            let more = outcome.as_ref().is_ok_and(|more| *more);
+            self.keep(outcome.map(drop).map_err(|error| error.to_string()));
+            for (source, arrival, datagram) in inbox.datagrams() {
+                figures.datagram(self.role, datagram, arrival);
+                let Ok(receive) = Receive::new(Protocol::Udp, source, local, datagram) else {
+                    continue;
+                };
+                // The peer's time never goes back, though a datagram may have waited here.
+                self.told = self.told.max(arrival.at);
+                let outcome = self.rtc.handle_input(Input::Receive(self.told, receive));
+                self.keep(outcome.map_err(|error| error.to_string()));
+                next = Some(self.drain(figures, arrival));
+            }
+            if !more {
+                return next;
+            }
         }
-        next
     }
 
     /// A deadline has come.
-    pub(super) fn time(&mut self, figures: &mut Figures, now: Instant) -> Instant {
-        let outcome = self.rtc.handle_input(Input::Timeout(now));
+    pub(super) fn time(&mut self, figures: &mut Figures, now: Arrival) -> Instant {
+        self.told = self.told.max(now.at);
+        let outcome = self.rtc.handle_input(Input::Timeout(self.told));
         self.keep(outcome.map_err(|error| error.to_string()));
-        let progress = self.video.tick(now);
-        self.note_video(progress, figures, now);
-        self.audio.tick(now);
+        let lost = self.lost();
+        let progress = self.video.tick(now.at);
+        self.note_video(&progress, figures, now);
+        self.audio.tick(now.at);
+        figures.lost(self.role, self.lost() - lost, now);
         self.drain(figures, now)
     }
 
     /// Says goodbye on both connections.
-    pub(super) fn leave(&mut self, figures: &mut Figures, now: Instant) {
+    pub(super) fn leave(&mut self, figures: &mut Figures, now: Arrival) {
         let outcome = self.rtc.close();
         self.keep(outcome.map_err(|error| error.to_string()));
         self.drain(figures, now);
@@ -234,41 +277,44 @@ impl Viewer {
         if self.socket.is_some() {
             return Ok(());
         }
-        let (socket, local) =
-            bind_towards(remote, registry, self.token).map_err(|error| error.to_string())?;
-        let candidate = Candidate::host(local, "udp").map_err(|error| error.to_string())?;
+        let socket = MediaSocket::open(remote, registry, self.token)
+            .map_err(|error| format!("media socket: {error}"))?;
+        let candidate =
+            Candidate::host(socket.local(), "udp").map_err(|error| error.to_string())?;
         let text = candidate.to_sdp_string();
         self.rtc.add_local_candidate(candidate);
-        self.socket = Some((socket, local));
+        self.socket = Some(socket);
         let data = json!({"candidate": text, "sdpMid": "0", "sdpMLineIndex": 0});
         self.signal.send(&json!({"type": "ice-candidate", "data": data}))
     }
 
     /// Takes everything out of the peer, as it demands after each input.
-    fn drain(&mut self, figures: &mut Figures, now: Instant) -> Instant {
+    fn drain(&mut self, figures: &mut Figures, now: Arrival) -> Instant {
         loop {
-            self.ask_for_keyframe(now);
+            self.ask_for_keyframe(now.at);
             match self.rtc.poll_output() {
-                Ok(Output::Timeout(at)) => return at,
+                Ok(Output::Timeout(at)) => {
+                    let waiting = self.video.is_waiting() || self.audio.is_waiting();
+                    return if waiting { at.min(now.at + LOSS_TICK) } else { at };
+                }
                 Ok(Output::Transmit(out)) => {
-                    if let Some((socket, _)) = &self.socket {
-                        // A full socket loses a datagram, which is what networks do.
-                        let _ = socket.send_to(&out.contents, out.destination);
+                    if let Some(socket) = &self.socket {
+                        socket.send(&out.contents, out.destination);
                     }
                 }
                 Ok(Output::Event(event)) => self.event(event, figures, now),
                 Err(error) => {
                     self.keep(Err(error.to_string()));
-                    return now + Duration::from_secs(3_600);
+                    return now.at + Duration::from_secs(3_600);
                 }
             }
         }
     }
 
-    fn event(&mut self, event: Event, figures: &mut Figures, now: Instant) {
+    fn event(&mut self, event: Event, figures: &mut Figures, now: Arrival) {
         match event {
             Event::Connected => {
-                let took = now.duration_since(self.started);
+                let took = now.at.duration_since(self.started);
                 self.connected = Some(took);
                 figures.connect.record(took);
             }
@@ -278,55 +324,85 @@ impl Viewer {
         }
     }
 
-    fn rtp(&mut self, packet: &RtpPacket, figures: &mut Figures, now: Instant) {
-        let params = self.rtc.codec_config().params().iter();
-        let codec = params
-            .filter(|params| params.pt() == packet.header.payload_type)
-            .map(|params| params.spec().codec)
-            .next();
-        let Some(codec) = codec else { return };
+    fn rtp(&mut self, packet: &RtpPacket, figures: &mut Figures, now: Arrival) {
+        let payload_type = *packet.header.payload_type;
+        let codec = self.codecs.iter().find(|(known, _)| *known == payload_type);
+        let Some(&(_, codec)) = codec else { return };
         let mut received = Packet {
             sequence: *packet.seq_no,
-            time: packet.time.numer(),
+            time: packet.header.timestamp.into(),
             marker: packet.header.marker,
             bytes: packet.payload.len(),
             keyframe: false,
         };
         if codec.is_audio() {
-            self.audio.packet(received, now);
+            self.audio.packet(received, now.at);
             return;
         }
         self.video_codec = Some(codec);
         received.keyframe = match codec {
+            // A server sends nothing before a keyframe; for one that cannot look, the first frame is it.
+            _ if !self.role.decrypts => !self.video.has_picture(),
             Codec::H264 => h264_keyframe(&packet.payload),
             _ => vp8_keyframe(&packet.payload),
         };
-        if let Some(time) = packet.header.ext_vals.abs_capture_time {
-            self.captured = Some(time.capture_time);
+        if self.timed != Some(packet.header.timestamp) {
+            self.learn_push(packet, figures, now);
         }
-        let progress = self.video.packet(received, now);
+        let progress = self.video.packet(received, now.at);
         // A frame ended without being decodable: nothing to show yet.
         self.keyframe_wanted |= received.marker && !self.video.has_picture();
-        self.note_video(progress, figures, now);
+        self.note_video(&progress, figures, now);
     }
 
-    fn note_video(&mut self, progress: Progress, figures: &mut Figures, now: Instant) {
+    /// Finds out when the frame of this packet was pushed.
+    fn learn_push(&mut self, packet: &RtpPacket, figures: &mut Figures, now: Arrival) {
+        let rtp_time = packet.header.timestamp;
+        if let Some(time) = packet.header.ext_vals.abs_capture_time {
+            let captured = time.capture_time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.captured = Some(captured);
+            if let Some(frames) = &mut figures.frames {
+                frames.captured(rtp_time, captured, now.at);
+            }
+        }
+        let Some(frames) = figures.frames.as_mut().filter(|frames| frames.wants_marks()) else {
+            self.timed = Some(rtp_time);
+            return;
+        };
+        if !self.role.decrypts {
+            self.timed = Some(rtp_time);
+        } else if let Some(counter) = find_mark(&packet.payload) {
+            frames.marked(rtp_time, counter, now.at);
+            self.timed = Some(rtp_time);
+        }
+    }
+
+    fn note_video(&mut self, progress: &Progress, figures: &mut Figures, now: Arrival) {
         self.keyframe_wanted |= progress.needs_keyframe;
         if progress.first_picture {
-            let took = now.duration_since(self.started);
+            let took = now.at.duration_since(self.started);
             self.first_picture = Some(took);
             figures.first_picture.record(took);
             self.keyframe_wanted = false;
         }
+        if progress.frames.is_empty() || !self.role.watcher {
+            return;
+        }
         if let Some(gap) = progress.gap {
-            figures.gap.record(gap);
+            figures.gap(gap, now);
         }
-        if progress.frames > 0
-            && let Some(captured) = self.captured.take()
-            && let Ok(age) = SystemTime::now().duration_since(captured)
-        {
-            figures.latency.record(age);
+        if let Some(captured) = self.captured.take() {
+            figures.latency(now.unix.saturating_sub(captured), now);
         }
+        if let Some(frames) = &mut figures.frames {
+            for &time in &progress.frames {
+                frames.arrived(time as u32, now);
+            }
+        }
+    }
+
+    fn lost(&self) -> u64 {
+        self.video.counts().lost + self.audio.counts().lost
     }
 
     fn ask_for_keyframe(&mut self, now: Instant) {
@@ -351,24 +427,19 @@ impl Viewer {
     }
 }
 
-fn bind_towards(
-    remote: IpAddr,
-    registry: &Registry,
-    token: Token,
-) -> io::Result<(UdpSocket, SocketAddr)> {
-    // Connecting a socket sends nothing; it makes the kernel choose the local address.
-    let any: IpAddr = match remote {
-        IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let probe = std::net::UdpSocket::bind((any, 0))?;
-    probe.connect((remote, 9))?;
-    let socket = std::net::UdpSocket::bind((probe.local_addr()?.ip(), 0))?;
-    socket.set_nonblocking(true)?;
-    // The kernel gives less where its limit is lower, which is no failure.
-    let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER);
-    let local = socket.local_addr()?;
-    let mut socket = UdpSocket::from_std(socket);
-    registry.register(&mut socket, token, Interest::READABLE)?;
-    Ok((socket, local))
+impl Kit {
+    /// A viewer's configuration, but for what its role adds.
+    pub(super) fn config(&self) -> RtcConfig {
+        let config = RtcConfig::new()
+            .set_dtls_cert(self.certificate.clone())
+            .set_rtp_mode(true)
+            .set_extension(ABS_CAPTURE_TIME_ID, Extension::AbsoluteCaptureTime)
+            .clear_codecs()
+            .enable_opus(true, false);
+        match self.codec {
+            Some(VideoCodec::H264) => config.enable_h264(true),
+            Some(VideoCodec::Vp8) => config.enable_vp8(true),
+            None => config.enable_h264(true).enable_vp8(true),
+        }
+    }
 }

@@ -1,0 +1,140 @@
+//! What one server costs against its number of viewers, and what joining and leaving do to it.
+//!
+//! The server is a process of its own. The viewers and the feeder are threads of this one: real ICE,
+//! DTLS and SRTP over loopback sockets, the feedback of a browser, but most viewers do not decrypt
+//! media, so that one core drives many of them.
+
+mod args;
+mod churn;
+mod feeder;
+mod join;
+mod plot;
+mod report;
+mod rig;
+mod stream;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+pub use args::Args;
+pub use churn::ChurnReport;
+pub use join::JoinReport;
+pub use report::{Report, Row};
+
+use crate::viewers::Window;
+use crate::{Error, Machine};
+use rig::Rig;
+
+/// Where the server's media comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Encoded already: a synthetic H264 stream with Opus over the server's RTP input. The figures hold
+    /// fan-out and nothing else.
+    Rtp,
+    /// The built-in face, encoded by the server. The figures hold encoding too.
+    Live,
+}
+
+/// What is measured, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Numbers of viewers, each measured with a server of its own.
+    pub viewers: Vec<usize>,
+    /// Length of each measuring window.
+    pub duration: Duration,
+    /// From the last viewer's first picture to the window.
+    pub warm_up: Duration,
+    /// Where the media comes from.
+    pub source: Source,
+    /// Video bitrate.
+    pub bitrate_kbps: u32,
+    /// One viewer in this many decrypts media, and the first two.
+    pub decrypt_one_in: usize,
+    /// More arguments for the server.
+    pub server_args: Vec<OsString>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            viewers: vec![1, 10, 100, 200, 500, 1_000],
+            duration: Duration::from_secs(20),
+            warm_up: Duration::from_secs(3),
+            source: Source::Rtp,
+            bitrate_kbps: 2_000,
+            decrypt_one_in: 16,
+            server_args: Vec::new(),
+        }
+    }
+}
+
+impl Source {
+    /// Its name on the command line and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rtp => "rtp",
+            Self::Live => "live",
+        }
+    }
+}
+
+/// Measures one number of viewers after the other. `progress` is told what goes on.
+///
+/// # Errors
+///
+/// When the server does not start, or its viewers do not all get a picture.
+pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, Error> {
+    let mut rows = Vec::new();
+    for &viewers in &options.viewers {
+        progress(&format!("{viewers} viewers …"));
+        rows.push(measure(options, viewers)?);
+    }
+    Ok(Report {
+        machine: Machine::here(),
+        source: options.source.name().to_owned(),
+        bitrate_kbps: options.bitrate_kbps,
+        seconds: options.duration.as_secs_f64(),
+        floor_cpu_ms_per_viewer_second: None,
+        rows,
+    })
+}
+
+fn measure(options: &Options, viewers: usize) -> Result<Row, Error> {
+    let rig = Rig::start(options, viewers, viewers)?;
+    rig.settle(viewers)?;
+    let window = Window::after(Duration::from_millis(200), options.duration);
+    rig.swarm.measure(window)?;
+    let usage = rig.usage_in(window)?;
+    let rss = rig.server.resident_bytes()?;
+    let rss_empty = rig.rss_empty;
+    let report = rig.finish()?;
+    let measured = report
+        .measured
+        .as_ref()
+        .ok_or_else(|| Error::Viewers("the measuring window did not end".to_owned()))?;
+    let viewer_seconds = measured.seconds * viewers.max(1) as f64;
+    let cpu = usage.cpu_per_second * measured.seconds;
+    let kib = |bytes: u64| bytes as f64 / 1_024.0;
+    Ok(Row {
+        viewers,
+        decrypting: report.decrypting,
+        cpu_ms_per_viewer_second: cpu * 1_000.0 / viewer_seconds,
+        cpu_cores: usage.cpu_per_second,
+        cpu_ns_per_packet: cpu * 1e9 / measured.packets.max(1) as f64,
+        ratio_to_floor: None,
+        packets_per_viewer_second: measured.packets as f64 / viewer_seconds,
+        rss_kib_per_viewer: (kib(rss) - kib(rss_empty)) / viewers.max(1) as f64,
+        rss_empty_kib: kib(rss_empty),
+        lost: measured.lost,
+        receive_overflows: usage.receive_overflows,
+        frames: measured.frames,
+        incomplete_frames: measured.incomplete_frames,
+        unknown_frames: measured.unknown_frames,
+        last_viewer_ms: measured.last_viewer_ms,
+        every_viewer_ms: measured.every_viewer_ms,
+        frame_gap_ms: report.frame_gap_ms,
+        all_joined_ms: report.all_joined_ms,
+        generator_cpu_ms_per_viewer_second: measured.own_cpu_seconds * 1_000.0 / viewer_seconds,
+        errors: report.errors().into_iter().take(5).collect(),
+    })
+}

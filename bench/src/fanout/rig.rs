@@ -1,0 +1,157 @@
+//! A server, what feeds it, and its viewers.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::feeder::Feeder;
+use super::{Options, Source};
+use crate::viewers::{self, Decrypt, Swarm, Window};
+use crate::{Error, Server, ServerOptions};
+
+/// A server answers so many handshakes a second, whatever else it does.
+const SLOWEST_JOINS_PER_SECOND: u64 = 10;
+
+/// After the window, so that late packets and losses are known.
+const TAIL: Duration = Duration::from_millis(2_000);
+
+/// Sockets and files that are not viewers'.
+const OTHER_FILES: u64 = 256;
+
+pub(super) struct Rig {
+    pub(super) server: Server,
+    /// Resident memory of the server before the first viewer, in bytes.
+    pub(super) rss_empty: u64,
+    pub(super) swarm: Swarm,
+    /// Feeds as long as it lives.
+    _feeder: Option<Feeder>,
+    warm_up: Duration,
+}
+
+/// What went on during a window.
+pub(super) struct Usage {
+    /// Processor seconds of the server per second.
+    pub(super) cpu_per_second: f64,
+    /// Datagrams dropped at full receive buffers, on this machine.
+    pub(super) receive_overflows: u64,
+}
+
+impl Rig {
+    /// Starts a server with room for `most` viewers, and `viewers` of them, all at once.
+    pub(super) fn start(options: &Options, viewers: usize, most: usize) -> Result<Self, Error> {
+        allow_files(most)?;
+        let server = Server::start(server_options(options, most))?;
+        let feeder = match (options.source, server.rtp_video(), server.rtp_audio()) {
+            (Source::Live, ..) => None,
+            (Source::Rtp, Some(video), Some(audio)) => {
+                Some(Feeder::start(video, audio, options.bitrate_kbps.saturating_mul(1_000))?)
+            }
+            (Source::Rtp, ..) => {
+                let message = "its ready line does not tell where it takes RTP";
+                return Err(Error::Server(message.to_owned()));
+            }
+        };
+        // Its first pictures let buffers grow that are nothing of a viewer's.
+        thread::sleep(Duration::from_secs(1));
+        let rss_empty = server.resident_bytes()?;
+        let mut viewer_options = viewers::Options::new(server.url(), viewers);
+        viewer_options.decrypt = Decrypt::Sample(options.decrypt_one_in);
+        viewer_options.marks = feeder.as_ref().map(Feeder::log);
+        let swarm = Swarm::start(viewer_options);
+        Ok(Self { server, rss_empty, swarm, _feeder: feeder, warm_up: options.warm_up })
+    }
+
+    /// Waits until `viewers` have a picture, and the warm-up is over.
+    pub(super) fn settle(&self, viewers: usize) -> Result<(), Error> {
+        let patience = 20 + viewers as u64 / SLOWEST_JOINS_PER_SECOND;
+        self.swarm.wait_for(viewers, Duration::from_secs(patience))?;
+        thread::sleep(self.warm_up);
+        Ok(())
+    }
+
+    /// Waits until the window is over, and tells what the server used in it.
+    pub(super) fn usage_in(&self, window: Window) -> Result<Usage, Error> {
+        thread::sleep(window.from.saturating_duration_since(Instant::now()));
+        let (from, before) = (Instant::now(), self.server.cpu_time()?);
+        let overflows = receive_overflows();
+        thread::sleep(window.end().saturating_duration_since(Instant::now()));
+        let (until, after) = (Instant::now(), self.server.cpu_time()?);
+        let cpu = after.0.saturating_sub(before.0).as_secs_f64();
+        Ok(Usage {
+            cpu_per_second: cpu / until.duration_since(from).as_secs_f64().max(f64::EPSILON),
+            receive_overflows: receive_overflows().saturating_sub(overflows),
+        })
+    }
+
+    /// Waits for what is late, and ends everything.
+    pub(super) fn finish(self) -> Result<viewers::Report, Error> {
+        thread::sleep(TAIL);
+        let report = self.swarm.finish()?;
+        self.server.stop()?;
+        Ok(report)
+    }
+}
+
+fn server_options(options: &Options, most: usize) -> ServerOptions {
+    let server = match options.source {
+        Source::Rtp => ServerOptions::default()
+            .arg("--rtp-video")
+            .arg("127.0.0.1:0")
+            .arg("--rtp-video-codec")
+            .arg("h264")
+            .arg("--rtp-audio")
+            .arg("127.0.0.1:0"),
+        Source::Live => {
+            ServerOptions::demo().arg("--bitrate").arg(options.bitrate_kbps.to_string())
+        }
+    };
+    let server = server.arg("--max-clients").arg(most.to_string()).arg("--log").arg("warn");
+    options.server_args.iter().fold(server, |server, arg| server.arg(arg))
+}
+
+/// Two sockets for each viewer, here and, inherited, in the server.
+fn allow_files(viewers: usize) -> Result<(), Error> {
+    let needed = 2 * viewers as u64 + OTHER_FILES;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    if limit.maximum.is_some_and(|maximum| maximum < needed) {
+        return Err(Error::Viewers(format!(
+            "{viewers} viewers need {needed} open files, and the limit (ulimit -Hn) is {}",
+            limit.maximum.unwrap_or_default()
+        )));
+    }
+    let raised = Rlimit { current: Some(needed), maximum: limit.maximum };
+    Ok(setrlimit(Resource::Nofile, raised).map_err(std::io::Error::from)?)
+}
+
+/// Datagrams that this machine's sockets had no room for, since it started; nothing where the kernel
+/// does not tell.
+fn receive_overflows() -> u64 {
+    let text = fs::read_to_string("/proc/net/snmp").unwrap_or_default();
+    udp_counter(&text, "RcvbufErrors").unwrap_or(0)
+}
+
+/// A counter of `/proc/net/snmp`: a line of names, then a line of values, for each protocol.
+fn udp_counter(snmp: &str, name: &str) -> Option<u64> {
+    let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Udp: "));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let index = names.split_ascii_whitespace().position(|known| known == name)?;
+    values.split_ascii_whitespace().nth(index)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_counter_by_its_name() {
+        let text = "Tcp: A RcvbufErrors\nTcp: 1 2\nUdp: InDatagrams RcvbufErrors X\nUdp: 5 7 9\n";
+        assert_eq!(udp_counter(text, "RcvbufErrors"), Some(7));
+        assert_eq!(udp_counter(text, "Nothing"), None);
+        assert_eq!(udp_counter("", "RcvbufErrors"), None);
+    }
+}
