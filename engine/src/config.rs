@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use visavis_types::{AudioCodec, Bitrate, PlayoutDelay, SessionId, VideoCodec};
+use visavis_types::{AudioCodec, Bitrate, CodecSet, PlayoutDelay, SessionId, VideoCodec};
 
 /// Settings of the whole engine.
 #[derive(Debug, Clone)]
@@ -39,8 +39,14 @@ impl Default for EngineConfig {
 pub struct SessionConfig {
     /// Its name.
     pub id: SessionId,
-    /// The codec to prefer; a viewer that cannot decode it gets the other.
+    /// The codec to prefer; a viewer that cannot decode it gets the other. Without effect where
+    /// [`encoded`](Self::encoded) says something.
     pub video_codec: VideoCodec,
+    /// The codec of pictures that are pushed encoded, to [`Session::encoded_video`]; viewers that
+    /// cannot decode it get no picture. `None`: pictures are pushed raw, and encoded here.
+    ///
+    /// [`Session::encoded_video`]: crate::Session::encoded_video
+    pub encoded: Option<VideoCodec>,
     /// The audio codec.
     pub audio_codec: AudioCodec,
     /// Frames per second the caller means to push: sets the encoder's rate control and what counts
@@ -61,6 +67,7 @@ impl Default for SessionConfig {
         Self {
             id: SessionId::default(),
             video_codec: VideoCodec::H264,
+            encoded: None,
             audio_codec: AudioCodec::Opus,
             fps: 30,
             video_bitrate: Bitrate::from_kbps(1_500),
@@ -68,5 +75,17 @@ impl Default for SessionConfig {
             playout_delay: PlayoutDelay::NONE,
             audio_queue: Duration::from_secs(60),
         }
+    }
+}
+
+impl SessionConfig {
+    /// The codec that a viewer gets if it can choose.
+    pub(crate) fn preferred_codec(&self) -> VideoCodec {
+        self.encoded.unwrap_or(self.video_codec)
+    }
+
+    /// Every codec the session can send.
+    pub(crate) fn codecs(&self) -> CodecSet {
+        self.encoded.map_or(CodecSet::ENCODERS, |codec| CodecSet::EMPTY.with(codec))
     }
 }

@@ -8,6 +8,7 @@
 //! 3. sleeps until [`Hub::next_deadline`] or until something else happens.
 #![forbid(unsafe_code)]
 
+pub mod bitstream;
 mod deadline;
 mod demux;
 mod drive;
@@ -17,6 +18,7 @@ mod keyframe;
 mod negotiate;
 mod packetize;
 mod peer;
+pub mod rtp_input;
 mod session;
 
 pub use hub::{Hub, HubEvent, SessionKey};

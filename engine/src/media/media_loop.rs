@@ -299,6 +299,10 @@ impl MediaLoop {
                 HubEvent::KeyframeWanted { session, codec } => {
                     if let Some(shared) = self.shared(session) {
                         shared.want_keyframe(codec);
+                        if shared.config.encoded == Some(codec) {
+                            let session = shared.config.id.clone();
+                            self.tell(&Event::KeyframeRequested { session, codec });
+                        }
                     }
                 }
                 HubEvent::ActiveCodecs { session, codecs } => {

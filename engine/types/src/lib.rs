@@ -6,6 +6,7 @@
 
 mod audio;
 mod codec;
+mod encoded;
 mod id;
 mod rate;
 mod stamp;
@@ -15,6 +16,7 @@ mod video;
 
 pub use audio::{AudioChunk, AudioChunkError, AudioFormat};
 pub use codec::{AudioCodec, CodecSet, VideoCodec};
+pub use encoded::{EncodedAudio, EncodedFrame};
 pub use id::{InvalidSessionId, PeerId, SessionId};
 pub use rate::Bitrate;
 pub use stamp::{Stage, Stamps};

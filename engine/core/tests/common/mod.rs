@@ -12,7 +12,9 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use visavis_core::{Certificate, Hub, HubEvent, Outbox, PacketizedFrame, PeerSetup, SessionKey};
-use visavis_types::{Bitrate, ClockAnchor, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec};
+use visavis_types::{
+    Bitrate, ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec,
+};
 
 pub const MS: Duration = Duration::from_millis(1);
 
@@ -103,6 +105,7 @@ impl World {
             peer: id,
             session: SessionId::default(),
             video_codec: VideoCodec::H264,
+            video_codecs: CodecSet::ENCODERS,
             candidates: &[self.hub_addr],
             certificate: &self.certificate,
             initial_bandwidth: Some(Bitrate::from_kbps(3_000)),
