@@ -30,6 +30,9 @@ pub enum Error {
     /// The viewers could not run.
     #[error("viewers: {0}")]
     Viewers(String),
+    /// The floor could not be measured.
+    #[error("floor: {0}")]
+    Floor(String),
     /// A histogram could not be made.
     #[error("histogram: {0}")]
     Histogram(String),

@@ -8,12 +8,15 @@
 //! - [`viewers`] connects any number of receiving peers, with WebSocket signaling, ICE, DTLS and
 //!   SRTP over loopback, all on one thread;
 //! - [`glass`] reads, in the browser, the time painted into each frame: latency from the push to the
-//!   glass.
+//!   glass;
+//! - [`floor`] sends the same packets with nothing but encryption around the system call: what no
+//!   server on this machine can go below.
 //!
 //! Nothing here links the engine: whatever is measured, is measured through the network.
 
 mod browser;
 mod error;
+pub mod floor;
 pub mod glass;
 mod http;
 mod machine;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
-use visavis_bench::{Error, Server, ServerOptions, glass, viewers};
+use visavis_bench::{Error, Server, ServerOptions, floor, glass, viewers};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,8 +15,9 @@ Examples:
   visavis-bench viewers --count 100            starts a server, connects 100 viewers, counts its cost
   visavis-bench viewers --url http://host:8081/ --count 50 --json
                                                loads a server that is running already
+  visavis-bench floor                          what no server on this machine can go below
 
-Both start the `visavis` program that lies beside this one (VISAVIS_BIN names another); build both with
+The first two start the `visavis` program that lies beside this one (VISAVIS_BIN names another); build both with
 optimisation, or the figures mean little: cargo build --release -p visavis-cli -p visavis-bench";
 
 /// Measures a visavis server from outside: with a real browser, or with any number of viewers.
@@ -40,6 +41,11 @@ enum Command {
     /// Counts losses, gaps between frames and times to connect. Without --url it starts a server and
     /// tells what each viewer costs it.
     Viewers(ViewersArgs),
+    /// The physical limit: encryption and the best send path alone, on one thread.
+    ///
+    /// Sends the packets of a paced stream to sockets on loopback, encrypted for each with AES-128-GCM,
+    /// each frame in one GSO send. What a server costs is compared with it.
+    Floor(FloorArgs),
 }
 
 #[derive(Args)]
@@ -80,6 +86,25 @@ struct ViewersArgs {
     json: bool,
 }
 
+#[derive(Args)]
+struct FloorArgs {
+    /// Destinations; several counts are measured one after another.
+    #[arg(long, value_delimiter = ',', default_values_t = [50, 100, 200])]
+    viewers: Vec<usize>,
+    /// Seconds to measure, for each count.
+    #[arg(long, default_value_t = 6.0, value_parser = seconds)]
+    seconds: f64,
+    /// Bits per second of video; a keyframe of 67 KB every 2 s is part of them.
+    #[arg(long, default_value_t = 2_000_000)]
+    bitrate: u64,
+    /// Sockets that take one datagram at a time, so that the kernel has to cut each GSO send apart.
+    #[arg(long)]
+    no_gro: bool,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Codec {
     #[value(name = "H264", alias = "h264")]
@@ -111,6 +136,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Glass(args) => run_glass(&args),
         Command::Viewers(args) => run_viewers(args),
+        Command::Floor(args) => run_floor(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -157,6 +183,18 @@ fn run_viewers(args: ViewersArgs) -> Result<(), Error> {
         server.stop()?;
     }
     print(args.json, &report, || report.table())
+}
+
+fn run_floor(args: &FloorArgs) -> Result<(), Error> {
+    let mut reports = Vec::new();
+    for &viewers in &args.viewers {
+        let mut options = floor::Options::new(viewers);
+        options.duration = Duration::from_secs_f64(args.seconds);
+        options.stream.bitrate = args.bitrate;
+        options.gro = !args.no_gro;
+        reports.push(floor::run(&options)?);
+    }
+    print(args.json, &reports, || floor::Report::table(&reports))
 }
 
 fn print<T: Serialize>(json: bool, report: &T, table: impl Fn() -> String) -> Result<(), Error> {
