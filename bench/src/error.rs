@@ -33,6 +33,9 @@ pub enum Error {
     /// The floor could not be measured.
     #[error("floor: {0}")]
     Floor(String),
+    /// The server could not be profiled.
+    #[error("profile: {0}")]
+    Profile(String),
     /// A histogram could not be made.
     #[error("histogram: {0}")]
     Histogram(String),

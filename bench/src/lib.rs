@@ -10,7 +10,8 @@
 //! - [`glass`] reads, in the browser, the time painted into each frame: latency from the push to the
 //!   glass;
 //! - [`floor`] sends the same packets with nothing but encryption around the system call: what no
-//!   server on this machine can go below.
+//!   server on this machine can go below;
+//! - [`profile`] samples the server under load and draws a flame graph.
 //!
 //! Nothing here links the engine: whatever is measured, is measured through the network.
 
@@ -20,6 +21,7 @@ pub mod floor;
 pub mod glass;
 mod http;
 mod machine;
+pub mod profile;
 mod server;
 mod spread;
 mod table;
