@@ -5,7 +5,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help run test lint bench instructions profile setup setup-count setup-profile setup-test
+.PHONY: help run test lint bench micro instructions profile setup setup-count setup-profile setup-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,6 +24,9 @@ lint: setup ## formatting and clippy, warnings are errors
 bench: setup-test ## glass-to-glass latency in a real browser, and what it costs
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release --bin visavis-bench -- glass $(ARGS)
+
+micro: setup ## packetization, fan-out, look-ups, colour, pushes: each timed alone, without a socket
+	$(CARGO) bench --workspace --bench packetize --bench fan_out --bench convert --bench mailbox -- $(ARGS)
 
 instructions: setup-count ## instructions of the fan-out against the kept figure; BLESS=1 keeps a new one
 	$(CARGO) bench --workspace --bench instructions --profile dev -- $(if $(BLESS),--bless)

@@ -1,4 +1,4 @@
-//! What is counted: half a second of a stream to fifty viewers that answer as viewers do.
+//! What is counted: a second of a stream to fifty viewers that answer as viewers do.
 
 use std::time::Instant;
 
@@ -9,8 +9,9 @@ use crate::room::{Act, FRAME_INTERVAL, Room, Tray};
 
 const VIEWERS: usize = 50;
 
-/// Fifteen frames of 8 KB, twenty-five sound packets.
-const FRAMES: usize = 15;
+/// A second of frames of 8 KB, with fifty sound packets: whatever happens at intervals, reports of all
+/// kinds and ICE checks, is in it as often in every run.
+const FRAMES: usize = 30;
 
 /// Three intervals of frames are five of sound; how many sound packets follow each frame.
 const SOUND: [usize; 3] = [2, 2, 1];
