@@ -5,7 +5,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help run test lint bench setup setup-test
+.PHONY: help run test lint bench micro instructions profile setup setup-count setup-profile setup-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -25,8 +25,24 @@ bench: setup-test ## glass-to-glass latency in a real browser; fails where it is
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release --bin visavis-bench -- glass --check $(ARGS)
 
+micro: setup ## packetization, fan-out, look-ups, colour, pushes: each timed alone, without a socket
+	$(CARGO) bench --workspace --bench packetize --bench fan_out --bench convert --bench mailbox -- $(ARGS)
+
+instructions: setup-count ## instructions of the fan-out against the kept figure; BLESS=1 keeps a new one
+	$(CARGO) bench --workspace --bench instructions --profile dev -- $(if $(BLESS),--bless)
+
+profile: setup-profile ## a flame graph of the media loop under load, in target/profile.svg
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) run --release --bin visavis-bench -- profile $(ARGS)
+
 setup: ## install what the build needs
 	@tools/setup build
+
+setup-count: ## install what counts instructions
+	@tools/setup build count
+
+setup-profile: ## install what takes profiles
+	@tools/setup build profile
 
 setup-test: ## install what the tests need too
 	@tools/setup build test

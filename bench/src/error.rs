@@ -36,6 +36,12 @@ pub enum Error {
     /// A plot could not be drawn.
     #[error("plot: {0}")]
     Plot(String),
+    /// The floor could not be measured.
+    #[error("floor: {0}")]
+    Floor(String),
+    /// The server could not be profiled.
+    #[error("profile: {0}")]
+    Profile(String),
     /// A histogram could not be made.
     #[error("histogram: {0}")]
     Histogram(String),

@@ -9,7 +9,10 @@
 //!   SRTP over loopback, all on one thread;
 //! - [`fanout`] measures what a server costs against its number of viewers;
 //! - [`glass`] reads, in the browser, the time painted into each frame: latency from the push to the
-//!   glass.
+//!   glass;
+//! - [`floor`] sends the same packets with nothing but encryption around the system call: what no
+//!   server on this machine can go below;
+//! - [`profile`] samples the server under load and draws a flame graph.
 //!
 //! Nothing here links the engine: whatever is measured, is measured through the network.
 
@@ -17,10 +20,12 @@ mod browser;
 mod check;
 mod error;
 pub mod fanout;
+pub mod floor;
 pub mod glass;
 mod http;
 mod machine;
 mod mark;
+pub mod profile;
 mod server;
 mod spread;
 mod table;

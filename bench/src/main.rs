@@ -1,12 +1,13 @@
 //! `visavis-bench`: figures that anyone can repeat.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
-use visavis_bench::{Error, Server, ServerOptions, fanout, glass, viewers};
+use visavis_bench::{Error, Server, ServerOptions, fanout, floor, glass, profile, viewers};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,8 +17,10 @@ Examples:
   visavis-bench viewers --url http://host:8081/ --count 50 --json
                                                loads a server that is running already
   visavis-bench fanout --viewers 1,100,500     cost per viewer as the number of viewers grows
+  visavis-bench floor                          what no server on this machine can go below
+  visavis-bench profile                        where the time goes in the server's media loop
 
-All start the `visavis` program that lies beside this one (VISAVIS_BIN names another); build both with
+All but the floor start the `visavis` program that lies beside this one (VISAVIS_BIN names another); build both with
 optimisation, or the figures mean little: cargo build --release -p visavis-cli -p visavis-bench";
 
 /// Measures a visavis server from outside: with a real browser, or with any number of viewers.
@@ -46,6 +49,16 @@ enum Command {
     /// For each number of viewers: a fresh server process, real ICE, DTLS and SRTP over loopback, the
     /// feedback of a browser.
     Fanout(fanout::Args),
+    /// The physical limit: encryption and the best send path alone, on one thread.
+    ///
+    /// Sends the packets of a paced stream to sockets on loopback, encrypted for each with AES-128-GCM,
+    /// each frame in one GSO send. What a server costs is compared with it.
+    Floor(FloorArgs),
+    /// Where the time goes: a flame graph of the server's media loop while viewers watch.
+    ///
+    /// Needs Linux' perf. Prints the functions with the most time of their own, and writes an SVG; a
+    /// browser shows it with names, and zooms in at a click.
+    Profile(ProfileArgs),
 }
 
 #[derive(Args)]
@@ -92,6 +105,50 @@ struct ViewersArgs {
     json: bool,
 }
 
+#[derive(Args)]
+struct FloorArgs {
+    /// Destinations; several counts are measured one after another.
+    #[arg(long, value_delimiter = ',', default_values_t = [50, 100, 200])]
+    viewers: Vec<usize>,
+    /// Seconds to measure, for each count.
+    #[arg(long, default_value_t = 6.0, value_parser = seconds)]
+    seconds: f64,
+    /// Bits per second of video; a keyframe of 67 KB every 2 s is part of them.
+    #[arg(long, default_value_t = 2_000_000)]
+    bitrate: u64,
+    /// Sockets that take one datagram at a time, so that the kernel has to cut each GSO send apart.
+    #[arg(long)]
+    no_gro: bool,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct ProfileArgs {
+    /// Viewers of the server that is started.
+    #[arg(long, default_value_t = 200)]
+    viewers: usize,
+    /// Profile this process, under the load it has, instead of starting a server.
+    #[arg(long, conflicts_with = "viewers")]
+    pid: Option<u32>,
+    /// Seconds to sample.
+    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+    seconds: f64,
+    /// Samples per second of processor time.
+    #[arg(long, default_value_t = 499, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    frequency: u32,
+    /// The thread to look at, by how its name begins; '' for all.
+    #[arg(long, default_value = "visavis-media")]
+    thread: String,
+    /// Where the graph is written.
+    #[arg(long, default_value = "target/profile.svg")]
+    out: PathBuf,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Codec {
     #[value(name = "H264", alias = "h264")]
@@ -124,6 +181,8 @@ fn main() -> ExitCode {
         Command::Glass(args) => run_glass(&args),
         Command::Viewers(args) => run_viewers(args),
         Command::Fanout(args) => args.run(),
+        Command::Floor(args) => run_floor(&args),
+        Command::Profile(args) => run_profile(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -176,6 +235,33 @@ fn run_viewers(args: ViewersArgs) -> Result<(), Error> {
 
 fn verdict(check: bool, missed: Vec<String>) -> Result<(), Error> {
     if check && !missed.is_empty() { Err(Error::Missed(missed.join("; "))) } else { Ok(()) }
+}
+
+fn run_floor(args: &FloorArgs) -> Result<(), Error> {
+    let mut reports = Vec::new();
+    for &viewers in &args.viewers {
+        let mut options = floor::Options::new(viewers);
+        options.duration = Duration::from_secs_f64(args.seconds);
+        options.stream.bitrate = args.bitrate;
+        options.gro = !args.no_gro;
+        reports.push(floor::run(&options)?);
+    }
+    print(args.json, &reports, || floor::Report::table(&reports))
+}
+
+fn run_profile(args: ProfileArgs) -> Result<(), Error> {
+    let options = profile::Options {
+        viewers: args.viewers,
+        duration: Duration::from_secs_f64(args.seconds),
+        frequency: args.frequency,
+        thread: args.thread,
+        out: args.out,
+    };
+    let report = match args.pid {
+        Some(pid) => profile::record(pid, &options)?,
+        None => profile::run(&options)?,
+    };
+    print(args.json, &report, || report.table())
 }
 
 fn print<T: Serialize>(json: bool, report: &T, table: impl Fn() -> String) -> Result<(), Error> {

@@ -1,0 +1,35 @@
+//! Colour conversion: what every raw frame pays before it is encoded.
+
+#![allow(clippy::unwrap_used, reason = "a bench that cannot run says so by a panic")]
+
+use divan::Bencher;
+use divan::counter::BytesCount;
+use visavis_codec::{I420Buffer, convert};
+use visavis_types::{FrameSize, PixelFormat};
+
+const SIZES: [(u32, u32); 3] = [(512, 512), (1280, 720), (1920, 1080)];
+
+fn main() {
+    divan::main();
+}
+
+fn from(bencher: Bencher<'_, '_>, format: PixelFormat, (width, height): (u32, u32)) {
+    let size = FrameSize::new(width, height).unwrap();
+    let bytes = format.frame_bytes(size);
+    // Not one colour: nothing in here may profit from that.
+    let pixels: Vec<u8> = (0..bytes).map(|i| (i * 31 % 251) as u8).collect();
+    let mut picture = I420Buffer::new(size);
+    bencher
+        .counter(BytesCount::new(bytes))
+        .bench_local(|| convert(divan::black_box(&pixels), format, size, &mut picture).unwrap());
+}
+
+#[divan::bench(args = SIZES)]
+fn from_rgba(bencher: Bencher<'_, '_>, size: (u32, u32)) {
+    from(bencher, PixelFormat::Rgba, size);
+}
+
+#[divan::bench(args = SIZES)]
+fn from_i420(bencher: Bencher<'_, '_>, size: (u32, u32)) {
+    from(bencher, PixelFormat::I420, size);
+}

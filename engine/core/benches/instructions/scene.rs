@@ -1,0 +1,60 @@
+//! What is counted: a second of a stream to fifty viewers that answer as viewers do.
+
+use std::time::Instant;
+
+use visavis_core::{Hub, PacketizedFrame, SessionKey};
+use visavis_types::OpusPacket;
+
+use crate::room::{Act, FRAME_INTERVAL, Room, Tray};
+
+const VIEWERS: usize = 50;
+
+/// A second of frames of 8 KB, with fifty sound packets: whatever happens at intervals, reports of all
+/// kinds and ICE checks, is in it as often in every run.
+const FRAMES: usize = 30;
+
+/// Three intervals of frames are five of sound; how many sound packets follow each frame.
+const SOUND: [usize; 3] = [2, 2, 1];
+
+/// Viewers times frame intervals.
+pub fn turns() -> usize {
+    VIEWERS * FRAMES
+}
+
+enum Work<'a> {
+    Frame(SessionKey, &'a PacketizedFrame),
+    Sound(SessionKey, &'a OpusPacket),
+    Act(Act),
+}
+
+/// One turn of the hub. Valgrind looks for this name.
+#[inline(never)]
+fn counted(hub: &mut Hub, work: &Work<'_>, now: Instant, tray: &mut Tray) {
+    match work {
+        Work::Frame(session, frame) => {
+            assert_eq!(hub.send_frame(*session, frame, now, tray), VIEWERS)
+        }
+        Work::Sound(session, packet) => {
+            assert_eq!(hub.send_audio(*session, packet, now, tray), VIEWERS);
+        }
+        Work::Act(act) => act.perform(hub, now, tray),
+    }
+}
+
+pub fn play() {
+    let mut room = Room::new(VIEWERS);
+    for index in 0..FRAMES {
+        let frame = room.frame(false);
+        let Room { world, tray, .. } = &mut room;
+        counted(&mut world.hub, &Work::Frame(world.session, &frame), world.now, tray);
+        let sounds = SOUND[index % SOUND.len()];
+        for _ in 0..sounds {
+            let packet = room.audio();
+            let Room { world, tray, .. } = &mut room;
+            counted(&mut world.hub, &Work::Sound(world.session, &packet), world.now, tray);
+            room.pass(FRAME_INTERVAL / sounds as u32, |hub, act, now, tray| {
+                counted(hub, &Work::Act(act), now, tray);
+            });
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A hub with connected viewers for benches: virtual time, real ICE, DTLS, SRTP and feedback, no socket.
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use common::{Datagram, MS, World};
+use str0m::Input;
+use str0m::net::{Protocol, Receive};
+use visavis_core::{Hub, Outbox, PacketizedFrame, Packetizer};
+use visavis_types::{AccessUnit, OpusPacket, Stamps, VideoCodec};
+
+/// 30 fps.
+pub const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
+
+/// A frame of a 2 Mbit/s stream, and a keyframe, in bytes.
+pub const FRAME_BYTES: usize = 8_000;
+pub const KEYFRAME_BYTES: usize = 67_000;
+
+/// An Opus packet of 48 kbit/s.
+pub const AUDIO_BYTES: usize = 120;
+
+/// Takes datagrams as the engine's way out does: a copy into one piece of memory, which is used again.
+#[derive(Default)]
+pub struct Tray {
+    bytes: Vec<u8>,
+    datagrams: Vec<(SocketAddr, SocketAddr, usize)>,
+}
+
+impl Outbox for Tray {
+    fn transmit(&mut self, from: SocketAddr, to: SocketAddr, contents: &[u8]) {
+        self.bytes.extend_from_slice(contents);
+        self.datagrams.push((from, to, contents.len()));
+    }
+
+    fn flush(&mut self) {}
+}
+
+impl Tray {
+    /// Puts what was taken on the wire.
+    pub fn empty(&mut self, world: &mut World) {
+        let mut rest = &self.bytes[..];
+        for &(from, to, len) in &self.datagrams {
+            let (contents, tail) = rest.split_at(len);
+            rest = tail;
+            world.wire.queue.push_back(Datagram { from, to, contents: contents.to_vec() });
+        }
+        self.bytes.clear();
+        self.datagrams.clear();
+    }
+}
+
+/// Connected viewers that have seen a keyframe and a second of the stream.
+pub struct Room {
+    pub world: World,
+    pub tray: Tray,
+    packetizer: Packetizer,
+    audio_packets: u32,
+}
+
+impl Room {
+    pub fn new(viewers: usize) -> Self {
+        let mut world = World::new();
+        for _ in 0..viewers {
+            world.join(None);
+        }
+        world.run(2_000 * MS);
+        assert!(world.viewers.iter().all(|viewer| viewer.connected), "not everybody connected");
+        let mut room = Self {
+            world,
+            tray: Tray::default(),
+            packetizer: Packetizer::new(VideoCodec::H264),
+            audio_packets: 0,
+        };
+        for frame in 0..30 {
+            let frame = room.frame(frame == 0);
+            let audio = room.audio();
+            let Self { world, tray, .. } = &mut room;
+            assert_eq!(world.hub.send_frame(world.session, &frame, world.now, tray), viewers);
+            assert_eq!(world.hub.send_audio(world.session, &audio, world.now, tray), viewers);
+            room.settle(FRAME_INTERVAL);
+        }
+        room
+    }
+
+    /// A frame captured now.
+    pub fn frame(&mut self, keyframe: bool) -> PacketizedFrame {
+        let bytes = if keyframe { KEYFRAME_BYTES } else { FRAME_BYTES };
+        let now = self.world.now;
+        let unit = access_unit(VideoCodec::H264, keyframe, bytes, now);
+        self.packetizer.packetize(&unit, || now)
+    }
+
+    /// An Opus packet captured now.
+    pub fn audio(&mut self) -> OpusPacket {
+        self.audio_packets += 1;
+        OpusPacket {
+            data: Arc::from(vec![0xfc; AUDIO_BYTES]),
+            rtp_time: self.audio_packets.wrapping_mul(960),
+            captured: self.world.now,
+            talkspurt: false,
+        }
+    }
+
+    /// The viewers get what was sent; time passes, in which they answer.
+    pub fn settle(&mut self, duration: Duration) {
+        self.pass(duration, |hub, act, now, tray| act.perform(hub, now, tray));
+    }
+
+    /// Lets time pass. What the hub has to do meanwhile is left to `act`; the wire takes no time.
+    pub fn pass(
+        &mut self,
+        duration: Duration,
+        mut act: impl FnMut(&mut Hub, Act, Instant, &mut Tray),
+    ) {
+        let Self { world, tray, .. } = self;
+        let until = world.now + duration;
+        loop {
+            tray.empty(world);
+            let heard = deliver(world);
+            if !heard.is_empty() {
+                act(&mut world.hub, Act::Receive(heard), world.now, tray);
+                continue;
+            }
+            let hub = world.hub.next_deadline();
+            let next = world.viewers.iter().map(|viewer| viewer.deadline).chain(hub).min();
+            match next {
+                Some(at) if at <= until => world.now = world.now.max(at),
+                _ => break,
+            }
+            let now = world.now;
+            if hub.is_some_and(|at| at <= now) {
+                act(&mut world.hub, Act::HandleDue, now, tray);
+            }
+            for viewer in world.viewers.iter_mut().filter(|viewer| viewer.deadline <= now) {
+                viewer.rtc.handle_input(Input::Timeout(now)).unwrap();
+                viewer.drain(&mut world.wire);
+            }
+        }
+        world.now = until;
+        world.wire.turns.clear();
+        for viewer in &mut world.viewers {
+            viewer.packets.clear();
+        }
+    }
+}
+
+/// What a hub has to do of itself.
+pub enum Act {
+    /// These came from viewers.
+    Receive(Vec<Datagram>),
+    /// A deadline has come.
+    HandleDue,
+}
+
+impl Act {
+    pub fn perform(&self, hub: &mut Hub, now: Instant, tray: &mut Tray) {
+        match self {
+            Self::Receive(datagrams) => {
+                for Datagram { from, to, contents } in datagrams {
+                    hub.receive(now, *from, *to, contents, tray);
+                }
+            }
+            Self::HandleDue => hub.handle_due(now, tray),
+        }
+        while hub.poll_event().is_some() {}
+    }
+}
+
+/// Empties the wire: viewers take theirs, the hub's is given back.
+fn deliver(world: &mut World) -> Vec<Datagram> {
+    let mut heard = Vec::new();
+    while let Some(datagram) = world.wire.queue.pop_front() {
+        match world.viewers.iter_mut().find(|viewer| viewer.addr == datagram.to) {
+            Some(viewer) => {
+                let Datagram { from, to, contents } = &datagram;
+                let receive = Receive::new(Protocol::Udp, *from, *to, contents).unwrap();
+                viewer.rtc.handle_input(Input::Receive(world.now, receive)).unwrap();
+                viewer.drain(&mut world.wire);
+            }
+            None => heard.push(datagram),
+        }
+    }
+    heard
+}
+
+/// A picture of the given length that a packetizer takes for a real one.
+pub fn access_unit(
+    codec: VideoCodec,
+    keyframe: bool,
+    bytes: usize,
+    captured: Instant,
+) -> AccessUnit {
+    let mut data = match (codec, keyframe) {
+        // SPS, PPS and one IDR slice, or one other slice; no start code occurs within.
+        (VideoCodec::H264, true) => {
+            let mut data = vec![0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f];
+            data.extend([0x55; 12]);
+            data.extend([0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80, 0, 0, 0, 1, 0x65]);
+            data
+        }
+        (VideoCodec::H264, false) => vec![0, 0, 0, 1, 0x41],
+        (VideoCodec::Vp8, _) => Vec::new(),
+    };
+    data.resize(bytes, 0x55);
+    AccessUnit { codec, keyframe, data, captured, stamps: Stamps::pushed(captured) }
+}
