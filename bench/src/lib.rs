@@ -9,7 +9,8 @@
 //!   SRTP over loopback, all on one thread;
 //! - [`fanout`] measures what a server costs against its number of viewers;
 //! - [`glass`] reads, in the browser, the time painted into each frame: latency from the push to the
-//!   glass.
+//!   glass;
+//! - [`peers`] puts the same load on what people use instead.
 //!
 //! Nothing here links the engine: whatever is measured, is measured through the network.
 
@@ -20,6 +21,7 @@ pub mod glass;
 mod http;
 mod machine;
 mod mark;
+pub mod peers;
 mod server;
 mod spread;
 mod table;

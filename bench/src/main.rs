@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
-use visavis_bench::{Error, Server, ServerOptions, fanout, glass, viewers};
+use visavis_bench::peers::Contender;
+use visavis_bench::{Error, Server, ServerOptions, fanout, glass, peers, viewers};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +17,7 @@ Examples:
   visavis-bench viewers --url http://host:8081/ --count 50 --json
                                                loads a server that is running already
   visavis-bench fanout --viewers 1,100,500     cost per viewer as the number of viewers grows
+  visavis-bench peers --only visavis,naive     visavis beside the str0m loop that most people write
 
 All start the `visavis` program that lies beside this one (VISAVIS_BIN names another); build both with
 optimisation, or the figures mean little: cargo build --release -p visavis-cli -p visavis-bench";
@@ -46,6 +48,29 @@ enum Command {
     /// For each number of viewers: a fresh server process, real ICE, DTLS and SRTP over loopback, the
     /// feedback of a browser.
     Fanout(fanout::Args),
+    /// The same load on what people use instead: a naive str0m loop, Janus, aiortc.
+    ///
+    /// Feeds each server the same pre-encoded stream over RTP (2 Mbit/s H264 at 30 fps with a keyframe
+    /// of 67 KB every two seconds, and Opus), connects the viewers, and compares processor time, memory
+    /// and latency with visavis. Janus comes from Debian and aiortc from PyPI where they are missing.
+    /// Everything runs in a network namespace, because Janus and aiortc announce no loopback address.
+    Peers(PeersArgs),
+}
+
+#[derive(Args)]
+struct PeersArgs {
+    /// Viewers of each server; where it encodes for each of them, ten at most.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=2_000))]
+    viewers: u16,
+    /// Seconds to measure each server; for aiortc, ten at most.
+    #[arg(long, default_value_t = 20.0, value_parser = seconds)]
+    seconds: f64,
+    /// Only these, separated by commas: visavis, naive, janus, janus-shipped, aiortc, aiortc-encoding.
+    #[arg(long, value_delimiter = ',', value_parser = contender)]
+    only: Vec<Contender>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -118,6 +143,7 @@ fn main() -> ExitCode {
         Command::Glass(args) => run_glass(&args),
         Command::Viewers(args) => run_viewers(args),
         Command::Fanout(args) => args.run(),
+        Command::Peers(args) => run_peers(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -166,6 +192,29 @@ fn run_viewers(args: ViewersArgs) -> Result<(), Error> {
     print(args.json, &report, || report.table())
 }
 
+fn run_peers(args: &PeersArgs) -> Result<(), Error> {
+    let contenders = match args.only.as_slice() {
+        [] => Contender::ALL.to_vec(),
+        only => only.to_vec(),
+    };
+    if !peers::is_inside() {
+        peers::prepare(&contenders);
+        match peers::run_inside() {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) => return Err(Error::Server(format!("the measuring process: {status}"))),
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "visavis-bench: {error}; going on without");
+            }
+        }
+    }
+    let report = peers::run(&peers::Options {
+        viewers: args.viewers.into(),
+        duration: Duration::from_secs_f64(args.seconds),
+        contenders,
+    })?;
+    print(args.json, &report, || report.table())
+}
+
 fn print<T: Serialize>(json: bool, report: &T, table: impl Fn() -> String) -> Result<(), Error> {
     let text = if json { serde_json::to_string(report)? } else { table() };
     Ok(writeln!(std::io::stdout(), "{}", text.trim_end())?)
@@ -178,6 +227,14 @@ fn seconds(text: &str) -> Result<f64, String> {
     } else {
         Err("between 0.1 and 86400 seconds".to_owned())
     }
+}
+
+fn contender(name: &str) -> Result<Contender, String> {
+    let known = Contender::ALL.into_iter().find(|contender| contender.name() == name);
+    known.ok_or_else(|| {
+        let names: Vec<_> = Contender::ALL.iter().map(|contender| contender.name()).collect();
+        format!("none of {}", names.join(", "))
+    })
 }
 
 impl ViewersReport {
@@ -227,5 +284,11 @@ mod tests {
         assert!(seconds("NaN").is_err());
         assert!(seconds("ten").is_err());
         assert_eq!(seconds("2.5"), Ok(2.5));
+    }
+
+    #[test]
+    fn knows_the_servers_by_name() {
+        assert_eq!(contender("janus-shipped"), Ok(Contender::JanusShipped));
+        assert!(contender("livekit").unwrap_err().contains("aiortc-encoding"));
     }
 }
