@@ -12,7 +12,8 @@
 //!   glass;
 //! - [`floor`] sends the same packets with nothing but encryption around the system call: what no
 //!   server on this machine can go below;
-//! - [`profile`] samples the server under load and draws a flame graph.
+//! - [`profile`] samples the server under load and draws a flame graph;
+//! - [`peers`] puts the same load on what people use instead.
 //!
 //! Nothing here links the engine: whatever is measured, is measured through the network.
 
@@ -25,6 +26,7 @@ pub mod glass;
 mod http;
 mod machine;
 mod mark;
+pub mod peers;
 pub mod profile;
 mod server;
 mod spread;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
-use visavis_bench::{Error, Server, ServerOptions, fanout, floor, glass, profile, viewers};
+use visavis_bench::peers::Contender;
+use visavis_bench::{Error, Server, ServerOptions, fanout, floor, glass, peers, profile, viewers};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +20,7 @@ Examples:
   visavis-bench fanout --viewers 1,100,500     cost per viewer as the number of viewers grows
   visavis-bench floor                          what no server on this machine can go below
   visavis-bench profile                        where the time goes in the server's media loop
+  visavis-bench peers --only visavis,naive     visavis beside the str0m loop that most people write
 
 All but the floor start the `visavis` program that lies beside this one (VISAVIS_BIN names another); build both with
 optimisation, or the figures mean little: cargo build --release -p visavis-cli -p visavis-bench";
@@ -59,6 +61,29 @@ enum Command {
     /// Needs Linux' perf. Prints the functions with the most time of their own, and writes an SVG; a
     /// browser shows it with names, and zooms in at a click.
     Profile(ProfileArgs),
+    /// The same load on what people use instead: a naive str0m loop, Janus, aiortc.
+    ///
+    /// Feeds each server the same pre-encoded stream over RTP (2 Mbit/s H264 at 30 fps with a keyframe
+    /// of 67 KB every two seconds, and Opus), connects the viewers, and compares processor time, memory
+    /// and latency with visavis. Janus comes from Debian and aiortc from PyPI where they are missing.
+    /// Everything runs in a network namespace, because Janus and aiortc announce no loopback address.
+    Peers(PeersArgs),
+}
+
+#[derive(Args)]
+struct PeersArgs {
+    /// Viewers of each server; where it encodes for each of them, ten at most.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=2_000))]
+    viewers: u16,
+    /// Seconds to measure each server; for aiortc, ten at most.
+    #[arg(long, default_value_t = 20.0, value_parser = seconds)]
+    seconds: f64,
+    /// Only these, separated by commas: visavis, naive, janus, janus-shipped, aiortc, aiortc-encoding.
+    #[arg(long, value_delimiter = ',', value_parser = contender)]
+    only: Vec<Contender>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -183,6 +208,7 @@ fn main() -> ExitCode {
         Command::Fanout(args) => args.run(),
         Command::Floor(args) => run_floor(&args),
         Command::Profile(args) => run_profile(args),
+        Command::Peers(args) => run_peers(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -264,6 +290,29 @@ fn run_profile(args: ProfileArgs) -> Result<(), Error> {
     print(args.json, &report, || report.table())
 }
 
+fn run_peers(args: &PeersArgs) -> Result<(), Error> {
+    let contenders = match args.only.as_slice() {
+        [] => Contender::ALL.to_vec(),
+        only => only.to_vec(),
+    };
+    if !peers::is_inside() {
+        peers::prepare(&contenders);
+        match peers::run_inside() {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) => return Err(Error::Server(format!("the measuring process: {status}"))),
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "visavis-bench: {error}; going on without");
+            }
+        }
+    }
+    let report = peers::run(&peers::Options {
+        viewers: args.viewers.into(),
+        duration: Duration::from_secs_f64(args.seconds),
+        contenders,
+    })?;
+    print(args.json, &report, || report.table())
+}
+
 fn print<T: Serialize>(json: bool, report: &T, table: impl Fn() -> String) -> Result<(), Error> {
     let text = if json { serde_json::to_string(report)? } else { table() };
     Ok(writeln!(std::io::stdout(), "{}", text.trim_end())?)
@@ -276,6 +325,14 @@ fn seconds(text: &str) -> Result<f64, String> {
     } else {
         Err("between 0.1 and 86400 seconds".to_owned())
     }
+}
+
+fn contender(name: &str) -> Result<Contender, String> {
+    let known = Contender::ALL.into_iter().find(|contender| contender.name() == name);
+    known.ok_or_else(|| {
+        let names: Vec<_> = Contender::ALL.iter().map(|contender| contender.name()).collect();
+        format!("none of {}", names.join(", "))
+    })
 }
 
 impl ViewersReport {
@@ -325,5 +382,11 @@ mod tests {
         assert!(seconds("NaN").is_err());
         assert!(seconds("ten").is_err());
         assert_eq!(seconds("2.5"), Ok(2.5));
+    }
+
+    #[test]
+    fn knows_the_servers_by_name() {
+        assert_eq!(contender("janus-shipped"), Ok(Contender::JanusShipped));
+        assert!(contender("livekit").unwrap_err().contains("aiortc-encoding"));
     }
 }

@@ -335,7 +335,7 @@ fn wait_ready(stdout: ChildStdout) -> Result<Ready, Error> {
 }
 
 /// utime + stime, fields 14 and 15 of `/proc/PID/stat`; the name in field 2 may hold spaces.
-fn cpu_ticks(stat: &str) -> Option<u64> {
+pub(crate) fn cpu_ticks(stat: &str) -> Option<u64> {
     let after_name = &stat.get(stat.rfind(')')? + 1..)?;
     let mut fields = after_name.split_ascii_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
@@ -343,7 +343,7 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
-fn tail(path: &Path) -> String {
+pub(crate) fn tail(path: &Path) -> String {
     let log = fs::read(path).unwrap_or_default();
     let from = log.len().saturating_sub(LOG_TAIL);
     String::from_utf8_lossy(log.get(from..).unwrap_or_default()).into_owned()

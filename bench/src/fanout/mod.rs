@@ -6,12 +6,12 @@
 
 mod args;
 mod churn;
-mod feeder;
+pub(crate) mod feeder;
 mod join;
 mod plot;
 mod report;
-mod rig;
-mod stream;
+pub(crate) mod rig;
+pub(crate) mod stream;
 
 use std::ffi::OsString;
 use std::time::Duration;

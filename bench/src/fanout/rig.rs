@@ -112,7 +112,7 @@ fn server_options(options: &Options, most: usize) -> ServerOptions {
 }
 
 /// Two sockets for each viewer, here and, inherited, in the server.
-fn allow_files(viewers: usize) -> Result<(), Error> {
+pub(crate) fn allow_files(viewers: usize) -> Result<(), Error> {
     let needed = 2 * viewers as u64 + OTHER_FILES;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {

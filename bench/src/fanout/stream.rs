@@ -23,8 +23,8 @@ const PAYLOAD_BYTES: usize = 1_200;
 /// RTP header without extensions.
 const HEADER_BYTES: usize = 12;
 
-const VIDEO_TYPE: u8 = 96;
-const AUDIO_TYPE: u8 = 97;
+pub(crate) const VIDEO_TYPE: u8 = 96;
+pub(crate) const AUDIO_TYPE: u8 = 97;
 const VIDEO_SSRC: u32 = 0x5649_4445;
 const AUDIO_SSRC: u32 = 0x4155_4449;
 

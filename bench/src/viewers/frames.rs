@@ -12,7 +12,8 @@ use crate::{Durations, Error};
 /// A frame that a viewer does not have by then does not come any more.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
-/// Follows frames by their RTP time, which is the same for all viewers of a server.
+/// Follows frames by their RTP time, which is the same for all viewers of a visavis server; of others,
+/// by the counters in their marks.
 ///
 /// Some viewers learn when the frame of an RTP time was pushed: those that decrypt read the frame's
 /// mark, and any viewer reads the capture time in a header extension. That then holds for all.

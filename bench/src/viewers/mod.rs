@@ -21,6 +21,7 @@ pub use report::{Measured, Report, StreamReport, ViewerReport};
 
 use crate::Error;
 use crate::mark::PushLog;
+use crate::peers::Dialect;
 
 /// The video codec a viewer is able to decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct Options {
     pub codec: Option<VideoCodec>,
     /// Leave without a word: sockets are dropped with no DTLS, RTCP or WebSocket goodbye.
     pub vanish: bool,
+    /// How the server speaks.
+    pub dialect: Dialect,
     /// Which viewers decrypt media; the others count and time its packets, and drop them.
     pub decrypt: Decrypt,
     /// Where pushes of marked frames are noted; without it frames are timed from their capture time.
@@ -72,6 +75,7 @@ impl Options {
             spacing: Duration::ZERO,
             codec: None,
             vanish: false,
+            dialect: Dialect::Visavis,
             decrypt: Decrypt::All,
             marks: None,
         }

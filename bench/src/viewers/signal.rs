@@ -6,12 +6,16 @@ use std::net::SocketAddr;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use serde_json::Value;
-use tungstenite::client::client_with_config;
+use tungstenite::client::{IntoClientRequest, client_with_config};
 use tungstenite::handshake::HandshakeError;
 use tungstenite::handshake::MidHandshake;
 use tungstenite::handshake::client::ClientHandshake;
+use tungstenite::http::HeaderValue;
+use tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
+
+use crate::peers::{Conversation, Dialect};
 
 /// Answers are a few kilobytes.
 const BUFFER: usize = 8 * 1024;
@@ -27,6 +31,8 @@ enum State {
 pub(super) struct Signal {
     state: State,
     url: String,
+    dialect: Dialect,
+    conversation: Conversation,
 }
 
 impl Signal {
@@ -34,12 +40,14 @@ impl Signal {
     pub(super) fn connect(
         url: String,
         address: SocketAddr,
+        dialect: Dialect,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self { state: State::Connecting(stream), url })
+        let state = State::Connecting(stream);
+        Ok(Self { state, url, dialect, conversation: dialect.begin() })
     }
 
     /// Goes on after a readiness event; returns the messages that came.
@@ -48,6 +56,7 @@ impl Signal {
     ///
     /// When the connection ended, with the reason in words.
     pub(super) fn advance(&mut self) -> Result<Vec<Value>, String> {
+        let was_open = matches!(self.state, State::Open(_));
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
             State::Connecting(stream) => {
                 if let Ok(Some(error)) | Err(error) = stream.take_error() {
@@ -58,7 +67,16 @@ impl Signal {
                 } else {
                     let config =
                         WebSocketConfig::default().read_buffer_size(BUFFER).write_buffer_size(0);
-                    opened(client_with_config(self.url.as_str(), stream, Some(config)))?
+                    let mut request = self
+                        .url
+                        .as_str()
+                        .into_client_request()
+                        .map_err(|error| error.to_string())?;
+                    if let Some(name) = self.dialect.subprotocol() {
+                        let name = HeaderValue::from_static(name);
+                        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
+                    }
+                    opened(client_with_config(request, stream, Some(config)))?
                 }
             }
             State::Handshake(handshake) => opened(handshake.handshake())?,
@@ -70,12 +88,20 @@ impl Signal {
             Err(error) if would_block(&error) => {}
             Err(error) => return Err(error.to_string()),
         }
+        if let Some(opening) = self.conversation.opening().filter(|_| !was_open) {
+            write(socket, &opening)?;
+        }
         let mut messages = Vec::new();
         loop {
             match socket.read() {
                 Ok(Message::Text(text)) => {
                     let message = serde_json::from_str(text.as_str());
-                    messages.push(message.map_err(|error| format!("not JSON: {error}"))?);
+                    let message = message.map_err(|error| format!("not JSON: {error}"))?;
+                    let heard = self.conversation.hear(message)?;
+                    messages.extend(heard.message);
+                    if let Some(reply) = heard.reply {
+                        write(socket, &reply)?;
+                    }
                 }
                 Ok(Message::Close(_)) => return Err("the server closed the connection".to_owned()),
                 Ok(_) => {}
@@ -90,10 +116,9 @@ impl Signal {
         let State::Open(socket) = &mut self.state else {
             return Err("not connected".to_owned());
         };
-        match socket.send(Message::text(message.to_string())) {
-            Ok(()) => Ok(()),
-            Err(error) if would_block(&error) => Ok(()),
-            Err(error) => Err(error.to_string()),
+        match self.conversation.say(message) {
+            Some(message) => write(socket, &message),
+            None => Ok(()),
         }
     }
 
@@ -103,6 +128,14 @@ impl Signal {
             let _ = socket.close(None);
             let _ = socket.flush();
         }
+    }
+}
+
+fn write(socket: &mut WebSocket<TcpStream>, message: &Value) -> Result<(), String> {
+    match socket.send(Message::text(message.to_string())) {
+        Ok(()) => Ok(()),
+        Err(error) if would_block(&error) => Ok(()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

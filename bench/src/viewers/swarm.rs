@@ -114,7 +114,8 @@ impl<'a> Swarm<'a> {
             .dtls_provider
             .generate_certificate()
             .ok_or_else(|| Error::Viewers("no DTLS certificate".to_owned()))?;
-        let mut kit = Kit { certificate, blind: None, codec: options.codec };
+        let own_times = options.decrypt == Decrypt::All && options.marks.is_some();
+        let mut kit = Kit { certificate, blind: None, codec: options.codec, own_times };
         kit.blind = Some(blind::provider(kit.config()));
         let frames = Frames::new(options.marks.clone(), options.count)?;
         Ok(Self {
@@ -173,8 +174,9 @@ impl<'a> Swarm<'a> {
                 }
             };
             self.started += 1;
-            let signal =
-                Signal::connect(self.url.clone(), self.address, registry, Token(2 * index))?;
+            let (url, dialect) = (self.url.clone(), self.options.dialect);
+            let token = Token(2 * index);
+            let signal = Signal::connect(url, self.address, dialect, registry, token)?;
             let role = Role { decrypts, watcher };
             let viewer = Viewer::new(signal, Token(2 * index + 1), role, &self.kit, now);
             match self.viewers.get_mut(index) {

@@ -1,12 +1,13 @@
 //! One viewer: signaling, ICE, DTLS, SRTP, and what it received.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use mio::{Registry, Token};
 use serde_json::{Value, json};
-use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::config::DtlsCert;
 use str0m::crypto::CryptoProvider;
 use str0m::format::Codec;
@@ -49,7 +50,13 @@ pub(super) struct Kit {
     /// Crypto for those that do not decrypt media.
     pub(super) blind: Option<Arc<CryptoProvider>>,
     pub(super) codec: Option<VideoCodec>,
+    /// RTP times may be another viewer's plus some number: frames are told apart by their marks, which
+    /// every viewer reads.
+    pub(super) own_times: bool,
 }
+
+/// More frames than are open at a viewer at any time.
+const OPEN_FRAMES: usize = 64;
 
 pub(super) struct Viewer {
     role: Role,
@@ -74,6 +81,9 @@ pub(super) struct Viewer {
     keyframe_requests: u32,
     /// RTP time of the last video frame whose time of pushing is known.
     timed: Option<u32>,
+    /// Where RTP times are this viewer's own: those of the latest frames, with the counters in their
+    /// marks.
+    counters: Option<VecDeque<(u32, u32)>>,
     /// Capture time, since the Unix epoch, of the video frame that is coming in.
     captured: Option<Duration>,
     error: Option<String>,
@@ -108,6 +118,7 @@ impl Viewer {
             keyframe_asked: None,
             keyframe_requests: 0,
             timed: None,
+            counters: kit.own_times.then(VecDeque::new),
             captured: None,
             error: None,
         }
@@ -227,6 +238,10 @@ impl Viewer {
                 let sdp = message.pointer("/data/sdp").and_then(Value::as_str);
                 self.answer(sdp.ok_or("an answer without data.sdp")?, registry)
             }
+            Some("offer") => {
+                let sdp = message.pointer("/data/sdp").and_then(Value::as_str);
+                self.take_offer(sdp.ok_or("an offer without data.sdp")?, registry)
+            }
             Some("ice-candidate") => {
                 let text = message.pointer("/data/candidate").and_then(Value::as_str);
                 self.candidate(text.unwrap_or_default(), registry)
@@ -253,6 +268,24 @@ impl Viewer {
         let pending = self.offer.take().ok_or("an answer that nobody asked for")?;
         let accepted = self.rtc.sdp_api().accept_answer(pending, answer);
         accepted.map_err(|error| error.to_string())?;
+        self.open_socket_for(sdp, registry)
+    }
+
+    /// Some servers offer, and the viewer answers.
+    fn take_offer(&mut self, sdp: &str, registry: &Registry) -> Result<(), String> {
+        let offer = SdpOffer::from_sdp_string(sdp).map_err(|error| error.to_string())?;
+        // The answer carries the candidate.
+        self.open_socket_for(sdp, registry)?;
+        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| error.to_string())?;
+        // Payload types are those of the offer.
+        let params = self.rtc.codec_config().params().iter();
+        self.codecs = params.map(|params| (*params.pt(), params.spec().codec)).collect();
+        let data = json!({"type": "answer", "sdp": answer.to_sdp_string()});
+        self.signal.send(&json!({"type": "answer", "data": data}))
+    }
+
+    /// Opens the media socket towards the candidates that a description carries, if it does.
+    fn open_socket_for(&mut self, sdp: &str, registry: &Registry) -> Result<(), String> {
         let lines = sdp.lines().filter_map(|line| line.strip_prefix("a="));
         let candidates = lines.filter(|line| line.starts_with("candidate:"));
         for line in candidates {
@@ -318,6 +351,10 @@ impl Viewer {
                 self.connected = Some(took);
                 figures.connect.record(took);
             }
+            // Known already where the viewer offered.
+            Event::MediaAdded(media) if media.kind == MediaKind::Video => {
+                self.video_mid = Some(media.mid);
+            }
             Event::RtpPacket(packet) => self.rtp(&packet, figures, now),
             Event::Closed => self.keep(Err("the server closed the peer".to_owned())),
             _ => {}
@@ -372,7 +409,15 @@ impl Viewer {
         if !self.role.decrypts {
             self.timed = Some(rtp_time);
         } else if let Some(counter) = find_mark(&packet.payload) {
-            frames.marked(rtp_time, counter, now.at);
+            let known_as = match &mut self.counters {
+                Some(counters) => {
+                    counters.truncate(OPEN_FRAMES - 1);
+                    counters.push_front((rtp_time, counter));
+                    counter
+                }
+                None => rtp_time,
+            };
+            frames.marked(known_as, counter, now.at);
             self.timed = Some(rtp_time);
         }
     }
@@ -396,7 +441,17 @@ impl Viewer {
         }
         if let Some(frames) = &mut figures.frames {
             for &time in &progress.frames {
-                frames.arrived(time as u32, now);
+                let time = time as u32;
+                let known_as = match &self.counters {
+                    Some(counters) => {
+                        let found = counters.iter().find(|(known, _)| *known == time);
+                        found.map(|&(_, counter)| counter)
+                    }
+                    None => Some(time),
+                };
+                if let Some(known_as) = known_as {
+                    frames.arrived(known_as, now);
+                }
             }
         }
     }

@@ -1,0 +1,175 @@
+//! The Janus API as far as a viewer of a mountpoint needs it: create a session, attach to the
+//! streaming plugin, watch, answer the offer.
+
+use serde_json::{Value, json};
+
+use super::MOUNTPOINT;
+use crate::peers::Heard;
+
+/// One viewer's way through the Janus API. Every request carries the name of its step as the
+/// transaction, and Janus repeats it in the reply.
+#[derive(Debug, Default)]
+pub struct Conversation {
+    session: Option<u64>,
+    handle: Option<u64>,
+}
+
+impl Conversation {
+    /// Asks for a session.
+    pub(in crate::peers) fn opening(&self) -> Value {
+        json!({"janus": "create", "transaction": "create"})
+    }
+
+    pub(in crate::peers) fn hear(&mut self, message: &Value) -> Result<Heard, String> {
+        match text(message, "/janus") {
+            "success" => self.granted(message),
+            "event" => event(message),
+            "error" => Err(format!("Janus said {message}")),
+            "hangup" => {
+                Err(format!("Janus closed the peer connection: {}", text(message, "/reason")))
+            }
+            // Acknowledgements and what the media is doing.
+            _ => Ok(Heard::default()),
+        }
+    }
+
+    pub(in crate::peers) fn say(&mut self, message: &Value) -> Option<Value> {
+        // Candidates are in the answer already: a viewer has its one socket before it answers.
+        let answer = message.get("data").filter(|_| text(message, "/type") == "answer")?;
+        let mut request = self.plugin("answer", &json!({"request": "start"}));
+        request["jsep"] = answer.clone();
+        Some(request)
+    }
+
+    fn granted(&mut self, message: &Value) -> Result<Heard, String> {
+        let id = message.pointer("/data/id").and_then(Value::as_u64);
+        let id = id.ok_or_else(|| format!("no id in what Janus said: {message}"))?;
+        let reply = match text(message, "/transaction") {
+            "create" => {
+                self.session = Some(id);
+                json!({
+                    "janus": "attach", "plugin": "janus.plugin.streaming", "session_id": id,
+                    "transaction": "attach",
+                })
+            }
+            "attach" => {
+                self.handle = Some(id);
+                self.plugin("watch", &json!({"request": "watch", "id": MOUNTPOINT}))
+            }
+            other => return Err(format!("Janus granted {other:?}, which nobody asked for")),
+        };
+        Ok(Heard { message: None, reply: Some(reply) })
+    }
+
+    fn plugin(&self, transaction: &str, body: &Value) -> Value {
+        json!({
+            "janus": "message", "session_id": self.session, "handle_id": self.handle,
+            "transaction": transaction, "body": body,
+        })
+    }
+}
+
+/// An event of the plugin: an offer, a change of its state, or a refusal.
+fn event(message: &Value) -> Result<Heard, String> {
+    let refusal = text(message, "/plugindata/data/error");
+    if !refusal.is_empty() {
+        return Err(format!("Janus' streaming plugin said: {refusal}"));
+    }
+    let offer = message.get("jsep").filter(|jsep| text(jsep, "/type") == "offer");
+    let message = offer.map(|data| json!({"type": "offer", "data": data}));
+    Ok(Heard { message, reply: None })
+}
+
+fn text<'a>(message: &'a Value, pointer: &str) -> &'a str {
+    message.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(conversation: &mut Conversation, message: Value) -> Value {
+        let heard = conversation.hear(&message).unwrap();
+        assert_eq!(heard.message, None, "{message}");
+        heard.reply.unwrap()
+    }
+
+    /// As Janus 1.1.2 answers, shortened.
+    fn watching() -> Conversation {
+        let mut conversation = Conversation::default();
+        assert_eq!(conversation.opening()["janus"], "create");
+        let attach = reply(
+            &mut conversation,
+            json!({"janus": "success", "transaction": "create", "data": {"id": 41}}),
+        );
+        assert_eq!(attach["janus"], "attach");
+        assert_eq!(attach["plugin"], "janus.plugin.streaming");
+        assert_eq!(attach["session_id"], 41);
+        let watch = reply(
+            &mut conversation,
+            json!({
+                "janus": "success", "session_id": 41, "transaction": "attach",
+                "data": {"id": 7_790_850_333_342_402_u64},
+            }),
+        );
+        assert_eq!(watch["session_id"], 41);
+        assert_eq!(watch["handle_id"], 7_790_850_333_342_402_u64);
+        assert_eq!(watch["body"], json!({"request": "watch", "id": MOUNTPOINT}));
+        conversation
+    }
+
+    #[test]
+    fn comes_to_the_offer_and_answers_it() {
+        let mut conversation = watching();
+        let ack = json!({"janus": "ack", "session_id": 41, "transaction": "watch"});
+        assert_eq!(conversation.hear(&ack).unwrap(), Heard::default());
+        let offer = json!({
+            "janus": "event", "session_id": 41, "transaction": "watch", "sender": 7,
+            "plugindata": {
+                "plugin": "janus.plugin.streaming",
+                "data": {"streaming": "event", "result": {"status": "preparing"}},
+            },
+            "jsep": {"type": "offer", "sdp": "v=0\r\n"},
+        });
+        let heard = conversation.hear(&offer).unwrap();
+        assert_eq!(
+            heard.message.unwrap(),
+            json!({"type": "offer", "data": {"type": "offer", "sdp": "v=0\r\n"}})
+        );
+        assert_eq!(heard.reply, None);
+        let data = json!({"type": "answer", "sdp": "v=0\r\n"});
+        let start = conversation.say(&json!({"type": "answer", "data": data})).unwrap();
+        assert_eq!(start["body"]["request"], "start");
+        assert_eq!(start["jsep"], data);
+        assert_eq!(start["session_id"], 41);
+    }
+
+    #[test]
+    fn candidates_are_not_repeated() {
+        let candidate = json!({"type": "ice-candidate", "data": {"candidate": "candidate:1"}});
+        assert_eq!(watching().say(&candidate), None);
+    }
+
+    #[test]
+    fn refusals_are_told() {
+        let mut conversation = watching();
+        let missing = json!({
+            "janus": "event", "sender": 7, "transaction": "watch",
+            "plugindata": {"data": {"error_code": 455, "error": "No such mountpoint/stream 1"}},
+        });
+        assert!(conversation.hear(&missing).unwrap_err().contains("No such mountpoint"));
+        let error = json!({"janus": "error", "error": {"code": 458, "reason": "No such session"}});
+        assert!(conversation.hear(&error).unwrap_err().contains("No such session"));
+        let hangup = json!({"janus": "hangup", "reason": "ICE failed"});
+        assert!(conversation.hear(&hangup).unwrap_err().contains("ICE failed"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_an_error() {
+        let mut conversation = Conversation::default();
+        assert!(conversation.hear(&json!({"janus": "success"})).is_err());
+        let stray = json!({"janus": "success", "transaction": "?", "data": {"id": 1}});
+        assert!(conversation.hear(&stray).is_err());
+        assert_eq!(conversation.hear(&json!([])).unwrap(), Heard::default());
+    }
+}

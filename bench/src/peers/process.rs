@@ -1,0 +1,235 @@
+//! A server process: started, watched with everything it starts itself, ended.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::NamedTempFile;
+
+use crate::Error;
+use crate::server::{cpu_ticks, tail};
+
+/// Servers that do not end by then on request are killed: how they end is not what is measured.
+const STOP_DEADLINE: Duration = Duration::from_secs(3);
+
+/// A child process and its log. Dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    log: NamedTempFile,
+}
+
+impl Process {
+    /// Starts a program; what it prints goes into its log.
+    pub(super) fn start(command: &mut Command) -> Result<Self, Error> {
+        let log = NamedTempFile::new()?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.reopen()?)
+            .stderr(log.reopen()?)
+            .spawn()
+            .map_err(|error| named(command, &error))?;
+        Ok(Self { child, log })
+    }
+
+    /// Starts a program that prints one line of JSON with `"ready": true` when it is ready, and returns
+    /// that line too.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start, says something else, or is not ready in time; with the end of its log.
+    pub(super) fn start_until_ready(
+        command: &mut Command,
+        deadline: Duration,
+    ) -> Result<(Self, Value), Error> {
+        let log = NamedTempFile::new()?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log.reopen()?)
+            .spawn()
+            .map_err(|error| named(command, &error))?;
+        let mut process = Self { child, log };
+        let (sender, receiver) = mpsc::channel();
+        if let Some(stdout) = process.child.stdout.take() {
+            thread::spawn(move || {
+                let mut reader = BufReader::new(stdout);
+                let mut line = String::new();
+                let read = reader.read_line(&mut line);
+                let _ = sender.send(read.map(|_| line));
+                // Whatever it prints later is read, so that it never waits on a full pipe.
+                let _ = reader.read_to_end(&mut Vec::new());
+            });
+        }
+        let line = match receiver.recv_timeout(deadline) {
+            Ok(line) => line?,
+            Err(_) => return Err(process.failed("is not ready in time")),
+        };
+        let ready = serde_json::from_str::<Value>(&line).ok();
+        match ready.filter(|ready| ready.get("ready") == Some(&Value::Bool(true))) {
+            Some(ready) => Ok((process, ready)),
+            None => Err(process.failed(&format!("did not become ready, but said {line:?}"))),
+        }
+    }
+
+    /// Waits until something listens on a TCP port of this machine.
+    ///
+    /// # Errors
+    ///
+    /// When the process ends before, or the time is over.
+    pub(super) fn wait_for_port(&mut self, port: u16, deadline: Duration) -> Result<(), Error> {
+        let end = Instant::now() + deadline;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if self.child.try_wait()?.is_some() {
+                return Err(self.failed("ended at once"));
+            }
+            if Instant::now() >= end {
+                return Err(self.failed("is not ready in time"));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Processor time used so far by the process and everything that it started and that still runs.
+    pub(super) fn cpu_time(&self) -> Result<Duration, Error> {
+        let mut ticks = 0;
+        for pid in self.tree()? {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            ticks += cpu_ticks(&stat).unwrap_or(0);
+        }
+        let per_second = rustix::param::clock_ticks_per_second().max(1);
+        Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+    }
+
+    /// Resident memory of the process and everything that it started, in bytes.
+    pub(super) fn resident_bytes(&self) -> Result<u64, Error> {
+        let mut pages = 0;
+        for pid in self.tree()? {
+            let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+            pages += statm.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
+        }
+        Ok(pages * rustix::param::page_size() as u64)
+    }
+
+    /// An error with the end of the log.
+    pub(super) fn failed(&self, what: &str) -> Error {
+        Error::Server(format!("it {what}; its log:\n{}", tail(self.log.path())))
+    }
+
+    fn tree(&self) -> Result<Vec<u32>, Error> {
+        let mut parents = HashMap::new();
+        for entry in fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            if let Some(parent) = parent(&stat) {
+                parents.insert(pid, parent);
+            }
+        }
+        let root = self.child.id();
+        if !parents.contains_key(&root) {
+            return Err(self.failed("is gone"));
+        }
+        Ok(descendants(root, &parents))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let end = Instant::now() + STOP_DEADLINE;
+        while Instant::now() < end {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A TCP port that nobody uses at the moment.
+pub(super) fn free_tcp_port() -> Result<u16, Error> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// A UDP port that nobody uses at the moment.
+pub(super) fn free_udp_port() -> Result<u16, Error> {
+    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn named(command: &Command, error: &std::io::Error) -> Error {
+    Error::Server(format!("{}: {error}", command.get_program().to_string_lossy()))
+}
+
+/// Field 4 of `/proc/PID/stat`; the name in field 2 may hold anything.
+fn parent(stat: &str) -> Option<u32> {
+    stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// The process itself, its children, their children and so on.
+fn descendants(root: u32, parents: &HashMap<u32, u32>) -> Vec<u32> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(&current) = found.get(next) {
+        let children = parents.iter().filter(|&(_, &parent)| parent == current);
+        found.extend(children.map(|(&pid, _)| pid).filter(|&pid| pid != root));
+        next += 1;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_whole_tree() {
+        let parents = HashMap::from([(1, 0), (10, 1), (11, 10), (12, 10), (13, 12), (20, 1)]);
+        let mut found = descendants(10, &parents);
+        found.sort_unstable();
+        assert_eq!(found, [10, 11, 12, 13]);
+    }
+
+    #[test]
+    fn reads_the_parent_past_a_name_with_brackets() {
+        assert_eq!(parent("7 (a (b) c) S 42 7 7 0"), Some(42));
+        assert_eq!(parent("7"), None);
+    }
+
+    #[test]
+    fn says_what_a_program_said_that_is_never_ready() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo no; echo trouble >&2"]);
+        let error = Process::start_until_ready(&mut command, Duration::from_secs(20)).unwrap_err();
+        assert!(error.to_string().contains("no"), "{error}");
+        let (process, ready) = Process::start_until_ready(
+            Command::new("sh")
+                .args(["-c", "echo '{\"ready\": true, \"url\": \"x\"}'; exec sleep 60"]),
+            Duration::from_secs(20),
+        )
+        .unwrap();
+        assert_eq!(ready["url"], "x");
+        assert!(process.resident_bytes().unwrap() > 0);
+        assert!(process.cpu_time().is_ok());
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = Process::start(&mut Command::new("/no/such/program")).unwrap_err();
+        assert!(error.to_string().contains("/no/such/program"), "{error}");
+    }
+}

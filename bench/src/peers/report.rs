@@ -1,0 +1,205 @@
+//! The figures side by side.
+
+use serde::Serialize;
+
+use super::Contender;
+use super::load::Load;
+use crate::{Error, Machine, Spread, Table};
+
+/// All servers of one run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Where it was measured.
+    pub machine: Machine,
+    /// One server each.
+    pub rows: Vec<Row>,
+}
+
+/// One server.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// Its short name, as the command line takes it.
+    pub name: &'static str,
+    /// Its name for people.
+    pub description: &'static str,
+    /// Viewers.
+    pub viewers: usize,
+    /// What was measured; nothing where it could not be.
+    pub figures: Option<Figures>,
+    /// Why it could not be measured, in words.
+    pub error: Option<String>,
+}
+
+/// What one server costs, and how fast it is.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figures {
+    /// How long it was measured, in seconds.
+    pub seconds: f64,
+    /// Processor time of all its processes per viewer and second, in milliseconds.
+    pub cpu_ms_per_viewer_second: f64,
+    /// Resident memory per viewer, in KiB: what the viewers added to the memory before the first.
+    pub resident_kib_per_viewer: f64,
+    /// From the push of a frame to its last packet at a viewer, over all frames and viewers, in
+    /// milliseconds; nothing where the server makes its own media.
+    pub every_viewer_ms: Option<Spread>,
+    /// From the push of a frame to its last packet at the last viewer, over all frames, in
+    /// milliseconds.
+    pub last_viewer_ms: Option<Spread>,
+    /// Between complete frames, over all frames of all viewers, in milliseconds.
+    pub frame_gap_ms: Option<Spread>,
+    /// RTP packets that a viewer received in a second.
+    pub packets_per_viewer_second: f64,
+    /// Packets that never came.
+    pub lost: u64,
+    /// Frames that did not reach every viewer within one and a half seconds.
+    pub incomplete_frames: u64,
+    /// Processor time of the viewers themselves per viewer and second, in milliseconds.
+    pub own_cpu_ms_per_viewer_second: f64,
+}
+
+impl Row {
+    pub(super) fn new(contender: Contender, viewers: usize, outcome: Result<Load, Error>) -> Self {
+        let (figures, error) = match outcome {
+            Ok(load) => (Some(Figures::new(&load, viewers)), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let (name, description) = (contender.name(), contender.description());
+        Self { name, description, viewers, figures, error }
+    }
+}
+
+impl Figures {
+    fn new(load: &Load, viewers: usize) -> Self {
+        let viewers = viewers.max(1) as f64;
+        let viewer_seconds = load.duration.as_secs_f64() * viewers;
+        let (before, after) = load.resident;
+        let measured = &load.measured;
+        Self {
+            seconds: load.duration.as_secs_f64(),
+            cpu_ms_per_viewer_second: load.cpu.as_secs_f64() * 1_000.0 / viewer_seconds,
+            resident_kib_per_viewer: after.saturating_sub(before) as f64 / 1_024.0 / viewers,
+            every_viewer_ms: measured.every_viewer_ms,
+            last_viewer_ms: measured.last_viewer_ms,
+            frame_gap_ms: load.viewers.frame_gap_ms,
+            packets_per_viewer_second: measured.packets as f64 / measured.seconds / viewers,
+            lost: measured.lost,
+            incomplete_frames: measured.incomplete_frames,
+            own_cpu_ms_per_viewer_second: measured.own_cpu_seconds * 1_000.0
+                / (measured.seconds * viewers),
+        }
+    }
+}
+
+impl Report {
+    /// The report as text.
+    pub fn table(&self) -> String {
+        let mut table = Table::new([
+            "server",
+            "viewers",
+            "CPU ms/viewer-s",
+            "× visavis",
+            "KiB/viewer",
+            "p50 ms",
+            "p99 ms",
+            "× visavis",
+            "last p99 ms",
+            "packets/s",
+            "lost",
+        ]);
+        let ours = self.rows.iter().find(|row| row.name == Contender::Visavis.name());
+        let ours = ours.and_then(|row| row.figures.as_ref());
+        for row in &self.rows {
+            let Some(figures) = &row.figures else { continue };
+            let p99 = |figures: &Figures| figures.every_viewer_ms.map(|spread| spread.p99);
+            table.row([
+                row.description.to_owned(),
+                row.viewers.to_string(),
+                format!("{:.2}", figures.cpu_ms_per_viewer_second),
+                ratio(
+                    Some(figures.cpu_ms_per_viewer_second),
+                    ours.map(|ours| ours.cpu_ms_per_viewer_second),
+                ),
+                format!("{:.0}", figures.resident_kib_per_viewer),
+                cell(figures.every_viewer_ms.map(|spread| spread.p50)),
+                cell(p99(figures)),
+                ratio(p99(figures), ours.and_then(p99)),
+                cell(figures.last_viewer_ms.map(|spread| spread.p99)),
+                format!("{:.0}", figures.packets_per_viewer_second),
+                figures.lost.to_string(),
+            ]);
+        }
+        let mut text = format!(
+            "{}\n\n{table}\np50, p99: from the push of a frame to its last packet at a viewer, over \
+             all frames and viewers; last: at the last viewer, over all frames\n",
+            self.machine.line()
+        );
+        for row in &self.rows {
+            if let Some(error) = &row.error {
+                text.push_str(&format!("\n{}: not measured: {error}", row.description));
+            }
+        }
+        text
+    }
+}
+
+fn cell(millis: Option<f64>) -> String {
+    millis.map_or("–".to_owned(), |millis| format!("{millis:.1}"))
+}
+
+fn ratio(figure: Option<f64>, ours: Option<f64>) -> String {
+    match (figure, ours) {
+        (Some(figure), Some(ours)) if ours > 0.0 => format!("{:.1}", figure / ours),
+        _ => "–".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(contender: Contender, cpu: Option<f64>) -> Row {
+        let spread = Spread { count: 1, p50: 1.0, p95: 2.0, p99: 4.0, max: 5.0 };
+        let figures = cpu.map(|cpu| Figures {
+            seconds: 20.0,
+            cpu_ms_per_viewer_second: cpu,
+            resident_kib_per_viewer: 300.0,
+            every_viewer_ms: (contender != Contender::AiortcEncoding).then_some(spread),
+            last_viewer_ms: None,
+            frame_gap_ms: None,
+            packets_per_viewer_second: 324.0,
+            lost: 0,
+            incomplete_frames: 0,
+            own_cpu_ms_per_viewer_second: 1.0,
+        });
+        let error = figures.is_none().then(|| "no such program".to_owned());
+        let (name, description) = (contender.name(), contender.description());
+        Row { name, description, viewers: 100, figures, error }
+    }
+
+    #[test]
+    fn ratios_are_to_visavis() {
+        let report = Report {
+            machine: Machine::here(),
+            rows: vec![
+                row(Contender::Visavis, Some(0.5)),
+                row(Contender::Naive, Some(2.0)),
+                row(Contender::JanusTuned, None),
+                row(Contender::AiortcEncoding, Some(100.0)),
+            ],
+        };
+        let table = report.table();
+        let line = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(line("naive").contains("2.00"), "{table}");
+        assert!(line("naive").contains(" 4.0 "), "{table}");
+        assert!(line("aiortc, encoding").contains("200.0"), "{table}");
+        assert!(line("aiortc, encoding").contains('–'), "{table}");
+        assert!(line("Janus").ends_with("not measured: no such program"), "{table}");
+    }
+
+    #[test]
+    fn without_visavis_there_are_no_ratios() {
+        let rows = vec![row(Contender::Naive, Some(2.0))];
+        let table = Report { machine: Machine::here(), rows }.table();
+        assert!(table.contains('–'), "{table}");
+    }
+}

@@ -1,0 +1,57 @@
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::Dialect;
+use super::process::Process;
+use crate::Error;
+
+/// A server that has been started and is ready for viewers.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) process: Process,
+    /// Address of the page or the API, as viewers want it.
+    pub(super) url: String,
+    pub(super) dialect: Dialect,
+    /// Where it wants its RTP; nothing where it makes its own media.
+    pub(super) inputs: Option<Inputs>,
+    /// Its files, which live as long as it does.
+    pub(super) _files: Option<TempDir>,
+}
+
+/// Addresses that take RTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Inputs {
+    pub(super) video: SocketAddr,
+    pub(super) audio: SocketAddr,
+}
+
+impl Running {
+    /// A server that speaks as visavis does, from the line it printed when it was ready: `url`, and
+    /// `rtpVideo` and `rtpAudio` where it takes RTP.
+    ///
+    /// # Errors
+    ///
+    /// When the line has no `url`, or an address is none.
+    pub(super) fn from_ready(
+        process: Process,
+        ready: &Value,
+        files: Option<TempDir>,
+    ) -> Result<Self, Error> {
+        let Some(url) = ready.get("url").and_then(Value::as_str) else {
+            return Err(process.failed("has no url"));
+        };
+        let inputs = match (address(ready, "rtpVideo")?, address(ready, "rtpAudio")?) {
+            (Some(video), Some(audio)) => Some(Inputs { video, audio }),
+            _ => None,
+        };
+        Ok(Self { process, url: url.to_owned(), dialect: Dialect::Visavis, inputs, _files: files })
+    }
+}
+
+fn address(ready: &Value, name: &str) -> Result<Option<SocketAddr>, Error> {
+    let Some(text) = ready.get(name).and_then(Value::as_str) else { return Ok(None) };
+    let address = text.parse();
+    Ok(Some(address.map_err(|_| Error::Server(format!("{name} is {text}, not an address")))?))
+}
