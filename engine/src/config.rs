@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use visavis_types::{AudioCodec, Bitrate, CodecSet, PlayoutDelay, SessionId, VideoCodec};
 
+use crate::Scheduling;
+
 /// Settings of the whole engine.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
@@ -17,6 +19,8 @@ pub struct EngineConfig {
     pub connect_timeout: Duration,
     /// Where each viewer's bandwidth estimation starts; `None` turns it off.
     pub initial_bandwidth: Option<Bitrate>,
+    /// Where, and how urgently, the threads that keep time run.
+    pub scheduling: Scheduling,
     /// Events kept for a subscriber that does not read; past that new ones are dropped.
     pub event_capacity: usize,
 }
@@ -29,6 +33,7 @@ impl Default for EngineConfig {
             max_peers: 100,
             connect_timeout: Duration::from_secs(15),
             initial_bandwidth: Some(Bitrate::from_kbps(3_000)),
+            scheduling: Scheduling::default(),
             event_capacity: 1_024,
         }
     }

@@ -69,8 +69,15 @@ impl Engine {
             Arc::clone(&departed),
         )?;
         let audio_loop = AudioLoop::new(audio_receiver, media.clone());
-        let media_thread = spawn("visavis-media", move || media_loop.run())?;
-        let audio_thread = spawn("visavis-audio", move || audio_loop.run())?;
+        let scheduling = config.scheduling;
+        let media_thread = spawn("visavis-media", move || {
+            scheduling.apply_to_media();
+            media_loop.run();
+        })?;
+        let audio_thread = spawn("visavis-audio", move || {
+            scheduling.apply_to_audio();
+            audio_loop.run();
+        })?;
         let inner = Inner::new(Parts {
             commands,
             media,

@@ -37,6 +37,7 @@ mod event;
 mod handle;
 mod media;
 mod rtp_input;
+mod scheduling;
 mod session;
 mod shared;
 mod status;
@@ -52,6 +53,7 @@ pub use error::{
 pub use event::{Event, LeaveReason};
 pub use handle::EngineHandle;
 pub use rtp_input::{RtpInput, RtpInputConfig, RtpInputError, RtpInputStatus};
+pub use scheduling::Scheduling;
 pub use session::{PushOutcome, Session};
 pub use status::{Metrics, SessionStatus, StageSummary};
 pub use video::VideoSink;

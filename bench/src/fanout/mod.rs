@@ -22,7 +22,7 @@ pub use join::JoinReport;
 pub use report::{Report, Row};
 
 use crate::viewers::Window;
-use crate::{Error, Machine};
+use crate::{Error, Machine, floor};
 use rig::Rig;
 
 /// Where the server's media comes from.
@@ -78,6 +78,9 @@ impl Source {
     }
 }
 
+/// Viewers for which the floor is measured; per viewer it is the same for more.
+const FLOOR_VIEWERS: usize = 200;
+
 /// Measures one number of viewers after the other. `progress` is told what goes on.
 ///
 /// # Errors
@@ -89,14 +92,25 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
         progress(&format!("{viewers} viewers …"));
         rows.push(measure(options, viewers)?);
     }
-    Ok(Report {
+    progress("the floor …");
+    let mut report = Report {
         machine: Machine::here(),
         source: options.source.name().to_owned(),
         bitrate_kbps: options.bitrate_kbps,
         seconds: options.duration.as_secs_f64(),
         floor_cpu_ms_per_viewer_second: None,
         rows,
-    })
+    };
+    report.set_floor(floor(options)?);
+    Ok(report)
+}
+
+/// What encryption and the best send path alone cost for this stream, in ms of CPU per viewer-second.
+fn floor(options: &Options) -> Result<f64, Error> {
+    let most = options.viewers.iter().copied().max().unwrap_or(FLOOR_VIEWERS);
+    let mut floor = floor::Options::new(most.min(FLOOR_VIEWERS));
+    floor.stream.bitrate = u64::from(options.bitrate_kbps) * 1_000;
+    Ok(floor::run(&floor)?.cpu_ms_per_viewer_second)
 }
 
 fn measure(options: &Options, viewers: usize) -> Result<Row, Error> {

@@ -163,6 +163,18 @@ pub struct ServeFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_clients: Option<usize>,
 
+    /// The processor core the media loop stays on, counted from 0 [default: any]
+    ///
+    /// Name one that nothing else runs on (isolcpus, cgroups), or leave it out.
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_core: Option<usize>,
+
+    /// Run the threads that keep time with real-time priority; needs CAP_SYS_NICE
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub realtime: bool,
+
     /// Paint the time of sending into the bottom of each picture, to measure latency by
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -12,7 +12,7 @@ use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 use visavis::{
     Bitrate, Engine, EngineConfig, PlayoutDelay, RtpInput, RtpInputConfig, RtpInputError,
-    SessionConfig, SessionError, StartError, VideoCodec,
+    Scheduling, SessionConfig, SessionError, StartError, VideoCodec,
 };
 use visavis_signaling::{IceServer, SignalingConfig, SignalingError, SignalingServer, TlsFiles};
 
@@ -145,6 +145,7 @@ fn engine_config(settings: &Settings) -> EngineConfig {
         udp: settings.udp,
         announce: settings.announce.clone(),
         max_peers: settings.max_clients,
+        scheduling: Scheduling { media_core: settings.media_core, realtime: settings.realtime },
         ..EngineConfig::default()
     }
 }

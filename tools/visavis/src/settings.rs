@@ -48,6 +48,10 @@ pub struct Settings {
     pub bitrate: u64,
     /// Viewers at once.
     pub max_clients: usize,
+    /// The processor core the media loop stays on.
+    pub media_core: Option<usize>,
+    /// Whether the threads that keep time run with real-time priority.
+    pub realtime: bool,
     /// Whether the time of sending is painted into each picture.
     pub timecode: bool,
     /// Whether the ready line is JSON.
@@ -83,6 +87,8 @@ impl Default for Settings {
             fps: None,
             bitrate: 1_500,
             max_clients: 100,
+            media_core: None,
+            realtime: false,
             timecode: false,
             json: false,
             stun_urls: Vec::new(),
@@ -94,7 +100,7 @@ impl Default for Settings {
 }
 
 /// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-const OWN_VARIABLES: [&str; 17] = [
+const OWN_VARIABLES: [&str; 19] = [
     "listen",
     "udp",
     "announce",
@@ -110,6 +116,8 @@ const OWN_VARIABLES: [&str; 17] = [
     "fps",
     "bitrate",
     "max_clients",
+    "media_core",
+    "realtime",
     "timecode",
     "json",
 ];
@@ -220,10 +228,12 @@ impl Provider for Text {
 
     fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
         let typed = |key: &str, text: String| match key {
-            "fps" | "bitrate" | "max_clients" | "rtp_video_pt" => {
+            "fps" | "bitrate" | "max_clients" | "media_core" | "rtp_video_pt" => {
                 text.parse::<u64>().map_or(Value::from(text), Value::from)
             }
-            "timecode" | "json" => text.parse::<bool>().map_or(Value::from(text), Value::from),
+            "realtime" | "timecode" | "json" => {
+                text.parse::<bool>().map_or(Value::from(text), Value::from)
+            }
             _ => Value::from(text),
         };
         // An empty variable is one that is not set.

@@ -1,0 +1,52 @@
+//! Where, and how urgently, the threads that keep time run.
+
+use thread_priority::unix::{
+    RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
+use thread_priority::{ThreadPriority, ThreadPriorityValue};
+
+/// Wishes to the system's scheduler. None is needed; on a machine that does other work too, they keep
+/// that from delaying media. A wish that is not granted is logged, and everything runs without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Scheduling {
+    /// The processor core the media loop stays on, counted from 0. Leave it out where the core is not
+    /// kept free of other work: a thread that may not move waits behind whatever is there.
+    pub media_core: Option<usize>,
+    /// Whether the media and audio loops run with real-time priority (`SCHED_FIFO`), before everything
+    /// that has none. Needs `CAP_SYS_NICE`, or a limit on `RLIMIT_RTPRIO`.
+    pub realtime: bool,
+}
+
+/// The lowest real-time priority will do: all ordinary threads have to give way to it, and what the
+/// kernel runs in threads of its own goes first.
+const REALTIME_PRIORITY: u8 = 1;
+
+impl Scheduling {
+    /// To be called on the media loop's thread.
+    pub(crate) fn apply_to_media(self) {
+        if let Some(id) = self.media_core
+            && !core_affinity::set_for_current(core_affinity::CoreId { id })
+        {
+            tracing::warn!(core = id, "the media loop cannot be bound to this core");
+        }
+        self.apply_to_audio();
+    }
+
+    /// To be called on the audio loop's thread.
+    pub(crate) fn apply_to_audio(self) {
+        if !self.realtime {
+            return;
+        }
+        let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+        let priority =
+            ThreadPriorityValue::try_from(REALTIME_PRIORITY).map(ThreadPriority::Crossplatform);
+        let granted = priority.map_err(|error| error.to_string()).and_then(|priority| {
+            set_thread_priority_and_policy(thread_native_id(), priority, policy)
+                .map_err(|error| error.to_string())
+        });
+        if let Err(error) = granted {
+            tracing::warn!(%error, "no real-time priority for this thread (CAP_SYS_NICE gives it)");
+        }
+    }
+}
