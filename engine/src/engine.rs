@@ -8,7 +8,7 @@ use crossbeam_queue::SegQueue;
 use rtrb::{Producer, RingBuffer};
 use visavis_core::{Certificate, PacketizedFrame};
 use visavis_net::UdpEndpoint;
-use visavis_types::{ClockAnchor, FrameSize};
+use visavis_types::{ClockAnchor, CodecSet, FrameSize};
 
 use crate::audio::{AudioCommand, AudioLoop, AudioSink, AudioSource};
 use crate::encoded::EncodedVideoSink;
@@ -119,6 +119,9 @@ impl Engine {
         }
         if config.video_bitrate.bps() < 50_000 {
             return Err(SessionError::Config("the video bitrate must be at least 50 kbit/s"));
+        }
+        if config.encoded.is_none() && !CodecSet::ENCODERS.contains(config.video_codec) {
+            return Err(SessionError::Config("raw video is encoded as H264 or VP8"));
         }
         let Some(audio_thread) = &self.audio_thread else {
             return Err(SessionError::Stopped);

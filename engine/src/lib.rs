@@ -60,7 +60,7 @@ pub use video::VideoSink;
 pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
 pub use visavis_core::rtp_input::RtpCounters;
 pub use visavis_types::{
-    AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, EncodedAudio, EncodedFrame,
-    FrameSize, InvalidSessionId, MAX_SOUND_LEAD, PeerId, PixelFormat, PlayoutDelay, SessionId,
-    Stage, UnixMillis, VideoCodec, VideoFrame, VideoFrameError,
+    AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, CodecSet, EncodedAudio,
+    EncodedFrame, FrameSize, InvalidSessionId, MAX_SOUND_LEAD, PeerId, PixelFormat, PlayoutDelay,
+    SessionId, Stage, UnixMillis, VideoCodec, VideoFrame, VideoFrameError,
 };

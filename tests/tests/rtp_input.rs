@@ -85,6 +85,26 @@ fn h264_and_opus_from_ffmpeg_play_and_go_on_when_ffmpeg_is_started_again() -> Ou
 }
 
 #[test]
+fn vp9_from_ffmpeg_plays() -> Outcome {
+    let _turn = Turn::take()?;
+    // ffmpeg calls its VP9 payload format experimental.
+    let encoder = [
+        "-c:v",
+        "libvpx-vp9",
+        "-deadline",
+        "realtime",
+        "-cpu-used",
+        "8",
+        "-strict",
+        "experimental",
+    ];
+    let (server, _encoder, watcher) = watch("vp9", &encoder)?;
+    drop(watcher);
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
 fn vp8_from_ffmpeg_plays() -> Outcome {
     let _turn = Turn::take()?;
     let (server, _encoder, watcher) =

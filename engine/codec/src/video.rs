@@ -39,6 +39,9 @@ pub enum EncodeError {
         /// The largest size it can do, in words.
         limit: &'static str,
     },
+    /// A codec whose pictures can be sent on, but not made.
+    #[error("there is no {0} encoder")]
+    NoEncoder(VideoCodec),
     /// Frames per second outside 1 to 120.
     #[error("{0} frames per second; 1 to 120 are possible")]
     FrameRate(u32),
@@ -117,5 +120,6 @@ pub fn video_encoder(
     Ok(match codec {
         VideoCodec::H264 => Box::new(H264Encoder::new(config)?),
         VideoCodec::Vp8 => Box::new(Vp8Encoder::new(config)?),
+        VideoCodec::Vp9 | VideoCodec::Av1 => return Err(EncodeError::NoEncoder(codec)),
     })
 }

@@ -107,6 +107,8 @@ impl PeerSetup<'_> {
             .clear_codecs()
             .enable_opus(true, false)
             .enable_vp8(self.video_codecs.contains(VideoCodec::Vp8))
+            .enable_vp9(self.video_codecs.contains(VideoCodec::Vp9))
+            .enable_av1(self.video_codecs.contains(VideoCodec::Av1))
             // Without the first report a browser cannot tie sound to picture.
             .set_rtcp_report_interval_audio(std::time::Duration::from_secs(1))
             .enable_bwe(self.initial_bandwidth.map(|rate| RtcBitrate::bps(rate.bps())));

@@ -328,7 +328,7 @@ impl Peer {
                     let chosen = negotiated
                         .filter_map(|(pt, spec)| Some((pt, spec, video_codec(spec.codec)?)))
                         .min_by_key(|(_, spec, codec)| {
-                            (*codec != self.preferred, !is_constrained_baseline(spec))
+                            (*codec != self.preferred, !is_usual_profile(spec))
                         });
                     video = video.or(chosen.map(|(pt, _, codec)| (mid, pt, codec)));
                 }
@@ -381,13 +381,22 @@ fn video_codec(codec: Codec) -> Option<VideoCodec> {
     match codec {
         Codec::H264 => Some(VideoCodec::H264),
         Codec::Vp8 => Some(VideoCodec::Vp8),
+        Codec::Vp9 => Some(VideoCodec::Vp9),
+        Codec::Av1 => Some(VideoCodec::Av1),
         _ => None,
     }
 }
 
-/// Whether the first constraint flags of the `profile-level-id` say constrained baseline (RFC 6184
-/// §8.1, table 5).
-fn is_constrained_baseline(spec: &CodecSpec) -> bool {
+/// Whether a format is of the profile that is sent: constrained baseline of H264, by the first
+/// constraint flags of its `profile-level-id` (RFC 6184 §8.1, table 5); profile 0 of VP9 (RFC 9628
+/// §7); any of the others.
+fn is_usual_profile(spec: &CodecSpec) -> bool {
     const PROFILE_AND_SET1: u32 = 0xff_4000;
-    spec.format.profile_level_id.is_some_and(|id| id & PROFILE_AND_SET1 == 0x42_4000)
+    match spec.codec {
+        Codec::H264 => {
+            spec.format.profile_level_id.is_some_and(|id| id & PROFILE_AND_SET1 == 0x42_4000)
+        }
+        Codec::Vp9 => spec.format.profile_id.unwrap_or(0) == 0,
+        _ => true,
+    }
 }

@@ -179,7 +179,9 @@ impl Lane {
         self.unit.data.clear();
         match self.unit.codec {
             VideoCodec::H264 => self.parameter_sets.complete(data, keyframe, &mut self.unit.data),
-            VideoCodec::Vp8 => self.unit.data.extend_from_slice(data),
+            VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 => {
+                self.unit.data.extend_from_slice(data);
+            }
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Viewer {
     pub connected: bool,
     pub video: Vec<RtpPacket>,
     pub audio: Vec<RtpPacket>,
+    /// Access units, of a viewer that puts them together.
+    pub units: Vec<Vec<u8>>,
     pub answer: String,
     rtc: Rtc,
     socket: UdpSocket,
@@ -26,10 +28,20 @@ pub struct Viewer {
 }
 
 impl Viewer {
+    /// A viewer that takes RTP packets as they come.
     pub fn join(engine: &EngineHandle, session: &SessionId) -> Self {
+        Self::connect(engine, session, true)
+    }
+
+    /// A viewer that puts access units together.
+    pub fn join_for_units(engine: &EngineHandle, session: &SessionId) -> Self {
+        Self::connect(engine, session, false)
+    }
+
+    fn connect(engine: &EngineHandle, session: &SessionId, rtp_mode: bool) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let local = socket.local_addr().unwrap();
-        let mut rtc = Rtc::builder().set_rtp_mode(true).build(Instant::now());
+        let mut rtc = Rtc::builder().set_rtp_mode(rtp_mode).build(Instant::now());
         rtc.add_local_candidate(Candidate::host(local, "udp").unwrap());
         let mut api = rtc.sdp_api();
         api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
@@ -41,8 +53,8 @@ impl Viewer {
         let answer = receiver.recv_timeout(PATIENCE).unwrap().unwrap();
         let parsed = SdpAnswer::from_sdp_string(&answer).unwrap();
         rtc.sdp_api().accept_answer(pending, parsed).unwrap();
-        let (video, audio) = (Vec::new(), Vec::new());
-        Self { connected: false, video, audio, answer, rtc, socket, local }
+        let (video, audio, units) = (Vec::new(), Vec::new(), Vec::new());
+        Self { connected: false, video, audio, units, answer, rtc, socket, local }
     }
 
     /// Lives until something is true of it; fails if that takes forever.
@@ -101,6 +113,7 @@ impl Viewer {
                     });
                     if audio { self.audio.push(packet) } else { self.video.push(packet) }
                 }
+                Output::Event(Event::MediaData(media)) => self.units.push(media.data.to_vec()),
                 Output::Event(_) => {}
                 Output::Timeout(at) => return at,
             }

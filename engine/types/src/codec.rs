@@ -8,17 +8,23 @@ pub enum VideoCodec {
     H264,
     /// VP8 (RFC 7741).
     Vp8,
+    /// VP9 (RFC 9628).
+    Vp9,
+    /// AV1 (RTP Payload Format For AV1, version 1.0).
+    Av1,
 }
 
 impl VideoCodec {
     /// Every codec, in the order they are offered when nothing else is preferred.
-    pub const ALL: [Self; 2] = [Self::H264, Self::Vp8];
+    pub const ALL: [Self; 4] = [Self::H264, Self::Vp8, Self::Vp9, Self::Av1];
 
     /// The name used in configuration and in the signaling protocol.
     pub const fn name(self) -> &'static str {
         match self {
             Self::H264 => "H264",
             Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::Av1 => "AV1",
         }
     }
 

@@ -3,7 +3,8 @@ use crate::{UnixMillis, VideoCodec};
 /// One picture that the caller has encoded, borrowed for the duration of the push.
 #[derive(Debug, Clone, Copy)]
 pub struct EncodedFrame<'a> {
-    /// One access unit: an Annex B byte stream for H264, one frame for VP8.
+    /// One access unit: an Annex B byte stream for H264, one frame for VP8,
+    /// one frame or superframe for VP9, one temporal unit of OBUs with sizes for AV1.
     pub data: &'a [u8],
     /// What it is encoded with.
     pub codec: VideoCodec,

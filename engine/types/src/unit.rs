@@ -10,7 +10,7 @@ pub struct AccessUnit {
     pub codec: VideoCodec,
     /// Whether a decoder can start here.
     pub keyframe: bool,
-    /// Annex B byte stream for H264, one frame for VP8.
+    /// As [`EncodedFrame::data`](crate::EncodedFrame::data).
     pub data: Vec<u8>,
     /// When the picture was captured, on the monotonic clock all media share.
     pub captured: Instant,

@@ -116,8 +116,9 @@ pub struct ServeFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtp_video: Option<SocketAddr>,
 
-    /// What the encoder of --rtp-video makes, H264 or VP8 [default: H264]
-    #[arg(long, value_name = "CODEC", ignore_case = true, value_parser = ["H264", "VP8"])]
+    /// What the encoder of --rtp-video makes, H264, VP8, VP9 or AV1; a browser that cannot decode it
+    /// gets no picture [default: H264]
+    #[arg(long, value_name = "CODEC", ignore_case = true, value_parser = ["H264", "VP8", "VP9", "AV1"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtp_video_codec: Option<String>,
 

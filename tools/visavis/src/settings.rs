@@ -7,7 +7,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use visavis::VideoCodec;
+use visavis::{CodecSet, VideoCodec};
 
 use crate::cli::ServeFlags;
 
@@ -207,6 +207,9 @@ impl Settings {
         if self.rtp_video_pt.is_some_and(|number| number > 127) {
             return refuse("`rtp_video_pt` must be from 0 to 127");
         }
+        if !CodecSet::ENCODERS.contains(self.video_codec) {
+            return refuse("`video_codec` must be H264 or VP8: what is encoded here");
+        }
         if self.max_clients == 0 {
             return refuse("`max_clients` must be at least 1");
         }
@@ -280,7 +283,7 @@ where
 
 fn codec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VideoCodec, D::Error> {
     let name = String::deserialize(deserializer)?;
-    name.parse().map_err(|e| de::Error::custom(format!("{e}; known are H264 and VP8")))
+    name.parse().map_err(|e| de::Error::custom(format!("{e}; known are H264, VP8, VP9 and AV1")))
 }
 
 fn codec_name<S: Serializer>(codec: &VideoCodec, serializer: S) -> Result<S::Ok, S::Error> {
@@ -358,7 +361,8 @@ mod tests {
             let text = refused(jail, "listen = 'here'\n");
             assert!(text.contains("visavis.toml") && text.contains("`listen`"), "{text}");
             let text = refused(jail, "video_codec = 'mpeg2'\n");
-            assert!(text.contains("H264 and VP8"), "{text}");
+            assert!(text.contains("H264, VP8"), "{text}");
+            assert!(refused(jail, "video_codec = 'av1'\n").contains("H264 or VP8"));
             assert!(refused(jail, "fps = 0\n").contains("1 to 120"));
             assert!(refused(jail, "tls_cert = 'a.pem'\n").contains("tls_key"));
             assert!(refused(jail, "turn_user = 'a'\n").contains("turn_urls"));

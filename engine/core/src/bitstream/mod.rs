@@ -1,9 +1,11 @@
 //! What has to be known of an encoded picture or packet before it is sent: whether it is what it is
 //! said to be, and whether a decoder can start with it.
 
+pub(crate) mod av1;
 pub mod h264;
 pub mod opus;
 mod vp8;
+mod vp9;
 
 pub use opus::OpusPacketError;
 
@@ -33,6 +35,12 @@ pub enum BitstreamError {
     /// A VP8 frame tag or keyframe header that cannot be (RFC 6386 §9.1).
     #[error("a broken VP8 frame header")]
     Vp8Header,
+    /// A VP9 frame header that cannot be (VP9 bitstream specification §6.2).
+    #[error("a broken VP9 frame header")]
+    Vp9Header,
+    /// AV1 OBUs that do not fit into one another, or lack their sizes (AV1 specification §5.3).
+    #[error("broken AV1 OBUs; OBUs with sizes are what is wanted")]
+    Av1Obu,
 }
 
 /// Looks at one access unit.
@@ -44,5 +52,7 @@ pub fn inspect(codec: VideoCodec, data: &[u8]) -> Result<Inspection, BitstreamEr
     match codec {
         VideoCodec::H264 => h264::inspect(data),
         VideoCodec::Vp8 => vp8::inspect(data),
+        VideoCodec::Vp9 => vp9::inspect(data),
+        VideoCodec::Av1 => av1::inspect(data),
     }
 }

@@ -75,13 +75,13 @@ fn many(body: &[u8]) -> Option<u32> {
         return None;
     }
     let mut padding = 0;
-    while header & PADDED != 0 {
-        let (&more, after) = rest.split_first()?;
+    // A byte of 255 stands for 254 and says that another follows.
+    let mut more = header & PADDED != 0;
+    while more {
+        let (&bytes, after) = rest.split_first()?;
         rest = after;
-        padding += usize::from(more.min(254));
-        if more < 255 {
-            break;
-        }
+        padding += usize::from(bytes.min(254));
+        more = bytes == 255;
     }
     if header & VARIABLE != 0 {
         let mut before_last = 0;

@@ -4,8 +4,10 @@
 //! access unit differ in length by at most one byte's rounding and only the last may be shorter:
 //! after encryption they are a row of equal datagrams, which the kernel takes as one GSO send.
 
+mod av1;
 pub(crate) mod h264;
 mod vp8;
+mod vp9;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,6 +43,10 @@ pub enum Packetizer {
     H264,
     /// RFC 7741.
     Vp8(vp8::PictureId),
+    /// RFC 9628, non-flexible mode, one layer.
+    Vp9(vp8::PictureId),
+    /// RTP Payload Format For AV1, version 1.0.
+    Av1,
 }
 
 impl Packetizer {
@@ -49,6 +55,8 @@ impl Packetizer {
         match codec {
             VideoCodec::H264 => Self::H264,
             VideoCodec::Vp8 => Self::Vp8(vp8::PictureId::default()),
+            VideoCodec::Vp9 => Self::Vp9(vp8::PictureId::default()),
+            VideoCodec::Av1 => Self::Av1,
         }
     }
 
@@ -63,6 +71,13 @@ impl Packetizer {
             Self::H264 => h264::packetize(&unit.data, MAX_PAYLOAD_BYTES, &mut payloads),
             Self::Vp8(picture_id) => {
                 vp8::packetize(&unit.data, picture_id, MAX_PAYLOAD_BYTES, &mut payloads);
+            }
+            Self::Vp9(picture_id) => {
+                let id = picture_id.next();
+                vp9::packetize(&unit.data, unit.keyframe, id, MAX_PAYLOAD_BYTES, &mut payloads);
+            }
+            Self::Av1 => {
+                av1::packetize(&unit.data, unit.keyframe, MAX_PAYLOAD_BYTES, &mut payloads);
             }
         }
         let mut stamps = unit.stamps;

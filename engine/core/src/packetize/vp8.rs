@@ -22,7 +22,7 @@ const DESCRIPTOR_BYTES: usize = 4;
 pub struct PictureId(u16);
 
 impl PictureId {
-    fn next(&mut self) -> u16 {
+    pub(super) fn next(&mut self) -> u16 {
         let id = self.0;
         self.0 = (id + 1) & 0x7fff;
         id

@@ -11,6 +11,8 @@ const WINDOW: Duration = Duration::from_secs(5);
 const MAX_SLEW_PPM: i64 = 500;
 /// Arrivals later than this, all of a window, are a new path; it is believed at once.
 const MAX_SLEW: i64 = 150_000_000;
+/// An arrival that much off is no jitter: the sender's clock was set.
+const NEW_CLOCK: i64 = 2_000_000_000;
 /// Reports that put sound and picture further apart are not believed.
 const MAX_CORRECTION: i64 = 2_000_000_000;
 
@@ -94,7 +96,7 @@ impl MediaClock {
     /// Takes a sender report; `rtp_time` is its RTP time, unwrapped.
     pub fn report(&mut self, kind: Kind, report: &SenderReport, rtp_time: i64) {
         let (seconds, fraction) = (report.ntp >> 32, report.ntp & 0xffff_ffff);
-        let ntp = seconds as i64 * 1_000_000_000 + (fraction * 1_000_000_000 >> 32) as i64;
+        let ntp = seconds as i64 * 1_000_000_000 + ((fraction * 1_000_000_000) >> 32) as i64;
         self.streams[kind as usize].report = Some((ntp, kind.nanos(rtp_time)));
     }
 
@@ -122,6 +124,9 @@ impl Arrivals {
 
     /// Takes one offset; gives the one to use.
     fn note(&mut self, offset: i64, at: i64) -> i64 {
+        if (offset - self.applied).abs() > NEW_CLOCK {
+            *self = Self::new(offset, at);
+        }
         if at - self.window_start >= WINDOW.as_nanos() as i64 {
             self.smallest = [self.smallest[1], offset];
             self.window_start = at;
@@ -130,7 +135,7 @@ impl Arrivals {
         let target = self.smallest[0].min(self.smallest[1]);
         let behind = target - self.applied;
         // Nothing is captured after it arrived: an earlier arrival counts at once.
-        if behind < 0 || behind > MAX_SLEW {
+        if !(0..=MAX_SLEW).contains(&behind) {
             self.applied = target;
         } else {
             let elapsed = at - self.applied_at;
@@ -200,6 +205,16 @@ mod tests {
         assert!(apart < Duration::from_micros(2), "{apart:?}");
         clock.restart(Kind::Video);
         assert_eq!(clock.capture_time(Kind::Video, 5, epoch + MS * 2_000), epoch + MS * 2_000);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_followed_at_once() {
+        let epoch = Instant::now();
+        let mut clock = MediaClock::new(epoch);
+        for (i, rtp_time) in [900_000, 903_600, 3_600, 7_200, 9_000_000].into_iter().enumerate() {
+            let arrived = epoch + MS * (40 * (i as u32 + 1));
+            assert_eq!(clock.capture_time(Kind::Video, rtp_time, arrived), arrived, "{rtp_time}");
+        }
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! From RTP payloads to access units, by codec.
 
+mod av1;
+mod vp9;
+
 use str0m::format::CodecExtra;
 use str0m::unversioned::{Depacketizer as _, H264Depacketizer, Vp8Depacketizer};
 use visavis_types::VideoCodec;
 
 use crate::bitstream::h264;
+use av1::Av1Depacketizer;
 
 /// A payload that breaks the rules of its format; its access unit cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +21,10 @@ pub(super) enum Depacketizer {
     H264(H264Depacketizer),
     /// RFC 7741.
     Vp8(Vp8Depacketizer),
+    /// RFC 9628.
+    Vp9,
+    /// RTP Payload Format For AV1, version 1.0.
+    Av1(Av1Depacketizer),
 }
 
 impl Depacketizer {
@@ -26,6 +34,8 @@ impl Depacketizer {
         match codec {
             VideoCodec::H264 => Self::H264(H264Depacketizer::default()),
             VideoCodec::Vp8 => Self::Vp8(Vp8Depacketizer::default()),
+            VideoCodec::Vp9 => Self::Vp9,
+            VideoCodec::Av1 => Self::Av1(Av1Depacketizer::default()),
         }
     }
 
@@ -35,6 +45,8 @@ impl Depacketizer {
         let pushed = match self {
             Self::H264(h264) => h264.depacketize(payload, unit, &mut extra),
             Self::Vp8(vp8) => vp8.depacketize(payload, unit, &mut extra),
+            Self::Vp9 => return vp9::depacketize(payload, unit),
+            Self::Av1(av1) => return av1.depacketize(payload, unit),
         };
         pushed.map_err(|_| BrokenPayload)
     }
@@ -46,6 +58,8 @@ impl Depacketizer {
             Self::H264(_) => starts_h264_unit(payload),
             // S set, partition 0 (RFC 7741 §4.2).
             Self::Vp8(_) => payload.first().is_some_and(|first| first & 0x17 == 0x10),
+            Self::Vp9 => vp9::is_start(payload),
+            Self::Av1(_) => av1::is_start(payload),
         }
     }
 }
