@@ -41,20 +41,29 @@ pub(crate) fn drain(
     mut each: impl FnMut(Drained),
 ) -> Result<Instant, RtcError> {
     let mut due_timeouts = 0;
+    // Runs ahead of `now` by a microsecond per packet.
+    let mut time = now;
+    // Whether the last timeout fed back led to nothing.
+    let mut idle = false;
     loop {
         match rtc.poll_output()? {
-            Output::Transmit(transmit) => each(Drained::Transmit(transmit)),
+            Output::Transmit(transmit) => {
+                idle = false;
+                each(Drained::Transmit(transmit));
+            }
             Output::Event(event) => each(Drained::Event(event)),
             Output::Timeout(at) => {
-                let due = at <= now + NEAR && due_timeouts < MAX_DUE_TIMEOUTS;
-                if can_rest(rtc) && !(due && due_timeouts == 0) {
+                let due = at <= time + NEAR && due_timeouts < MAX_DUE_TIMEOUTS;
+                if can_rest(rtc) && (idle || !due) {
                     return Ok(at.max(now + ESTIMATION_REST));
                 }
                 if !due || !rtc.is_alive() {
                     return Ok(at);
                 }
                 due_timeouts += 1;
-                rtc.handle_input(Input::Timeout(at.max(now)))?;
+                idle = true;
+                time = time.max(at);
+                rtc.handle_input(Input::Timeout(time))?;
             }
         }
     }

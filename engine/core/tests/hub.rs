@@ -74,6 +74,21 @@ fn equal_payloads_leave_as_equal_datagrams_in_one_turn() {
     assert!(media[0] <= 1_200, "{turn:?}");
 }
 
+/// str0m wants to be called once per packet, a microsecond later each time, and its estimator's timers
+/// get in between: a picture of many packets used to stop on its way until the next wake-up.
+#[test]
+fn a_large_picture_leaves_in_one_turn() {
+    let mut world = World::joined();
+    for packets in [60, 150, 400] {
+        world.wire.turns.clear();
+        let keyframe = world.frame(H264, true, &vec![1_000; packets]);
+        world.hub.send_frame(world.session, &keyframe, world.now, &mut world.wire);
+        let most = world.wire.turns.iter().map(Vec::len).max();
+        assert!(most >= Some(packets), "{most:?} of {packets}");
+        world.run(33 * MS);
+    }
+}
+
 #[test]
 fn lost_packets_are_sent_again() {
     let mut world = World::joined();
