@@ -204,7 +204,9 @@ pub fn access_unit(
             data
         }
         (VideoCodec::H264, false) => vec![0, 0, 0, 1, 0x41],
-        (VideoCodec::Vp8, _) => Vec::new(),
+        (VideoCodec::Vp8 | VideoCodec::Vp9, _) => Vec::new(),
+        // One OBU of type OBU_FRAME without a size: it reaches to the end.
+        (VideoCodec::Av1, _) => vec![0x30],
     };
     data.resize(bytes, 0x55);
     AccessUnit { codec, keyframe, data, captured, stamps: Stamps::pushed(captured) }
