@@ -21,9 +21,9 @@ lint: setup ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-bench: setup-test ## glass-to-glass latency in a real browser, and what it costs
+bench: setup-test ## glass-to-glass latency in a real browser; fails where it is not what is promised
 	$(CARGO) build --release --workspace --bins
-	$(CARGO) run --release --bin visavis-bench -- glass $(ARGS)
+	$(CARGO) run --release --bin visavis-bench -- glass --check $(ARGS)
 
 setup: ## install what the build needs
 	@tools/setup build

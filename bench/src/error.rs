@@ -30,6 +30,9 @@ pub enum Error {
     /// The viewers could not run.
     #[error("viewers: {0}")]
     Viewers(String),
+    /// Figures outside their limits.
+    #[error("not reached: {0}")]
+    Missed(String),
     /// A plot could not be drawn.
     #[error("plot: {0}")]
     Plot(String),

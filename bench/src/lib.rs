@@ -14,6 +14,7 @@
 //! Nothing here links the engine: whatever is measured, is measured through the network.
 
 mod browser;
+mod check;
 mod error;
 pub mod fanout;
 pub mod glass;
@@ -26,6 +27,7 @@ mod table;
 pub mod viewers;
 
 pub use browser::{Browser, Microphone, Page};
+pub use check::Check;
 pub use error::Error;
 pub use http::get_json;
 pub use machine::Machine;

@@ -59,6 +59,9 @@ struct GlassArgs {
     /// Runs, each with a fresh server and browser.
     #[arg(long, default_value_t = 1)]
     runs: usize,
+    /// Fail when the figures are outside the limits this project promises on a quiet machine.
+    #[arg(long)]
+    check: bool,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -81,6 +84,9 @@ struct ViewersArgs {
     /// Decode only this codec; any otherwise.
     #[arg(long, value_enum)]
     codec: Option<Codec>,
+    /// Fail when the figures are outside the limits this project promises on a quiet machine.
+    #[arg(long)]
+    check: bool,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -134,7 +140,8 @@ fn run_glass(args: &GlassArgs) -> Result<(), Error> {
         codec: args.codec.name().to_owned(),
         runs: args.runs,
     })?;
-    print(args.json, &report, || report.table())
+    print(args.json, &report, || report.table())?;
+    verdict(args.check, report.missed())
 }
 
 fn run_viewers(args: ViewersArgs) -> Result<(), Error> {
@@ -163,7 +170,12 @@ fn run_viewers(args: ViewersArgs) -> Result<(), Error> {
         });
         server.stop()?;
     }
-    print(args.json, &report, || report.table())
+    print(args.json, &report, || report.table())?;
+    verdict(args.check, report.viewers.missed())
+}
+
+fn verdict(check: bool, missed: Vec<String>) -> Result<(), Error> {
+    if check && !missed.is_empty() { Err(Error::Missed(missed.join("; "))) } else { Ok(()) }
 }
 
 fn print<T: Serialize>(json: bool, report: &T, table: impl Fn() -> String) -> Result<(), Error> {

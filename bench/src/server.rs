@@ -52,6 +52,19 @@ impl ServerOptions {
         Self::default().arg("--play").arg(file.as_ref())
     }
 
+    /// What an encoder sends as RTP: video of this codec, and Opus; to free ports of this machine, which
+    /// [`Server::rtp_video`] and [`Server::rtp_audio`] tell.
+    pub fn rtp(codec: &str) -> Self {
+        let any = "127.0.0.1:0";
+        Self::default()
+            .arg("--rtp-video")
+            .arg(any)
+            .arg("--rtp-video-codec")
+            .arg(codec)
+            .arg("--rtp-audio")
+            .arg(any)
+    }
+
     /// Sets the address of the page; by default a free port of this machine, for this machine alone.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
@@ -86,7 +99,6 @@ pub struct Server {
 struct Ready {
     url: String,
     udp: String,
-    /// Where it takes encoded media as RTP, if it does.
     #[serde(rename = "rtpVideo")]
     rtp_video: Option<SocketAddr>,
     #[serde(rename = "rtpAudio")]
@@ -154,12 +166,12 @@ impl Server {
         port.ok_or_else(|| Error::Server(format!("{} is no address", self.ready.udp)))
     }
 
-    /// Where it takes encoded video as RTP, if it does.
+    /// Where it takes video as RTP, if it does.
     pub fn rtp_video(&self) -> Option<SocketAddr> {
         self.ready.rtp_video
     }
 
-    /// Where it takes Opus as RTP, if it does.
+    /// Where it takes sound as RTP, if it does.
     pub fn rtp_audio(&self) -> Option<SocketAddr> {
         self.ready.rtp_audio
     }

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use visavis_types::{AudioCodec, Bitrate, SessionId, VideoCodec};
+use visavis_types::{AudioCodec, Bitrate, CodecSet, PlayoutDelay, SessionId, VideoCodec};
 
 /// Settings of the whole engine.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ impl Default for EngineConfig {
             announce: Vec::new(),
             max_peers: 100,
             connect_timeout: Duration::from_secs(15),
-            initial_bandwidth: None,
+            initial_bandwidth: Some(Bitrate::from_kbps(3_000)),
             event_capacity: 1_024,
         }
     }
@@ -39,8 +39,14 @@ impl Default for EngineConfig {
 pub struct SessionConfig {
     /// Its name.
     pub id: SessionId,
-    /// The codec to prefer; a viewer that cannot decode it gets the other.
+    /// The codec to prefer; a viewer that cannot decode it gets the other. Without effect where
+    /// [`encoded`](Self::encoded) says something.
     pub video_codec: VideoCodec,
+    /// The codec of pictures that are pushed encoded, to [`Session::encoded_video`]; viewers that
+    /// cannot decode it get no picture. `None`: pictures are pushed raw, and encoded here.
+    ///
+    /// [`Session::encoded_video`]: crate::Session::encoded_video
+    pub encoded: Option<VideoCodec>,
     /// The audio codec.
     pub audio_codec: AudioCodec,
     /// Frames per second the caller means to push: sets the encoder's rate control and what counts
@@ -50,6 +56,8 @@ pub struct SessionConfig {
     pub video_bitrate: Bitrate,
     /// Target rate of the audio.
     pub audio_bitrate: Bitrate,
+    /// How long viewers may hold a picture back.
+    pub playout_delay: PlayoutDelay,
     /// Sound kept while it waits for its turn; past that the oldest is dropped.
     pub audio_queue: Duration,
 }
@@ -59,11 +67,25 @@ impl Default for SessionConfig {
         Self {
             id: SessionId::default(),
             video_codec: VideoCodec::H264,
+            encoded: None,
             audio_codec: AudioCodec::Opus,
             fps: 30,
             video_bitrate: Bitrate::from_kbps(1_500),
             audio_bitrate: Bitrate::from_kbps(48),
+            playout_delay: PlayoutDelay::NONE,
             audio_queue: Duration::from_secs(60),
         }
+    }
+}
+
+impl SessionConfig {
+    /// The codec that a viewer gets if it can choose.
+    pub(crate) fn preferred_codec(&self) -> VideoCodec {
+        self.encoded.unwrap_or(self.video_codec)
+    }
+
+    /// Every codec the session can send.
+    pub(crate) fn codecs(&self) -> CodecSet {
+        self.encoded.map_or(CodecSet::ENCODERS, |codec| CodecSet::EMPTY.with(codec))
     }
 }

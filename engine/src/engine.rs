@@ -5,14 +5,16 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Sender, bounded};
 use crossbeam_queue::SegQueue;
-use rtrb::RingBuffer;
-use visavis_core::Certificate;
+use rtrb::{Producer, RingBuffer};
+use visavis_core::{Certificate, PacketizedFrame};
 use visavis_net::UdpEndpoint;
 use visavis_types::{ClockAnchor, FrameSize};
 
 use crate::audio::{AudioCommand, AudioLoop, AudioSink, AudioSource};
+use crate::encoded::EncodedVideoSink;
 use crate::handle::{Inner, Parts};
 use crate::media::{Addresses, Command, MediaLoop, SessionMedia};
+use crate::session::Running;
 use crate::shared::SessionShared;
 use crate::video::EncodeLoop;
 use crate::{EngineConfig, EngineHandle, Session, SessionConfig, SessionError, StartError};
@@ -131,15 +133,35 @@ impl Engine {
             inner.send(Command::AddSession(media)).map_err(|_| SessionError::Stopped)?;
             sessions.push(Arc::clone(&shared));
         }
-        let smallest = FrameSize::new(FrameSize::MIN_SIDE, FrameSize::MIN_SIDE)
-            .map_err(|_| SessionError::Config("no smallest frame"))?;
-        let encode = EncodeLoop::new(Arc::clone(&shared), video_in, inner.media.clone(), smallest);
-        let encode_thread = spawn("visavis-encode", move || encode.run())?;
-        shared.set_encode_thread(encode_thread.thread().clone());
+        let (encoded_video, encode_thread) = match shared.config.encoded {
+            Some(codec) => {
+                let media = inner.media.clone();
+                (EncodedVideoSink::new(Arc::clone(&shared), codec, video_in, media), None)
+            }
+            None => {
+                let thread = self.start_encoder(&shared, video_in)?;
+                (EncodedVideoSink::of_raw_session(Arc::clone(&shared)), Some(thread))
+            }
+        };
         let _ = self.audio.try_send(AudioCommand::Add(Box::new(source)));
         audio_thread.thread().unpark();
         let sink = AudioSink::new(Arc::clone(&shared), blocks_in, audio_thread.thread().clone());
-        Ok(Session::new(self.handle.clone(), shared, sink, encode_thread))
+        let running = Running { encode_thread };
+        Ok(Session::new(self.handle.clone(), shared, sink, encoded_video, running))
+    }
+
+    fn start_encoder(
+        &self,
+        shared: &Arc<SessionShared>,
+        output: Producer<PacketizedFrame>,
+    ) -> Result<JoinHandle<()>, SessionError> {
+        let smallest = FrameSize::new(FrameSize::MIN_SIDE, FrameSize::MIN_SIDE)
+            .map_err(|_| SessionError::Config("no smallest frame"))?;
+        let media = self.handle.inner.media.clone();
+        let encode = EncodeLoop::new(Arc::clone(shared), output, media, smallest);
+        let thread = spawn("visavis-encode", move || encode.run())?;
+        shared.set_encode_thread(thread.thread().clone());
+        Ok(thread)
     }
 
     /// Says goodbye to every peer and joins the threads.

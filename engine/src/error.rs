@@ -1,7 +1,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use visavis_types::SessionId;
+use visavis_core::bitstream::{BitstreamError, OpusPacketError};
+use visavis_types::{SessionId, VideoCodec};
 
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,7 @@ pub enum OfferError {
     #[error("the offer cannot be used: {0}")]
     Sdp(String),
     /// The offer has no codec in common with us.
-    #[error("the offer has no video codec this session can send; it can send H264 and VP8")]
+    #[error("the offer has no codec that this session can send")]
     NoCommonCodec,
     /// No session of this name.
     #[error("there is no session {0}")]
@@ -80,4 +81,40 @@ pub enum CandidateError {
     /// The engine has stopped.
     #[error("the engine has stopped")]
     Stopped,
+}
+
+/// Why an encoded picture was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EncodedFrameError {
+    /// Nothing in it.
+    #[error("an empty access unit")]
+    Empty,
+    /// More than [`EncodedFrame::MAX_BYTES`](crate::EncodedFrame::MAX_BYTES).
+    #[error("an access unit of {0} bytes; 4 MiB are possible")]
+    TooLarge(usize),
+    /// Viewers have agreed with the session on another codec.
+    #[error("{given} pushed into a session of {session}")]
+    Codec {
+        /// What was pushed.
+        given: VideoCodec,
+        /// [`SessionConfig::encoded`](crate::SessionConfig::encoded).
+        session: VideoCodec,
+    },
+    /// The session's [`SessionConfig::encoded`](crate::SessionConfig::encoded) is `None`.
+    #[error("this session's pictures are given raw; it takes no encoded ones")]
+    RawSession,
+    /// No bitstream of the codec it is said to be.
+    #[error(transparent)]
+    Bitstream(#[from] BitstreamError),
+}
+
+/// Why an Opus packet was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EncodedAudioError {
+    /// No Opus packet.
+    #[error(transparent)]
+    Packet(#[from] OpusPacketError),
+    /// The session's sound is given as PCM already.
+    #[error("this session's sound is given as PCM; it cannot be mixed with Opus packets")]
+    RawSession,
 }

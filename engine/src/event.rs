@@ -23,6 +23,14 @@ pub enum Event {
         /// Why.
         reason: LeaveReason,
     },
+    /// Viewers of a session whose pictures are pushed encoded wait for a keyframe: somebody joined,
+    /// or lost too much. Requests are coalesced; frames up to the keyframe go to the others only.
+    KeyframeRequested {
+        /// The session.
+        session: SessionId,
+        /// What it is encoded with.
+        codec: VideoCodec,
+    },
 }
 
 /// Why a viewer is gone.

@@ -178,7 +178,8 @@ impl EngineHandle {
         let setup = PeerSetup {
             peer,
             session: session.clone(),
-            video_codec: shared.config.video_codec,
+            video_codec: shared.config.preferred_codec(),
+            video_codecs: shared.config.codecs(),
             candidates: &inner.candidates,
             certificate: &inner.certificate,
             initial_bandwidth: inner.initial_bandwidth,

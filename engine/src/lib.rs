@@ -23,17 +23,20 @@
 //! # Threads
 //!
 //! `Engine::start` spawns two threads: the **media loop**, which owns the UDP socket and every peer,
-//! and the **audio loop**, which paces and encodes sound. Each session adds an **encode loop**.
+//! and the **audio loop**, which paces and encodes sound. Each session adds an **encode loop**, unless
+//! its pictures come encoded; each [`RtpInput`] adds a thread that receives.
 //! They share nothing but rings and bounded channels. No call in this crate waits for the network
 //! or for an encoder.
 
 mod audio;
 mod config;
+mod encoded;
 mod engine;
 mod error;
 mod event;
 mod handle;
 mod media;
+mod rtp_input;
 mod session;
 mod shared;
 mod status;
@@ -41,15 +44,21 @@ mod video;
 
 pub use audio::AudioSink;
 pub use config::{EngineConfig, SessionConfig};
+pub use encoded::EncodedVideoSink;
 pub use engine::Engine;
-pub use error::{CandidateError, OfferError, SessionError, StartError};
+pub use error::{
+    CandidateError, EncodedAudioError, EncodedFrameError, OfferError, SessionError, StartError,
+};
 pub use event::{Event, LeaveReason};
 pub use handle::EngineHandle;
+pub use rtp_input::{RtpInput, RtpInputConfig, RtpInputError, RtpInputStatus};
 pub use session::{PushOutcome, Session};
 pub use status::{Metrics, SessionStatus, StageSummary};
 pub use video::VideoSink;
+pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
+pub use visavis_core::rtp_input::RtpCounters;
 pub use visavis_types::{
-    AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, FrameSize, InvalidSessionId,
-    MAX_SOUND_LEAD, PeerId, PixelFormat, SessionId, Stage, UnixMillis, VideoCodec, VideoFrame,
-    VideoFrameError,
+    AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, EncodedAudio, EncodedFrame,
+    FrameSize, InvalidSessionId, MAX_SOUND_LEAD, PeerId, PixelFormat, PlayoutDelay, SessionId,
+    Stage, UnixMillis, VideoCodec, VideoFrame, VideoFrameError,
 };

@@ -3,9 +3,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
-use visavis_types::SessionId;
+use visavis_types::{SessionId, VideoCodec};
 
 use crate::audio::AudioSink;
+use crate::encoded::EncodedVideoSink;
 use crate::media::Command;
 use crate::shared::SessionShared;
 use crate::video::VideoSink;
@@ -20,7 +21,16 @@ pub struct Session {
     engine: EngineHandle,
     shared: Arc<SessionShared>,
     audio: AudioSink,
-    encode_thread: Mutex<Option<JoinHandle<()>>>,
+    encoded_video: EncodedVideoSink,
+    /// Taken by the first stop.
+    running: Mutex<Option<Running>>,
+}
+
+/// What a session runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// None where pictures come encoded.
+    pub(crate) encode_thread: Option<JoinHandle<()>>,
 }
 
 /// What became of a push.
@@ -30,6 +40,9 @@ pub enum PushOutcome {
     Accepted,
     /// The session is not started: counted, otherwise ignored.
     NotStarted,
+    /// The engine does not keep up. Encoded pictures only: they are dropped from here to the next
+    /// keyframe, which is asked for.
+    Dropped,
 }
 
 impl Session {
@@ -37,9 +50,10 @@ impl Session {
         engine: EngineHandle,
         shared: Arc<SessionShared>,
         audio: AudioSink,
-        encode_thread: JoinHandle<()>,
+        encoded_video: EncodedVideoSink,
+        running: Running,
     ) -> Self {
-        Self { engine, shared, audio, encode_thread: Mutex::new(Some(encode_thread)) }
+        Self { engine, shared, audio, encoded_video, running: Mutex::new(Some(running)) }
     }
 
     /// Its name.
@@ -54,9 +68,19 @@ impl Session {
         }
     }
 
+    pub(crate) fn encoded_codec(&self) -> Option<VideoCodec> {
+        self.shared.config.encoded
+    }
+
     /// Where frames go in. Clone it to push from another thread.
     pub fn video(&self) -> VideoSink {
         VideoSink::new(Arc::clone(&self.shared))
+    }
+
+    /// Where frames go in that are encoded already, in a session that was made for them
+    /// ([`SessionConfig::encoded`](crate::SessionConfig::encoded)).
+    pub fn encoded_video(&self) -> EncodedVideoSink {
+        self.encoded_video.clone()
     }
 
     /// Where sound goes in. Clone it to push from another thread.
@@ -73,9 +97,11 @@ impl Session {
     /// then on. A second call does nothing.
     pub fn stop(&self) {
         self.shared.stop();
-        let thread = self.encode_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(thread) = thread else { return };
-        let _ = thread.join();
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(running) = running else { return };
+        if let Some(thread) = running.encode_thread {
+            let _ = thread.join();
+        }
         let inner = &self.engine.inner;
         inner
             .sessions

@@ -28,8 +28,18 @@ pub(crate) struct SessionShared {
     peer_count: AtomicUsize,
     active_codecs: AtomicU8,
     wanted_keyframes: AtomicU8,
+    /// 0, or an [`AudioKind`].
+    audio_kind: AtomicU8,
     stages: ArcSwap<Vec<StageSummary>>,
     encode_thread: OnceLock<Thread>,
+}
+
+/// How the sound of a session is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum AudioKind {
+    Pcm = 1,
+    Opus = 2,
 }
 
 /// Counters with one writer each (or none that minds a lost update).
@@ -62,6 +72,7 @@ impl SessionShared {
             peer_count: AtomicUsize::new(0),
             active_codecs: AtomicU8::new(0),
             wanted_keyframes: AtomicU8::new(0),
+            audio_kind: AtomicU8::new(0),
             stages: ArcSwap::default(),
             encode_thread: OnceLock::new(),
         }
@@ -97,7 +108,16 @@ impl SessionShared {
         }
     }
 
-    // --- Media loop → encode loop ---
+    /// Says how the session's sound is given. False where it was given otherwise before.
+    pub(crate) fn claim_audio(&self, kind: AudioKind) -> bool {
+        let kind = kind as u8;
+        match self.audio_kind.compare_exchange(0, kind, Relaxed, Relaxed) {
+            Ok(_) => true,
+            Err(before) => before == kind,
+        }
+    }
+
+    // --- Media loop → encode loop, or the caller's encoder ---
 
     pub(crate) fn set_active_codecs(&self, codecs: CodecSet) {
         self.active_codecs.store(codecs.bits(), Relaxed);

@@ -70,7 +70,7 @@ fn a_film_nobody_here_made_plays_in_sync() -> Outcome {
         after.buffer_delay_ms_since(&before)
     );
     println!("{figures}");
-    assert!(fps >= 0.9 * film_fps, "{fps:.2} fps of a {film_fps:.2} fps film");
+    assert!(fps >= 0.8 * film_fps, "{fps:.2} fps of a {film_fps:.2} fps film");
     assert!(loudness > 0.001, "silence: {loudness}");
     assert!(offset.abs() <= SYNC_LIMIT_MS, "sound and picture are {offset:+.1} ms apart");
     std::fs::write(artifacts()?.join("play-mp4.png"), watcher.page.screenshot()?)?;

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 pub use figures::{Figures, Frame};
 
-use crate::{Browser, Error, Machine, Microphone, Page, Server, ServerOptions, Spread, Table};
+use crate::{
+    Browser, Check, Error, Machine, Microphone, Page, Server, ServerOptions, Spread, Table,
+};
 
 const SCRIPT: &str = include_str!("glass.js");
 
@@ -139,6 +141,19 @@ pub fn watch(page: &Page, url: &str, duration: Duration) -> Result<Run, Error> {
 }
 
 impl Report {
+    /// What a quiet machine with two cores should reach and this run did not.
+    pub fn missed(&self) -> Vec<String> {
+        let mut check = Check::default();
+        let (p50, p99) = self.to_display_ms.map_or((f64::NAN, f64::NAN), |ms| (ms.p50, ms.p99));
+        check.at_most("glass to glass p50, ms,", p50, 50.0);
+        check.at_most("glass to glass p99, ms,", p99, 100.0);
+        let first_picture = self.first_picture_ms.iter().copied().fold(0.0, f64::max);
+        check.at_most("page open → first picture, ms,", first_picture, 500.0);
+        check.at_least("frames per second", self.fps, 29.0);
+        check.at_most("the longest gap, ms,", self.longest_gap_ms, 100.0);
+        check.missed()
+    }
+
     /// The report as text.
     pub fn table(&self) -> String {
         let mut spreads = Table::new(["glass to glass, ms", "p50", "p95", "p99", "max"]);

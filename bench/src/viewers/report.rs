@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::stream::Counts;
-use crate::{Machine, Spread, Table};
+use crate::{Check, Machine, Spread, Table};
 
 /// Figures of all viewers of one run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -148,6 +148,19 @@ impl Report {
                 viewer.error.as_ref().map(|error| format!("viewer {index}: {error}"))
             })
             .collect()
+    }
+
+    /// What a quiet machine with two cores should reach and this run did not.
+    pub fn missed(&self) -> Vec<String> {
+        let mut check = Check::default();
+        check.at_least("viewers connected:", self.connected as f64, self.viewers.len() as f64);
+        let connect = self.connect_ms.map_or(f64::NAN, |ms| ms.max);
+        check.at_most("the slowest connect, ms,", connect, 5_000.0);
+        check.at_most("packets lost:", self.lost() as f64, 0.0);
+        check.at_most("the longest gap, ms,", self.longest_video_gap_ms(), 100.0);
+        let mut missed = check.missed();
+        missed.extend(self.errors());
+        missed
     }
 
     /// The report as text.

@@ -23,7 +23,7 @@ mod video;
 mod vp8;
 
 pub use convert::{ColorMatrix, ConvertError, convert};
-pub use h264::{DecodeError, Decoded, H264Decoder};
+pub use h264::{DecodeError, Decoded, H264Decoder, write_sps_without_reordering};
 pub use opus::{
     OPUS_FRAME_SAMPLES, OPUS_SILENCE, OpusApplication, OpusEncoder, OpusEncoderConfig, OpusError,
 };

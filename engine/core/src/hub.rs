@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 use str0m::RtcError;
-use visavis_types::{ClockAnchor, CodecSet, OpusPacket, PeerId, SessionId, VideoCodec};
+use visavis_types::{
+    ClockAnchor, CodecSet, OpusPacket, PeerId, PlayoutDelay, SessionId, VideoCodec,
+};
 
 use crate::Outbox;
 use crate::deadline::Deadlines;
@@ -146,8 +148,14 @@ impl Hub {
     // --- Sessions ---
 
     /// Adds a session; the name must be new.
-    pub fn add_session(&mut self, id: SessionId, now: Instant) -> SessionKey {
-        let key = SessionKey(self.sessions.insert(SessionState::new(id.clone(), now)));
+    pub fn add_session(
+        &mut self,
+        id: SessionId,
+        playout_delay: PlayoutDelay,
+        now: Instant,
+    ) -> SessionKey {
+        let state = SessionState::new(id.clone(), playout_delay, now);
+        let key = SessionKey(self.sessions.insert(state));
         self.session_by_id.insert(id, key);
         key
     }

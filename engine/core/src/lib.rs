@@ -8,14 +8,17 @@
 //! 3. sleeps until [`Hub::next_deadline`] or until something else happens.
 #![forbid(unsafe_code)]
 
+pub mod bitstream;
 mod deadline;
 mod demux;
 mod drive;
+mod dtls;
 mod hub;
 mod keyframe;
 mod negotiate;
 mod packetize;
 mod peer;
+pub mod rtp_input;
 mod session;
 
 pub use hub::{Hub, HubEvent, SessionKey};

@@ -11,8 +11,9 @@ use str0m::ice::IceCreds;
 use str0m::media::{MediaKind, Mid};
 use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Rtc, RtcConfig};
-use visavis_types::{Bitrate, PeerId, SessionId, VideoCodec};
+use visavis_types::{Bitrate, CodecSet, PeerId, SessionId, VideoCodec};
 
+use crate::dtls;
 use crate::peer::Peer;
 
 /// Packets kept per viewer to answer NACKs with: about 0.8 s of a 2 Mbit/s stream. The cache is most
@@ -33,7 +34,10 @@ pub struct Certificate {
 impl Certificate {
     /// Makes a fresh self-signed certificate.
     pub fn generate() -> Result<Self, String> {
-        let provider = Arc::new(str0m::crypto::from_feature_flags());
+        let provider = Arc::new(CryptoProvider {
+            dtls_provider: &dtls::SHARED,
+            ..str0m::crypto::from_feature_flags()
+        });
         let certificate = provider
             .dtls_provider
             .generate_certificate()
@@ -51,6 +55,8 @@ pub struct PeerSetup<'a> {
     pub session: SessionId,
     /// The session's preferred codec.
     pub video_codec: VideoCodec,
+    /// All codecs the session can send.
+    pub video_codecs: CodecSet,
     /// Our ICE host candidates.
     pub candidates: &'a [SocketAddr],
     /// The engine's certificate.
@@ -100,14 +106,16 @@ impl PeerSetup<'_> {
             .set_extension_map(extensions())
             .clear_codecs()
             .enable_opus(true, false)
-            .enable_vp8(true)
+            .enable_vp8(self.video_codecs.contains(VideoCodec::Vp8))
             // Without the first report a browser cannot tie sound to picture.
             .set_rtcp_report_interval_audio(std::time::Duration::from_secs(1))
             .enable_bwe(self.initial_bandwidth.map(|rate| RtcBitrate::bps(rate.bps())));
         // Constrained baseline and baseline, both with packetization-mode 1. What the encoder makes is
         // constrained baseline, which is also valid baseline (RFC 6184 §8.1).
-        config.codec_config().add_h264(108.into(), Some(109.into()), true, 0x42_e01f);
-        config.codec_config().add_h264(127.into(), Some(121.into()), true, 0x42_001f);
+        if self.video_codecs.contains(VideoCodec::H264) {
+            config.codec_config().add_h264(108.into(), Some(109.into()), true, 0x42_e01f);
+            config.codec_config().add_h264(127.into(), Some(121.into()), true, 0x42_001f);
+        }
         config.build(self.now)
     }
 }
@@ -240,6 +248,7 @@ mod tests {
                 peer: PeerId::from_raw(1),
                 session: SessionId::default(),
                 video_codec: VideoCodec::H264,
+                video_codecs: CodecSet::ENCODERS,
                 candidates: &[],
                 certificate: &certificate,
                 initial_bandwidth: None,

@@ -220,6 +220,10 @@ impl Peer {
         let Some(stream) = api.stream_tx_by_mid(track.mid, None) else {
             return false;
         };
+        // A picture leaves in one go. str0m would spread it at the rate it has estimated, and a keyframe
+        // would take many frames' time on its way; how much a viewer is sent is decided by what is
+        // encoded for it, not by delay.
+        stream.set_unpaced(true);
         let last = frame.payloads.len().saturating_sub(1);
         let reported = reported_time(frame.captured);
         for (index, payload) in frame.payloads.iter().enumerate() {

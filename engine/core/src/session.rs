@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use str0m::media::MediaTime;
 use str0m::rtp::{AbsCaptureTime, ExtensionValues};
-use visavis_types::{ClockAnchor, CodecSet, SessionId, VideoCodec};
+use visavis_types::{ClockAnchor, CodecSet, PlayoutDelay, SessionId, VideoCodec};
 
 use crate::keyframe::KeyframePolicy;
 use crate::packetize::PacketizedFrame;
@@ -24,6 +23,7 @@ pub(crate) struct SessionState {
     pub(crate) active: CodecSet,
     renditions: [Rendition; VideoCodec::ALL.len()],
     epoch: Instant,
+    playout_delay: PlayoutDelay,
 }
 
 /// One codec's stream.
@@ -35,13 +35,14 @@ struct Rendition {
 }
 
 impl SessionState {
-    pub(crate) fn new(id: SessionId, epoch: Instant) -> Self {
+    pub(crate) fn new(id: SessionId, playout_delay: PlayoutDelay, epoch: Instant) -> Self {
         Self {
             id,
             peers: Vec::new(),
             active: CodecSet::EMPTY,
             renditions: Default::default(),
             epoch,
+            playout_delay,
         }
     }
 
@@ -65,9 +66,9 @@ impl SessionState {
         rendition.last_rtp_time = Some(rtp_time);
 
         let mut extensions = ExtensionValues {
-            // No waiting in the browser: worth some 150 ms there.
-            play_delay_min: Some(MediaTime::ZERO),
-            play_delay_max: Some(MediaTime::ZERO),
+            // Left out, browsers would wait for some 150 ms.
+            play_delay_min: Some(self.playout_delay.min.into()),
+            play_delay_max: Some(self.playout_delay.max.into()),
             ..ExtensionValues::default()
         };
         let rested = rendition
@@ -102,7 +103,7 @@ mod tests {
     fn rtp_time_follows_capture_time_and_never_stands_still() {
         let clock = ClockAnchor::now();
         let start = Instant::now();
-        let mut session = SessionState::new(SessionId::default(), start);
+        let mut session = SessionState::new(SessionId::default(), PlayoutDelay::NONE, start);
         let at = |ms| start + Duration::from_millis(ms);
         let mut rtp = |ms| session.stamp(&frame(at(ms), false), &clock).0;
         assert_eq!(rtp(0), 0);
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn capture_time_is_on_keyframes_and_once_a_second() {
         let (clock, start) = (ClockAnchor::now(), Instant::now());
-        let mut session = SessionState::new(SessionId::default(), start);
+        let mut session = SessionState::new(SessionId::default(), PlayoutDelay::NONE, start);
         let mut has = |ms, keyframe| {
             let frame = frame(start + Duration::from_millis(ms), keyframe);
             session.stamp(&frame, &clock).1.abs_capture_time.is_some()

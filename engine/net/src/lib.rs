@@ -4,11 +4,13 @@
 //! WebRTC.
 
 mod receiver;
+mod rtp;
 mod sender;
 mod socket;
 mod timer;
 
 pub use receiver::{Datagram, ReceiveBuffers};
+pub use rtp::{RtpSocket, RtpSockets};
 pub use sender::{SendCounters, Sender};
 pub use socket::UdpEndpoint;
 pub use timer::Timer;

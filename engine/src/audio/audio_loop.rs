@@ -10,6 +10,7 @@ use visavis_codec::{
 };
 use visavis_types::OpusPacket;
 
+use super::opus_queue::OpusQueue;
 use super::pacer::{Pacer, Slot};
 use super::{AudioBlock, SAMPLE_RATE_HZ};
 use crate::media::MediaWaker;
@@ -33,6 +34,7 @@ pub(crate) struct AudioSource {
     input: Consumer<AudioBlock>,
     output: Producer<OpusPacket>,
     pacer: Pacer,
+    packets: OpusQueue,
     encoder: OpusEncoder,
     resampler: Option<(u32, u16, Resampler)>,
     /// Reused.
@@ -68,7 +70,7 @@ impl AudioLoop {
             if sent {
                 self.media.wake();
             }
-            match self.sources.iter().filter_map(|source| source.pacer.deadline()).min() {
+            match self.sources.iter().filter_map(AudioSource::deadline).min() {
                 Some(at) => thread::park_timeout(at.saturating_duration_since(Instant::now())),
                 None => thread::park(),
             }
@@ -90,6 +92,7 @@ impl AudioSource {
         let lookahead = u64::from(encoder.lookahead());
         Ok(Self {
             pacer: Pacer::new(shared.config.audio_queue),
+            packets: OpusQueue::new(shared.config.audio_queue),
             shared,
             input,
             output,
@@ -106,6 +109,14 @@ impl AudioSource {
     /// Moves what was pushed into the queue.
     fn take_in(&mut self, now: Instant) {
         while let Ok(block) = self.input.pop() {
+            let block = match block {
+                AudioBlock::Pcm(block) => block,
+                AudioBlock::Opus(block) => {
+                    let dropped = self.packets.push(block);
+                    self.shared.counters.dropped_audio_samples.fetch_add(dropped, Relaxed);
+                    continue;
+                }
+            };
             let key = (block.sample_rate, block.channels);
             let resampler = match self.resampler.take() {
                 Some((rate, channels, resampler)) if (rate, channels) == key => Ok(resampler),
@@ -150,7 +161,16 @@ impl AudioSource {
             }
         }
         self.packet = packet;
+        while let Some(packet) = self.packets.poll(now) {
+            if self.shared.has_peers() {
+                sent |= self.output.push(packet).is_ok();
+            }
+        }
         sent
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        [self.pacer.deadline(), self.packets.deadline()].into_iter().flatten().min()
     }
 
     fn encode(&mut self, samples: &[i16]) -> Option<Arc<[u8]>> {

@@ -230,7 +230,8 @@ impl MediaLoop {
     }
 
     fn add_session(&mut self, media: SessionMedia, now: Instant) {
-        let key = self.hub.add_session(media.shared.config.id.clone(), now);
+        let config = &media.shared.config;
+        let key = self.hub.add_session(config.id.clone(), config.playout_delay, now);
         if self.sessions.len() <= key.index() {
             self.sessions.resize_with(key.index() + 1, || None);
         }
@@ -298,6 +299,10 @@ impl MediaLoop {
                 HubEvent::KeyframeWanted { session, codec } => {
                     if let Some(shared) = self.shared(session) {
                         shared.want_keyframe(codec);
+                        if shared.config.encoded == Some(codec) {
+                            let session = shared.config.id.clone();
+                            self.tell(&Event::KeyframeRequested { session, codec });
+                        }
                     }
                 }
                 HubEvent::ActiveCodecs { session, codecs } => {

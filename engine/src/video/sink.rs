@@ -31,6 +31,9 @@ impl VideoSink {
     pub fn push(&self, frame: &VideoFrame<'_>) -> Result<PushOutcome, VideoFrameError> {
         let size = frame.validate()?;
         let shared = &self.shared;
+        if shared.config.encoded.is_some() {
+            return Err(VideoFrameError::EncodedSession);
+        }
         let pushed = Instant::now();
         let pushed_unix = UnixMillis::now();
         shared.counters.note_frame(pushed, pushed_unix);

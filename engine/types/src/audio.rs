@@ -60,6 +60,9 @@ pub enum AudioChunkError {
         /// Bytes of one sample on all channels.
         frame_bytes: usize,
     },
+    /// The session's sound is given as Opus packets already.
+    #[error("this session's sound is given as Opus packets; it cannot be mixed with PCM")]
+    EncodedSession,
 }
 
 #[cfg(test)]

@@ -78,6 +78,9 @@ impl CodecSet {
     /// No codec.
     pub const EMPTY: Self = Self(0);
 
+    /// The codecs that raw video can be encoded with.
+    pub const ENCODERS: Self = Self::EMPTY.with(VideoCodec::H264).with(VideoCodec::Vp8);
+
     /// A set out of its bits, as [`bits`](Self::bits) gave them.
     pub const fn from_bits(bits: u8) -> Self {
         Self(bits)

@@ -6,6 +6,7 @@
 
 mod audio;
 mod codec;
+mod encoded;
 mod id;
 mod rate;
 mod stamp;
@@ -15,9 +16,10 @@ mod video;
 
 pub use audio::{AudioChunk, AudioChunkError, AudioFormat};
 pub use codec::{AudioCodec, CodecSet, VideoCodec};
+pub use encoded::{EncodedAudio, EncodedFrame};
 pub use id::{InvalidSessionId, PeerId, SessionId};
 pub use rate::Bitrate;
 pub use stamp::{Stage, Stamps};
-pub use time::{ClockAnchor, MAX_SOUND_LEAD, UnixMillis};
+pub use time::{ClockAnchor, MAX_SOUND_LEAD, PlayoutDelay, UnixMillis};
 pub use unit::{AccessUnit, OpusPacket};
 pub use video::{FrameSize, PixelFormat, VideoFrame, VideoFrameError};

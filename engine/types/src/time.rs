@@ -8,6 +8,26 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// of a moment that has not come. What is compared is their difference, and that stays exact.
 pub const MAX_SOUND_LEAD: Duration = Duration::from_millis(60);
 
+/// How long receivers may hold a picture back before they show it: the playout-delay header extension,
+/// which counts in steps of 10 ms up to 40.95 s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlayoutDelay {
+    /// They hold it at least this long.
+    pub min: Duration,
+    /// They hold it at most this long, whatever their jitter buffer or late sound would ask for.
+    pub max: Duration,
+}
+
+impl PlayoutDelay {
+    /// Every picture is shown when it comes: for faces that are talked with.
+    pub const NONE: Self = Self { min: Duration::ZERO, max: Duration::ZERO };
+
+    /// Shown when it comes, but held back for sound that is late: for films, where nobody notices the
+    /// delay and everybody the lips. Half a second is the most at which Chromium still shows pictures
+    /// at once while the sound is in time.
+    pub const IN_SYNC: Self = Self { min: Duration::ZERO, max: Duration::from_millis(500) };
+}
+
 /// Milliseconds since 1970-01-01 UTC: the clock callers stamp their frames with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixMillis(pub u64);

@@ -115,6 +115,9 @@ pub enum VideoFrameError {
         /// Bytes it has.
         actual: usize,
     },
+    /// The session's pictures are given encoded.
+    #[error("this session's pictures are given encoded; it takes no raw ones")]
+    EncodedSession,
 }
 
 #[cfg(test)]

@@ -39,6 +39,11 @@ Examples:
   visavis serve --listen 127.0.0.1:0 --json   any free port; one JSON line tells which
   visavis serve --announce 203.0.113.7 --udp 0.0.0.0:40000
                                               on a cloud machine behind 1:1 NAT; open UDP 40000
+  visavis serve --rtp-video 127.0.0.1:5004 --rtp-audio 127.0.0.1:5006
+                                              what ffmpeg or GStreamer encode, sent on untouched:
+      ffmpeg -re -stream_loop -1 -i talk.mp4 \
+        -an -c:v libx264 -profile:v baseline -tune zerolatency -g 30 -f rtp rtp://127.0.0.1:5004 \
+        -vn -c:a libopus -ac 1 -f rtp rtp://127.0.0.1:5006
   visavis serve --tls-cert cert.pem --tls-key key.pem
                                               HTTPS, which browsers want before they hand out a
                                               microphone on anything but localhost
@@ -101,6 +106,31 @@ pub struct ServeFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub play: Option<PathBuf>,
 
+    /// Show what an encoder sends as RTP to this UDP address; port 0: any free one
+    ///
+    /// The pictures go to viewers as they are. Nobody can ask the encoder for a keyframe: a viewer
+    /// that joins waits for the next one, so let it make one every second or two (ffmpeg: -g), and no
+    /// B frames (-bf 0). RTCP is taken at the port above, if that is free. Whoever can send to this
+    /// address decides what is seen: use 127.0.0.1 or a network that is trusted.
+    #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["play", "demo", "timecode"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtp_video: Option<SocketAddr>,
+
+    /// What the encoder of --rtp-video makes, H264 or VP8 [default: H264]
+    #[arg(long, value_name = "CODEC", ignore_case = true, value_parser = ["H264", "VP8"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtp_video_codec: Option<String>,
+
+    /// The RTP payload type of --rtp-video [default: that of the first packet]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=127))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtp_video_pt: Option<u8>,
+
+    /// Play the sound that an encoder sends as RTP (Opus) to this UDP address; goes with --rtp-video
+    #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["play", "demo", "timecode"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtp_audio: Option<SocketAddr>,
+
     /// Show the built-in talking face, 512x512 [the default]
     #[arg(long)]
     #[serde(skip)]
@@ -158,6 +188,9 @@ mod tests {
     fn contradictions_and_nonsense_are_usage_errors() {
         for bad in [
             &["visavis", "serve", "--demo", "--play", "a.mp4"][..],
+            &["visavis", "serve", "--demo", "--rtp-video", "127.0.0.1:0"],
+            &["visavis", "serve", "--play", "a.mp4", "--rtp-audio", "127.0.0.1:0"],
+            &["visavis", "serve", "--rtp-video-pt", "128"],
             &["visavis", "serve", "--fps", "0"],
             &["visavis", "serve", "--video-codec", "mpeg2"],
             &["visavis", "serve", "--listen", "8081"],

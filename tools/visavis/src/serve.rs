@@ -5,12 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::{Receiver, bounded, select};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
-use visavis::{Bitrate, Engine, EngineConfig, SessionConfig, SessionError, StartError};
+use visavis::{
+    Bitrate, Engine, EngineConfig, PlayoutDelay, RtpInput, RtpInputConfig, RtpInputError,
+    SessionConfig, SessionError, StartError, VideoCodec,
+};
 use visavis_signaling::{IceServer, SignalingConfig, SignalingError, SignalingServer, TlsFiles};
 
 use crate::settings::Settings;
@@ -39,6 +42,9 @@ pub enum ServeError {
     /// The engine did not start.
     #[error(transparent)]
     Engine(StartError),
+    /// RTP cannot be taken.
+    #[error("{0}; choose another port with --rtp-video and --rtp-audio (port 0: any)")]
+    Rtp(#[from] RtpInputError),
     /// The session was not made.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -61,20 +67,14 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
     start_log(&settings.log)?;
     let signals = Goodbye::install().map_err(|e| ServeError::System("handle signals", e))?;
 
-    let source: Box<dyn Source> = match &settings.play {
-        Some(path) => play::open(path)?,
-        None => Box::new(Demo::new(settings.fps.unwrap_or(30))?),
-    };
-    let info = source.info().clone();
-    if settings.timecode {
-        timecode::check(info.width, info.height)?;
-    }
+    let source = open_source(settings)?;
+    let info = source.as_ref().map(|source| source.info().clone());
 
     let engine = Engine::start(engine_config(settings)).map_err(|error| match error {
         StartError::Bind { addr, source } if is_in_use(&source) => ServeError::UdpInUse(addr),
         other => ServeError::Engine(other),
     })?;
-    let session = engine.create_session(session_config(settings, &info))?;
+    let session = engine.create_session(session_config(settings, info.as_ref()))?;
     let signaling =
         SignalingServer::start(signaling_config(settings), engine.handle()).map_err(|error| {
             match in_use(&error) {
@@ -84,22 +84,48 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
         })?;
 
     session.start();
-    let sink = SessionSink { video: session.video(), audio: session.audio() };
     let (failed, failure) = bounded(1);
-    let pacer = Pacer::start(source, sink, settings.timecode, failed)
-        .map_err(|e| ServeError::System("start a media thread", e))?;
+    let feed = match source {
+        Some(source) => {
+            let sink = SessionSink { video: session.video(), audio: session.audio() };
+            let pacer = Pacer::start(source, sink, settings.timecode, failed);
+            Feed::Source(pacer.map_err(|e| ServeError::System("start a media thread", e))?)
+        }
+        None => Feed::Rtp(RtpInput::start(&session, rtp_config(settings))?, failed),
+    };
 
-    announce(settings, &info, signaling.local_addr(), engine.udp_addr())
+    let addresses = Addresses::new(signaling.local_addr(), engine.udp_addr(), &feed);
+    announce(settings, info.as_ref(), &addresses)
         .map_err(|e| ServeError::System("write to stdout", e))?;
     let outcome = wait(&signals.asked, &failure);
 
     // From the outside inwards: nobody new, no new media, goodbye to those who are here.
     tracing::info!("stopping");
     signaling.stop();
-    drop(pacer);
+    drop(feed);
     session.stop();
     engine.stop();
     outcome
+}
+
+/// What keeps the session in pictures.
+enum Feed {
+    Source(#[expect(dead_code, reason = "held for its threads")] Pacer),
+    /// Nothing fails there: a sender that stops may start again.
+    Rtp(RtpInput, #[expect(dead_code, reason = "never used, but must live")] Sender<SourceError>),
+}
+
+/// The source that makes pictures here, if there is one.
+fn open_source(settings: &Settings) -> Result<Option<Box<dyn Source>>, ServeError> {
+    let source: Box<dyn Source> = match &settings.play {
+        _ if settings.rtp_video.is_some() => return Ok(None),
+        Some(path) => play::open(path)?,
+        None => Box::new(Demo::new(settings.fps.unwrap_or(30))?),
+    };
+    if settings.timecode {
+        timecode::check(source.info().width, source.info().height)?;
+    }
+    Ok(Some(source))
 }
 
 fn start_log(filter: &str) -> Result<(), ServeError> {
@@ -123,13 +149,33 @@ fn engine_config(settings: &Settings) -> EngineConfig {
     }
 }
 
-fn session_config(settings: &Settings, info: &SourceInfo) -> SessionConfig {
+fn session_config(settings: &Settings, info: Option<&SourceInfo>) -> SessionConfig {
+    // A file is looked at, not talked with: sound and picture together matter more than how soon.
+    let playout_delay =
+        if settings.play.is_some() { PlayoutDelay::IN_SYNC } else { PlayoutDelay::NONE };
+    let fps = info.map_or_else(|| settings.fps.unwrap_or(30), |info| info.fps.round() as u32);
     SessionConfig {
+        playout_delay,
         video_codec: settings.video_codec,
-        fps: (info.fps.round() as u32).clamp(1, 120),
+        encoded: settings.rtp_video.map(|_| settings.rtp_video_codec),
+        fps: fps.clamp(1, 120),
         video_bitrate: Bitrate::from_kbps(settings.bitrate),
         ..SessionConfig::default()
     }
+}
+
+fn rtp_config(settings: &Settings) -> RtpInputConfig {
+    RtpInputConfig {
+        video: settings.rtp_video,
+        video_payload_type: settings.rtp_video_pt,
+        audio: settings.rtp_audio,
+        audio_payload_type: None,
+    }
+}
+
+/// The codec that most viewers get.
+fn video_codec(settings: &Settings) -> VideoCodec {
+    settings.rtp_video.map_or(settings.video_codec, |_| settings.rtp_video_codec)
 }
 
 fn signaling_config(settings: &Settings) -> SignalingConfig {
@@ -150,7 +196,7 @@ fn signaling_config(settings: &Settings) -> SignalingConfig {
         listen: settings.listen,
         tls: tls.map(|(cert, key)| TlsFiles { cert, key }),
         ice_servers,
-        video_codec: settings.video_codec,
+        video_codec: video_codec(settings),
         max_clients: settings.max_clients,
         ..SignalingConfig::default()
     }
@@ -179,21 +225,46 @@ struct Ready {
     /// Of the page.
     url: String,
     udp: SocketAddr,
+    /// Where an encoder's video is taken.
+    #[serde(rename = "rtpVideo", skip_serializing_if = "Option::is_none")]
+    rtp_video: Option<SocketAddr>,
+    /// Where an encoder's sound is taken.
+    #[serde(rename = "rtpAudio", skip_serializing_if = "Option::is_none")]
+    rtp_audio: Option<SocketAddr>,
     pid: u32,
+}
+
+/// Where the program listens.
+struct Addresses {
+    tcp: SocketAddr,
+    udp: SocketAddr,
+    rtp_video: Option<SocketAddr>,
+    rtp_audio: Option<SocketAddr>,
+}
+
+impl Addresses {
+    fn new(tcp: SocketAddr, udp: SocketAddr, feed: &Feed) -> Self {
+        let (rtp_video, rtp_audio) = match feed {
+            Feed::Source(_) => (None, None),
+            Feed::Rtp(input, _) => (input.video_addr(), input.audio_addr()),
+        };
+        Self { tcp, udp, rtp_video, rtp_audio }
+    }
 }
 
 /// Says that everything is ready: to a program in one line of JSON, to a person in words.
 fn announce(
     settings: &Settings,
-    info: &SourceInfo,
-    tcp: SocketAddr,
-    udp: SocketAddr,
+    info: Option<&SourceInfo>,
+    addresses: &Addresses,
 ) -> io::Result<()> {
+    let &Addresses { tcp, udp, rtp_video, rtp_audio } = addresses;
     let scheme = if settings.tls_cert.is_some() { "https" } else { "http" };
     let mut out = io::stdout().lock();
     if settings.json {
         let url = format!("{scheme}://{}/", reachable(tcp));
-        let ready = Ready { ready: true, url, udp, pid: std::process::id() };
+        let pid = std::process::id();
+        let ready = Ready { ready: true, url, udp, rtp_video, rtp_audio, pid };
         serde_json::to_writer(&mut out, &ready)?;
         writeln!(out)?;
         return out.flush();
@@ -203,12 +274,20 @@ fn announce(
         true => format!("localhost:{}", here.port()),
         false => here.to_string(),
     };
-    let sound = if info.sound { "with sound" } else { "without sound" };
-    let SourceInfo { label, width, height, fps, .. } = info;
-    let fps = (fps * 100.0).round() / 100.0;
     writeln!(out, "Open {scheme}://{place}/ in a browser")?;
-    writeln!(out, "  playing  {label}, {width}x{height} at {fps} fps, {sound}")?;
-    writeln!(out, "  sending  {} at {} kbit/s", settings.video_codec, settings.bitrate)?;
+    if let Some(info) = info {
+        let sound = if info.sound { "with sound" } else { "without sound" };
+        let SourceInfo { label, width, height, fps, .. } = info;
+        let fps = (fps * 100.0).round() / 100.0;
+        writeln!(out, "  playing  {label}, {width}x{height} at {fps} fps, {sound}")?;
+        writeln!(out, "  sending  {} at {} kbit/s", settings.video_codec, settings.bitrate)?;
+    }
+    if let Some(addr) = rtp_video {
+        writeln!(out, "  playing  {} that comes as RTP to udp {addr}", video_codec(settings))?;
+    }
+    if let Some(addr) = rtp_audio {
+        writeln!(out, "  sound    Opus that comes as RTP to udp {addr}")?;
+    }
     writeln!(out, "  media    UDP port {}", udp.port())?;
     writeln!(out, "Ctrl-C stops it.")?;
     out.flush()

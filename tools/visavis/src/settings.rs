@@ -28,6 +28,15 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// The file to play; without one it is the demo face.
     pub play: Option<PathBuf>,
+    /// Where an encoder sends its video as RTP; then that is shown.
+    pub rtp_video: Option<SocketAddr>,
+    /// What that encoder makes.
+    #[serde(deserialize_with = "codec", serialize_with = "codec_name")]
+    pub rtp_video_codec: VideoCodec,
+    /// The payload type of that video; `None`: of the first packet.
+    pub rtp_video_pt: Option<u8>,
+    /// Where an encoder sends its sound (Opus) as RTP.
+    pub rtp_audio: Option<SocketAddr>,
     /// A level or a filter for the log.
     pub log: String,
     /// The preferred video codec.
@@ -65,6 +74,10 @@ impl Default for Settings {
             tls_cert: None,
             tls_key: None,
             play: None,
+            rtp_video: None,
+            rtp_video_codec: VideoCodec::H264,
+            rtp_video_pt: None,
+            rtp_audio: None,
             log: String::from("info"),
             video_codec: VideoCodec::H264,
             fps: None,
@@ -81,13 +94,17 @@ impl Default for Settings {
 }
 
 /// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-const OWN_VARIABLES: [&str; 13] = [
+const OWN_VARIABLES: [&str; 17] = [
     "listen",
     "udp",
     "announce",
     "tls_cert",
     "tls_key",
     "play",
+    "rtp_video",
+    "rtp_video_codec",
+    "rtp_video_pt",
+    "rtp_audio",
     "log",
     "video_codec",
     "fps",
@@ -116,7 +133,11 @@ pub fn load(flags: &ServeFlags) -> Result<Settings, SettingsError> {
         .merge(Text(Env::prefixed("WEBRTC_").only(&ICE_VARIABLES)))
         .merge(Flags(flags));
     let mut settings: Settings = figment.extract().map_err(|error| describe(&error))?;
-    if flags.demo {
+    // A source named on the command line wins over one in the file.
+    if flags.demo || flags.play.is_some() {
+        (settings.rtp_video, settings.rtp_audio) = (None, None);
+    }
+    if flags.demo || flags.rtp_video.is_some() || flags.rtp_audio.is_some() {
         settings.play = None;
     }
     settings.check()?;
@@ -165,6 +186,19 @@ impl Settings {
         if !(50..=50_000).contains(&self.bitrate) {
             return refuse("`bitrate` must be from 50 to 50000 (kbit/s)");
         }
+        let rtp = self.rtp_video.is_some() || self.rtp_audio.is_some();
+        if rtp && self.play.is_some() {
+            return refuse("`play` and `rtp_video` or `rtp_audio` are two sources; name one");
+        }
+        if rtp && self.timecode {
+            return refuse("`timecode` cannot be painted into pictures that come encoded");
+        }
+        if self.rtp_video.is_none() && self.rtp_audio.is_some() {
+            return refuse("`rtp_audio` goes with `rtp_video`");
+        }
+        if self.rtp_video_pt.is_some_and(|number| number > 127) {
+            return refuse("`rtp_video_pt` must be from 0 to 127");
+        }
         if self.max_clients == 0 {
             return refuse("`max_clients` must be at least 1");
         }
@@ -186,7 +220,7 @@ impl Provider for Text {
 
     fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
         let typed = |key: &str, text: String| match key {
-            "fps" | "bitrate" | "max_clients" => {
+            "fps" | "bitrate" | "max_clients" | "rtp_video_pt" => {
                 text.parse::<u64>().map_or(Value::from(text), Value::from)
             }
             "timecode" | "json" => text.parse::<bool>().map_or(Value::from(text), Value::from),
@@ -340,6 +374,30 @@ mod tests {
             assert_eq!(load(&with_file()).unwrap().play, Some("a.mp4".into()));
             let flags = ServeFlags { demo: true, ..with_file() };
             assert_eq!(load(&flags).unwrap().play, None);
+        });
+    }
+
+    #[test]
+    fn there_is_one_source_and_flags_choose_it() {
+        jailed(|jail| {
+            let rtp = "rtp_video = '127.0.0.1:5004'\nrtp_video_codec = 'vp8'\n";
+            jail.create_file("visavis.toml", rtp).unwrap();
+            let settings = load(&with_file()).unwrap();
+            assert_eq!(settings.rtp_video, Some("127.0.0.1:5004".parse().unwrap()));
+            assert_eq!(settings.rtp_video_codec, VideoCodec::Vp8);
+            let flags = ServeFlags { play: Some("a.mp4".into()), ..with_file() };
+            assert_eq!(load(&flags).unwrap().rtp_video, None);
+            for (other, what) in [
+                ("play = 'a.mp4'", "two sources"),
+                ("timecode = true", "timecode"),
+                ("rtp_video_pt = 200", "0 to 127"),
+            ] {
+                jail.create_file("visavis.toml", &format!("{rtp}{other}\n")).unwrap();
+                let text = load(&with_file()).unwrap_err().to_string();
+                assert!(text.contains(what), "{text}");
+            }
+            jail.create_file("visavis.toml", "rtp_audio = '127.0.0.1:5006'\n").unwrap();
+            assert!(load(&with_file()).unwrap_err().to_string().contains("goes with"));
         });
     }
 

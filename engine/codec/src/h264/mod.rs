@@ -11,3 +11,4 @@ mod wels;
 
 pub use decoder::{DecodeError, Decoded, H264Decoder};
 pub(crate) use encoder::H264Encoder;
+pub use sps::write_sps_without_reordering;

@@ -156,13 +156,32 @@ pub(super) fn write_low_latency(
     signal: VideoSignal,
     out: &mut Vec<u8>,
 ) -> Result<(), Malformed> {
+    rewrite(nal, |sps| (!sps.is_ready(signal)).then_some(Some(signal)), out)
+}
+
+/// Appends an SPS NAL unit of an encoder that is not ours to `out`. Where it does not say how many
+/// pictures are reordered, it says none afterwards: without that some decoders hold back up to 16
+/// pictures. WebRTC has no way to send reordered pictures, so that a stream which is silent about it
+/// has none.
+///
+/// False where the SPS cannot be read; `out` is unchanged then.
+pub fn write_sps_without_reordering(nal: &[u8], out: &mut Vec<u8>) -> bool {
+    rewrite(nal, |sps| sps.vui.restriction.is_none().then_some(sps.vui.signal), out).is_ok()
+}
+
+/// Copies an SPS; with no reordering and the colours that `change` gives, if it gives any.
+fn rewrite(
+    nal: &[u8],
+    change: impl FnOnce(&Sps) -> Option<Option<VideoSignal>>,
+    out: &mut Vec<u8>,
+) -> Result<(), Malformed> {
     let (&header, payload) = nal.split_first().ok_or(Malformed)?;
     let rbsp = unescape(payload);
     let sps = Sps::parse_rbsp(&rbsp)?;
-    if sps.is_ready(signal) {
+    let Some(signal) = change(&sps) else {
         out.extend_from_slice(nal);
         return Ok(());
-    }
+    };
     let mut w = BitWriter::default();
     w.copy(&rbsp, 0, sps.vui_flag_at)?;
     w.flag(true);
@@ -171,7 +190,7 @@ pub(super) fn write_low_latency(
         max_dec_frame_buffering: sps.max_num_ref_frames,
         ..sps.vui.restriction.unwrap_or(Restriction::UNRESTRICTED)
     };
-    let vui = Vui { signal: Some(signal), restriction: Some(restriction), ..sps.vui };
+    let vui = Vui { signal, restriction: Some(restriction), ..sps.vui };
     vui.write(&rbsp, &mut w)?;
     out.push(header);
     escape_into(&w.finish(), out);
@@ -466,6 +485,26 @@ mod tests {
             // Nothing is left to change.
             assert_eq!(rewritten(&nal, signal), nal);
         }
+    }
+
+    #[test]
+    fn foreign_streams_are_left_alone_unless_they_are_silent() {
+        let mut out = Vec::new();
+        for sample in X264 {
+            assert!(write_sps_without_reordering(sample.nal, &mut out));
+            assert_eq!(std::mem::take(&mut out), sample.nal);
+        }
+        // Constrained baseline, level 3.0, 640x480, no VUI.
+        let silent = [0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xf6, 0x40];
+        let before = Sps::parse(&silent).unwrap();
+        assert_eq!((before.width, before.height, before.vui.restriction), (640, 480, None));
+        assert!(write_sps_without_reordering(&silent, &mut out));
+        let after = Sps::parse(&out).unwrap();
+        assert_eq!(after.vui.restriction.unwrap().max_num_reorder_frames, 0);
+        assert_eq!((after.width, after.height), (before.width, before.height));
+        assert_eq!(after.vui.signal, None);
+        out.clear();
+        assert!(!write_sps_without_reordering(&silent[..5], &mut out) && out.is_empty());
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn fragment(nal: &[u8], header: u8, max_payload: usize, out: &mut Vec<Arc<[u8]>>
 }
 
 /// The NAL units of an Annex B byte stream (ITU-T H.264 annex B), without start codes.
-fn nal_units(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn nal_units(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = after_start_code(stream).unwrap_or(stream);
     std::iter::from_fn(move || {
         if rest.is_empty() {

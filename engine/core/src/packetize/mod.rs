@@ -4,7 +4,7 @@
 //! access unit differ in length by at most one byte's rounding and only the last may be shorter:
 //! after encryption they are a row of equal datagrams, which the kernel takes as one GSO send.
 
-mod h264;
+pub(crate) mod h264;
 mod vp8;
 
 use std::sync::Arc;

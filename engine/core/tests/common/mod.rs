@@ -12,7 +12,9 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use visavis_core::{Certificate, Hub, HubEvent, Outbox, PacketizedFrame, PeerSetup, SessionKey};
-use visavis_types::{ClockAnchor, PeerId, SessionId, Stamps, VideoCodec};
+use visavis_types::{
+    Bitrate, ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec,
+};
 
 pub const MS: Duration = Duration::from_millis(1);
 
@@ -71,7 +73,7 @@ impl World {
     pub fn new() -> Self {
         let now = Instant::now();
         let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15));
-        let session = hub.add_session(SessionId::default(), now);
+        let session = hub.add_session(SessionId::default(), PlayoutDelay::NONE, now);
         Self {
             now,
             start: now,
@@ -103,9 +105,10 @@ impl World {
             peer: id,
             session: SessionId::default(),
             video_codec: VideoCodec::H264,
+            video_codecs: CodecSet::ENCODERS,
             candidates: &[self.hub_addr],
             certificate: &self.certificate,
-            initial_bandwidth: None,
+            initial_bandwidth: Some(Bitrate::from_kbps(3_000)),
             now: self.now,
         };
         let (peer, answer) = setup.answer(&offer).unwrap();

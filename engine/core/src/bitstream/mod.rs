@@ -1,0 +1,48 @@
+//! What has to be known of an encoded picture or packet before it is sent: whether it is what it is
+//! said to be, and whether a decoder can start with it.
+
+pub mod h264;
+pub mod opus;
+mod vp8;
+
+pub use opus::OpusPacketError;
+
+use visavis_types::VideoCodec;
+
+/// What a look at an access unit tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inspection {
+    /// Whether a decoder can start here.
+    pub keyframe: bool,
+    /// Whether there is a picture in it. An H264 encoder may hand out its parameter sets alone.
+    pub picture: bool,
+}
+
+/// Why a bitstream is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BitstreamError {
+    /// H264 that does not begin with `00 00 01` or `00 00 00 01`: perhaps length-prefixed (AVCC).
+    #[error("H264 without a start code; Annex B is what is wanted")]
+    NoStartCode,
+    /// An H264 NAL unit with an impossible header.
+    #[error("an H264 NAL unit with the header {0:#04x}")]
+    NalHeader(u8),
+    /// Start codes, and nothing behind them.
+    #[error("H264 without a NAL unit")]
+    NoNalUnit,
+    /// A VP8 frame tag or keyframe header that cannot be (RFC 6386 §9.1).
+    #[error("a broken VP8 frame header")]
+    Vp8Header,
+}
+
+/// Looks at one access unit.
+///
+/// # Errors
+///
+/// When it cannot be a bitstream of this codec.
+pub fn inspect(codec: VideoCodec, data: &[u8]) -> Result<Inspection, BitstreamError> {
+    match codec {
+        VideoCodec::H264 => h264::inspect(data),
+        VideoCodec::Vp8 => vp8::inspect(data),
+    }
+}

@@ -1,0 +1,20 @@
+//! RTP that comes from an encoder (ffmpeg, GStreamer) instead of going to a viewer: put in order, put
+//! together into access units, and placed on the clock.
+//!
+//! Like all of this crate it is sans-IO: datagrams and time come in, access units and packets go out.
+//! A sender is trusted to be one at a time and to send what it says, but nothing it sends can do more
+//! than cost its own stream some frames.
+
+mod audio;
+mod clock;
+mod depacketize;
+mod packet;
+mod reorder;
+mod sequencer;
+mod video;
+
+pub use audio::{AudioReceiver, ReceivedPacket};
+pub use clock::{Kind, MediaClock};
+pub use packet::{SenderReport, is_rtcp, sender_reports};
+pub use sequencer::RtpCounters;
+pub use video::{ReceivedUnit, VideoReceiver};

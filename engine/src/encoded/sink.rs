@@ -1,0 +1,185 @@
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use rtrb::{Producer, PushError};
+use visavis_core::bitstream::{self, Inspection};
+use visavis_core::{PacketizedFrame, Packetizer};
+use visavis_types::{AccessUnit, EncodedFrame, Stage, Stamps, UnixMillis, VideoCodec};
+
+use super::parameter_sets::ParameterSets;
+use crate::media::MediaWaker;
+use crate::shared::SessionShared;
+use crate::video::capture_time;
+use crate::{EncodedFrameError, PushOutcome};
+
+/// Takes pictures that the caller has encoded. Never blocks on the network; every picture is sent, in
+/// order. Clone it to push from several threads; they then take turns.
+///
+/// No reordered pictures (B frames): WebRTC has no way to send them.
+#[derive(Debug, Clone)]
+pub struct EncodedVideoSink {
+    shared: Arc<SessionShared>,
+    /// None in a session of raw pictures. Only callers take the lock, never a thread of the engine.
+    lane: Option<Arc<Mutex<Lane>>>,
+}
+
+/// The way to the media loop.
+#[derive(Debug)]
+struct Lane {
+    ring: Producer<PacketizedFrame>,
+    media: MediaWaker,
+    packetizer: Packetizer,
+    parameter_sets: ParameterSets,
+    /// A frame was dropped: those after it do not decode.
+    awaiting_keyframe: bool,
+    /// Its memory is reused.
+    unit: AccessUnit,
+}
+
+impl EncodedVideoSink {
+    pub(crate) fn new(
+        shared: Arc<SessionShared>,
+        codec: VideoCodec,
+        ring: Producer<PacketizedFrame>,
+        media: MediaWaker,
+    ) -> Self {
+        let now = Instant::now();
+        let lane = Lane {
+            ring,
+            media,
+            packetizer: Packetizer::new(codec),
+            parameter_sets: ParameterSets::default(),
+            awaiting_keyframe: false,
+            unit: AccessUnit {
+                codec,
+                keyframe: false,
+                data: Vec::new(),
+                captured: now,
+                stamps: Stamps::pushed(now),
+            },
+        };
+        Self { shared, lane: Some(Arc::new(Mutex::new(lane))) }
+    }
+
+    pub(crate) fn of_raw_session(shared: Arc<SessionShared>) -> Self {
+        Self { shared, lane: None }
+    }
+
+    /// Packetizes a picture and hands it over: some microseconds.
+    ///
+    /// A viewer gets nothing before a keyframe, so make one when it is asked for
+    /// ([`take_keyframe_request`](Self::take_keyframe_request)), or every one or two seconds. H264
+    /// parameter sets that come once are put before every later keyframe that lacks them; they may be
+    /// pushed alone.
+    ///
+    /// # Errors
+    ///
+    /// A picture that is empty, too large, of another codec than the session's or no bitstream at all
+    /// is refused; what was pushed before is unaffected.
+    pub fn push(&self, frame: &EncodedFrame<'_>) -> Result<PushOutcome, EncodedFrameError> {
+        let lane = self.lane.as_ref().ok_or(EncodedFrameError::RawSession)?;
+        if let Some(session) = self.shared.config.encoded.filter(|&codec| codec != frame.codec) {
+            return Err(EncodedFrameError::Codec { given: frame.codec, session });
+        }
+        if frame.data.is_empty() {
+            return Err(EncodedFrameError::Empty);
+        }
+        if frame.data.len() > EncodedFrame::MAX_BYTES {
+            return Err(EncodedFrameError::TooLarge(frame.data.len()));
+        }
+        let mut inspection = bitstream::inspect(frame.codec, frame.data)?;
+        inspection.keyframe = frame.keyframe.unwrap_or(inspection.keyframe);
+        let pushed = Instant::now();
+        if inspection.picture {
+            let interval_ms = 1_000 / u64::from(self.shared.config.fps.max(1));
+            if UnixMillis::now().0.saturating_sub(frame.timestamp.0) > interval_ms * 3 / 2 {
+                self.shared.counters.late_frames.fetch_add(1, Relaxed);
+            }
+        }
+        let captured = capture_time(&self.shared.clock, frame.timestamp, pushed);
+        Ok(self.take(lane, frame.data, inspection, captured, pushed))
+    }
+
+    /// A picture that was looked at already, with a finer capture time than a caller can give.
+    pub(crate) fn push_inspected(
+        &self,
+        data: &[u8],
+        inspection: Inspection,
+        captured: Instant,
+        pushed: Instant,
+    ) -> Result<PushOutcome, EncodedFrameError> {
+        let lane = self.lane.as_ref().ok_or(EncodedFrameError::RawSession)?;
+        Ok(self.take(lane, data, inspection, captured, pushed))
+    }
+
+    /// Whether viewers wait for a keyframe; asking takes the request. The same as
+    /// [`Event::KeyframeRequested`](crate::Event::KeyframeRequested), for encoders that would rather
+    /// ask before each picture; also set where a picture had to be [dropped](PushOutcome::Dropped).
+    pub fn take_keyframe_request(&self) -> bool {
+        let codec = self.shared.config.encoded;
+        codec.is_some_and(|codec| self.shared.take_keyframe_request(codec))
+    }
+
+    fn take(
+        &self,
+        lane: &Mutex<Lane>,
+        data: &[u8],
+        inspection: Inspection,
+        captured: Instant,
+        pushed: Instant,
+    ) -> PushOutcome {
+        let Inspection { keyframe, picture } = inspection;
+        let counters = &self.shared.counters;
+        if picture {
+            counters.note_frame(pushed, UnixMillis::now());
+        }
+        let started = self.shared.is_started();
+        let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the start too: an encoder may hand out its parameter sets once.
+        lane.fill(data, keyframe);
+        if !started {
+            return PushOutcome::NotStarted;
+        }
+        if !picture || self.shared.active_codecs().is_empty() {
+            return PushOutcome::Accepted;
+        }
+        lane.awaiting_keyframe &= !keyframe;
+        if lane.awaiting_keyframe {
+            counters.dropped_units.fetch_add(1, Relaxed);
+            return PushOutcome::Dropped;
+        }
+        lane.unit.keyframe = keyframe;
+        lane.unit.captured = captured;
+        lane.unit.stamps = Stamps::pushed(pushed);
+        lane.unit.stamps.set(Stage::Encoded, pushed);
+        let Lane { packetizer, unit, .. } = &mut *lane;
+        let packetized = packetizer.packetize(unit, Instant::now);
+        let outcome = match lane.ring.push(packetized) {
+            Ok(()) => {
+                counters.encoded_frames.fetch_add(1, Relaxed);
+                counters.keyframes.fetch_add(keyframe.into(), Relaxed);
+                PushOutcome::Accepted
+            }
+            Err(PushError::Full(_)) => {
+                counters.dropped_units.fetch_add(1, Relaxed);
+                lane.awaiting_keyframe = true;
+                self.shared.want_keyframe(lane.unit.codec);
+                PushOutcome::Dropped
+            }
+        };
+        lane.media.wake();
+        outcome
+    }
+}
+
+impl Lane {
+    /// Copies an access unit in, as it is to be sent.
+    fn fill(&mut self, data: &[u8], keyframe: bool) {
+        self.unit.data.clear();
+        match self.unit.codec {
+            VideoCodec::H264 => self.parameter_sets.complete(data, keyframe, &mut self.unit.data),
+            VideoCodec::Vp8 => self.unit.data.extend_from_slice(data),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! RTP from an encoder as the source of a session: what ffmpeg's and GStreamer's RTP outputs send.
+
+mod receive_loop;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+
+use arc_swap::ArcSwap;
+use visavis_core::rtp_input::{AudioReceiver, RtpCounters, VideoReceiver};
+use visavis_net::RtpSockets;
+
+use crate::Session;
+use receive_loop::{AudioLane, ReceiveLoop, VideoLane};
+
+/// Where RTP is taken, and which.
+///
+/// Whoever can send to these addresses can put pictures into the session: listen on loopback or on a
+/// network that is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RtpInputConfig {
+    /// For video of the session's [`encoded`](crate::SessionConfig::encoded) codec. Port 0 lets the
+    /// system choose. RTCP is taken at the port above, if that is free, and at this one.
+    pub video: Option<SocketAddr>,
+    /// The video's payload type; `None`: that of the first packet.
+    pub video_payload_type: Option<u8>,
+    /// For Opus.
+    pub audio: Option<SocketAddr>,
+    /// The audio's payload type; `None`: that of the first packet.
+    pub audio_payload_type: Option<u8>,
+}
+
+/// Why RTP cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum RtpInputError {
+    /// The session was not made for encoded pictures.
+    #[error("RTP video goes into a session of encoded pictures only")]
+    RawSession,
+    /// A socket could not be opened.
+    #[error("cannot listen for RTP on udp {addr}: {source}")]
+    Bind {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A poller or thread could not be made.
+    #[error("cannot start to receive RTP: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What became of the packets so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RtpInputStatus {
+    /// Of the video stream.
+    pub video: RtpCounters,
+    /// Of the audio stream.
+    pub audio: RtpCounters,
+}
+
+/// Receives RTP and pushes what is in it into a session, on a thread of its own. Dropping it ends
+/// that.
+///
+/// Packets are put in order; an access unit goes on at its marker bit. What does not decode because
+/// something before it was lost is left out up to the next keyframe. The sender cannot be asked for
+/// one: viewers that join wait for the next, so that it should make one every second or two.
+#[derive(Debug)]
+pub struct RtpInput {
+    video: Option<SocketAddr>,
+    audio: Option<SocketAddr>,
+    status: Arc<ArcSwap<RtpInputStatus>>,
+    stopping: Arc<AtomicBool>,
+    waker: mio::Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RtpInput {
+    /// Opens the sockets and starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// [`RtpInputError::RawSession`] where video goes into a session without
+    /// [`encoded`](crate::SessionConfig::encoded); the others are failures of the system.
+    pub fn start(session: &Session, config: RtpInputConfig) -> Result<Self, RtpInputError> {
+        let codec = session.encoded_codec();
+        if config.video.is_some() && codec.is_none() {
+            return Err(RtpInputError::RawSession);
+        }
+        let bind = |addr: SocketAddr| {
+            RtpSockets::bind(addr).map_err(|source| RtpInputError::Bind { addr, source })
+        };
+        let video_sockets = config.video.map(bind).transpose()?;
+        let audio_sockets = config.audio.map(bind).transpose()?;
+        let local = |sockets: &RtpSockets| sockets.rtp.local_addr();
+        let video = video_sockets.as_ref().map(local);
+        let audio = audio_sockets.as_ref().map(local);
+        let video_lane = codec.map(|codec| VideoLane {
+            receiver: VideoReceiver::new(codec, config.video_payload_type),
+            sink: session.encoded_video(),
+        });
+        let audio_lane =
+            AudioLane::new(AudioReceiver::new(config.audio_payload_type), session.audio());
+        let status = Arc::<ArcSwap<RtpInputStatus>>::default();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (receive_loop, waker) = ReceiveLoop::new(
+            [video_sockets, audio_sockets],
+            video_lane,
+            audio_lane,
+            Arc::clone(&status),
+            Arc::clone(&stopping),
+        )?;
+        let thread =
+            thread::Builder::new().name("visavis-rtp".to_owned()).spawn(|| receive_loop.run())?;
+        tracing::info!(?video, ?audio, "taking RTP");
+        Ok(Self { video, audio, status, stopping, waker, thread: Some(thread) })
+    }
+
+    /// Where video is taken, with the port the system chose.
+    pub fn video_addr(&self) -> Option<SocketAddr> {
+        self.video
+    }
+
+    /// Where audio is taken, with the port the system chose.
+    pub fn audio_addr(&self) -> Option<SocketAddr> {
+        self.audio
+    }
+
+    /// What became of the packets so far; up to half a second old.
+    pub fn status(&self) -> RtpInputStatus {
+        **self.status.load()
+    }
+}
+
+impl Drop for RtpInput {
+    fn drop(&mut self) {
+        self.stopping.store(true, Relaxed);
+        let _ = self.waker.wake();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,269 @@
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use mio::{Events, Interest, Poll, Token, Waker};
+use visavis_core::rtp_input::{
+    AudioReceiver, Kind, MediaClock, ReceivedPacket, ReceivedUnit, VideoReceiver, is_rtcp,
+    sender_reports,
+};
+use visavis_net::{RtpSocket, RtpSockets};
+
+use super::RtpInputStatus;
+use crate::audio::{OpusBlock, OpusTiming};
+use crate::{AudioSink, EncodedVideoSink};
+
+const WAKER: Token = Token(usize::MAX);
+
+/// The largest UDP datagram.
+const MAX_DATAGRAM: usize = 65_535;
+
+/// Datagrams taken from one socket before the others get their turn.
+const BUDGET: usize = 64;
+
+const STATUS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Owns the sockets and the streams that come in at them.
+pub(super) struct ReceiveLoop {
+    poll: Poll,
+    inlets: Vec<Inlet>,
+    streams: Streams,
+    status: Arc<ArcSwap<RtpInputStatus>>,
+    last_status: Instant,
+    stopping: Arc<AtomicBool>,
+    buffer: Vec<u8>,
+}
+
+/// One socket.
+struct Inlet {
+    socket: RtpSocket,
+    kind: Kind,
+    /// It may have more to give: the poller tells only when something is added.
+    readable: bool,
+}
+
+struct Streams {
+    video: Option<VideoLane>,
+    audio: AudioLane,
+    clock: MediaClock,
+}
+
+/// The way of the pictures.
+pub(super) struct VideoLane {
+    pub(super) receiver: VideoReceiver,
+    pub(super) sink: EncodedVideoSink,
+}
+
+/// The way of the sound.
+pub(super) struct AudioLane {
+    receiver: AudioReceiver,
+    sink: AudioSink,
+    /// RTP time of the last packet.
+    last: Option<i64>,
+    /// Said once: the session's sound comes from elsewhere.
+    refused: bool,
+}
+
+impl ReceiveLoop {
+    pub(super) fn new(
+        sockets: [Option<RtpSockets>; 2],
+        video: Option<VideoLane>,
+        audio: AudioLane,
+        status: Arc<ArcSwap<RtpInputStatus>>,
+        stopping: Arc<AtomicBool>,
+    ) -> io::Result<(Self, Waker)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let mut inlets = Vec::new();
+        for (sockets, kind) in sockets.into_iter().zip([Kind::Video, Kind::Audio]) {
+            let Some(RtpSockets { rtp, rtcp }) = sockets else { continue };
+            for mut socket in [Some(rtp), rtcp].into_iter().flatten() {
+                let token = Token(inlets.len());
+                poll.registry().register(&mut socket, token, Interest::READABLE)?;
+                inlets.push(Inlet { socket, kind, readable: true });
+            }
+        }
+        let now = Instant::now();
+        let streams = Streams { video, audio, clock: MediaClock::new(now) };
+        let receive_loop = Self {
+            poll,
+            inlets,
+            streams,
+            status,
+            last_status: now,
+            stopping,
+            buffer: vec![0; MAX_DATAGRAM],
+        };
+        Ok((receive_loop, waker))
+    }
+
+    /// Runs until told to stop.
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(8);
+        while !self.stopping.load(Relaxed) {
+            if let Err(error) = self.sleep(&mut events) {
+                tracing::error!(%error, "RTP is taken no longer");
+                return;
+            }
+            for event in &events {
+                if let Some(inlet) = self.inlets.get_mut(event.token().0) {
+                    inlet.readable = true;
+                }
+            }
+            for inlet in &mut self.inlets {
+                inlet.receive(&mut self.buffer, &mut self.streams);
+            }
+            let now = Instant::now();
+            self.streams.handle_due(now);
+            if now.saturating_duration_since(self.last_status) >= STATUS_INTERVAL {
+                self.last_status = now;
+                self.status.store(Arc::new(self.streams.status()));
+            }
+        }
+        tracing::info!(counters = ?self.streams.status(), "RTP is taken no longer");
+    }
+
+    fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
+        let timeout = if self.inlets.iter().any(|inlet| inlet.readable) {
+            Some(Duration::ZERO)
+        } else {
+            let deadline = self.streams.deadline();
+            deadline.map(|at| at.saturating_duration_since(Instant::now()))
+        };
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            other => other,
+        }
+    }
+}
+
+impl Inlet {
+    fn receive(&mut self, buffer: &mut [u8], streams: &mut Streams) {
+        if !self.readable {
+            return;
+        }
+        for _ in 0..BUDGET {
+            match self.socket.receive(buffer) {
+                Ok(Some(datagram)) => streams.take(self.kind, datagram, Instant::now()),
+                Ok(None) => {
+                    self.readable = false;
+                    return;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a datagram was not received");
+                }
+            }
+        }
+    }
+}
+
+impl Streams {
+    fn take(&mut self, kind: Kind, datagram: &[u8], now: Instant) {
+        if is_rtcp(datagram) {
+            self.take_reports(datagram);
+            return;
+        }
+        let Self { video, audio, clock } = self;
+        match kind {
+            Kind::Video => {
+                if let Some(VideoLane { receiver, sink }) = video {
+                    receiver.receive(datagram, now, |unit| push_unit(sink, clock, &unit, now));
+                }
+            }
+            Kind::Audio => {
+                let AudioLane { receiver, sink, last, refused } = audio;
+                receiver.receive(datagram, now, |packet| {
+                    push_packet(sink, clock, last, refused, &packet);
+                });
+            }
+        }
+    }
+
+    /// Reports name their stream: it does not matter at which socket they come in.
+    fn take_reports(&mut self, datagram: &[u8]) {
+        for report in sender_reports(datagram) {
+            let Self { video, audio, clock } = self;
+            if let Some(VideoLane { receiver, .. }) = video
+                && receiver.ssrc() == Some(report.ssrc)
+                && let Some(rtp_time) = receiver.unwrap(report.rtp_time)
+            {
+                clock.report(Kind::Video, &report, rtp_time);
+            } else if audio.receiver.ssrc() == Some(report.ssrc)
+                && let Some(rtp_time) = audio.receiver.unwrap(report.rtp_time)
+            {
+                clock.report(Kind::Audio, &report, rtp_time);
+            }
+        }
+    }
+
+    fn handle_due(&mut self, now: Instant) {
+        let Self { video, audio, clock } = self;
+        if let Some(VideoLane { receiver, sink }) = video {
+            receiver.handle_due(now, |unit| push_unit(sink, clock, &unit, now));
+        }
+        let AudioLane { receiver, sink, last, refused } = audio;
+        receiver.handle_due(now, |packet| push_packet(sink, clock, last, refused, &packet));
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let video = self.video.as_ref().and_then(|lane| lane.receiver.deadline());
+        [video, self.audio.receiver.deadline()].into_iter().flatten().min()
+    }
+
+    fn status(&self) -> RtpInputStatus {
+        let video = self.video.as_ref().map(|lane| lane.receiver.counters());
+        let audio = self.audio.receiver.counters();
+        RtpInputStatus { video: video.unwrap_or_default(), audio }
+    }
+}
+
+impl AudioLane {
+    pub(super) fn new(receiver: AudioReceiver, sink: AudioSink) -> Self {
+        Self { receiver, sink, last: None, refused: false }
+    }
+}
+
+fn push_unit(
+    sink: &EncodedVideoSink,
+    clock: &mut MediaClock,
+    unit: &ReceivedUnit<'_>,
+    now: Instant,
+) {
+    if unit.restarted {
+        clock.restart(Kind::Video);
+    }
+    let captured = clock.capture_time(Kind::Video, unit.rtp_time, unit.arrived);
+    if let Err(error) = sink.push_inspected(unit.data, unit.inspection, captured, now) {
+        // Not possible: the receiver was made for the session's codec.
+        tracing::debug!(%error, "a received picture was not taken");
+    }
+}
+
+fn push_packet(
+    sink: &AudioSink,
+    clock: &mut MediaClock,
+    last: &mut Option<i64>,
+    refused: &mut bool,
+    packet: &ReceivedPacket<'_>,
+) {
+    if packet.restarted {
+        clock.restart(Kind::Audio);
+        *last = None;
+    }
+    let captured = clock.capture_time(Kind::Audio, packet.rtp_time, packet.arrived);
+    let step =
+        last.replace(packet.rtp_time).and_then(|last| u32::try_from(packet.rtp_time - last).ok());
+    let block = OpusBlock {
+        data: Arc::from(packet.data),
+        samples: packet.samples,
+        captured,
+        timing: OpusTiming::Live { step },
+    };
+    if let Err(error) = sink.push_block(block)
+        && !std::mem::replace(refused, true)
+    {
+        tracing::warn!(%error, "received sound is not taken");
+    }
+}

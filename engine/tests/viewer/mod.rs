@@ -1,0 +1,109 @@
+//! A viewer over a real socket: str0m as a client.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use str0m::change::SdpAnswer;
+use str0m::media::{Direction, MediaKind};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::RtpPacket;
+use str0m::{Candidate, Event, Input, Output, Rtc};
+use visavis::{EngineHandle, SessionId};
+
+/// Long enough for any machine; a test that works never waits for it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Viewer {
+    pub connected: bool,
+    pub video: Vec<RtpPacket>,
+    pub audio: Vec<RtpPacket>,
+    pub answer: String,
+    rtc: Rtc,
+    socket: UdpSocket,
+    local: SocketAddr,
+}
+
+impl Viewer {
+    pub fn join(engine: &EngineHandle, session: &SessionId) -> Self {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let local = socket.local_addr().unwrap();
+        let mut rtc = Rtc::builder().set_rtp_mode(true).build(Instant::now());
+        rtc.add_local_candidate(Candidate::host(local, "udp").unwrap());
+        let mut api = rtc.sdp_api();
+        api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+        api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+        let (offer, pending) = api.apply().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let reply = move |answer| sender.send(answer).unwrap();
+        engine.offer(session, engine.new_peer_id(), &offer.to_sdp_string(), reply);
+        let answer = receiver.recv_timeout(PATIENCE).unwrap().unwrap();
+        let parsed = SdpAnswer::from_sdp_string(&answer).unwrap();
+        rtc.sdp_api().accept_answer(pending, parsed).unwrap();
+        let (video, audio) = (Vec::new(), Vec::new());
+        Self { connected: false, video, audio, answer, rtc, socket, local }
+    }
+
+    /// Lives until something is true of it; fails if that takes forever.
+    pub fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
+        self.push_until(done, || {});
+    }
+
+    /// As [`run_until`](Self::run_until), and pushes some media every 20 ms.
+    pub fn push_until(&mut self, done: impl Fn(&Self) -> bool, mut push: impl FnMut()) {
+        let deadline = Instant::now() + PATIENCE;
+        while !done(self) {
+            assert!(Instant::now() < deadline, "it never came");
+            push();
+            self.run_for(Duration::from_millis(20));
+        }
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        let mut buffer = [0; 2_000];
+        loop {
+            let next = self.drain().min(end);
+            let now = Instant::now();
+            if now >= end {
+                return;
+            }
+            let wait = next.saturating_duration_since(now).max(Duration::from_millis(1));
+            self.socket.set_read_timeout(Some(wait)).unwrap();
+            let received = match self.socket.recv_from(&mut buffer) {
+                Ok((length, source)) => Some((length, source)),
+                Err(error) => {
+                    assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+                    None
+                }
+            };
+            let now = Instant::now();
+            if let Some((length, source)) = received {
+                let contents = Receive::new(Protocol::Udp, source, self.local, &buffer[..length]);
+                self.rtc.handle_input(Input::Receive(now, contents.unwrap())).unwrap();
+            } else {
+                self.rtc.handle_input(Input::Timeout(now)).unwrap();
+            }
+        }
+    }
+
+    fn drain(&mut self) -> Instant {
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                Output::Transmit(out) => {
+                    self.socket.send_to(&out.contents, out.destination).unwrap();
+                }
+                Output::Event(Event::Connected) => self.connected = true,
+                Output::Event(Event::RtpPacket(packet)) => {
+                    let audio = self.rtc.codec_config().params().iter().any(|params| {
+                        params.pt() == packet.header.payload_type && params.spec().codec.is_audio()
+                    });
+                    if audio { self.audio.push(packet) } else { self.video.push(packet) }
+                }
+                Output::Event(_) => {}
+                Output::Timeout(at) => return at,
+            }
+        }
+    }
+}
