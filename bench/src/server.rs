@@ -207,11 +207,7 @@ impl Server {
     ///
     /// When the process is gone.
     pub fn cpu_time(&self) -> Result<CpuTime, Error> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        let ticks = cpu_ticks(&stat)
-            .ok_or_else(|| Error::Server("/proc/PID/stat has another shape".to_owned()))?;
-        let per_second = rustix::param::clock_ticks_per_second().max(1);
-        Ok(CpuTime(Duration::from_secs_f64(ticks as f64 / per_second as f64)))
+        process_cpu_time(&self.pid().to_string())
     }
 
     /// Resident memory, in bytes.
@@ -332,6 +328,20 @@ fn wait_ready(stdout: ChildStdout) -> Result<Ready, Error> {
         return Err(Error::Server(format!("said {line}")));
     }
     Ok(serde_json::from_value(value)?)
+}
+
+/// Processor time that a process has used so far; `process` is its id or `self`.
+pub(crate) fn process_cpu_time(process: &str) -> Result<CpuTime, Error> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let ticks = cpu_ticks(&stat)
+        .ok_or_else(|| Error::Server("/proc/PID/stat has another shape".to_owned()))?;
+    Ok(CpuTime(from_ticks(ticks)))
+}
+
+/// The kernel's unit of processor time.
+pub(crate) fn from_ticks(ticks: u64) -> Duration {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Duration::from_secs_f64(ticks as f64 / per_second as f64)
 }
 
 /// utime + stime, fields 14 and 15 of `/proc/PID/stat`; the name in field 2 may hold spaces.

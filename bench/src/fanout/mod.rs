@@ -141,6 +141,7 @@ fn measure(options: &Options, viewers: usize) -> Result<Row, Error> {
         rss_empty_kib: kib(rss_empty),
         lost: measured.lost,
         receive_overflows: usage.receive_overflows,
+        others_cpu_cores: usage.others_cpu_per_second,
         frames: measured.frames,
         incomplete_frames: measured.incomplete_frames,
         unknown_frames: measured.unknown_frames,

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Machine, Spread, Table};
 
+/// Cores that other programs may use before the report says so.
+const BUSY: f64 = 0.1;
+
 /// Cost of one server against its number of viewers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
@@ -48,6 +51,9 @@ pub struct Row {
     /// Datagrams that this machine dropped because a socket's receive buffer was full: losses of the
     /// viewers' making, not the sender's.
     pub receive_overflows: u64,
+    /// Processor time of everything else on this machine, in cores. Where it is not near nothing, the
+    /// times above are those of a machine that was busy otherwise.
+    pub others_cpu_cores: f64,
     /// Frames that reached every viewer.
     pub frames: u64,
     /// Frames that did not.
@@ -150,6 +156,10 @@ impl Report {
                 row.viewers.saturating_sub(row.decrypting),
                 row.generator_cpu_ms_per_viewer_second
             ));
+            if row.others_cpu_cores > BUSY {
+                let others = row.others_cpu_cores;
+                text.push_str(&format!("  other programs used {others:.2} cores meanwhile\n"));
+            }
             if row.unknown_frames > 0 {
                 let unknown = row.unknown_frames;
                 text.push_str(&format!("  {unknown} frames are in no latency: pushed when?\n"));
@@ -184,6 +194,7 @@ pub(super) fn example(costs: &[(usize, f64)]) -> Report {
         rss_empty_kib: 0.0,
         lost: 0,
         receive_overflows: 0,
+        others_cpu_cores: 0.0,
         frames: 0,
         incomplete_frames: 0,
         unknown_frames: 0,

@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::feeder::Feeder;
 use super::{Options, Source};
+use crate::server::{from_ticks, process_cpu_time};
 use crate::viewers::{self, Decrypt, Swarm, Window};
 use crate::{Error, Server, ServerOptions};
 
@@ -36,6 +37,18 @@ pub(super) struct Usage {
     pub(super) cpu_per_second: f64,
     /// Datagrams dropped at full receive buffers, on this machine.
     pub(super) receive_overflows: u64,
+    /// Processor seconds per second that went to neither the server nor this process: where that is
+    /// much, the machine was not free for the measurement.
+    pub(super) others_cpu_per_second: f64,
+}
+
+/// Counters at one end of a window.
+struct Reading {
+    at: Instant,
+    server: Duration,
+    own: Duration,
+    machine: Duration,
+    receive_overflows: u64,
 }
 
 impl Rig {
@@ -74,14 +87,30 @@ impl Rig {
     /// Waits until the window is over, and tells what the server used in it.
     pub(super) fn usage_in(&self, window: Window) -> Result<Usage, Error> {
         thread::sleep(window.from.saturating_duration_since(Instant::now()));
-        let (from, before) = (Instant::now(), self.server.cpu_time()?);
-        let overflows = receive_overflows();
+        let from = self.read()?;
         thread::sleep(window.end().saturating_duration_since(Instant::now()));
-        let (until, after) = (Instant::now(), self.server.cpu_time()?);
-        let cpu = after.0.saturating_sub(before.0).as_secs_f64();
+        let until = self.read()?;
+        let seconds = until.at.duration_since(from.at).as_secs_f64().max(f64::EPSILON);
+        let used = |of: fn(&Reading) -> Duration| {
+            of(&until).saturating_sub(of(&from)).as_secs_f64() / seconds
+        };
+        let server = used(|reading| reading.server);
+        let others = used(|reading| reading.machine) - server - used(|reading| reading.own);
         Ok(Usage {
-            cpu_per_second: cpu / until.duration_since(from).as_secs_f64().max(f64::EPSILON),
-            receive_overflows: receive_overflows().saturating_sub(overflows),
+            cpu_per_second: server,
+            receive_overflows: until.receive_overflows.saturating_sub(from.receive_overflows),
+            others_cpu_per_second: others.max(0.0),
+        })
+    }
+
+    fn read(&self) -> Result<Reading, Error> {
+        let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+        Ok(Reading {
+            at: Instant::now(),
+            server: self.server.cpu_time()?.0,
+            own: process_cpu_time("self")?.0,
+            machine: from_ticks(busy_ticks(&stat).unwrap_or(0)),
+            receive_overflows: receive_overflows(),
         })
     }
 
@@ -128,6 +157,19 @@ pub(crate) fn allow_files(viewers: usize) -> Result<(), Error> {
     Ok(setrlimit(Resource::Nofile, raised).map_err(std::io::Error::from)?)
 }
 
+/// What all cores did beside idling, from the first line of `/proc/stat`: user, nice, system, idle,
+/// waiting for input, interrupts, soft interrupts, stolen by the hypervisor.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
+    let ticks: Vec<u64> = fields.map_while(|field| field.parse().ok()).take(8).collect();
+    match ticks[..] {
+        [user, nice, system, _idle, _waiting, interrupts, soft, stolen] => {
+            Some(user + nice + system + interrupts + soft + stolen)
+        }
+        _ => None,
+    }
+}
+
 /// Datagrams that this machine's sockets had no room for, since it started; nothing where the kernel
 /// does not tell.
 fn receive_overflows() -> u64 {
@@ -153,5 +195,13 @@ mod tests {
         assert_eq!(udp_counter(text, "RcvbufErrors"), Some(7));
         assert_eq!(udp_counter(text, "Nothing"), None);
         assert_eq!(udp_counter("", "RcvbufErrors"), None);
+    }
+
+    #[test]
+    fn idle_time_is_not_busy() {
+        let stat = "cpu  1 2 4 1000 1000 8 16 32 64 128\ncpu0 5 5\n";
+        assert_eq!(busy_ticks(stat), Some(63));
+        assert_eq!(busy_ticks("cpu 1 2"), None);
+        assert_eq!(busy_ticks(""), None);
     }
 }

@@ -12,11 +12,14 @@ use crate::{Durations, Error};
 /// A frame that a viewer does not have by then does not come any more.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
+/// Ticks of a video stream's RTP clock in a second.
+const VIDEO_CLOCK: u32 = 90_000;
+
 /// Follows frames by their RTP time, which is the same for all viewers of a visavis server; of others,
 /// by the counters in their marks.
 ///
 /// Some viewers learn when the frame of an RTP time was pushed: those that decrypt read the frame's
-/// mark, and any viewer reads the capture time in a header extension. That then holds for all.
+/// mark, and any viewer reads capture times in header extensions. That then holds for all.
 #[derive(Debug)]
 pub(super) struct Frames {
     /// Where marks are looked up; without it capture times are the time of the push.
@@ -25,6 +28,8 @@ pub(super) struct Frames {
     watchers: usize,
     /// Frames pushed at these Unix times count.
     window: Range<Duration>,
+    /// A capture time, and the RTP time of its frame. Not every frame carries one.
+    captured: Option<(u32, Duration)>,
     open: HashMap<u32, Open>,
     order: VecDeque<(Instant, u32)>,
     spare: Vec<Vec<Duration>>,
@@ -56,6 +61,7 @@ impl Frames {
             marks,
             watchers,
             window: Duration::ZERO..Duration::ZERO,
+            captured: None,
             open: HashMap::new(),
             order: VecDeque::new(),
             spare: Vec::new(),
@@ -82,10 +88,8 @@ impl Frames {
     }
 
     /// A viewer has read the capture time, in Unix time, of the frame with this RTP time.
-    pub(super) fn captured(&mut self, rtp_time: u32, captured: Duration, now: Instant) {
-        if self.marks.is_none() {
-            self.at(rtp_time, now).pushed.get_or_insert(captured);
-        }
+    pub(super) fn captured(&mut self, rtp_time: u32, captured: Duration) {
+        self.captured = Some((rtp_time, captured));
     }
 
     /// The frame with this RTP time is complete at one more viewer.
@@ -115,7 +119,9 @@ impl Frames {
     fn close(&mut self, rtp_time: u32) {
         let Some(mut frame) = self.open.remove(&rtp_time) else { return };
         if let Some(&first) = frame.arrivals.first() {
-            match frame.pushed {
+            let by_capture = || self.captured.and_then(|known| captured_at(rtp_time, known));
+            let pushed = if self.marks.is_some() { frame.pushed } else { by_capture() };
+            match pushed {
                 Some(pushed) if self.window.contains(&pushed) => {
                     if frame.arrivals.len() >= self.watchers {
                         self.counts.complete += 1;
@@ -138,6 +144,13 @@ impl Frames {
         frame.arrivals.clear();
         self.spare.push(frame.arrivals);
     }
+}
+
+/// The capture time that an RTP time stands for, given another frame's.
+fn captured_at(rtp_time: u32, (known, captured): (u32, Duration)) -> Option<Duration> {
+    let ticks = rtp_time.wrapping_sub(known).cast_signed();
+    let apart = Duration::from_secs(ticks.unsigned_abs().into()) / VIDEO_CLOCK;
+    if ticks < 0 { captured.checked_sub(apart) } else { captured.checked_add(apart) }
 }
 
 #[cfg(test)]
@@ -165,7 +178,7 @@ mod tests {
             frames.arrived(3_000, Arrival { unix: now.unix + ms(took), ..now });
         }
         frames.marked(3_000, 9, now.at);
-        frames.captured(3_000, Duration::ZERO, now.at);
+        frames.captured(3_000, Duration::ZERO);
         frames.arrived(3_000, Arrival { unix: now.unix + ms(3), ..now });
         let (last, median) = closed(&mut frames, now);
         assert!((last - 5.0).abs() < 0.01 && (median - 3.0).abs() < 0.01, "{last} {median}");
@@ -177,16 +190,21 @@ mod tests {
         let now = Arrival::now();
         let mut frames = Frames::new(None, 2).unwrap();
         frames.measure(now.unix..now.unix + ms(1_000));
-        frames.captured(1, now.unix, now.at);
-        frames.arrived(1, now);
-        frames.arrived(2, now);
-        frames.arrived(2, now);
-        // Pushed before the window.
-        frames.captured(3, now.unix - ms(1), now.at);
-        frames.arrived(3, now);
-        frames.close_old(now.at);
-        assert_eq!(frames.counts, FrameCounts::default());
+        frames.arrived(7, now);
         closed(&mut frames, now);
-        assert_eq!(frames.counts, FrameCounts { complete: 0, incomplete: 1, unknown: 1 });
+        assert_eq!(frames.counts, FrameCounts { unknown: 1, ..FrameCounts::default() });
+        // One capture time is enough, over the end of the RTP clock too.
+        frames.captured(u32::MAX, now.unix + ms(10));
+        for (rtp_time, viewers) in [(899, 2), (1_799, 1), (u32::MAX - 1_800, 2)] {
+            for _ in 0..viewers {
+                frames.arrived(rtp_time, Arrival { unix: now.unix + ms(50), ..now });
+            }
+        }
+        frames.close_old(now.at);
+        assert_eq!(frames.counts.complete, 0);
+        let (last, median) = closed(&mut frames, now);
+        // The third was captured before the window.
+        assert_eq!(frames.counts, FrameCounts { complete: 1, incomplete: 1, unknown: 1 });
+        assert!((last - 30.0).abs() < 0.1 && (median - 30.0).abs() < 0.1, "{last} {median}");
     }
 }

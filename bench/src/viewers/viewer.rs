@@ -399,7 +399,7 @@ impl Viewer {
             let captured = time.capture_time.duration_since(UNIX_EPOCH).unwrap_or_default();
             self.captured = Some(captured);
             if let Some(frames) = &mut figures.frames {
-                frames.captured(rtp_time, captured, now.at);
+                frames.captured(rtp_time, captured);
             }
         }
         let Some(frames) = figures.frames.as_mut().filter(|frames| frames.wants_marks()) else {
