@@ -147,8 +147,7 @@ pub fn ffmpeg_decode(codec: VideoCodec, stream: &Stream) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let (name, data) = match codec {
         VideoCodec::H264 => ("in.h264", stream.units.concat()),
-        VideoCodec::Vp8 => ("in.ivf", ivf(stream)),
-        other => panic!("there is no {other} encoder"),
+        VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 => ("in.ivf", ivf(stream)),
     };
     let path = folder.path().join(name);
     fs::write(&path, data).unwrap();
