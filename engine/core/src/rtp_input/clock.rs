@@ -160,7 +160,7 @@ mod tests {
         let captured: Vec<Instant> = (0..300_u32)
             .map(|i| {
                 let arrived = epoch + MS * (1_000 + i * 40 + jitter[i as usize % jitter.len()]);
-                clock.capture_time(Kind::Video, 1 << 33 | i64::from(i) * 3_600, arrived)
+                clock.capture_time(Kind::Video, (1 << 33) | (i64::from(i) * 3_600), arrived)
             })
             .collect();
         for (i, pair) in captured.windows(2).enumerate().skip(2) {
@@ -192,7 +192,7 @@ mod tests {
     fn reports_put_sound_and_picture_together() {
         let epoch = Instant::now();
         let mut clock = MediaClock::new(epoch);
-        let ntp = |ms: u64| (3_900_000_000 + ms / 1_000) << 32 | ((ms % 1_000) << 32) / 1_000;
+        let ntp = |ms: u64| ((3_900_000_000 + ms / 1_000) << 32) | (((ms % 1_000) << 32) / 1_000);
         // Captured at one moment of the sender; the picture took 80 ms longer to come.
         let audio = clock.capture_time(Kind::Audio, 48_000, epoch + MS * 1_020);
         let video = clock.capture_time(Kind::Video, 7_000, epoch + MS * 1_100);
