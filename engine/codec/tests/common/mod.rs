@@ -148,7 +148,7 @@ pub fn ffmpeg_decode(codec: VideoCodec, stream: &Stream) -> Vec<u8> {
     let (name, data) = match codec {
         VideoCodec::H264 => ("in.h264", stream.units.concat()),
         VideoCodec::Vp8 => ("in.ivf", ivf(stream)),
-        other => panic!("there is no {other} encoder"),
+        other => unreachable!("there is no {other} encoder"),
     };
     let path = folder.path().join(name);
     fs::write(&path, data).unwrap();
