@@ -81,7 +81,7 @@ fn av1_units() -> Result<Vec<Vec<u8>>, Failure> {
     let picture = format!("testsrc2=size=320x240:rate={FPS}");
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", &picture, "-t", "2"])
-        .args(["-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "9", "-lag-in-frames", "0"])
+        .args(["-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-lag-in-frames", "0"])
         .args(["-b:v", "500k", "-g", "1000", "-f", "ivf", "-"])
         .output()
         .map_err(|error| format!("ffmpeg: {error}"))?;

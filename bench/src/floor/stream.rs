@@ -96,7 +96,7 @@ impl Stream {
     pub(super) fn schedule(&self, start: Instant) -> Schedule {
         Schedule {
             start,
-            frame_interval: Duration::from_secs(1) / self.fps,
+            fps: f64::from(self.fps),
             frames_per_keyframe: self.frames_per_keyframe(),
             frames: 0,
             audio: 0,
@@ -108,7 +108,7 @@ impl Stream {
 #[derive(Debug)]
 pub(super) struct Schedule {
     start: Instant,
-    frame_interval: Duration,
+    fps: f64,
     frames_per_keyframe: u64,
     frames: u64,
     audio: u64,
@@ -121,7 +121,7 @@ impl Schedule {
 
     /// The next thing to send, and when.
     pub(super) fn next(&mut self) -> (Instant, Due) {
-        let frame = self.frame_interval.as_secs_f64() * self.frames as f64;
+        let frame = self.frames as f64 / self.fps;
         let audio = AUDIO_INTERVAL.as_secs_f64() * self.audio as f64;
         let (at, due) = if audio < frame {
             self.audio += 1;

@@ -147,7 +147,8 @@ pub fn ffmpeg_decode(codec: VideoCodec, stream: &Stream) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let (name, data) = match codec {
         VideoCodec::H264 => ("in.h264", stream.units.concat()),
-        VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 => ("in.ivf", ivf(stream)),
+        VideoCodec::Vp8 => ("in.ivf", ivf(stream)),
+        other => unreachable!("there is no {other} encoder"),
     };
     let path = folder.path().join(name);
     fs::write(&path, data).unwrap();
