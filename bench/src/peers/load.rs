@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::running::Running;
+use super::process::busy_time;
+use super::running::{Inputs, Running};
 use crate::Error;
 use crate::fanout::feeder::Feeder;
 use crate::fanout::rig::allow_files;
@@ -29,6 +30,8 @@ const TAIL: Duration = Duration::from_secs(2);
 pub(super) struct Load {
     /// Processor time of the server and everything it started, in the window.
     pub(super) cpu: Duration,
+    /// Processor time that neither the server nor this program used: whatever else this machine did.
+    pub(super) others: Duration,
     /// How long that was.
     pub(super) duration: Duration,
     /// Resident memory before the first viewer and at the end, in bytes.
@@ -61,22 +64,25 @@ pub(super) fn measure(
     let window = Window::after(SETTLE, duration);
     swarm.measure(window)?;
     thread::sleep(window.from.saturating_duration_since(Instant::now()));
-    let (from, cpu_before) = (Instant::now(), running.process.cpu_time()?);
+    let from = Instant::now();
+    let (cpu_before, (machine_before, own_before)) = (running.process.cpu_time()?, busy_time()?);
     thread::sleep(window.end().saturating_duration_since(Instant::now()));
-    let cpu = running.process.cpu_time()?.saturating_sub(cpu_before);
+    let (cpu, (machine, own)) = (running.process.cpu_time()?, busy_time()?);
+    let cpu = cpu.saturating_sub(cpu_before);
+    let load = cpu + own.saturating_sub(own_before);
+    let others = machine.saturating_sub(machine_before).saturating_sub(load);
     let duration = from.elapsed();
     let resident = (resident_before, running.process.resident_bytes()?);
     thread::sleep(TAIL);
     let viewers = swarm.finish()?;
     let measured = viewers.measured.clone();
     let measured = measured.ok_or_else(|| Error::Viewers("the window did not end".to_owned()))?;
-    Ok(Load { cpu, duration, resident, measured, viewers })
+    Ok(Load { cpu, others, duration, resident, measured, viewers })
 }
 
 /// Sends the stream, unless the server makes its own.
 fn feed(running: &Running) -> Result<Option<Feeder>, Error> {
-    let start =
-        |inputs: super::running::Inputs| Feeder::start(inputs.video, inputs.audio, BITS_PER_SECOND);
+    let start = |to: Inputs| Feeder::start(to.video, to.audio, BITS_PER_SECOND);
     running.inputs.map(start).transpose()
 }
 

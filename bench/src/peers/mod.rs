@@ -23,7 +23,7 @@ pub use dialect::{Conversation, Dialect, Heard};
 pub use network::{is_inside, run_inside};
 pub use report::{Report, Row};
 
-use crate::{Error, Machine};
+use crate::{Error, Machine, floor};
 
 /// aiortc is slow enough that its figure is clear sooner.
 const AIORTC_DURATION: Duration = Duration::from_secs(10);
@@ -84,7 +84,13 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         let outcome = started.and_then(|running| load::measure(&running, viewers, duration));
         rows.push(Row::new(contender, viewers, outcome));
     }
-    Ok(Report { machine: Machine::here(), rows })
+    let floor = if options.contenders.contains(&Contender::Visavis) {
+        say("the floor");
+        Some(floor::run(&floor::Options::new(options.viewers))?)
+    } else {
+        None
+    };
+    Ok(Report { machine: Machine::here(), floor, rows })
 }
 
 /// A line of progress.

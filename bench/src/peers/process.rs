@@ -105,8 +105,7 @@ impl Process {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             ticks += cpu_ticks(&stat).unwrap_or(0);
         }
-        let per_second = rustix::param::clock_ticks_per_second().max(1);
-        Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+        Ok(from_ticks(ticks))
     }
 
     /// Resident memory of the process and everything that it started, in bytes.
@@ -161,6 +160,16 @@ impl Drop for Process {
     }
 }
 
+/// Processor time so far: the whole machine's, and this process's share of it.
+pub(super) fn busy_time() -> Result<(Duration, Duration), Error> {
+    let machine = fs::read_to_string("/proc/stat")?;
+    let own = fs::read_to_string("/proc/self/stat")?;
+    match (busy_ticks(&machine), cpu_ticks(&own)) {
+        (Some(machine), Some(own)) => Ok((from_ticks(machine), from_ticks(own))),
+        _ => Err(Error::Server("/proc/stat has another shape".to_owned())),
+    }
+}
+
 /// A TCP port that nobody uses at the moment.
 pub(super) fn free_tcp_port() -> Result<u16, Error> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
@@ -173,6 +182,22 @@ pub(super) fn free_udp_port() -> Result<u16, Error> {
 
 fn named(command: &Command, error: &std::io::Error) -> Error {
     Error::Server(format!("{}: {error}", command.get_program().to_string_lossy()))
+}
+
+fn from_ticks(ticks: u64) -> Duration {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Duration::from_secs_f64(ticks as f64 / per_second as f64)
+}
+
+/// The first line of `/proc/stat`: all but idling and waiting for disks (fields 4 and 5), and guests,
+/// which are in the first two already.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let line = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
+    let fields: Vec<u64> = line.map_while(|text| text.parse().ok()).collect();
+    let [user, nice, system, _, _, irq, softirq, steal, ..] = *fields.as_slice() else {
+        return None;
+    };
+    Some(user + nice + system + irq + softirq + steal)
 }
 
 /// Field 4 of `/proc/PID/stat`; the name in field 2 may hold anything.
@@ -208,6 +233,14 @@ mod tests {
     fn reads_the_parent_past_a_name_with_brackets() {
         assert_eq!(parent("7 (a (b) c) S 42 7 7 0"), Some(42));
         assert_eq!(parent("7"), None);
+    }
+
+    #[test]
+    fn idle_time_is_not_busy() {
+        let stat = "cpu  100 20 30 5000 400 1 2 3 50 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+        assert_eq!(busy_ticks(stat), Some(156));
+        assert_eq!(busy_ticks("cpu 1 2"), None);
+        assert!(busy_time().unwrap().0 > Duration::ZERO);
     }
 
     #[test]

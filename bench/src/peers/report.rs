@@ -4,13 +4,16 @@ use serde::Serialize;
 
 use super::Contender;
 use super::load::Load;
-use crate::{Error, Machine, Spread, Table};
+use crate::{Error, Machine, Spread, Table, floor};
 
 /// All servers of one run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// Where it was measured.
     pub machine: Machine,
+    /// What encryption and the best send path alone cost with as many viewers; where visavis was
+    /// measured too.
+    pub floor: Option<floor::Report>,
     /// One server each.
     pub rows: Vec<Row>,
 }
@@ -37,6 +40,9 @@ pub struct Figures {
     pub seconds: f64,
     /// Processor time of all its processes per viewer and second, in milliseconds.
     pub cpu_ms_per_viewer_second: f64,
+    /// Cores that were busy with neither the server nor the viewers and the feeder: where this is not
+    /// next to nothing, something else ran on the machine and the figures mean less.
+    pub other_cores: f64,
     /// Resident memory per viewer, in KiB: what the viewers added to the memory before the first.
     pub resident_kib_per_viewer: f64,
     /// From the push of a frame to its last packet at a viewer, over all frames and viewers, in
@@ -77,6 +83,7 @@ impl Figures {
         Self {
             seconds: load.duration.as_secs_f64(),
             cpu_ms_per_viewer_second: load.cpu.as_secs_f64() * 1_000.0 / viewer_seconds,
+            other_cores: load.others.as_secs_f64() / load.duration.as_secs_f64(),
             resident_kib_per_viewer: after.saturating_sub(before) as f64 / 1_024.0 / viewers,
             every_viewer_ms: measured.every_viewer_ms,
             last_viewer_ms: measured.last_viewer_ms,
@@ -105,6 +112,7 @@ impl Report {
             "last p99 ms",
             "packets/s",
             "lost",
+            "other cores",
         ]);
         let ours = self.rows.iter().find(|row| row.name == Contender::Visavis.name());
         let ours = ours.and_then(|row| row.figures.as_ref());
@@ -126,13 +134,23 @@ impl Report {
                 cell(figures.last_viewer_ms.map(|spread| spread.p99)),
                 format!("{:.0}", figures.packets_per_viewer_second),
                 figures.lost.to_string(),
+                format!("{:.2}", figures.other_cores),
             ]);
         }
         let mut text = format!(
             "{}\n\n{table}\np50, p99: from the push of a frame to its last packet at a viewer, over \
-             all frames and viewers; last: at the last viewer, over all frames\n",
+             all frames and viewers; last: at the last viewer, over all frames; other cores: busy with \
+             neither the server nor the load\n",
             self.machine.line()
         );
+        if let Some(floor) = &self.floor {
+            let floor = floor.cpu_ms_per_viewer_second;
+            text.push_str(&format!(
+                "floor (encryption and the best send path alone): {floor:.2} CPU ms/viewer-s; visavis is \
+                 {} ×\n",
+                ratio(ours.map(|ours| ours.cpu_ms_per_viewer_second), Some(floor))
+            ));
+        }
         for row in &self.rows {
             if let Some(error) = &row.error {
                 text.push_str(&format!("\n{}: not measured: {error}", row.description));
@@ -162,6 +180,7 @@ mod tests {
         let figures = cpu.map(|cpu| Figures {
             seconds: 20.0,
             cpu_ms_per_viewer_second: cpu,
+            other_cores: 0.05,
             resident_kib_per_viewer: 300.0,
             every_viewer_ms: (contender != Contender::AiortcEncoding).then_some(spread),
             last_viewer_ms: None,
@@ -180,6 +199,7 @@ mod tests {
     fn ratios_are_to_visavis() {
         let report = Report {
             machine: Machine::here(),
+            floor: None,
             rows: vec![
                 row(Contender::Visavis, Some(0.5)),
                 row(Contender::Naive, Some(2.0)),
@@ -199,7 +219,7 @@ mod tests {
     #[test]
     fn without_visavis_there_are_no_ratios() {
         let rows = vec![row(Contender::Naive, Some(2.0))];
-        let table = Report { machine: Machine::here(), rows }.table();
+        let table = Report { machine: Machine::here(), floor: None, rows }.table();
         assert!(table.contains('–'), "{table}");
     }
 }
