@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Symbol;
 
+/// What perf calls an address without a symbol, or without a file.
+const UNKNOWN: &str = "[unknown]";
+
 /// A function in one place of the tree, and everything called from there.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Node {
@@ -69,9 +72,16 @@ impl Stacks {
     }
 
     fn end_sample(&mut self) {
-        let Some(sample) = self.sample.take().filter(|sample| !sample.is_empty()) else {
+        let Some(mut sample) = self.sample.take() else {
             return;
         };
+        // Beyond a thread's first function the unwinder at times reads on, into nothing.
+        while sample.len() > 1 && sample.last().is_some_and(|frame| frame.name == UNKNOWN) {
+            sample.pop();
+        }
+        if sample.is_empty() {
+            return;
+        }
         self.root.samples += 1;
         self.in_kernel += u64::from(sample.first().is_some_and(|frame| frame.kernel));
         let mut node = &mut self.root;
@@ -126,7 +136,7 @@ impl Frame {
         let (name, file) = rest.rsplit_once(" (")?;
         let kernel = file.starts_with("[kernel") || file.starts_with("[guest.kernel");
         let name = match name.trim() {
-            "[unknown]" if !kernel => {
+            UNKNOWN if !kernel && !file.starts_with(UNKNOWN) => {
                 // Without a symbol, the file says at least whose code it is.
                 format!("[{}]", file.trim_end_matches(')').rsplit('/').next().unwrap_or_default())
             }
@@ -145,6 +155,7 @@ visavis-media 4711
 \tffffffff8100 udp_sendmsg ([kernel.kallsyms])
 \t        55aa <core::A as core::B<(u8, u8)>>::send (/x/target/release/visavis)
 \t        55bb visavis::media::run (/x/target/release/visavis)
+\t           0 [unknown] ([unknown])
 
 visavis-media 4711
 \t        55cc visavis::media::run (/x/target/release/visavis)
