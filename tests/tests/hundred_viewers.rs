@@ -3,12 +3,16 @@
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use visavis_bench::{Server, ServerOptions, find_binary, viewers};
 use visavis_tests::{Outcome, Turn};
 
 const VIEWERS: usize = 100;
 const SECONDS: u32 = 30;
+/// Well before ICE would notice by itself that a viewer is gone.
+const GOODBYES: Duration = Duration::from_secs(5);
 
 #[test]
 fn a_hundred_viewers_connect_and_see_every_frame() -> Outcome {
@@ -40,6 +44,11 @@ fn a_hundred_viewers_connect_and_see_every_frame() -> Outcome {
     let enough = u64::from(SECONDS - 5) * 27;
     assert!(report.fewest_frames() >= enough, "a viewer got only {}", report.fewest_frames());
     assert!(report.viewers.iter().all(|viewer| viewer.audio.frames >= 40 * u64::from(SECONDS - 5)));
+    // The server hears of the goodbyes after this process has seen the viewers end.
+    let until = Instant::now() + GOODBYES;
+    while server.peer_count()? > 0 && Instant::now() < until {
+        thread::sleep(Duration::from_millis(50));
+    }
     assert_eq!(server.peer_count()?, 0, "viewers that said goodbye are still counted");
     server.stop()?;
     Ok(())
