@@ -11,7 +11,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: setup ## build visavis and start the demo: a talking face on http://localhost:8081/
-	$(CARGO) run --release --bin visavis -- serve --demo $(ARGS)
+	$(CARGO) run --release --bin visavis -- serve $(ARGS)
 
 test: setup-test ## every test, the browser ones included
 	$(CARGO) build --workspace --all-targets
