@@ -17,9 +17,6 @@ pub struct EngineConfig {
     pub max_peers: usize,
     /// How long a peer may take from its offer to a finished DTLS handshake.
     pub connect_timeout: Duration,
-    /// Where each viewer's bandwidth estimation starts; `None` turns it off. Nothing acts on the
-    /// estimate yet, and it makes sending to a viewer half as dear again.
-    pub initial_bandwidth: Option<Bitrate>,
     /// Where, and how urgently, the threads that keep time run.
     pub scheduling: Scheduling,
     /// Events kept for a subscriber that does not read; past that new ones are dropped.
@@ -33,7 +30,6 @@ impl Default for EngineConfig {
             announce: Vec::new(),
             max_peers: 100,
             connect_timeout: Duration::from_secs(15),
-            initial_bandwidth: None,
             scheduling: Scheduling::default(),
             event_capacity: 1_024,
         }

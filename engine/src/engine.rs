@@ -84,7 +84,6 @@ impl Engine {
             departed,
             certificate,
             candidates,
-            initial_bandwidth: config.initial_bandwidth,
             max_peers: config.max_peers,
             event_capacity: config.event_capacity,
         });

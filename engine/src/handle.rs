@@ -8,7 +8,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
 use visavis_core::{Certificate, PeerSetup, check_candidate};
-use visavis_types::{Bitrate, PeerId, SessionId};
+use visavis_types::{PeerId, SessionId};
 
 use crate::event::Subscriber;
 use crate::media::{Command, MediaWaker};
@@ -32,7 +32,6 @@ pub(crate) struct Inner {
     departed: Arc<SegQueue<PeerId>>,
     certificate: Certificate,
     candidates: Vec<SocketAddr>,
-    initial_bandwidth: Option<Bitrate>,
     max_peers: usize,
     event_capacity: usize,
     pub(crate) stopped: AtomicBool,
@@ -45,7 +44,6 @@ pub(crate) struct Parts {
     pub(crate) departed: Arc<SegQueue<PeerId>>,
     pub(crate) certificate: Certificate,
     pub(crate) candidates: Vec<SocketAddr>,
-    pub(crate) initial_bandwidth: Option<Bitrate>,
     pub(crate) max_peers: usize,
     pub(crate) event_capacity: usize,
 }
@@ -60,7 +58,6 @@ impl Inner {
             departed: parts.departed,
             certificate: parts.certificate,
             candidates: parts.candidates,
-            initial_bandwidth: parts.initial_bandwidth,
             max_peers: parts.max_peers,
             event_capacity: parts.event_capacity,
             stopped: AtomicBool::new(false),
@@ -182,7 +179,6 @@ impl EngineHandle {
             video_codecs: shared.config.codecs(),
             candidates: &inner.candidates,
             certificate: &inner.certificate,
-            initial_bandwidth: inner.initial_bandwidth,
             now: Instant::now(),
         };
         let answered = setup.answer(sdp).map_err(OfferError::from).and_then(|(made, answer)| {

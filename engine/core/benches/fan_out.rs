@@ -53,13 +53,13 @@ fn keyframe_of_67_kb(bencher: Bencher<'_, '_>, viewers: usize) {
 fn sound(bencher: Bencher<'_, '_>, viewers: usize) {
     measure(bencher, viewers, Room::audio, |room, packet: &OpusPacket| {
         let Room { world, tray, .. } = room;
-        world.hub.send_audio(world.session, packet, world.now, tray);
+        world.hub.send_audio(world.session, packet, tray);
     });
 }
 
 fn send_frame(room: &mut Room, frame: &PacketizedFrame) {
     let Room { world, tray, .. } = room;
-    world.hub.send_frame(world.session, frame, world.now, tray);
+    world.hub.send_frame(world.session, frame.clone(), world.now, tray);
 }
 
 /// Datagrams that name nobody: what the look-up costs, and what a flood of them would.

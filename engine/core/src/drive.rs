@@ -3,26 +3,10 @@
 //! str0m's contract is that every mutation of an `Rtc` is followed by a drain of its output up to the
 //! next timeout. [`drain`] is that drain; everything else in this crate mutates and then calls it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use str0m::net::Transmit;
-use str0m::{Event, Input, Output, PacerReason, Reason, Rtc, RtcError};
-
-/// How often a timeout that is due already is fed back within one drain. With bandwidth estimation
-/// on that is once per packet; the bound is there so that a mistake in either library costs a turn,
-/// not the loop.
-const MAX_DUE_TIMEOUTS: usize = 4_096;
-
-/// A timeout this near is due. After each packet the pacer asks to be called a microsecond later;
-/// feeding that back at once instead of sleeping sends a picture in one go.
-const NEAR: Duration = Duration::from_micros(100);
-
-/// How long timers of bandwidth estimation and pacing may wait for a turn that comes anyway.
-///
-/// They ask to be called every 25 ms, and every round trip where no feedback comes: thousands of times
-/// a second for each viewer of a silent session nearby. Nothing of ours hangs on them, because media
-/// leaves unpaced; while media flows, its own turns come more often than this.
-const ESTIMATION_REST: Duration = Duration::from_millis(50);
+use str0m::{Event, Output, Rtc, RtcError};
 
 /// What a drain gives. Handed over by value and taken apart at once: boxing the large variant would be
 /// an allocation per event.
@@ -34,48 +18,13 @@ pub(crate) enum Drained {
     Event(Event),
 }
 
-/// Drains everything an `Rtc` has to say at `now`, and returns when it wants to be woken.
-pub(crate) fn drain(
-    rtc: &mut Rtc,
-    now: Instant,
-    mut each: impl FnMut(Drained),
-) -> Result<Instant, RtcError> {
-    let mut due_timeouts = 0;
-    // Runs ahead of `now` by a microsecond per packet.
-    let mut time = now;
-    // Whether the last timeout fed back led to nothing.
-    let mut idle = false;
+/// Drains everything an `Rtc` has to say, and returns when it wants to be woken.
+pub(crate) fn drain(rtc: &mut Rtc, mut each: impl FnMut(Drained)) -> Result<Instant, RtcError> {
     loop {
         match rtc.poll_output()? {
-            Output::Transmit(transmit) => {
-                idle = false;
-                each(Drained::Transmit(transmit));
-            }
+            Output::Transmit(transmit) => each(Drained::Transmit(transmit)),
             Output::Event(event) => each(Drained::Event(event)),
-            Output::Timeout(at) => {
-                let due = at <= time + NEAR && due_timeouts < MAX_DUE_TIMEOUTS;
-                if can_rest(rtc) && (idle || !due) {
-                    return Ok(at.max(now + ESTIMATION_REST));
-                }
-                if !due || !rtc.is_alive() {
-                    return Ok(at);
-                }
-                due_timeouts += 1;
-                idle = true;
-                time = time.max(at);
-                rtc.handle_input(Input::Timeout(time))?;
-            }
+            Output::Timeout(at) => return Ok(at),
         }
     }
-}
-
-/// Whether nothing but the upkeep of estimator and pacer is due next.
-fn can_rest(rtc: &Rtc) -> bool {
-    matches!(
-        rtc.last_timeout_reason(),
-        Reason::BweDelayControl
-            | Reason::BweProbeControl
-            | Reason::BweProbeEstimator
-            | Reason::Pacer(PacerReason::Handle | PacerReason::Padding)
-    )
 }

@@ -2,8 +2,11 @@
 //!
 //! str0m's own provider makes a configuration per peer, and each one tests every elliptic curve by
 //! making keys on it: milliseconds per join, before the handshake has begun.
+//!
+//! It is also where we learn the SRTP keys that str0m is given.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use dimpl::crypto::NamedGroup;
@@ -12,12 +15,27 @@ use str0m::crypto::dtls::{
     DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, ProtocolVersion,
 };
 
+use crate::rtp_output::SrtpKeys;
+
 /// Both of these are in every browser (RFC 8827 §6.5 asks for P-256); larger curves cost several times
 /// as much and protect keys that live as long as a visit.
 const KEY_EXCHANGE_GROUPS: [NamedGroup; 2] = [NamedGroup::X25519, NamedGroup::Secp256r1];
 
 /// The provider that [`Certificate`](crate::Certificate) plugs into str0m.
 pub(crate) static SHARED: SharedDtls = SharedDtls { configs: Mutex::new(Vec::new()) };
+
+thread_local! {
+    /// Where endpoints made on this thread put their keys.
+    static KEYS: RefCell<Arc<OnceLock<SrtpKeys>>> = RefCell::default();
+}
+
+/// Runs what makes one peer's endpoint, and gives the place where its SRTP keys will be once its
+/// handshake is done. The provider's interface has no argument to pass that place through.
+pub(crate) fn with_keys<T>(make: impl FnOnce() -> T) -> (T, Arc<OnceLock<SrtpKeys>>) {
+    let keys = Arc::default();
+    KEYS.set(Arc::clone(&keys));
+    (make(), keys)
+}
 
 /// Makes DTLS endpoints that share one configuration per MTU.
 #[derive(Debug)]
@@ -68,52 +86,63 @@ impl DtlsProvider for SharedDtls {
             DtlsVersion::Auto => dimpl::Dtls::new_auto(config, cert, now),
             other => return Err(CryptoError::Other(format!("unsupported DTLS version {other}"))),
         };
-        Ok(Box::new(Endpoint(dtls)))
+        Ok(Box::new(Endpoint { dtls, keys: KEYS.take() }))
     }
 }
 
 #[derive(Debug)]
-struct Endpoint(dimpl::Dtls);
+struct Endpoint {
+    dtls: dimpl::Dtls,
+    keys: Arc<OnceLock<SrtpKeys>>,
+}
 
 impl DtlsInstance for Endpoint {
     fn set_active(&mut self, active: bool) {
-        self.0.set_active(active);
+        self.dtls.set_active(active);
     }
 
     fn handle_packet(&mut self, packet: &[u8]) -> Result<(), DtlsImplError> {
-        self.0.handle_packet(packet)
+        self.dtls.handle_packet(packet)
     }
 
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
-        self.0.poll_output(buf)
+        let active = self.dtls.is_active();
+        let output = self.dtls.poll_output(buf);
+        if let DtlsOutput::KeyingMaterial(material, profile) = &output
+            && let Some(keys) = SrtpKeys::new(material, *profile, active)
+        {
+            // Handed out once per connection: DTLS does not renegotiate (RFC 8842 §4).
+            let _ = self.keys.set(keys);
+        }
+        output
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {
-        self.0.handle_timeout(now)
+        self.dtls.handle_timeout(now)
     }
 
     fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
-        self.0.send_application_data(data)
+        self.dtls.send_application_data(data)
     }
 
     fn is_active(&self) -> bool {
-        self.0.is_active()
+        self.dtls.is_active()
     }
 
     fn protocol_version(&self) -> Option<ProtocolVersion> {
-        self.0.protocol_version()
+        self.dtls.protocol_version()
     }
 
     fn is_closing(&self) -> bool {
-        self.0.is_closing()
+        self.dtls.is_closing()
     }
 
     fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.dtls.is_closed()
     }
 
     fn close(&mut self) -> Result<(), DtlsImplError> {
-        self.0.close()
+        self.dtls.close()
     }
 }
 

@@ -290,7 +290,7 @@ impl Hub {
     pub fn send_frame(
         &mut self,
         session: SessionKey,
-        frame: &PacketizedFrame,
+        frame: PacketizedFrame,
         now: Instant,
         out: &mut impl Outbox,
     ) -> usize {
@@ -300,8 +300,13 @@ impl Hub {
         if frame.payloads.is_empty() {
             return 0;
         }
-        let (rtp_time, extensions) = state.stamp(frame, &self.clock);
-        self.fan_out(session, now, out, |peer| peer.write_frame(frame, rtp_time, &extensions))
+        let stamp = state.stamp(&frame, &self.clock);
+        let (keys, history) = state.peers_and_history(frame.codec);
+        let reached = fan_out(&mut self.peers, keys, out, |peer, out| {
+            peer.send_frame(&frame, &stamp, history, out)
+        });
+        history.push(frame, stamp, now);
+        reached
     }
 
     /// Sends an audio packet to every peer of a session; returns to how many.
@@ -309,38 +314,25 @@ impl Hub {
         &mut self,
         session: SessionKey,
         packet: &OpusPacket,
-        now: Instant,
         out: &mut impl Outbox,
     ) -> usize {
-        self.fan_out(session, now, out, |peer| peer.write_audio(packet))
+        let Some(state) = self.sessions.get(session.0) else {
+            return 0;
+        };
+        fan_out(&mut self.peers, &state.peers, out, |peer, out| peer.send_audio(packet, out))
     }
 
-    fn fan_out(
-        &mut self,
-        session: SessionKey,
-        now: Instant,
-        out: &mut impl Outbox,
-        write: impl Fn(&mut Peer) -> bool,
-    ) -> usize {
-        let mut reached = 0;
-        let mut index = 0;
-        // By index: a peer that fails in its turn leaves the list.
-        while let Some(&key) = self.sessions.get(session.0).and_then(|s| s.peers.get(index)) {
-            index += 1;
-            if !self.peers.get(key).is_some_and(Peer::is_connected) {
-                continue;
-            }
-            let mut written = false;
-            let stays = self.turn(key, now, out, |peer| {
-                written = write(peer);
-                if written { peer.handle_timeout(now) } else { Ok(()) }
-            });
-            reached += usize::from(written);
-            if !stays {
-                index -= 1; // Another peer took its place in the list, or the list got shorter.
-            }
+    fn resend(&mut self, key: usize, out: &mut impl Outbox) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        if let Some(codec) = peer.video_codec()
+            && let Some(state) = self.sessions.get_mut(peer.session_key.0)
+        {
+            let (_, history) = state.peers_and_history(codec);
+            peer.resend(history, out);
+            out.flush();
         }
-        reached
     }
 
     // --- A peer's turn ---
@@ -360,7 +352,7 @@ impl Hub {
         let mut happened = std::mem::take(&mut self.scratch);
         let turn = catch_unwind(AssertUnwindSafe(|| {
             mutate(peer)?;
-            peer.drain(now, out, &mut happened)
+            peer.drain(now, &self.clock, out, &mut happened)
         }));
         out.flush();
         let (id, session) = (peer.id(), peer.session_key);
@@ -385,6 +377,7 @@ impl Hub {
                 }
                 PeerEvent::KeyframeWanted => self.want_keyframe(key, now),
                 PeerEvent::MicPacket => self.events.push_back(HubEvent::MicPacket { session }),
+                PeerEvent::PacketsLost => self.resend(key, out),
                 PeerEvent::NewDestination(addr) => {
                     if let Some(peer) = self.peers.get_mut(key) {
                         self.demux.add_source(&mut peer.names, key, addr);
@@ -456,4 +449,24 @@ impl Hub {
             self.events.push_back(HubEvent::ActiveCodecs { session, codecs });
         }
     }
+}
+
+/// Sends something to every peer that is connected; returns to how many. Media changes nothing in str0m
+/// and makes no peer due, so this is no turn of theirs.
+fn fan_out<O: Outbox>(
+    peers: &mut Slab<Peer>,
+    keys: &[usize],
+    out: &mut O,
+    send: impl Fn(&mut Peer, &mut O) -> bool,
+) -> usize {
+    let mut reached = 0;
+    for &key in keys {
+        if let Some(peer) = peers.get_mut(key).filter(|peer| peer.is_connected())
+            && send(peer, out)
+        {
+            out.flush();
+            reached += 1;
+        }
+    }
+    reached
 }

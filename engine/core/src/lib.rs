@@ -19,21 +19,23 @@ mod negotiate;
 mod packetize;
 mod peer;
 pub mod rtp_input;
+mod rtp_output;
 mod session;
 
 pub use hub::{Hub, HubEvent, SessionKey};
 pub use negotiate::{Certificate, NegotiateError, PeerSetup};
-pub use packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer};
+pub use packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer, Payloads};
 pub use peer::{Farewell, Peer};
 
 use std::net::SocketAddr;
 
 /// Where datagrams go.
 pub trait Outbox {
-    /// Takes one datagram to send. `from` is the ICE candidate it leaves from.
-    fn transmit(&mut self, from: SocketAddr, to: SocketAddr, contents: &[u8]);
+    /// Room for one datagram of `len` bytes, which is filled before anything else is asked for. `from`
+    /// is the ICE candidate it leaves from.
+    fn datagram(&mut self, from: SocketAddr, to: SocketAddr, len: usize) -> &mut [u8];
 
-    /// One peer's turn is over: what was taken for it may leave now.
+    /// One peer's turn is over: its datagrams may leave now.
     fn flush(&mut self);
 }
 

@@ -4,21 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use str0m::bwe::Bitrate as RtcBitrate;
 use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::ice::IceCreds;
 use str0m::media::{MediaKind, Mid};
 use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Rtc, RtcConfig};
-use visavis_types::{Bitrate, CodecSet, PeerId, SessionId, VideoCodec};
+use visavis_types::{CodecSet, PeerId, SessionId, VideoCodec};
 
 use crate::dtls;
 use crate::peer::Peer;
-
-/// Packets kept per viewer to answer NACKs with: about 0.8 s of a 2 Mbit/s stream. The cache is most
-/// of a viewer's working set, so a larger one costs memory and time for everybody.
-const RTX_PACKETS_VIDEO: usize = 256;
+use crate::rtp_output::{ExtensionIds, RtpOutput};
 
 /// The media stream all tracks of a peer belong to.
 const STREAM_ID: &str = "visavis";
@@ -61,8 +57,6 @@ pub struct PeerSetup<'a> {
     pub candidates: &'a [SocketAddr],
     /// The engine's certificate.
     pub certificate: &'a Certificate,
-    /// Where bandwidth estimation starts; `None` turns it off.
-    pub initial_bandwidth: Option<Bitrate>,
     /// The current time.
     pub now: Instant,
 }
@@ -82,7 +76,7 @@ impl PeerSetup<'_> {
     /// Answers an offer. Runs on any thread; the peer is then handed to the [`Hub`](crate::Hub).
     pub fn answer(self, offer: &str) -> Result<(Peer, String), NegotiateError> {
         let offer = parse_offer(offer)?;
-        let mut rtc = self.build_rtc();
+        let (mut rtc, keys) = dtls::with_keys(|| self.build_rtc());
         for &addr in self.candidates {
             match Candidate::host(addr, "udp") {
                 Ok(candidate) => {
@@ -92,7 +86,14 @@ impl PeerSetup<'_> {
             }
         }
         let answer = accept(&mut rtc, offer)?;
-        let peer = Peer::new(self.peer, self.session, self.video_codec, rtc, &answer, self.now)?;
+        let output = RtpOutput::new(keys);
+        let peer = Peer::new(
+            (self.peer, self.session),
+            self.video_codec,
+            (rtc, output),
+            &answer,
+            self.now,
+        )?;
         Ok((peer, answer))
     }
 
@@ -102,7 +103,8 @@ impl PeerSetup<'_> {
             .set_dtls_cert(self.certificate.certificate.clone())
             .set_local_ice_credentials(IceCreds::new())
             .set_rtp_mode(true)
-            .set_send_buffer_video(RTX_PACKETS_VIDEO)
+            // Reports and retransmission requests: what is sent is ours to know.
+            .enable_raw_packets(true)
             .set_extension_map(extensions())
             .clear_codecs()
             .enable_opus(true, false)
@@ -110,8 +112,7 @@ impl PeerSetup<'_> {
             .enable_vp9(self.video_codecs.contains(VideoCodec::Vp9))
             .enable_av1(self.video_codecs.contains(VideoCodec::Av1))
             // Without the first report a browser cannot tie sound to picture.
-            .set_rtcp_report_interval_audio(std::time::Duration::from_secs(1))
-            .enable_bwe(self.initial_bandwidth.map(|rate| RtcBitrate::bps(rate.bps())));
+            .set_rtcp_report_interval_audio(std::time::Duration::from_secs(1));
         // Constrained baseline and baseline, both with packetization-mode 1. What the encoder makes is
         // constrained baseline, which is also valid baseline (RFC 6184 §8.1).
         if self.video_codecs.contains(VideoCodec::H264) {
@@ -122,12 +123,13 @@ impl PeerSetup<'_> {
     }
 }
 
-/// Header extensions offered, each one paid for in every packet that carries it. abs-send-time is left
-/// out: transport-wide feedback does its job. Stream ids belong to simulcast, which we do not send.
+/// Header extensions offered, each one paid for in every packet that carries it. Transport-wide sequence
+/// numbers are left out: viewers would answer them twenty times a second, for an estimator that has
+/// nothing to decide while all viewers get one encoding. Stream ids belong to simulcast, which we do not
+/// send.
 fn extensions() -> ExtensionMap {
     let mut map = ExtensionMap::empty();
     map.set(1, Extension::AudioLevel);
-    map.set(3, Extension::TransportSequenceNumber);
     map.set(4, Extension::RtpMid);
     map.set(5, Extension::PlayoutDelay);
     map.set(6, Extension::AbsoluteCaptureTime);
@@ -174,21 +176,43 @@ pub(crate) fn renegotiate(rtc: &mut Rtc, offer: &str) -> Result<String, Negotiat
     accept(rtc, parse_offer(offer)?)
 }
 
-/// The media sections of an SDP, as (mid, kind). str0m tells of new media only once SRTP is up, which
-/// is too late to refuse an offer; the answer it made has them all.
-pub(crate) fn media_sections(sdp: &str) -> impl Iterator<Item = (Mid, MediaKind)> {
-    let mut kind = None;
-    sdp.lines().filter_map(move |line| {
-        if let Some(section) = line.strip_prefix("m=") {
-            kind = match section.split_ascii_whitespace().next() {
-                Some("video") => Some(MediaKind::Video),
-                Some("audio") => Some(MediaKind::Audio),
-                _ => None,
-            };
+/// A media section of an answer.
+#[derive(Debug)]
+pub(crate) struct MediaSection {
+    pub(crate) mid: Mid,
+    pub(crate) kind: MediaKind,
+    pub(crate) extensions: ExtensionIds,
+}
+
+/// The media sections of an answer. str0m tells of new media only once SRTP is up, which is too late to
+/// refuse an offer; the answer it made has them all.
+pub(crate) fn media_sections(sdp: &str) -> Vec<MediaSection> {
+    let mut sections = Vec::new();
+    for section in sdp.split("\r\nm=").skip(1) {
+        let kind = match section.split_ascii_whitespace().next() {
+            Some("video") => MediaKind::Video,
+            Some("audio") => MediaKind::Audio,
+            _ => continue,
+        };
+        let mut extensions = ExtensionIds::default();
+        let mut mid = None;
+        for line in section.lines() {
+            if let Some(value) = line.strip_prefix("a=mid:") {
+                mid = Some(Mid::from(value.trim_ascii_end()));
+            } else if let Some((id, uri)) =
+                line.strip_prefix("a=extmap:").and_then(|value| value.split_once(' '))
+            {
+                // An id may be followed by a direction (RFC 8285 §5).
+                let id = id.split('/').next().and_then(|id| id.parse().ok());
+                let uri = uri.split_ascii_whitespace().next();
+                if let (Some(id), Some(uri)) = (id, uri) {
+                    extensions.add(id, uri);
+                }
+            }
         }
-        let mid = line.strip_prefix("a=mid:")?;
-        Some((Mid::from(mid.trim_ascii_end()), kind?))
-    })
+        sections.extend(mid.map(|mid| MediaSection { mid, kind, extensions }));
+    }
+    sections
 }
 
 /// Reads a remote candidate. `None`: nothing to add, for a good reason — end of candidates, an mDNS
@@ -253,7 +277,6 @@ mod tests {
                 video_codecs: CodecSet::ENCODERS,
                 candidates: &[],
                 certificate: &certificate,
-                initial_bandwidth: None,
                 now: Instant::now(),
             };
             assert!(matches!(setup.answer(offer), Err(NegotiateError::Sdp(_))), "{offer:?}");

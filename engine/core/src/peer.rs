@@ -4,21 +4,31 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::format::{Codec, CodecSpec};
-use str0m::media::{MediaKind, Mid, Pt};
+use str0m::media::{MediaKind, Pt};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{ExtensionValues, RtpWrite};
+use str0m::rtp::RawPacket;
+use str0m::rtp::rtcp::Rtcp;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
-use visavis_types::{MAX_SOUND_LEAD, OpusPacket, PeerId, SessionId, VideoCodec};
+use visavis_types::{ClockAnchor, OpusPacket, PeerId, SessionId, VideoCodec};
 
 use crate::demux::Registration;
 use crate::drive::{Drained, drain};
-use crate::negotiate::{self, NegotiateError};
+use crate::negotiate::{self, MediaSection, NegotiateError};
 use crate::packetize::PacketizedFrame;
+use crate::rtp_output::{FrameStamp, History, RtpOutput, Track};
 use crate::{Outbox, SessionKey};
 
 /// How long ICE may be without a working path before the peer counts as gone. It comes on top of the
 /// time ICE itself takes to notice (RFC 7675 consent), and leaves room for an ICE restart.
 const VANISH_GRACE: Duration = Duration::from_secs(10);
+
+/// RTP clock rate of every video codec, and of Opus (RFC 7587 §4.1).
+const VIDEO_HZ: u32 = 90_000;
+const OPUS_HZ: u32 = 48_000;
+
+/// Retransmissions noted in one turn. More than this in one go is a stream that is lost anyway: the
+/// viewer asks for a keyframe.
+const MAX_LOST: usize = 512;
 
 /// Why a peer left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +54,10 @@ pub struct Peer {
     preferred: VideoCodec,
     rtc: Rtc,
     phase: Phase,
-    video: Option<VideoTrack>,
-    audio: Option<AudioTrack>,
+    output: RtpOutput,
+    video: Option<VideoState>,
+    /// Sequence numbers of video packets to be sent again.
+    lost: Vec<u16>,
     pub(crate) session_key: SessionKey,
     pub(crate) names: Registration,
     /// Where the last datagram went, so that a new destination is noticed.
@@ -67,21 +79,11 @@ enum Phase {
     },
 }
 
-#[derive(Debug)]
-struct VideoTrack {
-    mid: Mid,
-    pt: Pt,
+#[derive(Debug, Clone, Copy)]
+struct VideoState {
     codec: VideoCodec,
-    next_seq: u64,
     /// Nothing is decodable before a keyframe, so nothing is sent before one.
     awaiting_keyframe: bool,
-}
-
-#[derive(Debug)]
-struct AudioTrack {
-    mid: Mid,
-    pt: Pt,
-    next_seq: u64,
 }
 
 /// What a turn of a peer leads to.
@@ -90,6 +92,8 @@ pub(crate) enum PeerEvent {
     Connected,
     KeyframeWanted,
     MicPacket,
+    /// Packets are missing: [`Peer::resend`].
+    PacketsLost,
     /// A datagram went to an address not used before.
     NewDestination(SocketAddr),
     Gone(Farewell),
@@ -97,10 +101,9 @@ pub(crate) enum PeerEvent {
 
 impl Peer {
     pub(crate) fn new(
-        id: PeerId,
-        session: SessionId,
+        (id, session): (PeerId, SessionId),
         preferred: VideoCodec,
-        rtc: Rtc,
+        (rtc, output): (Rtc, RtpOutput),
         answer: &str,
         now: Instant,
     ) -> Result<Self, NegotiateError> {
@@ -110,15 +113,16 @@ impl Peer {
             preferred,
             rtc,
             phase: Phase::Connecting { until: now },
+            output,
             video: None,
-            audio: None,
+            lost: Vec::new(),
             session_key: SessionKey::NONE,
             names: Registration::default(),
             last_destination: None,
             farewell: None,
         };
         peer.choose_tracks(answer);
-        if peer.video.is_none() && peer.audio.is_none() {
+        if peer.output.tracks.video.is_none() && peer.output.tracks.audio.is_none() {
             return Err(NegotiateError::NoCommonCodec);
         }
         Ok(peer)
@@ -136,7 +140,7 @@ impl Peer {
 
     /// The video codec it gets, if it takes video.
     pub fn video_codec(&self) -> Option<VideoCodec> {
-        self.video.as_ref().map(|track| track.codec)
+        self.video.map(|video| video.codec)
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -173,7 +177,11 @@ impl Peer {
         if check && !self.rtc.accepts(&input) {
             return Ok(());
         }
-        self.rtc.handle_input(input)
+        self.rtc.handle_input(input)?;
+        if check {
+            self.ask_for_path();
+        }
+        Ok(())
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), RtcError> {
@@ -203,60 +211,47 @@ impl Peer {
         Ok(answer)
     }
 
-    /// Queues a frame. False where this peer does not get it.
-    pub(crate) fn write_frame(
-        &mut self,
-        frame: &PacketizedFrame,
-        rtp_time: u32,
-        extensions: &ExtensionValues,
-    ) -> bool {
-        let Some(track) = self.video.as_mut().filter(|track| track.codec == frame.codec) else {
-            return false;
-        };
-        if track.awaiting_keyframe && !frame.keyframe {
-            return false;
+    /// Has str0m send something to the pair that ICE has nominated. It does not tell which one that is,
+    /// and media goes there too: what it sends is noted and thrown away.
+    fn ask_for_path(&mut self) {
+        if let Some(track) =
+            &self.output.tracks.video.as_ref().or(self.output.tracks.audio.as_ref())
+        {
+            let ssrc = track.ssrc().into();
+            self.rtc.direct_api().send_pli_feedback(ssrc, ssrc);
         }
-        let mut api = self.rtc.direct_api();
-        let Some(stream) = api.stream_tx_by_mid(track.mid, None) else {
-            return false;
-        };
-        // A picture leaves in one go. str0m would spread it at the rate it has estimated, and a keyframe
-        // would take many frames' time on its way; how much a viewer is sent is decided by what is
-        // encoded for it, not by delay.
-        stream.set_unpaced(true);
-        let last = frame.payloads.len().saturating_sub(1);
-        let reported = reported_time(frame.captured);
-        for (index, payload) in frame.payloads.iter().enumerate() {
-            let seq_no = track.next_seq.into();
-            track.next_seq += 1;
-            stream.write_rtp(
-                RtpWrite::new(track.pt, seq_no, rtp_time, reported, payload.clone())
-                    .marker(index == last)
-                    .nackable(true)
-                    .ext_vals(extensions.clone()),
-            );
-        }
-        track.awaiting_keyframe = false;
-        true
     }
 
-    /// Queues an audio packet. False where this peer does not get it.
-    pub(crate) fn write_audio(&mut self, packet: &OpusPacket) -> bool {
-        let Some(track) = &mut self.audio else {
+    // --- Media. None of it touches str0m. ---
+
+    /// Sends a frame. False where this peer does not get it.
+    pub(crate) fn send_frame(
+        &mut self,
+        frame: &PacketizedFrame,
+        stamp: &FrameStamp,
+        history: &History,
+        out: &mut impl Outbox,
+    ) -> bool {
+        let Some(video) = self.video.as_mut().filter(|video| video.codec == frame.codec) else {
             return false;
         };
-        let mut api = self.rtc.direct_api();
-        let Some(stream) = api.stream_tx_by_mid(track.mid, None) else {
+        if video.awaiting_keyframe && !frame.keyframe {
             return false;
-        };
-        let reported = reported_time(packet.captured);
-        let seq_no = track.next_seq.into();
-        track.next_seq += 1;
-        stream.write_rtp(
-            RtpWrite::new(track.pt, seq_no, packet.rtp_time, reported, packet.data.clone())
-                .marker(packet.talkspurt),
-        );
-        true
+        }
+        let sent = self.output.send_video(&frame.payloads, stamp, history, out);
+        video.awaiting_keyframe &= !sent;
+        sent
+    }
+
+    /// Sends an audio packet. False where this peer does not get it.
+    pub(crate) fn send_audio(&mut self, packet: &OpusPacket, out: &mut impl Outbox) -> bool {
+        self.output.send_audio(packet, out)
+    }
+
+    /// Sends again what was lost.
+    pub(crate) fn resend(&mut self, history: &History, out: &mut impl Outbox) {
+        self.output.resend(&self.lost, history, out);
+        self.lost.clear();
     }
 
     // --- The drain. ---
@@ -265,17 +260,18 @@ impl Peer {
     pub(crate) fn drain(
         &mut self,
         now: Instant,
+        clock: &ClockAnchor,
         out: &mut impl Outbox,
         events: &mut Vec<PeerEvent>,
     ) -> Result<Instant, RtcError> {
-        let Self { rtc, phase, video, last_destination, farewell, .. } = self;
-        let rtc_deadline = drain(rtc, now, |drained| match drained {
+        let Self { rtc, phase, output, video, lost, last_destination, farewell, .. } = self;
+        let rtc_deadline = drain(rtc, |drained| match drained {
             Drained::Transmit(transmit) => {
                 if *last_destination != Some(transmit.destination) {
                     *last_destination = Some(transmit.destination);
                     events.push(PeerEvent::NewDestination(transmit.destination));
                 }
-                out.transmit(transmit.source, transmit.destination, &transmit.contents);
+                output.forward(&transmit, now, clock, out);
             }
             Drained::Event(event) => match event {
                 Event::Connected => {
@@ -284,19 +280,27 @@ impl Peer {
                 }
                 Event::IceConnectionStateChange(state) => {
                     let resumed = ice_changed(phase, state, now);
-                    if resumed && let Some(track) = video {
-                        track.awaiting_keyframe = true;
+                    if resumed && let Some(video) = video {
+                        video.awaiting_keyframe = true;
                         events.push(PeerEvent::KeyframeWanted);
                     }
                 }
                 Event::KeyframeRequest(_) => events.push(PeerEvent::KeyframeWanted),
                 Event::RtpPacket(_) => events.push(PeerEvent::MicPacket),
+                Event::RawPacket(packet) => {
+                    if let RawPacket::RtcpRx(rtcp) = *packet {
+                        hear(rtcp, output, lost);
+                    }
+                }
                 Event::Closed => {
                     farewell.get_or_insert(Farewell::Closed);
                 }
                 _ => {}
             },
         })?;
+        if !self.lost.is_empty() {
+            events.push(PeerEvent::PacketsLost);
+        }
         if !self.rtc.is_alive() {
             events.push(PeerEvent::Gone(self.farewell.unwrap_or(Farewell::Closed)));
         }
@@ -308,55 +312,105 @@ impl Peer {
 
     /// Picks, from what was negotiated, what this peer is sent.
     fn choose_tracks(&mut self, answer: &str) {
-        let seq_start = self.id.as_raw() & 0x7fff; // RFC 3550 §5.1: unpredictable; below 2^16 for SRTP.
         let (mut video, mut audio) = (None, None);
-        for (mid, kind) in negotiate::media_sections(answer) {
-            let Some(media) = self.rtc.media(mid) else {
+        for section in negotiate::media_sections(answer) {
+            let Some(media) = self.rtc.media(section.mid) else {
                 continue;
             };
             if !media.direction().is_sending() {
                 continue;
             }
             let params = self.rtc.codec_config().params();
-            let negotiated = media.remote_pts().iter().filter_map(|pt| {
-                Some((*pt, params.iter().find(|param| param.pt() == *pt)?.spec()))
-            });
-            match kind {
+            let negotiated = media
+                .remote_pts()
+                .iter()
+                .filter_map(|pt| params.iter().find(|param| param.pt() == *pt));
+            match section.kind {
                 MediaKind::Video => {
                     // The session's preference first, then the browser's order; of the H264 profiles
                     // the one the encoder makes.
                     let chosen = negotiated
-                        .filter_map(|(pt, spec)| Some((pt, spec, video_codec(spec.codec)?)))
-                        .min_by_key(|(_, spec, codec)| {
-                            (*codec != self.preferred, !is_usual_profile(spec))
+                        .filter_map(|param| Some((param, video_codec(param.spec().codec)?)))
+                        .min_by_key(|(param, codec)| {
+                            (*codec != self.preferred, !is_usual_profile(&param.spec()))
                         });
-                    video = video.or(chosen.map(|(pt, _, codec)| (mid, pt, codec)));
+                    if video.is_none()
+                        && let Some((param, codec)) = chosen
+                    {
+                        video = Some((section, codec, param.pt(), param.resend()));
+                    }
                 }
                 MediaKind::Audio => {
-                    let opus = negotiated.into_iter().find(|(_, spec)| spec.codec == Codec::Opus);
-                    audio = audio.or(opus.map(|(pt, _)| (mid, pt)));
+                    let opus = negotiated.into_iter().find(|p| p.spec().codec == Codec::Opus);
+                    if audio.is_none()
+                        && let Some(param) = opus
+                    {
+                        audio = Some((section, param.pt()));
+                    }
                 }
             }
         }
-        self.video = video.map(|(mid, pt, codec)| match self.video.take() {
-            Some(old) if old.mid == mid => VideoTrack {
-                awaiting_keyframe: old.awaiting_keyframe || old.codec != codec,
-                pt,
+        let old = std::mem::take(&mut self.output.tracks);
+        self.output.tracks.audio =
+            audio.and_then(|(section, pt)| self.track(old.audio, &section, OPUS_HZ, (pt, None)));
+        let before = self.video.take();
+        if let Some((section, codec, pt, resend)) = video {
+            let same = old.video.as_ref().is_some_and(|old| old.mid == section.mid);
+            self.output.tracks.video = self.track(old.video, &section, VIDEO_HZ, (pt, resend));
+            let going_on = before.filter(|before| same && before.codec == codec);
+            self.video = self.output.tracks.video.is_some().then(|| VideoState {
                 codec,
-                ..old
-            },
-            _ => VideoTrack { mid, pt, codec, next_seq: seq_start, awaiting_keyframe: true },
-        });
-        self.audio = audio.map(|(mid, pt)| match self.audio.take() {
-            Some(old) if old.mid == mid => AudioTrack { pt, ..old },
-            _ => AudioTrack { mid, pt, next_seq: seq_start },
-        });
+                awaiting_keyframe: going_on.is_none_or(|before| before.awaiting_keyframe),
+            });
+        }
+    }
+
+    /// The stream for a media section: the one it had, with what was negotiated anew, or a new one.
+    fn track(
+        &mut self,
+        old: Option<Track>,
+        section: &MediaSection,
+        clock_hz: u32,
+        (pt, resend_pt): (Pt, Option<Pt>),
+    ) -> Option<Track> {
+        // RFC 3550 §5.1: unpredictable; the upper half is left free so that SRTP's roll-over counter,
+        // which starts at 0 on both sides, is agreed on before the first roll-over (RFC 3711 §3.3.1).
+        let first = (self.id.as_raw() & 0x7fff) as u16;
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx_by_mid(section.mid, None)?;
+        let (ssrc, resend_ssrc) = (*stream.ssrc(), stream.rtx().map(|ssrc| *ssrc));
+        let mut track = match old {
+            Some(old) if old.mid == section.mid && old.ssrc() == ssrc => old,
+            _ => Track::new(section.mid, ssrc, clock_hz, first),
+        };
+        track.payload_type = *pt;
+        track.extensions = section.extensions;
+        track.resend_in(resend_ssrc.zip(resend_pt.map(|pt| *pt)), first);
+        Some(track)
     }
 }
 
-/// The capture time as sender reports give it; see [`MAX_SOUND_LEAD`].
-fn reported_time(captured: Instant) -> Instant {
-    captured.checked_sub(MAX_SOUND_LEAD).unwrap_or(captured)
+/// What a viewer reports of what it was sent. str0m has its own use for the rest.
+fn hear(rtcp: Rtcp, output: &mut RtpOutput, lost: &mut Vec<u16>) {
+    match rtcp {
+        Rtcp::Nack(nack) => {
+            let video =
+                output.tracks.video.as_ref().is_some_and(|video| video.ssrc() == *nack.ssrc);
+            for entry in nack.reports.iter().filter(|_| video) {
+                let following = (0..16).filter(|bit| entry.blp >> bit & 1 == 1).map(|bit| bit + 1);
+                let missing = std::iter::once(0).chain(following);
+                let room = MAX_LOST.saturating_sub(lost.len());
+                lost.extend(missing.map(|after| entry.pid.wrapping_add(after)).take(room));
+            }
+        }
+        Rtcp::ReceiverReport(report) => {
+            report.reports.iter().for_each(|block| output.acknowledge(*block.ssrc));
+        }
+        Rtcp::SenderReport(report) => {
+            report.reports.iter().for_each(|block| output.acknowledge(*block.ssrc));
+        }
+        _ => {}
+    }
 }
 
 /// Follows ICE. True when a path was found again after it was lost.

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use str0m::rtp::{AbsCaptureTime, ExtensionValues};
 use visavis_types::{ClockAnchor, CodecSet, PlayoutDelay, SessionId, VideoCodec};
 
 use crate::keyframe::KeyframePolicy;
 use crate::packetize::PacketizedFrame;
+use crate::rtp_output::{FrameStamp, History};
 
 /// RTP clock rate of every video codec.
 const VIDEO_HZ: u64 = 90_000;
@@ -32,6 +32,7 @@ struct Rendition {
     keyframes: KeyframePolicy,
     last_rtp_time: Option<u64>,
     last_capture_time_sent: Option<Instant>,
+    history: History,
 }
 
 impl SessionState {
@@ -50,13 +51,13 @@ impl SessionState {
         &mut self.renditions[codec.index()].keyframes
     }
 
-    /// The RTP time of a frame and the header extensions of all its packets: all of them, because
-    /// packets of one frame must be equal in size to leave as one GSO send.
-    pub(crate) fn stamp(
-        &mut self,
-        frame: &PacketizedFrame,
-        clock: &ClockAnchor,
-    ) -> (u32, ExtensionValues) {
+    /// Keys of its peers, and the last frames of one codec's stream.
+    pub(crate) fn peers_and_history(&mut self, codec: VideoCodec) -> (&[usize], &mut History) {
+        (&self.peers, &mut self.renditions[codec.index()].history)
+    }
+
+    /// What all packets of a frame say.
+    pub(crate) fn stamp(&mut self, frame: &PacketizedFrame, clock: &ClockAnchor) -> FrameStamp {
         let rendition = &mut self.renditions[frame.codec.index()];
         let since = frame.captured.saturating_duration_since(self.epoch);
         let ticks = u64::try_from(since.as_nanos() * u128::from(VIDEO_HZ) / 1_000_000_000);
@@ -65,27 +66,26 @@ impl SessionState {
         let rtp_time = ticks.unwrap_or(earliest).max(earliest);
         rendition.last_rtp_time = Some(rtp_time);
 
-        let mut extensions = ExtensionValues {
-            // Left out, browsers would wait for some 150 ms.
-            play_delay_min: Some(self.playout_delay.min.into()),
-            play_delay_max: Some(self.playout_delay.max.into()),
-            ..ExtensionValues::default()
-        };
         let rested = rendition
             .last_capture_time_sent
             .is_none_or(|at| frame.captured.saturating_duration_since(at) >= CAPTURE_TIME_INTERVAL);
-        if frame.keyframe || rested {
+        let capture_time = (frame.keyframe || rested).then(|| {
             rendition.last_capture_time_sent = Some(frame.captured);
-            let capture_time = clock.to_system(frame.captured);
-            extensions.abs_capture_time = Some(AbsCaptureTime { capture_time, clock_offset: None });
+            clock.to_system(frame.captured)
+        });
+        FrameStamp {
+            rtp_time: rtp_time as u32,
+            captured: frame.captured,
+            capture_time,
+            playout_delay: Some(self.playout_delay),
         }
-        (rtp_time as u32, extensions)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Payloads;
     use visavis_types::Stamps;
 
     fn frame(captured: Instant, keyframe: bool) -> PacketizedFrame {
@@ -93,7 +93,7 @@ mod tests {
         PacketizedFrame {
             codec: VideoCodec::H264,
             keyframe,
-            payloads: Vec::new(),
+            payloads: Payloads::default(),
             captured,
             stamps,
         }
@@ -105,7 +105,7 @@ mod tests {
         let start = Instant::now();
         let mut session = SessionState::new(SessionId::default(), PlayoutDelay::NONE, start);
         let at = |ms| start + Duration::from_millis(ms);
-        let mut rtp = |ms| session.stamp(&frame(at(ms), false), &clock).0;
+        let mut rtp = |ms| session.stamp(&frame(at(ms), false), &clock).rtp_time;
         assert_eq!(rtp(0), 0);
         assert_eq!(rtp(100), 9_000);
         assert_eq!(rtp(100), 9_001);
@@ -119,7 +119,7 @@ mod tests {
         let mut session = SessionState::new(SessionId::default(), PlayoutDelay::NONE, start);
         let mut has = |ms, keyframe| {
             let frame = frame(start + Duration::from_millis(ms), keyframe);
-            session.stamp(&frame, &clock).1.abs_capture_time.is_some()
+            session.stamp(&frame, &clock).capture_time.is_some()
         };
         assert!(has(0, false));
         assert!(!has(33, false));

@@ -33,18 +33,19 @@ fn a_viewer_connects_and_gets_every_packet_of_a_frame() {
     );
 
     let frame = world.frame(H264, true, &[900, 900, 500]);
-    assert_eq!(world.hub.send_frame(world.session, &frame, world.now, &mut world.wire), 1);
+    assert_eq!(world.hub.send_frame(world.session, frame, world.now, &mut world.wire), 1);
     world.run(100 * MS);
     let packets = &world.viewers[0].packets;
     assert_eq!(packets.len(), 3);
     assert_eq!(packets.iter().map(|p| p.header.marker).collect::<Vec<_>>(), [false, false, true]);
     for packet in packets {
         let extensions = &packet.header.ext_vals;
-        assert_eq!(
-            extensions.play_delay_max.map(|at| at.numer()),
-            None,
-            "str0m's client offers none"
-        );
+        assert_eq!(extensions.play_delay_max.map(|at| at.numer()), Some(0));
+        assert!(extensions.mid.is_some(), "the viewer has not reported yet");
+        assert_eq!(extensions.transport_cc, None);
+        let captured = extensions.abs_capture_time.unwrap().capture_time;
+        let age = std::time::SystemTime::now().duration_since(captured).unwrap_or_default();
+        assert!(age < 60_000 * MS, "{age:?}");
         assert_eq!(packet.header.timestamp, packets[0].header.timestamp);
     }
 }
@@ -55,7 +56,7 @@ fn nothing_is_sent_before_a_keyframe() {
     world.stream(H264, 3);
     assert_eq!(world.viewers[0].packets.len(), 0);
     let keyframe = world.frame(H264, true, &[700]);
-    world.hub.send_frame(world.session, &keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
     world.stream(H264, 2);
     assert_eq!(world.viewers[0].packets.len(), 1 + 6);
     let sequence: Vec<u64> = world.viewers[0].packets.iter().map(|p| *p.seq_no).collect();
@@ -67,7 +68,7 @@ fn equal_payloads_leave_as_equal_datagrams_in_one_turn() {
     let mut world = World::joined();
     world.wire.turns.clear();
     let keyframe = world.frame(H264, true, &[1_000, 1_000, 1_000, 400]);
-    world.hub.send_frame(world.session, &keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
     let turn = world.wire.turns.iter().find(|turn| turn.len() >= 4).unwrap();
     let media = &turn[turn.len() - 4..];
     assert!(media[0] == media[1] && media[1] == media[2] && media[3] < media[0], "{turn:?}");
@@ -82,7 +83,7 @@ fn a_large_picture_leaves_in_one_turn() {
     for packets in [60, 150, 400] {
         world.wire.turns.clear();
         let keyframe = world.frame(H264, true, &vec![1_000; packets]);
-        world.hub.send_frame(world.session, &keyframe, world.now, &mut world.wire);
+        world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
         let most = world.wire.turns.iter().map(Vec::len).max();
         assert!(most >= Some(packets), "{most:?} of {packets}");
         world.run(33 * MS);
@@ -93,7 +94,7 @@ fn a_large_picture_leaves_in_one_turn() {
 fn lost_packets_are_sent_again() {
     let mut world = World::joined();
     let keyframe = world.frame(H264, true, &[700]);
-    world.hub.send_frame(world.session, &keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
     world.run(50 * MS);
     let mut count = 0;
     world.lose = Box::new(move |datagram| {
@@ -112,6 +113,104 @@ fn lost_packets_are_sent_again() {
     assert_eq!(sequence.len(), 1 + 120);
 }
 
+/// Sequence numbers come around after 65,536 packets; SRTP counts how often.
+#[test]
+fn lost_packets_are_sent_again_across_a_roll_over() {
+    let mut world = World::joined();
+    let mut count = 0_usize;
+    world.lose = Box::new(move |datagram| {
+        count += 1;
+        datagram.contents.len() > 400 && count.is_multiple_of(97)
+    });
+    let mut sent = 0;
+    for _ in 0..1_100 {
+        // str0m's client asks for none but the last hundred packets.
+        let frame = world.frame(H264, true, &[500; 60]);
+        world.hub.send_frame(world.session, frame, world.now, &mut world.wire);
+        world.run(50 * MS);
+        sent += 60;
+    }
+    world.lose = Box::new(|_| false);
+    world.stream(H264, 10);
+    let mut sequence: Vec<u64> = world.viewers[0].packets.iter().map(|p| *p.seq_no).collect();
+    sequence.sort_unstable();
+    sequence.dedup();
+    assert_eq!(sequence.len(), sent + 30);
+    assert!(sequence[sequence.len() - 1] > 65_536);
+}
+
+/// A viewer behind a network that loses nearly everything, or one that asks out of malice.
+#[test]
+fn a_viewer_that_asks_for_everything_again_costs_half_as_much_again() {
+    let mut world = World::joined();
+    let keyframe = world.frame(H264, true, &[700]);
+    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+    world.run(50 * MS);
+    world.wire.turns.clear();
+    let mut count = 0;
+    world.lose = Box::new(move |datagram| {
+        count += 1;
+        datagram.contents.len() > 400 && count % 10 != 0
+    });
+    world.stream(H264, 600);
+    let media = world.wire.turns.iter().flatten().filter(|len| **len > 400).count();
+    let sent = 3 * 600;
+    assert!(media > sent * 5 / 4, "{media}: hardly anything was sent again");
+    assert!(media <= sent * 3 / 2 + 256 + 1, "{media}: too much was sent again");
+}
+
+#[test]
+fn sender_reports_tie_both_streams_to_the_same_clock() {
+    let mut world = World::joined();
+    for tick in 0..150_u32 {
+        if tick % 2 == 0 {
+            let frame = world.frame(H264, tick == 0, &[700, 300]);
+            world.hub.send_frame(world.session, frame, world.now, &mut world.wire);
+        }
+        let packet = OpusPacket {
+            data: Arc::from([0xf8; 40].as_slice()),
+            rtp_time: tick.wrapping_mul(960).wrapping_sub(48_000),
+            // Sent ahead of its time.
+            captured: world.now + 40 * MS,
+            talkspurt: false,
+        };
+        world.hub.send_audio(world.session, &packet, &mut world.wire);
+        world.run(20 * MS);
+    }
+    let viewer = &world.viewers[0];
+    let [video, audio] = [90_000_u32, 48_000].map(|hz| {
+        let of_stream = |ssrc| viewer.packets.iter().filter(move |p| p.header.ssrc == ssrc);
+        let reports = viewer.sender_reports.iter().filter(|info| {
+            of_stream(info.ssrc).next().is_some_and(|p| p.time.frequency().get() == hz)
+        });
+        let last = reports.max_by_key(|info| info.ntp_time).unwrap();
+        let first = of_stream(last.ssrc).next().unwrap();
+        // What was sent by then, and when its first packet was captured by the reports' clock.
+        let before = of_stream(last.ssrc).filter(|p| p.timestamp <= world.now).count();
+        assert!(last.sender_packet_count as usize <= before, "{last:?}");
+        assert!(last.sender_packet_count as usize + 200 >= before, "{last:?}");
+        let bytes: usize = viewer
+            .packets
+            .iter()
+            .filter(|p| p.header.ssrc == last.ssrc)
+            .map(|p| p.payload.len())
+            .sum();
+        assert!(last.sender_octet_count as usize <= bytes && last.sender_octet_count > 0);
+        let ticks = (last.rtp_time.numer() as u32).wrapping_sub(first.header.timestamp);
+        let since = std::time::Duration::from_secs_f64(f64::from(ticks) / f64::from(hz));
+        last.ntp_time - since
+    });
+    let apart = audio.duration_since(video).unwrap();
+    assert!(apart.abs_diff(40 * MS) < MS, "{apart:?}");
+}
+
+#[test]
+fn a_viewer_hears_no_report_before_there_is_something_to_report() {
+    let mut world = World::joined();
+    world.run(5_000 * MS);
+    assert!(world.viewers[0].sender_reports.is_empty());
+}
+
 #[test]
 fn each_viewer_gets_its_codec_and_encoders_follow() {
     let mut world = World::new();
@@ -128,7 +227,7 @@ fn each_viewer_gets_its_codec_and_encoders_follow() {
     assert_eq!(active(&world), Some(both));
     for codec in [H264, VP8] {
         let frame = world.frame(codec, true, &[800, 300]);
-        assert_eq!(world.hub.send_frame(world.session, &frame, world.now, &mut world.wire), 1);
+        assert_eq!(world.hub.send_frame(world.session, frame, world.now, &mut world.wire), 1);
     }
     world.run(50 * MS);
     assert!(world.viewers.iter().all(|viewer| viewer.packets.len() == 2));
@@ -190,7 +289,7 @@ fn a_short_outage_ends_with_a_keyframe_not_with_a_goodbye() {
     world.run(5_000 * MS);
     assert_eq!(world.hub.peer_count(), 1);
     let frame = world.frame(H264, true, &[500]);
-    assert_eq!(world.hub.send_frame(world.session, &frame, world.now, &mut world.wire), 1);
+    assert_eq!(world.hub.send_frame(world.session, frame, world.now, &mut world.wire), 1);
     world.run(100 * MS);
     assert_eq!(world.viewers[0].packets.len(), 1);
     assert!(keyframes_wanted(&world) >= before);
@@ -200,7 +299,7 @@ fn a_short_outage_ends_with_a_keyframe_not_with_a_goodbye() {
 fn an_ice_restart_keeps_the_media_flowing() {
     let mut world = World::joined();
     let keyframe = world.frame(H264, true, &[500]);
-    world.hub.send_frame(world.session, &keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
     world.run(100 * MS);
     world.restart_ice(0);
     world.run(1_000 * MS);
@@ -221,7 +320,7 @@ fn sound_reaches_every_viewer() {
         captured: world.now,
         talkspurt: true,
     };
-    assert_eq!(world.hub.send_audio(world.session, &packet, world.now, &mut world.wire), 2);
+    assert_eq!(world.hub.send_audio(world.session, &packet, &mut world.wire), 2);
     world.run(50 * MS);
     for viewer in &world.viewers {
         assert_eq!(viewer.packets.len(), 1);
@@ -255,7 +354,7 @@ fn garbage_is_refused_and_harms_nobody() {
     }
     assert!(world.hub.refused().datagrams > 0);
     let keyframe = world.frame(H264, true, &[500]);
-    world.hub.send_frame(world.session, &keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
     world.run(100 * MS);
     assert_eq!(world.viewers[0].packets.len(), 1);
 }

@@ -30,7 +30,10 @@ pub struct SendCounters {
 #[derive(Debug)]
 pub struct Sender {
     run: Run,
+    /// Always as long as the longest send, so that nothing is cleared for each datagram.
     memory: Vec<u8>,
+    /// Bytes of it that belong to the run.
+    used: usize,
     backlog: VecDeque<(Run, Vec<u8>)>,
     backlog_bytes: usize,
     /// Buffers of sent backlog entries, for the next ones.
@@ -77,7 +80,8 @@ impl Default for Sender {
     fn default() -> Self {
         Self {
             run: Run::EMPTY,
-            memory: Vec::with_capacity(MAX_SEND_BYTES),
+            memory: vec![0; MAX_SEND_BYTES],
+            used: 0,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             spare: Vec::new(),
@@ -87,26 +91,31 @@ impl Default for Sender {
 }
 
 impl Sender {
-    /// Takes a datagram; it leaves at the latest with the next [`flush`](Self::flush). Datagrams to
-    /// one destination keep their order.
+    /// Gives room for a datagram of `len` bytes, to be filled at once: it holds what was there before.
+    /// It leaves at the latest with the next [`flush`](Self::flush). Datagrams to one destination keep
+    /// their order.
     pub fn queue(
         &mut self,
         endpoint: &UdpEndpoint,
         from: Option<IpAddr>,
         to: SocketAddr,
-        contents: &[u8],
-    ) {
-        let fits = self.run.count < endpoint.max_segments()
-            && self.memory.len() + contents.len() <= MAX_SEND_BYTES;
-        if self.run.count > 0 && !(fits && self.run.takes(from, to, contents.len())) {
+        len: usize,
+    ) -> &mut [u8] {
+        let fits = self.run.count < endpoint.max_segments() && self.used + len <= MAX_SEND_BYTES;
+        if self.run.count > 0 && !(fits && self.run.takes(from, to, len)) {
             self.flush(endpoint);
         }
         if self.run.count == 0 {
-            self.run = Run { from, to, segment: contents.len(), ..Run::EMPTY };
+            self.run = Run { from, to, segment: len, ..Run::EMPTY };
         }
-        self.memory.extend_from_slice(contents);
+        let start = self.used;
+        self.used += len;
+        if self.used > self.memory.len() {
+            self.memory.resize(self.used, 0); // The kernel will refuse it, and that is counted.
+        }
         self.run.count += 1;
-        self.run.closed = contents.len() < self.run.segment;
+        self.run.closed = len < self.run.segment;
+        &mut self.memory[start..self.used]
     }
 
     /// Hands what was queued to the kernel.
@@ -118,12 +127,12 @@ impl Sender {
         if !self.backlog.is_empty() {
             self.keep(run); // Order is kept: what waits goes first.
         } else {
-            match run.send(endpoint, &self.memory) {
+            match run.send(endpoint, &self.memory[..self.used]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.keep(run),
                 outcome => self.count(&run, outcome),
             }
         }
-        self.memory.clear();
+        self.used = 0;
     }
 
     /// Sends what had to wait; call when the socket is writable again.
@@ -148,13 +157,13 @@ impl Sender {
     }
 
     fn keep(&mut self, run: Run) {
-        if self.backlog_bytes + self.memory.len() > MAX_BACKLOG_BYTES {
+        if self.backlog_bytes + self.used > MAX_BACKLOG_BYTES {
             self.counters.overflowed += run.count as u64;
             return;
         }
         let mut contents = self.spare.pop().unwrap_or_default();
         contents.clear();
-        contents.extend_from_slice(&self.memory);
+        contents.extend_from_slice(&self.memory[..self.used]);
         self.backlog_bytes += contents.len();
         self.backlog.push_back((run, contents));
     }
@@ -199,7 +208,7 @@ mod tests {
         let sent: Vec<Vec<u8>> =
             [900, 900, 900, 120].iter().enumerate().map(|(i, &len)| vec![i as u8; len]).collect();
         for datagram in &sent {
-            sender.queue(&a, None, b.local_addr(), datagram);
+            sender.queue(&a, None, b.local_addr(), datagram.len()).copy_from_slice(datagram);
         }
         sender.flush(&a);
         assert_eq!(receive(&b, 4), sent);
@@ -215,7 +224,7 @@ mod tests {
         for (to, len, tag) in
             [(&b, 50, 1), (&b, 900, 2), (&c, 900, 9), (&b, 900, 3), (&b, 20, 4), (&b, 20, 5)]
         {
-            sender.queue(&a, None, to.local_addr(), &vec![tag; len]);
+            sender.queue(&a, None, to.local_addr(), len).fill(tag);
         }
         sender.flush(&a);
         let tags: Vec<u8> = receive(&b, 5).iter().map(|d| d[0]).collect();
@@ -228,7 +237,7 @@ mod tests {
         let (a, b) = (endpoint(), endpoint());
         let mut sender = Sender::default();
         for i in 0..100u8 {
-            sender.queue(&a, None, b.local_addr(), &[i; 1_200]);
+            sender.queue(&a, None, b.local_addr(), 1_200).fill(i);
         }
         sender.flush(&a);
         let got = receive(&b, 100);
@@ -240,8 +249,8 @@ mod tests {
     fn an_impossible_destination_is_counted_and_the_next_send_works() {
         let (a, b) = (endpoint(), endpoint());
         let mut sender = Sender::default();
-        sender.queue(&a, None, "[::1]:9".parse().unwrap(), b"no such family");
-        sender.queue(&a, None, b.local_addr(), b"fine");
+        sender.queue(&a, None, "[::1]:9".parse().unwrap(), 14).fill(1);
+        sender.queue(&a, None, b.local_addr(), 4).copy_from_slice(b"fine");
         sender.flush(&a);
         assert_eq!(sender.counters().refused, 1);
         assert_eq!(receive(&b, 1), [b"fine"]);

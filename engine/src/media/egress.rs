@@ -35,10 +35,10 @@ impl Egress {
 }
 
 impl Outbox for Egress {
-    fn transmit(&mut self, from: SocketAddr, to: SocketAddr, contents: &[u8]) {
+    fn datagram(&mut self, from: SocketAddr, to: SocketAddr, len: usize) -> &mut [u8] {
         let from = self.addresses.source_for(from.ip());
         let to = self.addresses.to_socket(to);
-        self.sender.queue(&self.endpoint, from, to, contents);
+        self.sender.queue(&self.endpoint, from, to, len)
     }
 
     fn flush(&mut self) {

@@ -169,21 +169,22 @@ impl MediaLoop {
         for session in sessions.iter_mut().flatten() {
             // Sound first: it is small, and its rhythm is what an ear hears.
             while let Ok(packet) = session.media.audio.pop() {
-                hub.send_audio(session.key, &packet, Instant::now(), egress);
+                hub.send_audio(session.key, &packet, egress);
             }
-            while let Ok(mut frame) = session.media.video.pop() {
+            while let Ok(frame) = session.media.video.pop() {
+                let (captured, mut stamps) = (frame.captured, frame.stamps);
                 egress.mark();
-                let reached = hub.send_frame(session.key, &frame, Instant::now(), egress);
+                let reached = hub.send_frame(session.key, frame, Instant::now(), egress);
                 let first = egress.first_flush();
                 if reached == 0 {
                     continue;
                 }
                 let last = Instant::now();
-                frame.stamps.set(Stage::FirstSent, first.unwrap_or(last));
-                frame.stamps.set(Stage::LastSent, last);
-                session.stages.record(&frame.stamps);
+                stamps.set(Stage::FirstSent, first.unwrap_or(last));
+                stamps.set(Stage::LastSent, last);
+                session.stages.record(&stamps);
                 let shared = &session.media.shared;
-                shared.counters.note_latency(last.saturating_duration_since(frame.captured));
+                shared.counters.note_latency(last.saturating_duration_since(captured));
                 if let Some(summary) = session.stages.snapshot(last) {
                     shared.publish_stages(summary);
                 }

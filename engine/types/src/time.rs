@@ -3,9 +3,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Sound may be pushed this much before its timestamp and still be sent at once, ahead of the picture of
 /// the same moment. Receivers keep sound in a jitter buffer and show pictures when they come; a source
 /// that knows the future can make up for that.
-///
-/// Sender reports place all media this much in the past, sound and picture alike: a report cannot speak
-/// of a moment that has not come. What is compared is their difference, and that stays exact.
 pub const MAX_SOUND_LEAD: Duration = Duration::from_millis(60);
 
 /// How long receivers may hold a picture back before they show it: the playout-delay header extension,

@@ -22,20 +22,20 @@ pub fn turns() -> usize {
 }
 
 enum Work<'a> {
-    Frame(SessionKey, &'a PacketizedFrame),
+    Frame(SessionKey, PacketizedFrame),
     Sound(SessionKey, &'a OpusPacket),
     Act(Act),
 }
 
 /// One turn of the hub. Valgrind looks for this name.
 #[inline(never)]
-fn counted(hub: &mut Hub, work: &Work<'_>, now: Instant, tray: &mut Tray) {
+fn counted(hub: &mut Hub, work: Work<'_>, now: Instant, tray: &mut Tray) {
     match work {
         Work::Frame(session, frame) => {
-            assert_eq!(hub.send_frame(*session, frame, now, tray), VIEWERS)
+            assert_eq!(hub.send_frame(session, frame, now, tray), VIEWERS)
         }
         Work::Sound(session, packet) => {
-            assert_eq!(hub.send_audio(*session, packet, now, tray), VIEWERS);
+            assert_eq!(hub.send_audio(session, packet, tray), VIEWERS);
         }
         Work::Act(act) => act.perform(hub, now, tray),
     }
@@ -46,14 +46,14 @@ pub fn play() {
     for index in 0..FRAMES {
         let frame = room.frame(false);
         let Room { world, tray, .. } = &mut room;
-        counted(&mut world.hub, &Work::Frame(world.session, &frame), world.now, tray);
+        counted(&mut world.hub, Work::Frame(world.session, frame), world.now, tray);
         let sounds = SOUND[index % SOUND.len()];
         for _ in 0..sounds {
             let packet = room.audio();
             let Room { world, tray, .. } = &mut room;
-            counted(&mut world.hub, &Work::Sound(world.session, &packet), world.now, tray);
+            counted(&mut world.hub, Work::Sound(world.session, &packet), world.now, tray);
             room.pass(FRAME_INTERVAL / sounds as u32, |hub, act, now, tray| {
-                counted(hub, &Work::Act(act), now, tray);
+                counted(hub, Work::Act(act), now, tray);
             });
         }
     }

@@ -1,7 +1,6 @@
 //! AV1 over RTP (RTP Payload Format For AV1, version 1.0, §4).
 
-use std::sync::Arc;
-
+use super::Payloads;
 use crate::bitstream::av1::{HAS_SIZE, Obu, leb128_bytes, obus, write_leb128};
 
 /// Z: the first element goes on from the packet before.
@@ -21,7 +20,7 @@ const AGGREGATION_HEADER_BYTES: usize = 1;
 ///
 /// All packets are filled to one length, but for the last; and but for units of many small OBUs,
 /// where a packet may end early because it can count no more of them.
-pub(super) fn packetize(unit: &[u8], keyframe: bool, max_payload: usize, out: &mut Vec<Arc<[u8]>>) {
+pub(super) fn packetize(unit: &[u8], keyframe: bool, max_payload: usize, out: &mut Payloads) {
     let obus: Vec<Obu<'_>> =
         obus(unit).map_while(Result::ok).filter(|obu| !obu.is_left_out()).collect();
     let elements: Vec<Element<'_>> = obus.iter().map(Element::new).collect();
@@ -64,7 +63,7 @@ pub(super) fn packetize(unit: &[u8], keyframe: bool, max_payload: usize, out: &m
         let to_be_continued = if ended_early { TO_BE_CONTINUED } else { 0 };
         payload[0] = flags | to_be_continued | (count as u8) << COUNT_SHIFT;
         flags = if ended_early { CONTINUES } else { 0 };
-        out.push(payload.into());
+        out.push(&[&payload]);
     }
 }
 
@@ -113,8 +112,8 @@ mod tests {
         obu
     }
 
-    fn packetized(parts: &[&[u8]], keyframe: bool) -> Vec<Arc<[u8]>> {
-        let mut out = Vec::new();
+    fn packetized(parts: &[&[u8]], keyframe: bool) -> Payloads {
+        let mut out = Payloads::default();
         packetize(&parts.concat(), keyframe, 1_000, &mut out);
         out
     }

@@ -1,8 +1,6 @@
 //! H.264 over RTP (RFC 6184), packetization-mode 1.
 
-use std::sync::Arc;
-
-use super::equal_fragments;
+use super::{Payloads, equal_fragments};
 
 const NAL_TYPE_MASK: u8 = 0x1f;
 const NAL_HEADER_MASK: u8 = 0xe0;
@@ -20,7 +18,7 @@ const FU_END: u8 = 0x40;
 /// Small neighbours (SPS, PPS, SEI) travel together in one STAP-A; a NAL unit larger than
 /// `max_payload` is fragmented. Delimiters and filler carry nothing a receiver needs and are left
 /// out (RFC 6184 §5.1 lets a sender do so).
-pub(super) fn packetize(annex_b: &[u8], max_payload: usize, out: &mut Vec<Arc<[u8]>>) {
+pub(super) fn packetize(annex_b: &[u8], max_payload: usize, out: &mut Payloads) {
     let mut small: Vec<&[u8]> = Vec::new();
     let mut small_bytes = 1;
     for nal in nal_units(annex_b) {
@@ -43,10 +41,10 @@ pub(super) fn packetize(annex_b: &[u8], max_payload: usize, out: &mut Vec<Arc<[u
 }
 
 /// Emits the collected NAL units: one alone as it is, several as a STAP-A.
-fn flush(small: &mut Vec<&[u8]>, out: &mut Vec<Arc<[u8]>>) {
+fn flush(small: &mut Vec<&[u8]>, out: &mut Payloads) {
     match small.as_slice() {
         [] => {}
-        [one] => out.push(Arc::from(*one)),
+        [one] => out.push(&[one]),
         many => {
             // The aggregate's NRI is the highest of its parts (RFC 6184 §5.3).
             let nri = many.iter().filter_map(|n| n.first()).map(|h| h & 0x60).max().unwrap_or(0);
@@ -57,13 +55,13 @@ fn flush(small: &mut Vec<&[u8]>, out: &mut Vec<Arc<[u8]>>) {
                 payload.extend_from_slice(&(nal.len() as u16).to_be_bytes());
                 payload.extend_from_slice(nal);
             }
-            out.push(payload.into());
+            out.push(&[&payload]);
         }
     }
     small.clear();
 }
 
-fn fragment(nal: &[u8], header: u8, max_payload: usize, out: &mut Vec<Arc<[u8]>>) {
+fn fragment(nal: &[u8], header: u8, max_payload: usize, out: &mut Payloads) {
     let body = nal.get(1..).unwrap_or_default();
     let mut pieces = equal_fragments(body, max_payload - 2).peekable();
     let mut position = FU_START;
@@ -72,8 +70,7 @@ fn fragment(nal: &[u8], header: u8, max_payload: usize, out: &mut Vec<Arc<[u8]>>
             position |= FU_END;
         }
         let fu = [(header & NAL_HEADER_MASK) | FU_A, position | (header & NAL_TYPE_MASK)];
-        // One allocation: `Arc<[u8]>` collects an iterator of known length in place.
-        out.push(fu.into_iter().chain(piece.iter().copied()).collect());
+        out.push(&[&fu, piece]);
         position = 0;
     }
 }
@@ -128,8 +125,8 @@ mod tests {
         nals.iter().flat_map(|n| [&[0, 0, 0, 1], n.as_slice()].concat()).collect()
     }
 
-    fn packetized(stream: &[u8]) -> Vec<Arc<[u8]>> {
-        let mut out = Vec::new();
+    fn packetized(stream: &[u8]) -> Payloads {
+        let mut out = Payloads::default();
         packetize(stream, 1_000, &mut out);
         out
     }
@@ -146,7 +143,7 @@ mod tests {
         let payloads = packetized(&annex_b(&nals));
         let mut depacketizer = H264Depacketizer::default();
         let (mut out, mut extra) = (Vec::new(), str0m::format::CodecExtra::None);
-        for payload in &payloads {
+        for payload in payloads.iter() {
             depacketizer.depacketize(payload, &mut out, &mut extra).unwrap();
         }
         assert_eq!(out, annex_b(&nals));

@@ -1,18 +1,20 @@
 //! From access unit to RTP payloads, once for all viewers.
 //!
-//! Payloads are reference-counted, so that every viewer's packets share one copy. Fragments of one
-//! access unit differ in length by at most one byte's rounding and only the last may be shorter:
-//! after encryption they are a row of equal datagrams, which the kernel takes as one GSO send.
+//! Every viewer's packets are made from one copy of the payloads. Fragments of one access unit differ
+//! in length by at most one byte's rounding and only the last may be shorter: after encryption they
+//! are a row of equal datagrams, which the kernel takes as one GSO send.
 
 mod av1;
 pub(crate) mod h264;
+mod payloads;
 mod vp8;
 mod vp9;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use visavis_types::{AccessUnit, Stage, Stamps, VideoCodec};
+
+pub use payloads::Payloads;
 
 /// The largest RTP payload made, in bytes.
 ///
@@ -29,7 +31,7 @@ pub struct PacketizedFrame {
     /// Whether a decoder can start here.
     pub keyframe: bool,
     /// RTP payloads in order; the marker bit goes on the last.
-    pub payloads: Vec<Arc<[u8]>>,
+    pub payloads: Payloads,
     /// When the picture was captured.
     pub captured: Instant,
     /// Where its time went so far.
@@ -66,7 +68,9 @@ impl Packetizer {
         unit: &AccessUnit,
         now: impl FnOnce() -> Instant,
     ) -> PacketizedFrame {
-        let mut payloads = Vec::with_capacity(unit.data.len() / MAX_PAYLOAD_BYTES + 4);
+        let most = unit.data.len() / MAX_PAYLOAD_BYTES + 4;
+        // A few bytes of payload header each.
+        let mut payloads = Payloads::with_capacity(most, unit.data.len() + 8 * most);
         match self {
             Self::H264 => h264::packetize(&unit.data, MAX_PAYLOAD_BYTES, &mut payloads),
             Self::Vp8(picture_id) => {

@@ -1,8 +1,6 @@
 //! VP8 over RTP (RFC 7741).
 
-use std::sync::Arc;
-
-use super::equal_fragments;
+use super::{Payloads, equal_fragments};
 
 /// X: the extended control bits follow.
 const EXTENDED: u8 = 0x80;
@@ -34,7 +32,7 @@ pub(super) fn packetize(
     frame: &[u8],
     picture_id: &mut PictureId,
     max_payload: usize,
-    out: &mut Vec<Arc<[u8]>>,
+    out: &mut Payloads,
 ) {
     if frame.is_empty() {
         return;
@@ -44,7 +42,7 @@ pub(super) fn packetize(
     for piece in equal_fragments(frame, max_payload - DESCRIPTOR_BYTES) {
         let descriptor = [EXTENDED | start, HAS_PICTURE_ID, LONG_PICTURE_ID | id_high, id_low];
         // One allocation: `Arc<[u8]>` collects an iterator of known length in place.
-        out.push(descriptor.into_iter().chain(piece.iter().copied()).collect());
+        out.push(&[&descriptor, piece]);
         start = 0;
     }
 }
@@ -59,7 +57,7 @@ mod tests {
         let mut picture_id = PictureId(0x7ffe);
         for expected_id in [0x7ffe, 0x7fff, 0] {
             let frame: Vec<u8> = (0..3_333).map(|i| i as u8).collect();
-            let mut payloads = Vec::new();
+            let mut payloads = Payloads::default();
             packetize(&frame, &mut picture_id, 1_000, &mut payloads);
             assert_eq!(payloads.len(), 4);
             let mut depacketizer = Vp8Depacketizer::default();
@@ -75,7 +73,7 @@ mod tests {
 
     #[test]
     fn an_empty_frame_takes_no_picture_id() {
-        let (mut picture_id, mut out) = (PictureId::default(), Vec::new());
+        let (mut picture_id, mut out) = (PictureId::default(), Payloads::default());
         packetize(&[], &mut picture_id, 1_000, &mut out);
         assert!(out.is_empty());
         assert_eq!(picture_id.next(), 0);

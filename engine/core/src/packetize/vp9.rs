@@ -1,8 +1,6 @@
 //! VP9 over RTP (RFC 9628): non-flexible mode, one layer.
 
-use std::sync::Arc;
-
-use super::equal_fragments;
+use super::{Payloads, equal_fragments};
 
 /// I: a picture ID follows.
 const HAS_PICTURE_ID: u8 = 0x80;
@@ -25,7 +23,7 @@ pub(super) fn packetize(
     keyframe: bool,
     picture_id: u16,
     max_payload: usize,
-    out: &mut Vec<Arc<[u8]>>,
+    out: &mut Payloads,
 ) {
     if frame.is_empty() {
         return;
@@ -39,7 +37,7 @@ pub(super) fn packetize(
         }
         let descriptor = [flags, LONG_PICTURE_ID | id_high, id_low];
         // One allocation: `Arc<[u8]>` collects an iterator of known length in place.
-        out.push(descriptor.into_iter().chain(piece.iter().copied()).collect());
+        out.push(&[&descriptor, piece]);
         flags &= !BEGIN;
     }
 }
@@ -52,19 +50,19 @@ mod tests {
     fn descriptors_tell_beginning_end_and_prediction() {
         let frame = vec![7; 2_500];
         for keyframe in [true, false] {
-            let mut payloads = Vec::new();
+            let mut payloads = Payloads::default();
             packetize(&frame, keyframe, 0x1234, 1_000, &mut payloads);
             let predicted = if keyframe { 0 } else { PREDICTED };
             let flags: Vec<u8> = payloads.iter().map(|payload| payload[0] & !predicted).collect();
             assert_eq!(flags, [0x88, 0x80, 0x84]);
-            for payload in &payloads {
+            for payload in payloads.iter() {
                 assert_eq!(payload[0] & PREDICTED, predicted);
                 assert_eq!(payload[1..3], [0x92, 0x34]);
             }
             assert_eq!(payloads[0].len(), payloads[1].len());
             assert!(payloads[0].len() <= 1_000);
         }
-        let mut payloads = Vec::new();
+        let mut payloads = Payloads::default();
         packetize(&[1], false, 0, 1_000, &mut payloads);
         assert_eq!(payloads[0][0], 0xcc, "beginning and end in one");
     }

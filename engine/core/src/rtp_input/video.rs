@@ -190,14 +190,13 @@ impl Assembler {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use visavis_types::{AccessUnit, Stamps};
 
     use super::super::sequencer::tests::rtp;
     use super::*;
-    use crate::Packetizer;
+    use crate::{Packetizer, Payloads};
 
     const H264: VideoCodec = VideoCodec::H264;
 
@@ -213,7 +212,7 @@ mod tests {
         unit
     }
 
-    fn payloads(codec: VideoCodec, unit: &[u8]) -> Vec<Arc<[u8]>> {
+    fn payloads(codec: VideoCodec, unit: &[u8]) -> Payloads {
         let now = Instant::now();
         let (data, stamps) = (unit.to_vec(), Stamps::pushed(now));
         let unit = AccessUnit { codec, keyframe: false, data, captured: now, stamps };
@@ -315,9 +314,9 @@ mod tests {
         for payload in [&[0x78][..], &[0x78, 0xff], &[0x78, 0, 9, 1], &[0x1c], &[0x7d, 1], &[0]] {
             let mut sent = vec![rtp(1, 0, 0, true, payload)];
             for (i, unit) in [picture(true, 50), picture(false, 50)].iter().enumerate() {
-                for payload in payloads(H264, unit) {
-                    let last = nal_is_slice(&payload);
-                    sent.push(rtp(1, sent.len() as u16, 1 + i as u32, last, &payload));
+                for payload in payloads(H264, unit).iter() {
+                    let last = nal_is_slice(payload);
+                    sent.push(rtp(1, sent.len() as u16, 1 + i as u32, last, payload));
                 }
             }
             assert_eq!(received(&sent).0.len(), 2, "{payload:?}");

@@ -3,18 +3,16 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::change::SdpPendingOffer;
 use str0m::media::{Direction, MediaKind};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::RtpPacket;
+use str0m::rtp::rtcp::{Rtcp, SenderInfo};
+use str0m::rtp::{Extension, ExtensionMap, RawPacket, RtpPacket};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use visavis_core::{Certificate, Hub, HubEvent, Outbox, PacketizedFrame, PeerSetup, SessionKey};
-use visavis_types::{
-    Bitrate, ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec,
-};
+use visavis_types::{ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec};
 
 pub const MS: Duration = Duration::from_millis(1);
 
@@ -33,9 +31,10 @@ pub struct Wire {
 }
 
 impl Outbox for Wire {
-    fn transmit(&mut self, from: SocketAddr, to: SocketAddr, contents: &[u8]) {
-        self.turn.push(contents.len());
-        self.queue.push_back(Datagram { from, to, contents: contents.to_vec() });
+    fn datagram(&mut self, from: SocketAddr, to: SocketAddr, len: usize) -> &mut [u8] {
+        self.turn.push(len);
+        self.queue.push_back(Datagram { from, to, contents: vec![0; len] });
+        &mut self.queue.back_mut().unwrap().contents
     }
 
     fn flush(&mut self) {
@@ -51,6 +50,7 @@ pub struct Viewer {
     pub connected: bool,
     pub closed: bool,
     pub packets: Vec<RtpPacket>,
+    pub sender_reports: Vec<SenderInfo>,
     /// A viewer that is offline neither sends nor receives.
     pub online: bool,
 }
@@ -92,7 +92,10 @@ impl World {
     pub fn join(&mut self, only: Option<VideoCodec>) -> usize {
         let n = self.viewers.len() as u16;
         let addr = SocketAddr::from(([192, 0, 2, 100], 6_000 + n));
-        let mut config = Rtc::builder().set_rtp_mode(true);
+        let mut config = Rtc::builder()
+            .set_rtp_mode(true)
+            .set_extension_map(extensions())
+            .enable_raw_packets(true);
         if let Some(codec) = only {
             config =
                 config.enable_h264(codec == VideoCodec::H264).enable_vp8(codec == VideoCodec::Vp8);
@@ -108,7 +111,6 @@ impl World {
             video_codecs: CodecSet::ENCODERS,
             candidates: &[self.hub_addr],
             certificate: &self.certificate,
-            initial_bandwidth: Some(Bitrate::from_kbps(3_000)),
             now: self.now,
         };
         let (peer, answer) = setup.answer(&offer).unwrap();
@@ -123,6 +125,7 @@ impl World {
             connected: false,
             closed: false,
             packets: Vec::new(),
+            sender_reports: Vec::new(),
             online: true,
         });
         usize::from(n)
@@ -187,7 +190,7 @@ impl World {
         PacketizedFrame {
             codec,
             keyframe,
-            payloads: sizes.iter().map(|&len| Arc::from(vec![0x41; len])).collect(),
+            payloads: sizes.iter().map(|&len| vec![0x41; len]).collect(),
             captured: self.now,
             stamps: Stamps::pushed(self.now),
         }
@@ -197,7 +200,7 @@ impl World {
     pub fn stream(&mut self, codec: VideoCodec, frames: usize) {
         for _ in 0..frames {
             let frame = self.frame(codec, false, &[900, 900, 500]);
-            self.hub.send_frame(self.session, &frame, self.now, &mut self.wire);
+            self.hub.send_frame(self.session, frame, self.now, &mut self.wire);
             self.run(33 * MS);
         }
     }
@@ -219,10 +222,18 @@ impl Viewer {
     pub fn drain(&mut self, wire: &mut Wire) {
         loop {
             match self.rtc.poll_output().unwrap() {
-                Output::Transmit(t) => wire.transmit(t.source, t.destination, &t.contents),
+                Output::Transmit(t) => {
+                    let contents = t.contents.to_vec();
+                    wire.queue.push_back(Datagram { from: t.source, to: t.destination, contents });
+                }
                 Output::Event(Event::Connected) => self.connected = true,
                 Output::Event(Event::Closed) => self.closed = true,
                 Output::Event(Event::RtpPacket(packet)) => self.packets.push(packet),
+                Output::Event(Event::RawPacket(packet)) => {
+                    if let RawPacket::RtcpRx(Rtcp::SenderReport(report)) = *packet {
+                        self.sender_reports.push(report.sender_info);
+                    }
+                }
                 Output::Event(_) => {}
                 Output::Timeout(at) => {
                     self.deadline = at;
@@ -231,6 +242,16 @@ impl Viewer {
             }
         }
     }
+}
+
+/// What browsers offer and we have a use for, and one more.
+fn extensions() -> ExtensionMap {
+    let mut map = ExtensionMap::empty();
+    map.set(3, Extension::TransportSequenceNumber);
+    map.set(9, Extension::RtpMid);
+    map.set(10, Extension::PlayoutDelay);
+    map.set(11, Extension::AbsoluteCaptureTime);
+    map
 }
 
 fn offer(rtc: &mut Rtc) -> (String, SdpPendingOffer) {

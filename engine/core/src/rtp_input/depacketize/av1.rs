@@ -85,7 +85,7 @@ mod tests {
         let sent = AccessUnit { codec, keyframe: true, data, captured: now, stamps };
         let payloads = Packetizer::new(codec).packetize(&sent, || now).payloads;
         let (mut depacketizer, mut out) = (Av1Depacketizer::default(), Vec::new());
-        for payload in &payloads {
+        for payload in payloads.iter() {
             assert!(payload.len() <= crate::MAX_PAYLOAD_BYTES);
             depacketizer.depacketize(payload, &mut out).unwrap();
         }

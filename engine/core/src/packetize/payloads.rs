@@ -1,0 +1,96 @@
+use std::ops::Index;
+
+/// A row of RTP payloads in one piece of memory: two allocations a picture, however many packets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Payloads {
+    bytes: Vec<u8>,
+    /// Where each payload ends.
+    ends: Vec<usize>,
+}
+
+impl Payloads {
+    pub(crate) fn with_capacity(payloads: usize, bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(payloads) }
+    }
+
+    /// Appends one payload, given in parts.
+    pub fn push(&mut self, parts: &[&[u8]]) {
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        self.ends.push(self.bytes.len());
+    }
+
+    /// How many payloads these are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Bytes of all payloads together.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// One payload.
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(index)?;
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.bytes.get(start..end)
+    }
+
+    /// The payloads in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| &self.bytes[std::mem::replace(&mut start, end)..end])
+    }
+}
+
+impl Index<usize> for Payloads {
+    type Output = [u8];
+
+    /// # Panics
+    ///
+    /// Where there is no such payload.
+    fn index(&self, index: usize) -> &[u8] {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[index]]
+    }
+}
+
+impl<P: AsRef<[u8]>> FromIterator<P> for Payloads {
+    fn from_iter<I: IntoIterator<Item = P>>(payloads: I) -> Self {
+        let mut all = Self::default();
+        for payload in payloads {
+            all.push(&[payload.as_ref()]);
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_come_out_as_they_went_in() {
+        let mut payloads = Payloads::default();
+        assert!(payloads.is_empty());
+        payloads.push(&[&[1, 2], &[3]]);
+        payloads.push(&[]);
+        payloads.push(&[&[4]]);
+        let expected: [&[u8]; 3] = [&[1, 2, 3], &[], &[4]];
+        assert_eq!(payloads.iter().collect::<Vec<_>>(), expected);
+        for (index, payload) in expected.into_iter().enumerate() {
+            assert_eq!(payloads.get(index), Some(payload));
+            assert_eq!(&payloads[index], payload);
+        }
+        assert_eq!(payloads.get(3), None);
+        assert_eq!((payloads.len(), payloads.bytes()), (3, 4));
+        assert_eq!(expected.into_iter().collect::<Payloads>(), payloads);
+    }
+}

@@ -1,0 +1,191 @@
+//! From a packetized frame to one viewer's SRTP datagrams.
+//!
+//! Of all the work for a frame, only this is done once per viewer: a header, the encryption straight
+//! into the memory it is sent from, and the send. str0m keeps what is rare and intricate: ICE, DTLS,
+//! SDP, what comes in, and when RTCP is due. The two share the SRTP keys, so everything that str0m says
+//! in RTCP passes through [`RtpOutput::forward`], where its sender reports get our figures.
+
+mod header;
+mod history;
+mod reports;
+mod srtp;
+mod track;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use str0m::net::Transmit;
+use visavis_types::{ClockAnchor, OpusPacket};
+
+use crate::Outbox;
+use crate::packetize::Payloads;
+pub(crate) use header::{ExtensionIds, FrameStamp};
+pub(crate) use history::History;
+use srtp::Srtp;
+pub(crate) use srtp::SrtpKeys;
+pub(crate) use track::Track;
+
+/// RTP packets have 2 in their first two bits (RFC 3550 §5.1), and RTCP's second byte tells it apart
+/// (RFC 5761 §4).
+const RTP_OR_RTCP: std::ops::RangeInclusive<u8> = 128..=191;
+const RTCP_TYPES: std::ops::RangeInclusive<u8> = 192..=223;
+/// ICE speaks to more addresses than the one it has chosen (RFC 7983 §7).
+const STUN: std::ops::RangeInclusive<u8> = 0..=3;
+
+/// What one viewer is sent, and where.
+#[derive(Debug)]
+pub(crate) struct RtpOutput {
+    /// Set when DTLS has agreed on them.
+    keys: Arc<OnceLock<SrtpKeys>>,
+    srtp: Option<Srtp>,
+    /// From our candidate to theirs: the pair ICE has nominated.
+    path: Option<(SocketAddr, SocketAddr)>,
+    pub(crate) tracks: Tracks,
+    scratch: Vec<u8>,
+}
+
+/// The media of one viewer.
+#[derive(Debug, Default)]
+pub(crate) struct Tracks {
+    pub(crate) video: Option<Track>,
+    pub(crate) audio: Option<Track>,
+}
+
+/// The way to one viewer: sealed, from here to there.
+struct Way<'a, O> {
+    srtp: &'a mut Srtp,
+    from: SocketAddr,
+    to: SocketAddr,
+    out: &'a mut O,
+}
+
+impl<O: Outbox> Way<'_, O> {
+    /// `index` is the sequence number with its roll-overs.
+    fn send_rtp(&mut self, header: &[u8], payload: &[u8], ssrc: u32, index: u64) {
+        let len = header.len() + payload.len() + self.srtp.rtp_overhead();
+        let slot = self.out.datagram(self.from, self.to, len);
+        self.srtp.seal_rtp(header, payload, ssrc, index, slot);
+    }
+
+    fn send_rtcp(&mut self, compound: &[u8], index: u32) {
+        let len = compound.len() + self.srtp.rtcp_overhead();
+        let slot = self.out.datagram(self.from, self.to, len);
+        self.srtp.seal_rtcp(compound, index, slot);
+    }
+}
+
+impl Tracks {
+    fn by_ssrc(&mut self, ssrc: u32) -> Option<&mut Track> {
+        [&mut self.video, &mut self.audio].into_iter().flatten().find(|track| track.ssrc() == ssrc)
+    }
+}
+
+impl RtpOutput {
+    pub(crate) fn new(keys: Arc<OnceLock<SrtpKeys>>) -> Self {
+        Self { keys, srtp: None, path: None, tracks: Tracks::default(), scratch: Vec::new() }
+    }
+
+    /// Everything needed to send, once DTLS and ICE are through.
+    fn ready<'a, O: Outbox>(&'a mut self, out: &'a mut O) -> Option<(Way<'a, O>, &'a mut Tracks)> {
+        if self.srtp.is_none() {
+            self.srtp = self.keys.get().and_then(Srtp::new);
+        }
+        let (from, to) = self.path?;
+        Some((Way { srtp: self.srtp.as_mut()?, from, to, out }, &mut self.tracks))
+    }
+
+    /// Sends a frame that `history` will have next. False where it cannot be sent yet.
+    pub(crate) fn send_video(
+        &mut self,
+        payloads: &Payloads,
+        stamp: &FrameStamp,
+        history: &History,
+        out: &mut impl Outbox,
+    ) -> bool {
+        let Some((mut way, Tracks { video: Some(track), .. })) = self.ready(out) else {
+            return false;
+        };
+        track.follow(history);
+        track.send(payloads.iter(), true, stamp, &mut way);
+        true
+    }
+
+    /// Sends an audio packet. False where it cannot be sent yet.
+    pub(crate) fn send_audio(&mut self, packet: &OpusPacket, out: &mut impl Outbox) -> bool {
+        let Some((mut way, Tracks { audio: Some(track), .. })) = self.ready(out) else {
+            return false;
+        };
+        let stamp = FrameStamp {
+            rtp_time: packet.rtp_time,
+            captured: packet.captured,
+            capture_time: None,
+            playout_delay: None,
+        };
+        track.send(std::iter::once(&*packet.data), packet.talkspurt, &stamp, &mut way);
+        true
+    }
+
+    /// Sends again what a viewer has missed.
+    pub(crate) fn resend(&mut self, lost: &[u16], history: &History, out: &mut impl Outbox) {
+        let Some((mut way, Tracks { video: Some(track), .. })) = self.ready(out) else {
+            return;
+        };
+        for &sequence in lost {
+            track.resend(sequence, history, &mut way);
+        }
+    }
+
+    /// A receiver has reported on a stream: it knows by now whose it is.
+    pub(crate) fn acknowledge(&mut self, ssrc: u32) {
+        if let Some(track) = self.tracks.by_ssrc(ssrc) {
+            track.acknowledge();
+        }
+    }
+
+    /// Passes on what str0m wants sent.
+    pub(crate) fn forward(
+        &mut self,
+        transmit: &Transmit,
+        now: Instant,
+        clock: &ClockAnchor,
+        out: &mut impl Outbox,
+    ) {
+        let Transmit { source: from, destination: to, contents, .. } = transmit;
+        let (first, second) = match contents.get(..2) {
+            Some(&[first, second]) => (first, second),
+            _ => return,
+        };
+        if !STUN.contains(&first) {
+            self.path = Some((*from, *to));
+        }
+        if !RTP_OR_RTCP.contains(&first) {
+            out.datagram(*from, *to, contents.len()).copy_from_slice(contents);
+        } else if RTCP_TYPES.contains(&second) {
+            self.forward_rtcp(contents, now, clock, out);
+        }
+        // str0m writes no media here, and a packet of its own would use our sequence numbers: keys and
+        // nonces are the same.
+    }
+
+    /// str0m's RTCP is opened, completed and sealed again under the same index. Only the completed
+    /// packet leaves, so no nonce is used twice (RFC 7714 §9.1).
+    fn forward_rtcp(
+        &mut self,
+        protected: &[u8],
+        now: Instant,
+        clock: &ClockAnchor,
+        out: &mut impl Outbox,
+    ) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        if let Some((mut way, tracks)) = self.ready(out)
+            && let Some(index) = way.srtp.open_rtcp(protected, &mut scratch)
+        {
+            reports::complete(&mut scratch, |ssrc| tracks.by_ssrc(ssrc)?.report(now, clock));
+            if !scratch.is_empty() {
+                way.send_rtcp(&scratch, index);
+            }
+        }
+        self.scratch = scratch;
+    }
+}
