@@ -8,8 +8,12 @@ use crate::Scheduling;
 /// Settings of the whole engine.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// Where the one UDP socket for all media listens. Port 0 lets the system choose.
+    /// Where the UDP socket for all media listens. Port 0 lets the system choose. With more than one
+    /// media loop, this is the first one's; the others take the ports after it.
     pub udp: SocketAddr,
+    /// Media loops, each a thread with a socket of its own, that share out the viewers. One carries
+    /// many hundred viewers; more are for hosts that have cores for them.
+    pub media_loops: usize,
     /// Addresses told to viewers as ICE host candidates, with the socket's own port. Empty: every
     /// address of this machine. Set it on a host behind 1:1 NAT.
     pub announce: Vec<IpAddr>,
@@ -27,6 +31,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             udp: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            media_loops: 1,
             announce: Vec::new(),
             max_peers: 100,
             connect_timeout: Duration::from_secs(15),

@@ -2,18 +2,19 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 use crossbeam_queue::SegQueue;
-use rtrb::{Producer, RingBuffer};
+use rtrb::RingBuffer;
 use visavis_core::{Certificate, PacketizedFrame};
 use visavis_net::UdpEndpoint;
 use visavis_types::{ClockAnchor, CodecSet, FrameSize};
 
 use crate::audio::{AudioCommand, AudioLoop, AudioSink, AudioSource};
 use crate::encoded::EncodedVideoSink;
-use crate::handle::{Inner, Parts};
-use crate::media::{Addresses, Command, MediaLoop, SessionMedia};
+use crate::handle::{Inner, LoopHandle, Parts};
+use crate::media::{Addresses, Command, Lanes, MediaLoop, SessionMedia};
 use crate::session::Running;
 use crate::shared::SessionShared;
 use crate::video::EncodeLoop;
@@ -36,9 +37,9 @@ const AUDIO_BLOCK_RING: usize = 1_024;
 pub struct Engine {
     handle: EngineHandle,
     clock: ClockAnchor,
-    udp: SocketAddr,
+    udp: Vec<SocketAddr>,
     audio: Sender<AudioCommand>,
-    media_thread: Option<JoinHandle<()>>,
+    media_threads: Vec<JoinHandle<()>>,
     audio_thread: Option<JoinHandle<()>>,
 }
 
@@ -50,56 +51,69 @@ impl Engine {
     /// [`StartError::Bind`] where the address is taken or not ours; the others are failures of the
     /// system.
     pub fn start(config: EngineConfig) -> Result<Self, StartError> {
+        if config.media_loops == 0 {
+            return Err(StartError::MediaLoops(0));
+        }
         let certificate = Certificate::generate().map_err(StartError::Certificate)?;
-        let endpoint = UdpEndpoint::bind(config.udp)
-            .map_err(|source| StartError::Bind { addr: config.udp, source })?;
-        let udp = endpoint.local_addr();
-        let addresses = Addresses::discover(udp, &config.announce)?;
-        tracing::info!(candidates = ?addresses.candidates(), "told to viewers");
         let (clock, departed) = (ClockAnchor::now(), Arc::new(SegQueue::new()));
-        let (commands, command_receiver) = bounded(COMMAND_CAPACITY);
+        let (mut loops, mut media_loops, mut udp) = (Vec::new(), Vec::new(), Vec::new());
+        for index in 0..config.media_loops {
+            let (endpoint, addresses) = bind(&config, index)?;
+            udp.push(endpoint.local_addr());
+            tracing::info!(candidates = ?addresses.candidates(), "told to viewers");
+            let (commands, receiver) = bounded(COMMAND_CAPACITY);
+            let candidates = addresses.candidates().to_vec();
+            let (media_loop, waker) = MediaLoop::new(
+                index,
+                (endpoint, addresses),
+                clock,
+                config.connect_timeout,
+                receiver,
+                Arc::clone(&departed),
+            )?;
+            loops.push(LoopHandle { commands, waker, candidates });
+            media_loops.push(media_loop);
+        }
         let (audio, audio_receiver) = bounded(COMMAND_CAPACITY);
-        let candidates = addresses.candidates().to_vec();
-        let (media_loop, media) = MediaLoop::new(
-            endpoint,
-            addresses,
-            clock,
-            config.connect_timeout,
-            command_receiver,
-            Arc::clone(&departed),
-        )?;
-        let audio_loop = AudioLoop::new(audio_receiver, media.clone());
-        let scheduling = config.scheduling;
-        let media_thread = spawn("visavis-media", move || {
-            scheduling.apply_to_media();
-            media_loop.run();
-        })?;
-        let audio_thread = spawn("visavis-audio", move || {
-            scheduling.apply_to_audio();
-            audio_loop.run();
-        })?;
         let inner = Inner::new(Parts {
-            commands,
-            media,
+            loops,
             departed,
             certificate,
-            candidates,
             max_peers: config.max_peers,
             event_capacity: config.event_capacity,
         });
-        Ok(Self {
+        let mut engine = Self {
             handle: EngineHandle { inner: Arc::new(inner) },
             clock,
             udp,
             audio,
-            media_thread: Some(media_thread),
-            audio_thread: Some(audio_thread),
-        })
+            media_threads: Vec::new(),
+            audio_thread: None,
+        };
+        // A failure from here on drops the engine, which stops the threads it has.
+        let scheduling = config.scheduling;
+        for (index, media_loop) in media_loops.into_iter().enumerate() {
+            engine.media_threads.push(spawn("visavis-media", move || {
+                scheduling.apply_to_media(index);
+                media_loop.run();
+            })?);
+        }
+        let audio_loop = AudioLoop::new(audio_receiver);
+        engine.audio_thread = Some(spawn("visavis-audio", move || {
+            scheduling.apply_to_audio();
+            audio_loop.run();
+        })?);
+        Ok(engine)
     }
 
-    /// The UDP address media flows through.
+    /// The UDP address media flows through; the first one where there are several media loops.
     pub fn udp_addr(&self) -> SocketAddr {
-        self.udp
+        self.udp[0]
+    }
+
+    /// The UDP addresses media flows through, one for each media loop.
+    pub fn udp_addrs(&self) -> &[SocketAddr] {
+        &self.udp
     }
 
     /// A handle for signaling.
@@ -126,9 +140,10 @@ impl Engine {
             return Err(SessionError::Stopped);
         };
         let inner = &self.handle.inner;
-        let shared = Arc::new(SessionShared::new(config, self.clock));
-        let (video_in, video_out) = RingBuffer::new(VIDEO_RING);
-        let (audio_in, audio_out) = RingBuffer::new(AUDIO_RING);
+        let shared = Arc::new(SessionShared::new(config, self.clock, inner.loops.len()));
+        let wakers: Vec<_> = inner.loops.iter().map(|own| own.waker.clone()).collect();
+        let (video_in, video_out) = Lanes::new(VIDEO_RING, &wakers);
+        let (audio_in, audio_out) = Lanes::new(AUDIO_RING, &wakers);
         let (blocks_in, blocks_out) = RingBuffer::new(AUDIO_BLOCK_RING);
         let source = AudioSource::new(Arc::clone(&shared), blocks_out, audio_in)
             .map_err(|error| SessionError::Audio(error.to_string()))?;
@@ -137,16 +152,19 @@ impl Engine {
             if sessions.iter().any(|other| other.config.id == shared.config.id) {
                 return Err(SessionError::Exists(shared.config.id.clone()));
             }
-            let media =
-                SessionMedia { shared: Arc::clone(&shared), video: video_out, audio: audio_out };
-            inner.send(Command::AddSession(media)).map_err(|_| SessionError::Stopped)?;
+            let ends = video_out.into_iter().zip(audio_out);
+            let commands = ends.map(|(video, audio)| {
+                let shared = Arc::clone(&shared);
+                Command::AddSession(SessionMedia { shared, video, audio })
+            });
+            if inner.send_to_all(commands).is_err() {
+                inner.remove_session(&shared.config.id, Duration::ZERO);
+                return Err(SessionError::Stopped);
+            }
             sessions.push(Arc::clone(&shared));
         }
         let (encoded_video, encode_thread) = match shared.config.encoded {
-            Some(codec) => {
-                let media = inner.media.clone();
-                (EncodedVideoSink::new(Arc::clone(&shared), codec, video_in, media), None)
-            }
+            Some(codec) => (EncodedVideoSink::new(Arc::clone(&shared), codec, video_in), None),
             None => {
                 let thread = self.start_encoder(&shared, video_in)?;
                 (EncodedVideoSink::of_raw_session(Arc::clone(&shared)), Some(thread))
@@ -162,12 +180,11 @@ impl Engine {
     fn start_encoder(
         &self,
         shared: &Arc<SessionShared>,
-        output: Producer<PacketizedFrame>,
+        output: Lanes<PacketizedFrame>,
     ) -> Result<JoinHandle<()>, SessionError> {
         let smallest = FrameSize::new(FrameSize::MIN_SIDE, FrameSize::MIN_SIDE)
             .map_err(|_| SessionError::Config("no smallest frame"))?;
-        let media = self.handle.inner.media.clone();
-        let encode = EncodeLoop::new(Arc::clone(shared), output, media, smallest);
+        let encode = EncodeLoop::new(Arc::clone(shared), output, smallest);
         let thread = spawn("visavis-encode", move || encode.run())?;
         shared.set_encode_thread(thread.thread().clone());
         Ok(thread)
@@ -184,15 +201,17 @@ impl Engine {
             session.stop();
         }
         // Waits for a place: a stop is the one command that must not be lost.
-        let _ = inner.commands.send(Command::Stop);
-        inner.media.wake();
+        for media_loop in &inner.loops {
+            let _ = media_loop.commands.send(Command::Stop);
+            media_loop.waker.wake();
+        }
         inner.stopped.store(true, Relaxed);
         let _ = self.audio.send(AudioCommand::Stop);
         if let Some(thread) = self.audio_thread.take() {
             thread.thread().unpark();
             let _ = thread.join();
         }
-        if let Some(thread) = self.media_thread.take() {
+        for thread in self.media_threads.drain(..) {
             let _ = thread.join();
         }
     }
@@ -202,6 +221,18 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.shut_down();
     }
+}
+
+/// The socket of a media loop: the port asked for is the first one's, those after it are the others'.
+fn bind(config: &EngineConfig, index: usize) -> Result<(UdpEndpoint, Addresses), StartError> {
+    let mut addr = config.udp;
+    if config.udp.port() != 0 {
+        let port = u16::try_from(index).ok().and_then(|index| config.udp.port().checked_add(index));
+        addr.set_port(port.ok_or(StartError::MediaLoops(config.media_loops))?);
+    }
+    let endpoint = UdpEndpoint::bind(addr).map_err(|source| StartError::Bind { addr, source })?;
+    let addresses = Addresses::discover(endpoint.local_addr(), &config.announce)?;
+    Ok((endpoint, addresses))
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {

@@ -15,6 +15,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// None, or so many that there is no port for each.
+    #[error("{0} media loops: there must be one at least, and a UDP port for each")]
+    MediaLoops(usize),
     /// A poller, waker or thread could not be made.
     #[error("cannot start the media loop: {0}")]
     Io(#[from] io::Error),

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crossbeam_channel::{Sender, TrySendError};
 use visavis_types::{PeerId, SessionId, VideoCodec};
 
@@ -63,9 +65,10 @@ impl LeaveReason {
 }
 
 /// Somebody who wants events.
+#[derive(Clone)]
 pub(crate) struct Subscriber {
     pub(crate) events: Sender<Event>,
-    pub(crate) wake: Box<dyn Fn() + Send + Sync>,
+    pub(crate) wake: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Subscriber {

@@ -1,9 +1,8 @@
-use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
@@ -12,6 +11,7 @@ use visavis_types::{PeerId, SessionId};
 
 use crate::event::Subscriber;
 use crate::media::{Command, MediaWaker};
+use crate::placement::Placement;
 use crate::shared::SessionShared;
 use crate::{CandidateError, Event, OfferError, SessionStatus};
 
@@ -24,26 +24,31 @@ pub struct EngineHandle {
 /// What callers share. Threads of the engine never touch the locks in here.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) commands: Sender<Command>,
-    pub(crate) media: MediaWaker,
+    pub(crate) loops: Vec<LoopHandle>,
     pub(crate) sessions: RwLock<Vec<Arc<SessionShared>>>,
     /// Peers that were answered and have not left.
-    peers: Mutex<HashSet<PeerId>>,
+    peers: Mutex<Placement>,
     departed: Arc<SegQueue<PeerId>>,
     certificate: Certificate,
-    candidates: Vec<SocketAddr>,
     max_peers: usize,
     event_capacity: usize,
     pub(crate) stopped: AtomicBool,
 }
 
+/// A media loop as others see it.
+#[derive(Debug)]
+pub(crate) struct LoopHandle {
+    pub(crate) commands: Sender<Command>,
+    pub(crate) waker: MediaWaker,
+    /// Its socket's ICE host candidates.
+    pub(crate) candidates: Vec<SocketAddr>,
+}
+
 /// What an [`Inner`] is made of.
 pub(crate) struct Parts {
-    pub(crate) commands: Sender<Command>,
-    pub(crate) media: MediaWaker,
+    pub(crate) loops: Vec<LoopHandle>,
     pub(crate) departed: Arc<SegQueue<PeerId>>,
     pub(crate) certificate: Certificate,
-    pub(crate) candidates: Vec<SocketAddr>,
     pub(crate) max_peers: usize,
     pub(crate) event_capacity: usize,
 }
@@ -51,13 +56,11 @@ pub(crate) struct Parts {
 impl Inner {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
-            commands: parts.commands,
-            media: parts.media,
+            peers: Mutex::new(Placement::new(parts.loops.len())),
+            loops: parts.loops,
             sessions: RwLock::default(),
-            peers: Mutex::default(),
             departed: parts.departed,
             certificate: parts.certificate,
-            candidates: parts.candidates,
             max_peers: parts.max_peers,
             event_capacity: parts.event_capacity,
             stopped: AtomicBool::new(false),
@@ -69,14 +72,19 @@ impl Inner {
         sessions.iter().find(|session| &session.config.id == id).cloned()
     }
 
-    /// Hands a command to the media loop, or gives it back.
-    pub(crate) fn send(&self, command: Command) -> Result<(), (SendError, Box<Command>)> {
-        if self.stopped.load(Relaxed) {
-            return Err((SendError::Stopped, Box::new(command)));
-        }
-        match self.commands.try_send(command) {
+    /// Hands a command to a media loop, or gives it back.
+    pub(crate) fn send(
+        &self,
+        media_loop: usize,
+        command: Command,
+    ) -> Result<(), (SendError, Box<Command>)> {
+        let media_loop = match self.loops.get(media_loop) {
+            Some(media_loop) if !self.stopped.load(Relaxed) => media_loop,
+            _ => return Err((SendError::Stopped, Box::new(command))),
+        };
+        match media_loop.commands.try_send(command) {
             Ok(()) => {
-                self.media.wake();
+                media_loop.waker.wake();
                 Ok(())
             }
             Err(TrySendError::Full(command)) => Err((SendError::Busy, Box::new(command))),
@@ -86,11 +94,36 @@ impl Inner {
         }
     }
 
+    /// Hands a command to each media loop; the first error ends it.
+    pub(crate) fn send_to_all(
+        &self,
+        commands: impl IntoIterator<Item = Command>,
+    ) -> Result<(), SendError> {
+        commands
+            .into_iter()
+            .enumerate()
+            .try_for_each(|(index, command)| self.send(index, command).map_err(|(error, _)| error))
+    }
+
+    /// Has every media loop say goodbye to a session's peers, and returns when they have, or after `patience`.
+    pub(crate) fn remove_session(&self, id: &SessionId, patience: Duration) {
+        let (done, finished) = bounded::<()>(1);
+        for index in 0..self.loops.len() {
+            let command = Command::RemoveSession { id: id.clone(), done: done.clone() };
+            if self.send(index, command).is_err() {
+                tracing::warn!(session = %id, "a media loop is busy: its viewers are left to time out");
+            }
+        }
+        drop(done);
+        // Nothing is ever sent: when the last loop has dropped its end, the wait is over.
+        let _ = finished.recv_timeout(patience);
+    }
+
     /// The peers there are, those that left taken out.
-    fn living_peers(&self) -> MutexGuard<'_, HashSet<PeerId>> {
+    fn living_peers(&self) -> MutexGuard<'_, Placement> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(peer) = self.departed.pop() {
-            peers.remove(&peer);
+            peers.remove(peer);
         }
         peers
     }
@@ -147,12 +180,14 @@ impl EngineHandle {
         sdp: &str,
         reply: impl FnOnce(Result<String, OfferError>) + Send + 'static,
     ) {
-        if !self.inner.living_peers().contains(&peer) {
+        let lives_on = self.inner.living_peers().get(peer);
+        let Some(media_loop) = lives_on else {
             reply(self.connect(session, peer, sdp));
             return;
-        }
+        };
         let (offer, reply) = (sdp.to_owned(), Box::new(reply));
-        if let Err((error, command)) = self.inner.send(Command::Renegotiate { peer, offer, reply })
+        let command = Command::Renegotiate { peer, offer, reply };
+        if let Err((error, command)) = self.inner.send(media_loop, command)
             && let Command::Renegotiate { reply, .. } = *command
         {
             reply(Err(error.into()));
@@ -165,28 +200,29 @@ impl EngineHandle {
         let inner = &*self.inner;
         let shared =
             inner.session(session).ok_or_else(|| OfferError::NoSession(session.clone()))?;
-        {
+        let media_loop = {
             let mut peers = inner.living_peers();
             if peers.len() >= inner.max_peers {
                 return Err(OfferError::Full(inner.max_peers));
             }
-            peers.insert(peer);
-        }
+            peers.place(peer)
+        };
         let setup = PeerSetup {
             peer,
             session: session.clone(),
             video_codec: shared.config.preferred_codec(),
             video_codecs: shared.config.codecs(),
-            candidates: &inner.candidates,
+            candidates: inner.loops.get(media_loop).map_or(&[], |own| &own.candidates),
             certificate: &inner.certificate,
             now: Instant::now(),
         };
         let answered = setup.answer(sdp).map_err(OfferError::from).and_then(|(made, answer)| {
-            inner.send(Command::Adopt(Box::new(made))).map_err(|(error, _)| error)?;
+            let adopt = Command::Adopt(Box::new(made));
+            inner.send(media_loop, adopt).map_err(|(error, _)| error)?;
             Ok(answer)
         });
         if answered.is_err() {
-            inner.living_peers().remove(&peer);
+            inner.living_peers().remove(peer);
         }
         answered
     }
@@ -196,14 +232,22 @@ impl EngineHandle {
     /// ignored: the viewer is then found by the checks it sends.
     pub fn add_candidate(&self, peer: PeerId, candidate: &str) -> Result<(), CandidateError> {
         check_candidate(candidate).map_err(CandidateError::Syntax)?;
+        let lives_on = self.inner.living_peers().get(peer);
+        let Some(media_loop) = lives_on else {
+            return Ok(()); // It has left, and its candidates are still coming.
+        };
         let candidate = candidate.to_owned();
-        let sent = self.inner.send(Command::AddCandidate { peer, candidate });
+        let sent = self.inner.send(media_loop, Command::AddCandidate { peer, candidate });
         sent.map_err(|(error, _)| error.into())
     }
 
     /// Closes a peer; an unknown one is ignored.
     pub fn disconnect(&self, peer: PeerId) {
-        if let Err((SendError::Busy, _)) = self.inner.send(Command::Disconnect(peer)) {
+        let lives_on = self.inner.living_peers().get(peer);
+        if let Some(media_loop) = lives_on
+            && let Err((SendError::Busy, _)) =
+                self.inner.send(media_loop, Command::Disconnect(peer))
+        {
             tracing::warn!(%peer, "the media loop is busy; this peer is left to its ICE timeout");
         }
     }
@@ -216,8 +260,9 @@ impl EngineHandle {
     /// Events of all sessions, from now on. `wake` is called after each; it must not block.
     pub fn subscribe(&self, wake: impl Fn() + Send + Sync + 'static) -> Receiver<Event> {
         let (events, receiver) = bounded(self.inner.event_capacity.max(1));
-        let subscriber = Subscriber { events, wake: Box::new(wake) };
-        if self.inner.send(Command::Subscribe(subscriber)).is_err() {
+        let subscriber = Subscriber { events, wake: Arc::new(wake) };
+        let subscribe = self.inner.loops.iter().map(|_| Command::Subscribe(subscriber.clone()));
+        if self.inner.send_to_all(subscribe).is_err() {
             tracing::warn!("the engine is busy or has stopped: no events will come");
         }
         receiver

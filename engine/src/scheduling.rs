@@ -10,8 +10,9 @@ use thread_priority::{ThreadPriority, ThreadPriorityValue};
 /// that from delaying media. A wish that is not granted is logged, and everything runs without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Scheduling {
-    /// The processor core the media loop stays on, counted from 0. Leave it out where the core is not
-    /// kept free of other work: a thread that may not move waits behind whatever is there.
+    /// The processor core the media loop stays on, counted from 0; further media loops take those after
+    /// it. Leave it out where the core is not kept free of other work: a thread that may not move waits
+    /// behind whatever is there.
     pub media_core: Option<usize>,
     /// Whether the media and audio loops run with real-time priority (`SCHED_FIFO`), before everything
     /// that has none. Needs `CAP_SYS_NICE`, or a limit on `RLIMIT_RTPRIO`.
@@ -23,9 +24,9 @@ pub struct Scheduling {
 const REALTIME_PRIORITY: u8 = 1;
 
 impl Scheduling {
-    /// To be called on the media loop's thread.
-    pub(crate) fn apply_to_media(self) {
-        if let Some(id) = self.media_core
+    /// To be called on a media loop's thread.
+    pub(crate) fn apply_to_media(self, index: usize) {
+        if let Some(id) = self.media_core.map(|first| first.saturating_add(index))
             && !core_affinity::set_for_current(core_affinity::CoreId { id })
         {
             tracing::warn!(core = id, "the media loop cannot be bound to this core");

@@ -2,17 +2,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::bounded;
 use visavis_types::{SessionId, VideoCodec};
 
 use crate::audio::AudioSink;
 use crate::encoded::EncodedVideoSink;
-use crate::media::Command;
 use crate::shared::SessionShared;
 use crate::video::VideoSink;
 use crate::{EngineHandle, SessionStatus};
 
-/// How long `stop` waits for the media loop to say the goodbyes.
+/// How long `stop` waits for the media loops to say the goodbyes.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One face: its sources and its viewers. Dropping it stops it.
@@ -108,11 +106,7 @@ impl Session {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|session| !Arc::ptr_eq(session, &self.shared));
-        let (done, finished) = bounded(1);
-        if inner.send(Command::RemoveSession { id: self.id().clone(), done }).is_ok() {
-            // The sender is dropped when the goodbyes are said, which ends the wait.
-            let _ = finished.recv_timeout(GOODBYE_TIMEOUT);
-        }
+        inner.remove_session(self.id(), GOODBYE_TIMEOUT);
     }
 }
 

@@ -26,12 +26,18 @@ pub(crate) struct SessionShared {
     started: AtomicBool,
     stopped: AtomicBool,
     peer_count: AtomicUsize,
-    active_codecs: AtomicU8,
+    loops: Vec<LoopState>,
     wanted_keyframes: AtomicU8,
     /// 0, or an [`AudioKind`].
     audio_kind: AtomicU8,
-    stages: ArcSwap<Vec<StageSummary>>,
     encode_thread: OnceLock<Thread>,
+}
+
+/// What one media loop says of a session.
+#[derive(Debug, Default)]
+struct LoopState {
+    active_codecs: AtomicU8,
+    stages: ArcSwap<Vec<StageSummary>>,
 }
 
 /// How the sound of a session is given.
@@ -61,7 +67,7 @@ pub(crate) struct Counters {
 }
 
 impl SessionShared {
-    pub(crate) fn new(config: SessionConfig, clock: ClockAnchor) -> Self {
+    pub(crate) fn new(config: SessionConfig, clock: ClockAnchor, media_loops: usize) -> Self {
         Self {
             config,
             clock,
@@ -70,10 +76,9 @@ impl SessionShared {
             started: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             peer_count: AtomicUsize::new(0),
-            active_codecs: AtomicU8::new(0),
+            loops: (0..media_loops).map(|_| LoopState::default()).collect(),
             wanted_keyframes: AtomicU8::new(0),
             audio_kind: AtomicU8::new(0),
-            stages: ArcSwap::default(),
             encode_thread: OnceLock::new(),
         }
     }
@@ -117,14 +122,17 @@ impl SessionShared {
         }
     }
 
-    // --- Media loop → encode loop, or the caller's encoder ---
+    // --- Media loops → encode loop, or the caller's encoder ---
 
-    pub(crate) fn set_active_codecs(&self, codecs: CodecSet) {
-        self.active_codecs.store(codecs.bits(), Relaxed);
+    pub(crate) fn set_active_codecs(&self, media_loop: usize, codecs: CodecSet) {
+        if let Some(state) = self.loops.get(media_loop) {
+            state.active_codecs.store(codecs.bits(), Relaxed);
+        }
     }
 
     pub(crate) fn active_codecs(&self) -> CodecSet {
-        CodecSet::from_bits(self.active_codecs.load(Relaxed))
+        let of_loops = self.loops.iter().map(|state| state.active_codecs.load(Relaxed));
+        CodecSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
     }
 
     pub(crate) fn want_keyframe(&self, codec: VideoCodec) {
@@ -151,8 +159,20 @@ impl SessionShared {
         self.peer_count.load(Relaxed) > 0
     }
 
-    pub(crate) fn publish_stages(&self, stages: Vec<StageSummary>) {
-        self.stages.store(Arc::new(stages));
+    pub(crate) fn publish_stages(&self, media_loop: usize, stages: Vec<StageSummary>) {
+        if let Some(state) = self.loops.get(media_loop) {
+            state.stages.store(Arc::new(stages));
+        }
+    }
+
+    /// The stages as the slowest media loop sees them.
+    fn stages(&self) -> Vec<StageSummary> {
+        let p99 = |stages: &Vec<StageSummary>| stages.last().map_or(0, |last| last.p99_us);
+        let of_loops = self.loops.iter().map(|state| state.stages.load_full());
+        of_loops
+            .max_by_key(|stages| p99(stages))
+            .map(|slowest| (*slowest).clone())
+            .unwrap_or_default()
     }
 
     pub(crate) fn status(&self) -> SessionStatus {
@@ -177,7 +197,7 @@ impl SessionShared {
                 fps: if recent { counters.fps.latest() } else { 0.0 },
                 is_streaming: self.is_started() && recent,
             },
-            stages: self.stages.load().as_ref().clone(),
+            stages: self.stages(),
             encoders: self.active_codecs().iter().collect(),
         }
     }
@@ -190,7 +210,7 @@ impl Counters {
         self.fps.note(pushed);
     }
 
-    /// Folds one frame's latency into the average. Called by the media loop alone.
+    /// Folds one frame's latency into the average. Of two media loops that do so at once, one is heard.
     pub(crate) fn note_latency(&self, latency: Duration) {
         const WEIGHT: f64 = 0.1;
         let sample = latency.as_secs_f64() * 1_000.0;
@@ -253,8 +273,19 @@ mod tests {
     }
 
     #[test]
+    fn a_codec_is_in_use_while_one_media_loop_has_a_viewer_for_it() {
+        let shared = SessionShared::new(SessionConfig::default(), ClockAnchor::now(), 2);
+        let [h264, vp8] = [VideoCodec::H264, VideoCodec::Vp8].map(|c| CodecSet::EMPTY.with(c));
+        shared.set_active_codecs(0, h264);
+        shared.set_active_codecs(1, vp8);
+        assert_eq!(shared.active_codecs(), h264.with(VideoCodec::Vp8));
+        shared.set_active_codecs(0, CodecSet::EMPTY);
+        assert_eq!(shared.active_codecs(), vp8);
+    }
+
+    #[test]
     fn a_keyframe_request_is_taken_once() {
-        let shared = SessionShared::new(SessionConfig::default(), ClockAnchor::now());
+        let shared = SessionShared::new(SessionConfig::default(), ClockAnchor::now(), 1);
         shared.want_keyframe(VideoCodec::Vp8);
         assert!(!shared.take_keyframe_request(VideoCodec::H264));
         assert!(shared.take_keyframe_request(VideoCodec::Vp8));

@@ -278,7 +278,8 @@ impl Hub {
         }
         for index in (0..self.waiting_keyframes.len()).rev() {
             let (session, codec) = self.waiting_keyframes[index];
-            if self.grant_keyframe(session, codec, now) {
+            if self.grant_keyframe(session, codec, now) || !self.is_keyframe_wanted(session, codec)
+            {
                 self.waiting_keyframes.swap_remove(index);
             }
         }
@@ -305,7 +306,13 @@ impl Hub {
         let reached = fan_out(&mut self.peers, keys, out, |peer, out| {
             peer.send_frame(&frame, &stamp, history, out)
         });
-        history.push(frame, stamp, now);
+        if reached > 0 {
+            let (codec, keyframe) = (frame.codec, frame.keyframe);
+            history.push(frame, stamp, now);
+            if keyframe {
+                state.keyframes(codec).sent(now);
+            }
+        }
         reached
     }
 
@@ -409,6 +416,10 @@ impl Hub {
         {
             self.waiting_keyframes.push((session, codec));
         }
+    }
+
+    fn is_keyframe_wanted(&mut self, session: SessionKey, codec: VideoCodec) -> bool {
+        self.sessions.get_mut(session.0).is_some_and(|s| s.keyframes(codec).is_pending())
     }
 
     fn grant_keyframe(&mut self, session: SessionKey, codec: VideoCodec, now: Instant) -> bool {

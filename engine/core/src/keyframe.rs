@@ -21,6 +21,17 @@ impl KeyframePolicy {
         self.pending = true;
     }
 
+    /// A keyframe goes out to all viewers, whoever asked for it.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        self.pending = false;
+        self.last_granted = Some(now);
+    }
+
+    /// Whether a request waits for its time.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending
+    }
+
     /// When a waiting request may be granted.
     pub(crate) fn due(&self) -> Option<Instant> {
         // Without a past grant any moment will do; the caller's `now` is then late enough.
@@ -42,6 +53,17 @@ impl KeyframePolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_keyframe_that_goes_out_anyway_answers_those_who_wait() {
+        let (mut policy, start) = (KeyframePolicy::default(), Instant::now());
+        policy.request();
+        policy.sent(start);
+        assert!(!policy.is_pending() && !policy.grant(start + MIN_DISTANCE));
+        policy.request();
+        assert!(!policy.grant(start + MIN_DISTANCE / 2));
+        assert!(policy.grant(start + MIN_DISTANCE));
+    }
 
     #[test]
     fn a_hundred_requests_are_one_keyframe() {

@@ -86,6 +86,7 @@ impl SessionState {
 mod tests {
     use super::*;
     use crate::Payloads;
+    use std::sync::Arc;
     use visavis_types::Stamps;
 
     fn frame(captured: Instant, keyframe: bool) -> PacketizedFrame {
@@ -93,7 +94,7 @@ mod tests {
         PacketizedFrame {
             codec: VideoCodec::H264,
             keyframe,
-            payloads: Payloads::default(),
+            payloads: Arc::new(Payloads::default()),
             captured,
             stamps,
         }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TryRecvError};
-use rtrb::{Consumer, Producer};
+use rtrb::Consumer;
 use visavis_codec::{
     OPUS_SILENCE, OpusApplication, OpusEncoder, OpusEncoderConfig, OpusError, Resampler,
 };
@@ -13,13 +13,12 @@ use visavis_types::OpusPacket;
 use super::opus_queue::OpusQueue;
 use super::pacer::{Pacer, Slot};
 use super::{AudioBlock, SAMPLE_RATE_HZ};
-use crate::media::MediaWaker;
+use crate::media::Lanes;
 use crate::shared::SessionShared;
 
 /// The thread that paces and encodes the sound of all sessions.
 pub(crate) struct AudioLoop {
     commands: Receiver<AudioCommand>,
-    media: MediaWaker,
     sources: Vec<AudioSource>,
 }
 
@@ -32,7 +31,7 @@ pub(crate) enum AudioCommand {
 pub(crate) struct AudioSource {
     shared: Arc<SessionShared>,
     input: Consumer<AudioBlock>,
-    output: Producer<OpusPacket>,
+    output: Lanes<OpusPacket>,
     pacer: Pacer,
     packets: OpusQueue,
     encoder: OpusEncoder,
@@ -46,8 +45,8 @@ pub(crate) struct AudioSource {
 }
 
 impl AudioLoop {
-    pub(crate) fn new(commands: Receiver<AudioCommand>, media: MediaWaker) -> Self {
-        Self { commands, media, sources: Vec::new() }
+    pub(crate) fn new(commands: Receiver<AudioCommand>) -> Self {
+        Self { commands, sources: Vec::new() }
     }
 
     /// Runs until told to stop, or until nobody is left to tell.
@@ -62,13 +61,11 @@ impl AudioLoop {
             }
             self.sources.retain(|source| !source.shared.is_stopped());
             let now = Instant::now();
-            let mut sent = false;
             for source in &mut self.sources {
                 source.take_in(now);
-                sent |= source.send_due(now);
-            }
-            if sent {
-                self.media.wake();
+                if source.send_due(now) {
+                    source.output.wake();
+                }
             }
             match self.sources.iter().filter_map(AudioSource::deadline).min() {
                 Some(at) => thread::park_timeout(at.saturating_duration_since(Instant::now())),
@@ -82,7 +79,7 @@ impl AudioSource {
     pub(crate) fn new(
         shared: Arc<SessionShared>,
         input: Consumer<AudioBlock>,
-        output: Producer<OpusPacket>,
+        output: Lanes<OpusPacket>,
     ) -> Result<Self, OpusError> {
         let encoder = OpusEncoder::new(&OpusEncoderConfig {
             channels: 1,

@@ -2,13 +2,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use rtrb::{Producer, PushError};
 use visavis_core::bitstream::{self, Inspection};
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{AccessUnit, EncodedFrame, Stage, Stamps, UnixMillis, VideoCodec};
 
 use super::parameter_sets::ParameterSets;
-use crate::media::MediaWaker;
+use crate::media::{Full, Lanes};
 use crate::shared::SessionShared;
 use crate::video::capture_time;
 use crate::{EncodedFrameError, PushOutcome};
@@ -24,11 +23,10 @@ pub struct EncodedVideoSink {
     lane: Option<Arc<Mutex<Lane>>>,
 }
 
-/// The way to the media loop.
+/// The way to the media loops.
 #[derive(Debug)]
 struct Lane {
-    ring: Producer<PacketizedFrame>,
-    media: MediaWaker,
+    output: Lanes<PacketizedFrame>,
     packetizer: Packetizer,
     parameter_sets: ParameterSets,
     /// A frame was dropped: those after it do not decode.
@@ -41,13 +39,11 @@ impl EncodedVideoSink {
     pub(crate) fn new(
         shared: Arc<SessionShared>,
         codec: VideoCodec,
-        ring: Producer<PacketizedFrame>,
-        media: MediaWaker,
+        output: Lanes<PacketizedFrame>,
     ) -> Self {
         let now = Instant::now();
         let lane = Lane {
-            ring,
-            media,
+            output,
             packetizer: Packetizer::new(codec),
             parameter_sets: ParameterSets::default(),
             awaiting_keyframe: false,
@@ -155,20 +151,20 @@ impl EncodedVideoSink {
         lane.unit.stamps.set(Stage::Encoded, pushed);
         let Lane { packetizer, unit, .. } = &mut *lane;
         let packetized = packetizer.packetize(unit, Instant::now);
-        let outcome = match lane.ring.push(packetized) {
+        let outcome = match lane.output.push(packetized) {
             Ok(()) => {
                 counters.encoded_frames.fetch_add(1, Relaxed);
                 counters.keyframes.fetch_add(keyframe.into(), Relaxed);
                 PushOutcome::Accepted
             }
-            Err(PushError::Full(_)) => {
+            Err(Full) => {
                 counters.dropped_units.fetch_add(1, Relaxed);
                 lane.awaiting_keyframe = true;
                 self.shared.want_keyframe(lane.unit.codec);
                 PushOutcome::Dropped
             }
         };
-        lane.media.wake();
+        lane.output.wake();
         outcome
     }
 }

@@ -32,6 +32,8 @@ const COMMAND_BUDGET: usize = 32;
 /// Owns the UDP socket and every peer. One turn of the loop: datagrams in, commands, frames and sound
 /// out, timers, events; then sleep until something is due.
 pub(crate) struct MediaLoop {
+    /// Which of the engine's media loops this is.
+    index: usize,
     poll: Poll,
     timer: Timer,
     buffers: ReceiveBuffers,
@@ -55,8 +57,8 @@ struct Session {
 
 impl MediaLoop {
     pub(crate) fn new(
-        mut endpoint: UdpEndpoint,
-        addresses: Addresses,
+        index: usize,
+        (mut endpoint, addresses): (UdpEndpoint, Addresses),
         clock: ClockAnchor,
         connect_timeout: Duration,
         commands: Receiver<Command>,
@@ -69,6 +71,7 @@ impl MediaLoop {
         poll.registry().register(&mut timer, TIMER, Interest::READABLE)?;
         let waker = MediaWaker(Arc::new(Waker::new(poll.registry(), WAKER)?));
         let media_loop = Self {
+            index,
             poll,
             timer,
             buffers: ReceiveBuffers::default(),
@@ -165,7 +168,7 @@ impl MediaLoop {
     // --- Frames and sound out ---
 
     fn send_media(&mut self) {
-        let Self { sessions, hub, egress, .. } = self;
+        let Self { index, sessions, hub, egress, .. } = self;
         for session in sessions.iter_mut().flatten() {
             // Sound first: it is small, and its rhythm is what an ear hears.
             while let Ok(packet) = session.media.audio.pop() {
@@ -186,7 +189,7 @@ impl MediaLoop {
                 let shared = &session.media.shared;
                 shared.counters.note_latency(last.saturating_duration_since(captured));
                 if let Some(summary) = session.stages.snapshot(last) {
-                    shared.publish_stages(summary);
+                    shared.publish_stages(*index, summary);
                 }
             }
         }
@@ -308,7 +311,7 @@ impl MediaLoop {
                 }
                 HubEvent::ActiveCodecs { session, codecs } => {
                     if let Some(shared) = self.shared(session) {
-                        shared.set_active_codecs(codecs);
+                        shared.set_active_codecs(self.index, codecs);
                     }
                 }
                 HubEvent::MicPacket { session } => {

@@ -1,13 +1,16 @@
-//! The media loop: the thread that owns the UDP socket and every peer.
+//! Media loops: threads that own a UDP socket and the peers on it. One is the rule; more share out the
+//! viewers of a host that has cores to spare.
 
 mod addresses;
 mod command;
 mod egress;
+mod lanes;
 mod media_loop;
 mod stages;
 
 pub(crate) use addresses::Addresses;
 pub(crate) use command::{Command, SessionMedia};
+pub(crate) use lanes::{Full, Lanes};
 pub(crate) use media_loop::MediaLoop;
 
 use std::sync::Arc;

@@ -3,21 +3,19 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Instant;
 
-use rtrb::{Producer, PushError};
 use visavis_codec::{I420Buffer, VideoEncoder, VideoEncoderConfig, convert, video_encoder};
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{AccessUnit, FrameSize, Stage, VideoCodec};
 
 use super::mailbox::{FrameInfo, Slot};
-use crate::media::MediaWaker;
+use crate::media::{Full, Lanes};
 use crate::shared::SessionShared;
 
 /// The thread that turns one session's frames into packetized access units: converted once, encoded
 /// once per codec in use, packetized once for all viewers.
 pub(crate) struct EncodeLoop {
     shared: Arc<SessionShared>,
-    output: Producer<PacketizedFrame>,
-    media: MediaWaker,
+    output: Lanes<PacketizedFrame>,
     picture: I420Buffer,
     renditions: [Rendition; VideoCodec::ALL.len()],
     /// The encoders' clock starts here.
@@ -35,15 +33,13 @@ struct Rendition {
 impl EncodeLoop {
     pub(crate) fn new(
         shared: Arc<SessionShared>,
-        output: Producer<PacketizedFrame>,
-        media: MediaWaker,
+        output: Lanes<PacketizedFrame>,
         smallest: FrameSize,
     ) -> Self {
         let epoch = Instant::now();
         Self {
             shared,
             output,
-            media,
             picture: I420Buffer::new(smallest),
             renditions: VideoCodec::ALL.map(|codec| Rendition::new(codec, epoch)),
             epoch,
@@ -103,13 +99,13 @@ impl EncodeLoop {
                 self.shared.counters.encoded_frames.fetch_add(1, Relaxed);
                 self.shared.counters.keyframes.fetch_add(keyframe.into(), Relaxed);
             }
-            Err(PushError::Full(_)) => {
+            Err(Full) => {
                 // Without this frame the next ones do not decode.
                 self.shared.counters.dropped_units.fetch_add(1, Relaxed);
                 self.shared.want_keyframe(codec);
             }
         }
-        self.media.wake();
+        self.output.wake();
     }
 }
 

@@ -164,9 +164,18 @@ pub struct ServeFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_clients: Option<usize>,
 
+    /// Media loops that share out the viewers, each a thread with a UDP port of its own [default: 1]
+    ///
+    /// One carries many hundred viewers; more are for hosts that have cores for them. With a port in
+    /// --udp, the second loop takes the port after it, and so on.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loops: Option<u64>,
+
     /// The processor core the media loop stays on, counted from 0 [default: any]
     ///
-    /// Name one that nothing else runs on (isolcpus, cgroups), or leave it out.
+    /// Name one that nothing else runs on (isolcpus, cgroups), or leave it out. Further loops take the
+    /// cores after it.
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media_core: Option<usize>,

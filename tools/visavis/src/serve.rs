@@ -94,7 +94,7 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
         None => Feed::Rtp(RtpInput::start(&session, rtp_config(settings))?, failed),
     };
 
-    let addresses = Addresses::new(signaling.local_addr(), engine.udp_addr(), &feed);
+    let addresses = Addresses::new(signaling.local_addr(), engine.udp_addrs(), &feed);
     announce(settings, info.as_ref(), &addresses)
         .map_err(|e| ServeError::System("write to stdout", e))?;
     let outcome = wait(&signals.asked, &failure);
@@ -145,6 +145,7 @@ fn engine_config(settings: &Settings) -> EngineConfig {
         udp: settings.udp,
         announce: settings.announce.clone(),
         max_peers: settings.max_clients,
+        media_loops: settings.loops,
         scheduling: Scheduling { media_core: settings.media_core, realtime: settings.realtime },
         ..EngineConfig::default()
     }
@@ -225,7 +226,11 @@ struct Ready {
     ready: bool,
     /// Of the page.
     url: String,
+    /// Of the first media loop.
     udp: SocketAddr,
+    /// Of the others.
+    #[serde(rename = "udpMore", skip_serializing_if = "<[_]>::is_empty")]
+    udp_more: Vec<SocketAddr>,
     /// Where an encoder's video is taken.
     #[serde(rename = "rtpVideo", skip_serializing_if = "Option::is_none")]
     rtp_video: Option<SocketAddr>,
@@ -238,18 +243,18 @@ struct Ready {
 /// Where the program listens.
 struct Addresses {
     tcp: SocketAddr,
-    udp: SocketAddr,
+    udp: Vec<SocketAddr>,
     rtp_video: Option<SocketAddr>,
     rtp_audio: Option<SocketAddr>,
 }
 
 impl Addresses {
-    fn new(tcp: SocketAddr, udp: SocketAddr, feed: &Feed) -> Self {
+    fn new(tcp: SocketAddr, udp: &[SocketAddr], feed: &Feed) -> Self {
         let (rtp_video, rtp_audio) = match feed {
             Feed::Source(_) => (None, None),
             Feed::Rtp(input, _) => (input.video_addr(), input.audio_addr()),
         };
-        Self { tcp, udp, rtp_video, rtp_audio }
+        Self { tcp, udp: udp.to_vec(), rtp_video, rtp_audio }
     }
 }
 
@@ -259,14 +264,17 @@ fn announce(
     info: Option<&SourceInfo>,
     addresses: &Addresses,
 ) -> io::Result<()> {
-    let &Addresses { tcp, udp, rtp_video, rtp_audio } = addresses;
+    let &Addresses { tcp, ref udp, rtp_video, rtp_audio } = addresses;
     let scheme = if settings.tls_cert.is_some() { "https" } else { "http" };
     let mut out = io::stdout().lock();
     if settings.json {
         let url = format!("{scheme}://{}/", reachable(tcp));
         let pid = std::process::id();
-        let ready = Ready { ready: true, url, udp, rtp_video, rtp_audio, pid };
-        serde_json::to_writer(&mut out, &ready)?;
+        if let [udp, udp_more @ ..] = &udp[..] {
+            let (udp, udp_more) = (*udp, udp_more.to_vec());
+            let ready = Ready { ready: true, url, udp, udp_more, rtp_video, rtp_audio, pid };
+            serde_json::to_writer(&mut out, &ready)?;
+        }
         writeln!(out)?;
         return out.flush();
     }
@@ -289,7 +297,9 @@ fn announce(
     if let Some(addr) = rtp_audio {
         writeln!(out, "  sound    Opus that comes as RTP to udp {addr}")?;
     }
-    writeln!(out, "  media    UDP port {}", udp.port())?;
+    let ports: Vec<String> = udp.iter().map(|addr| addr.port().to_string()).collect();
+    let word = if ports.len() == 1 { "port" } else { "ports" };
+    writeln!(out, "  media    UDP {word} {}", ports.join(", "))?;
     writeln!(out, "Ctrl-C stops it.")?;
     out.flush()
 }

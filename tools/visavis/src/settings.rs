@@ -48,6 +48,8 @@ pub struct Settings {
     pub bitrate: u64,
     /// Viewers at once.
     pub max_clients: usize,
+    /// Media loops that share out the viewers.
+    pub loops: usize,
     /// The processor core the media loop stays on.
     pub media_core: Option<usize>,
     /// Whether the threads that keep time run with real-time priority.
@@ -87,6 +89,7 @@ impl Default for Settings {
             fps: None,
             bitrate: 1_500,
             max_clients: 100,
+            loops: 1,
             media_core: None,
             realtime: false,
             timecode: false,
@@ -100,7 +103,7 @@ impl Default for Settings {
 }
 
 /// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-const OWN_VARIABLES: [&str; 19] = [
+const OWN_VARIABLES: [&str; 20] = [
     "listen",
     "udp",
     "announce",
@@ -116,6 +119,7 @@ const OWN_VARIABLES: [&str; 19] = [
     "fps",
     "bitrate",
     "max_clients",
+    "loops",
     "media_core",
     "realtime",
     "timecode",
@@ -210,6 +214,9 @@ impl Settings {
         if !CodecSet::ENCODERS.contains(self.video_codec) {
             return refuse("`video_codec` must be H264 or VP8: what is encoded here");
         }
+        if self.loops == 0 || self.loops > 64 {
+            return refuse("`loops` must be from 1 to 64");
+        }
         if self.max_clients == 0 {
             return refuse("`max_clients` must be at least 1");
         }
@@ -231,7 +238,7 @@ impl Provider for Text {
 
     fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
         let typed = |key: &str, text: String| match key {
-            "fps" | "bitrate" | "max_clients" | "media_core" | "rtp_video_pt" => {
+            "fps" | "bitrate" | "max_clients" | "loops" | "media_core" | "rtp_video_pt" => {
                 text.parse::<u64>().map_or(Value::from(text), Value::from)
             }
             "realtime" | "timecode" | "json" => {

@@ -64,6 +64,17 @@ fn json_is_one_line_and_sigterm_is_a_clean_end() {
 }
 
 #[test]
+fn each_media_loop_has_a_port_of_its_own() {
+    let server = Server::start(&["--json", "--loops", "3"]);
+    let ready: serde_json::Value = serde_json::from_str(&server.first_line).unwrap();
+    let others = ready["udpMore"].as_array().unwrap();
+    assert_eq!(others.len(), 2, "{ready}");
+    assert!(!others.contains(&ready["udp"]) && others[0] != others[1], "{ready}");
+    assert_eq!(server.stop("-TERM"), (Some(0), String::new()));
+    assert_eq!(run(&["--loops", "0"]).status.code(), Some(2));
+}
+
+#[test]
 fn people_are_told_where_to_look_and_ctrl_c_is_a_clean_end() {
     let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/sync.mp4");
     let server = Server::start(&["--play", fixture, "--video-codec", "vp8"]);

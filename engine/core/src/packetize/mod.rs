@@ -10,6 +10,7 @@ mod payloads;
 mod vp8;
 mod vp9;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use visavis_types::{AccessUnit, Stage, Stamps, VideoCodec};
@@ -31,7 +32,7 @@ pub struct PacketizedFrame {
     /// Whether a decoder can start here.
     pub keyframe: bool,
     /// RTP payloads in order; the marker bit goes on the last.
-    pub payloads: Payloads,
+    pub payloads: Arc<Payloads>,
     /// When the picture was captured.
     pub captured: Instant,
     /// Where its time went so far.
@@ -89,7 +90,7 @@ impl Packetizer {
         PacketizedFrame {
             codec: unit.codec,
             keyframe: unit.keyframe,
-            payloads,
+            payloads: Arc::new(payloads),
             captured: unit.captured,
             stamps,
         }

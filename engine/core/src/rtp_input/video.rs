@@ -192,6 +192,7 @@ impl Assembler {
 mod tests {
     use std::time::Duration;
 
+    use std::sync::Arc;
     use visavis_types::{AccessUnit, Stamps};
 
     use super::super::sequencer::tests::rtp;
@@ -212,7 +213,7 @@ mod tests {
         unit
     }
 
-    fn payloads(codec: VideoCodec, unit: &[u8]) -> Payloads {
+    fn payloads(codec: VideoCodec, unit: &[u8]) -> Arc<Payloads> {
         let now = Instant::now();
         let (data, stamps) = (unit.to_vec(), Stamps::pushed(now));
         let unit = AccessUnit { codec, keyframe: false, data, captured: now, stamps };

@@ -1,6 +1,7 @@
 //! Frames sent a moment ago, for viewers that have missed a packet.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::FrameStamp;
@@ -26,7 +27,7 @@ struct Sent {
     first_packet: u64,
     at: Instant,
     stamp: FrameStamp,
-    payloads: Payloads,
+    payloads: Arc<Payloads>,
 }
 
 /// A packet as it was sent.
@@ -79,7 +80,7 @@ mod tests {
         let frame = PacketizedFrame {
             codec: VideoCodec::Vp8,
             keyframe: false,
-            payloads: payloads.iter().collect(),
+            payloads: Arc::new(payloads.iter().collect()),
             captured: at,
             stamps: Stamps::pushed(at),
         };

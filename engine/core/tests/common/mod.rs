@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::change::SdpPendingOffer;
@@ -190,7 +191,7 @@ impl World {
         PacketizedFrame {
             codec,
             keyframe,
-            payloads: sizes.iter().map(|&len| vec![0x41; len]).collect(),
+            payloads: Arc::new(sizes.iter().map(|&len| vec![0x41; len]).collect()),
             captured: self.now,
             stamps: Stamps::pushed(self.now),
         }
