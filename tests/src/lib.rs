@@ -5,12 +5,14 @@ mod pattern;
 mod sender;
 mod sync;
 mod turn;
+mod weather;
 
 pub use page::{CAPTURE_PEERS_AND_FRAMES, Picture, Stats, Watcher};
 pub use pattern::Still;
 pub use sender::{Fault, PACKETS_PER_FRAME, Sender};
 pub use sync::{click_after_flash_ms, median};
 pub use turn::{Turn, artifacts, fixtures, root};
+pub use weather::{RELAY, Weather};
 
 /// What a test returns.
 pub type Outcome = Result<(), Box<dyn std::error::Error>>;

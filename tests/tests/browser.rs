@@ -53,6 +53,11 @@ fn vp8_plays_fluently() -> Outcome {
     plays("VP8")
 }
 
+#[test]
+fn vp9_plays_fluently() -> Outcome {
+    plays("VP9")
+}
+
 fn shows_what_was_sent(codec: &str) -> Outcome {
     let _turn = Turn::take()?;
     let still = Still::new(512);
@@ -82,6 +87,11 @@ fn h264_shows_the_picture_that_was_sent() -> Outcome {
 #[test]
 fn vp8_shows_the_picture_that_was_sent() -> Outcome {
     shows_what_was_sent("VP8")
+}
+
+#[test]
+fn vp9_shows_the_picture_that_was_sent() -> Outcome {
+    shows_what_was_sent("VP9")
 }
 
 #[test]
