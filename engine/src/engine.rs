@@ -134,7 +134,7 @@ impl Engine {
             return Err(SessionError::Config("the video bitrate must be at least 50 kbit/s"));
         }
         if config.encoded.is_none() && !CodecSet::ENCODERS.contains(config.video_codec) {
-            return Err(SessionError::Config("raw video is encoded as H264 or VP8"));
+            return Err(SessionError::Config("raw video is encoded as H264, VP8 or VP9"));
         }
         let Some(audio_thread) = &self.audio_thread else {
             return Err(SessionError::Stopped);

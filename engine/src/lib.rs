@@ -58,7 +58,7 @@ pub use rtp_input::{RtpInput, RtpInputConfig, RtpInputError, RtpInputStatus};
 pub use scheduling::Scheduling;
 pub use session::{PushOutcome, Session};
 pub use status::{Metrics, SessionStatus, StageSummary};
-pub use video::VideoSink;
+pub use video::{FrameMemory, VideoSink};
 pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
 pub use visavis_core::rtp_input::RtpCounters;
 pub use visavis_types::{

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use visavis::{
     AudioChunk, AudioFormat, Engine, EngineConfig, OfferError, PixelFormat, PushOutcome,
-    SessionConfig, SessionError, SessionId, StartError, UnixMillis, VideoFrame,
+    SessionConfig, SessionError, SessionId, StartError, UnixMillis, VideoFrame, VideoFrameError,
 };
 
 fn engine() -> Engine {
@@ -69,6 +69,64 @@ fn unusable_input_is_refused_and_what_follows_is_taken() {
     assert_eq!(audio.push(&chunk(&[0; 2])), Ok(PushOutcome::Accepted));
     let metrics = session.status().metrics;
     assert_eq!((metrics.video_frames, metrics.audio_chunks), (1, 1));
+}
+
+#[test]
+fn a_damaged_picture_file_is_refused_at_the_call() {
+    let engine = engine();
+    let session = engine.create_session(SessionConfig::default()).unwrap();
+    session.start();
+    let video = session.video();
+    let file = |data, format| VideoFrame { format, ..frame(data) };
+    for format in [PixelFormat::Jpeg, PixelFormat::Png] {
+        for junk in [&[][..], b"\xff\xd8\xff\xe0 no picture", b"\x89PNG\r\n\x1a\n"] {
+            let refused = video.push(&file(junk, format));
+            assert!(matches!(refused, Err(VideoFrameError::Undecodable { .. })), "{refused:?}");
+        }
+    }
+    // No memory was lost on the way.
+    let pixels = vec![9; 64 * 64 * 4];
+    for _ in 0..20 {
+        assert_eq!(video.push(&frame(&pixels)), Ok(PushOutcome::Accepted));
+    }
+    assert_eq!(session.status().metrics.video_frames, 20);
+}
+
+#[test]
+fn frames_can_be_written_in_place() {
+    let engine = engine();
+    let session = engine.create_session(SessionConfig::default()).unwrap();
+    let video = session.video();
+    let memory = |format| video.frame_memory(64, 32, format).map(|memory| memory.unwrap());
+    for (format, bytes) in [
+        (PixelFormat::Rgba, 64 * 32 * 4),
+        (PixelFormat::Rgb, 64 * 32 * 3),
+        (PixelFormat::Nv12, 64 * 48),
+    ] {
+        let mut frame = memory(format).unwrap();
+        assert_eq!(frame.len(), bytes);
+        frame.fill(3);
+        assert_eq!(frame.push(UnixMillis::now()), PushOutcome::NotStarted);
+    }
+    session.start();
+    assert_eq!(memory(PixelFormat::I420).unwrap().push(UnixMillis::now()), PushOutcome::Accepted);
+    assert_eq!(
+        memory(PixelFormat::Png).unwrap_err(),
+        VideoFrameError::NoFixedLength(PixelFormat::Png)
+    );
+    assert!(matches!(
+        video.frame_memory(63, 32, PixelFormat::Rgb),
+        Err(VideoFrameError::Size { .. })
+    ));
+    // Memory that is dropped comes back; of memory that is held there is an end.
+    (0..50).for_each(|_| drop(memory(PixelFormat::Rgba)));
+    let held: Vec<_> =
+        std::iter::from_fn(|| video.frame_memory(64, 32, PixelFormat::Rgb).unwrap()).collect();
+    assert!((2..=4).contains(&held.len()), "{}", held.len());
+    drop(held);
+    assert!(memory(PixelFormat::Rgb).is_ok());
+    let metrics = session.status().metrics;
+    assert_eq!(metrics.video_frames, 4);
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn main() {
 
 fn from(bencher: Bencher<'_, '_>, format: PixelFormat, (width, height): (u32, u32)) {
     let size = FrameSize::new(width, height).unwrap();
-    let bytes = format.frame_bytes(size);
+    let bytes = format.frame_bytes(size).unwrap();
     // Not one colour: nothing in here may profit from that.
     let pixels: Vec<u8> = (0..bytes).map(|i| (i * 31 % 251) as u8).collect();
     let mut picture = I420Buffer::new(size);

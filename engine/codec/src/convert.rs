@@ -1,7 +1,7 @@
 use visavis_types::{FrameSize, PixelFormat, VideoFrameError};
 use yuv::{
-    BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
-    rgba_to_yuv420,
+    BufferStoreMut, YuvConversionMode, YuvError, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
+    bgra_to_yuv420, rgb_to_yuv420, rgba_to_yuv420,
 };
 
 use crate::I420Buffer;
@@ -43,8 +43,9 @@ pub enum ConvertError {
     Conversion(String),
 }
 
-/// Brings a frame into limited-range I420 and says which matrix its colours follow. I420 input is
-/// copied as it is and taken to follow [`ColorMatrix::for_size`].
+/// Brings a frame into limited-range I420 and says which matrix its colours follow. I420 and NV12 input is
+/// copied as it is and taken to follow [`ColorMatrix::for_size`]. JPEG and PNG files are no pixels yet:
+/// [`decode_still`](crate::decode_still) makes some of them.
 ///
 /// `out` takes the frame's size; after the first frame of the largest size nothing is allocated.
 ///
@@ -58,7 +59,9 @@ pub fn convert(
     size: FrameSize,
     out: &mut I420Buffer,
 ) -> Result<ColorMatrix, ConvertError> {
-    let expected = format.frame_bytes(size);
+    let expected = format
+        .frame_bytes(size)
+        .ok_or(ConvertError::Frame(VideoFrameError::NoFixedLength(format)))?;
     if data.len() != expected {
         return Err(ConvertError::Frame(VideoFrameError::Length {
             format,
@@ -71,20 +74,42 @@ pub fn convert(
     out.resize(size);
     let matrix = ColorMatrix::for_size(size);
     match format {
-        PixelFormat::Rgba => from_rgba(data, matrix, out)?,
-        PixelFormat::I420 => {
-            let (mut rest, planes) = (data, out.planes_mut());
-            for plane in planes {
-                let (head, tail) = rest.split_at(plane.len());
-                plane.copy_from_slice(head);
-                rest = tail;
+        PixelFormat::Rgba => from_packed(rgba_to_yuv420, 4, data, matrix, out)?,
+        PixelFormat::Bgra => from_packed(bgra_to_yuv420, 4, data, matrix, out)?,
+        PixelFormat::Rgb => from_packed(rgb_to_yuv420, 3, data, matrix, out)?,
+        // The planes lie one after another here as there.
+        PixelFormat::I420 => out.data_mut().copy_from_slice(data),
+        PixelFormat::Nv12 => {
+            let [y, u, v] = out.planes_mut();
+            let (luma, chroma) = data.split_at(y.len());
+            y.copy_from_slice(luma);
+            for ((pair, u), v) in chroma.chunks_exact(2).zip(u).zip(v) {
+                (*u, *v) = (pair[0], pair[1]);
             }
         }
+        // Refused above.
+        PixelFormat::Jpeg | PixelFormat::Png => {}
     }
     Ok(matrix)
 }
 
-fn from_rgba(data: &[u8], matrix: ColorMatrix, out: &mut I420Buffer) -> Result<(), ConvertError> {
+/// A conversion of the `yuv` crate: into, from, its stride, range, weights, mode.
+type Conversion = fn(
+    &mut YuvPlanarImageMut<'_, u8>,
+    &[u8],
+    u32,
+    YuvRange,
+    YuvStandardMatrix,
+    YuvConversionMode,
+) -> Result<(), YuvError>;
+
+fn from_packed(
+    convert: Conversion,
+    bytes_a_pixel: u32,
+    data: &[u8],
+    matrix: ColorMatrix,
+    out: &mut I420Buffer,
+) -> Result<(), ConvertError> {
     let (size, y_stride, uv_stride) = (out.size(), out.y_stride(), out.uv_stride());
     let [y, u, v] = out.planes_mut();
     let mut image = YuvPlanarImageMut {
@@ -101,10 +126,10 @@ fn from_rgba(data: &[u8], matrix: ColorMatrix, out: &mut I420Buffer) -> Result<(
         ColorMatrix::Bt601 => YuvStandardMatrix::Bt601,
         ColorMatrix::Bt709 => YuvStandardMatrix::Bt709,
     };
-    rgba_to_yuv420(
+    convert(
         &mut image,
         data,
-        size.width() * 4,
+        size.width() * bytes_a_pixel,
         YuvRange::Limited,
         weights,
         YuvConversionMode::Fast,
@@ -128,23 +153,29 @@ mod tests {
         [16.0 + 219.0 * y, 128.0 + 224.0 * cb, 128.0 + 224.0 * cr]
     }
 
-    fn flat(rgb: [u8; 3], size: FrameSize) -> Vec<u8> {
+    fn flat([r, g, b]: [u8; 3], format: PixelFormat, size: FrameSize) -> Vec<u8> {
         let pixels = (size.width() * size.height()) as usize;
-        [rgb[0], rgb[1], rgb[2], 0].repeat(pixels)
+        match format {
+            PixelFormat::Rgba => [r, g, b, 0].repeat(pixels),
+            PixelFormat::Bgra => [b, g, r, 0].repeat(pixels),
+            _ => [r, g, b].repeat(pixels),
+        }
     }
 
     #[test]
     fn colours_follow_the_standard_within_two_steps() {
         let sizes = [FrameSize::new(66, 34).unwrap(), FrameSize::new(34, 720).unwrap()];
         let colours = [[0; 3], [255; 3], [255, 0, 0], [0, 255, 0], [0, 0, 255], [224, 172, 105]];
+        let formats = [PixelFormat::Rgba, PixelFormat::Bgra, PixelFormat::Rgb];
         let mut out = I420Buffer::new(sizes[0]);
         for (size, expected) in sizes.into_iter().zip([ColorMatrix::Bt601, ColorMatrix::Bt709]) {
-            for rgb in colours {
-                let matrix = convert(&flat(rgb, size), PixelFormat::Rgba, size, &mut out).unwrap();
+            for (rgb, format) in colours.into_iter().flat_map(|rgb| formats.map(|f| (rgb, f))) {
+                let matrix = convert(&flat(rgb, format, size), format, size, &mut out).unwrap();
                 assert_eq!(matrix, expected);
                 for (plane, want) in out.planes().into_iter().zip(reference(rgb, matrix)) {
                     let worst = plane.iter().map(|&c| (f64::from(c) - want).abs());
-                    assert!(worst.fold(0.0, f64::max) <= 2.0, "{rgb:?} {matrix:?}: {}", plane[0]);
+                    let worst = worst.fold(0.0, f64::max);
+                    assert!(worst <= 2.0, "{format:?} {rgb:?} {matrix:?}: {}", plane[0]);
                 }
             }
         }
@@ -153,12 +184,23 @@ mod tests {
     #[test]
     fn i420_is_copied_as_it_is() {
         let size = FrameSize::new(18, 34).unwrap();
-        let bytes = PixelFormat::I420.frame_bytes(size);
+        let bytes = PixelFormat::I420.frame_bytes(size).unwrap();
         let data: Vec<u8> = (0..bytes).map(|i| (i * 7 % 251) as u8).collect();
         let mut out = I420Buffer::new(FrameSize::new(16, 16).unwrap());
         convert(&data, PixelFormat::I420, size, &mut out).unwrap();
         assert_eq!(out.data(), data);
         assert_eq!(out.size(), size);
+    }
+
+    #[test]
+    fn nv12_is_i420_with_its_colours_in_turns() {
+        let size = FrameSize::new(18, 34).unwrap();
+        let luma: Vec<u8> = (0..18 * 34).map(|i| (i % 251) as u8).collect();
+        let (u, v): (Vec<u8>, Vec<u8>) = (0..9 * 17).map(|i| (i as u8, 200 - i as u8)).unzip();
+        let turns: Vec<u8> = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
+        let mut out = I420Buffer::new(size);
+        convert(&[luma.clone(), turns].concat(), PixelFormat::Nv12, size, &mut out).unwrap();
+        assert_eq!(out.planes(), [&luma[..], &u, &v]);
     }
 
     #[test]

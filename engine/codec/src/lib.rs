@@ -8,9 +8,10 @@
 //! | job | library |
 //! |---|---|
 //! | H264 encode and decode | openh264 |
-//! | VP8 encode | libvpx |
+//! | VP8 and VP9 encode | libvpx |
 //! | Opus encode and decode | libopus |
-//! | RGBA to planar YUV | the `yuv` crate |
+//! | RGB to planar YUV | the `yuv` crate |
+//! | JPEG and PNG | the `zune-jpeg` and `png` crates |
 //! | sample rates | the `rubato` crate |
 
 mod convert;
@@ -19,8 +20,9 @@ mod opus;
 mod opus_decoder;
 mod picture;
 mod resample;
+mod still;
 mod video;
-mod vp8;
+mod vpx;
 
 pub use convert::{ColorMatrix, ConvertError, convert};
 pub use h264::{DecodeError, Decoded, H264Decoder, write_sps_without_reordering};
@@ -30,4 +32,5 @@ pub use opus::{
 pub use opus_decoder::OpusDecoder;
 pub use picture::I420Buffer;
 pub use resample::{ResampleError, Resampler};
+pub use still::decode_still;
 pub use video::{EncodeError, Encoded, VideoEncoder, VideoEncoderConfig, video_encoder};

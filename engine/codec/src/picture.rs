@@ -37,6 +37,11 @@ impl I420Buffer {
         &self.data
     }
 
+    /// The whole picture, to be written.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.data
+    }
+
     /// The luma plane: [`y_stride`](Self::y_stride) bytes a row, as many rows as the picture.
     pub fn y(&self) -> &[u8] {
         self.planes()[0]
@@ -103,7 +108,7 @@ mod tests {
     fn planes_cover_the_frame_exactly() {
         let size = FrameSize::new(18, 34).unwrap();
         let buffer = I420Buffer::new(size);
-        assert_eq!(buffer.data().len(), PixelFormat::I420.frame_bytes(size));
+        assert_eq!(buffer.data().len(), PixelFormat::I420.frame_bytes(size).unwrap());
         assert_eq!(buffer.planes().map(<[u8]>::len), [18 * 34, 9 * 17, 9 * 17]);
         assert_eq!((buffer.y_stride(), buffer.uv_stride()), (18, 9));
     }

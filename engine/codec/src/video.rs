@@ -4,7 +4,7 @@ use visavis_types::{Bitrate, FrameSize, VideoCodec};
 
 use crate::I420Buffer;
 use crate::h264::H264Encoder;
-use crate::vp8::Vp8Encoder;
+use crate::vpx::VpxEncoder;
 
 /// Settings of a video encoder.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +80,7 @@ pub trait VideoEncoder: Send {
     fn codec(&self) -> VideoCodec;
 
     /// Encodes a picture and appends it to `out`: for H264 an access unit in Annex B form, with
-    /// SPS and PPS before every keyframe; for VP8 one frame.
+    /// SPS and PPS before every keyframe; for VP8 and VP9 one frame.
     ///
     /// `pts` is the capture time since any fixed moment. Only its differences count, for rate
     /// control; it need not be regular.
@@ -119,7 +119,8 @@ pub fn video_encoder(
     }
     Ok(match codec {
         VideoCodec::H264 => Box::new(H264Encoder::new(config)?),
-        VideoCodec::Vp8 => Box::new(Vp8Encoder::new(config)?),
-        VideoCodec::Vp9 | VideoCodec::Av1 => return Err(EncodeError::NoEncoder(codec)),
+        VideoCodec::Vp8 => Box::new(VpxEncoder::vp8(config)?),
+        VideoCodec::Vp9 => Box::new(VpxEncoder::vp9(config)?),
+        VideoCodec::Av1 => return Err(EncodeError::NoEncoder(codec)),
     })
 }

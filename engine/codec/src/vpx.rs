@@ -1,4 +1,4 @@
-//! VP8 (RFC 6386) by libvpx.
+//! VP8 (RFC 6386) and VP9 by libvpx.
 
 use std::ffi::{CStr, c_int, c_uint};
 use std::mem::MaybeUninit;
@@ -11,48 +11,91 @@ use vpx_sys::{
     vp8e_enc_control_id as control, vpx_codec_control_, vpx_codec_ctx_t, vpx_codec_cx_pkt_kind,
     vpx_codec_destroy, vpx_codec_enc_cfg_t, vpx_codec_enc_config_default, vpx_codec_enc_config_set,
     vpx_codec_enc_init_ver, vpx_codec_encode, vpx_codec_err_t, vpx_codec_err_to_string,
-    vpx_codec_get_cx_data, vpx_codec_vp8_cx, vpx_image_t, vpx_img_fmt, vpx_img_wrap, vpx_kf_mode,
-    vpx_rational, vpx_rc_mode,
+    vpx_codec_get_cx_data, vpx_codec_iface_t, vpx_codec_vp8_cx, vpx_codec_vp9_cx, vpx_image_t,
+    vpx_img_fmt, vpx_img_wrap, vpx_kf_mode, vpx_rational, vpx_rc_mode,
 };
 
-use crate::{EncodeError, Encoded, I420Buffer, VideoEncoder, VideoEncoderConfig};
+use crate::{ColorMatrix, EncodeError, Encoded, I420Buffer, VideoEncoder, VideoEncoderConfig};
 
 /// Ticks per second of the time libvpx is told.
 const TIMEBASE_HZ: u32 = 1_000_000;
 /// Below zero: this speed, whatever the load. Measured at 512x512, 1 Mbit/s, and 1280x720,
 /// 1.5 Mbit/s: -8 is up to a fifth faster than -6 at the same quality, -12 gains next to nothing
 /// over that, -16 loses 0.3 dB.
-const CPU_USED: c_int = -8;
-/// How large a keyframe may be, in percent of a frame's share of the bitrate.
-const MAX_INTRA_PERCENT: c_uint = 300;
+const VP8_CPU_USED: c_int = -8;
+/// From 5 on, speeds made for calls.
+const VP9_CPU_USED: c_int = 8;
+/// Quantizers by how much of a picture's past repeats itself: for calls.
+const VP9_CYCLIC_REFRESH: c_int = 3;
+/// Keeps the first keyframe of a picture full of detail at three frames' share of the bitrate.
+const VP9_INITIAL_BUFFER_MS: c_uint = 120;
+const VP9_MAX_QUANTIZER: c_uint = 63;
+/// `color_space` in the frame header (VP9 bitstream specification, §7.2.2).
+const VP9_BT601: c_int = 1;
+const VP9_BT709: c_int = 2;
+/// How large a keyframe may be, in percent of a frame's share of the bitrate. VP9 takes up to half as much
+/// again for pictures full of detail.
+const VP8_MAX_INTRA_PERCENT: c_int = 300;
+const VP9_MAX_INTRA_PERCENT: c_int = 200;
 /// Bitrates that make sense to libvpx, which counts in kilobits.
 const BITRATE_RANGE_KBPS: (u64, u64) = (10, 400_000);
 
 /// One thread, one reference per picture in effect, no look-ahead, no alternate reference.
-pub(crate) struct Vp8Encoder {
+pub(crate) struct VpxEncoder {
+    codec: VideoCodec,
     vpx: Vpx,
     config: VideoEncoderConfig,
     clock: Clock,
     started: bool,
 }
 
-impl Vp8Encoder {
-    pub(crate) fn new(config: &VideoEncoderConfig) -> Result<Self, EncodeError> {
-        let mut vpx = Vpx::new(|settings| configure(settings, config))?;
-        vpx.control("set the speed", control::VP8E_SET_CPUUSED, CPU_USED)?;
+impl VpxEncoder {
+    pub(crate) fn vp8(config: &VideoEncoderConfig) -> Result<Self, EncodeError> {
+        // SAFETY: returns the address of a static description.
+        let mut vpx =
+            Vpx::new(unsafe { vpx_codec_vp8_cx() }, |settings| configure(settings, config))?;
+        vpx.control("set the speed", control::VP8E_SET_CPUUSED, VP8_CPU_USED)?;
         vpx.control("set noise reduction", control::VP8E_SET_NOISE_SENSITIVITY, 0)?;
-        vpx.control("set the static threshold", control::VP8E_SET_STATIC_THRESHOLD, 1)?;
         vpx.control("set partitions", control::VP8E_SET_TOKEN_PARTITIONS, 0)?;
-        let intra = MAX_INTRA_PERCENT as c_int;
-        vpx.control("limit keyframes", control::VP8E_SET_MAX_INTRA_BITRATE_PCT, intra)?;
+        Self::finish(VideoCodec::Vp8, vpx, VP8_MAX_INTRA_PERCENT, config)
+    }
+
+    pub(crate) fn vp9(config: &VideoEncoderConfig) -> Result<Self, EncodeError> {
+        // SAFETY: returns the address of a static description.
+        let mut vpx = Vpx::new(unsafe { vpx_codec_vp9_cx() }, |settings| {
+            configure(settings, config);
+            // Half of it is what the first keyframe may take.
+            settings.rc_buf_initial_sz = VP9_INITIAL_BUFFER_MS;
+            settings.rc_max_quantizer = VP9_MAX_QUANTIZER;
+        })?;
+        vpx.control("set the speed", control::VP8E_SET_CPUUSED, VP9_CPU_USED)?;
+        vpx.control("set noise reduction", control::VP9E_SET_NOISE_SENSITIVITY, 0)?;
+        vpx.control("set quantizers", control::VP9E_SET_AQ_MODE, VP9_CYCLIC_REFRESH)?;
+        let colors = match ColorMatrix::for_size(config.size) {
+            ColorMatrix::Bt601 => VP9_BT601,
+            ColorMatrix::Bt709 => VP9_BT709,
+        };
+        vpx.control("name the colours", control::VP9E_SET_COLOR_SPACE, colors)?;
+        Self::finish(VideoCodec::Vp9, vpx, VP9_MAX_INTRA_PERCENT, config)
+    }
+
+    fn finish(
+        codec: VideoCodec,
+        mut vpx: Vpx,
+        max_intra_percent: c_int,
+        config: &VideoEncoderConfig,
+    ) -> Result<Self, EncodeError> {
+        vpx.control("set the static threshold", control::VP8E_SET_STATIC_THRESHOLD, 1)?;
+        let limit = control::VP8E_SET_MAX_INTRA_BITRATE_PCT;
+        vpx.control("limit keyframes", limit, max_intra_percent)?;
         let clock = Clock::new(Duration::from_secs(1) / config.fps.max(1));
-        Ok(Self { vpx, config: *config, clock, started: false })
+        Ok(Self { codec, vpx, config: *config, clock, started: false })
     }
 }
 
-impl VideoEncoder for Vp8Encoder {
+impl VideoEncoder for VpxEncoder {
     fn codec(&self) -> VideoCodec {
-        VideoCodec::Vp8
+        self.codec
     }
 
     fn encode(
@@ -153,12 +196,14 @@ struct Vpx {
 unsafe impl Send for Vpx {}
 
 impl Vpx {
-    fn new(adjust: impl FnOnce(&mut vpx_codec_enc_cfg_t)) -> Result<Self, EncodeError> {
-        // SAFETY: returns the address of a static description.
-        let vp8 = unsafe { vpx_codec_vp8_cx() };
+    /// `codec` is one of the library's descriptions.
+    fn new(
+        codec: *mut vpx_codec_iface_t,
+        adjust: impl FnOnce(&mut vpx_codec_enc_cfg_t),
+    ) -> Result<Self, EncodeError> {
         let mut settings = MaybeUninit::uninit();
         // SAFETY: `settings` is a place of the right type, which the call fills on success.
-        let answer = unsafe { vpx_codec_enc_config_default(vp8, settings.as_mut_ptr(), 0) };
+        let answer = unsafe { vpx_codec_enc_config_default(codec, settings.as_mut_ptr(), 0) };
         checked("get defaults", answer)?;
         // SAFETY: the call succeeded.
         let mut settings = Box::new(unsafe { settings.assume_init() });
@@ -169,7 +214,8 @@ impl Vpx {
             Box::new(unsafe { MaybeUninit::zeroed().assume_init() });
         let version = VPX_ENCODER_ABI_VERSION as c_int;
         // SAFETY: both are valid, and stay at their address as long as the context lives.
-        let answer = unsafe { vpx_codec_enc_init_ver(&mut *context, vp8, &*settings, 0, version) };
+        let answer =
+            unsafe { vpx_codec_enc_init_ver(&mut *context, codec, &*settings, 0, version) };
         // A context that failed to initialize has been destroyed already.
         checked("initialize", answer)?;
         Ok(Self { context, settings })

@@ -1,4 +1,4 @@
-//! Both encoders against the `ffmpeg` program.
+//! The encoders against the `ffmpeg` program.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is the failure report")]
 
 mod common;
@@ -29,7 +29,9 @@ fn pictures_survive_and_keyframes_come_exactly_when_asked_for() {
 #[test]
 fn keyframes_are_small_and_still_pictures() {
     let size = size(512, 512);
-    for (codec, frames_worth) in [(VideoCodec::H264, 2.9), (VideoCodec::Vp8, 4.0)] {
+    for (codec, frames_worth) in
+        [(VideoCodec::H264, 2.9), (VideoCodec::Vp8, 4.0), (VideoCodec::Vp9, 4.0)]
+    {
         let mut encoder = encoder(codec, size, 1_000);
         let stream = encode(&mut *encoder, size, 61, &[30, 60], |_, _| {});
         let decoded = ffmpeg_decode(codec, &stream);

@@ -49,9 +49,8 @@ impl AudioSink {
         if !self.shared.is_started() {
             return Ok(PushOutcome::NotStarted);
         }
-        let (pairs, _) = chunk.data.as_chunks::<2>();
         let block = AudioBlock::Pcm(PcmBlock {
-            samples: pairs.iter().map(|&pair| i16::from_le_bytes(pair)).collect(),
+            samples: chunk.samples(),
             sample_rate: chunk.sample_rate,
             channels: chunk.channels,
             captured: capture_time(&self.shared.clock, chunk.timestamp, Instant::now()),

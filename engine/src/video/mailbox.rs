@@ -39,32 +39,19 @@ impl Default for Mailbox {
     }
 }
 
-/// What became of a frame put in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Put {
-    Waiting,
-    /// An older frame that nobody had taken made way.
-    ReplacedOlder,
-    /// More callers are writing at once than there are slots.
-    NoSlot,
-}
-
 impl Mailbox {
-    /// Copies a frame in.
-    pub(crate) fn put(&self, pixels: &[u8], frame: FrameInfo) -> Put {
-        let Some(mut slot) = self.free.pop() else {
-            return Put::NoSlot;
-        };
-        slot.pixels.clear();
-        slot.pixels.extend_from_slice(pixels);
-        slot.frame = Some(frame);
-        match self.waiting.force_push(slot) {
-            Some(older) => {
-                self.give_back(older);
-                Put::ReplacedOlder
-            }
-            None => Put::Waiting,
-        }
+    /// Memory for a frame, to be [posted](Self::post) or [given back](Self::give_back). `None` where more
+    /// callers are writing at once than there are slots.
+    pub(crate) fn free_slot(&self) -> Option<Slot> {
+        self.free.pop()
+    }
+
+    /// Puts a frame in. False where an older one that nobody had taken made way.
+    pub(crate) fn post(&self, slot: Slot) -> bool {
+        let older = self.waiting.force_push(slot);
+        let first = older.is_none();
+        older.into_iter().for_each(|older| self.give_back(older));
+        first
     }
 
     /// Takes the newest frame, if there is one. The slot is given back after use.
@@ -92,11 +79,19 @@ mod tests {
         }
     }
 
+    fn put(mailbox: &Mailbox, pixels: &[u8]) -> bool {
+        let mut slot = mailbox.free_slot().unwrap();
+        slot.pixels.clear();
+        slot.pixels.extend_from_slice(pixels);
+        slot.frame = Some(info());
+        mailbox.post(slot)
+    }
+
     #[test]
     fn the_newest_frame_wins() {
         let mailbox = Mailbox::default();
-        assert_eq!(mailbox.put(&[1], info()), Put::Waiting);
-        assert_eq!(mailbox.put(&[2], info()), Put::ReplacedOlder);
+        assert!(put(&mailbox, &[1]));
+        assert!(!put(&mailbox, &[2]));
         assert_eq!(mailbox.take().unwrap().pixels, [2]);
         assert!(mailbox.take().is_none());
     }
@@ -106,7 +101,7 @@ mod tests {
         let mailbox = Mailbox::default();
         let mut addresses = std::collections::HashSet::new();
         for _ in 0..100 {
-            mailbox.put(&[7; 384], info());
+            put(&mailbox, &[7; 384]);
             let slot = mailbox.take().unwrap();
             addresses.insert(slot.pixels.as_ptr());
             mailbox.give_back(slot);
@@ -117,9 +112,9 @@ mod tests {
     #[test]
     fn writers_beyond_the_slots_are_told() {
         let mailbox = Mailbox::default();
-        let held: Vec<Slot> = (0..SLOTS).map(|_| mailbox.free.pop().unwrap()).collect();
-        assert_eq!(mailbox.put(&[1], info()), Put::NoSlot);
+        let held: Vec<Slot> = (0..SLOTS).map(|_| mailbox.free_slot().unwrap()).collect();
+        assert!(mailbox.free_slot().is_none());
         held.into_iter().for_each(|slot| mailbox.give_back(slot));
-        assert_eq!(mailbox.put(&[1], info()), Put::Waiting);
+        assert!(put(&mailbox, &[1]));
     }
 }

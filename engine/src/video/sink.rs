@@ -1,10 +1,14 @@
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use visavis_types::{ClockAnchor, Stamps, UnixMillis, VideoFrame, VideoFrameError};
+use visavis_codec::decode_still;
+use visavis_types::{
+    ClockAnchor, FrameSize, PixelFormat, Stamps, UnixMillis, VideoFrame, VideoFrameError,
+};
 
-use super::mailbox::{FrameInfo, Put};
+use super::mailbox::{FrameInfo, Slot};
 use crate::PushOutcome;
 use crate::shared::SessionShared;
 
@@ -23,38 +27,167 @@ impl VideoSink {
         Self { shared }
     }
 
-    /// Copies a frame into the mailbox and returns: some 0.1 ms for 512×512 RGBA.
+    /// Copies a frame into the mailbox and returns: some 0.1 ms for 512×512 RGBA. A JPEG or PNG file is
+    /// decoded first, which takes milliseconds of the caller's thread.
     ///
     /// # Errors
     ///
-    /// A frame whose size or length is unusable is refused; what was pushed before is unaffected.
+    /// A frame whose size, length or content is unusable is refused; what was pushed before is
+    /// unaffected.
     pub fn push(&self, frame: &VideoFrame<'_>) -> Result<PushOutcome, VideoFrameError> {
         let size = frame.validate()?;
+        self.check_raw()?;
+        let pushed = Pushed::now();
+        if !self.shared.is_started() {
+            return Ok(self.ignore(pushed));
+        }
+        let Some(mut slot) = self.shared.mailbox.free_slot() else {
+            // Other callers are writing newer frames.
+            self.shared.counters.note_frame(pushed.at, pushed.unix);
+            self.shared.counters.replaced_frames.fetch_add(1, Relaxed);
+            return Ok(PushOutcome::Accepted);
+        };
+        let format = match frame.format {
+            PixelFormat::Jpeg | PixelFormat::Png => {
+                decode_still(frame.data, frame.format, size, &mut slot.pixels)
+            }
+            format => {
+                slot.pixels.clear();
+                slot.pixels.extend_from_slice(frame.data);
+                Ok(format)
+            }
+        };
+        match format {
+            Ok(format) => Ok(self.post(slot, size, format, frame.timestamp, pushed)),
+            Err(error) => {
+                self.shared.mailbox.give_back(slot);
+                Err(error)
+            }
+        }
+    }
+
+    /// Memory for a frame, to be filled in place and [pushed](FrameMemory::push) without a copy. `None`
+    /// where more frames are being written at once than there is memory for; what was not pushed yet is
+    /// then best dropped, newer frames are on their way.
+    ///
+    /// # Errors
+    ///
+    /// An unusable size, a format without a fixed length, a session whose pictures are given encoded.
+    pub fn frame_memory(
+        &self,
+        width: u32,
+        height: u32,
+        format: PixelFormat,
+    ) -> Result<Option<FrameMemory>, VideoFrameError> {
+        let size = FrameSize::new(width, height)?;
+        self.check_raw()?;
+        let bytes = format.frame_bytes(size).ok_or(VideoFrameError::NoFixedLength(format))?;
+        Ok(self.shared.mailbox.free_slot().map(|mut slot| {
+            slot.pixels.resize(bytes, 0);
+            FrameMemory { sink: self.clone(), slot: Some(slot), size, format }
+        }))
+    }
+
+    fn check_raw(&self) -> Result<(), VideoFrameError> {
+        match self.shared.config.encoded {
+            Some(_) => Err(VideoFrameError::EncodedSession),
+            None => Ok(()),
+        }
+    }
+
+    /// A frame outside of start and stop is counted, no more.
+    fn ignore(&self, pushed: Pushed) -> PushOutcome {
+        self.shared.counters.note_frame(pushed.at, pushed.unix);
+        PushOutcome::NotStarted
+    }
+
+    fn post(
+        &self,
+        mut slot: Slot,
+        size: FrameSize,
+        format: PixelFormat,
+        timestamp: UnixMillis,
+        pushed: Pushed,
+    ) -> PushOutcome {
         let shared = &self.shared;
-        if shared.config.encoded.is_some() {
-            return Err(VideoFrameError::EncodedSession);
-        }
-        let pushed = Instant::now();
-        let pushed_unix = UnixMillis::now();
-        shared.counters.note_frame(pushed, pushed_unix);
-        if !shared.is_started() {
-            return Ok(PushOutcome::NotStarted);
-        }
+        shared.counters.note_frame(pushed.at, pushed.unix);
         let interval_ms = 1_000 / u64::from(shared.config.fps.max(1));
-        if pushed_unix.0.saturating_sub(frame.timestamp.0) > interval_ms * 3 / 2 {
+        if pushed.unix.0.saturating_sub(timestamp.0) > interval_ms * 3 / 2 {
             shared.counters.late_frames.fetch_add(1, Relaxed);
         }
-        let info = FrameInfo {
+        slot.frame = Some(FrameInfo {
             size,
-            format: frame.format,
-            captured: capture_time(&shared.clock, frame.timestamp, pushed),
-            stamps: Stamps::pushed(pushed),
-        };
-        if shared.mailbox.put(frame.data, info) != Put::Waiting {
+            format,
+            captured: capture_time(&shared.clock, timestamp, pushed.at),
+            stamps: Stamps::pushed(pushed.at),
+        });
+        if !shared.mailbox.post(slot) {
             shared.counters.replaced_frames.fetch_add(1, Relaxed);
         }
         shared.wake_encoder();
-        Ok(PushOutcome::Accepted)
+        PushOutcome::Accepted
+    }
+}
+
+/// The moment of a push on both clocks.
+#[derive(Debug, Clone, Copy)]
+struct Pushed {
+    at: Instant,
+    unix: UnixMillis,
+}
+
+impl Pushed {
+    fn now() -> Self {
+        Self { at: Instant::now(), unix: UnixMillis::now() }
+    }
+}
+
+/// A frame that is being written where the encoder will read it. What was there before is still there: fill
+/// all of it. Dropped without a push, it was never there.
+#[derive(Debug)]
+pub struct FrameMemory {
+    sink: VideoSink,
+    /// None once pushed.
+    slot: Option<Slot>,
+    size: FrameSize,
+    format: PixelFormat,
+}
+
+impl FrameMemory {
+    /// Hands the frame over, as [`VideoSink::push`] does.
+    pub fn push(mut self, timestamp: UnixMillis) -> PushOutcome {
+        let pushed = Pushed::now();
+        match self.slot.take() {
+            Some(slot) if self.sink.shared.is_started() => {
+                self.sink.post(slot, self.size, self.format, timestamp, pushed)
+            }
+            slot => {
+                self.slot = slot;
+                self.sink.ignore(pushed)
+            }
+        }
+    }
+}
+
+impl Deref for FrameMemory {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.slot.as_ref().map_or(&[], |slot| &slot.pixels)
+    }
+}
+
+impl DerefMut for FrameMemory {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.slot.as_mut().map_or(&mut [], |slot| &mut slot.pixels)
+    }
+}
+
+impl Drop for FrameMemory {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            self.sink.shared.mailbox.give_back(slot);
+        }
     }
 }
 

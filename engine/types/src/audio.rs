@@ -6,6 +6,19 @@ pub enum AudioFormat {
     /// Signed 16-bit little-endian PCM; channels interleaved.
     #[default]
     PcmS16,
+    /// 32-bit float little-endian PCM, full scale from -1 to 1; channels interleaved. What is louder is
+    /// clipped, and what is no number is silence.
+    PcmF32,
+}
+
+impl AudioFormat {
+    /// Bytes of one sample on one channel.
+    pub const fn sample_bytes(self) -> usize {
+        match self {
+            Self::PcmS16 => 2,
+            Self::PcmF32 => 4,
+        }
+    }
 }
 
 /// A piece of sound, borrowed from the caller for the duration of the push.
@@ -35,11 +48,29 @@ impl AudioChunk<'_> {
         if !(1..=2).contains(&self.channels) {
             return Err(AudioChunkError::Channels(self.channels));
         }
-        let frame_bytes = 2 * usize::from(self.channels);
+        let frame_bytes = self.format.sample_bytes() * usize::from(self.channels);
         if self.data.is_empty() || !self.data.len().is_multiple_of(frame_bytes) {
             return Err(AudioChunkError::Length { bytes: self.data.len(), frame_bytes });
         }
         Ok(self.data.len() / frame_bytes)
+    }
+
+    /// The samples as 16-bit numbers, channels interleaved.
+    pub fn samples(&self) -> Vec<i16> {
+        match self.format {
+            AudioFormat::PcmS16 => {
+                let (pairs, _) = self.data.as_chunks::<2>();
+                pairs.iter().map(|&pair| i16::from_le_bytes(pair)).collect()
+            }
+            AudioFormat::PcmF32 => {
+                let (words, _) = self.data.as_chunks::<4>();
+                // `as` clips, and makes 0 of what is no number.
+                words
+                    .iter()
+                    .map(|&word| (f32::from_le_bytes(word) * 32_767.0).round() as i16)
+                    .collect()
+            }
+        }
     }
 }
 
@@ -77,6 +108,18 @@ mod tests {
     #[test]
     fn a_tenth_of_a_second_at_16_khz_is_3200_bytes() {
         assert_eq!(chunk(&[0; 3_200], 16_000, 1).validate(), Ok(1_600));
+    }
+
+    #[test]
+    fn floats_are_scaled_clipped_and_never_noise() {
+        let values = [0.0, 1.0, -1.0, 0.5, 7.0, -7.0, f32::NAN, f32::INFINITY];
+        let data: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+        let chunk = AudioChunk { format: AudioFormat::PcmF32, ..chunk(&data, 48_000, 1) };
+        assert_eq!(chunk.validate(), Ok(8));
+        let expected = [0, 32_767, -32_767, 16_384, 32_767, -32_768, 0, 32_767];
+        assert_eq!(chunk.samples(), expected);
+        let odd = AudioChunk { data: &data[..6], ..chunk };
+        assert!(odd.validate().is_err());
     }
 
     #[test]

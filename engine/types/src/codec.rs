@@ -85,7 +85,8 @@ impl CodecSet {
     pub const EMPTY: Self = Self(0);
 
     /// The codecs that raw video can be encoded with.
-    pub const ENCODERS: Self = Self::EMPTY.with(VideoCodec::H264).with(VideoCodec::Vp8);
+    pub const ENCODERS: Self =
+        Self::EMPTY.with(VideoCodec::H264).with(VideoCodec::Vp8).with(VideoCodec::Vp9);
 
     /// A set out of its bits, as [`bits`](Self::bits) gave them.
     pub const fn from_bits(bits: u8) -> Self {

@@ -6,17 +6,31 @@ pub enum PixelFormat {
     /// 4 bytes a pixel: red, green, blue, alpha (ignored). Rows follow one another without padding.
     #[default]
     Rgba,
+    /// As [`Rgba`](Self::Rgba), with blue first and red third.
+    Bgra,
+    /// 3 bytes a pixel: red, green, blue. Rows follow one another without padding.
+    Rgb,
     /// Planar YUV 4:2:0, limited range: the Y plane, then U, then V, without padding.
     I420,
+    /// YUV 4:2:0 in two planes, limited range: Y, then U and V in turns, without padding.
+    Nv12,
+    /// A JPEG file, baseline or progressive, decoded by the caller's push. JFIF's colours are BT.601 in
+    /// full range, and that is what they are taken for.
+    Jpeg,
+    /// A PNG file, decoded by the caller's push; transparency is ignored.
+    Png,
 }
 
 impl PixelFormat {
-    /// The exact length in bytes of a frame of this format and size.
-    pub const fn frame_bytes(self, size: FrameSize) -> usize {
+    /// The exact length in bytes of a frame of this format and size; `None` where it depends on the
+    /// picture.
+    pub const fn frame_bytes(self, size: FrameSize) -> Option<usize> {
         let pixels = size.width as usize * size.height as usize;
         match self {
-            Self::Rgba => pixels * 4,
-            Self::I420 => pixels + pixels / 2,
+            Self::Rgba | Self::Bgra => Some(pixels * 4),
+            Self::Rgb => Some(pixels * 3),
+            Self::I420 | Self::Nv12 => Some(pixels + pixels / 2),
+            Self::Jpeg | Self::Png => None,
         }
     }
 }
@@ -60,7 +74,7 @@ impl FrameSize {
 /// One raw picture, borrowed from the caller for the duration of the push.
 #[derive(Debug, Clone, Copy)]
 pub struct VideoFrame<'a> {
-    /// The pixels, [`PixelFormat::frame_bytes`] of them.
+    /// The pixels, [`PixelFormat::frame_bytes`] of them, or a whole JPEG or PNG file.
     pub data: &'a [u8],
     /// Pixels per row; even, 16 to 4096.
     pub width: u32,
@@ -73,25 +87,25 @@ pub struct VideoFrame<'a> {
 }
 
 impl VideoFrame<'_> {
-    /// The frame's size, if size and length of `data` are usable.
+    /// The frame's size, if size and length of `data` are usable. What is in a JPEG or PNG file shows
+    /// when it is decoded.
     pub fn validate(&self) -> Result<FrameSize, VideoFrameError> {
         let size = FrameSize::new(self.width, self.height)?;
-        let expected = self.format.frame_bytes(size);
-        if self.data.len() != expected {
-            return Err(VideoFrameError::Length {
+        match self.format.frame_bytes(size) {
+            Some(expected) if self.data.len() != expected => Err(VideoFrameError::Length {
                 format: self.format,
                 width: self.width,
                 height: self.height,
                 expected,
                 actual: self.data.len(),
-            });
+            }),
+            _ => Ok(size),
         }
-        Ok(size)
     }
 }
 
 /// Why a video frame was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VideoFrameError {
     /// A side is odd, too small or too large.
     #[error("a frame of {width}x{height} pixels: sides must be even and from 16 to 4096")]
@@ -115,6 +129,27 @@ pub enum VideoFrameError {
         /// Bytes it has.
         actual: usize,
     },
+    /// A JPEG or PNG file that is none, is damaged, or is of a kind that is not taken.
+    #[error("this {format:?} picture cannot be decoded: {detail}")]
+    Undecodable {
+        /// As given.
+        format: PixelFormat,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A JPEG or PNG file of another size than was said.
+    #[error("a {format:?} picture of {}x{} was said to be of {}x{}", found.0, found.1, said.0, said.1)]
+    OtherSize {
+        /// As given.
+        format: PixelFormat,
+        /// Width and height as given.
+        said: (u32, u32),
+        /// Width and height of the picture.
+        found: (u32, u32),
+    },
+    /// A JPEG or PNG file has no fixed length, so there is no memory to give out for it.
+    #[error("there is no frame memory for {0:?}: push the file")]
+    NoFixedLength(PixelFormat),
     /// The session's pictures are given encoded.
     #[error("this session's pictures are given encoded; it takes no raw ones")]
     EncodedSession,

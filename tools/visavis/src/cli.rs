@@ -143,7 +143,7 @@ pub struct ServeFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
 
-    /// The preferred video codec, H264 or VP8; a browser that lacks it gets the other
+    /// The preferred video codec, H264, VP8 or VP9; a browser that lacks it gets another
     /// [default: H264]
     #[arg(long, value_name = "CODEC", ignore_case = true, value_parser = ["H264", "VP8"])]
     #[serde(skip_serializing_if = "Option::is_none")]

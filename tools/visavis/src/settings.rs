@@ -212,7 +212,7 @@ impl Settings {
             return refuse("`rtp_video_pt` must be from 0 to 127");
         }
         if !CodecSet::ENCODERS.contains(self.video_codec) {
-            return refuse("`video_codec` must be H264 or VP8: what is encoded here");
+            return refuse("`video_codec` must be H264, VP8 or VP9: what is encoded here");
         }
         if self.loops == 0 || self.loops > 64 {
             return refuse("`loops` must be from 1 to 64");
@@ -369,7 +369,7 @@ mod tests {
             assert!(text.contains("visavis.toml") && text.contains("`listen`"), "{text}");
             let text = refused(jail, "video_codec = 'mpeg2'\n");
             assert!(text.contains("H264, VP8"), "{text}");
-            assert!(refused(jail, "video_codec = 'av1'\n").contains("H264 or VP8"));
+            assert!(refused(jail, "video_codec = 'av1'\n").contains("H264, VP8 or VP9"));
             assert!(refused(jail, "fps = 0\n").contains("1 to 120"));
             assert!(refused(jail, "tls_cert = 'a.pem'\n").contains("tls_key"));
             assert!(refused(jail, "turn_user = 'a'\n").contains("turn_urls"));

@@ -88,27 +88,32 @@ pub fn paint(
     let is_white =
         |x: usize| x / cell < CELLS as usize && bits >> (CELLS as usize - 1 - x / cell) & 1 == 1;
     match format {
-        PixelFormat::Rgba => {
-            for row in data.chunks_exact_mut(columns * 4).take(height).skip(first) {
-                for (x, pixel) in row.chunks_exact_mut(4).enumerate() {
+        PixelFormat::Rgba | PixelFormat::Bgra | PixelFormat::Rgb => {
+            let bytes = if format == PixelFormat::Rgb { 3 } else { 4 };
+            for row in data.chunks_exact_mut(columns * bytes).take(height).skip(first) {
+                for (x, pixel) in row.chunks_exact_mut(bytes).enumerate() {
                     let level = if is_white(x) { 255 } else { 0 };
-                    pixel.copy_from_slice(&[level, level, level, 255]);
+                    pixel.fill(255);
+                    pixel[..3].fill(level);
                 }
             }
         }
-        PixelFormat::I420 => {
+        PixelFormat::I420 | PixelFormat::Nv12 => {
             let (luma, chroma) = data.split_at_mut((columns * height).min(data.len()));
             for row in luma.chunks_exact_mut(columns).skip(first) {
                 for (x, pixel) in row.iter_mut().enumerate() {
                     *pixel = if is_white(x) { 235 } else { 16 };
                 }
             }
-            let plane = columns / 2 * (height / 2);
+            let planes = if format == PixelFormat::I420 { 2 } else { 1 };
+            let plane = columns * height / 2 / planes;
             for plane in chroma.chunks_mut(plane.max(1)) {
-                let start = (columns / 2 * (first / 2)).min(plane.len());
+                let start = (columns / planes * (first / 2)).min(plane.len());
                 plane[start..].fill(128);
             }
         }
+        // Nobody here makes files.
+        PixelFormat::Jpeg | PixelFormat::Png => {}
     }
     Ok(())
 }

@@ -125,9 +125,9 @@ pub fn encode(
     stream
 }
 
-/// An IVF file, for VP8.
-fn ivf(stream: &Stream) -> Vec<u8> {
-    let mut file = b"DKIF\0\0\x20\0VP80".to_vec();
+/// An IVF file, for VP8 and VP9.
+fn ivf(stream: &Stream, code: &[u8; 4]) -> Vec<u8> {
+    let mut file = [b"DKIF\0\0\x20\0".as_slice(), code].concat();
     file.extend((stream.size.width() as u16).to_le_bytes());
     file.extend((stream.size.height() as u16).to_le_bytes());
     file.extend(FPS.to_le_bytes());
@@ -147,7 +147,8 @@ pub fn ffmpeg_decode(codec: VideoCodec, stream: &Stream) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let (name, data) = match codec {
         VideoCodec::H264 => ("in.h264", stream.units.concat()),
-        VideoCodec::Vp8 => ("in.ivf", ivf(stream)),
+        VideoCodec::Vp8 => ("in.ivf", ivf(stream, b"VP80")),
+        VideoCodec::Vp9 => ("in.ivf", ivf(stream, b"VP90")),
         other => unreachable!("there is no {other} encoder"),
     };
     let path = folder.path().join(name);
