@@ -145,7 +145,7 @@ pub struct ServeFlags {
 
     /// The preferred video codec, H264, VP8 or VP9; a browser that lacks it gets another
     /// [default: H264]
-    #[arg(long, value_name = "CODEC", ignore_case = true, value_parser = ["H264", "VP8"])]
+    #[arg(long, value_name = "CODEC", ignore_case = true, value_parser = ["H264", "VP8", "VP9"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub video_codec: Option<String>,
 
