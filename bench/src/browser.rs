@@ -46,6 +46,8 @@ const FLAGS: [&str; 9] = [
 pub enum Microphone {
     /// One that beeps, granted without asking.
     Fake,
+    /// One that plays a WAV file over and over, granted without asking.
+    Plays(&'static str),
     /// None: asking for one fails.
     Absent,
 }
@@ -75,9 +77,16 @@ impl Browser {
             )));
         }
         let mut args: Vec<&OsStr> = FLAGS.iter().map(OsStr::new).collect();
-        if microphone == Microphone::Fake {
+        if microphone != Microphone::Absent {
             args.push(OsStr::new("--use-fake-device-for-media-stream"));
             args.push(OsStr::new("--use-fake-ui-for-media-stream"));
+        }
+        let file = match microphone {
+            Microphone::Plays(file) => format!("--use-file-for-fake-audio-capture={file}"),
+            _ => String::new(),
+        };
+        if !file.is_empty() {
+            args.push(OsStr::new(&file));
         }
         let launch = || {
             headless_chrome::Browser::new(LaunchOptions {

@@ -65,6 +65,9 @@ pub struct SessionConfig {
     pub audio_bitrate: Bitrate,
     /// How long viewers may hold a picture back.
     pub playout_delay: PlayoutDelay,
+    /// The sample rate of [`Session::microphone`](crate::Session::microphone) in Hz: 8000, 12000, 16000,
+    /// 24000 or 48000.
+    pub microphone_rate: u32,
     /// Sound kept while it waits for its turn; past that the oldest is dropped.
     pub audio_queue: Duration,
 }
@@ -80,6 +83,7 @@ impl Default for SessionConfig {
             video_bitrate: Bitrate::from_kbps(1_500),
             audio_bitrate: Bitrate::from_kbps(48),
             playout_delay: PlayoutDelay::NONE,
+            microphone_rate: 16_000,
             audio_queue: Duration::from_secs(60),
         }
     }

@@ -9,13 +9,13 @@ use crossbeam_queue::SegQueue;
 use rtrb::RingBuffer;
 use visavis_core::{Certificate, PacketizedFrame};
 use visavis_net::UdpEndpoint;
-use visavis_types::{ClockAnchor, CodecSet, FrameSize};
+use visavis_types::{AudioChunk, ClockAnchor, CodecSet, FrameSize};
 
-use crate::audio::{AudioCommand, AudioLoop, AudioSink, AudioSource};
+use crate::audio::{AudioCommand, AudioLoop, AudioSink, AudioSource, Microphones};
 use crate::encoded::EncodedVideoSink;
 use crate::handle::{Inner, LoopHandle, Parts};
 use crate::media::{Addresses, Command, Lanes, MediaLoop, SessionMedia};
-use crate::session::Running;
+use crate::session::{Ends, Running};
 use crate::shared::SessionShared;
 use crate::video::EncodeLoop;
 use crate::{EngineConfig, EngineHandle, Session, SessionConfig, SessionError, StartError};
@@ -28,6 +28,9 @@ const VIDEO_RING: usize = 16;
 
 /// Opus packets that may wait for the media loop: half a second.
 const AUDIO_RING: usize = 25;
+
+/// Microphone packets that may wait for the audio loop: what fifty viewers say in a fifth of a second.
+const MICROPHONE_RING: usize = 512;
 
 /// Chunks that may wait for the audio loop, which empties the ring at each wake-up.
 const AUDIO_BLOCK_RING: usize = 1_024;
@@ -136,6 +139,13 @@ impl Engine {
         if config.encoded.is_none() && !CodecSet::ENCODERS.contains(config.video_codec) {
             return Err(SessionError::Config("raw video is encoded as H264, VP8 or VP9"));
         }
+        if !AudioChunk::SAMPLE_RATES_HZ.contains(&config.microphone_rate)
+            || matches!(config.microphone_rate, 32_000 | 44_100)
+        {
+            return Err(SessionError::Config(
+                "the microphone rate must be 8, 12, 16, 24 or 48 kHz",
+            ));
+        }
         let Some(audio_thread) = &self.audio_thread else {
             return Err(SessionError::Stopped);
         };
@@ -145,17 +155,24 @@ impl Engine {
         let (video_in, video_out) = Lanes::new(VIDEO_RING, &wakers);
         let (audio_in, audio_out) = Lanes::new(AUDIO_RING, &wakers);
         let (blocks_in, blocks_out) = RingBuffer::new(AUDIO_BLOCK_RING);
-        let source = AudioSource::new(Arc::clone(&shared), blocks_out, audio_in)
+        let (mic_in, mic_out) = inner
+            .loops
+            .iter()
+            .map(|_| RingBuffer::new(MICROPHONE_RING))
+            .unzip::<_, _, Vec<_>, Vec<_>>();
+        let (microphones, microphone) =
+            Microphones::new(shared.config.microphone_rate, self.clock, mic_out);
+        let source = AudioSource::new(Arc::clone(&shared), blocks_out, audio_in, microphones)
             .map_err(|error| SessionError::Audio(error.to_string()))?;
         {
             let mut sessions = inner.sessions.write().unwrap_or_else(PoisonError::into_inner);
             if sessions.iter().any(|other| other.config.id == shared.config.id) {
                 return Err(SessionError::Exists(shared.config.id.clone()));
             }
-            let ends = video_out.into_iter().zip(audio_out);
-            let commands = ends.map(|(video, audio)| {
+            let ends = video_out.into_iter().zip(audio_out).zip(mic_in);
+            let commands = ends.map(|((video, audio), microphones)| {
                 let shared = Arc::clone(&shared);
-                Command::AddSession(SessionMedia { shared, video, audio })
+                Command::AddSession(SessionMedia { shared, video, audio, microphones })
             });
             if inner.send_to_all(commands).is_err() {
                 inner.remove_session(&shared.config.id, Duration::ZERO);
@@ -172,9 +189,11 @@ impl Engine {
         };
         let _ = self.audio.try_send(AudioCommand::Add(Box::new(source)));
         audio_thread.thread().unpark();
+        shared.set_audio_thread(audio_thread.thread().clone());
         let sink = AudioSink::new(Arc::clone(&shared), blocks_in, audio_thread.thread().clone());
         let running = Running { encode_thread };
-        Ok(Session::new(self.handle.clone(), shared, sink, encoded_video, running))
+        let ends = Ends { audio: sink, encoded_video, microphone };
+        Ok(Session::new(self.handle.clone(), shared, ends, running))
     }
 
     fn start_encoder(

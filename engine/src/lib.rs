@@ -45,7 +45,7 @@ mod shared;
 mod status;
 mod video;
 
-pub use audio::AudioSink;
+pub use audio::{AudioSink, MicChunk, Microphone};
 pub use config::{EngineConfig, SessionConfig};
 pub use encoded::EncodedVideoSink;
 pub use engine::Engine;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use visavis_types::{SessionId, VideoCodec};
 
-use crate::audio::AudioSink;
+use crate::audio::{AudioSink, Microphone};
 use crate::encoded::EncodedVideoSink;
 use crate::shared::SessionShared;
 use crate::video::VideoSink;
@@ -18,10 +18,17 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Session {
     engine: EngineHandle,
     shared: Arc<SessionShared>,
-    audio: AudioSink,
-    encoded_video: EncodedVideoSink,
+    ends: Ends,
     /// Taken by the first stop.
     running: Mutex<Option<Running>>,
+}
+
+/// Where an application's media goes in and out.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub(crate) audio: AudioSink,
+    pub(crate) encoded_video: EncodedVideoSink,
+    pub(crate) microphone: Microphone,
 }
 
 /// What a session runs.
@@ -47,11 +54,10 @@ impl Session {
     pub(crate) fn new(
         engine: EngineHandle,
         shared: Arc<SessionShared>,
-        audio: AudioSink,
-        encoded_video: EncodedVideoSink,
+        ends: Ends,
         running: Running,
     ) -> Self {
-        Self { engine, shared, audio, encoded_video, running: Mutex::new(Some(running)) }
+        Self { engine, shared, ends, running: Mutex::new(Some(running)) }
     }
 
     /// Its name.
@@ -78,12 +84,18 @@ impl Session {
     /// Where frames go in that are encoded already, in a session that was made for them
     /// ([`SessionConfig::encoded`](crate::SessionConfig::encoded)).
     pub fn encoded_video(&self) -> EncodedVideoSink {
-        self.encoded_video.clone()
+        self.ends.encoded_video.clone()
     }
 
     /// Where sound goes in. Clone it to push from another thread.
     pub fn audio(&self) -> AudioSink {
-        self.audio.clone()
+        self.ends.audio.clone()
+    }
+
+    /// Where the viewers' microphones come out. Before the first call nothing is decoded.
+    pub fn microphone(&self) -> Microphone {
+        self.shared.listen();
+        self.ends.microphone.clone()
     }
 
     /// Counters, averages and stage histograms. The histograms are up to half a second old.

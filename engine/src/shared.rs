@@ -31,6 +31,9 @@ pub(crate) struct SessionShared {
     /// 0, or an [`AudioKind`].
     audio_kind: AtomicU8,
     encode_thread: OnceLock<Thread>,
+    /// Somebody wants to hear what viewers say.
+    listening: AtomicBool,
+    audio_thread: OnceLock<Thread>,
 }
 
 /// What one media loop says of a session.
@@ -80,6 +83,8 @@ impl SessionShared {
             wanted_keyframes: AtomicU8::new(0),
             audio_kind: AtomicU8::new(0),
             encode_thread: OnceLock::new(),
+            listening: AtomicBool::new(false),
+            audio_thread: OnceLock::new(),
         }
     }
 
@@ -109,6 +114,26 @@ impl SessionShared {
 
     pub(crate) fn wake_encoder(&self) {
         if let Some(thread) = self.encode_thread.get() {
+            thread.unpark();
+        }
+    }
+
+    // --- Media loops → audio loop: microphones ---
+
+    pub(crate) fn listen(&self) {
+        self.listening.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listening.load(Relaxed)
+    }
+
+    pub(crate) fn set_audio_thread(&self, thread: Thread) {
+        let _ = self.audio_thread.set(thread);
+    }
+
+    pub(crate) fn wake_audio(&self) {
+        if let Some(thread) = self.audio_thread.get() {
             thread.unpark();
         }
     }

@@ -138,9 +138,23 @@ impl Watcher {
     ///
     /// When the browser does not start or no frame comes within twenty seconds.
     pub fn open(url: &str, microphone: Microphone) -> Result<Self, Box<dyn Error>> {
+        Self::open_with(url, microphone, "")
+    }
+
+    /// As [`open`](Self::open), with a script that runs before the page's own.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_with(
+        url: &str,
+        microphone: Microphone,
+        script: &str,
+    ) -> Result<Self, Box<dyn Error>> {
         let browser = Browser::start(microphone)?;
         let page = browser.page()?;
         page.run_on_open(CAPTURE_PEERS_AND_FRAMES)?;
+        page.run_on_open(script)?;
         page.bypass_content_policy()?;
         page.open(url)?;
         let watcher = Self { page, _browser: browser };

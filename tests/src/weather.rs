@@ -1,5 +1,5 @@
 //! Network weather, made in user space: a relay on another loopback address loses datagrams on their way
-//! to the viewers.
+//! to the viewers, and on their way from them.
 
 use std::collections::HashMap;
 use std::io;
@@ -22,12 +22,31 @@ pub struct Weather {
     sky: Arc<Sky>,
 }
 
+/// Loss in one direction.
+#[derive(Default)]
+struct Loss {
+    /// Of ten thousand datagrams, so many are lost.
+    share: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl Loss {
+    /// Draws whether a datagram is lost.
+    fn takes(&self, random: &mut u64) -> bool {
+        // Knuth's linear congruential generator: the same weather in every run.
+        *random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let taken = (*random >> 33) % 10_000 < self.share.load(Relaxed);
+        self.lost.fetch_add(u64::from(taken), Relaxed);
+        taken
+    }
+}
+
 /// What the threads share.
 #[derive(Default)]
 struct Sky {
-    /// Of ten thousand datagrams, so many are lost.
-    loss: AtomicU64,
-    lost: AtomicU64,
+    to_viewers: Loss,
+    from_viewers: Loss,
     over: AtomicBool,
 }
 
@@ -64,12 +83,17 @@ impl Weather {
 
     /// From now on this share of what goes to viewers is lost.
     pub fn lose(&self, share: f64) {
-        self.sky.loss.store((share * 10_000.0) as u64, Relaxed);
+        self.sky.to_viewers.share.store((share * 10_000.0) as u64, Relaxed);
     }
 
-    /// Datagrams lost so far.
-    pub fn lost(&self) -> u64 {
-        self.sky.lost.load(Relaxed)
+    /// From now on this share of what comes from viewers is lost.
+    pub fn lose_from_viewers(&self, share: f64) {
+        self.sky.from_viewers.share.store((share * 10_000.0) as u64, Relaxed);
+    }
+
+    /// Datagrams lost so far on their way to viewers, and from them.
+    pub fn lost(&self) -> [u64; 2] {
+        [&self.sky.to_viewers, &self.sky.from_viewers].map(|loss| loss.lost.load(Relaxed))
     }
 }
 
@@ -79,10 +103,10 @@ impl Drop for Weather {
     }
 }
 
-/// Viewers to server: nothing is lost, so that what is asked for again is asked for once.
 fn to_server(front: &Arc<UdpSocket>, server: SocketAddr, sky: &Arc<Sky>) {
     let mut backs: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut buffer = [0; 65_535];
+    let mut random = 1;
     while !sky.over.load(Relaxed) {
         let Ok((len, viewer)) = front.recv_from(&mut buffer) else {
             continue;
@@ -100,7 +124,9 @@ fn to_server(front: &Arc<UdpSocket>, server: SocketAddr, sky: &Arc<Sky>) {
                 Err(_) => continue,
             },
         };
-        let _ = back.send(&buffer[..len]);
+        if !sky.from_viewers.takes(&mut random) {
+            let _ = back.send(&buffer[..len]);
+        }
     }
 }
 
@@ -113,17 +139,12 @@ fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
 
 fn to_viewer(back: &UdpSocket, front: &UdpSocket, viewer: SocketAddr, sky: &Sky) {
     let mut buffer = [0; 65_535];
-    let mut random = 0x9e37_79b9_u64;
+    let mut random = 2;
     while !sky.over.load(Relaxed) {
         let Ok(len) = back.recv(&mut buffer) else {
             continue;
         };
-        // Knuth's linear congruential generator: the same weather in every run.
-        random =
-            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        if (random >> 33) % 10_000 < sky.loss.load(Relaxed) {
-            sky.lost.fetch_add(1, Relaxed);
-        } else {
+        if !sky.to_viewers.takes(&mut random) {
             let _ = front.send_to(&buffer[..len], viewer);
         }
     }

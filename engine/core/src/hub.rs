@@ -17,6 +17,7 @@ use crate::demux::{Address, Demux, address_of};
 use crate::negotiate::{self, NegotiateError};
 use crate::packetize::PacketizedFrame;
 use crate::peer::{Farewell, Peer, PeerEvent};
+use crate::rtp_input::MicPacket;
 use crate::session::SessionState;
 
 /// Names a session of a [`Hub`] without a look-up.
@@ -73,6 +74,10 @@ pub enum HubEvent {
     MicPacket {
         /// To which session.
         session: SessionKey,
+        /// Whose it is.
+        peer: PeerId,
+        /// The packet.
+        packet: MicPacket,
     },
 }
 
@@ -383,7 +388,9 @@ impl Hub {
                     self.want_keyframe(key, now);
                 }
                 PeerEvent::KeyframeWanted => self.want_keyframe(key, now),
-                PeerEvent::MicPacket => self.events.push_back(HubEvent::MicPacket { session }),
+                PeerEvent::MicPacket(packet) => {
+                    self.events.push_back(HubEvent::MicPacket { session, peer: id, packet });
+                }
                 PeerEvent::PacketsLost => self.resend(key, out),
                 PeerEvent::NewDestination(addr) => {
                     if let Some(peer) = self.peers.get_mut(key) {

@@ -15,6 +15,7 @@ use crate::demux::Registration;
 use crate::drive::{Drained, drain};
 use crate::negotiate::{self, MediaSection, NegotiateError};
 use crate::packetize::PacketizedFrame;
+use crate::rtp_input::MicPacket;
 use crate::rtp_output::{FrameStamp, History, RtpOutput, Track};
 use crate::{Outbox, SessionKey};
 
@@ -87,11 +88,11 @@ struct VideoState {
 }
 
 /// What a turn of a peer leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PeerEvent {
     Connected,
     KeyframeWanted,
-    MicPacket,
+    MicPacket(MicPacket),
     /// Packets are missing: [`Peer::resend`].
     PacketsLost,
     /// A datagram went to an address not used before.
@@ -286,7 +287,12 @@ impl Peer {
                     }
                 }
                 Event::KeyframeRequest(_) => events.push(PeerEvent::KeyframeWanted),
-                Event::RtpPacket(_) => events.push(PeerEvent::MicPacket),
+                Event::RtpPacket(packet) => events.push(PeerEvent::MicPacket(MicPacket {
+                    sequence: packet.header.sequence_number,
+                    rtp_time: packet.header.timestamp,
+                    payload: packet.payload,
+                    arrived: now,
+                })),
                 Event::RawPacket(packet) => {
                     if let RawPacket::RtcpRx(rtcp) = *packet {
                         hear(rtcp, output, lost);

@@ -10,6 +10,7 @@ use visavis_codec::{
 };
 use visavis_types::OpusPacket;
 
+use super::microphone::Microphones;
 use super::opus_queue::OpusQueue;
 use super::pacer::{Pacer, Slot};
 use super::{AudioBlock, SAMPLE_RATE_HZ};
@@ -42,6 +43,7 @@ pub(crate) struct AudioSource {
     encoded: Vec<u8>,
     silence: Arc<[u8]>,
     encoder_delay: Duration,
+    microphones: Microphones,
 }
 
 impl AudioLoop {
@@ -63,6 +65,7 @@ impl AudioLoop {
             let now = Instant::now();
             for source in &mut self.sources {
                 source.take_in(now);
+                source.microphones.run(now);
                 if source.send_due(now) {
                     source.output.wake();
                 }
@@ -80,6 +83,7 @@ impl AudioSource {
         shared: Arc<SessionShared>,
         input: Consumer<AudioBlock>,
         output: Lanes<OpusPacket>,
+        microphones: Microphones,
     ) -> Result<Self, OpusError> {
         let encoder = OpusEncoder::new(&OpusEncoderConfig {
             channels: 1,
@@ -100,6 +104,7 @@ impl AudioSource {
             packet: Vec::new(),
             encoded: Vec::new(),
             silence: Arc::from(OPUS_SILENCE.as_slice()),
+            microphones,
         })
     }
 
@@ -167,7 +172,9 @@ impl AudioSource {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.pacer.deadline(), self.packets.deadline()].into_iter().flatten().min()
+        let deadlines =
+            [self.pacer.deadline(), self.packets.deadline(), self.microphones.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     fn encode(&mut self, samples: &[i16]) -> Option<Arc<[u8]>> {

@@ -1,11 +1,14 @@
-//! The way of sound from the caller to the Opus packet.
+//! The way of sound from the caller to the Opus packet, and of microphones to the caller.
 
 mod audio_loop;
+mod microphone;
 mod opus_queue;
 mod pacer;
 mod sink;
 
 pub(crate) use audio_loop::{AudioCommand, AudioLoop, AudioSource};
+pub use microphone::{MicChunk, Microphone};
+pub(crate) use microphone::{MicEvent, Microphones};
 pub use sink::AudioSink;
 
 use std::sync::Arc;

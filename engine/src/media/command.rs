@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use rtrb::Consumer;
+use rtrb::{Consumer, Producer};
 use visavis_core::{PacketizedFrame, Peer};
 use visavis_types::{OpusPacket, PeerId, SessionId};
 
 use crate::OfferError;
+use crate::audio::MicEvent;
 use crate::event::Subscriber;
 use crate::shared::SessionShared;
 
@@ -40,4 +41,5 @@ pub(crate) struct SessionMedia {
     pub(crate) shared: Arc<SessionShared>,
     pub(crate) video: Consumer<PacketizedFrame>,
     pub(crate) audio: Consumer<OpusPacket>,
+    pub(crate) microphones: Producer<MicEvent>,
 }

@@ -1,6 +1,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -15,6 +16,7 @@ use super::addresses::Addresses;
 use super::command::{Command, SessionMedia};
 use super::egress::Egress;
 use super::stages::StageHistograms;
+use crate::audio::MicEvent;
 use crate::event::Subscriber;
 use crate::{Event, LeaveReason, OfferError};
 
@@ -296,6 +298,14 @@ impl MediaLoop {
                     if was_connected {
                         shared.peer_left();
                     }
+                    if shared.is_listening()
+                        && let Some(media) = self.media(session)
+                    {
+                        let _ = media.microphones.push(MicEvent::Left(peer));
+                    }
+                    let Some(shared) = self.shared(session) else {
+                        continue;
+                    };
                     let (session, reason) = (shared.config.id.clone(), reason.into());
                     tracing::info!(%session, %peer, reason = LeaveReason::as_str(reason), "viewer left");
                     self.tell(&Event::PeerLeft { session, peer, reason });
@@ -314,14 +324,23 @@ impl MediaLoop {
                         shared.set_active_codecs(self.index, codecs);
                     }
                 }
-                HubEvent::MicPacket { session } => {
-                    if let Some(shared) = self.shared(session) {
-                        let mic = &shared.counters.mic_packets;
-                        mic.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                HubEvent::MicPacket { session, peer, packet } => {
+                    let Some(media) = self.media(session) else {
+                        continue;
+                    };
+                    media.shared.counters.mic_packets.fetch_add(1, Relaxed);
+                    if media.shared.is_listening() {
+                        // A full ring means the audio loop stands still; sound this old is better lost.
+                        let _ = media.microphones.push(MicEvent::Packet(peer, packet));
+                        media.shared.wake_audio();
                     }
                 }
             }
         }
+    }
+
+    fn media(&mut self, key: SessionKey) -> Option<&mut SessionMedia> {
+        self.sessions.get_mut(key.index())?.as_mut().map(|session| &mut session.media)
     }
 
     fn shared(&self, key: SessionKey) -> Option<&crate::shared::SessionShared> {

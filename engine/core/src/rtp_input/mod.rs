@@ -1,5 +1,5 @@
 //! RTP that comes from an encoder (ffmpeg, GStreamer) instead of going to a viewer: put in order, put
-//! together into access units, and placed on the clock.
+//! together into access units, and placed on the clock. And the microphones of viewers, put in order.
 //!
 //! Like all of this crate it is sans-IO: datagrams and time come in, access units and packets go out.
 //! A sender is trusted to be one at a time and to send what it says, but nothing it sends can do more
@@ -8,6 +8,7 @@
 mod audio;
 mod clock;
 mod depacketize;
+mod microphone;
 mod packet;
 mod reorder;
 mod sequencer;
@@ -15,6 +16,7 @@ mod video;
 
 pub use audio::{AudioReceiver, ReceivedPacket};
 pub use clock::{Kind, MediaClock};
+pub use microphone::{MicPacket, MicReceiver, MicTurn};
 pub use packet::{SenderReport, is_rtcp, sender_reports};
 pub use sequencer::RtpCounters;
 pub use video::{ReceivedUnit, VideoReceiver};

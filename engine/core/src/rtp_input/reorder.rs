@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How long what follows a missing packet waits for it.
+/// How long what follows a missing packet waits for it, unless said otherwise.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Packets that wait at most.
 const MAX_HELD: usize = 64;
@@ -12,19 +12,27 @@ const MAX_HELD: usize = 64;
 const MAX_JUMP: u16 = 1_000;
 
 /// Holds packets back while one before them is missing.
-#[derive(Debug, Default)]
-pub(super) struct Reorder {
+#[derive(Debug)]
+pub(super) struct Reorder<T> {
+    /// How long what follows a missing packet waits for it.
+    pub(super) patience: Duration,
     /// The next sequence number, counted without wrapping.
     next: Option<u64>,
-    held: BTreeMap<u64, Held>,
+    held: BTreeMap<u64, Held<T>>,
     /// What the sequence number after a far jump would be, if the jump is meant.
     probation: Option<u16>,
 }
 
+impl<T> Default for Reorder<T> {
+    fn default() -> Self {
+        Self { patience: PATIENCE, next: None, held: BTreeMap::new(), probation: None }
+    }
+}
+
 /// A packet that waits.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) datagram: Vec<u8>,
+pub(super) struct Held<T> {
+    pub(super) packet: T,
     pub(super) arrived: Instant,
     /// Packets missing right before it, given up.
     pub(super) lost: u64,
@@ -45,9 +53,14 @@ pub(super) enum Place {
     Doubtful,
 }
 
-impl Reorder {
-    /// Finds the place of a packet; a [`Place::Held`] one is copied.
-    pub(super) fn place(&mut self, sequence: u16, datagram: &[u8], arrived: Instant) -> Place {
+impl<T> Reorder<T> {
+    /// Finds the place of a packet; a [`Place::Held`] one is `kept`.
+    pub(super) fn place(
+        &mut self,
+        sequence: u16,
+        kept: impl FnOnce() -> T,
+        arrived: Instant,
+    ) -> Place {
         let Some(next) = self.next else {
             // Far from zero, so that what came before the first packet can be told apart.
             self.next = Some((1 << 32 | u64::from(sequence)) + 1);
@@ -61,15 +74,15 @@ impl Reorder {
         }
         if ahead < MAX_JUMP {
             self.probation = None;
-            let held = Held { datagram: datagram.to_vec(), arrived, lost: 0 };
-            self.held.entry(next + u64::from(ahead)).or_insert(held);
+            let held = || Held { packet: kept(), arrived, lost: 0 };
+            self.held.entry(next + u64::from(ahead)).or_insert_with(held);
             return Place::Held;
         }
         if ahead > u16::MAX - MAX_JUMP {
             return Place::Stale;
         }
         if self.probation.replace(sequence.wrapping_add(1)) == Some(sequence) {
-            *self = Self::default();
+            *self = Self { patience: self.patience, ..Self::default() };
             self.next = Some((1 << 32 | u64::from(sequence)) + 1);
             return Place::Restart;
         }
@@ -77,7 +90,7 @@ impl Reorder {
     }
 
     /// The next packet that waited and need not wait any longer.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<Held> {
+    pub(super) fn pop(&mut self, now: Instant) -> Option<Held<T>> {
         let next = self.next?;
         let (&first, _) = self.held.first_key_value()?;
         let impatient =
@@ -93,7 +106,7 @@ impl Reorder {
 
     /// When waiting packets will have waited long enough.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.held.values().map(|held| held.arrived).min().map(|first| first + PATIENCE)
+        self.held.values().map(|held| held.arrived).min().map(|first| first + self.patience)
     }
 }
 
@@ -106,14 +119,14 @@ mod tests {
         let (mut reorder, start) = (Reorder::default(), Instant::now());
         let mut out = Vec::new();
         let mut now = start;
-        let drain = |reorder: &mut Reorder, now, out: &mut Vec<(u16, u64)>| {
+        let drain = |reorder: &mut Reorder<u16>, now, out: &mut Vec<(u16, u64)>| {
             while let Some(held) = reorder.pop(now) {
-                out.push((u16::from_be_bytes([held.datagram[0], held.datagram[1]]), held.lost));
+                out.push((held.packet, held.lost));
             }
         };
         for &sequence in arrivals {
             now += Duration::from_millis(1);
-            match reorder.place(sequence, &sequence.to_be_bytes(), now) {
+            match reorder.place(sequence, || sequence, now) {
                 Place::Now | Place::Restart => out.push((sequence, 0)),
                 Place::Held | Place::Stale | Place::Doubtful => {}
             }
@@ -141,7 +154,7 @@ mod tests {
         let many: Vec<u16> = [1].into_iter().chain(3..3 + MAX_HELD as u16).collect();
         let (mut reorder, now) = (Reorder::default(), Instant::now());
         for &sequence in &many {
-            reorder.place(sequence, &[], now);
+            reorder.place(sequence, || (), now);
         }
         assert_eq!(reorder.pop(now).map(|held| held.lost), Some(1), "without waiting");
     }
@@ -149,8 +162,8 @@ mod tests {
     #[test]
     fn the_wait_ends_by_the_clock() {
         let (mut reorder, now) = (Reorder::default(), Instant::now());
-        reorder.place(1, &[], now);
-        reorder.place(3, &[], now);
+        reorder.place(1, || (), now);
+        reorder.place(3, || (), now);
         assert_eq!(reorder.deadline(), Some(now + PATIENCE));
         assert!(reorder.pop(now + PATIENCE / 2).is_none());
         assert!(reorder.pop(now + PATIENCE).is_some());

@@ -39,7 +39,7 @@ pub(super) struct Delivered<'a> {
 pub(super) struct Sequencer {
     wanted_type: Option<u8>,
     stream: Option<Stream>,
-    reorder: Reorder,
+    reorder: Reorder<Vec<u8>>,
     pub(super) counters: RtpCounters,
 }
 
@@ -80,7 +80,7 @@ impl Sequencer {
             self.counters.ignored += 1;
             return;
         };
-        let place = self.reorder.place(packet.sequence, datagram, now);
+        let place = self.reorder.place(packet.sequence, || datagram.to_vec(), now);
         match place {
             Place::Now | Place::Restart => {
                 let restarted = begins || place == Place::Restart;
@@ -106,7 +106,7 @@ impl Sequencer {
     ) {
         while let Some(held) = self.reorder.pop(now) {
             self.counters.lost += held.lost;
-            if let Some(packet) = RtpPacket::parse(&held.datagram) {
+            if let Some(packet) = RtpPacket::parse(&held.packet) {
                 let (arrived, lost) = (held.arrived, held.lost);
                 let delivered = Delivered { packet, arrived, lost, restarted: false };
                 each(&mut self.counters, delivered);

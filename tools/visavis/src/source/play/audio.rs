@@ -21,7 +21,8 @@ impl Decoder {
     pub fn new(config: &AudioConfig) -> Result<(Self, AudioInfo), String> {
         match config {
             AudioConfig::Opus { channels, .. } => {
-                let decoder = OpusDecoder::new(*channels).map_err(|e| format!("has {e}"))?;
+                let decoder =
+                    OpusDecoder::new(48_000, *channels).map_err(|e| format!("has {e}"))?;
                 let info = AudioInfo { rate_hz: 48_000, channels: *channels };
                 Ok((Self::Opus(decoder), info))
             }
