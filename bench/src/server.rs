@@ -307,19 +307,27 @@ pub fn find_binary(
     }
 }
 
-fn wait_ready(stdout: ChildStdout) -> Result<Ready, Error> {
+/// The first line that a program prints; `None` where there is none in time. Whatever it prints later is
+/// read, so that it never waits on a full pipe.
+pub(crate) fn first_line(
+    stdout: ChildStdout,
+    deadline: Duration,
+) -> Option<std::io::Result<String>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut reader = BufReader::new(stdout);
         let mut line = String::new();
         let read = reader.read_line(&mut line);
         let _ = sender.send(read.map(|_| line));
-        // Whatever it prints later is read, so that it never waits on a full pipe.
         let _ = reader.read_to_end(&mut Vec::new());
     });
-    let line = receiver
-        .recv_timeout(READY_DEADLINE)
-        .map_err(|_| Error::Server(format!("not ready after {} s", READY_DEADLINE.as_secs())))??;
+    receiver.recv_timeout(deadline).ok()
+}
+
+fn wait_ready(stdout: ChildStdout) -> Result<Ready, Error> {
+    let line = first_line(stdout, READY_DEADLINE).ok_or_else(|| {
+        Error::Server(format!("not ready after {} s", READY_DEADLINE.as_secs()))
+    })??;
     if line.is_empty() {
         return Err(Error::Server("ended before it was ready".to_owned()));
     }

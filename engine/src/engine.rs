@@ -189,7 +189,7 @@ impl Engine {
         };
         let _ = self.audio.try_send(AudioCommand::Add(Box::new(source)));
         audio_thread.thread().unpark();
-        shared.set_audio_thread(audio_thread.thread().clone());
+        shared.audio_thread.is(audio_thread.thread());
         let sink = AudioSink::new(Arc::clone(&shared), blocks_in, audio_thread.thread().clone());
         let running = Running { encode_thread };
         let ends = Ends { audio: sink, encoded_video, microphone };
@@ -205,7 +205,7 @@ impl Engine {
             .map_err(|_| SessionError::Config("no smallest frame"))?;
         let encode = EncodeLoop::new(Arc::clone(shared), output, smallest);
         let thread = spawn("visavis-encode", move || encode.run())?;
-        shared.set_encode_thread(thread.thread().clone());
+        shared.encode_thread.is(thread.thread());
         Ok(thread)
     }
 

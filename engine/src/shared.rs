@@ -30,10 +30,27 @@ pub(crate) struct SessionShared {
     wanted_keyframes: AtomicU8,
     /// 0, or an [`AudioKind`].
     audio_kind: AtomicU8,
-    encode_thread: OnceLock<Thread>,
+    pub(crate) encode_thread: Sleeper,
+    pub(crate) audio_thread: Sleeper,
     /// Somebody wants to hear what viewers say.
     listening: AtomicBool,
-    audio_thread: OnceLock<Thread>,
+}
+
+/// A thread that parks while it has nothing to do, once there is one.
+#[derive(Debug, Default)]
+pub(crate) struct Sleeper(OnceLock<Thread>);
+
+impl Sleeper {
+    /// Says which thread it is; the first time counts.
+    pub(crate) fn is(&self, thread: &Thread) {
+        let _ = self.0.set(thread.clone());
+    }
+
+    pub(crate) fn wake(&self) {
+        if let Some(thread) = self.0.get() {
+            thread.unpark();
+        }
+    }
 }
 
 /// What one media loop says of a session.
@@ -82,9 +99,9 @@ impl SessionShared {
             loops: (0..media_loops).map(|_| LoopState::default()).collect(),
             wanted_keyframes: AtomicU8::new(0),
             audio_kind: AtomicU8::new(0),
-            encode_thread: OnceLock::new(),
+            encode_thread: Sleeper::default(),
+            audio_thread: Sleeper::default(),
             listening: AtomicBool::new(false),
-            audio_thread: OnceLock::new(),
         }
     }
 
@@ -97,7 +114,7 @@ impl SessionShared {
     pub(crate) fn stop(&self) {
         self.started.store(false, Relaxed);
         self.stopped.store(true, Relaxed);
-        self.wake_encoder();
+        self.encode_thread.wake();
     }
 
     pub(crate) fn is_started(&self) -> bool {
@@ -108,16 +125,6 @@ impl SessionShared {
         self.stopped.load(Relaxed)
     }
 
-    pub(crate) fn set_encode_thread(&self, thread: Thread) {
-        let _ = self.encode_thread.set(thread);
-    }
-
-    pub(crate) fn wake_encoder(&self) {
-        if let Some(thread) = self.encode_thread.get() {
-            thread.unpark();
-        }
-    }
-
     // --- Media loops → audio loop: microphones ---
 
     pub(crate) fn listen(&self) {
@@ -126,16 +133,6 @@ impl SessionShared {
 
     pub(crate) fn is_listening(&self) -> bool {
         self.listening.load(Relaxed)
-    }
-
-    pub(crate) fn set_audio_thread(&self, thread: Thread) {
-        let _ = self.audio_thread.set(thread);
-    }
-
-    pub(crate) fn wake_audio(&self) {
-        if let Some(thread) = self.audio_thread.get() {
-            thread.unpark();
-        }
     }
 
     /// Says how the session's sound is given. False where it was given otherwise before.

@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +12,7 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 
 use crate::Error;
-use crate::server::{cpu_ticks, tail};
+use crate::server::{cpu_ticks, first_line, from_ticks, tail};
 
 /// Servers that do not end by then on request are killed: how they end is not what is measured.
 const STOP_DEADLINE: Duration = Duration::from_secs(3);
@@ -57,20 +55,9 @@ impl Process {
             .spawn()
             .map_err(|error| named(command, &error))?;
         let mut process = Self { child, log };
-        let (sender, receiver) = mpsc::channel();
-        if let Some(stdout) = process.child.stdout.take() {
-            thread::spawn(move || {
-                let mut reader = BufReader::new(stdout);
-                let mut line = String::new();
-                let read = reader.read_line(&mut line);
-                let _ = sender.send(read.map(|_| line));
-                // Whatever it prints later is read, so that it never waits on a full pipe.
-                let _ = reader.read_to_end(&mut Vec::new());
-            });
-        }
-        let line = match receiver.recv_timeout(deadline) {
-            Ok(line) => line?,
-            Err(_) => return Err(process.failed("is not ready in time")),
+        let line = match process.child.stdout.take().map(|stdout| first_line(stdout, deadline)) {
+            Some(Some(line)) => line?,
+            _ => return Err(process.failed("is not ready in time")),
         };
         let ready = serde_json::from_str::<Value>(&line).ok();
         match ready.filter(|ready| ready.get("ready") == Some(&Value::Bool(true))) {
@@ -182,11 +169,6 @@ pub(super) fn free_udp_port() -> Result<u16, Error> {
 
 fn named(command: &Command, error: &std::io::Error) -> Error {
     Error::Server(format!("{}: {error}", command.get_program().to_string_lossy()))
-}
-
-fn from_ticks(ticks: u64) -> Duration {
-    let per_second = rustix::param::clock_ticks_per_second().max(1);
-    Duration::from_secs_f64(ticks as f64 / per_second as f64)
 }
 
 /// The first line of `/proc/stat`: all but idling and waiting for disks (fields 4 and 5), and guests,

@@ -7,6 +7,7 @@ mod receiver;
 mod rtp;
 mod sender;
 mod socket;
+mod source;
 mod timer;
 
 pub use receiver::{Datagram, ReceiveBuffers};

@@ -3,9 +3,9 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use mio::event::Source;
-use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::source::registered_as;
 
 /// Asked of the kernel: a second of 16 Mbit/s. It may grant less (`net.core.rmem_max`).
 const RECEIVE_BUFFER_BYTES: usize = 2 * 1024 * 1024;
@@ -75,29 +75,7 @@ impl RtpSocket {
     }
 }
 
-impl Source for RtpSocket {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        self.socket.register(registry, token, interest)
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        self.socket.reregister(registry, token, interest)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        self.socket.deregister(registry)
-    }
-}
+registered_as!(RtpSocket, |own| own.socket);
 
 #[cfg(test)]
 mod tests {

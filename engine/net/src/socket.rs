@@ -1,10 +1,10 @@
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 
-use mio::event::Source;
-use mio::{Interest, Registry, Token};
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::source::registered_as;
 
 /// Asked of the kernel for each direction; it may grant less (`net.core.rmem_max`, `wmem_max`). A
 /// keyframe to a hundred viewers is some 7 MB that leave in one burst.
@@ -82,26 +82,4 @@ fn grow_buffers(state: &UdpSocketState, socket: &std::net::UdpSocket) -> (usize,
     (send, receive)
 }
 
-impl Source for UdpEndpoint {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        self.socket.register(registry, token, interest)
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        self.socket.reregister(registry, token, interest)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        self.socket.deregister(registry)
-    }
-}
+registered_as!(UdpEndpoint, |own| own.socket);

@@ -2,13 +2,13 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use mio::event::Source;
 use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
+
+use crate::source::registered_as;
 
 /// Wakes a poll at a moment given to the nanosecond. `epoll_wait` itself counts whole milliseconds,
 /// rounded up: ten milliseconds of latency at the median under bandwidth estimation.
@@ -53,34 +53,13 @@ impl Timer {
     }
 }
 
-impl Source for Timer {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        SourceFd(&self.fd.as_raw_fd()).register(registry, token, interest)
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        SourceFd(&self.fd.as_raw_fd()).reregister(registry, token, interest)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        SourceFd(&self.fd.as_raw_fd()).deregister(registry)
-    }
-}
+registered_as!(Timer, |own| SourceFd(&own.fd.as_raw_fd()));
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use mio::{Events, Poll};
+    use mio::{Interest, Token};
 
     #[test]
     fn fires_once_armed_and_not_before() {

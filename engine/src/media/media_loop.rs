@@ -332,7 +332,7 @@ impl MediaLoop {
                     if media.shared.is_listening() {
                         // A full ring means the audio loop stands still; sound this old is better lost.
                         let _ = media.microphones.push(MicEvent::Packet(peer, packet));
-                        media.shared.wake_audio();
+                        media.shared.audio_thread.wake();
                     }
                 }
             }

@@ -124,7 +124,7 @@ impl VideoSink {
         if !shared.mailbox.post(slot) {
             shared.counters.replaced_frames.fetch_add(1, Relaxed);
         }
-        shared.wake_encoder();
+        shared.encode_thread.wake();
         PushOutcome::Accepted
     }
 }
