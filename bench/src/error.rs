@@ -36,6 +36,9 @@ pub enum Error {
     /// A plot could not be drawn.
     #[error("plot: {0}")]
     Plot(String),
+    /// An encoder could not be measured.
+    #[error("encode: {0}")]
+    Encode(String),
     /// The floor could not be measured.
     #[error("floor: {0}")]
     Floor(String),

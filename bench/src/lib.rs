@@ -12,13 +12,16 @@
 //!   glass;
 //! - [`floor`] sends the same packets with nothing but encryption around the system call: what no
 //!   server on this machine can go below;
+//! - [`encode`] measures what encoding costs, each codec alone;
 //! - [`profile`] samples the server under load and draws a flame graph;
 //! - [`peers`] puts the same load on what people use instead.
 //!
-//! Nothing here links the engine: whatever is measured, is measured through the network.
+//! Nothing here links the engine, but for the codecs in [`encode`]: whatever is measured, is measured
+//! through the network.
 
 mod browser;
 mod check;
+pub mod encode;
 mod error;
 pub mod fanout;
 pub mod floor;

@@ -8,7 +8,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use visavis_bench::peers::Contender;
-use visavis_bench::{Error, Server, ServerOptions, fanout, floor, glass, peers, profile, viewers};
+use visavis_bench::{
+    Error, Server, ServerOptions, encode, fanout, floor, glass, peers, profile, viewers,
+};
+use visavis_types::VideoCodec;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,11 +22,12 @@ Examples:
                                                loads a server that is running already
   visavis-bench fanout --viewers 1,100,500     cost per viewer as the number of viewers grows
   visavis-bench floor                          what no server on this machine can go below
+  visavis-bench encode                         milliseconds a picture, for each codec and size
   visavis-bench profile                        where the time goes in the server's media loop
   visavis-bench peers --only visavis,naive     visavis beside the str0m loop that most people write
 
-All but the floor start the `visavis` program that lies beside this one (VISAVIS_BIN names another); build both with
-optimisation, or the figures mean little: cargo build --release -p visavis-cli -p visavis-bench";
+All but encode and floor start the `visavis` program that lies beside this one (VISAVIS_BIN names another);
+build both with optimisation, or the figures mean little: cargo build --release -p visavis-cli -p visavis-bench";
 
 /// Measures a visavis server from outside: with a real browser, or with any number of viewers.
 #[derive(Parser)]
@@ -56,6 +60,10 @@ enum Command {
     /// Sends the packets of a paced stream to sockets on loopback, encrypted for each with AES-128-GCM,
     /// each frame in one GSO send. What a server costs is compared with it.
     Floor(FloorArgs),
+    /// What encoding costs: each codec at 512x512, 720p and 1080p, on one core, and the conversion before.
+    ///
+    /// Times one picture after another on this thread, in software.
+    Encode(EncodeArgs),
     /// Where the time goes: a flame graph of the server's media loop while viewers watch.
     ///
     /// Needs Linux' perf. Prints the functions with the most time of their own, and writes an SVG; a
@@ -125,6 +133,19 @@ struct ViewersArgs {
     /// Fail when the figures are outside the limits this project promises on a quiet machine.
     #[arg(long)]
     check: bool,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct EncodeArgs {
+    /// Pictures of each codec and size.
+    #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    frames: u32,
+    /// Only this codec, H264, VP8 or VP9; all otherwise.
+    #[arg(long)]
+    codec: Option<VideoCodec>,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -207,6 +228,7 @@ fn main() -> ExitCode {
         Command::Viewers(args) => run_viewers(args),
         Command::Fanout(args) => args.run(),
         Command::Floor(args) => run_floor(&args),
+        Command::Encode(args) => run_encode(&args),
         Command::Profile(args) => run_profile(args),
         Command::Peers(args) => run_peers(&args),
     };
@@ -273,6 +295,11 @@ fn run_floor(args: &FloorArgs) -> Result<(), Error> {
         reports.push(floor::run(&options)?);
     }
     print(args.json, &reports, || floor::Report::table(&reports))
+}
+
+fn run_encode(args: &EncodeArgs) -> Result<(), Error> {
+    let report = encode::run(&encode::Options { frames: args.frames, codec: args.codec })?;
+    print(args.json, &report, || report.table())
 }
 
 fn run_profile(args: ProfileArgs) -> Result<(), Error> {
