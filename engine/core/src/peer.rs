@@ -356,13 +356,14 @@ impl Peer {
                 }
             }
         }
-        let old = std::mem::take(&mut self.output.tracks);
+        let old_mid = self.output.tracks.video.as_ref().map(|video| video.mid);
+        self.output.retire();
         self.output.tracks.audio =
-            audio.and_then(|(section, pt)| self.track(old.audio, &section, OPUS_HZ, (pt, None)));
+            audio.and_then(|(section, pt)| self.track(&section, OPUS_HZ, (pt, None)));
         let before = self.video.take();
         if let Some((section, codec, pt, resend)) = video {
-            let same = old.video.as_ref().is_some_and(|old| old.mid == section.mid);
-            self.output.tracks.video = self.track(old.video, &section, VIDEO_HZ, (pt, resend));
+            let same = old_mid == Some(section.mid);
+            self.output.tracks.video = self.track(&section, VIDEO_HZ, (pt, resend));
             let going_on = before.filter(|before| same && before.codec == codec);
             self.video = self.output.tracks.video.is_some().then(|| VideoState {
                 codec,
@@ -374,7 +375,6 @@ impl Peer {
     /// The stream for a media section: the one it had, with what was negotiated anew, or a new one.
     fn track(
         &mut self,
-        old: Option<Track>,
         section: &MediaSection,
         clock_hz: u32,
         (pt, resend_pt): (Pt, Option<Pt>),
@@ -385,10 +385,8 @@ impl Peer {
         let mut api = self.rtc.direct_api();
         let stream = api.stream_tx_by_mid(section.mid, None)?;
         let (ssrc, resend_ssrc) = (*stream.ssrc(), stream.rtx().map(|ssrc| *ssrc));
-        let mut track = match old {
-            Some(old) if old.mid == section.mid && old.ssrc() == ssrc => old,
-            _ => Track::new(section.mid, ssrc, clock_hz, first),
-        };
+        let revived = self.output.revive(ssrc);
+        let mut track = revived.unwrap_or_else(|| Track::new(section.mid, ssrc, clock_hz, first));
         track.payload_type = *pt;
         track.extensions = section.extensions;
         track.resend_in(resend_ssrc.zip(resend_pt.map(|pt| *pt)), first);

@@ -113,6 +113,29 @@ fn lost_packets_are_sent_again() {
     assert_eq!(sequence.len(), 1 + 120);
 }
 
+/// A stream that begins again would use its nonces a second time: whoever sees both packets has the keys.
+#[test]
+fn video_that_was_switched_off_goes_on_where_it_was() {
+    let mut world = World::joined();
+    let mut expected = 0;
+    for _ in 0..3 {
+        let keyframe = world.frame(H264, true, &[700, 300]);
+        assert_eq!(world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire), 1);
+        world.run(50 * MS);
+        world.stream(H264, 3);
+        expected += 2 + 9;
+        world.set_video(0, false);
+        world.run(50 * MS);
+        let frame = world.frame(H264, true, &[700]);
+        assert_eq!(world.hub.send_frame(world.session, frame, world.now, &mut world.wire), 0);
+        world.set_video(0, true);
+        world.run(50 * MS);
+    }
+    let sequence: Vec<u64> = world.viewers[0].packets.iter().map(|p| *p.seq_no).collect();
+    assert_eq!(sequence.len(), expected, "{sequence:?}");
+    assert!(sequence.windows(2).all(|w| w[1] == w[0] + 1), "{sequence:?}");
+}
+
 /// Sequence numbers come around after 65,536 packets; SRTP counts how often.
 #[test]
 fn lost_packets_are_sent_again_across_a_roll_over() {

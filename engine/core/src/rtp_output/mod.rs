@@ -42,6 +42,9 @@ pub(crate) struct RtpOutput {
     /// From our candidate to theirs: the pair ICE has nominated.
     path: Option<(SocketAddr, SocketAddr)>,
     pub(crate) tracks: Tracks,
+    /// Tracks that are not sent any more. If one of them is wanted again it must go on where it was: from
+    /// the start, it would use every nonce a second time.
+    retired: Vec<Track>,
     scratch: Vec<u8>,
 }
 
@@ -83,7 +86,26 @@ impl Tracks {
 
 impl RtpOutput {
     pub(crate) fn new(keys: Arc<OnceLock<SrtpKeys>>) -> Self {
-        Self { keys, srtp: None, path: None, tracks: Tracks::default(), scratch: Vec::new() }
+        Self {
+            keys,
+            srtp: None,
+            path: None,
+            tracks: Tracks::default(),
+            retired: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Before tracks are chosen anew.
+    pub(crate) fn retire(&mut self) {
+        let Tracks { video, audio } = std::mem::take(&mut self.tracks);
+        self.retired.extend(video.into_iter().chain(audio));
+    }
+
+    /// A track that was sent before, under its SSRC.
+    pub(crate) fn revive(&mut self, ssrc: u32) -> Option<Track> {
+        let place = self.retired.iter().position(|track| track.ssrc() == ssrc)?;
+        Some(self.retired.swap_remove(place))
     }
 
     /// Everything needed to send, once DTLS and ICE are through.

@@ -42,6 +42,7 @@ pub(crate) struct Track {
 struct Resend {
     ssrc: u32,
     payload_type: u8,
+    negotiated: bool,
     next: u64,
     /// How many packets may be sent again now.
     allowance: usize,
@@ -66,6 +67,7 @@ impl Resend {
         Self {
             ssrc,
             payload_type,
+            negotiated: true,
             next: u64::from(first),
             allowance: MAX_ALLOWANCE,
             earned: 0,
@@ -105,8 +107,16 @@ impl Track {
 
     /// Negotiates retransmission: SSRC and payload type, or none.
     pub(crate) fn resend_in(&mut self, stream: Option<(u32, u8)>, first: u16) {
-        self.resend = stream.map(|(ssrc, payload_type)| match self.resend.take() {
-            Some(old) if old.ssrc == ssrc => Resend { payload_type, ..old },
+        let Some((ssrc, payload_type)) = stream else {
+            // Kept for its sequence numbers, should it be negotiated again.
+            self.resend.iter_mut().for_each(|resend| resend.negotiated = false);
+            return;
+        };
+        self.resend = Some(match self.resend.take() {
+            Some(old) if old.ssrc == ssrc => {
+                // The history may be another codec's by now.
+                Resend { payload_type, negotiated: true, span: None, ..old }
+            }
             _ => Resend::new(ssrc, payload_type, first),
         });
     }
@@ -167,6 +177,7 @@ impl Track {
         };
         if let Some(Kept { payload, stamp, marker }) =
             resend.find(sequence, self.next).and_then(|packet| history.get(packet))
+            && resend.negotiated
             && resend.allowance > 0
         {
             resend.allowance -= 1;

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use str0m::change::SdpPendingOffer;
-use str0m::media::{Direction, MediaKind};
+use str0m::change::{SdpApi, SdpPendingOffer};
+use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::rtcp::{Rtcp, SenderInfo};
 use str0m::rtp::{Extension, ExtensionMap, RawPacket, RtpPacket};
@@ -46,6 +46,7 @@ impl Outbox for Wire {
 pub struct Viewer {
     pub id: PeerId,
     pub rtc: Rtc,
+    pub video: Mid,
     pub addr: SocketAddr,
     pub deadline: Instant,
     pub connected: bool,
@@ -98,12 +99,15 @@ impl World {
             .set_extension_map(extensions())
             .enable_raw_packets(true);
         if let Some(codec) = only {
-            config =
-                config.enable_h264(codec == VideoCodec::H264).enable_vp8(codec == VideoCodec::Vp8);
+            config = config
+                .enable_h264(codec == VideoCodec::H264)
+                .enable_vp8(codec == VideoCodec::Vp8)
+                .enable_vp9(codec == VideoCodec::Vp9)
+                .enable_av1(codec == VideoCodec::Av1);
         }
         let mut rtc = config.build(self.now);
         rtc.add_local_candidate(Candidate::host(addr, "udp").unwrap());
-        let (offer, pending) = offer(&mut rtc);
+        let (offer, pending, video) = offer(&mut rtc);
         let id = PeerId::from_raw(0x1000 + u64::from(n));
         let setup = PeerSetup {
             peer: id,
@@ -121,6 +125,7 @@ impl World {
         self.viewers.push(Viewer {
             id,
             rtc,
+            video,
             addr,
             deadline: self.now,
             connected: false,
@@ -207,9 +212,21 @@ impl World {
     }
 
     pub fn restart_ice(&mut self, viewer: usize) {
+        self.renegotiate(viewer, |api, _| {
+            api.ice_restart(true);
+        });
+    }
+
+    /// The viewer wants to receive video, or not.
+    pub fn set_video(&mut self, viewer: usize, wanted: bool) {
+        let direction = if wanted { Direction::RecvOnly } else { Direction::Inactive };
+        self.renegotiate(viewer, |api, video| api.set_direction(video, direction));
+    }
+
+    fn renegotiate(&mut self, viewer: usize, change: impl FnOnce(&mut SdpApi<'_>, Mid)) {
         let target = &mut self.viewers[viewer];
         let mut api = target.rtc.sdp_api();
-        api.ice_restart(true);
+        change(&mut api, target.video);
         let (offer, pending) = api.apply().unwrap();
         let answer =
             self.hub.renegotiate(target.id, &offer.to_sdp_string(), self.now, &mut self.wire);
@@ -255,10 +272,10 @@ fn extensions() -> ExtensionMap {
     map
 }
 
-fn offer(rtc: &mut Rtc) -> (String, SdpPendingOffer) {
+fn offer(rtc: &mut Rtc) -> (String, SdpPendingOffer, Mid) {
     let mut api = rtc.sdp_api();
     api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
-    api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+    let video = api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
     let (offer, pending) = api.apply().unwrap();
-    (offer.to_sdp_string(), pending)
+    (offer.to_sdp_string(), pending, video)
 }
