@@ -22,10 +22,11 @@
 //!
 //! # Threads
 //!
-//! `Engine::start` spawns two threads: the **media loop**, which owns the UDP socket and every peer
-//! (more of them where [`EngineConfig::media_loops`] says so),
-//! and the **audio loop**, which paces and encodes sound. Each session adds an **encode loop**, unless
-//! its pictures come encoded; each [`RtpInput`] adds a thread that receives.
+//! `Engine::start` spawns two threads: the **media loop**, which owns the UDP socket and every peer (more
+//! of them where [`EngineConfig::media_loops`] says so), and the **audio loop**, which paces and encodes
+//! sound and decodes microphones. Each session adds an **encode loop**, unless its pictures come encoded;
+//! each [`RtpInput`] adds a thread that receives.
+//!
 //! They share nothing but rings and bounded channels. No call in this crate waits for the network
 //! or for an encoder.
 
