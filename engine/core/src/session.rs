@@ -73,12 +73,7 @@ impl SessionState {
             rendition.last_capture_time_sent = Some(frame.captured);
             clock.to_system(frame.captured)
         });
-        FrameStamp {
-            rtp_time: rtp_time as u32,
-            captured: frame.captured,
-            capture_time,
-            playout_delay: Some(self.playout_delay),
-        }
+        FrameStamp::picture(rtp_time as u32, frame.captured, capture_time, self.playout_delay)
     }
 }
 
@@ -120,7 +115,7 @@ mod tests {
         let mut session = SessionState::new(SessionId::default(), PlayoutDelay::NONE, start);
         let mut has = |ms, keyframe| {
             let frame = frame(start + Duration::from_millis(ms), keyframe);
-            session.stamp(&frame, &clock).capture_time.is_some()
+            session.stamp(&frame, &clock).has_capture_time()
         };
         assert!(has(0, false));
         assert!(!has(33, false));

@@ -1,6 +1,6 @@
 //! RTP headers with their extensions, written once per frame and viewer.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use visavis_types::PlayoutDelay;
 
@@ -51,11 +51,39 @@ impl ExtensionIds {
 pub(crate) struct FrameStamp {
     pub(crate) rtp_time: u32,
     /// When it was captured.
-    pub(crate) captured: std::time::Instant,
-    /// The same by the wall clock, where packets are to carry it.
-    pub(crate) capture_time: Option<SystemTime>,
+    pub(crate) captured: Instant,
+    /// The same by the wall clock, as the extension has it, where packets are to carry it.
+    capture_time: Option<[u8; CAPTURE_TIME_BYTES]>,
     /// How long it may be held back. Left out, browsers would wait for some 150 ms.
-    pub(crate) playout_delay: Option<PlayoutDelay>,
+    playout_delay: Option<[u8; PLAYOUT_DELAY_BYTES]>,
+}
+
+impl FrameStamp {
+    /// A stamp without extensions.
+    pub(crate) fn new(rtp_time: u32, captured: Instant) -> Self {
+        Self { rtp_time, captured, capture_time: None, playout_delay: None }
+    }
+
+    /// A stamp of a picture. All that viewers have in common is written here, once.
+    pub(crate) fn picture(
+        rtp_time: u32,
+        captured: Instant,
+        capture_time: Option<SystemTime>,
+        delay: PlayoutDelay,
+    ) -> Self {
+        Self {
+            rtp_time,
+            captured,
+            capture_time: capture_time.map(|time| ntp(time).to_be_bytes()),
+            playout_delay: Some(playout_delay(delay)),
+        }
+    }
+
+    /// Whether its packets carry their capture time.
+    #[cfg(test)]
+    pub(crate) fn has_capture_time(&self) -> bool {
+        self.capture_time.is_some()
+    }
 }
 
 /// The header of all packets of one frame to one viewer.
@@ -81,10 +109,10 @@ impl Header {
             header.extend(id, mid.as_bytes());
         }
         if let (Some(id), Some(delay)) = (ids.playout_delay, stamp.playout_delay) {
-            header.extend(id, &playout_delay(delay));
+            header.extend(id, &delay);
         }
         if let (Some(id), Some(time)) = (ids.capture_time, stamp.capture_time) {
-            header.extend(id, &ntp(time).to_be_bytes());
+            header.extend(id, &time);
         }
         header.close();
         header
@@ -138,17 +166,12 @@ pub(super) fn ntp(time: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
     use str0m::rtp::Extension;
 
     fn stamp(capture_time: Option<SystemTime>) -> FrameStamp {
         let delay = PlayoutDelay { min: Duration::ZERO, max: Duration::from_millis(500) };
-        FrameStamp {
-            rtp_time: 0x0102_0304,
-            captured: Instant::now(),
-            capture_time,
-            playout_delay: Some(delay),
-        }
+        FrameStamp::picture(0x0102_0304, Instant::now(), capture_time, delay)
     }
 
     fn ids() -> ExtensionIds {

@@ -84,8 +84,7 @@ mod tests {
             captured: at,
             stamps: Stamps::pushed(at),
         };
-        let stamp =
-            FrameStamp { rtp_time: 0, captured: at, capture_time: None, playout_delay: None };
+        let stamp = FrameStamp::new(0, at);
         history.push(frame, stamp, at);
     }
 

@@ -138,12 +138,7 @@ impl RtpOutput {
         let Some((mut way, Tracks { audio: Some(track), .. })) = self.ready(out) else {
             return false;
         };
-        let stamp = FrameStamp {
-            rtp_time: packet.rtp_time,
-            captured: packet.captured,
-            capture_time: None,
-            playout_delay: None,
-        };
+        let stamp = FrameStamp::new(packet.rtp_time, packet.captured);
         track.send(std::iter::once(&*packet.data), packet.talkspurt, &stamp, &mut way);
         true
     }
