@@ -181,6 +181,9 @@ fn decode(
             output.send(peer, samples, captured, true);
         }
     }
+    if turn.payload.is_empty() {
+        return; // To the library it would mean a lost packet of the greatest length.
+    }
     let mut samples = Vec::new();
     match decoder.decode(&turn.payload, &mut samples) {
         Ok(0) => {}
@@ -331,8 +334,9 @@ mod tests {
             input.push(MicEvent::Packet(peer(1), packet)).ok().unwrap();
             engine_end.run(now);
         }
-        let chunks = std::iter::from_fn(|| microphone.try_next()).count();
-        assert!((4..=6).contains(&chunks), "{chunks}");
+        let chunks: Vec<MicChunk> = std::iter::from_fn(|| microphone.try_next()).collect();
+        assert!((4..=5).contains(&chunks.len()), "{}", chunks.len());
+        assert!(chunks.iter().all(|chunk| chunk.samples.len() == 320));
     }
 
     #[test]
