@@ -7,9 +7,10 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded};
 use crossbeam_queue::SegQueue;
 use rtrb::RingBuffer;
+use visavis_codec::OpusDecoder;
 use visavis_core::{Certificate, PacketizedFrame};
 use visavis_net::UdpEndpoint;
-use visavis_types::{AudioChunk, ClockAnchor, CodecSet, FrameSize};
+use visavis_types::{ClockAnchor, CodecSet, FrameSize};
 
 use crate::audio::{AudioCommand, AudioLoop, AudioSink, AudioSource, Microphones};
 use crate::encoded::EncodedVideoSink;
@@ -139,9 +140,7 @@ impl Engine {
         if config.encoded.is_none() && !CodecSet::ENCODERS.contains(config.video_codec) {
             return Err(SessionError::Config("raw video is encoded as H264, VP8 or VP9"));
         }
-        if !AudioChunk::SAMPLE_RATES_HZ.contains(&config.microphone_rate)
-            || matches!(config.microphone_rate, 32_000 | 44_100)
-        {
+        if !OpusDecoder::SAMPLE_RATES_HZ.contains(&config.microphone_rate) {
             return Err(SessionError::Config(
                 "the microphone rate must be 8, 12, 16, 24 or 48 kHz",
             ));

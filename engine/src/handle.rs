@@ -105,7 +105,8 @@ impl Inner {
             .try_for_each(|(index, command)| self.send(index, command).map_err(|(error, _)| error))
     }
 
-    /// Has every media loop say goodbye to a session's peers, and returns when they have, or after `patience`.
+    /// Has every media loop say goodbye to a session's peers, and returns when they have, or after
+    /// `patience`.
     pub(crate) fn remove_session(&self, id: &SessionId, patience: Duration) {
         let (done, finished) = bounded::<()>(1);
         for index in 0..self.loops.len() {

@@ -13,6 +13,9 @@ pub struct OpusDecoder {
 }
 
 impl OpusDecoder {
+    /// The rates it decodes to.
+    pub const SAMPLE_RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
+
     /// Makes a decoder whose output has this rate and 1 or 2 channels, whatever the packets have.
     ///
     /// # Errors

@@ -17,6 +17,14 @@ pub struct VideoEncoderConfig {
     pub bitrate: Bitrate,
 }
 
+impl VideoEncoderConfig {
+    /// Whether a picture is of the encoder's size.
+    pub(crate) fn check(&self, picture: &I420Buffer) -> Result<(), EncodeError> {
+        let (expected, actual) = (self.size, picture.size());
+        if expected == actual { Ok(()) } else { Err(EncodeError::WrongSize { expected, actual }) }
+    }
+}
+
 /// What became of one picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Encoded {

@@ -105,10 +105,7 @@ impl VideoEncoder for VpxEncoder {
         pts: Duration,
         out: &mut Vec<u8>,
     ) -> Result<Encoded, EncodeError> {
-        if picture.size() != self.config.size {
-            let (expected, actual) = (self.config.size, picture.size());
-            return Err(EncodeError::WrongSize { expected, actual });
-        }
+        self.config.check(picture)?;
         let force = keyframe || !self.started;
         let encoded = self.vpx.encode(picture, force, self.clock.tick(pts), out)?;
         self.started = true;

@@ -292,21 +292,16 @@ impl MediaLoop {
                 }
                 HubEvent::Left { session, peer, reason, was_connected } => {
                     self.departed.push(peer);
-                    let Some(shared) = self.shared(session) else {
+                    let Some(media) = self.media(session) else {
                         continue;
                     };
                     if was_connected {
-                        shared.peer_left();
+                        media.shared.peer_left();
                     }
-                    if shared.is_listening()
-                        && let Some(media) = self.media(session)
-                    {
+                    if media.shared.is_listening() {
                         let _ = media.microphones.push(MicEvent::Left(peer));
                     }
-                    let Some(shared) = self.shared(session) else {
-                        continue;
-                    };
-                    let (session, reason) = (shared.config.id.clone(), reason.into());
+                    let (session, reason) = (media.shared.config.id.clone(), reason.into());
                     tracing::info!(%session, %peer, reason = LeaveReason::as_str(reason), "viewer left");
                     self.tell(&Event::PeerLeft { session, peer, reason });
                 }

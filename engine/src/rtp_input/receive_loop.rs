@@ -187,11 +187,11 @@ impl Streams {
             let Self { video, audio, clock } = self;
             if let Some(VideoLane { receiver, .. }) = video
                 && receiver.ssrc() == Some(report.ssrc)
-                && let Some(rtp_time) = receiver.unwrap(report.rtp_time)
+                && let Some(rtp_time) = receiver.unwrapped(report.rtp_time)
             {
                 clock.report(Kind::Video, &report, rtp_time);
             } else if audio.receiver.ssrc() == Some(report.ssrc)
-                && let Some(rtp_time) = audio.receiver.unwrap(report.rtp_time)
+                && let Some(rtp_time) = audio.receiver.unwrapped(report.rtp_time)
             {
                 clock.report(Kind::Audio, &report, rtp_time);
             }

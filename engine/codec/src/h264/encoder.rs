@@ -129,10 +129,7 @@ impl VideoEncoder for H264Encoder {
         pts: Duration,
         out: &mut Vec<u8>,
     ) -> Result<Encoded, EncodeError> {
-        if picture.size() != self.config.size {
-            let (expected, actual) = (self.config.size, picture.size());
-            return Err(EncodeError::WrongSize { expected, actual });
-        }
+        self.config.check(picture)?;
         let pts_ms = i64::try_from(pts.as_millis()).unwrap_or(i64::MAX);
         if keyframe || !self.started {
             self.wels.set_rate_control(RC_OFF_MODE)?;

@@ -65,7 +65,7 @@ impl AudioReceiver {
     }
 
     /// An RTP time of a report, counted as those of the packets are.
-    pub fn unwrap(&self, rtp_time: u32) -> Option<i64> {
+    pub fn unwrapped(&self, rtp_time: u32) -> Option<i64> {
         self.clock.near(rtp_time)
     }
 

@@ -68,7 +68,7 @@ impl VideoReceiver {
     }
 
     /// An RTP time of a report, counted as those of the access units are.
-    pub fn unwrap(&self, rtp_time: u32) -> Option<i64> {
+    pub fn unwrapped(&self, rtp_time: u32) -> Option<i64> {
         self.assembler.clock.near(rtp_time)
     }
 
