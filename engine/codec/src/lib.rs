@@ -12,9 +12,11 @@
 //! | Opus encode and decode | libopus |
 //! | RGB to planar YUV | the `yuv` crate |
 //! | JPEG and PNG | the `zune-jpeg` and `png` crates |
+//! | PCMU and PCMA | none, it is a table |
 //! | sample rates | the `rubato` crate |
 
 mod convert;
+mod g711;
 mod h264;
 mod opus;
 mod opus_decoder;
@@ -25,6 +27,7 @@ mod video;
 mod vpx;
 
 pub use convert::{ColorMatrix, ConvertError, convert};
+pub use g711::G711Law;
 pub use h264::{DecodeError, Decoded, H264Decoder, write_sps_without_reordering};
 pub use opus::{
     OPUS_FRAME_SAMPLES, OPUS_SILENCE, OpusApplication, OpusEncoder, OpusEncoderConfig, OpusError,
