@@ -1,4 +1,4 @@
-//! Any sample rate to 48 kHz, by a windowed sinc.
+//! Any sample rate to any other, by a windowed sinc.
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{
@@ -7,9 +7,7 @@ use rubato::{
 };
 use visavis_types::AudioChunk;
 
-/// Sample rate of what comes out.
-const OUTPUT_HZ: u32 = 48_000;
-/// Length of the filter in input samples: its half is the delay, 1 ms at 16 kHz.
+/// Length of the filter in samples of the lower rate: its half is the delay, 1 ms at 16 kHz.
 const FILTER_TAPS: usize = 32;
 /// Sample frames the filter takes at once; longer input goes through in pieces.
 const MAX_BLOCK: usize = 1_024;
@@ -28,16 +26,17 @@ pub enum ResampleError {
     Filter(String),
 }
 
-/// Turns a stream of interleaved 16-bit samples into 48 kHz, mono or stereo.
+/// Turns a stream of interleaved 16-bit samples into another rate, mono or stereo.
 ///
-/// Stereo becomes mono by the mean of both channels, mono becomes stereo by doubling. At 48 kHz
-/// nothing is filtered, and with equal channels the samples stay what they are.
+/// Stereo becomes mono by the mean of both channels, mono becomes stereo by doubling. Between equal
+/// rates nothing is filtered, and with equal channels the samples stay what they are. Going down, what
+/// the lower rate cannot carry is taken out first.
 ///
 /// Moves between threads, is used by one at a time.
 pub struct Resampler {
     input_channels: usize,
     output_channels: usize,
-    /// Absent at 48 kHz.
+    /// Absent between equal rates.
     filter: Option<Filter>,
 }
 
@@ -50,8 +49,8 @@ struct Filter {
 }
 
 impl Resampler {
-    /// Makes a resampler from `input_hz`, one of [`AudioChunk::SAMPLE_RATES_HZ`], and 1 or 2
-    /// channels to 48 kHz and 1 or 2 channels.
+    /// Makes a resampler from one rate to another, both of [`AudioChunk::SAMPLE_RATES_HZ`], and from
+    /// 1 or 2 channels to 1 or 2.
     ///
     /// # Errors
     ///
@@ -59,10 +58,12 @@ impl Resampler {
     pub fn new(
         input_hz: u32,
         input_channels: u16,
+        output_hz: u32,
         output_channels: u16,
     ) -> Result<Self, ResampleError> {
-        if !AudioChunk::SAMPLE_RATES_HZ.contains(&input_hz) {
-            return Err(ResampleError::SampleRate(input_hz));
+        let unknown = |rate: &&u32| !AudioChunk::SAMPLE_RATES_HZ.contains(*rate);
+        if let Some(&wrong) = [input_hz, output_hz].iter().find(unknown) {
+            return Err(ResampleError::SampleRate(wrong));
         }
         if let Some(&wrong) =
             [input_channels, output_channels].iter().find(|c| !(1..=2).contains(*c))
@@ -70,10 +71,10 @@ impl Resampler {
             return Err(ResampleError::Channels(wrong));
         }
         let [input_channels, output_channels] = [input_channels, output_channels].map(usize::from);
-        let filter = if input_hz == OUTPUT_HZ {
+        let filter = if input_hz == output_hz {
             None
         } else {
-            Some(Filter::new(input_hz, input_channels.min(output_channels))?)
+            Some(Filter::new(input_hz, output_hz, input_channels.min(output_channels))?)
         };
         Ok(Self { input_channels, output_channels, filter })
     }
@@ -133,11 +134,14 @@ impl std::fmt::Debug for Resampler {
 }
 
 impl Filter {
-    fn new(input_hz: u32, channels: usize) -> Result<Self, ResampleError> {
-        let ratio = f64::from(OUTPUT_HZ) / f64::from(input_hz);
+    fn new(input_hz: u32, output_hz: u32, channels: usize) -> Result<Self, ResampleError> {
+        let ratio = f64::from(output_hz) / f64::from(input_hz);
         // Of the windows, Hann keeps the most of the highest frequencies with a filter this short
-        // (6.5 kHz out of 16 kHz sound loses 0.3 dB), and leaves noise 65 dB below the sound.
-        let parameters = SincInterpolationParameters::new(FILTER_TAPS, WindowFunction::Hann);
+        // (6.5 kHz out of 16 kHz sound loses 0.3 dB), and leaves noise 65 dB below the sound. Where it
+        // ends follows from its length and the lower of the two rates; rubato sees to that. Its length
+        // is in input samples, of which the same slope takes more where there are more.
+        let taps = FILTER_TAPS * input_hz.div_ceil(output_hz) as usize;
+        let parameters = SincInterpolationParameters::new(taps, WindowFunction::Hann);
         let sinc = Async::new_sinc(ratio, 1.0, &parameters, MAX_BLOCK, channels, FixedAsync::Input)
             .map_err(|error| ResampleError::Filter(error.to_string()))?;
         let output = vec![0.0; sinc.output_frames_max() * channels];
@@ -182,6 +186,8 @@ fn mean(left: i16, right: i16) -> i16 {
 mod tests {
     use super::*;
 
+    const FULL_HZ: u32 = 48_000;
+
     /// One channel of a tone, from sample frame 0 on or, with a negative `offset`, later.
     fn tone(hz: f64, rate_hz: u32, frames: usize, offset: f64) -> Vec<f64> {
         let sample = |n: usize| {
@@ -212,10 +218,10 @@ mod tests {
 
     /// How well samples fit a tone of the given frequency, whatever its phase and level:
     /// (level relative to the original tone in dB, signal to noise in dB).
-    fn fit(samples: &[i16], hz: f64) -> (f64, f64) {
+    fn fit(samples: &[i16], hz: f64, rate_hz: u32) -> (f64, f64) {
         let count = samples.len();
-        let (sin, cos) =
-            (tone(hz, OUTPUT_HZ, count, 0.0), tone(hz, OUTPUT_HZ, count, 12_000.0 / hz));
+        let quarter = f64::from(rate_hz) / 4.0 / hz;
+        let (sin, cos) = (tone(hz, rate_hz, count, 0.0), tone(hz, rate_hz, count, quarter));
         let dot = |wave: &[f64]| -> f64 {
             let sum: f64 = samples.iter().zip(wave).map(|(&a, b)| f64::from(a) * b).sum();
             sum / power(wave.iter().copied())
@@ -227,29 +233,55 @@ mod tests {
         (20.0 * a.hypot(b).log10(), 10.0 * (signal / noise).log10())
     }
 
+    /// A second of a tone, from one rate to another, without its first and last tenth.
+    fn convert_tone(hz: f64, from_hz: u32, to_hz: u32) -> Vec<i16> {
+        let mut resampler = Resampler::new(from_hz, 1, to_hz, 1).unwrap();
+        let input = rounded(&tone(hz, from_hz, from_hz as usize, 0.0));
+        let mut output = in_chunks(&mut resampler, &input, 1);
+        let tenth = to_hz as usize / 10;
+        output.drain(tenth..tenth * 9).collect()
+    }
+
     #[test]
-    fn a_tone_keeps_its_frequency_level_and_purity_at_every_rate() {
-        for rate_hz in AudioChunk::SAMPLE_RATES_HZ {
-            let mut resampler = Resampler::new(rate_hz, 1, 1).unwrap();
-            let input = rounded(&tone(1_000.0, rate_hz, rate_hz as usize, 0.0));
-            let output = in_chunks(&mut resampler, &input, 1);
-            let (level_db, snr_db) = fit(&output[4_800..43_200], 1_000.0);
-            println!("{rate_hz} Hz: {level_db:+.3} dB, SNR {snr_db:.1} dB, {}", resampler.delay());
-            assert!(level_db.abs() < 0.1, "{rate_hz} Hz: {level_db:.2} dB");
-            assert!(snr_db >= 60.0, "{rate_hz} Hz: {snr_db:.1} dB");
+    fn a_tone_keeps_its_frequency_level_and_purity_between_all_rates() {
+        for from_hz in AudioChunk::SAMPLE_RATES_HZ {
+            for to_hz in AudioChunk::SAMPLE_RATES_HZ {
+                let output = convert_tone(1_000.0, from_hz, to_hz);
+                let (level_db, snr_db) = fit(&output, 1_000.0, to_hz);
+                println!("{from_hz} → {to_hz} Hz: {level_db:+.3} dB, SNR {snr_db:.1} dB");
+                assert!(level_db.abs() < 0.1, "{from_hz} → {to_hz} Hz: {level_db:.2} dB");
+                assert!(snr_db >= 60.0, "{from_hz} → {to_hz} Hz: {snr_db:.1} dB");
+            }
         }
     }
 
     #[test]
     fn speech_frequencies_pass_and_images_do_not() {
-        for (rate_hz, hz) in [(8_000, 3_000.0), (16_000, 6_500.0), (24_000, 10_000.0)] {
-            let mut resampler = Resampler::new(rate_hz, 1, 1).unwrap();
-            let input = rounded(&tone(hz, rate_hz, rate_hz as usize, 0.0));
-            let output = in_chunks(&mut resampler, &input, 1);
-            let (level_db, snr_db) = fit(&output[4_800..43_200], hz);
-            println!("{rate_hz} Hz: {hz} Hz at {level_db:+.2} dB, SNR {snr_db:.1} dB");
-            assert!(level_db > -1.0, "{rate_hz} Hz: {level_db:.2} dB");
-            assert!(snr_db >= 60.0, "{rate_hz} Hz: {snr_db:.1} dB");
+        for (low_hz, hz) in [(8_000, 3_000.0), (16_000, 6_500.0), (24_000, 10_000.0)] {
+            for (from_hz, to_hz) in [(low_hz, FULL_HZ), (FULL_HZ, low_hz)] {
+                let (level_db, snr_db) = fit(&convert_tone(hz, from_hz, to_hz), hz, to_hz);
+                println!("{from_hz} → {to_hz} Hz: {hz} Hz at {level_db:+.2} dB, {snr_db:.1} dB");
+                assert!(level_db > -1.0, "{from_hz} → {to_hz} Hz: {level_db:.2} dB");
+                assert!(snr_db >= 60.0, "{from_hz} → {to_hz} Hz: {snr_db:.1} dB");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_lower_rate_cannot_carry_does_not_come_back_as_something_else() {
+        for (hz, from_hz, to_hz) in [
+            (6_000.0, FULL_HZ, 8_000),
+            (5_000.0, FULL_HZ, 8_000),
+            (5_000.0, 16_000, 8_000),
+            (10_000.0, FULL_HZ, 16_000),
+            (15_000.0, FULL_HZ, 24_000),
+        ] {
+            let left = convert_tone(hz, from_hz, to_hz);
+            let mean = power(left.iter().map(|&s| f64::from(s))) / left.len() as f64;
+            // Relative to the tone as it was; what is all zeros is given as if it were rounding noise.
+            let level_db = 10.0 * (mean.max(0.01) / (16_000.0_f64.powi(2) / 2.0)).log10();
+            println!("{hz} Hz, {from_hz} → {to_hz} Hz: {level_db:.1} dB");
+            assert!(level_db < -60.0, "{hz} Hz, {from_hz} → {to_hz} Hz: {level_db:.1} dB");
         }
     }
 
@@ -259,8 +291,8 @@ mod tests {
             let noise = |n: usize| ((n * 7_919 % 20_011) as i32 - 10_000) as i16;
             let input: Vec<i16> = (0..20_000).map(noise).collect();
             let mut whole = Vec::new();
-            Resampler::new(rate_hz, 2, 2).unwrap().process(&input, &mut whole).unwrap();
-            let pieces = in_chunks(&mut Resampler::new(rate_hz, 2, 2).unwrap(), &input, 2);
+            Resampler::new(rate_hz, 2, FULL_HZ, 2).unwrap().process(&input, &mut whole).unwrap();
+            let pieces = in_chunks(&mut Resampler::new(rate_hz, 2, FULL_HZ, 2).unwrap(), &input, 2);
             let count = whole.len().min(pieces.len());
             assert!(whole.len().abs_diff(pieces.len()) <= 2, "{} {}", whole.len(), pieces.len());
             // Rounding may fall either way where the position was summed up differently.
@@ -272,48 +304,58 @@ mod tests {
     #[test]
     fn the_output_is_as_long_as_the_input() {
         for rate_hz in AudioChunk::SAMPLE_RATES_HZ {
-            let mut resampler = Resampler::new(rate_hz, 1, 2).unwrap();
+            let mut resampler = Resampler::new(rate_hz, 1, FULL_HZ, 2).unwrap();
             let mut frames = 0;
             for _ in 0..600 {
                 let mut out = Vec::new();
                 resampler.process(&vec![0; rate_hz as usize / 10], &mut out).unwrap();
                 frames += out.len() / 2;
             }
-            let missing = 60 * OUTPUT_HZ as usize - frames;
+            let missing = 60 * FULL_HZ as usize - frames;
             assert!(missing <= 2 * resampler.delay() + 2, "{rate_hz} Hz: {missing}");
         }
     }
 
     #[test]
     fn the_delay_is_what_is_said() {
-        for rate_hz in [8_000, 16_000, 44_100] {
-            let mut resampler = Resampler::new(rate_hz, 1, 1).unwrap();
-            let mut input = vec![0; 4_000];
-            input[1_000] = 20_000;
+        for (from_hz, to_hz) in [
+            (8_000, FULL_HZ),
+            (16_000, FULL_HZ),
+            (44_100, FULL_HZ),
+            (FULL_HZ, 8_000),
+            (FULL_HZ, 16_000),
+            (24_000, 8_000),
+            (8_000, 16_000),
+        ] {
+            let mut resampler = Resampler::new(from_hz, 1, to_hz, 1).unwrap();
+            let mut input = vec![0; 6_000];
+            input[1_200] = 20_000;
             let output = in_chunks(&mut resampler, &input, 1);
             let peak = (0..output.len()).max_by_key(|&n| output[n]).unwrap();
-            let expected = 1_000 * OUTPUT_HZ as usize / rate_hz as usize + resampler.delay();
-            println!("{rate_hz} Hz: peak at {peak}, expected at {expected}");
-            assert!(peak.abs_diff(expected) <= 1, "{rate_hz} Hz: {peak}, not {expected}");
+            let expected = 1_200 * to_hz as usize / from_hz as usize + resampler.delay();
+            println!("{from_hz} → {to_hz} Hz: peak at {peak}, expected at {expected}");
+            assert!(peak.abs_diff(expected) <= 1, "{from_hz} → {to_hz} Hz: {peak}, not {expected}");
         }
     }
 
     #[test]
     fn a_reset_resampler_is_a_new_one() {
         let input = rounded(&tone(700.0, 16_000, 5_000, 0.0));
-        let mut resampler = Resampler::new(16_000, 1, 1).unwrap();
+        let mut resampler = Resampler::new(16_000, 1, FULL_HZ, 1).unwrap();
         let first = in_chunks(&mut resampler, &input, 1);
         resampler.reset();
         assert_eq!(in_chunks(&mut resampler, &input, 1), first);
     }
 
     #[test]
-    fn at_48_khz_samples_stay_what_they_are() {
+    fn between_equal_rates_samples_stay_what_they_are() {
         let input: Vec<i16> = (0..2_000).map(|n| (n * 31 % 65_536 - 32_768) as i16).collect();
-        for channels in [1, 2] {
-            let mut resampler = Resampler::new(48_000, channels, channels).unwrap();
-            assert_eq!(in_chunks(&mut resampler, &input, channels.into()), input);
-            assert_eq!(resampler.delay(), 0);
+        for rate_hz in AudioChunk::SAMPLE_RATES_HZ {
+            for channels in [1, 2] {
+                let mut resampler = Resampler::new(rate_hz, channels, rate_hz, channels).unwrap();
+                assert_eq!(in_chunks(&mut resampler, &input, channels.into()), input);
+                assert_eq!(resampler.delay(), 0);
+            }
         }
     }
 
@@ -321,7 +363,7 @@ mod tests {
     fn channels_are_mixed_and_doubled() {
         let convert = |from, to, samples: &[i16]| {
             let mut out = Vec::new();
-            Resampler::new(48_000, from, to).unwrap().process(samples, &mut out).unwrap();
+            Resampler::new(FULL_HZ, from, FULL_HZ, to).unwrap().process(samples, &mut out).unwrap();
             out
         };
         assert_eq!(convert(2, 1, &[100, 300, i16::MAX, i16::MAX, -5, 5]), [200, i16::MAX, 0]);
@@ -330,10 +372,10 @@ mod tests {
         assert_eq!(convert(2, 2, &[1, 2, 3]), [1, 2]);
         let mut out = Vec::new();
         let stereo: Vec<i16> = [8_000, 0].repeat(1_600);
-        Resampler::new(16_000, 2, 1).unwrap().process(&stereo, &mut out).unwrap();
+        Resampler::new(16_000, 2, FULL_HZ, 1).unwrap().process(&stereo, &mut out).unwrap();
         assert!(out[1_000..4_000].iter().all(|&sample| (3_990..4_010).contains(&sample)));
         out.clear();
-        Resampler::new(16_000, 1, 2).unwrap().process(&[5_000; 1_600], &mut out).unwrap();
+        Resampler::new(16_000, 1, FULL_HZ, 2).unwrap().process(&[5_000; 1_600], &mut out).unwrap();
         assert!(out.chunks_exact(2).all(|frame| frame[0] == frame[1]));
     }
 
@@ -342,7 +384,7 @@ mod tests {
         let square: Vec<i16> =
             (0..1_600).map(|n| if n / 8 % 2 == 0 { i16::MAX } else { i16::MIN }).collect();
         let mut out = Vec::new();
-        Resampler::new(16_000, 1, 1).unwrap().process(&square, &mut out).unwrap();
+        Resampler::new(16_000, 1, FULL_HZ, 1).unwrap().process(&square, &mut out).unwrap();
         // The filter overshoots at the edges; a wrapped sample would jump by almost 65,536.
         let leap = out.windows(2).map(|pair| pair[0].abs_diff(pair[1])).max().unwrap();
         assert!(leap < 40_000, "{leap}");
@@ -351,9 +393,11 @@ mod tests {
 
     #[test]
     fn other_rates_and_channels_are_refused() {
-        let new = |rate_hz, from, to| Resampler::new(rate_hz, from, to).map(|_| ());
-        assert_eq!(new(11_025, 1, 1), Err(ResampleError::SampleRate(11_025)));
-        assert_eq!(new(16_000, 0, 1), Err(ResampleError::Channels(0)));
-        assert_eq!(new(16_000, 2, 3), Err(ResampleError::Channels(3)));
+        let new = |from, to: (u32, u16)| Resampler::new(from, 1, to.0, to.1).map(|_| ());
+        assert_eq!(new(11_025, (FULL_HZ, 1)), Err(ResampleError::SampleRate(11_025)));
+        assert_eq!(new(16_000, (22_050, 1)), Err(ResampleError::SampleRate(22_050)));
+        assert_eq!(new(16_000, (8_000, 3)), Err(ResampleError::Channels(3)));
+        let silent = Resampler::new(16_000, 0, FULL_HZ, 1).map(|_| ());
+        assert_eq!(silent, Err(ResampleError::Channels(0)));
     }
 }

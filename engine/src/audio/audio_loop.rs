@@ -122,7 +122,7 @@ impl AudioSource {
             let key = (block.sample_rate, block.channels);
             let resampler = match self.resampler.take() {
                 Some((rate, channels, resampler)) if (rate, channels) == key => Ok(resampler),
-                _ => Resampler::new(block.sample_rate, block.channels, 1),
+                _ => Resampler::new(block.sample_rate, block.channels, SAMPLE_RATE_HZ, 1),
             };
             let mut resampler = match resampler {
                 Ok(resampler) => resampler,
