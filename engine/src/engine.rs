@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::bounded;
 use crossbeam_queue::SegQueue;
 use rtrb::RingBuffer;
 use visavis_codec::OpusDecoder;
@@ -42,7 +42,6 @@ pub struct Engine {
     handle: EngineHandle,
     clock: ClockAnchor,
     udp: Vec<SocketAddr>,
-    audio: Sender<AudioCommand>,
     media_threads: Vec<JoinHandle<()>>,
     audio_thread: Option<JoinHandle<()>>,
 }
@@ -81,6 +80,7 @@ impl Engine {
         let (audio, audio_receiver) = bounded(COMMAND_CAPACITY);
         let inner = Inner::new(Parts {
             loops,
+            audio,
             departed,
             certificate,
             max_peers: config.max_peers,
@@ -90,7 +90,6 @@ impl Engine {
             handle: EngineHandle { inner: Arc::new(inner) },
             clock,
             udp,
-            audio,
             media_threads: Vec::new(),
             audio_thread: None,
         };
@@ -103,10 +102,12 @@ impl Engine {
             })?);
         }
         let audio_loop = AudioLoop::new(audio_receiver);
-        engine.audio_thread = Some(spawn("visavis-audio", move || {
+        let audio_thread = spawn("visavis-audio", move || {
             scheduling.apply_to_audio();
             audio_loop.run();
-        })?);
+        })?;
+        engine.handle.inner.audio.thread.is(audio_thread.thread());
+        engine.audio_thread = Some(audio_thread);
         Ok(engine)
     }
 
@@ -186,8 +187,7 @@ impl Engine {
                 (EncodedVideoSink::of_raw_session(Arc::clone(&shared)), Some(thread))
             }
         };
-        let _ = self.audio.try_send(AudioCommand::Add(Box::new(source)));
-        audio_thread.thread().unpark();
+        inner.audio.send(AudioCommand::Add(Box::new(source)));
         shared.audio_thread.is(audio_thread.thread());
         let sink = AudioSink::new(Arc::clone(&shared), blocks_in, audio_thread.thread().clone());
         let running = Running { encode_thread };
@@ -224,7 +224,7 @@ impl Engine {
             media_loop.waker.wake();
         }
         inner.stopped.store(true, Relaxed);
-        let _ = self.audio.send(AudioCommand::Stop);
+        let _ = inner.audio.commands.send(AudioCommand::Stop);
         if let Some(thread) = self.audio_thread.take() {
             thread.thread().unpark();
             let _ = thread.join();

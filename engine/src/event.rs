@@ -68,13 +68,33 @@ impl LeaveReason {
 #[derive(Clone)]
 pub(crate) struct Subscriber {
     pub(crate) events: Sender<Event>,
+    /// Which ones.
+    pub(crate) wanted: fn(&Event) -> bool,
     pub(crate) wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// Those whom one of the engine's loops tells what happens.
+#[derive(Default)]
+pub(crate) struct Subscribers(Vec<Subscriber>);
+
+impl Subscribers {
+    pub(crate) fn add(&mut self, subscriber: Subscriber) {
+        self.0.push(subscriber);
+    }
+
+    /// Tells everybody who wants to know, and forgets those who listen no more.
+    pub(crate) fn tell(&mut self, event: &Event) {
+        self.0.retain(|subscriber| subscriber.tell(event));
+    }
 }
 
 impl Subscriber {
     /// Hands an event over; false where nobody listens any more.
-    pub(crate) fn tell(&self, event: Event) -> bool {
-        match self.events.try_send(event) {
+    fn tell(&self, event: &Event) -> bool {
+        if !(self.wanted)(event) {
+            return true;
+        }
+        match self.events.try_send(event.clone()) {
             Ok(()) => {}
             Err(TrySendError::Full(event)) => {
                 tracing::warn!(

@@ -9,10 +9,11 @@ use crossbeam_queue::SegQueue;
 use visavis_core::{Certificate, PeerSetup, check_candidate};
 use visavis_types::{PeerId, SessionId};
 
+use crate::audio::AudioCommand;
 use crate::event::Subscriber;
 use crate::media::{Command, MediaWaker};
 use crate::placement::Placement;
-use crate::shared::SessionShared;
+use crate::shared::{SessionShared, Sleeper};
 use crate::{CandidateError, Event, OfferError, SessionStatus};
 
 /// What signaling needs of the engine: cheap to clone, callable from any thread, never waits.
@@ -25,6 +26,7 @@ pub struct EngineHandle {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) loops: Vec<LoopHandle>,
+    pub(crate) audio: AudioHandle,
     pub(crate) sessions: RwLock<Vec<Arc<SessionShared>>>,
     /// Peers that were answered and have not left.
     peers: Mutex<Placement>,
@@ -44,9 +46,26 @@ pub(crate) struct LoopHandle {
     pub(crate) candidates: Vec<SocketAddr>,
 }
 
+/// The audio loop as others see it.
+#[derive(Debug)]
+pub(crate) struct AudioHandle {
+    pub(crate) commands: Sender<AudioCommand>,
+    pub(crate) thread: Sleeper,
+}
+
+impl AudioHandle {
+    /// Hands it a command; false where it does not take it.
+    pub(crate) fn send(&self, command: AudioCommand) -> bool {
+        let sent = self.commands.try_send(command).is_ok();
+        self.thread.wake();
+        sent
+    }
+}
+
 /// What an [`Inner`] is made of.
 pub(crate) struct Parts {
     pub(crate) loops: Vec<LoopHandle>,
+    pub(crate) audio: Sender<AudioCommand>,
     pub(crate) departed: Arc<SegQueue<PeerId>>,
     pub(crate) certificate: Certificate,
     pub(crate) max_peers: usize,
@@ -58,6 +77,7 @@ impl Inner {
         Self {
             peers: Mutex::new(Placement::new(parts.loops.len())),
             loops: parts.loops,
+            audio: AudioHandle { commands: parts.audio, thread: Sleeper::default() },
             sessions: RwLock::default(),
             departed: parts.departed,
             certificate: parts.certificate,
@@ -258,13 +278,26 @@ impl EngineHandle {
         Some(self.inner.session(session)?.status())
     }
 
-    /// Events of all sessions, from now on. `wake` is called after each; it must not block.
+    /// Events of all sessions, from now on. `wake` is called after each, on the engine's own threads; it
+    /// must not block.
     pub fn subscribe(&self, wake: impl Fn() + Send + Sync + 'static) -> Receiver<Event> {
+        self.subscribe_to(|_| true, wake)
+    }
+
+    /// As [`subscribe`](Self::subscribe), but only events that are `wanted`. Others cost nothing, and take
+    /// no room from those that matter: where many viewers speak, there are many that tell how loud.
+    /// `wanted` is called on the engine's own threads and must not block either.
+    pub fn subscribe_to(
+        &self,
+        wanted: fn(&Event) -> bool,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Receiver<Event> {
         let (events, receiver) = bounded(self.inner.event_capacity.max(1));
-        let subscriber = Subscriber { events, wake: Arc::new(wake) };
+        let subscriber = Subscriber { events, wanted, wake: Arc::new(wake) };
         let subscribe = self.inner.loops.iter().map(|_| Command::Subscribe(subscriber.clone()));
-        if self.inner.send_to_all(subscribe).is_err() {
-            tracing::warn!("the engine is busy or has stopped: no events will come");
+        let told = self.inner.send_to_all(subscribe).is_ok();
+        if !self.inner.audio.send(AudioCommand::Subscribe(subscriber)) || !told {
+            tracing::warn!("the engine is busy or has stopped: not all events will come");
         }
         receiver
     }

@@ -57,7 +57,8 @@ impl SignalingServer {
         let stop = Arc::new(AtomicBool::new(false));
         let (replies_in, replies) = crossbeam_channel::unbounded();
         let wake = waker.clone();
-        let events = engine.subscribe(move || {
+        let left = |event: &Event| matches!(event, Event::PeerLeft { .. });
+        let events = engine.subscribe_to(left, move || {
             let _ = wake.wake();
         });
         let routes = Routes::new(config.default_session.clone())?;

@@ -14,6 +14,7 @@ use super::microphone::Microphones;
 use super::opus_queue::OpusQueue;
 use super::pacer::{Pacer, Slot};
 use super::{AudioBlock, SAMPLE_RATE_HZ};
+use crate::event::{Subscriber, Subscribers};
 use crate::media::Lanes;
 use crate::shared::SessionShared;
 
@@ -21,10 +22,12 @@ use crate::shared::SessionShared;
 pub(crate) struct AudioLoop {
     commands: Receiver<AudioCommand>,
     sources: Vec<AudioSource>,
+    subscribers: Subscribers,
 }
 
 pub(crate) enum AudioCommand {
     Add(Box<AudioSource>),
+    Subscribe(Subscriber),
     Stop,
 }
 
@@ -48,7 +51,7 @@ pub(crate) struct AudioSource {
 
 impl AudioLoop {
     pub(crate) fn new(commands: Receiver<AudioCommand>) -> Self {
-        Self { commands, sources: Vec::new() }
+        Self { commands, sources: Vec::new(), subscribers: Subscribers::default() }
     }
 
     /// Runs until told to stop, or until nobody is left to tell.
@@ -57,6 +60,7 @@ impl AudioLoop {
             loop {
                 match self.commands.try_recv() {
                     Ok(AudioCommand::Add(source)) => self.sources.push(*source),
+                    Ok(AudioCommand::Subscribe(subscriber)) => self.subscribers.add(subscriber),
                     Ok(AudioCommand::Stop) | Err(TryRecvError::Disconnected) => return,
                     Err(TryRecvError::Empty) => break,
                 }

@@ -17,7 +17,7 @@ use super::command::{Command, SessionMedia};
 use super::egress::Egress;
 use super::stages::StageHistograms;
 use crate::audio::MicEvent;
-use crate::event::Subscriber;
+use crate::event::Subscribers;
 use crate::{Event, LeaveReason, OfferError};
 
 const SOCKET: Token = Token(0);
@@ -44,7 +44,7 @@ pub(crate) struct MediaLoop {
     commands: Receiver<Command>,
     /// Indexed by [`SessionKey::index`].
     sessions: Vec<Option<Session>>,
-    subscribers: Vec<Subscriber>,
+    subscribers: Subscribers,
     /// Ids of peers that have left, for whoever counts them.
     departed: Arc<SegQueue<PeerId>>,
     /// The socket had more to give when its budget ended.
@@ -81,7 +81,7 @@ impl MediaLoop {
             hub: Hub::new(clock, connect_timeout),
             commands,
             sessions: Vec::new(),
-            subscribers: Vec::new(),
+            subscribers: Subscribers::default(),
             departed,
             readable: false,
         };
@@ -225,7 +225,7 @@ impl MediaLoop {
                     self.hub.add_candidate(peer, &candidate, now, &mut self.egress);
                 }
                 Command::Disconnect(peer) => self.hub.disconnect(peer, now, &mut self.egress),
-                Command::Subscribe(subscriber) => self.subscribers.push(subscriber),
+                Command::Subscribe(subscriber) => self.subscribers.add(subscriber),
                 Command::Stop => {
                     self.stop(now);
                     return false;
@@ -343,7 +343,7 @@ impl MediaLoop {
     }
 
     fn tell(&mut self, event: &Event) {
-        self.subscribers.retain(|subscriber| subscriber.tell(event.clone()));
+        self.subscribers.tell(event);
     }
 }
 
