@@ -1,7 +1,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use visavis_types::{AudioCodec, Bitrate, CodecSet, PlayoutDelay, SessionId, VideoCodec};
+use visavis_core::CodecOrder;
+use visavis_types::{
+    AudioCodec, Bitrate, CodecSet, OpusSettings, PacketTime, PlayoutDelay, SessionId, VideoCodec,
+};
 
 use crate::Scheduling;
 
@@ -46,16 +49,20 @@ impl Default for EngineConfig {
 pub struct SessionConfig {
     /// Its name.
     pub id: SessionId,
-    /// The codec to prefer; a viewer that cannot decode it gets the other. Without effect where
-    /// [`encoded`](Self::encoded) says something.
-    pub video_codec: VideoCodec,
+    /// Video codecs in order of preference. A viewer that can decode none of them gets the next one it
+    /// can, in its own order. Without effect where [`encoded`](Self::encoded) says something.
+    pub video_codecs: Vec<VideoCodec>,
     /// The codec of pictures that are pushed encoded, to [`Session::encoded_video`]; viewers that
     /// cannot decode it get no picture. `None`: pictures are pushed raw, and encoded here.
     ///
     /// [`Session::encoded_video`]: crate::Session::encoded_video
     pub encoded: Option<VideoCodec>,
-    /// The audio codec.
-    pub audio_codec: AudioCodec,
+    /// Audio codecs in order of preference, as with those for video.
+    pub audio_codecs: Vec<AudioCodec>,
+    /// How much sound is in one packet.
+    pub packet_time: PacketTime,
+    /// What Opus does against loss and in silence. Packets that the caller has encoded stay as they are.
+    pub opus: OpusSettings,
     /// Frames per second the caller means to push: sets the encoder's rate control and what counts
     /// as a late frame. 1 to 120.
     pub fps: u32,
@@ -76,9 +83,11 @@ impl Default for SessionConfig {
     fn default() -> Self {
         Self {
             id: SessionId::default(),
-            video_codec: VideoCodec::H264,
+            video_codecs: vec![VideoCodec::H264],
             encoded: None,
-            audio_codec: AudioCodec::Opus,
+            audio_codecs: vec![AudioCodec::Opus],
+            packet_time: PacketTime::default(),
+            opus: OpusSettings::default(),
             fps: 30,
             video_bitrate: Bitrate::from_kbps(1_500),
             audio_bitrate: Bitrate::from_kbps(48),
@@ -90,9 +99,13 @@ impl Default for SessionConfig {
 }
 
 impl SessionConfig {
-    /// The codec that a viewer gets if it can choose.
-    pub(crate) fn preferred_codec(&self) -> VideoCodec {
-        self.encoded.unwrap_or(self.video_codec)
+    /// What viewers get if they can.
+    pub(crate) fn order(&self) -> CodecOrder {
+        let video = match self.encoded {
+            Some(codec) => vec![codec],
+            None => self.video_codecs.clone(),
+        };
+        CodecOrder { video, audio: self.audio_codecs.clone() }
     }
 
     /// Every codec the session can send.

@@ -27,8 +27,8 @@ const COMMAND_CAPACITY: usize = 4_096;
 /// Encoded frames that may wait for the media loop: half a second. It normally holds one.
 const VIDEO_RING: usize = 16;
 
-/// Opus packets that may wait for the media loop: half a second.
-const AUDIO_RING: usize = 25;
+/// Audio packets that may wait for the media loop: a quarter of a second of 10 ms packets in each codec.
+const AUDIO_RING: usize = 75;
 
 /// Microphone packets that may wait for the audio loop: what fifty viewers say in a fifth of a second.
 const MICROPHONE_RING: usize = 512;
@@ -138,7 +138,8 @@ impl Engine {
         if config.video_bitrate.bps() < 50_000 {
             return Err(SessionError::Config("the video bitrate must be at least 50 kbit/s"));
         }
-        if config.encoded.is_none() && !CodecSet::ENCODERS.contains(config.video_codec) {
+        let encoders = CodecSet::ENCODERS;
+        if config.encoded.is_none() && config.video_codecs.iter().any(|&c| !encoders.contains(c)) {
             return Err(SessionError::Config("raw video is encoded as H264, VP8 or VP9"));
         }
         if !OpusDecoder::SAMPLE_RATES_HZ.contains(&config.microphone_rate) {

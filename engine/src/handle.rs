@@ -231,8 +231,9 @@ impl EngineHandle {
         let setup = PeerSetup {
             peer,
             session: session.clone(),
-            video_codec: shared.config.preferred_codec(),
+            order: shared.config.order(),
             video_codecs: shared.config.codecs(),
+            red: shared.config.opus.red,
             candidates: inner.loops.get(media_loop).map_or(&[], |own| &own.candidates),
             certificate: &inner.certificate,
             now: Instant::now(),

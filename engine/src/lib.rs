@@ -43,6 +43,7 @@ mod rtp_input;
 mod scheduling;
 mod session;
 mod shared;
+mod source_clock;
 mod status;
 mod video;
 
@@ -64,6 +65,7 @@ pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
 pub use visavis_core::rtp_input::RtpCounters;
 pub use visavis_types::{
     AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, CodecSet, EncodedAudio,
-    EncodedFrame, FrameSize, InvalidSessionId, MAX_SOUND_LEAD, PeerId, PixelFormat, PlayoutDelay,
-    SessionId, Stage, UnixMillis, VideoCodec, VideoFrame, VideoFrameError,
+    EncodedFrame, FrameSize, InvalidSessionId, MAX_SOUND_LEAD, OpusSettings, PacketTime, PeerId,
+    PixelFormat, PlayoutDelay, SessionId, Stage, UnixMillis, UnknownCodec, VideoCodec, VideoFrame,
+    VideoFrameError,
 };

@@ -1,15 +1,15 @@
 //! What a session's threads and its callers share: atomics, a mailbox, a snapshot. Nothing in here is
 //! ever waited for.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use visavis_types::{ClockAnchor, CodecSet, UnixMillis, VideoCodec};
+use visavis_types::{AudioCodecSet, ClockAnchor, CodecSet, UnixMillis, VideoCodec};
 
+use crate::source_clock::{SourceClock, Stamped};
 use crate::video::Mailbox;
 use crate::{Metrics, SessionConfig, SessionStatus, StageSummary};
 
@@ -20,7 +20,8 @@ const STREAMING_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct SessionShared {
     pub(crate) config: SessionConfig,
-    pub(crate) clock: ClockAnchor,
+    /// Only callers take the lock, never a thread of the engine.
+    source_clock: Mutex<SourceClock>,
     pub(crate) mailbox: Mailbox,
     pub(crate) counters: Counters,
     started: AtomicBool,
@@ -56,7 +57,8 @@ impl Sleeper {
 /// What one media loop says of a session.
 #[derive(Debug, Default)]
 struct LoopState {
-    active_codecs: AtomicU8,
+    active_video: AtomicU8,
+    active_audio: AtomicU8,
     stages: ArcSwap<Vec<StageSummary>>,
 }
 
@@ -90,7 +92,7 @@ impl SessionShared {
     pub(crate) fn new(config: SessionConfig, clock: ClockAnchor, media_loops: usize) -> Self {
         Self {
             config,
-            clock,
+            source_clock: Mutex::new(SourceClock::new(clock)),
             mailbox: Mailbox::default(),
             counters: Counters::default(),
             started: AtomicBool::new(false),
@@ -125,6 +127,17 @@ impl SessionShared {
         self.stopped.load(Relaxed)
     }
 
+    /// When something was captured that a caller has stamped and pushed.
+    pub(crate) fn capture_time(
+        &self,
+        what: Stamped,
+        stamp: UnixMillis,
+        pushed: Instant,
+    ) -> Instant {
+        let mut clock = self.source_clock.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.capture_time(what, stamp, pushed)
+    }
+
     // --- Media loops → audio loop: microphones ---
 
     pub(crate) fn listen(&self) {
@@ -144,17 +157,29 @@ impl SessionShared {
         }
     }
 
-    // --- Media loops → encode loop, or the caller's encoder ---
+    // --- Media loops → encode loop, audio loop, or the caller's encoder ---
 
-    pub(crate) fn set_active_codecs(&self, media_loop: usize, codecs: CodecSet) {
+    pub(crate) fn set_active_codecs(
+        &self,
+        media_loop: usize,
+        video: CodecSet,
+        audio: AudioCodecSet,
+    ) {
         if let Some(state) = self.loops.get(media_loop) {
-            state.active_codecs.store(codecs.bits(), Relaxed);
+            state.active_video.store(video.bits(), Relaxed);
+            state.active_audio.store(audio.bits(), Relaxed);
         }
     }
 
     pub(crate) fn active_codecs(&self) -> CodecSet {
-        let of_loops = self.loops.iter().map(|state| state.active_codecs.load(Relaxed));
+        let of_loops = self.loops.iter().map(|state| state.active_video.load(Relaxed));
         CodecSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
+    }
+
+    /// The audio codecs in use; none while nobody is connected.
+    pub(crate) fn active_audio(&self) -> AudioCodecSet {
+        let of_loops = self.loops.iter().map(|state| state.active_audio.load(Relaxed));
+        AudioCodecSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
     }
 
     pub(crate) fn want_keyframe(&self, codec: VideoCodec) {
@@ -175,10 +200,6 @@ impl SessionShared {
 
     pub(crate) fn peer_left(&self) {
         self.peer_count.fetch_sub(1, Relaxed);
-    }
-
-    pub(crate) fn has_peers(&self) -> bool {
-        self.peer_count.load(Relaxed) > 0
     }
 
     pub(crate) fn publish_stages(&self, media_loop: usize, stages: Vec<StageSummary>) {
@@ -275,6 +296,7 @@ impl FpsWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use visavis_types::AudioCodec;
 
     #[test]
     fn fps_is_counted_over_a_second() {
@@ -298,11 +320,13 @@ mod tests {
     fn a_codec_is_in_use_while_one_media_loop_has_a_viewer_for_it() {
         let shared = SessionShared::new(SessionConfig::default(), ClockAnchor::now(), 2);
         let [h264, vp8] = [VideoCodec::H264, VideoCodec::Vp8].map(|c| CodecSet::EMPTY.with(c));
-        shared.set_active_codecs(0, h264);
-        shared.set_active_codecs(1, vp8);
+        let opus = AudioCodecSet::EMPTY.with(AudioCodec::Opus);
+        shared.set_active_codecs(0, h264, opus);
+        shared.set_active_codecs(1, vp8, AudioCodecSet::EMPTY);
         assert_eq!(shared.active_codecs(), h264.with(VideoCodec::Vp8));
-        shared.set_active_codecs(0, CodecSet::EMPTY);
-        assert_eq!(shared.active_codecs(), vp8);
+        assert_eq!(shared.active_audio(), opus);
+        shared.set_active_codecs(0, CodecSet::EMPTY, AudioCodecSet::EMPTY);
+        assert_eq!((shared.active_codecs(), shared.active_audio()), (vp8, AudioCodecSet::EMPTY));
     }
 
     #[test]

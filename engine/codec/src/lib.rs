@@ -10,6 +10,7 @@
 //! | H264 encode and decode | openh264 |
 //! | VP8 and VP9 encode | libvpx |
 //! | Opus encode and decode | libopus |
+//! | MP3 decode | the `nanomp3-core` crate |
 //! | RGB to planar YUV | the `yuv` crate |
 //! | JPEG and PNG | the `zune-jpeg` and `png` crates |
 //! | PCMU and PCMA | none, it is a table |
@@ -18,6 +19,7 @@
 mod convert;
 mod g711;
 mod h264;
+mod mp3;
 mod opus;
 mod opus_decoder;
 mod picture;
@@ -29,8 +31,9 @@ mod vpx;
 pub use convert::{ColorMatrix, ConvertError, convert};
 pub use g711::G711Law;
 pub use h264::{DecodeError, Decoded, H264Decoder, write_sps_without_reordering};
+pub use mp3::{Mp3Decoder, Mp3Error, Mp3Sound};
 pub use opus::{
-    OPUS_FRAME_SAMPLES, OPUS_SILENCE, OpusApplication, OpusEncoder, OpusEncoderConfig, OpusError,
+    OPUS_NOTHING_BYTES, OpusApplication, OpusEncoder, OpusEncoderConfig, OpusError, opus_silence,
 };
 pub use opus_decoder::OpusDecoder;
 pub use picture::I420Buffer;

@@ -1,14 +1,20 @@
 //! Opus (RFC 6716) by libopus.
 
 use opus::{Application, Bitrate as OpusBitrate, Channels, Encoder, Signal};
-use visavis_types::Bitrate;
+use visavis_types::{Bitrate, OpusSettings, PacketTime};
 
-/// Samples per channel in one packet: 20 ms at 48 kHz.
-pub const OPUS_FRAME_SAMPLES: usize = 960;
+/// A packet of silence, for either number of channels: a TOC byte (fullband CELT, mono, one frame of
+/// this length) and the two bytes that code "no sound" (RFC 6716 §3.1).
+pub const fn opus_silence(time: PacketTime) -> [u8; 3] {
+    match time {
+        PacketTime::Ms10 => [0xf0, 0xff, 0xfe],
+        PacketTime::Ms20 => [0xf8, 0xff, 0xfe],
+    }
+}
 
-/// A packet of 20 ms of silence, for either number of channels: a TOC byte (fullband CELT, 20 ms,
-/// mono, one frame) and the two bytes that code "no sound" (RFC 6716 §3.1).
-pub const OPUS_SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
+/// Packets of at most so many bytes say "silence, as before": with discontinuous transmission they need
+/// not be sent (RFC 6716 §2.1.9, and `opus_encode` of libopus).
+pub const OPUS_NOTHING_BYTES: usize = 2;
 
 /// Sample rate of what is encoded.
 const SAMPLE_RATE_HZ: u32 = 48_000;
@@ -40,6 +46,23 @@ pub struct OpusEncoderConfig {
     pub application: OpusApplication,
     /// Target rate; brought into 6 to 510 kbit/s.
     pub bitrate: Bitrate,
+    /// How long a packet is.
+    pub packet_time: PacketTime,
+    /// Error correction and discontinuous transmission. Redundancy is not the encoder's to make.
+    pub settings: OpusSettings,
+}
+
+impl Default for OpusEncoderConfig {
+    /// Mono speech at 48 kbit/s.
+    fn default() -> Self {
+        Self {
+            channels: 1,
+            application: OpusApplication::Voip,
+            bitrate: Bitrate::from_kbps(48),
+            packet_time: PacketTime::default(),
+            settings: OpusSettings::default(),
+        }
+    }
 }
 
 /// Why there is no encoder, or no packet.
@@ -67,8 +90,7 @@ impl From<opus::Error> for OpusError {
     }
 }
 
-/// Encodes 48 kHz sound in packets of 20 ms, with in-band error correction for 10 % loss and
-/// without discontinuous transmission: there is a packet for every frame.
+/// Encodes 48 kHz sound, in-band error correction, where it is on, being made for 10 % loss.
 ///
 /// Moves between threads, is used by one at a time.
 #[derive(Debug)]
@@ -97,16 +119,17 @@ impl OpusEncoder {
         let mut encoder = Encoder::new(SAMPLE_RATE_HZ, channels, application)?;
         encoder.set_signal(signal)?;
         encoder.set_complexity(COMPLEXITY)?;
-        encoder.set_inband_fec(true)?;
-        encoder.set_packet_loss_perc(EXPECTED_LOSS_PERCENT)?;
-        encoder.set_dtx(false)?;
+        encoder.set_inband_fec(config.settings.fec)?;
+        let expected_loss = if config.settings.fec { EXPECTED_LOSS_PERCENT } else { 0 };
+        encoder.set_packet_loss_perc(expected_loss)?;
+        encoder.set_dtx(config.settings.dtx)?;
         encoder.set_bitrate(library_bitrate(config.bitrate))?;
         let lookahead = u32::try_from(encoder.get_lookahead()?).unwrap_or(0);
-        let frame_samples = OPUS_FRAME_SAMPLES * usize::from(config.channels);
+        let frame_samples = config.packet_time.samples() * usize::from(config.channels);
         Ok(Self { encoder, frame_samples, lookahead })
     }
 
-    /// Encodes one frame, channels interleaved, [`OPUS_FRAME_SAMPLES`] per channel, and appends
+    /// Encodes one frame, channels interleaved, [`PacketTime::samples`] per channel, and appends
     /// the packet to `out`. Returns its length in bytes.
     ///
     /// # Errors
@@ -148,9 +171,12 @@ fn library_bitrate(bitrate: Bitrate) -> OpusBitrate {
 mod tests {
     use super::*;
 
+    const FRAME_SAMPLES: usize = PacketTime::Ms20.samples();
+
     fn encoder(channels: u16, application: OpusApplication, kbps: u64) -> OpusEncoder {
         let bitrate = Bitrate::from_kbps(kbps);
-        OpusEncoder::new(&OpusEncoderConfig { channels, application, bitrate }).unwrap()
+        let config = OpusEncoderConfig { channels, application, bitrate, ..Default::default() };
+        OpusEncoder::new(&config).unwrap()
     }
 
     /// A second of a tone that climbs from 200 to 1,200 Hz, the same on all channels.
@@ -160,7 +186,7 @@ mod tests {
             let turns = 200.0 * seconds + 500.0 * seconds * seconds;
             ((turns * std::f64::consts::TAU).sin() * 12_000.0) as i16
         };
-        let count = 50 * OPUS_FRAME_SAMPLES;
+        let count = 50 * FRAME_SAMPLES;
         (0..count).flat_map(|n| std::iter::repeat_n(sample(n), channels)).collect()
     }
 
@@ -181,13 +207,13 @@ mod tests {
             let channels = usize::from(channels);
             let (original, mut decoded) = (sweep(channels), Vec::new());
             let mut packet = Vec::new();
-            for frame in original.chunks(OPUS_FRAME_SAMPLES * channels) {
+            for frame in original.chunks(FRAME_SAMPLES * channels) {
                 packet.clear();
                 let length = encoder.encode(frame, &mut packet).unwrap();
                 assert_eq!(length, packet.len());
                 let mut samples = vec![0; frame.len()];
                 let count = decoder.decode(&packet, &mut samples, false).unwrap();
-                assert_eq!(count, OPUS_FRAME_SAMPLES);
+                assert_eq!(count, FRAME_SAMPLES);
                 decoded.extend(samples.into_iter().step_by(channels));
             }
             let original: Vec<i16> = original.into_iter().step_by(channels).collect();
@@ -209,7 +235,7 @@ mod tests {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 (seed >> 18) as i16 - 8_192
             };
-            (0..OPUS_FRAME_SAMPLES).map(|_| next()).collect()
+            (0..FRAME_SAMPLES).map(|_| next()).collect()
         };
         let mut kbps = |encoder: &mut OpusEncoder| {
             let mut out = Vec::new();
@@ -226,23 +252,48 @@ mod tests {
     #[test]
     fn the_silent_packet_decodes_to_silence() {
         for layout in [Channels::Mono, Channels::Stereo] {
-            let mut decoder = opus::Decoder::new(SAMPLE_RATE_HZ, layout).unwrap();
-            for _ in 0..5 {
-                let mut samples = vec![1; OPUS_FRAME_SAMPLES * layout as usize];
-                let count = decoder.decode(&OPUS_SILENCE, &mut samples, false).unwrap();
-                assert_eq!(count, OPUS_FRAME_SAMPLES);
-                assert!(samples.iter().all(|&sample| sample == 0));
+            for time in [PacketTime::Ms10, PacketTime::Ms20] {
+                let mut decoder = opus::Decoder::new(SAMPLE_RATE_HZ, layout).unwrap();
+                for _ in 0..5 {
+                    let mut samples = vec![1; FRAME_SAMPLES * layout as usize];
+                    let count = decoder.decode(&opus_silence(time), &mut samples, false).unwrap();
+                    assert_eq!(count, time.samples());
+                    assert!(samples[..count * layout as usize].iter().all(|&sample| sample == 0));
+                }
             }
         }
     }
 
     #[test]
-    fn wrong_settings_and_lengths_are_refused() {
-        let config = OpusEncoderConfig {
-            channels: 3,
-            application: OpusApplication::Voip,
-            bitrate: Bitrate::from_kbps(32),
+    fn silence_costs_nothing_with_discontinuous_transmission() {
+        let packets = |dtx| {
+            let settings = OpusSettings { dtx, ..Default::default() };
+            let config = OpusEncoderConfig { settings, ..Default::default() };
+            let mut encoder = OpusEncoder::new(&config).unwrap();
+            let mut sent = 0;
+            for _ in 0..100 {
+                let length = encoder.encode(&[0; FRAME_SAMPLES], &mut Vec::new()).unwrap();
+                sent += usize::from(length > OPUS_NOTHING_BYTES);
+            }
+            sent
         };
+        assert_eq!(packets(false), 100);
+        assert!(packets(true) < 40, "{}", packets(true));
+    }
+
+    #[test]
+    fn packets_of_ten_milliseconds_have_half_the_samples() {
+        let config = OpusEncoderConfig { packet_time: PacketTime::Ms10, ..Default::default() };
+        let mut encoder = OpusEncoder::new(&config).unwrap();
+        let mut packet = Vec::new();
+        assert!(encoder.encode(&[0; FRAME_SAMPLES], &mut packet).is_err());
+        encoder.encode(&[0; FRAME_SAMPLES / 2], &mut packet).unwrap();
+        assert_eq!(opus::packet::get_nb_samples(&packet, SAMPLE_RATE_HZ).unwrap(), 480);
+    }
+
+    #[test]
+    fn wrong_settings_and_lengths_are_refused() {
+        let config = OpusEncoderConfig { channels: 3, ..Default::default() };
         assert_eq!(OpusEncoder::new(&config).unwrap_err(), OpusError::Channels(3));
         let mut out = vec![7];
         let result = encoder(2, OpusApplication::Voip, 32).encode(&[0; 960], &mut out);

@@ -102,7 +102,10 @@ impl std::fmt::Debug for OpusDecoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::OPUS_SILENCE;
+    use crate::opus_silence;
+    use visavis_types::PacketTime;
+
+    const OPUS_SILENCE: [u8; 3] = opus_silence(PacketTime::Ms20);
 
     #[test]
     fn a_packet_is_appended_and_a_bad_one_changes_nothing() {

@@ -2,13 +2,15 @@
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{
-    Async, FixedAsync, Indexing, Resampler as _, Resizable as _, SincInterpolationParameters,
-    WindowFunction,
+    Adjustable as _, Async, FixedAsync, Indexing, Resampler as _, Resizable as _,
+    SincInterpolationParameters, WindowFunction,
 };
 use visavis_types::AudioChunk;
 
 /// Length of the filter in samples of the lower rate: its half is the delay, 1 ms at 16 kHz.
 const FILTER_TAPS: usize = 32;
+/// The most by which [`Resampler::correct`] changes the rate: a hundredth of a semitone is 580 ppm.
+const MAX_CORRECTION: f64 = 0.001;
 /// Sample frames the filter takes at once; longer input goes through in pieces.
 const MAX_BLOCK: usize = 1_024;
 
@@ -16,7 +18,7 @@ const MAX_BLOCK: usize = 1_024;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResampleError {
     /// The rate is none of [`AudioChunk::SAMPLE_RATES_HZ`].
-    #[error("a sample rate of {0} Hz; known are 8, 12, 16, 24, 32, 44.1 and 48 kHz")]
+    #[error("a sample rate of {0} Hz; known are 8, 11.025, 12, 16, 22.05, 24, 32, 44.1 and 48 kHz")]
     SampleRate(u32),
     /// Neither mono nor stereo.
     #[error("{0} channels; 1 or 2 are possible")]
@@ -36,8 +38,12 @@ pub enum ResampleError {
 pub struct Resampler {
     input_channels: usize,
     output_channels: usize,
-    /// Absent between equal rates.
+    /// Absent between equal rates that need no correction.
     filter: Option<Filter>,
+    /// Where there is no filter, the last samples that went by, should one be needed.
+    recent: Vec<i16>,
+    /// Equal rates: the one.
+    rate_hz: u32,
 }
 
 /// The filter and its memory. It works on as few channels as input and output have.
@@ -46,6 +52,8 @@ struct Filter {
     channels: usize,
     input: Vec<f32>,
     output: Vec<f32>,
+    /// Sample frames that come out next and were heard already.
+    skip: usize,
 }
 
 impl Resampler {
@@ -76,7 +84,8 @@ impl Resampler {
         } else {
             Some(Filter::new(input_hz, output_hz, input_channels.min(output_channels))?)
         };
-        Ok(Self { input_channels, output_channels, filter })
+        let (recent, rate_hz) = (Vec::new(), input_hz);
+        Ok(Self { input_channels, output_channels, filter, recent, rate_hz })
     }
 
     /// By how many output samples per channel the sound is later than it was.
@@ -94,6 +103,7 @@ impl Resampler {
         let (from, to) = (self.input_channels, self.output_channels);
         let Some(filter) = &mut self.filter else {
             samples.chunks_exact(from).for_each(|frame| push_frame(frame, to, out));
+            self.remember(samples);
             return Ok(());
         };
         for block in samples.chunks(MAX_BLOCK * from) {
@@ -106,19 +116,64 @@ impl Resampler {
                     _ => filter.input.extend(frame.iter().map(|&sample| f32::from(sample))),
                 }
             }
-            for frame in filter.run()?.chunks_exact(from.min(to)) {
+            let skipped = filter.skip;
+            let filtered = filter.run()?.chunks_exact(from.min(to));
+            let left = skipped.saturating_sub(filtered.len());
+            for frame in filtered.skip(skipped) {
                 let mut rounded = [0; 2];
                 rounded.iter_mut().zip(frame).for_each(|(to, &from)| *to = from.round() as i16);
                 push_frame(rounded.get(..frame.len()).unwrap_or_default(), to, out);
             }
+            filter.skip = left;
         }
         Ok(())
     }
 
+    /// Makes so many parts in a million more samples out of what comes from now on, for a source whose
+    /// clock is not ours. At most 1,000 in either direction, which is no step that can be heard.
+    ///
+    /// # Errors
+    ///
+    /// [`ResampleError::Filter`], which no correction is known to cause.
+    pub fn correct(&mut self, ppm: f64) -> Result<(), ResampleError> {
+        let relative = 1.0 + (ppm / 1e6).clamp(-MAX_CORRECTION, MAX_CORRECTION);
+        if self.filter.is_none() {
+            if ppm == 0.0 {
+                return Ok(());
+            }
+            self.begin_to_filter()?;
+        }
+        let Some(filter) = &mut self.filter else { return Ok(()) };
+        let set = filter.sinc.set_resample_ratio_relative(relative, true);
+        set.map_err(|error| ResampleError::Filter(error.to_string()))
+    }
+
+    /// Goes on with a filter, at the very sample that would have been the next without.
+    fn begin_to_filter(&mut self) -> Result<(), ResampleError> {
+        let channels = self.input_channels.min(self.output_channels);
+        let mut filter = Filter::new(self.rate_hz, self.rate_hz, channels)?;
+        let recent = std::mem::take(&mut self.recent);
+        // The library counts its delay from one sample earlier.
+        let delay = filter.sinc.output_delay().saturating_sub(1);
+        filter.skip = recent.len() / self.input_channels + delay;
+        self.filter = Some(filter);
+        self.process(&recent, &mut Vec::new())
+    }
+
+    fn remember(&mut self, samples: &[i16]) {
+        let most = FILTER_TAPS * self.input_channels;
+        let kept = samples.get(samples.len().saturating_sub(most)..).unwrap_or_default();
+        let excess = (self.recent.len() + kept.len()).saturating_sub(most);
+        self.recent.drain(..excess);
+        self.recent.extend_from_slice(kept);
+    }
+
     /// Forgets everything that went through, as if new.
     pub fn reset(&mut self) {
+        self.recent.clear();
         if let Some(filter) = &mut self.filter {
             filter.sinc.reset();
+            filter.skip = 0;
         }
     }
 }
@@ -142,10 +197,13 @@ impl Filter {
         // is in input samples, of which the same slope takes more where there are more.
         let taps = FILTER_TAPS * input_hz.div_ceil(output_hz) as usize;
         let parameters = SincInterpolationParameters::new(taps, WindowFunction::Hann);
-        let sinc = Async::new_sinc(ratio, 1.0, &parameters, MAX_BLOCK, channels, FixedAsync::Input)
-            .map_err(|error| ResampleError::Filter(error.to_string()))?;
+        let most = 1.0 + 2.0 * MAX_CORRECTION;
+        let sinc =
+            Async::new_sinc(ratio, most, &parameters, MAX_BLOCK, channels, FixedAsync::Input)
+                .map_err(|error| ResampleError::Filter(error.to_string()))?;
         let output = vec![0.0; sinc.output_frames_max() * channels];
-        Ok(Self { sinc, channels, input: Vec::with_capacity(MAX_BLOCK * channels), output })
+        let input = Vec::with_capacity(MAX_BLOCK * channels);
+        Ok(Self { sinc, channels, input, output, skip: 0 })
     }
 
     /// Filters what is in `input`, at most [`MAX_BLOCK`] sample frames of it.
@@ -306,9 +364,9 @@ mod tests {
         for rate_hz in AudioChunk::SAMPLE_RATES_HZ {
             let mut resampler = Resampler::new(rate_hz, 1, FULL_HZ, 2).unwrap();
             let mut frames = 0;
-            for _ in 0..600 {
+            for _ in 0..1_500 {
                 let mut out = Vec::new();
-                resampler.process(&vec![0; rate_hz as usize / 10], &mut out).unwrap();
+                resampler.process(&vec![0; rate_hz as usize / 25], &mut out).unwrap();
                 frames += out.len() / 2;
             }
             let missing = 60 * FULL_HZ as usize - frames;
@@ -335,6 +393,38 @@ mod tests {
             let expected = 1_200 * to_hz as usize / from_hz as usize + resampler.delay();
             println!("{from_hz} → {to_hz} Hz: peak at {peak}, expected at {expected}");
             assert!(peak.abs_diff(expected) <= 1, "{from_hz} → {to_hz} Hz: {peak}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn a_corrected_rate_is_that_much_faster_and_cannot_be_heard() {
+        for rate_hz in [16_000, 24_000, 48_000] {
+            let mut resampler = Resampler::new(rate_hz, 1, FULL_HZ, 1).unwrap();
+            let input = rounded(&tone(440.0, rate_hz, 20 * rate_hz as usize, 0.0));
+            let mut output = Vec::new();
+            for (second, chunk) in input.chunks(rate_hz as usize).enumerate() {
+                for piece in chunk.chunks(rate_hz as usize / 50) {
+                    resampler.process(piece, &mut output).unwrap();
+                }
+                // From nothing to 400 ppm, there and back.
+                let ppm = 400.0 * (second as f64 / 19.0 * std::f64::consts::PI).sin();
+                resampler.correct(ppm).unwrap();
+            }
+            let heard = &output[200..]; // A tone has no beginning.
+            // A step of a tone of this level and frequency is at most 922; a click would be more.
+            let step = heard.windows(2).map(|pair| pair[0].abs_diff(pair[1])).max().unwrap();
+            assert!(step <= 935, "{rate_hz} Hz: a step of {step}");
+            let bend = |w: &[i16]| (i32::from(w[0]) - 2 * i32::from(w[1]) + i32::from(w[2])).abs();
+            let sharpest = heard.windows(3).map(bend).max().unwrap();
+            assert!(sharpest <= 60, "{rate_hz} Hz: bent by {sharpest}");
+            // The mean of a half wave, for 19 of 20 seconds.
+            let gained = output.len() as f64 - 20.0 * 48_000.0;
+            let held_back = resampler.delay() as f64;
+            let expected = 400e-6 * 0.637 * 48_000.0 * 19.0;
+            assert!(
+                (gained - expected).abs() < held_back + 20.0,
+                "{rate_hz} Hz: {gained}, not {expected}"
+            );
         }
     }
 
@@ -394,8 +484,8 @@ mod tests {
     #[test]
     fn other_rates_and_channels_are_refused() {
         let new = |from, to: (u32, u16)| Resampler::new(from, 1, to.0, to.1).map(|_| ());
-        assert_eq!(new(11_025, (FULL_HZ, 1)), Err(ResampleError::SampleRate(11_025)));
-        assert_eq!(new(16_000, (22_050, 1)), Err(ResampleError::SampleRate(22_050)));
+        assert_eq!(new(9_600, (FULL_HZ, 1)), Err(ResampleError::SampleRate(9_600)));
+        assert_eq!(new(16_000, (9_600, 1)), Err(ResampleError::SampleRate(9_600)));
         assert_eq!(new(16_000, (8_000, 3)), Err(ResampleError::Channels(3)));
         let silent = Resampler::new(16_000, 0, FULL_HZ, 1).map(|_| ());
         assert_eq!(silent, Err(ResampleError::Channels(0)));

@@ -12,7 +12,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use room::{Act, FRAME_INTERVAL, Room};
 use visavis_core::PacketizedFrame;
-use visavis_types::OpusPacket;
+use visavis_types::AudioPacket;
 
 const VIEWERS: [usize; 3] = [1, 50, 200];
 
@@ -51,7 +51,7 @@ fn keyframe_of_67_kb(bencher: Bencher<'_, '_>, viewers: usize) {
 
 #[divan::bench(args = VIEWERS, sample_size = 1, sample_count = 100)]
 fn sound(bencher: Bencher<'_, '_>, viewers: usize) {
-    measure(bencher, viewers, Room::audio, |room, packet: &OpusPacket| {
+    measure(bencher, viewers, Room::audio, |room, packet: &AudioPacket| {
         let Room { world, tray, .. } = room;
         world.hub.send_audio(world.session, packet, tray);
     });

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 use str0m::RtcError;
 use visavis_types::{
-    ClockAnchor, CodecSet, OpusPacket, PeerId, PlayoutDelay, SessionId, VideoCodec,
+    AudioCodecSet, AudioPacket, ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, VideoCodec,
 };
 
 use crate::Outbox;
@@ -67,8 +67,10 @@ pub enum HubEvent {
     ActiveCodecs {
         /// Of which session.
         session: SessionKey,
-        /// All of them.
-        codecs: CodecSet,
+        /// All those of pictures.
+        video: CodecSet,
+        /// All those of sound.
+        audio: AudioCodecSet,
     },
     /// A peer's microphone packet arrived.
     MicPacket {
@@ -321,17 +323,21 @@ impl Hub {
         reached
     }
 
-    /// Sends an audio packet to every peer of a session; returns to how many.
+    /// Sends an audio packet to every peer of a session that uses its codec; returns to how many.
     pub fn send_audio(
         &mut self,
         session: SessionKey,
-        packet: &OpusPacket,
+        packet: &AudioPacket,
         out: &mut impl Outbox,
     ) -> usize {
-        let Some(state) = self.sessions.get(session.0) else {
+        let Some(SessionState { peers, redundancy, .. }) = self.sessions.get_mut(session.0) else {
             return 0;
         };
-        fan_out(&mut self.peers, &state.peers, out, |peer, out| peer.send_audio(packet, out))
+        let reached = fan_out(&mut self.peers, peers, out, |peer, out| {
+            peer.send_audio(packet, redundancy, out)
+        });
+        redundancy.follow(packet);
+        reached
     }
 
     fn resend(&mut self, key: usize, out: &mut impl Outbox) {
@@ -460,11 +466,14 @@ impl Hub {
         let Some(state) = self.sessions.get_mut(session.0) else {
             return;
         };
-        let used = state.peers.iter().filter_map(|&key| self.peers.get(key)?.video_codec());
-        let codecs = used.fold(CodecSet::EMPTY, CodecSet::with);
-        if state.active != codecs {
-            state.active = codecs;
-            self.events.push_back(HubEvent::ActiveCodecs { session, codecs });
+        let (mut video, mut audio) = (CodecSet::EMPTY, AudioCodecSet::EMPTY);
+        for peer in state.peers.iter().filter_map(|&key| self.peers.get(key)) {
+            video = peer.video_codec().map_or(video, |codec| video.with(codec));
+            audio = peer.audio_codec().map_or(audio, |codec| audio.with(codec));
+        }
+        if state.active != (video, audio) {
+            state.active = (video, audio);
+            self.events.push_back(HubEvent::ActiveCodecs { session, video, audio });
         }
     }
 }
@@ -475,7 +484,7 @@ fn fan_out<O: Outbox>(
     peers: &mut Slab<Peer>,
     keys: &[usize],
     out: &mut O,
-    send: impl Fn(&mut Peer, &mut O) -> bool,
+    mut send: impl FnMut(&mut Peer, &mut O) -> bool,
 ) -> usize {
     let mut reached = 0;
     for &key in keys {

@@ -23,7 +23,7 @@ mod rtp_output;
 mod session;
 
 pub use hub::{Hub, HubEvent, SessionKey};
-pub use negotiate::{Certificate, NegotiateError, PeerSetup};
+pub use negotiate::{Certificate, CodecOrder, NegotiateError, PeerSetup};
 pub use packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer, Payloads};
 pub use peer::{Farewell, Peer};
 

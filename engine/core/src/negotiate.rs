@@ -10,7 +10,7 @@ use str0m::ice::IceCreds;
 use str0m::media::{MediaKind, Mid};
 use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Rtc, RtcConfig};
-use visavis_types::{CodecSet, PeerId, SessionId, VideoCodec};
+use visavis_types::{AudioCodec, CodecSet, PeerId, SessionId, VideoCodec};
 
 use crate::dtls;
 use crate::peer::Peer;
@@ -49,16 +49,27 @@ pub struct PeerSetup<'a> {
     pub peer: PeerId,
     /// The session it watches.
     pub session: SessionId,
-    /// The session's preferred codec.
-    pub video_codec: VideoCodec,
-    /// All codecs the session can send.
+    /// What the session would rather send.
+    pub order: CodecOrder,
+    /// All video codecs the session can send; it can send every audio codec.
     pub video_codecs: CodecSet,
+    /// Whether sound in Opus is sent with redundancy (RFC 2198) to viewers that take it.
+    pub red: bool,
     /// Our ICE host candidates.
     pub candidates: &'a [SocketAddr],
     /// The engine's certificate.
     pub certificate: &'a Certificate,
     /// The current time.
     pub now: Instant,
+}
+
+/// Codecs in order of preference. Those not named come after them, in the viewer's order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CodecOrder {
+    /// For the picture.
+    pub video: Vec<VideoCodec>,
+    /// For the sound.
+    pub audio: Vec<AudioCodec>,
 }
 
 /// Why an offer got no answer.
@@ -87,13 +98,8 @@ impl PeerSetup<'_> {
         }
         let answer = accept(&mut rtc, offer)?;
         let output = RtpOutput::new(keys);
-        let peer = Peer::new(
-            (self.peer, self.session),
-            self.video_codec,
-            (rtc, output),
-            &answer,
-            self.now,
-        )?;
+        let peer =
+            Peer::new((self.peer, self.session), self.order, (rtc, output), &answer, self.now)?;
         Ok((peer, answer))
     }
 
@@ -107,7 +113,9 @@ impl PeerSetup<'_> {
             .enable_raw_packets(true)
             .set_extension_map(extensions())
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(true, self.red)
+            .enable_pcmu(true, false)
+            .enable_pcma(true, false)
             .enable_vp8(self.video_codecs.contains(VideoCodec::Vp8))
             .enable_vp9(self.video_codecs.contains(VideoCodec::Vp9))
             .enable_av1(self.video_codecs.contains(VideoCodec::Av1))
@@ -273,8 +281,9 @@ mod tests {
             let setup = PeerSetup {
                 peer: PeerId::from_raw(1),
                 session: SessionId::default(),
-                video_codec: VideoCodec::H264,
+                order: CodecOrder::default(),
                 video_codecs: CodecSet::ENCODERS,
+                red: false,
                 candidates: &[],
                 certificate: &certificate,
                 now: Instant::now(),

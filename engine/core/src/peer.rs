@@ -3,18 +3,18 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use str0m::format::{Codec, CodecSpec};
+use str0m::format::{Codec, CodecSpec, PayloadParams};
 use str0m::media::{MediaKind, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RawPacket;
 use str0m::rtp::rtcp::Rtcp;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
-use visavis_types::{ClockAnchor, OpusPacket, PeerId, SessionId, VideoCodec};
+use visavis_types::{AudioCodec, AudioPacket, ClockAnchor, PeerId, SessionId, VideoCodec};
 
 use crate::demux::Registration;
 use crate::drive::{Drained, drain};
-use crate::negotiate::{self, MediaSection, NegotiateError};
-use crate::packetize::PacketizedFrame;
+use crate::negotiate::{self, CodecOrder, MediaSection, NegotiateError};
+use crate::packetize::{PacketizedFrame, Redundancy};
 use crate::rtp_input::MicPacket;
 use crate::rtp_output::{FrameStamp, History, RtpOutput, Track};
 use crate::{Outbox, SessionKey};
@@ -23,9 +23,8 @@ use crate::{Outbox, SessionKey};
 /// time ICE itself takes to notice (RFC 7675 consent), and leaves room for an ICE restart.
 const VANISH_GRACE: Duration = Duration::from_secs(10);
 
-/// RTP clock rate of every video codec, and of Opus (RFC 7587 §4.1).
+/// RTP clock rate of every video codec.
 const VIDEO_HZ: u32 = 90_000;
-const OPUS_HZ: u32 = 48_000;
 
 /// Retransmissions noted in one turn. More than this in one go is a stream that is lost anyway: the
 /// viewer asks for a keyframe.
@@ -52,11 +51,12 @@ pub enum Farewell {
 pub struct Peer {
     id: PeerId,
     session: SessionId,
-    preferred: VideoCodec,
+    order: CodecOrder,
     rtc: Rtc,
     phase: Phase,
     output: RtpOutput,
     video: Option<VideoState>,
+    audio: Option<AudioState>,
     /// Sequence numbers of video packets to be sent again.
     lost: Vec<u16>,
     pub(crate) session_key: SessionKey,
@@ -87,6 +87,14 @@ struct VideoState {
     awaiting_keyframe: bool,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct AudioState {
+    codec: AudioCodec,
+    /// The payload type that packets with redundancy name as what is in them, where the viewer takes
+    /// such packets.
+    in_red: Option<u8>,
+}
+
 /// What a turn of a peer leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PeerEvent {
@@ -103,7 +111,7 @@ pub(crate) enum PeerEvent {
 impl Peer {
     pub(crate) fn new(
         (id, session): (PeerId, SessionId),
-        preferred: VideoCodec,
+        order: CodecOrder,
         (rtc, output): (Rtc, RtpOutput),
         answer: &str,
         now: Instant,
@@ -111,11 +119,12 @@ impl Peer {
         let mut peer = Self {
             id,
             session,
-            preferred,
+            order,
             rtc,
             phase: Phase::Connecting { until: now },
             output,
             video: None,
+            audio: None,
             lost: Vec::new(),
             session_key: SessionKey::NONE,
             names: Registration::default(),
@@ -142,6 +151,11 @@ impl Peer {
     /// The video codec it gets, if it takes video.
     pub fn video_codec(&self) -> Option<VideoCodec> {
         self.video.map(|video| video.codec)
+    }
+
+    /// The audio codec it gets, if it takes sound.
+    pub fn audio_codec(&self) -> Option<AudioCodec> {
+        self.audio.map(|audio| audio.codec)
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -245,8 +259,20 @@ impl Peer {
     }
 
     /// Sends an audio packet. False where this peer does not get it.
-    pub(crate) fn send_audio(&mut self, packet: &OpusPacket, out: &mut impl Outbox) -> bool {
-        self.output.send_audio(packet, out)
+    pub(crate) fn send_audio(
+        &mut self,
+        packet: &AudioPacket,
+        redundancy: &mut Redundancy,
+        out: &mut impl Outbox,
+    ) -> bool {
+        let Some(audio) = self.audio.filter(|audio| audio.codec == packet.codec) else {
+            return false;
+        };
+        let payload = match audio.in_red {
+            Some(payload_type) => redundancy.wrap(packet, payload_type),
+            None => &packet.data,
+        };
+        self.output.send_audio(payload, packet, out)
     }
 
     /// Sends again what was lost.
@@ -333,12 +359,12 @@ impl Peer {
                 .filter_map(|pt| params.iter().find(|param| param.pt() == *pt));
             match section.kind {
                 MediaKind::Video => {
-                    // The session's preference first, then the browser's order; of the H264 profiles
+                    // The session's preferences first, then the browser's order; of the H264 profiles
                     // the one the encoder makes.
                     let chosen = negotiated
                         .filter_map(|param| Some((param, video_codec(param.spec().codec)?)))
                         .min_by_key(|(param, codec)| {
-                            (*codec != self.preferred, !is_usual_profile(&param.spec()))
+                            (rank(&self.order.video, *codec), !is_usual_profile(&param.spec()))
                         });
                     if video.is_none()
                         && let Some((param, codec)) = chosen
@@ -347,19 +373,21 @@ impl Peer {
                     }
                 }
                 MediaKind::Audio => {
-                    let opus = negotiated.into_iter().find(|p| p.spec().codec == Codec::Opus);
+                    let chosen = negotiated
+                        .filter_map(|param| Some((param, audio_codec(param.spec().codec)?)))
+                        .min_by_key(|(_, codec)| rank(&self.order.audio, *codec));
                     if audio.is_none()
-                        && let Some(param) = opus
+                        && let Some((param, codec)) = chosen
                     {
-                        audio = Some((section, param.pt()));
+                        audio = Some((section, codec, param.clone()));
                     }
                 }
             }
         }
         let old_mid = self.output.tracks.video.as_ref().map(|video| video.mid);
         self.output.retire();
-        self.output.tracks.audio =
-            audio.and_then(|(section, pt)| self.track(&section, OPUS_HZ, (pt, None)));
+        self.audio =
+            audio.and_then(|(section, codec, param)| self.choose_audio(&section, codec, &param));
         let before = self.video.take();
         if let Some((section, codec, pt, resend)) = video {
             let same = old_mid == Some(section.mid);
@@ -370,6 +398,21 @@ impl Peer {
                 awaiting_keyframe: going_on.is_none_or(|before| before.awaiting_keyframe),
             });
         }
+    }
+
+    fn choose_audio(
+        &mut self,
+        section: &MediaSection,
+        codec: AudioCodec,
+        param: &PayloadParams,
+    ) -> Option<AudioState> {
+        let (payload_type, in_red) = match param.red() {
+            Some(red) => (red, Some(*param.pt())),
+            None => (param.pt(), None),
+        };
+        let track = self.track(section, codec.clock_hz(), (payload_type, None))?;
+        self.output.tracks.audio = Some(track);
+        Some(AudioState { codec, in_red })
     }
 
     /// The stream for a media section: the one it had, with what was negotiated anew, or a new one.
@@ -388,6 +431,7 @@ impl Peer {
         let revived = self.output.revive(ssrc);
         let mut track = revived.unwrap_or_else(|| Track::new(section.mid, ssrc, clock_hz, first));
         track.payload_type = *pt;
+        track.clock_hz = clock_hz;
         track.extensions = section.extensions;
         track.resend_in(resend_ssrc.zip(resend_pt.map(|pt| *pt)), first);
         Some(track)
@@ -432,6 +476,20 @@ fn ice_changed(phase: &mut Phase, state: IceConnectionState, now: Instant) -> bo
             true
         }
         _ => false,
+    }
+}
+
+/// A codec's place in an order of preference; those not in it share the last.
+fn rank<C: PartialEq>(order: &[C], codec: C) -> usize {
+    order.iter().position(|preferred| *preferred == codec).unwrap_or(order.len())
+}
+
+fn audio_codec(codec: Codec) -> Option<AudioCodec> {
+    match codec {
+        Codec::Opus => Some(AudioCodec::Opus),
+        Codec::PCMU => Some(AudioCodec::Pcmu),
+        Codec::PCMA => Some(AudioCodec::Pcma),
+        _ => None,
     }
 }
 

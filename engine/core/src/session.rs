@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use visavis_types::{ClockAnchor, CodecSet, PlayoutDelay, SessionId, VideoCodec};
+use visavis_types::{AudioCodecSet, ClockAnchor, CodecSet, PlayoutDelay, SessionId, VideoCodec};
 
 use crate::keyframe::KeyframePolicy;
-use crate::packetize::PacketizedFrame;
+use crate::packetize::{PacketizedFrame, Redundancy};
 use crate::rtp_output::{FrameStamp, History};
 
 /// RTP clock rate of every video codec.
@@ -20,7 +20,8 @@ pub(crate) struct SessionState {
     /// Keys of its peers.
     pub(crate) peers: Vec<usize>,
     /// The codecs its peers use.
-    pub(crate) active: CodecSet,
+    pub(crate) active: (CodecSet, AudioCodecSet),
+    pub(crate) redundancy: Redundancy,
     renditions: [Rendition; VideoCodec::ALL.len()],
     epoch: Instant,
     playout_delay: PlayoutDelay,
@@ -40,7 +41,8 @@ impl SessionState {
         Self {
             id,
             peers: Vec::new(),
-            active: CodecSet::EMPTY,
+            active: (CodecSet::EMPTY, AudioCodecSet::EMPTY),
+            redundancy: Redundancy::default(),
             renditions: Default::default(),
             epoch,
             playout_delay,

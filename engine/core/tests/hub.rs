@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{MS, World};
 use visavis_core::{Farewell, HubEvent};
-use visavis_types::{CodecSet, OpusPacket, VideoCodec};
+use visavis_types::{AudioCodec, AudioPacket, CodecSet, VideoCodec};
 
 const H264: VideoCodec = VideoCodec::H264;
 const VP8: VideoCodec = VideoCodec::Vp8;
@@ -190,7 +190,8 @@ fn sender_reports_tie_both_streams_to_the_same_clock() {
             let frame = world.frame(H264, tick == 0, &[700, 300]);
             world.hub.send_frame(world.session, frame, world.now, &mut world.wire);
         }
-        let packet = OpusPacket {
+        let packet = AudioPacket {
+            codec: AudioCodec::Opus,
             data: Arc::from([0xf8; 40].as_slice()),
             rtp_time: tick.wrapping_mul(960).wrapping_sub(48_000),
             // Sent ahead of its time.
@@ -243,7 +244,7 @@ fn each_viewer_gets_its_codec_and_encoders_follow() {
     let both = CodecSet::EMPTY.with(H264).with(VP8);
     let active = |world: &World| {
         world.events.iter().rev().find_map(|event| match event {
-            HubEvent::ActiveCodecs { codecs, .. } => Some(*codecs),
+            HubEvent::ActiveCodecs { video, .. } => Some(*video),
             _ => None,
         })
     };
@@ -337,7 +338,8 @@ fn sound_reaches_every_viewer() {
     world.join(None);
     world.join(None);
     world.run(2_000 * MS);
-    let packet = OpusPacket {
+    let packet = AudioPacket {
+        codec: AudioCodec::Opus,
         data: Arc::from([0xf8, 0xff, 0xfe].as_slice()),
         rtp_time: 960,
         captured: world.now,
@@ -394,4 +396,64 @@ fn a_removed_session_says_goodbye() {
             matches!(event, HubEvent::Left { reason: Farewell::SessionEnded, .. })
         })
     );
+}
+
+/// A packet of sound in the next 20 ms after the one before.
+fn sound(world: &World, codec: AudioCodec, n: u32, data: &[u8]) -> AudioPacket {
+    let rtp_time = n * codec.clock_hz() / 50;
+    AudioPacket { codec, data: Arc::from(data), rtp_time, captured: world.now, talkspurt: n == 0 }
+}
+
+#[test]
+fn each_viewer_hears_the_codec_that_it_and_the_session_like_best() {
+    use AudioCodec::{Opus, Pcma, Pcmu};
+    let mut world = World::new();
+    world.order.audio = vec![Pcma, Opus];
+    world.join_as(|config| config.enable_pcmu(true, false).enable_pcma(true, false));
+    world.join(None);
+    world.join_as(|config| config.enable_opus(false, false).enable_pcmu(true, false));
+    world.run(2_000 * MS);
+    let used = world.events.iter().rev().find_map(|event| match event {
+        HubEvent::ActiveCodecs { audio, .. } => Some(*audio),
+        _ => None,
+    });
+    assert_eq!(used.unwrap().iter().collect::<Vec<_>>(), [Opus, Pcmu, Pcma]);
+    for (codec, payload_type) in [(Pcma, 8), (Opus, 111), (Pcmu, 0)] {
+        let packet = sound(&world, codec, 5, &[7; 160]);
+        assert_eq!(world.hub.send_audio(world.session, &packet, &mut world.wire), 1);
+        world.run(50 * MS);
+        let heard = world.viewers.iter().find_map(|viewer| {
+            let packet = viewer.packets.first()?;
+            (*packet.header.payload_type == payload_type).then_some(packet.header.timestamp)
+        });
+        assert_eq!(heard, Some(packet.rtp_time), "{codec}");
+    }
+}
+
+#[test]
+fn a_viewer_that_takes_redundancy_misses_nothing_that_is_lost_alone() {
+    let mut world = World::new();
+    world.red = true;
+    let with = world.join_as(|config| config.enable_opus(true, true));
+    let without = world.join(None);
+    world.run(2_000 * MS);
+    for n in 0..50 {
+        let packet = sound(&world, AudioCodec::Opus, n, &[0xf8, n as u8, 1, 2]);
+        world.hub.send_audio(world.session, &packet, &mut world.wire);
+        if n % 10 == 5 {
+            world.wire.queue.clear(); // The network has a hiccup.
+        }
+        world.run(20 * MS);
+    }
+    let alone = world.viewers[without].packets.iter().map(|packet| packet.payload[1]);
+    assert_eq!(alone.count(), 45);
+    let mut heard = std::collections::BTreeSet::new();
+    for packet in &world.viewers[with].packets {
+        // A header of four bytes before a copy, of one before the packet itself (RFC 2198 §3).
+        match packet.payload[0] {
+            first if first & 0x80 == 0 => heard.insert(packet.payload[2]),
+            _ => heard.insert(packet.payload[6]) | heard.insert(packet.payload[10]),
+        };
+    }
+    assert_eq!(heard.into_iter().collect::<Vec<_>>(), (0..50).collect::<Vec<u8>>());
 }

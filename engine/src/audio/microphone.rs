@@ -230,8 +230,7 @@ mod tests {
     use std::sync::Arc;
 
     use rtrb::{Producer, RingBuffer};
-    use visavis_codec::{OpusApplication, OpusEncoder, OpusEncoderConfig};
-    use visavis_types::Bitrate;
+    use visavis_codec::{OpusEncoder, OpusEncoderConfig};
 
     use super::*;
 
@@ -239,12 +238,7 @@ mod tests {
 
     /// Packets of a tone of 440 Hz.
     fn tone(packets: u16) -> Vec<MicPacket> {
-        let mut encoder = OpusEncoder::new(&OpusEncoderConfig {
-            channels: 1,
-            bitrate: Bitrate::from_kbps(32),
-            application: OpusApplication::Voip,
-        })
-        .unwrap();
+        let mut encoder = OpusEncoder::new(&OpusEncoderConfig::default()).unwrap();
         let start = Instant::now();
         (0..packets)
             .map(|n| {

@@ -1,15 +1,19 @@
 //! The way of sound from the caller to the Opus packet, and of microphones to the caller.
 
 mod audio_loop;
+mod drift;
+mod encoders;
 mod microphone;
 mod opus_queue;
 mod pacer;
 mod sink;
+mod source;
 
-pub(crate) use audio_loop::{AudioCommand, AudioLoop, AudioSource};
+pub(crate) use audio_loop::{AudioCommand, AudioLoop};
 pub use microphone::{MicChunk, Microphone};
 pub(crate) use microphone::{MicEvent, Microphones};
 pub use sink::AudioSink;
+pub(crate) use source::AudioSource;
 
 use std::sync::Arc;
 use std::time::Instant;

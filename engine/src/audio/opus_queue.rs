@@ -1,10 +1,12 @@
 //! When Opus packets that the caller made are sent, and what RTP time they get.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use visavis_types::{MAX_SOUND_LEAD, OpusPacket};
+use visavis_types::MAX_SOUND_LEAD;
 
+use super::pacer::Slot;
 use super::{OpusBlock, OpusTiming, SAMPLE_RATE_HZ};
 
 /// How far a caller may be ahead of the rate at which its packets play, before they wait. Packets of
@@ -33,7 +35,7 @@ pub(super) struct OpusQueue {
 /// The packet sent last.
 #[derive(Debug, Clone, Copy)]
 struct Last {
-    rtp_time: u32,
+    rtp_time: u64,
     samples: u32,
     captured: Instant,
 }
@@ -69,7 +71,7 @@ impl OpusQueue {
     }
 
     /// Gives the next packet if it is due.
-    pub(super) fn poll(&mut self, now: Instant) -> Option<OpusPacket> {
+    pub(super) fn poll(&mut self, now: Instant) -> Option<(Arc<[u8]>, Slot)> {
         let first = self.waiting.front()?;
         if first.timing == OpusTiming::Paced {
             if self.due.is_some_and(|due| due > now) {
@@ -85,33 +87,33 @@ impl OpusQueue {
     }
 
     /// Places a packet on the RTP clock.
-    fn stamp(&mut self, block: OpusBlock, now: Instant) -> OpusPacket {
+    fn stamp(&mut self, block: OpusBlock, now: Instant) -> (Arc<[u8]>, Slot) {
         let OpusBlock { data, samples, captured, timing } = block;
         let (rtp_time, captured, talkspurt) = match (self.last, timing) {
             (None, _) => (0, captured, true),
             (Some(last), OpusTiming::Live { step: Some(step) })
                 if (1..MAX_STEP).contains(&step) =>
             {
-                (last.rtp_time.wrapping_add(step), captured, step > last.samples)
+                (last.rtp_time + u64::from(step), captured, step > last.samples)
             }
             (Some(last), _) => last.follow(captured, now),
         };
         // A stamp of the future is one of sound that was pushed ahead of its time.
         let captured = captured.min(now + MAX_SOUND_LEAD);
         self.last = Some(Last { rtp_time, samples, captured });
-        OpusPacket { data, rtp_time, captured, talkspurt }
+        (data, Slot { rtp_time, captured, sound: true, talkspurt })
     }
 }
 
 impl Last {
     /// RTP time and capture time of the next packet, by its stamp; and whether there is a gap.
-    fn follow(&self, captured: Instant, now: Instant) -> (u32, Instant, bool) {
+    fn follow(&self, captured: Instant, now: Instant) -> (u64, Instant, bool) {
         let end = self.captured + duration(self.samples);
-        let rtp_end = self.rtp_time.wrapping_add(self.samples);
+        let rtp_end = self.rtp_time + u64::from(self.samples);
         let late = captured.saturating_duration_since(end);
         if late > GAP {
             let samples = late.as_micros() * u128::from(SAMPLE_RATE_HZ) / 1_000_000;
-            return (rtp_end.wrapping_add(samples as u32), captured, true);
+            return (rtp_end + samples as u64, captured, true);
         }
         let early = end.saturating_duration_since(captured);
         let captured = if early > GAP {
@@ -130,8 +132,6 @@ fn duration(samples: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
@@ -150,8 +150,8 @@ mod tests {
         for i in 0..200_u32 {
             let now = start + MS * (i * 20 + [0, 9, 3, 17][i as usize % 4]);
             queue.push(block(now, OpusTiming::Paced));
-            let packet = queue.poll(now).unwrap();
-            assert_eq!(packet.rtp_time, i * 960, "stamps jitter, RTP time does not");
+            let (_, packet) = queue.poll(now).unwrap();
+            assert_eq!(packet.rtp_time, u64::from(i) * 960, "stamps jitter, RTP time does not");
             assert_eq!(packet.talkspurt, i == 0);
         }
     }
@@ -165,12 +165,12 @@ mod tests {
         let (mut now, mut sent) = (start, Vec::new());
         while let Some(at) = queue.deadline() {
             now = now.max(at);
-            if let Some(packet) = queue.poll(now) {
+            if let Some((_, packet)) = queue.poll(now) {
                 sent.push((now - start, packet));
             }
         }
         assert_eq!(sent.len(), 50);
-        let times: Vec<u32> = sent.iter().map(|(_, packet)| packet.rtp_time).collect();
+        let times: Vec<u64> = sent.iter().map(|(_, packet)| packet.rtp_time).collect();
         assert_eq!(times, (0..50).map(|i| i * 960).collect::<Vec<_>>());
         for (i, (at, packet)) in sent.iter().enumerate() {
             let due = (MS * 20 * i as u32).saturating_sub(BURST);
@@ -184,10 +184,10 @@ mod tests {
     fn a_pause_passes_on_the_rtp_clock_too() {
         let (mut queue, start) = (queue(), Instant::now());
         queue.push(block(start, OpusTiming::Paced));
-        assert_eq!(queue.poll(start).unwrap().rtp_time, 0);
+        assert_eq!(queue.poll(start).unwrap().1.rtp_time, 0);
         let now = start + MS * 1_020;
         queue.push(block(now, OpusTiming::Paced));
-        let packet = queue.poll(now).unwrap();
+        let (_, packet) = queue.poll(now).unwrap();
         assert_eq!((packet.rtp_time, packet.talkspurt), (960 + 48_000, true));
         assert_eq!(packet.captured, now);
     }
@@ -199,13 +199,13 @@ mod tests {
         for step in [None, Some(960), Some(1_920), None, Some(960)] {
             let captured = start + MS * (expected / 48);
             queue.push(block(captured, OpusTiming::Live { step }));
-            let packet = queue.poll(start).unwrap();
+            let (_, packet) = queue.poll(start).unwrap();
             expected = match step {
                 _ if expected == 0 && step.is_none() => 0,
                 Some(step) => expected + step,
                 None => expected + 960,
             };
-            assert_eq!(packet.rtp_time, expected);
+            assert_eq!(packet.rtp_time, u64::from(expected));
         }
     }
 

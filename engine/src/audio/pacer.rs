@@ -3,22 +3,18 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use visavis_types::MAX_SOUND_LEAD;
+use visavis_types::{MAX_SOUND_LEAD, PacketTime};
 
 use super::SAMPLE_RATE_HZ;
-
-/// Samples of one packet: 20 ms.
-pub(crate) const PACKET_SAMPLES: usize = 960;
-const PACKET_DURATION: Duration = Duration::from_millis(20);
 
 /// How long a packet that is due waits for sound that is late, before silence is sent in its place.
 /// A caller that pushes in time with the sound is late by scheduling alone; a browser's jitter buffer
 /// hides a wait of this length, but not a hole.
 const LATENESS_ALLOWED: Duration = Duration::from_millis(40);
 
-/// Packets of silence sent before the stream is let go quiet: enough that the last sounds and
-/// whatever the decoder remembers of them have faded.
-const SILENT_PACKETS: u32 = 10;
+/// Silence sent before the stream is let go quiet: enough that the last sounds and whatever the decoder
+/// remembers of them have faded.
+const FADING: Duration = Duration::from_millis(200);
 
 /// While it is quiet, one packet of silence in this time keeps the receiver's clock.
 const QUIET_INTERVAL: Duration = Duration::from_millis(400);
@@ -33,8 +29,8 @@ const STAMP_TOLERANCE: Duration = Duration::from_millis(5);
 /// One packet's worth, to be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
-    /// RTP time of its first sample.
-    pub(crate) rtp_time: u32,
+    /// RTP time of its first sample at 48 kHz, counted without wrapping.
+    pub(crate) rtp_time: u64,
     /// When its first sample was captured.
     pub(crate) captured: Instant,
     /// Whether there is sound in it; if so the samples are in the buffer given to
@@ -59,7 +55,11 @@ pub(crate) struct Pacer {
     state: State,
     /// RTP time and clock time of the end of the last packet.
     end: Option<(u64, Instant)>,
-    silent_packets: u32,
+    /// The same of the beginning of the first packet of this talkspurt.
+    talkspurt: Option<(u64, Instant)>,
+    packet: PacketTime,
+    /// How long it has been sending silence.
+    silent: Duration,
 }
 
 /// What is known of a chunk's first sample.
@@ -100,18 +100,20 @@ enum State {
 }
 
 impl Pacer {
-    /// Keeps at most `max` of sound.
-    pub(crate) fn new(max: Duration) -> Self {
+    /// Makes packets of such a length, and keeps at most `max` of sound.
+    pub(crate) fn new(max: Duration, packet: PacketTime) -> Self {
         let max_samples = max.as_millis() as usize * SAMPLE_RATE_HZ as usize / 1_000;
         Self {
             queue: VecDeque::new(),
-            max_samples: max_samples.max(PACKET_SAMPLES),
+            max_samples: max_samples.max(packet.samples()),
             head: 0,
             captures: VecDeque::new(),
             promptest: None,
             state: State::Quiet { due: None },
             end: None,
-            silent_packets: 0,
+            talkspurt: None,
+            packet,
+            silent: Duration::ZERO,
         }
     }
 
@@ -137,10 +139,24 @@ impl Pacer {
         excess
     }
 
+    /// How far the sound that there is lasts beyond now, in µs, by the time that its samples have taken
+    /// since the talkspurt began; less than nothing where it is late. `None` while nothing plays.
+    pub(crate) fn lead(&self, now: Instant) -> Option<i64> {
+        if !matches!(self.state, State::Playing { .. }) {
+            return None;
+        }
+        let ((first, began), (end, _)) = (self.talkspurt?, self.end?);
+        let until = began + samples_duration(end.saturating_sub(first) + self.queue.len() as u64);
+        Some(match until.checked_duration_since(now) {
+            Some(ahead) => ahead.as_micros() as i64,
+            None => -(now.saturating_duration_since(until).as_micros() as i64),
+        })
+    }
+
     /// When [`poll`](Self::poll) next has something to say, if no sound comes before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Playing { due } if self.queue.len() >= PACKET_SAMPLES => {
+            State::Playing { due } if self.queue.len() >= self.packet.samples() => {
                 Some(self.caught_up(due))
             }
             State::Playing { due } => Some(due + LATENESS_ALLOWED),
@@ -151,7 +167,7 @@ impl Pacer {
     /// Gives the next packet if it is due; its samples replace what is in `packet`.
     pub(crate) fn poll(&mut self, now: Instant, packet: &mut Vec<i16>) -> Option<Slot> {
         packet.clear();
-        let full = self.queue.len() >= PACKET_SAMPLES;
+        let full = self.queue.len() >= self.packet.samples();
         match self.state {
             State::Quiet { .. } if full => Some(self.play(now, now, true, packet)),
             State::Quiet { due: Some(due) } if due <= now => {
@@ -190,11 +206,15 @@ impl Pacer {
     /// Sends a full packet of sound.
     fn play(&mut self, due: Instant, now: Instant, talkspurt: bool, packet: &mut Vec<i16>) -> Slot {
         let captured = self.capture_time(due, now);
-        packet.extend(self.queue.drain(..PACKET_SAMPLES));
-        self.head += PACKET_SAMPLES as u64;
-        self.silent_packets = 0;
-        self.state = State::Playing { due: due + PACKET_DURATION };
-        Slot { sound: true, talkspurt, ..self.slot(due, captured) }
+        packet.extend(self.queue.drain(..self.packet.samples()));
+        self.head += self.packet.samples() as u64;
+        self.silent = Duration::ZERO;
+        self.state = State::Playing { due: due + self.packet.duration() };
+        let slot = self.slot(due, captured);
+        if talkspurt {
+            self.talkspurt = Some((slot.rtp_time, due));
+        }
+        Slot { sound: true, talkspurt, ..slot }
     }
 
     /// Sound is late or at its end: what there is of it, filled up with silence, or silence alone.
@@ -202,11 +222,11 @@ impl Pacer {
         let captured = self.capture_time(due, now);
         let rest = self.queue.len();
         packet.extend(self.queue.drain(..));
-        packet.resize(PACKET_SAMPLES, 0);
+        packet.resize(self.packet.samples(), 0);
         self.head += rest as u64;
-        self.silent_packets += 1;
-        let next = due + PACKET_DURATION;
-        self.state = if self.silent_packets >= SILENT_PACKETS {
+        self.silent += self.packet.duration();
+        let next = due + self.packet.duration();
+        self.state = if self.silent >= FADING {
             State::Quiet { due: Some(next + QUIET_INTERVAL) }
         } else {
             State::Playing { due: next }
@@ -224,8 +244,9 @@ impl Pacer {
             let gap = due.saturating_duration_since(at);
             rtp_time + (gap.as_micros() as u64 * u64::from(SAMPLE_RATE_HZ)).div_ceil(1_000_000)
         });
-        self.end = Some((rtp_time + PACKET_SAMPLES as u64, due + PACKET_DURATION));
-        Slot { rtp_time: rtp_time as u32, captured, sound: false, talkspurt: false }
+        let Self { packet, .. } = self;
+        self.end = Some((rtp_time + packet.samples() as u64, due + packet.duration()));
+        Slot { rtp_time, captured, sound: false, talkspurt: false }
     }
 
     /// When the queue's first sample was captured.
@@ -252,6 +273,7 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const PACKET_SAMPLES: usize = PacketTime::Ms20.samples();
 
     struct Run {
         pacer: Pacer,
@@ -263,7 +285,12 @@ mod tests {
     impl Run {
         fn new() -> Self {
             let start = Instant::now();
-            Self { pacer: Pacer::new(Duration::from_secs(60)), now: start, sent: Vec::new(), start }
+            Self {
+                pacer: Pacer::new(Duration::from_secs(60), PacketTime::Ms20),
+                now: start,
+                sent: Vec::new(),
+                start,
+            }
         }
 
         /// Lets time pass as the audio loop would: waking when something is due.
@@ -302,10 +329,27 @@ mod tests {
         assert_eq!(sound.len(), 50);
         for (i, (at, slot, samples)) in sound.iter().enumerate() {
             assert_eq!(*at, i as u64 * 20);
-            assert_eq!(slot.rtp_time, i as u32 * 960);
+            assert_eq!(slot.rtp_time, i as u64 * 960);
             assert_eq!(slot.talkspurt, i == 0);
             assert_eq!(samples.len(), PACKET_SAMPLES);
         }
+    }
+
+    #[test]
+    fn packets_of_ten_milliseconds_leave_twice_as_often() {
+        let mut run = Run::new();
+        run.pacer = Pacer::new(Duration::from_secs(60), PacketTime::Ms10);
+        run.push(48_000, 1);
+        run.advance(4_000);
+        let sound = run.sound();
+        assert_eq!(sound.len(), 100);
+        for (i, (at, slot, samples)) in sound.iter().enumerate() {
+            assert_eq!((*at, slot.rtp_time), (i as u64 * 10, i as u64 * 480));
+            assert_eq!(samples.len(), 480);
+        }
+        let silence = run.sent.iter().filter(|(_, slot, _)| !slot.sound).count();
+        // As long as with longer packets, then one each 400 ms.
+        assert!((19 + 5..=20 + 8).contains(&silence), "{silence}");
     }
 
     #[test]
@@ -329,7 +373,7 @@ mod tests {
             run.push(960, 1);
         }
         run.advance(140);
-        let times: Vec<u32> = run.sound().iter().map(|(_, slot, _)| slot.rtp_time).collect();
+        let times: Vec<u64> = run.sound().iter().map(|(_, slot, _)| slot.rtp_time).collect();
         assert_eq!(times, [0, 960, 1_920, 2_880, 3_840, 4_800]);
     }
 
@@ -427,7 +471,7 @@ mod tests {
             assert_eq!(late.len(), 200);
             assert!(late[60..100].iter().all(|&ms| ms == 0), "{late:?}");
             assert!(late[110..].iter().all(|&ms| ms == 0), "{late:?}");
-            let times: Vec<u32> = run.sent.iter().map(|(_, slot, _)| slot.rtp_time).collect();
+            let times: Vec<u64> = run.sent.iter().map(|(_, slot, _)| slot.rtp_time).collect();
             assert!(times.windows(2).all(|pair| pair[1] == pair[0] + 960), "{times:?}");
         }
     }
@@ -447,7 +491,7 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_when_the_queue_is_full() {
-        let mut pacer = Pacer::new(Duration::from_millis(40));
+        let mut pacer = Pacer::new(Duration::from_millis(40), PacketTime::Ms20);
         let now = Instant::now();
         assert_eq!(pacer.push(&[1; 960], now, now), 0);
         assert_eq!(pacer.push(&[2; 960], now, now), 0);

@@ -9,7 +9,7 @@ use visavis_types::{AudioChunk, AudioChunkError, EncodedAudio};
 
 use super::{AudioBlock, OpusBlock, OpusTiming, PcmBlock, SAMPLE_RATE_HZ};
 use crate::shared::{AudioKind, SessionShared};
-use crate::video::capture_time;
+use crate::source_clock::Stamped;
 use crate::{EncodedAudioError, PushOutcome};
 
 /// Takes sound. Never blocks on the network or the encoder. Clone it to push from several threads;
@@ -53,7 +53,7 @@ impl AudioSink {
             samples: chunk.samples(),
             sample_rate: chunk.sample_rate,
             channels: chunk.channels,
-            captured: capture_time(&self.shared.clock, chunk.timestamp, Instant::now()),
+            captured: self.shared.capture_time(Stamped::Sound, chunk.timestamp, Instant::now()),
         });
         let samples = frames as u64 * u64::from(SAMPLE_RATE_HZ) / u64::from(chunk.sample_rate);
         self.queue(block, samples);
@@ -68,7 +68,7 @@ impl AudioSink {
     /// A broken packet is refused; so is any in a session whose sound came as PCM before.
     pub fn push_opus(&self, packet: &EncodedAudio<'_>) -> Result<PushOutcome, EncodedAudioError> {
         let samples = opus::duration(packet.data)?;
-        let captured = capture_time(&self.shared.clock, packet.timestamp, Instant::now());
+        let captured = self.shared.capture_time(Stamped::Sound, packet.timestamp, Instant::now());
         let (data, timing) = (Arc::from(packet.data), OpusTiming::Paced);
         self.push_block(OpusBlock { data, samples, captured, timing })
     }

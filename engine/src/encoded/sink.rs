@@ -9,7 +9,7 @@ use visavis_types::{AccessUnit, EncodedFrame, Stage, Stamps, UnixMillis, VideoCo
 use super::parameter_sets::ParameterSets;
 use crate::media::{Full, Lanes};
 use crate::shared::SessionShared;
-use crate::video::capture_time;
+use crate::source_clock::Stamped;
 use crate::{EncodedFrameError, PushOutcome};
 
 /// Takes pictures that the caller has encoded. Never blocks on the network; every picture is sent, in
@@ -93,7 +93,7 @@ impl EncodedVideoSink {
                 self.shared.counters.late_frames.fetch_add(1, Relaxed);
             }
         }
-        let captured = capture_time(&self.shared.clock, frame.timestamp, pushed);
+        let captured = self.shared.capture_time(Stamped::Picture, frame.timestamp, pushed);
         Ok(self.take(lane, frame.data, inspection, captured, pushed))
     }
 

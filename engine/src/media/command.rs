@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 use rtrb::{Consumer, Producer};
 use visavis_core::{PacketizedFrame, Peer};
-use visavis_types::{OpusPacket, PeerId, SessionId};
+use visavis_types::{AudioPacket, PeerId, SessionId};
 
 use crate::OfferError;
 use crate::audio::MicEvent;
@@ -40,6 +40,6 @@ pub(crate) type Reply = Box<dyn FnOnce(Result<String, OfferError>) + Send>;
 pub(crate) struct SessionMedia {
     pub(crate) shared: Arc<SessionShared>,
     pub(crate) video: Consumer<PacketizedFrame>,
-    pub(crate) audio: Consumer<OpusPacket>,
+    pub(crate) audio: Consumer<AudioPacket>,
     pub(crate) microphones: Producer<MicEvent>,
 }

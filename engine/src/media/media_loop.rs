@@ -314,9 +314,9 @@ impl MediaLoop {
                         }
                     }
                 }
-                HubEvent::ActiveCodecs { session, codecs } => {
+                HubEvent::ActiveCodecs { session, video, audio } => {
                     if let Some(shared) = self.shared(session) {
-                        shared.set_active_codecs(self.index, codecs);
+                        shared.set_active_codecs(self.index, video, audio);
                     }
                 }
                 HubEvent::MicPacket { session, peer, packet } => {

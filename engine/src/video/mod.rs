@@ -6,5 +6,4 @@ mod sink;
 
 pub(crate) use encode_loop::EncodeLoop;
 pub(crate) use mailbox::Mailbox;
-pub(crate) use sink::capture_time;
 pub use sink::{FrameMemory, VideoSink};

@@ -1,20 +1,15 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use visavis_codec::decode_still;
-use visavis_types::{
-    ClockAnchor, FrameSize, PixelFormat, Stamps, UnixMillis, VideoFrame, VideoFrameError,
-};
+use visavis_types::{FrameSize, PixelFormat, Stamps, UnixMillis, VideoFrame, VideoFrameError};
 
 use super::mailbox::{FrameInfo, Slot};
 use crate::PushOutcome;
 use crate::shared::SessionShared;
-
-/// Timestamps further than this from now are not believed; the frame then counts as captured when
-/// pushed. It is far more than any renderer lags, and keeps RTP time sane.
-const CREDIBLE: Duration = Duration::from_secs(10);
+use crate::source_clock::Stamped;
 
 /// Takes raw video. Never blocks; the newest frame wins. Clone it to push from several threads.
 #[derive(Debug, Clone)]
@@ -118,7 +113,7 @@ impl VideoSink {
         slot.frame = Some(FrameInfo {
             size,
             format,
-            captured: capture_time(&shared.clock, timestamp, pushed.at),
+            captured: shared.capture_time(Stamped::Picture, timestamp, pushed.at),
             stamps: Stamps::pushed(pushed.at),
         });
         if !shared.mailbox.post(slot) {
@@ -188,36 +183,5 @@ impl Drop for FrameMemory {
         if let Some(slot) = self.slot.take() {
             self.sink.shared.mailbox.give_back(slot);
         }
-    }
-}
-
-/// Places a caller's timestamp on the monotonic clock.
-pub(crate) fn capture_time(clock: &ClockAnchor, timestamp: UnixMillis, pushed: Instant) -> Instant {
-    let credible = |at: &Instant| {
-        let distance =
-            at.saturating_duration_since(pushed).max(pushed.saturating_duration_since(*at));
-        distance <= CREDIBLE
-    };
-    clock.to_instant(timestamp).filter(credible).unwrap_or(pushed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn incredible_timestamps_mean_now() {
-        let clock = ClockAnchor::now();
-        let now = Instant::now();
-        for stamp in [0, 1_000, u64::MAX / 4, u64::MAX] {
-            assert_eq!(capture_time(&clock, UnixMillis(stamp), now), now);
-        }
-        let recent = UnixMillis(UnixMillis::now().0 - 500);
-        let captured = capture_time(&clock, recent, now);
-        let age = now.duration_since(captured);
-        assert!(
-            age >= Duration::from_millis(490) && age <= Duration::from_millis(1_500),
-            "{age:?}"
-        );
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::UnixMillis;
 
 /// How an audio chunk's bytes are laid out.
@@ -26,7 +28,7 @@ impl AudioFormat {
 pub struct AudioChunk<'a> {
     /// Samples as `format` says. 100 ms of 16 kHz mono [`AudioFormat::PcmS16`] is 3,200 bytes.
     pub data: &'a [u8],
-    /// Sample rate in Hz: 8000, 12000, 16000, 24000, 32000, 44100 or 48000.
+    /// Sample rate in Hz, one of [`SAMPLE_RATES_HZ`](Self::SAMPLE_RATES_HZ).
     pub sample_rate: u32,
     /// 1 or 2.
     pub channels: u16,
@@ -38,7 +40,8 @@ pub struct AudioChunk<'a> {
 
 impl AudioChunk<'_> {
     /// Sample rates the engine takes.
-    pub const SAMPLE_RATES_HZ: [u32; 7] = [8_000, 12_000, 16_000, 24_000, 32_000, 44_100, 48_000];
+    pub const SAMPLE_RATES_HZ: [u32; 9] =
+        [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
     /// Checks rate, channels and length; returns the number of samples per channel.
     pub fn validate(&self) -> Result<usize, AudioChunkError> {
@@ -74,11 +77,59 @@ impl AudioChunk<'_> {
     }
 }
 
+/// How much sound is in one packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PacketTime {
+    /// 10 ms: that much sooner at the viewer, for twice the packets.
+    Ms10,
+    /// 20 ms.
+    #[default]
+    Ms20,
+}
+
+impl PacketTime {
+    /// As a duration.
+    pub const fn duration(self) -> Duration {
+        match self {
+            Self::Ms10 => Duration::from_millis(10),
+            Self::Ms20 => Duration::from_millis(20),
+        }
+    }
+
+    /// In samples at 48 kHz, on each channel.
+    pub const fn samples(self) -> usize {
+        match self {
+            Self::Ms10 => 480,
+            Self::Ms20 => 960,
+        }
+    }
+}
+
+/// What Opus does against loss and in silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OpusSettings {
+    /// In-band error correction: each packet of speech carries a coarse copy of the one before (RFC 6716
+    /// §2.1.7). Costs quality at a given bitrate.
+    pub fec: bool,
+    /// Discontinuous transmission: hardly anything is sent while nobody speaks (RFC 6716 §2.1.9).
+    pub dtx: bool,
+    /// Redundancy: each packet carries a whole copy of the one before, for viewers that take it (RFC
+    /// 2198). Doubles the rate of the sound; any single loss is then without a trace.
+    pub red: bool,
+}
+
+impl Default for OpusSettings {
+    /// Error correction only.
+    fn default() -> Self {
+        Self { fec: true, dtx: false, red: false }
+    }
+}
+
 /// Why an audio chunk was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AudioChunkError {
     /// The rate is none of [`AudioChunk::SAMPLE_RATES_HZ`].
-    #[error("a sample rate of {0} Hz; known are 8, 12, 16, 24, 32, 44.1 and 48 kHz")]
+    #[error("a sample rate of {0} Hz; known are 8, 11.025, 12, 16, 22.05, 24, 32, 44.1 and 48 kHz")]
     SampleRate(u32),
     /// Neither mono nor stereo.
     #[error("{0} channels; 1 or 2 are possible")]
@@ -124,7 +175,7 @@ mod tests {
 
     #[test]
     fn unusable_chunks_are_refused() {
-        assert_eq!(chunk(&[0; 2], 11_025, 1).validate(), Err(AudioChunkError::SampleRate(11_025)));
+        assert_eq!(chunk(&[0; 2], 96_000, 1).validate(), Err(AudioChunkError::SampleRate(96_000)));
         assert_eq!(chunk(&[0; 14], 48_000, 7).validate(), Err(AudioChunkError::Channels(7)));
         assert!(chunk(&[0; 3], 48_000, 1).validate().is_err());
         assert!(chunk(&[0; 6], 48_000, 2).validate().is_err());

@@ -42,15 +42,18 @@ impl fmt::Display for VideoCodec {
 
 /// A codec name nobody here knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown codec {0:?}")]
-pub struct UnknownCodec(String);
+#[error("unknown codec {name:?}; known are {known}")]
+pub struct UnknownCodec {
+    name: String,
+    known: &'static str,
+}
 
 impl FromStr for VideoCodec {
     type Err = UnknownCodec;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| UnknownCodec(text.to_owned()))
+        found.ok_or_else(|| UnknownCodec { name: text.to_owned(), known: "H264, VP8, VP9 and AV1" })
     }
 }
 
@@ -59,14 +62,45 @@ impl FromStr for VideoCodec {
 pub enum AudioCodec {
     /// Opus (RFC 6716, RFC 7587).
     Opus,
+    /// G.711 with µ-law, 64 kbit/s at 8 kHz (RFC 3551 §4.5.14).
+    Pcmu,
+    /// G.711 with A-law, 64 kbit/s at 8 kHz (RFC 3551 §4.5.14).
+    Pcma,
 }
 
 impl AudioCodec {
+    /// Every codec, in the order they are offered when nothing else is preferred.
+    pub const ALL: [Self; 3] = [Self::Opus, Self::Pcmu, Self::Pcma];
+
     /// The name used in configuration and in the signaling protocol.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Opus => "opus",
+            Self::Pcmu => "pcmu",
+            Self::Pcma => "pcma",
         }
+    }
+
+    /// A dense index, for arrays that hold one thing per codec.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The rate at which its RTP time counts, in Hz.
+    pub const fn clock_hz(self) -> u32 {
+        match self {
+            Self::Opus => 48_000,
+            Self::Pcmu | Self::Pcma => 8_000,
+        }
+    }
+}
+
+impl FromStr for AudioCodec {
+    type Err = UnknownCodec;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| UnknownCodec { name: text.to_owned(), known: "opus, pcmu and pcma" })
     }
 }
 
@@ -76,48 +110,65 @@ impl fmt::Display for AudioCodec {
     }
 }
 
-/// A set of video codecs, small enough to live in one atomic byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CodecSet(u8);
+/// Defines a set of codecs of one kind.
+macro_rules! codec_set {
+    ($(#[$doc:meta])* $set:ident of $codec:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct $set(u8);
+
+        impl $set {
+            /// No codec.
+            pub const EMPTY: Self = Self(0);
+
+            /// A set out of its bits, as [`bits`](Self::bits) gave them.
+            pub const fn from_bits(bits: u8) -> Self {
+                Self(bits)
+            }
+
+            /// One bit per codec.
+            pub const fn bits(self) -> u8 {
+                self.0
+            }
+
+            /// The set with one more codec.
+            #[must_use]
+            pub const fn with(self, codec: $codec) -> Self {
+                Self(self.0 | 1 << codec.index())
+            }
+
+            /// Whether a codec is in the set.
+            pub const fn contains(self, codec: $codec) -> bool {
+                self.0 & (1 << codec.index()) != 0
+            }
+
+            /// Whether the set is empty.
+            pub const fn is_empty(self) -> bool {
+                self.0 == 0
+            }
+
+            /// The codecs of the set.
+            pub fn iter(self) -> impl Iterator<Item = $codec> {
+                $codec::ALL.into_iter().filter(move |&codec| self.contains(codec))
+            }
+        }
+    };
+}
+
+codec_set! {
+    /// A set of video codecs, small enough to live in one atomic byte.
+    CodecSet of VideoCodec
+}
+
+codec_set! {
+    /// A set of audio codecs, small enough to live in one atomic byte.
+    AudioCodecSet of AudioCodec
+}
 
 impl CodecSet {
-    /// No codec.
-    pub const EMPTY: Self = Self(0);
-
     /// The codecs that raw video can be encoded with.
     pub const ENCODERS: Self =
         Self::EMPTY.with(VideoCodec::H264).with(VideoCodec::Vp8).with(VideoCodec::Vp9);
-
-    /// A set out of its bits, as [`bits`](Self::bits) gave them.
-    pub const fn from_bits(bits: u8) -> Self {
-        Self(bits)
-    }
-
-    /// One bit per codec.
-    pub const fn bits(self) -> u8 {
-        self.0
-    }
-
-    /// The set with one more codec.
-    #[must_use]
-    pub const fn with(self, codec: VideoCodec) -> Self {
-        Self(self.0 | 1 << codec.index())
-    }
-
-    /// Whether a codec is in the set.
-    pub const fn contains(self, codec: VideoCodec) -> bool {
-        self.0 & (1 << codec.index()) != 0
-    }
-
-    /// Whether the set is empty.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The codecs of the set.
-    pub fn iter(self) -> impl Iterator<Item = VideoCodec> {
-        VideoCodec::ALL.into_iter().filter(move |&c| self.contains(c))
-    }
 }
 
 #[cfg(test)]
@@ -129,6 +180,8 @@ mod tests {
         assert_eq!("h264".parse(), Ok(VideoCodec::H264));
         assert_eq!("VP8".parse(), Ok(VideoCodec::Vp8));
         assert!("mpeg2".parse::<VideoCodec>().is_err());
+        assert_eq!("PCMU".parse(), Ok(AudioCodec::Pcmu));
+        assert!("g729".parse::<AudioCodec>().is_err());
     }
 
     #[test]

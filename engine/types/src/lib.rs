@@ -14,12 +14,12 @@ mod time;
 mod unit;
 mod video;
 
-pub use audio::{AudioChunk, AudioChunkError, AudioFormat};
-pub use codec::{AudioCodec, CodecSet, VideoCodec};
+pub use audio::{AudioChunk, AudioChunkError, AudioFormat, OpusSettings, PacketTime};
+pub use codec::{AudioCodec, AudioCodecSet, CodecSet, UnknownCodec, VideoCodec};
 pub use encoded::{EncodedAudio, EncodedFrame};
 pub use id::{InvalidSessionId, PeerId, SessionId};
 pub use rate::Bitrate;
 pub use stamp::{Stage, Stamps};
 pub use time::{ClockAnchor, MAX_SOUND_LEAD, PlayoutDelay, UnixMillis};
-pub use unit::{AccessUnit, OpusPacket};
+pub use unit::{AccessUnit, AudioPacket};
 pub use video::{FrameSize, PixelFormat, VideoFrame, VideoFrameError};

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::{Stamps, VideoCodec};
+use crate::{AudioCodec, Stamps, VideoCodec};
 
 /// One encoded picture.
 #[derive(Debug, Clone)]
@@ -18,12 +18,14 @@ pub struct AccessUnit {
     pub stamps: Stamps,
 }
 
-/// One Opus packet.
+/// One encoded piece of sound.
 #[derive(Debug, Clone)]
-pub struct OpusPacket {
-    /// The packet (RFC 6716), shared by all viewers.
+pub struct AudioPacket {
+    /// What it is encoded with.
+    pub codec: AudioCodec,
+    /// An Opus packet (RFC 6716), or samples of G.711; shared by all viewers.
     pub data: Arc<[u8]>,
-    /// RTP time of its first sample, in units of 1/48000 s (RFC 7587 §4.1).
+    /// RTP time of its first sample, at the codec's [clock rate](AudioCodec::clock_hz).
     pub rtp_time: u32,
     /// When its first sample was captured, on the monotonic clock all media share.
     pub captured: Instant,

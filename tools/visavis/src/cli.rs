@@ -143,11 +143,39 @@ pub struct ServeFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
 
-    /// The preferred video codec, H264, VP8 or VP9; a browser that lacks it gets another
-    /// [default: H264]
-    #[arg(long, value_name = "CODEC", ignore_case = true, value_parser = ["H264", "VP8", "VP9"])]
+    /// Video codecs in order of preference, such as VP9,H264; a browser that has none of them gets
+    /// what it has [default: H264]
+    #[arg(long, value_name = "CODECS", value_delimiter = ',', ignore_case = true,
+          value_parser = ["H264", "VP8", "VP9"])]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub video_codec: Option<String>,
+    pub video_codec: Option<Vec<String>>,
+
+    /// Audio codecs in order of preference, as with video [default: opus]
+    #[arg(long, value_name = "CODECS", value_delimiter = ',', ignore_case = true,
+          value_parser = ["opus", "pcmu", "pcma"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_codec: Option<Vec<String>>,
+
+    /// Milliseconds of sound in one packet, 10 or 20: ten less delay for twice the packets
+    /// [default: 20]
+    #[arg(long, value_name = "MS", value_parser = ["10", "20"])]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "number")]
+    pub packet_ms: Option<String>,
+
+    /// Whether Opus carries a coarse copy of each packet in the next, against loss [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opus_fec: Option<bool>,
+
+    /// Send next to nothing while nobody speaks (Opus discontinuous transmission)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opus_dtx: Option<bool>,
+
+    /// Send every Opus packet twice, to browsers that take it (RED): any one may be lost
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opus_red: Option<bool>,
 
     /// Frames per second of the demo, 1 to 120 [default: 30; a file keeps its own rate]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=120))]
@@ -196,6 +224,14 @@ pub struct ServeFlags {
     pub json: bool,
 }
 
+/// A number that clap has checked as one of some texts.
+fn number<S: serde::Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    match text.as_deref().map(str::parse::<u64>) {
+        Some(Ok(number)) => serializer.serialize_u64(number),
+        _ => serializer.serialize_none(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +251,8 @@ mod tests {
             &["visavis", "serve", "--rtp-video-pt", "128"],
             &["visavis", "serve", "--fps", "0"],
             &["visavis", "serve", "--video-codec", "mpeg2"],
+            &["visavis", "serve", "--audio-codec", "opus,g729"],
+            &["visavis", "serve", "--packet-ms", "30"],
             &["visavis", "serve", "--listen", "8081"],
             &["visavis"],
         ] {

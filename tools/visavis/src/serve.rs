@@ -11,8 +11,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 use visavis::{
-    Bitrate, Engine, EngineConfig, PlayoutDelay, RtpInput, RtpInputConfig, RtpInputError,
-    Scheduling, SessionConfig, SessionError, StartError, VideoCodec,
+    AudioCodec, Bitrate, Engine, EngineConfig, OpusSettings, PacketTime, PlayoutDelay, RtpInput,
+    RtpInputConfig, RtpInputError, Scheduling, SessionConfig, SessionError, StartError, VideoCodec,
 };
 use visavis_signaling::{IceServer, SignalingConfig, SignalingError, SignalingServer, TlsFiles};
 
@@ -158,7 +158,14 @@ fn session_config(settings: &Settings, info: Option<&SourceInfo>) -> SessionConf
     let fps = info.map_or_else(|| settings.fps.unwrap_or(30), |info| info.fps.round() as u32);
     SessionConfig {
         playout_delay,
-        video_codec: settings.video_codec,
+        video_codecs: settings.video_codec.clone(),
+        audio_codecs: settings.audio_codec.clone(),
+        packet_time: if settings.packet_ms == 10 { PacketTime::Ms10 } else { PacketTime::Ms20 },
+        opus: OpusSettings {
+            fec: settings.opus_fec,
+            dtx: settings.opus_dtx,
+            red: settings.opus_red,
+        },
         encoded: settings.rtp_video.map(|_| settings.rtp_video_codec),
         fps: fps.clamp(1, 120),
         video_bitrate: Bitrate::from_kbps(settings.bitrate),
@@ -177,7 +184,10 @@ fn rtp_config(settings: &Settings) -> RtpInputConfig {
 
 /// The codec that most viewers get.
 fn video_codec(settings: &Settings) -> VideoCodec {
-    settings.rtp_video.map_or(settings.video_codec, |_| settings.rtp_video_codec)
+    match (settings.rtp_video, settings.video_codec.first()) {
+        (None, Some(&codec)) => codec,
+        _ => settings.rtp_video_codec,
+    }
 }
 
 fn signaling_config(settings: &Settings) -> SignalingConfig {
@@ -199,6 +209,7 @@ fn signaling_config(settings: &Settings) -> SignalingConfig {
         tls: tls.map(|(cert, key)| TlsFiles { cert, key }),
         ice_servers,
         video_codec: video_codec(settings),
+        audio_codec: settings.audio_codec.first().copied().unwrap_or(AudioCodec::Opus),
         max_clients: settings.max_clients,
         ..SignalingConfig::default()
     }
@@ -289,7 +300,7 @@ fn announce(
         let SourceInfo { label, width, height, fps, .. } = info;
         let fps = (fps * 100.0).round() / 100.0;
         writeln!(out, "  playing  {label}, {width}x{height} at {fps} fps, {sound}")?;
-        writeln!(out, "  sending  {} at {} kbit/s", settings.video_codec, settings.bitrate)?;
+        writeln!(out, "  sending  {} at {} kbit/s", video_codec(settings), settings.bitrate)?;
     }
     if let Some(addr) = rtp_video {
         writeln!(out, "  playing  {} that comes as RTP to udp {addr}", video_codec(settings))?;

@@ -7,7 +7,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use visavis::{CodecSet, VideoCodec};
+use visavis::{AudioCodec, CodecSet, VideoCodec};
 
 use crate::cli::ServeFlags;
 
@@ -39,9 +39,20 @@ pub struct Settings {
     pub rtp_audio: Option<SocketAddr>,
     /// A level or a filter for the log.
     pub log: String,
-    /// The preferred video codec.
-    #[serde(deserialize_with = "codec", serialize_with = "codec_name")]
-    pub video_codec: VideoCodec,
+    /// Video codecs in order of preference.
+    #[serde(deserialize_with = "codecs", serialize_with = "codec_names")]
+    pub video_codec: Vec<VideoCodec>,
+    /// Audio codecs in order of preference.
+    #[serde(deserialize_with = "codecs", serialize_with = "codec_names")]
+    pub audio_codec: Vec<AudioCodec>,
+    /// How many milliseconds of sound are in one packet, 10 or 20.
+    pub packet_ms: u32,
+    /// Whether Opus carries coarse copies against loss.
+    pub opus_fec: bool,
+    /// Whether Opus rests while nobody speaks.
+    pub opus_dtx: bool,
+    /// Whether Opus is sent twice.
+    pub opus_red: bool,
     /// Frames per second of the demo; a file keeps its own rate.
     pub fps: Option<u32>,
     /// Target rate of the video in kbit/s.
@@ -85,7 +96,12 @@ impl Default for Settings {
             rtp_video_pt: None,
             rtp_audio: None,
             log: String::from("info"),
-            video_codec: VideoCodec::H264,
+            video_codec: vec![VideoCodec::H264],
+            audio_codec: vec![AudioCodec::Opus],
+            packet_ms: 20,
+            opus_fec: true,
+            opus_dtx: false,
+            opus_red: false,
             fps: None,
             bitrate: 1_500,
             max_clients: 100,
@@ -103,7 +119,7 @@ impl Default for Settings {
 }
 
 /// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-const OWN_VARIABLES: [&str; 20] = [
+const OWN_VARIABLES: [&str; 25] = [
     "listen",
     "udp",
     "announce",
@@ -116,6 +132,11 @@ const OWN_VARIABLES: [&str; 20] = [
     "rtp_audio",
     "log",
     "video_codec",
+    "audio_codec",
+    "packet_ms",
+    "opus_fec",
+    "opus_dtx",
+    "opus_red",
     "fps",
     "bitrate",
     "max_clients",
@@ -211,8 +232,11 @@ impl Settings {
         if self.rtp_video_pt.is_some_and(|number| number > 127) {
             return refuse("`rtp_video_pt` must be from 0 to 127");
         }
-        if !CodecSet::ENCODERS.contains(self.video_codec) {
+        if self.video_codec.iter().any(|&codec| !CodecSet::ENCODERS.contains(codec)) {
             return refuse("`video_codec` must be H264, VP8 or VP9: what is encoded here");
+        }
+        if !matches!(self.packet_ms, 10 | 20) {
+            return refuse("`packet_ms` must be 10 or 20");
         }
         if self.loops == 0 || self.loops > 64 {
             return refuse("`loops` must be from 1 to 64");
@@ -238,10 +262,9 @@ impl Provider for Text {
 
     fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
         let typed = |key: &str, text: String| match key {
-            "fps" | "bitrate" | "max_clients" | "loops" | "media_core" | "rtp_video_pt" => {
-                text.parse::<u64>().map_or(Value::from(text), Value::from)
-            }
-            "realtime" | "timecode" | "json" => {
+            "fps" | "bitrate" | "max_clients" | "loops" | "media_core" | "rtp_video_pt"
+            | "packet_ms" => text.parse::<u64>().map_or(Value::from(text), Value::from),
+            "realtime" | "timecode" | "json" | "opus_fec" | "opus_dtx" | "opus_red" => {
                 text.parse::<bool>().map_or(Value::from(text), Value::from)
             }
             _ => Value::from(text),
@@ -290,7 +313,33 @@ where
 
 fn codec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VideoCodec, D::Error> {
     let name = String::deserialize(deserializer)?;
-    name.parse().map_err(|e| de::Error::custom(format!("{e}; known are H264, VP8, VP9 and AV1")))
+    name.parse().map_err(de::Error::custom)
+}
+
+/// Codecs in order of preference, none of them twice.
+fn codecs<'de, D, C>(deserializer: D) -> Result<Vec<C>, D::Error>
+where
+    D: Deserializer<'de>,
+    C: std::str::FromStr<Err: std::fmt::Display> + PartialEq,
+{
+    let mut codecs: Vec<C> = Vec::new();
+    for codec in list(deserializer)? {
+        if codecs.contains(&codec) {
+            return Err(de::Error::custom("the same codec twice"));
+        }
+        codecs.push(codec);
+    }
+    if codecs.is_empty() {
+        return Err(de::Error::custom("no codec"));
+    }
+    Ok(codecs)
+}
+
+fn codec_names<S: Serializer, C: std::fmt::Display>(
+    codecs: &[C],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(codecs.iter().map(ToString::to_string))
 }
 
 fn codec_name<S: Serializer>(codec: &VideoCodec, serializer: S) -> Result<S::Ok, S::Error> {

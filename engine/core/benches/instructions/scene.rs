@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use visavis_core::{Hub, PacketizedFrame, SessionKey};
-use visavis_types::OpusPacket;
+use visavis_types::AudioPacket;
 
 use crate::room::{Act, FRAME_INTERVAL, Room, Tray};
 
@@ -23,7 +23,7 @@ pub fn turns() -> usize {
 
 enum Work<'a> {
     Frame(SessionKey, PacketizedFrame),
-    Sound(SessionKey, &'a OpusPacket),
+    Sound(SessionKey, &'a AudioPacket),
     Act(Act),
 }
 

@@ -12,7 +12,7 @@ pub use common::{Datagram, MS, World};
 use str0m::Input;
 use str0m::net::{Protocol, Receive};
 use visavis_core::{Hub, Outbox, PacketizedFrame, Packetizer};
-use visavis_types::{AccessUnit, OpusPacket, Stamps, VideoCodec};
+use visavis_types::{AccessUnit, AudioCodec, AudioPacket, Stamps, VideoCodec};
 
 /// 30 fps.
 pub const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
@@ -102,9 +102,10 @@ impl Room {
     }
 
     /// An Opus packet captured now.
-    pub fn audio(&mut self) -> OpusPacket {
+    pub fn audio(&mut self) -> AudioPacket {
         self.audio_packets += 1;
-        OpusPacket {
+        AudioPacket {
+            codec: AudioCodec::Opus,
             data: Arc::from(vec![0xfc; AUDIO_BYTES]),
             rtp_time: self.audio_packets.wrapping_mul(960),
             captured: self.world.now,

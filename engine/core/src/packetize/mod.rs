@@ -7,6 +7,7 @@
 mod av1;
 pub(crate) mod h264;
 mod payloads;
+mod red;
 mod vp8;
 mod vp9;
 
@@ -16,6 +17,7 @@ use std::time::Instant;
 use visavis_types::{AccessUnit, Stage, Stamps, VideoCodec};
 
 pub use payloads::Payloads;
+pub(crate) use red::Redundancy;
 
 /// The largest RTP payload made, in bytes.
 ///

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use str0m::net::Transmit;
-use visavis_types::{ClockAnchor, OpusPacket};
+use visavis_types::{AudioPacket, ClockAnchor};
 
 use crate::Outbox;
 use crate::packetize::Payloads;
@@ -133,13 +133,18 @@ impl RtpOutput {
         true
     }
 
-    /// Sends an audio packet. False where it cannot be sent yet.
-    pub(crate) fn send_audio(&mut self, packet: &OpusPacket, out: &mut impl Outbox) -> bool {
+    /// Sends an audio packet, with this in it. False where it cannot be sent yet.
+    pub(crate) fn send_audio(
+        &mut self,
+        payload: &[u8],
+        packet: &AudioPacket,
+        out: &mut impl Outbox,
+    ) -> bool {
         let Some((mut way, Tracks { audio: Some(track), .. })) = self.ready(out) else {
             return false;
         };
         let stamp = FrameStamp::new(packet.rtp_time, packet.captured);
-        track.send(std::iter::once(&*packet.data), packet.talkspurt, &stamp, &mut way);
+        track.send(std::iter::once(payload), packet.talkspurt, &stamp, &mut way);
         true
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Track {
     pub(crate) payload_type: u8,
     pub(crate) extensions: ExtensionIds,
     ssrc: u32,
-    clock_hz: u32,
+    pub(crate) clock_hz: u32,
     /// The sequence number with its roll-overs: SRTP's packet index.
     next: u64,
     /// Packets name their media section until the viewer has shown that it knows the SSRC.

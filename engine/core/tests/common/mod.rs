@@ -11,8 +11,10 @@ use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::rtcp::{Rtcp, SenderInfo};
 use str0m::rtp::{Extension, ExtensionMap, RawPacket, RtpPacket};
-use str0m::{Candidate, Event, Input, Output, Rtc};
-use visavis_core::{Certificate, Hub, HubEvent, Outbox, PacketizedFrame, PeerSetup, SessionKey};
+use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+use visavis_core::{
+    Certificate, CodecOrder, Hub, HubEvent, Outbox, PacketizedFrame, PeerSetup, SessionKey,
+};
 use visavis_types::{ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec};
 
 pub const MS: Duration = Duration::from_millis(1);
@@ -65,6 +67,9 @@ pub struct World {
     pub wire: Wire,
     pub viewers: Vec<Viewer>,
     pub events: Vec<HubEvent>,
+    /// What the session prefers, from the next viewer on.
+    pub order: CodecOrder,
+    pub red: bool,
     certificate: Certificate,
     hub_addr: SocketAddr,
     /// Decides whether a datagram to a viewer is lost.
@@ -84,6 +89,8 @@ impl World {
             wire: Wire::default(),
             viewers: Vec::new(),
             events: Vec::new(),
+            order: CodecOrder { video: vec![VideoCodec::H264], audio: Vec::new() },
+            red: false,
             certificate: Certificate::generate().unwrap(),
             hub_addr: "192.0.2.1:5000".parse().unwrap(),
             lose: Box::new(|_| false),
@@ -92,28 +99,34 @@ impl World {
 
     /// A viewer that offers to receive, restricted to one codec if given.
     pub fn join(&mut self, only: Option<VideoCodec>) -> usize {
-        let n = self.viewers.len() as u16;
-        let addr = SocketAddr::from(([192, 0, 2, 100], 6_000 + n));
-        let mut config = Rtc::builder()
-            .set_rtp_mode(true)
-            .set_extension_map(extensions())
-            .enable_raw_packets(true);
-        if let Some(codec) = only {
-            config = config
+        self.join_as(|config| match only {
+            Some(codec) => config
                 .enable_h264(codec == VideoCodec::H264)
                 .enable_vp8(codec == VideoCodec::Vp8)
                 .enable_vp9(codec == VideoCodec::Vp9)
-                .enable_av1(codec == VideoCodec::Av1);
-        }
-        let mut rtc = config.build(self.now);
+                .enable_av1(codec == VideoCodec::Av1),
+            None => config,
+        })
+    }
+
+    /// A viewer that offers to receive, able to what it is made able to.
+    pub fn join_as(&mut self, abilities: impl FnOnce(RtcConfig) -> RtcConfig) -> usize {
+        let n = self.viewers.len() as u16;
+        let addr = SocketAddr::from(([192, 0, 2, 100], 6_000 + n));
+        let config = Rtc::builder()
+            .set_rtp_mode(true)
+            .set_extension_map(extensions())
+            .enable_raw_packets(true);
+        let mut rtc = abilities(config).build(self.now);
         rtc.add_local_candidate(Candidate::host(addr, "udp").unwrap());
         let (offer, pending, video) = offer(&mut rtc);
         let id = PeerId::from_raw(0x1000 + u64::from(n));
         let setup = PeerSetup {
             peer: id,
             session: SessionId::default(),
-            video_codec: VideoCodec::H264,
+            order: self.order.clone(),
             video_codecs: CodecSet::ENCODERS,
+            red: self.red,
             candidates: &[self.hub_addr],
             certificate: &self.certificate,
             now: self.now,

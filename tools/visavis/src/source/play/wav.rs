@@ -159,7 +159,7 @@ mod tests {
         let path = dir.path().join("a.wav");
         let spec = hound::WavSpec {
             channels: 1,
-            sample_rate: 22_050,
+            sample_rate: 96_000,
             bits_per_sample: 16,
             sample_format: SampleFormat::Int,
         };
