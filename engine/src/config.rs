@@ -75,8 +75,13 @@ pub struct SessionConfig {
     /// The sample rate of [`Session::microphone`](crate::Session::microphone) in Hz: 8000, 12000, 16000,
     /// 24000 or 48000.
     pub microphone_rate: u32,
-    /// Sound kept while it waits for its turn; past that the oldest is dropped.
+    /// Sound kept while it waits for its turn: of sound pushed live the oldest is dropped past that, and
+    /// an utterance takes no more before some was played.
     pub audio_queue: Duration,
+    /// Memory for the pictures of utterances that wait for their turn, in bytes, at 1.5 bytes a pixel.
+    pub utterance_bytes: usize,
+    /// How long a picture stays when no other follows it, before the idle picture is shown.
+    pub idle_grace: Duration,
 }
 
 impl Default for SessionConfig {
@@ -94,6 +99,8 @@ impl Default for SessionConfig {
             playout_delay: PlayoutDelay::NONE,
             microphone_rate: 16_000,
             audio_queue: Duration::from_secs(60),
+            utterance_bytes: 256 * 1024 * 1024,
+            idle_grace: Duration::from_millis(500),
         }
     }
 }

@@ -1,8 +1,9 @@
 use std::io;
 use std::net::SocketAddr;
 
+use visavis_codec::Mp3Error;
 use visavis_core::bitstream::{BitstreamError, OpusPacketError};
-use visavis_types::{SessionId, VideoCodec};
+use visavis_types::{AudioChunkError, SessionId, VideoCodec};
 
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -111,13 +112,22 @@ pub enum EncodedFrameError {
     Bitstream(#[from] BitstreamError),
 }
 
-/// Why an Opus packet was refused.
+/// Why an Opus packet, or MP3 frames, were refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EncodedAudioError {
     /// No Opus packet.
     #[error(transparent)]
     Packet(#[from] OpusPacketError),
-    /// The session's sound is given as PCM already.
+    /// No MP3.
+    #[error(transparent)]
+    Mp3(#[from] Mp3Error),
+    /// MP3 of a rate that cannot be used.
+    #[error(transparent)]
+    Chunk(#[from] AudioChunkError),
+    /// The session's sound is given as PCM or MP3 already.
     #[error("this session's sound is given as PCM; it cannot be mixed with Opus packets")]
     RawSession,
+    /// The session's sound is given as Opus packets already.
+    #[error("this session's sound is given as Opus packets; it cannot be mixed with MP3")]
+    OpusSession,
 }

@@ -1,7 +1,10 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError};
 use visavis_types::{PeerId, SessionId, VideoCodec};
+
+use crate::UtteranceId;
 
 /// Something an application may want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,31 @@ pub enum Event {
         session: SessionId,
         /// What it is encoded with.
         codec: VideoCodec,
+    },
+    /// An utterance begins to play.
+    UtteranceStarted {
+        /// The session.
+        session: SessionId,
+        /// Which one.
+        utterance: UtteranceId,
+    },
+    /// An utterance has been played to its end.
+    UtteranceEnded {
+        /// The session.
+        session: SessionId,
+        /// Which one.
+        utterance: UtteranceId,
+        /// How long it was.
+        sent: Duration,
+    },
+    /// What was being said was cut off, and all that waited is dropped. One event for each utterance.
+    Interrupted {
+        /// The session.
+        session: SessionId,
+        /// Which one; `None` for sound that was pushed live.
+        utterance: Option<UtteranceId>,
+        /// How much of it was sent.
+        sent: Duration,
     },
 }
 

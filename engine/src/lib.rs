@@ -45,6 +45,7 @@ mod session;
 mod shared;
 mod source_clock;
 mod status;
+mod utterance;
 mod video;
 
 pub use audio::{AudioSink, MicChunk, Microphone};
@@ -60,7 +61,9 @@ pub use rtp_input::{RtpInput, RtpInputConfig, RtpInputError, RtpInputStatus};
 pub use scheduling::Scheduling;
 pub use session::{PushOutcome, Session};
 pub use status::{Metrics, SessionStatus, StageSummary};
+pub use utterance::{Utterance, UtteranceError, UtteranceId};
 pub use video::{FrameMemory, VideoSink};
+pub use visavis_codec::Mp3Error;
 pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
 pub use visavis_core::rtp_input::RtpCounters;
 pub use visavis_types::{

@@ -2,13 +2,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use visavis_types::{SessionId, VideoCodec};
+use visavis_types::{SessionId, UnixMillis, VideoCodec, VideoFrame, VideoFrameError};
 
 use crate::audio::{AudioSink, Microphone};
 use crate::encoded::EncodedVideoSink;
 use crate::shared::SessionShared;
 use crate::video::VideoSink;
-use crate::{EngineHandle, SessionStatus};
+use crate::{EngineHandle, SessionStatus, Utterance, UtteranceError};
 
 /// How long `stop` waits for the media loops to say the goodbyes.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -45,9 +45,12 @@ pub enum PushOutcome {
     Accepted,
     /// The session is not started: counted, otherwise ignored.
     NotStarted,
-    /// The engine does not keep up. Encoded pictures only: they are dropped from here to the next
-    /// keyframe, which is asked for.
+    /// The engine does not keep up, or what it belongs to was interrupted. Encoded pictures are dropped
+    /// from here to the next keyframe, which is asked for.
     Dropped,
+    /// So much of an utterance waits already that this was not taken: push it again when some of it has
+    /// been played.
+    Full,
 }
 
 impl Session {
@@ -90,6 +93,41 @@ impl Session {
     /// Where sound goes in. Clone it to push from another thread.
     pub fn audio(&self) -> AudioSink {
         self.ends.audio.clone()
+    }
+
+    /// Begins an utterance: sound and pictures that are pushed ahead of their time, with stamps inside it.
+    /// What is stamped `zero` is its beginning; where stamps count from nothing that is `UnixMillis(0)`.
+    ///
+    /// # Errors
+    ///
+    /// A session whose sound is given as Opus packets; an engine that does not keep up.
+    pub fn begin_utterance(&self, zero: UnixMillis) -> Result<Utterance, UtteranceError> {
+        if !self.ends.audio.takes_pcm() {
+            return Err(UtteranceError::EncodedSession);
+        }
+        let state = self.shared.begin_utterance(zero);
+        if !self.ends.audio.begin(Arc::clone(&state)) {
+            state.finish();
+            return Err(UtteranceError::Busy);
+        }
+        Ok(Utterance::new(state, Arc::clone(&self.shared), self.ends.audio.clone()))
+    }
+
+    /// Drops at once all that waits to be said and shown, utterances and what was pushed live, and returns
+    /// how much of what is being said was sent: exact to a packet. Sound fades out within 5 ms, and the
+    /// idle picture is shown, if there is one.
+    pub fn interrupt(&self) -> Duration {
+        self.shared.interrupt()
+    }
+
+    /// The picture that is shown from the start, after an interruption, and when no other has come for
+    /// [`SessionConfig::idle_grace`](crate::SessionConfig::idle_grace). Its timestamp is of no interest.
+    ///
+    /// # Errors
+    ///
+    /// As [`VideoSink::push`].
+    pub fn set_idle_picture(&self, picture: &VideoFrame<'_>) -> Result<(), VideoFrameError> {
+        self.video().set_idle(picture)
     }
 
     /// Where the viewers' microphones come out. Before the first call nothing is decoded.

@@ -6,15 +6,21 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
-use visavis_types::{AudioCodecSet, ClockAnchor, CodecSet, UnixMillis, VideoCodec};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use crossbeam_queue::{ArrayQueue, SegQueue};
+use visavis_codec::I420Buffer;
+use visavis_types::{AudioCodecSet, ClockAnchor, CodecSet, FrameSize, UnixMillis, VideoCodec};
 
 use crate::source_clock::{SourceClock, Stamped};
-use crate::video::Mailbox;
+use crate::utterance::{Budget, UtteranceState, Utterances};
+use crate::video::{Mailbox, PreparedPicture};
 use crate::{Metrics, SessionConfig, SessionStatus, StageSummary};
 
 /// A session counts as streaming for this long after its last frame.
 const STREAMING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Memory of shown pictures that is kept for those to come.
+const SPARE_PICTURES: usize = 8;
 
 /// One session, seen from all sides.
 #[derive(Debug)]
@@ -23,6 +29,18 @@ pub(crate) struct SessionShared {
     /// Only callers take the lock, never a thread of the engine.
     source_clock: Mutex<SourceClock>,
     pub(crate) mailbox: Mailbox,
+    /// Pictures of utterances, and those that are shown while there are no others.
+    pub(crate) prepared: SegQueue<PreparedPicture>,
+    spare_pictures: ArrayQueue<I420Buffer>,
+    pub(crate) idle_picture: ArcSwapOption<I420Buffer>,
+    pub(crate) waiting_sound: Arc<Budget>,
+    pub(crate) waiting_pictures: Arc<Budget>,
+    /// Only callers take the lock.
+    utterances: Mutex<Utterances>,
+    interruptions: AtomicU64,
+    picture_interruptions: AtomicU64,
+    /// How much of what is said live was sent, in µs.
+    played: AtomicU64,
     pub(crate) counters: Counters,
     started: AtomicBool,
     stopped: AtomicBool,
@@ -91,9 +109,17 @@ pub(crate) struct Counters {
 impl SessionShared {
     pub(crate) fn new(config: SessionConfig, clock: ClockAnchor, media_loops: usize) -> Self {
         Self {
-            config,
             source_clock: Mutex::new(SourceClock::new(clock)),
             mailbox: Mailbox::default(),
+            prepared: SegQueue::new(),
+            spare_pictures: ArrayQueue::new(SPARE_PICTURES),
+            idle_picture: ArcSwapOption::empty(),
+            waiting_sound: Budget::new(config.audio_queue.as_millis() as usize * 48),
+            waiting_pictures: Budget::new(config.utterance_bytes),
+            utterances: Mutex::default(),
+            interruptions: AtomicU64::new(0),
+            picture_interruptions: AtomicU64::new(0),
+            played: AtomicU64::new(0),
             counters: Counters::default(),
             started: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
@@ -104,6 +130,7 @@ impl SessionShared {
             encode_thread: Sleeper::default(),
             audio_thread: Sleeper::default(),
             listening: AtomicBool::new(false),
+            config,
         }
     }
 
@@ -111,6 +138,8 @@ impl SessionShared {
 
     pub(crate) fn start(&self) {
         self.started.store(true, Relaxed);
+        // There may be an idle picture to show.
+        self.encode_thread.wake();
     }
 
     pub(crate) fn stop(&self) {
@@ -136,6 +165,58 @@ impl SessionShared {
     ) -> Instant {
         let mut clock = self.source_clock.lock().unwrap_or_else(PoisonError::into_inner);
         clock.capture_time(what, stamp, pushed)
+    }
+
+    // --- Utterances ---
+
+    pub(crate) fn begin_utterance(&self, zero: UnixMillis) -> Arc<UtteranceState> {
+        let mut utterances = self.utterances.lock().unwrap_or_else(PoisonError::into_inner);
+        utterances.begin(zero, Instant::now())
+    }
+
+    /// Drops all that waits to be said; returns how much of what is being said was sent.
+    pub(crate) fn interrupt(&self) -> Duration {
+        let of_utterance =
+            self.utterances.lock().unwrap_or_else(PoisonError::into_inner).interrupt();
+        let sent = of_utterance.unwrap_or(Duration::from_micros(self.played.load(Relaxed)));
+        self.interruptions.fetch_add(1, Relaxed);
+        self.pictures_interrupted();
+        self.wake_all();
+        sent
+    }
+
+    /// Memory for a picture that will wait.
+    pub(crate) fn spare_picture(&self, size: FrameSize) -> I420Buffer {
+        let mut picture = self.spare_pictures.pop().unwrap_or_else(|| I420Buffer::new(size));
+        picture.resize(size);
+        picture
+    }
+
+    pub(crate) fn give_back_picture(&self, picture: I420Buffer) {
+        let _ = self.spare_pictures.push(picture);
+    }
+
+    /// How often sound that is pushed live was interrupted.
+    pub(crate) fn interruptions(&self) -> u64 {
+        self.interruptions.load(Relaxed)
+    }
+
+    /// The idle picture is to be shown at once.
+    pub(crate) fn pictures_interrupted(&self) {
+        self.picture_interruptions.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn picture_interruptions(&self) -> u64 {
+        self.picture_interruptions.load(Relaxed)
+    }
+
+    pub(crate) fn note_played(&self, played: Duration) {
+        self.played.store(played.as_micros() as u64, Relaxed);
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.audio_thread.wake();
+        self.encode_thread.wake();
     }
 
     // --- Media loops → audio loop: microphones ---
@@ -184,6 +265,11 @@ impl SessionShared {
 
     pub(crate) fn want_keyframe(&self, codec: VideoCodec) {
         self.wanted_keyframes.fetch_or(CodecSet::EMPTY.with(codec).bits(), Relaxed);
+    }
+
+    /// Whether somebody waits for a keyframe of one of these codecs.
+    pub(crate) fn is_keyframe_wanted(&self, codecs: CodecSet) -> bool {
+        self.wanted_keyframes.load(Relaxed) & codecs.bits() != 0
     }
 
     /// Whether a keyframe is wanted; asking takes the request.

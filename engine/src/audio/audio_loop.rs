@@ -37,10 +37,11 @@ impl AudioLoop {
             }
             self.sources.retain(|source| !source.is_over());
             let now = Instant::now();
-            for source in &mut self.sources {
-                source.run(now);
+            let Self { sources, subscribers, .. } = &mut self;
+            for source in sources.iter_mut() {
+                source.run(now, &mut |event| subscribers.tell(event));
             }
-            match self.sources.iter().filter_map(AudioSource::deadline).min() {
+            match self.sources.iter().filter_map(|source| source.deadline(now)).min() {
                 Some(at) => thread::park_timeout(at.saturating_duration_since(Instant::now())),
                 None => thread::park(),
             }

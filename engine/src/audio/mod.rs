@@ -8,6 +8,7 @@ mod opus_queue;
 mod pacer;
 mod sink;
 mod source;
+mod speech;
 
 pub(crate) use audio_loop::{AudioCommand, AudioLoop};
 pub use microphone::{MicChunk, Microphone};
@@ -16,16 +17,40 @@ pub use sink::AudioSink;
 pub(crate) use source::AudioSource;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use crate::utterance::{Reservation, UtteranceState};
 
 /// Samples a second inside the engine.
 pub(crate) const SAMPLE_RATE_HZ: u32 = 48_000;
 
-/// What is on its way to the audio loop. A session's sound is one or the other.
+/// How long so many samples at [`SAMPLE_RATE_HZ`] take.
+fn samples_duration(samples: u64) -> Duration {
+    Duration::from_micros(samples * 1_000_000 / u64::from(SAMPLE_RATE_HZ))
+}
+
+/// What is on its way to the audio loop.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) block: AudioBlock,
+    /// How often the session had been interrupted before.
+    pub(crate) interruptions: u64,
+}
+
+/// A session's sound is PCM, some of it in utterances, or Opus.
 #[derive(Debug)]
 pub(crate) enum AudioBlock {
     Pcm(PcmBlock),
     Opus(OpusBlock),
+    /// An utterance begins, after those before it.
+    Begin(Arc<UtteranceState>),
+    Speech {
+        block: PcmBlock,
+        utterance: Arc<UtteranceState>,
+        /// Where in the utterance it belongs.
+        time: Duration,
+        reservation: Reservation,
+    },
 }
 
 /// A chunk of samples.
@@ -37,6 +62,14 @@ pub(crate) struct PcmBlock {
     pub(crate) channels: u16,
     /// When its first sample was captured.
     pub(crate) captured: Instant,
+}
+
+impl PcmBlock {
+    /// How many samples it is at [`SAMPLE_RATE_HZ`], on one channel.
+    fn full_rate_samples(&self) -> usize {
+        let frames = self.samples.len() / usize::from(self.channels).max(1);
+        frames * SAMPLE_RATE_HZ as usize / self.sample_rate.max(1) as usize
+    }
 }
 
 /// An Opus packet.

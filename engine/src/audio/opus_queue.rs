@@ -60,6 +60,13 @@ impl OpusQueue {
         dropped
     }
 
+    /// Drops what waits.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.waiting_samples = 0;
+        self.due = None;
+    }
+
     /// When the first packet is to be sent; `None` where there is none.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let first = self.waiting.front()?;

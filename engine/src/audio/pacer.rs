@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use visavis_types::{MAX_SOUND_LEAD, PacketTime};
 
-use super::SAMPLE_RATE_HZ;
+use super::{SAMPLE_RATE_HZ, samples_duration};
 
 /// How long a packet that is due waits for sound that is late, before silence is sent in its place.
 /// A caller that pushes in time with the sound is late by scheduling alone; a browser's jitter buffer
@@ -22,6 +22,9 @@ const QUIET_INTERVAL: Duration = Duration::from_millis(400);
 /// A capture time this much before the moment of sending, or more than [`MAX_SOUND_LEAD`] after it,
 /// belongs to sound pushed ahead of time: it is then taken to happen when it is sent.
 const LIVE_TOLERANCE: Duration = Duration::from_millis(250);
+
+/// What is cut off fades out for so long: 5 ms.
+pub(super) const FADE_SAMPLES: usize = 240;
 
 /// Stamps are whole milliseconds, and resamplers hold back a little.
 const STAMP_TOLERANCE: Duration = Duration::from_millis(5);
@@ -60,6 +63,8 @@ pub(crate) struct Pacer {
     packet: PacketTime,
     /// How long it has been sending silence.
     silent: Duration,
+    /// What there is is all: nothing late is waited for.
+    ending: bool,
 }
 
 /// What is known of a chunk's first sample.
@@ -114,11 +119,13 @@ impl Pacer {
             talkspurt: None,
             packet,
             silent: Duration::ZERO,
+            ending: false,
         }
     }
 
     /// Appends sound; returns how many of the oldest samples had to go for it.
     pub(crate) fn push(&mut self, samples: &[i16], captured: Instant, now: Instant) -> usize {
+        self.ending = false;
         let index = self.head + self.queue.len() as u64;
         let in_step = self.captures.back().is_none_or(|last| {
             let follows = last.captured + samples_duration(index - last.index);
@@ -159,7 +166,7 @@ impl Pacer {
             State::Playing { due } if self.queue.len() >= self.packet.samples() => {
                 Some(self.caught_up(due))
             }
-            State::Playing { due } => Some(due + LATENESS_ALLOWED),
+            State::Playing { due } => Some(due + self.lateness_allowed()),
             State::Quiet { due } => due,
         }
     }
@@ -178,11 +185,52 @@ impl Pacer {
             State::Playing { due } if full && self.caught_up(due) <= now => {
                 Some(self.play(self.caught_up(due), now, false, packet))
             }
-            State::Playing { due } if !full && due + LATENESS_ALLOWED <= now => {
+            State::Playing { due } if !full && due + self.lateness_allowed() <= now => {
                 Some(self.starve(due, now, packet))
             }
             State::Playing { .. } => None,
         }
+    }
+
+    /// Nothing more comes for now: what there is is followed by silence at once.
+    pub(crate) fn end(&mut self) {
+        self.ending = true;
+    }
+
+    /// Stops: what waits is dropped, but for its beginning, which fades out; `next` is what would have
+    /// come after it.
+    pub(crate) fn cut(&mut self, next: &[i16], now: Instant) {
+        let fading: Vec<i16> = self.queue.iter().chain(next).take(FADE_SAMPLES).copied().collect();
+        self.head += self.queue.len() as u64;
+        self.queue.clear();
+        if matches!(self.state, State::Playing { .. }) {
+            let count = fading.len().max(1) as i32;
+            let faded: Vec<i16> = (0..)
+                .zip(&fading)
+                .map(|(i, &sample)| (i32::from(sample) * (count - i) / count) as i16)
+                .collect();
+            self.push(&faded, now, now);
+        }
+        self.ending = true;
+    }
+
+    /// Samples at 48 kHz that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How much was sent since the talkspurt began; nothing where none plays.
+    pub(crate) fn played(&self) -> Duration {
+        match (self.state, self.talkspurt, self.end) {
+            (State::Playing { .. }, Some((first, _)), Some((end, _))) => {
+                samples_duration(end.saturating_sub(first))
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn lateness_allowed(&self) -> Duration {
+        if self.ending { Duration::ZERO } else { LATENESS_ALLOWED }
     }
 
     /// When the queue's first packet should go: at `due`, or sooner where silence sent in place of late
@@ -262,10 +310,6 @@ impl Pacer {
         let live = captured <= now + MAX_SOUND_LEAD && captured + LIVE_TOLERANCE >= now;
         if live { captured } else { due }
     }
-}
-
-fn samples_duration(samples: u64) -> Duration {
-    Duration::from_micros(samples * 1_000_000 / u64::from(SAMPLE_RATE_HZ))
 }
 
 #[cfg(test)]
@@ -474,6 +518,27 @@ mod tests {
             let times: Vec<u64> = run.sent.iter().map(|(_, slot, _)| slot.rtp_time).collect();
             assert!(times.windows(2).all(|pair| pair[1] == pair[0] + 960), "{times:?}");
         }
+    }
+
+    #[test]
+    fn what_is_cut_off_fades_out_and_is_silent_at_once() {
+        let mut run = Run::new();
+        run.push(48_000, 10_000);
+        run.advance(110);
+        run.pacer.cut(&[7; 960], run.now);
+        run.advance(2_000);
+        let sound = run.sound();
+        assert_eq!(sound.len(), 7, "six full packets and the one that fades");
+        let (at, _, samples) = sound[6];
+        assert_eq!(*at, 120);
+        assert!(samples[..FADE_SAMPLES].windows(2).all(|pair| pair[0] >= pair[1]), "{samples:?}");
+        assert!(samples[FADE_SAMPLES..].iter().all(|&sample| sample == 0));
+        let times: Vec<u64> = run.sent.iter().take(15).map(|(at, ..)| *at).collect();
+        assert!(times.windows(2).all(|pair| pair[1] == pair[0] + 20), "{times:?}");
+        // And the next thing that is said is not late.
+        run.push(960, 1);
+        run.advance(2_001);
+        assert_eq!(run.sound().last().unwrap().0, 2_000);
     }
 
     #[test]

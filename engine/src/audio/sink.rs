@@ -1,15 +1,17 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rtrb::{Producer, PushError};
+use visavis_codec::{Mp3Decoder, Mp3Sound};
 use visavis_core::bitstream::opus;
 use visavis_types::{AudioChunk, AudioChunkError, EncodedAudio};
 
-use super::{AudioBlock, OpusBlock, OpusTiming, PcmBlock, SAMPLE_RATE_HZ};
+use super::{AudioBlock, OpusBlock, OpusTiming, PcmBlock, Queued};
 use crate::shared::{AudioKind, SessionShared};
 use crate::source_clock::Stamped;
+use crate::utterance::UtteranceState;
 use crate::{EncodedAudioError, PushOutcome};
 
 /// Takes sound. Never blocks on the network or the encoder. Clone it to push from several threads;
@@ -17,18 +19,19 @@ use crate::{EncodedAudioError, PushOutcome};
 #[derive(Debug, Clone)]
 pub struct AudioSink {
     shared: Arc<SessionShared>,
-    // One producer per ring. Only callers take this lock, never a thread of the engine.
-    ring: Arc<Mutex<Producer<AudioBlock>>>,
+    // One producer per ring. Only callers take these locks, never a thread of the engine.
+    ring: Arc<Mutex<Producer<Queued>>>,
+    mp3: Arc<Mutex<Mp3Decoder>>,
     audio_thread: Thread,
 }
 
 impl AudioSink {
     pub(crate) fn new(
         shared: Arc<SessionShared>,
-        ring: Producer<AudioBlock>,
+        ring: Producer<Queued>,
         audio_thread: Thread,
     ) -> Self {
-        Self { shared, ring: Arc::new(Mutex::new(ring)), audio_thread }
+        Self { shared, ring: Arc::new(Mutex::new(ring)), mp3: Arc::default(), audio_thread }
     }
 
     /// Queues a chunk. It is played at its own rate however fast chunks come; of more than
@@ -40,28 +43,39 @@ impl AudioSink {
     /// A chunk whose rate, channels or length is unusable is refused, and so is any in a session whose
     /// sound came as Opus packets before; what was queued before is unaffected.
     pub fn push(&self, chunk: &AudioChunk<'_>) -> Result<PushOutcome, AudioChunkError> {
-        let frames = chunk.validate()?;
-        if !self.shared.claim_audio(AudioKind::Pcm) {
+        chunk.validate()?;
+        if !self.note(AudioKind::Pcm) {
             return Err(AudioChunkError::EncodedSession);
         }
-        let counters = &self.shared.counters;
-        counters.audio_chunks.fetch_add(1, Relaxed);
         if !self.shared.is_started() {
             return Ok(PushOutcome::NotStarted);
         }
-        let block = AudioBlock::Pcm(PcmBlock {
-            samples: chunk.samples(),
-            sample_rate: chunk.sample_rate,
-            channels: chunk.channels,
-            captured: self.shared.capture_time(Stamped::Sound, chunk.timestamp, Instant::now()),
-        });
-        let samples = frames as u64 * u64::from(SAMPLE_RATE_HZ) / u64::from(chunk.sample_rate);
-        self.queue(block, samples);
-        Ok(PushOutcome::Accepted)
+        let captured = self.shared.capture_time(Stamped::Sound, chunk.timestamp, Instant::now());
+        Ok(self.queue(AudioBlock::Pcm(pcm(chunk, captured))))
     }
 
-    /// Queues one Opus packet, which goes to viewers as it is. Packets are sent at the rate at which
-    /// they play, however fast they come, and the oldest is dropped as with [`push`](Self::push).
+    /// Queues one or more whole MP3 frames, which are decoded here, on the caller's thread (about 1 % of
+    /// the time they play). All frames that one sink and its clones are given are one stream.
+    ///
+    /// # Errors
+    ///
+    /// Data that is no MP3, and otherwise as [`push`](Self::push).
+    pub fn push_mp3(&self, frames: &EncodedAudio<'_>) -> Result<PushOutcome, EncodedAudioError> {
+        let mut decoder = self.mp3.lock().unwrap_or_else(PoisonError::into_inner);
+        let (samples, sound) = decode_mp3(&mut decoder, frames)?;
+        if !self.note(AudioKind::Pcm) {
+            return Err(EncodedAudioError::OpusSession);
+        }
+        if !self.shared.is_started() {
+            return Ok(PushOutcome::NotStarted);
+        }
+        let captured = self.shared.capture_time(Stamped::Sound, frames.timestamp, Instant::now());
+        let Mp3Sound { sample_rate, channels } = sound;
+        Ok(self.queue(AudioBlock::Pcm(PcmBlock { samples, sample_rate, channels, captured })))
+    }
+
+    /// Queues one Opus packet, which goes as it is to viewers that take Opus. Packets are sent at the rate
+    /// at which they play, however fast they come, and the oldest is dropped as with [`push`](Self::push).
     ///
     /// # Errors
     ///
@@ -74,25 +88,125 @@ impl AudioSink {
     }
 
     pub(crate) fn push_block(&self, block: OpusBlock) -> Result<PushOutcome, EncodedAudioError> {
-        if !self.shared.claim_audio(AudioKind::Opus) {
+        if !self.note(AudioKind::Opus) {
             return Err(EncodedAudioError::RawSession);
         }
-        self.shared.counters.audio_chunks.fetch_add(1, Relaxed);
         if !self.shared.is_started() {
             return Ok(PushOutcome::NotStarted);
         }
-        let samples = block.samples.into();
-        self.queue(AudioBlock::Opus(block), samples);
-        Ok(PushOutcome::Accepted)
+        Ok(self.queue(AudioBlock::Opus(block)))
     }
 
-    /// Hands a block of so many samples at 48 kHz to the audio loop.
-    fn queue(&self, block: AudioBlock, samples: u64) {
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(PushError::Full(_)) = ring.push(block) {
-            self.shared.counters.dropped_audio_samples.fetch_add(samples, Relaxed);
+    // --- Utterances ---
+
+    /// Lines an utterance up; false where that is not possible now.
+    pub(crate) fn begin(&self, utterance: Arc<UtteranceState>) -> bool {
+        self.queue(AudioBlock::Begin(utterance)) == PushOutcome::Accepted
+    }
+
+    /// Whether the session's sound is given as PCM, or not yet at all.
+    pub(crate) fn takes_pcm(&self) -> bool {
+        self.shared.claim_audio(AudioKind::Pcm)
+    }
+
+    pub(crate) fn push_into(
+        &self,
+        chunk: &AudioChunk<'_>,
+        utterance: &Arc<UtteranceState>,
+    ) -> Result<PushOutcome, AudioChunkError> {
+        chunk.validate()?;
+        if !self.note(AudioKind::Pcm) {
+            return Err(AudioChunkError::EncodedSession);
         }
+        let (now, time) = (Instant::now(), utterance.time_of(chunk.timestamp));
+        Ok(self.say(pcm(chunk, now), utterance, time))
+    }
+
+    pub(crate) fn push_mp3_into(
+        &self,
+        frames: &EncodedAudio<'_>,
+        decoder: &mut Mp3Decoder,
+        utterance: &Arc<UtteranceState>,
+    ) -> Result<PushOutcome, EncodedAudioError> {
+        // What is refused for want of room is pushed again, and decoded again.
+        let mut tried = decoder.clone();
+        let (samples, Mp3Sound { sample_rate, channels }) = decode_mp3(&mut tried, frames)?;
+        if !self.note(AudioKind::Pcm) {
+            return Err(EncodedAudioError::OpusSession);
+        }
+        let (captured, time) = (Instant::now(), utterance.time_of(frames.timestamp));
+        let block = PcmBlock { samples, sample_rate, channels, captured };
+        let outcome = self.say(block, utterance, time);
+        if outcome != PushOutcome::Full {
+            *decoder = tried;
+        }
+        Ok(outcome)
+    }
+
+    fn say(&self, block: PcmBlock, utterance: &Arc<UtteranceState>, time: Duration) -> PushOutcome {
+        if !self.shared.is_started() {
+            return PushOutcome::NotStarted;
+        }
+        if utterance.is_interrupted() {
+            return PushOutcome::Dropped;
+        }
+        let Some(reservation) = self.shared.waiting_sound.reserve(block.full_rate_samples()) else {
+            return PushOutcome::Full;
+        };
+        utterance.sound_pushed(Instant::now());
+        let utterance = Arc::clone(utterance);
+        self.queue(AudioBlock::Speech { block, utterance, time, reservation })
+    }
+
+    // --- The way to the audio loop ---
+
+    /// Counts a chunk; false where the session's sound is given otherwise.
+    fn note(&self, kind: AudioKind) -> bool {
+        let agreed = self.shared.claim_audio(kind);
+        if agreed {
+            self.shared.counters.audio_chunks.fetch_add(1, Relaxed);
+        }
+        agreed
+    }
+
+    /// Hands a block over. The ring is full only where the audio loop stands still.
+    fn queue(&self, block: AudioBlock) -> PushOutcome {
+        let samples = match &block {
+            AudioBlock::Pcm(block) | AudioBlock::Speech { block, .. } => block.full_rate_samples(),
+            AudioBlock::Opus(block) => block.samples as usize,
+            AudioBlock::Begin(_) => 0,
+        };
+        let interruptions = self.shared.interruptions();
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = match ring.push(Queued { block, interruptions }) {
+            Ok(()) => PushOutcome::Accepted,
+            Err(PushError::Full(Queued { block: AudioBlock::Speech { .. }, .. })) => {
+                PushOutcome::Full
+            }
+            Err(PushError::Full(_)) => {
+                self.shared.counters.dropped_audio_samples.fetch_add(samples as u64, Relaxed);
+                PushOutcome::Dropped
+            }
+        };
         drop(ring);
         self.audio_thread.unpark();
+        outcome
     }
+}
+
+fn pcm(chunk: &AudioChunk<'_>, captured: Instant) -> PcmBlock {
+    let AudioChunk { sample_rate, channels, .. } = *chunk;
+    PcmBlock { samples: chunk.samples(), sample_rate, channels, captured }
+}
+
+fn decode_mp3(
+    decoder: &mut Mp3Decoder,
+    frames: &EncodedAudio<'_>,
+) -> Result<(Vec<i16>, Mp3Sound), EncodedAudioError> {
+    let mut samples = Vec::new();
+    let sound = decoder.decode(frames.data, &mut samples)?;
+    if !AudioChunk::SAMPLE_RATES_HZ.contains(&sound.sample_rate) {
+        return Err(AudioChunkError::SampleRate(sound.sample_rate).into());
+    }
+    Ok((samples, sound))
 }

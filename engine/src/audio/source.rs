@@ -13,16 +13,21 @@ use super::encoders::Encoders;
 use super::microphone::Microphones;
 use super::opus_queue::OpusQueue;
 use super::pacer::Pacer;
-use super::{AudioBlock, PcmBlock, SAMPLE_RATE_HZ};
+use super::speech::{Speech, Turn};
+use super::{AudioBlock, PcmBlock, Queued, SAMPLE_RATE_HZ};
+use crate::Event;
 use crate::media::Lanes;
 use crate::shared::SessionShared;
 
 /// One session's sound.
 pub(crate) struct AudioSource {
     shared: Arc<SessionShared>,
-    input: Consumer<AudioBlock>,
+    input: Consumer<Queued>,
     output: Lanes<AudioPacket>,
     live: Live,
+    speech: Speech,
+    /// How often the session was interrupted, as far as is seen to.
+    interruptions: u64,
     pacer: Pacer,
     packets: OpusQueue,
     encoders: Encoders,
@@ -43,13 +48,15 @@ struct Live {
 impl AudioSource {
     pub(crate) fn new(
         shared: Arc<SessionShared>,
-        input: Consumer<AudioBlock>,
+        input: Consumer<Queued>,
         output: Lanes<AudioPacket>,
         microphones: Microphones,
     ) -> Result<Self, OpusError> {
         let config = &shared.config;
         Ok(Self {
             live: Live::default(),
+            speech: Speech::default(),
+            interruptions: 0,
             pacer: Pacer::new(config.audio_queue, config.packet_time),
             packets: OpusQueue::new(config.audio_queue),
             encoders: Encoders::new(config)?,
@@ -66,34 +73,96 @@ impl AudioSource {
         self.shared.is_stopped()
     }
 
-    /// Does what is due.
-    pub(super) fn run(&mut self, now: Instant) {
+    /// Does what is due; tells what has happened.
+    pub(super) fn run(&mut self, now: Instant, tell: &mut impl FnMut(&Event)) {
         self.take_in(now);
         self.microphones.run(now);
-        if self.send_due(now) {
+        self.handle_interruption(now, tell);
+        let mut sent = false;
+        // Each turn of an utterance may make something due, and what is sent may end it.
+        loop {
+            let turn = self.speech.run(&mut self.pacer, self.shared.config.packet_time, now);
+            sent |= self.send_due(now);
+            self.speech.note_sent(&self.pacer, now);
+            let Some(turn) = turn else { break };
+            self.shared.encode_thread.wake();
+            tell(&self.event(&turn));
+        }
+        self.shared.note_played(self.pacer.played());
+        if sent {
             self.output.wake();
         }
     }
 
+    fn event(&self, turn: &Turn) -> Event {
+        let session = self.shared.config.id.clone();
+        let (Turn::Started(state) | Turn::Ended(state) | Turn::Interrupted(state)) = turn;
+        let (utterance, sent) = (state.id, state.sent());
+        match turn {
+            Turn::Started(_) => Event::UtteranceStarted { session, utterance },
+            Turn::Ended(_) => Event::UtteranceEnded { session, utterance, sent },
+            Turn::Interrupted(_) => {
+                Event::Interrupted { session, utterance: Some(utterance), sent }
+            }
+        }
+    }
+
+    /// Drops what was pushed live before an interruption.
+    fn handle_interruption(&mut self, now: Instant, tell: &mut impl FnMut(&Event)) {
+        let interruptions = self.shared.interruptions();
+        if interruptions == self.interruptions {
+            return;
+        }
+        self.interruptions = interruptions;
+        // Where an utterance plays it is the one that is cut off, and its event is told in its turn.
+        if self.speech.is_playing() {
+            return;
+        }
+        let sent = self.pacer.played();
+        self.pacer.cut(&[], now);
+        self.packets.clear();
+        if !sent.is_zero() {
+            let session = self.shared.config.id.clone();
+            tell(&Event::Interrupted { session, utterance: None, sent });
+        }
+    }
+
     /// When [`run`](Self::run) should be called though nothing was pushed.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let deadlines =
-            [self.pacer.deadline(), self.packets.deadline(), self.microphones.deadline()];
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let deadlines = [
+            self.pacer.deadline(),
+            self.packets.deadline(),
+            self.speech.deadline(now),
+            self.microphones.deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
     /// Moves what was pushed into the queues.
     fn take_in(&mut self, now: Instant) {
-        while let Ok(block) = self.input.pop() {
+        while let Ok(Queued { block, interruptions }) = self.input.pop() {
+            let cut_off = interruptions < self.shared.interruptions();
             let dropped = match block {
-                AudioBlock::Opus(block) => self.packets.push(block),
-                AudioBlock::Pcm(block) => {
-                    self.live.push(&block, &mut self.pacer, now).unwrap_or_else(|error| {
-                        tracing::error!(session = %self.shared.config.id, %error, "sound not resampled");
-                        0
-                    })
+                AudioBlock::Opus(block) if cut_off => Ok(block.samples.into()),
+                AudioBlock::Pcm(block) if cut_off => Ok(block.full_rate_samples() as u64),
+                AudioBlock::Opus(block) => Ok(self.packets.push(block)),
+                // What is said has the floor.
+                AudioBlock::Pcm(block) if self.speech.is_playing() => {
+                    Ok(block.full_rate_samples() as u64)
+                }
+                AudioBlock::Pcm(block) => self.live.push(&block, &mut self.pacer, now),
+                AudioBlock::Begin(utterance) => {
+                    self.speech.begin(utterance);
+                    Ok(0)
+                }
+                AudioBlock::Speech { block, utterance, time, reservation } => {
+                    self.speech.push(&block, &utterance, (time, reservation), now).map(|()| 0)
                 }
             };
+            let dropped = dropped.unwrap_or_else(|error| {
+                tracing::error!(session = %self.shared.config.id, %error, "sound not resampled");
+                0
+            });
             self.shared.counters.dropped_audio_samples.fetch_add(dropped, Relaxed);
         }
     }

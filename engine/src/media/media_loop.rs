@@ -308,6 +308,8 @@ impl MediaLoop {
                 HubEvent::KeyframeWanted { session, codec } => {
                     if let Some(shared) = self.shared(session) {
                         shared.want_keyframe(codec);
+                        // An idle picture is made anew for whoever comes.
+                        shared.encode_thread.wake();
                         if shared.config.encoded == Some(codec) {
                             let session = shared.config.id.clone();
                             self.tell(&Event::KeyframeRequested { session, codec });

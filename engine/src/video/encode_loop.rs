@@ -5,9 +5,12 @@ use std::time::Instant;
 
 use visavis_codec::{I420Buffer, VideoEncoder, VideoEncoderConfig, convert, video_encoder};
 use visavis_core::{PacketizedFrame, Packetizer};
-use visavis_types::{AccessUnit, FrameSize, Stage, VideoCodec};
+use visavis_types::{AccessUnit, CodecSet, FrameSize, Stage, Stamps, VideoCodec};
 
-use super::mailbox::{FrameInfo, Slot};
+use super::idle::Idle;
+use super::mailbox::Slot;
+use super::prepared::{Due, Prepared};
+use crate::SessionConfig;
 use crate::media::{Full, Lanes};
 use crate::shared::SessionShared;
 
@@ -15,8 +18,16 @@ use crate::shared::SessionShared;
 /// once per codec in use, packetized once for all viewers.
 pub(crate) struct EncodeLoop {
     shared: Arc<SessionShared>,
-    output: Lanes<PacketizedFrame>,
+    /// Live frames are converted into this.
     picture: I420Buffer,
+    prepared: Prepared,
+    idle: Idle,
+    encoders: Encoders,
+}
+
+/// From a picture to what is sent.
+struct Encoders {
+    output: Lanes<PacketizedFrame>,
     renditions: [Rendition; VideoCodec::ALL.len()],
     /// The encoders' clock starts here.
     epoch: Instant,
@@ -30,6 +41,13 @@ struct Rendition {
     unit: AccessUnit,
 }
 
+/// What is known of a picture that is to be encoded.
+#[derive(Debug, Clone, Copy)]
+struct Shot {
+    captured: Instant,
+    stamps: Stamps,
+}
+
 impl EncodeLoop {
     pub(crate) fn new(
         shared: Arc<SessionShared>,
@@ -38,53 +56,129 @@ impl EncodeLoop {
     ) -> Self {
         let epoch = Instant::now();
         Self {
-            shared,
-            output,
             picture: I420Buffer::new(smallest),
-            renditions: VideoCodec::ALL.map(|codec| Rendition::new(codec, epoch)),
-            epoch,
+            prepared: Prepared::default(),
+            idle: Idle::new(shared.config.idle_grace, epoch),
+            shared,
+            encoders: Encoders {
+                output,
+                renditions: VideoCodec::ALL.map(|codec| Rendition::new(codec, epoch)),
+                epoch,
+            },
         }
     }
 
     /// Runs until the session stops.
     pub(crate) fn run(mut self) {
         while !self.shared.is_stopped() {
-            match self.shared.mailbox.take() {
-                Some(slot) => {
-                    self.encode(&slot);
-                    self.shared.mailbox.give_back(slot);
+            // A push between the look and the park leaves a token: the park returns at once.
+            match self.turn(Instant::now()) {
+                Some(again) => {
+                    thread::park_timeout(again.saturating_duration_since(Instant::now()));
                 }
-                // A push between the look and the park leaves a token: the park returns at once.
                 None => thread::park(),
             }
         }
     }
 
-    fn encode(&mut self, slot: &Slot) {
-        let Some(mut frame) = slot.frame else { return };
-        let active = self.shared.active_codecs();
+    /// Encodes what is due; returns when to look again though nobody wakes the thread.
+    fn turn(&mut self, now: Instant) -> Option<Instant> {
+        let next = match self.prepared.poll(&self.shared, now) {
+            Due::Picture(picture, due) => {
+                self.encode_prepared(&picture, due);
+                self.shared.give_back_picture(picture);
+                return Some(now);
+            }
+            Due::At(at) => Some(at),
+            Due::Nothing => None,
+        };
+        if let Some(slot) = self.shared.mailbox.take() {
+            if self.prepared.is_showing() {
+                self.shared.counters.replaced_frames.fetch_add(1, Relaxed);
+            } else {
+                self.encode_live(&slot);
+            }
+            self.shared.mailbox.give_back(slot);
+            return Some(now);
+        }
+        let idle = self.show_idle(now);
+        [next, idle].into_iter().flatten().min()
+    }
+
+    fn encode_live(&mut self, slot: &Slot) {
+        let Some(frame) = slot.frame else { return };
+        self.idle.note_live(Instant::now());
+        let active = self.encoders.adapt(self.shared.active_codecs());
+        if active.is_empty() {
+            return;
+        }
+        let mut shot = Shot { captured: frame.captured, stamps: frame.stamps };
+        shot.stamps.set(Stage::Taken, Instant::now());
+        if let Err(error) = convert(&slot.pixels, frame.format, frame.size, &mut self.picture) {
+            tracing::error!(session = %self.shared.config.id, %error, "frame not converted");
+            return;
+        }
+        shot.stamps.set(Stage::Converted, Instant::now());
+        self.encoders.encode(&self.shared, &self.picture, shot, active);
+    }
+
+    /// A picture of an utterance was captured, and pushed, when it is due.
+    fn encode_prepared(&mut self, picture: &I420Buffer, due: Instant) {
+        self.idle.note_live(due);
+        let active = self.encoders.adapt(self.shared.active_codecs());
+        let mut shot = Shot { captured: due, stamps: Stamps::pushed(due) };
+        for stage in [Stage::Taken, Stage::Converted] {
+            shot.stamps.set(stage, Instant::now());
+        }
+        self.encoders.encode(&self.shared, picture, shot, active);
+    }
+
+    /// Shows the idle picture if it is due; returns when it will be.
+    fn show_idle(&mut self, now: Instant) -> Option<Instant> {
+        let picture = self.shared.idle_picture.load_full()?;
+        if !self.shared.is_started() {
+            return None;
+        }
+        let active = self.encoders.adapt(self.shared.active_codecs());
+        let wanted = self.shared.is_keyframe_wanted(active);
+        let interruptions = self.shared.picture_interruptions();
+        if let Some(picture) = self.idle.poll(Some(picture), interruptions, wanted, now) {
+            let mut shot = Shot { captured: now, stamps: Stamps::pushed(now) };
+            for stage in [Stage::Taken, Stage::Converted] {
+                shot.stamps.set(stage, now);
+            }
+            self.encoders.encode(&self.shared, &picture, shot, active);
+        }
+        self.idle.deadline()
+    }
+}
+
+impl Encoders {
+    /// Lets go of encoders that nobody needs.
+    fn adapt(&mut self, active: CodecSet) -> CodecSet {
         for rendition in &mut self.renditions {
             if !active.contains(rendition.codec) {
                 rendition.encoder = None;
             }
         }
-        if active.is_empty() {
-            return;
-        }
-        frame.stamps.set(Stage::Taken, Instant::now());
-        if let Err(error) = convert(&slot.pixels, frame.format, frame.size, &mut self.picture) {
-            tracing::error!(session = %self.shared.config.id, %error, "frame not converted");
-            return;
-        }
-        frame.stamps.set(Stage::Converted, Instant::now());
+        active
+    }
+
+    fn encode(
+        &mut self,
+        shared: &SessionShared,
+        picture: &I420Buffer,
+        shot: Shot,
+        active: CodecSet,
+    ) {
         for codec in active.iter() {
-            let keyframe = self.shared.take_keyframe_request(codec);
+            let keyframe = shared.take_keyframe_request(codec);
             let rendition = &mut self.renditions[codec.index()];
-            match rendition.encode(&self.shared, &self.picture, &frame, keyframe, self.epoch) {
-                Ok(Some(packetized)) => self.hand_over(packetized),
+            match rendition.encode(&shared.config, picture, shot, keyframe, self.epoch) {
+                Ok(Some(packetized)) => self.hand_over(shared, packetized),
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::error!(session = %self.shared.config.id, %codec, %error, "frame not encoded");
+                    tracing::error!(session = %shared.config.id, %codec, %error, "frame not encoded");
                     // A fresh encoder begins with a keyframe.
                     rendition.encoder = None;
                 }
@@ -92,17 +186,17 @@ impl EncodeLoop {
         }
     }
 
-    fn hand_over(&mut self, packetized: PacketizedFrame) {
+    fn hand_over(&mut self, shared: &SessionShared, packetized: PacketizedFrame) {
         let (codec, keyframe) = (packetized.codec, packetized.keyframe);
         match self.output.push(packetized) {
             Ok(()) => {
-                self.shared.counters.encoded_frames.fetch_add(1, Relaxed);
-                self.shared.counters.keyframes.fetch_add(keyframe.into(), Relaxed);
+                shared.counters.encoded_frames.fetch_add(1, Relaxed);
+                shared.counters.keyframes.fetch_add(keyframe.into(), Relaxed);
             }
             Err(Full) => {
                 // Without this frame the next ones do not decode.
-                self.shared.counters.dropped_units.fetch_add(1, Relaxed);
-                self.shared.want_keyframe(codec);
+                shared.counters.dropped_units.fetch_add(1, Relaxed);
+                shared.want_keyframe(codec);
             }
         }
         self.output.wake();
@@ -116,39 +210,39 @@ impl Rendition {
             keyframe: false,
             data: Vec::new(),
             captured: epoch,
-            stamps: visavis_types::Stamps::pushed(epoch),
+            stamps: Stamps::pushed(epoch),
         };
         Self { codec, encoder: None, packetizer: Packetizer::new(codec), unit }
     }
 
     fn encode(
         &mut self,
-        shared: &SessionShared,
+        config: &SessionConfig,
         picture: &I420Buffer,
-        frame: &FrameInfo,
+        shot: Shot,
         keyframe: bool,
         epoch: Instant,
     ) -> Result<Option<PacketizedFrame>, visavis_codec::EncodeError> {
         let encoder = match self.encoder.take() {
-            Some((size, encoder)) if size == frame.size => self.encoder.insert((size, encoder)),
+            Some((size, encoder)) if size == picture.size() => self.encoder.insert((size, encoder)),
             _ => {
                 let config = VideoEncoderConfig {
-                    size: frame.size,
-                    fps: shared.config.fps,
-                    bitrate: shared.config.video_bitrate,
+                    size: picture.size(),
+                    fps: config.fps,
+                    bitrate: config.video_bitrate,
                 };
-                self.encoder.insert((frame.size, video_encoder(self.codec, &config)?))
+                self.encoder.insert((config.size, video_encoder(self.codec, &config)?))
             }
         };
         self.unit.data.clear();
-        let pts = frame.captured.saturating_duration_since(epoch);
+        let pts = shot.captured.saturating_duration_since(epoch);
         let encoded = encoder.1.encode(picture, keyframe, pts, &mut self.unit.data)?;
         if encoded.skipped {
             return Ok(None);
         }
         self.unit.keyframe = encoded.keyframe;
-        self.unit.captured = frame.captured;
-        self.unit.stamps = frame.stamps;
+        self.unit.captured = shot.captured;
+        self.unit.stamps = shot.stamps;
         self.unit.stamps.set(Stage::Encoded, Instant::now());
         Ok(Some(self.packetizer.packetize(&self.unit, Instant::now)))
     }

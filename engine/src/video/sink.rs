@@ -3,13 +3,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use visavis_codec::decode_still;
+use visavis_codec::{ConvertError, I420Buffer, convert, decode_still};
 use visavis_types::{FrameSize, PixelFormat, Stamps, UnixMillis, VideoFrame, VideoFrameError};
 
 use super::mailbox::{FrameInfo, Slot};
+use super::prepared::PreparedPicture;
 use crate::PushOutcome;
 use crate::shared::SessionShared;
 use crate::source_clock::Stamped;
+use crate::utterance::UtteranceState;
 
 /// Takes raw video. Never blocks; the newest frame wins. Clone it to push from several threads.
 #[derive(Debug, Clone)]
@@ -90,6 +92,49 @@ impl VideoSink {
         }
     }
 
+    /// Keeps a frame of an utterance until its time.
+    pub(crate) fn push_into(
+        &self,
+        frame: &VideoFrame<'_>,
+        utterance: &Arc<UtteranceState>,
+    ) -> Result<PushOutcome, VideoFrameError> {
+        let size = frame.validate()?;
+        self.check_raw()?;
+        let pushed = Pushed::now();
+        if !self.shared.is_started() {
+            return Ok(self.ignore(pushed));
+        }
+        if utterance.is_interrupted() {
+            return Ok(PushOutcome::Dropped);
+        }
+        let bytes = PixelFormat::I420.frame_bytes(size).unwrap_or(usize::MAX);
+        let Some(reservation) = self.shared.waiting_pictures.reserve(bytes) else {
+            return Ok(PushOutcome::Full);
+        };
+        let mut picture = self.shared.spare_picture(size);
+        to_i420(frame, size, &mut picture)?;
+        self.shared.counters.note_frame(pushed.at, pushed.unix);
+        utterance.picture_pushed(pushed.at);
+        self.shared.prepared.push(PreparedPicture {
+            picture,
+            utterance: Arc::clone(utterance),
+            time: utterance.time_of(frame.timestamp),
+            reservation,
+        });
+        self.shared.wake_all();
+        Ok(PushOutcome::Accepted)
+    }
+
+    pub(crate) fn set_idle(&self, frame: &VideoFrame<'_>) -> Result<(), VideoFrameError> {
+        let size = frame.validate()?;
+        self.check_raw()?;
+        let mut picture = I420Buffer::new(size);
+        to_i420(frame, size, &mut picture)?;
+        self.shared.idle_picture.store(Some(Arc::new(picture)));
+        self.shared.encode_thread.wake();
+        Ok(())
+    }
+
     /// A frame outside of start and stop is counted, no more.
     fn ignore(&self, pushed: Pushed) -> PushOutcome {
         self.shared.counters.note_frame(pushed.at, pushed.unix);
@@ -121,6 +166,31 @@ impl VideoSink {
         }
         shared.encode_thread.wake();
         PushOutcome::Accepted
+    }
+}
+
+/// Brings a frame of any format into what encoders take.
+fn to_i420(
+    frame: &VideoFrame<'_>,
+    size: FrameSize,
+    out: &mut I420Buffer,
+) -> Result<(), VideoFrameError> {
+    let converted = match frame.format {
+        PixelFormat::Jpeg | PixelFormat::Png => {
+            let mut pixels = Vec::new();
+            let format = decode_still(frame.data, frame.format, size, &mut pixels)?;
+            convert(&pixels, format, size, out)
+        }
+        format => convert(frame.data, format, size, out),
+    };
+    match converted {
+        Ok(_) => Ok(()),
+        Err(ConvertError::Frame(error)) => Err(error),
+        Err(ConvertError::Conversion(detail)) => {
+            // Sizes and lengths were checked: this cannot be the frame's fault.
+            tracing::error!(%detail, "frame not converted");
+            Err(VideoFrameError::Undecodable { format: frame.format, detail })
+        }
     }
 }
 

@@ -1,0 +1,167 @@
+//! Speech that is pushed ahead of its time, sound and pictures together.
+
+mod budget;
+mod state;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use visavis_codec::Mp3Decoder;
+use visavis_types::{
+    AudioChunk, AudioChunkError, EncodedAudio, UnixMillis, VideoFrame, VideoFrameError,
+};
+
+use crate::audio::AudioSink;
+use crate::shared::SessionShared;
+use crate::video::VideoSink;
+use crate::{EncodedAudioError, PushOutcome};
+
+pub(crate) use budget::{Budget, Reservation};
+pub(crate) use state::{Ready, UtteranceState};
+
+/// Names an utterance of a session; later ones have greater numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UtteranceId(pub(crate) u64);
+
+impl UtteranceId {
+    /// As a number.
+    pub const fn as_raw(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for UtteranceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why an utterance was not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UtteranceError {
+    /// The engine does not keep up with what was pushed before.
+    #[error("the engine is busy; try again")]
+    Busy,
+    /// The session's sound is given as Opus packets, which are sent as they come.
+    #[error("this session's sound is given as Opus packets; there are no utterances in it")]
+    EncodedSession,
+}
+
+/// Something that is said, pushed as fast as it is made and played at its own pace.
+///
+/// Sound and pictures carry their times inside it: a stamp of the `zero` given to
+/// [`Session::begin_utterance`](crate::Session::begin_utterance) is its beginning. It begins as soon as
+/// there is something of both, or some 60 ms after the first push of one. Where sound is not there in
+/// time, all of it waits; pictures that are not there in time are shown when they come, or not at all if a
+/// later one is due. While an utterance with pictures plays, pictures pushed live are not shown.
+///
+/// Utterances are played one after the other, in the order in which they were begun. Callable from any
+/// thread, and several at a time. Dropping it ends it: what was pushed is still played.
+#[derive(Debug)]
+pub struct Utterance {
+    state: Arc<UtteranceState>,
+    session: Arc<SessionShared>,
+    video: VideoSink,
+    audio: AudioSink,
+    /// Only callers take the lock.
+    mp3: Mutex<Mp3Decoder>,
+}
+
+impl Utterance {
+    pub(crate) fn new(
+        state: Arc<UtteranceState>,
+        session: Arc<SessionShared>,
+        audio: AudioSink,
+    ) -> Self {
+        let video = VideoSink::new(Arc::clone(&session));
+        Self { state, session, video, audio, mp3: Mutex::default() }
+    }
+
+    /// Its name, as events have it.
+    pub fn id(&self) -> UtteranceId {
+        self.state.id
+    }
+
+    /// Converts a picture and keeps it until its time: some 0.3 ms for 512×512 RGBA.
+    /// [`PushOutcome::Full`] where [`SessionConfig::utterance_bytes`](crate::SessionConfig::utterance_bytes)
+    /// are waiting already; push it again when some have been shown.
+    ///
+    /// # Errors
+    ///
+    /// A frame whose size, length or content is unusable, or a session whose pictures come encoded.
+    pub fn push_video(&self, frame: &VideoFrame<'_>) -> Result<PushOutcome, VideoFrameError> {
+        self.video.push_into(frame, &self.state)
+    }
+
+    /// Keeps a chunk of sound until its time. A gap in the stamps is silence; chunks that follow each other
+    /// closely are joined. [`PushOutcome::Full`] where
+    /// [`SessionConfig::audio_queue`](crate::SessionConfig::audio_queue) of sound is waiting already.
+    ///
+    /// # Errors
+    ///
+    /// As [`AudioSink::push`](crate::AudioSink::push).
+    pub fn push_audio(&self, chunk: &AudioChunk<'_>) -> Result<PushOutcome, AudioChunkError> {
+        self.audio.push_into(chunk, &self.state)
+    }
+
+    /// As [`push_audio`](Self::push_audio), of one or more whole MP3 frames.
+    ///
+    /// # Errors
+    ///
+    /// As [`AudioSink::push_mp3`](crate::AudioSink::push_mp3).
+    pub fn push_mp3(&self, frames: &EncodedAudio<'_>) -> Result<PushOutcome, EncodedAudioError> {
+        let mut decoder = self.mp3.lock().unwrap_or_else(PoisonError::into_inner);
+        self.audio.push_mp3_into(frames, &mut decoder, &self.state)
+    }
+
+    /// Nothing more will be pushed: when all of it is played it is over, and the next one begins.
+    pub fn end(self) {
+        // By dropping it.
+    }
+
+    /// Drops what has not been sent yet, and returns how much was: exact to a packet. Sound fades out
+    /// within 5 ms, and the idle picture is shown, if the session has one.
+    pub fn interrupt(&self) -> Duration {
+        let sent = self.state.interrupt();
+        self.session.pictures_interrupted();
+        self.session.wake_all();
+        sent
+    }
+}
+
+impl Drop for Utterance {
+    fn drop(&mut self) {
+        self.state.end();
+        self.session.wake_all();
+    }
+}
+
+/// The utterances of a session that are not over, in order. Only callers hold it.
+#[derive(Debug, Default)]
+pub(crate) struct Utterances {
+    begun: u64,
+    unfinished: Vec<Arc<UtteranceState>>,
+}
+
+impl Utterances {
+    pub(crate) fn begin(&mut self, zero: UnixMillis, now: Instant) -> Arc<UtteranceState> {
+        self.begun += 1;
+        let state = Arc::new(UtteranceState::new(UtteranceId(self.begun), zero, now));
+        self.unfinished.retain(|utterance| !utterance.is_over());
+        self.unfinished.push(Arc::clone(&state));
+        state
+    }
+
+    /// Interrupts all of them; returns how much of the one that was playing had been sent.
+    pub(crate) fn interrupt(&mut self) -> Option<Duration> {
+        let mut sent = None;
+        for utterance in self.unfinished.drain(..).filter(|utterance| !utterance.is_over()) {
+            let of_this = utterance.interrupt();
+            if sent.is_none() && utterance.has_begun() {
+                sent = Some(of_this);
+            }
+        }
+        sent
+    }
+}

@@ -1,0 +1,229 @@
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use std::time::{Duration, Instant};
+
+use visavis_types::UnixMillis;
+
+use super::UtteranceId;
+
+/// An utterance with sound and pictures begins when there is something of both. One that has only one
+/// of them begins so long after its first piece.
+const PATIENCE: Duration = Duration::from_millis(60);
+
+/// Nothing keeps pictures back.
+const FREE: u64 = u64::MAX;
+
+/// One utterance, seen from all sides. Callers fill it; the audio loop decides when it begins, how its
+/// time passes and when it is over; the encode loop follows.
+#[derive(Debug)]
+pub(crate) struct UtteranceState {
+    pub(crate) id: UtteranceId,
+    zero: UnixMillis,
+    /// Moments are kept as microseconds after this one.
+    made: Instant,
+    /// One more than the moment of the first push; 0: not yet.
+    first_push: AtomicU64,
+    /// One more than the moment at which its time was 0; 0: not begun.
+    origin: AtomicU64,
+    /// The time up to which pictures may be shown: sound is late.
+    hold: AtomicU64,
+    /// How much of it was sent.
+    sent: AtomicU64,
+    has_sound: AtomicBool,
+    has_pictures: AtomicBool,
+    ended: AtomicBool,
+    interrupted: AtomicBool,
+    pictures_done: AtomicBool,
+    over: AtomicBool,
+}
+
+/// Whether an utterance can begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ready {
+    Now,
+    At(Instant),
+    /// When something is pushed.
+    NotYet,
+}
+
+impl UtteranceState {
+    pub(crate) fn new(id: UtteranceId, zero: UnixMillis, now: Instant) -> Self {
+        Self {
+            id,
+            zero,
+            made: now,
+            first_push: AtomicU64::new(0),
+            origin: AtomicU64::new(0),
+            hold: AtomicU64::new(FREE),
+            sent: AtomicU64::new(0),
+            has_sound: AtomicBool::new(false),
+            has_pictures: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
+            pictures_done: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    fn micros(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.made).as_micros() as u64
+    }
+
+    // --- Callers ---
+
+    /// The time inside the utterance of what carries this stamp; before its beginning is its beginning.
+    pub(crate) fn time_of(&self, stamp: UnixMillis) -> Duration {
+        Duration::from_millis(stamp.0.saturating_sub(self.zero.0))
+    }
+
+    pub(crate) fn sound_pushed(&self, now: Instant) {
+        self.note_push(&self.has_sound, now);
+    }
+
+    pub(crate) fn picture_pushed(&self, now: Instant) {
+        self.note_push(&self.has_pictures, now);
+    }
+
+    fn note_push(&self, kind: &AtomicBool, now: Instant) {
+        let moment = self.micros(now) + 1;
+        let _ = self.first_push.compare_exchange(0, moment, Relaxed, Relaxed);
+        kind.store(true, Release);
+    }
+
+    /// Nothing more will be pushed.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Release);
+    }
+
+    /// Nothing more is to be sent. Returns how much was.
+    pub(crate) fn interrupt(&self) -> Duration {
+        self.interrupted.store(true, Release);
+        self.sent()
+    }
+
+    // --- Everybody ---
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.load(Acquire)
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Acquire)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Acquire)
+    }
+
+    pub(crate) fn has_pictures(&self) -> bool {
+        self.has_pictures.load(Acquire)
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.origin.load(Acquire) != 0
+    }
+
+    /// How much of it was sent.
+    pub(crate) fn sent(&self) -> Duration {
+        Duration::from_micros(self.sent.load(Relaxed))
+    }
+
+    // --- The audio loop ---
+
+    pub(crate) fn ready(&self, now: Instant) -> Ready {
+        let (sound, pictures) = (self.has_sound.load(Acquire), self.has_pictures());
+        if (sound && pictures) || self.is_ended() {
+            return Ready::Now;
+        }
+        let Some(first_push) = self.first_push.load(Relaxed).checked_sub(1) else {
+            return Ready::NotYet;
+        };
+        let at = self.made + Duration::from_micros(first_push) + PATIENCE;
+        if at <= now { Ready::Now } else { Ready::At(at) }
+    }
+
+    /// Says when its time was 0: at the beginning, and again where it had to wait.
+    pub(crate) fn set_origin(&self, origin: Instant) {
+        self.origin.store(self.micros(origin) + 1, Release);
+    }
+
+    pub(crate) fn hold_pictures_at(&self, time: Duration) {
+        self.hold.store(time.as_micros() as u64, Release);
+    }
+
+    pub(crate) fn release_pictures(&self) {
+        self.hold.store(FREE, Release);
+    }
+
+    pub(crate) fn set_sent(&self, sent: Duration) {
+        self.sent.store(sent.as_micros() as u64, Relaxed);
+    }
+
+    pub(crate) fn are_pictures_done(&self) -> bool {
+        self.pictures_done.load(Acquire)
+    }
+
+    pub(crate) fn finish(&self) {
+        self.over.store(true, Release);
+    }
+
+    // --- The encode loop ---
+
+    /// When a picture of a time inside the utterance is due; `None` before it has begun, and while sound
+    /// is waited for.
+    pub(crate) fn due(&self, time: Duration) -> Option<Instant> {
+        let origin = self.origin.load(Acquire).checked_sub(1)?;
+        let held = time.as_micros() as u64 > self.hold.load(Acquire);
+        (!held).then(|| self.made + Duration::from_micros(origin) + time)
+    }
+
+    pub(crate) fn pictures_are_done(&self) {
+        self.pictures_done.store(true, Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn state(now: Instant) -> UtteranceState {
+        UtteranceState::new(UtteranceId(1), UnixMillis(5_000), now)
+    }
+
+    #[test]
+    fn it_begins_with_both_or_after_a_moment_or_at_its_end() {
+        let now = Instant::now();
+        let utterance = state(now);
+        assert_eq!(utterance.ready(now + MS * 1_000), Ready::NotYet);
+        utterance.sound_pushed(now + MS * 10);
+        assert_eq!(utterance.ready(now + MS * 20), Ready::At(now + MS * 70));
+        assert_eq!(utterance.ready(now + MS * 70), Ready::Now);
+        utterance.picture_pushed(now + MS * 15);
+        assert_eq!(utterance.ready(now + MS * 15), Ready::Now);
+
+        let short = state(now);
+        short.picture_pushed(now);
+        short.end();
+        assert_eq!(short.ready(now), Ready::Now);
+    }
+
+    #[test]
+    fn stamps_count_from_its_zero_and_pictures_wait_for_sound() {
+        let now = Instant::now();
+        let utterance = state(now);
+        assert_eq!(utterance.time_of(UnixMillis(5_040)), MS * 40);
+        assert_eq!(utterance.time_of(UnixMillis(0)), Duration::ZERO);
+        assert_eq!(utterance.due(MS * 40), None);
+        utterance.set_origin(now + MS * 100);
+        assert_eq!(utterance.due(MS * 40), Some(now + MS * 140));
+        utterance.hold_pictures_at(MS * 30);
+        assert_eq!((utterance.due(MS * 30), utterance.due(MS * 31)), (Some(now + MS * 130), None));
+        utterance.set_origin(now + MS * 300);
+        utterance.release_pictures();
+        assert_eq!(utterance.due(MS * 40), Some(now + MS * 340));
+    }
+}
