@@ -12,6 +12,7 @@
 //!   glass;
 //! - [`floor`] sends the same packets with nothing but encryption around the system call: what no
 //!   server on this machine can go below;
+//! - [`sync`] tells how far sound and picture are apart in the browser;
 //! - [`encode`] measures what encoding costs, each codec alone;
 //! - [`profile`] samples the server under load and draws a flame graph;
 //! - [`peers`] puts the same load on what people use instead.
@@ -30,9 +31,11 @@ mod http;
 mod machine;
 mod mark;
 pub mod peers;
+mod process;
 pub mod profile;
 mod server;
 mod spread;
+pub mod sync;
 mod table;
 pub mod viewers;
 

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use visavis_bench::peers::Contender;
 use visavis_bench::{
-    Error, Server, ServerOptions, encode, fanout, floor, glass, peers, profile, viewers,
+    Error, Server, ServerOptions, encode, fanout, floor, glass, peers, profile, sync, viewers,
 };
 use visavis_types::VideoCodec;
 
@@ -23,6 +23,7 @@ Examples:
   visavis-bench fanout --viewers 1,100,500     cost per viewer as the number of viewers grows
   visavis-bench floor                          what no server on this machine can go below
   visavis-bench encode                         milliseconds a picture, for each codec and size
+  visavis-bench sync --check                   lip sync, live and in utterances
   visavis-bench profile                        where the time goes in the server's media loop
   visavis-bench peers --only visavis,naive     visavis beside the str0m loop that most people write
 
@@ -64,6 +65,11 @@ enum Command {
     ///
     /// Times one picture after another on this thread, in software.
     Encode(EncodeArgs),
+    /// Lip sync: how far a flash and a click of one instant are apart when Chromium hands them out.
+    ///
+    /// Starts the example flash_and_click, which pushes both through the engine, each second, and notes
+    /// in the page when its decoders give the one and the other.
+    Sync(SyncArgs),
     /// Where the time goes: a flame graph of the server's media loop while viewers watch.
     ///
     /// Needs Linux' perf. Prints the functions with the most time of their own, and writes an SVG; a
@@ -152,6 +158,22 @@ struct EncodeArgs {
 }
 
 #[derive(Args)]
+struct SyncArgs {
+    /// Pushed as it happens (live), or ahead of its time (utterance); both otherwise.
+    #[arg(long, value_parser = ["live", "utterance"])]
+    mode: Option<String>,
+    /// Seconds to measure, in each mode, after ten to warm up.
+    #[arg(long, default_value_t = 60.0)]
+    seconds: f64,
+    /// Fail where a mode's p95 is over 10 ms.
+    #[arg(long)]
+    check: bool,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct FloorArgs {
     /// Destinations; several counts are measured one after another.
     #[arg(long, value_delimiter = ',', default_values_t = [50, 100, 200])]
@@ -229,6 +251,7 @@ fn main() -> ExitCode {
         Command::Fanout(args) => args.run(),
         Command::Floor(args) => run_floor(&args),
         Command::Encode(args) => run_encode(&args),
+        Command::Sync(args) => run_sync(&args),
         Command::Profile(args) => run_profile(args),
         Command::Peers(args) => run_peers(&args),
     };
@@ -300,6 +323,19 @@ fn run_floor(args: &FloorArgs) -> Result<(), Error> {
 fn run_encode(args: &EncodeArgs) -> Result<(), Error> {
     let report = encode::run(&encode::Options { frames: args.frames, codec: args.codec })?;
     print(args.json, &report, || report.table())
+}
+
+fn run_sync(args: &SyncArgs) -> Result<(), Error> {
+    let modes = match &args.mode {
+        Some(mode) => vec![mode.clone()],
+        None => ["live", "utterance"].map(str::to_owned).to_vec(),
+    };
+    let duration = Duration::from_secs_f64(args.seconds);
+    let reports = modes.into_iter().map(|mode| sync::run(&sync::Options { duration, mode }));
+    let reports = reports.collect::<Result<Vec<_>, _>>()?;
+    let tables = || reports.iter().map(sync::Report::table).collect::<Vec<_>>().join("\n");
+    print(args.json, &reports, tables)?;
+    verdict(args.check, reports.iter().flat_map(sync::Report::missed).collect())
 }
 
 fn run_profile(args: ProfileArgs) -> Result<(), Error> {

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::process::Process;
 use super::running::Running;
 use super::{install, say};
 use crate::Error;
+use crate::process::Process;
 
 /// What was current when the figures in the README were taken.
 const PACKAGES: [&str; 3] = ["aiortc==1.16.0", "websockets==17.4", "numpy"];

@@ -1,9 +1,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::process::Process;
 use super::running::Running;
 use super::{aiortc, install, janus, network};
+use crate::process::Process;
 use crate::{Error, find_binary};
 
 const READY_DEADLINE: Duration = Duration::from_secs(30);

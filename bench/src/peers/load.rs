@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::process::busy_time;
 use super::running::{Inputs, Running};
 use crate::Error;
 use crate::fanout::feeder::Feeder;
 use crate::fanout::rig::allow_files;
+use crate::process::busy_time;
 use crate::viewers::{Measured, Options, Report, Swarm, VideoCodec, Window};
 
 /// What the stream's video takes.

@@ -11,7 +11,6 @@ mod install;
 mod janus;
 mod load;
 mod network;
-mod process;
 mod report;
 mod running;
 

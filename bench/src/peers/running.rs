@@ -4,8 +4,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Dialect;
-use super::process::Process;
 use crate::Error;
+use crate::process::Process;
 
 /// A server that has been started and is ready for viewers.
 #[derive(Debug)]

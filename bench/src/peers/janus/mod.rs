@@ -14,10 +14,10 @@ pub use conversation::Conversation;
 
 use super::Dialect;
 use super::network;
-use super::process::{Process, free_tcp_port, free_udp_port};
 use super::running::{Inputs, Running};
 use crate::Error;
 use crate::fanout::stream::{AUDIO_TYPE, VIDEO_TYPE};
+use crate::process::{Process, free_tcp_port, free_udp_port};
 
 /// The id of the mountpoint, chosen by the configuration below.
 const MOUNTPOINT: u64 = 1;

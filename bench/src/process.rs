@@ -19,14 +19,14 @@ const STOP_DEADLINE: Duration = Duration::from_secs(3);
 
 /// A child process and its log. Dropping it ends it.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     log: NamedTempFile,
 }
 
 impl Process {
     /// Starts a program; what it prints goes into its log.
-    pub(super) fn start(command: &mut Command) -> Result<Self, Error> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self, Error> {
         let log = NamedTempFile::new()?;
         let child = command
             .stdin(Stdio::null())
@@ -43,7 +43,7 @@ impl Process {
     /// # Errors
     ///
     /// When it does not start, says something else, or is not ready in time; with the end of its log.
-    pub(super) fn start_until_ready(
+    pub(crate) fn start_until_ready(
         command: &mut Command,
         deadline: Duration,
     ) -> Result<(Self, Value), Error> {
@@ -71,7 +71,7 @@ impl Process {
     /// # Errors
     ///
     /// When the process ends before, or the time is over.
-    pub(super) fn wait_for_port(&mut self, port: u16, deadline: Duration) -> Result<(), Error> {
+    pub(crate) fn wait_for_port(&mut self, port: u16, deadline: Duration) -> Result<(), Error> {
         let end = Instant::now() + deadline;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if self.child.try_wait()?.is_some() {
@@ -86,7 +86,7 @@ impl Process {
     }
 
     /// Processor time used so far by the process and everything that it started and that still runs.
-    pub(super) fn cpu_time(&self) -> Result<Duration, Error> {
+    pub(crate) fn cpu_time(&self) -> Result<Duration, Error> {
         let mut ticks = 0;
         for pid in self.tree()? {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -96,7 +96,7 @@ impl Process {
     }
 
     /// Resident memory of the process and everything that it started, in bytes.
-    pub(super) fn resident_bytes(&self) -> Result<u64, Error> {
+    pub(crate) fn resident_bytes(&self) -> Result<u64, Error> {
         let mut pages = 0;
         for pid in self.tree()? {
             let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
@@ -106,7 +106,7 @@ impl Process {
     }
 
     /// An error with the end of the log.
-    pub(super) fn failed(&self, what: &str) -> Error {
+    pub(crate) fn failed(&self, what: &str) -> Error {
         Error::Server(format!("it {what}; its log:\n{}", tail(self.log.path())))
     }
 
@@ -148,7 +148,7 @@ impl Drop for Process {
 }
 
 /// Processor time so far: the whole machine's, and this process's share of it.
-pub(super) fn busy_time() -> Result<(Duration, Duration), Error> {
+pub(crate) fn busy_time() -> Result<(Duration, Duration), Error> {
     let machine = fs::read_to_string("/proc/stat")?;
     let own = fs::read_to_string("/proc/self/stat")?;
     match (busy_ticks(&machine), cpu_ticks(&own)) {
@@ -158,12 +158,12 @@ pub(super) fn busy_time() -> Result<(Duration, Duration), Error> {
 }
 
 /// A TCP port that nobody uses at the moment.
-pub(super) fn free_tcp_port() -> Result<u16, Error> {
+pub(crate) fn free_tcp_port() -> Result<u16, Error> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// A UDP port that nobody uses at the moment.
-pub(super) fn free_udp_port() -> Result<u16, Error> {
+pub(crate) fn free_udp_port() -> Result<u16, Error> {
     Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 

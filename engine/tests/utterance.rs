@@ -1,0 +1,199 @@
+//! Speech pushed ahead of its time, up to a viewer that is not ours (str0m as a client).
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+#[allow(dead_code, reason = "other tests use the rest")]
+mod viewer;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use viewer::Viewer;
+use visavis::{
+    AudioChunk, AudioFormat, EncodedAudio, EncodedAudioError, Engine, EngineConfig, Event,
+    PixelFormat, PushOutcome, Session, SessionConfig, UnixMillis, Utterance, UtteranceError,
+    VideoFrame,
+};
+
+const SIDE: u32 = 64;
+const MS: Duration = Duration::from_millis(1);
+
+fn engine() -> Engine {
+    let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap()
+}
+
+fn session(engine: &Engine, config: SessionConfig) -> Session {
+    let session = engine.create_session(config).unwrap();
+    session.start();
+    session
+}
+
+/// A tone at 24 kHz.
+fn tone(ms: u64) -> Vec<u8> {
+    let wave = |i: u64| (i as f64 / 24_000.0 * 440.0 * std::f64::consts::TAU).sin() * 9_000.0;
+    (0..ms * 24).flat_map(|i| (wave(i) as i16).to_le_bytes()).collect()
+}
+
+fn say(utterance: &Utterance, at_ms: u64, data: &[u8]) -> PushOutcome {
+    let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis(at_ms));
+    let chunk = AudioChunk { data, sample_rate: 24_000, channels: 1, format, timestamp };
+    utterance.push_audio(&chunk).unwrap()
+}
+
+fn picture(data: &[u8], at_ms: u64) -> VideoFrame<'_> {
+    let (format, timestamp) = (PixelFormat::I420, UnixMillis(at_ms));
+    VideoFrame { data, width: SIDE, height: SIDE, format, timestamp }
+}
+
+fn gray(level: u8) -> Vec<u8> {
+    vec![level; (SIDE * SIDE * 3 / 2) as usize]
+}
+
+/// Packets with sound in them: silence takes three bytes.
+fn loud(viewer: &Viewer) -> usize {
+    viewer.audio.iter().filter(|packet| packet.payload.len() > 20).count()
+}
+
+#[test]
+fn an_utterance_leaves_at_its_own_pace_and_is_told_of() {
+    let engine = engine();
+    let events = engine.handle().subscribe(|| {});
+    let session = session(&engine, SessionConfig::default());
+    let mut viewer = Viewer::join(&engine.handle(), session.id());
+    viewer.run_until(|viewer| viewer.connected);
+
+    let utterance = session.begin_utterance(UnixMillis(7_000)).unwrap();
+    let (id, start) = (utterance.id(), Instant::now());
+    for frame in 0..30_u64 {
+        let level = (frame * 8) as u8;
+        let outcome = utterance.push_video(&picture(&gray(level), 7_000 + frame * 1_000 / 30));
+        assert_eq!(outcome, Ok(PushOutcome::Accepted));
+    }
+    assert_eq!(say(&utterance, 7_000, &tone(1_000)), PushOutcome::Accepted);
+    utterance.end();
+    assert!(start.elapsed() < MS * 800, "pushing takes no time");
+    let marks = |viewer: &Viewer| viewer.video.iter().filter(|p| p.header.marker).count();
+    viewer.run_until(|viewer| marks(viewer) >= 28 && loud(viewer) >= 49);
+    assert!(start.elapsed() >= MS * 900, "{:?}", start.elapsed());
+
+    let times: Vec<u32> = viewer.audio.iter().map(|p| p.header.timestamp).collect();
+    assert!(times.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) % 960 == 0), "{times:?}");
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        match events.recv_timeout(Duration::from_secs(10)).unwrap() {
+            Event::UtteranceStarted { utterance, .. } => told.push((utterance, None)),
+            Event::UtteranceEnded { utterance, sent, .. } => told.push((utterance, Some(sent))),
+            _ => {}
+        }
+    }
+    assert_eq!(told, [(id, None), (id, Some(MS * 1_000))]);
+}
+
+#[test]
+fn an_interruption_drops_what_is_queued_and_the_next_utterance_follows() {
+    let engine = engine();
+    let events = engine.handle().subscribe(|| {});
+    let session = session(&engine, SessionConfig::default());
+    session.set_idle_picture(&picture(&gray(16), 0)).unwrap();
+    let mut viewer = Viewer::join(&engine.handle(), session.id());
+    viewer.run_until(|viewer| viewer.connected && !viewer.video.is_empty());
+
+    let utterance = session.begin_utterance(UnixMillis(0)).unwrap();
+    for frame in 0..150_u64 {
+        utterance.push_video(&picture(&gray(frame as u8), frame * 1_000 / 30)).unwrap();
+    }
+    say(&utterance, 0, &tone(5_000));
+    viewer.run_until(|viewer| loud(viewer) >= 20);
+    let sent = session.interrupt();
+    let at_once = Instant::now();
+    assert_eq!(utterance.push_video(&picture(&gray(1), 9_000)), Ok(PushOutcome::Dropped));
+    assert_eq!(say(&utterance, 9_000, &tone(20)), PushOutcome::Dropped);
+    let next = session.begin_utterance(UnixMillis(0)).unwrap();
+    let heard = loop {
+        match events.recv_timeout(Duration::from_secs(10)).unwrap() {
+            Event::Interrupted { utterance: Some(id), sent: told, .. } => {
+                assert_eq!((id, told), (utterance.id(), sent));
+                // What was on its way; a packet may hold nothing but what fades.
+                viewer.run_for(MS * 300);
+                break loud(&viewer);
+            }
+            _ => {}
+        }
+    };
+    let heard = MS * 20 * heard as u32;
+    assert!(heard.abs_diff(sent) <= MS * 20, "{heard:?} were heard, {sent:?} sent");
+    assert!(viewer.audio.last().unwrap().payload.len() <= 20, "silence");
+
+    say(&next, 0, &tone(200));
+    next.end();
+    let before = loud(&viewer);
+    viewer.run_until(|viewer| loud(viewer) >= before + 9);
+    let sequence: Vec<u16> = viewer.audio.iter().map(|p| p.header.sequence_number).collect();
+    assert!(sequence.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)));
+    let times: Vec<u32> = viewer.audio.iter().map(|p| p.header.timestamp).collect();
+    assert!(times.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) < 48_000), "{times:?}");
+    println!("{sent:?} sent, {:?} later all is quiet", at_once.elapsed());
+}
+
+#[test]
+fn live_sound_that_is_queued_is_dropped_too() {
+    let engine = engine();
+    let session = session(&engine, SessionConfig::default());
+    let mut viewer = Viewer::join(&engine.handle(), session.id());
+    viewer.run_until(|viewer| viewer.connected);
+    let data = tone(5_000);
+    let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis::now());
+    let chunk = AudioChunk { data: &data, sample_rate: 24_000, channels: 1, format, timestamp };
+    session.audio().push(&chunk).unwrap();
+    viewer.run_until(|viewer| loud(viewer) >= 20);
+    let sent = session.interrupt();
+    viewer.run_for(MS * 300);
+    let heard = MS * 20 * loud(&viewer) as u32;
+    assert!(heard.abs_diff(sent) <= MS * 20, "{heard:?} were heard, {sent:?} sent");
+    assert_eq!(session.interrupt(), Duration::ZERO, "nothing is said");
+}
+
+#[test]
+fn whoever_pushes_too_much_is_told_and_goes_on_later() {
+    let engine = engine();
+    let frame_bytes = gray(0).len();
+    let config = SessionConfig {
+        audio_queue: MS * 400,
+        utterance_bytes: 10 * frame_bytes,
+        ..SessionConfig::default()
+    };
+    let session = session(&engine, config);
+    let utterance = session.begin_utterance(UnixMillis(0)).unwrap();
+    assert_eq!(say(&utterance, 0, &tone(300)), PushOutcome::Accepted);
+    assert_eq!(say(&utterance, 300, &tone(300)), PushOutcome::Full);
+    let (mut pushed, mut full) = (0_u64, 0);
+    let until = Instant::now() + Duration::from_secs(20);
+    while pushed < 30 && Instant::now() < until {
+        match utterance.push_video(&picture(&gray(9), pushed * 10)).unwrap() {
+            PushOutcome::Accepted => pushed += 1,
+            PushOutcome::Full => {
+                full += 1;
+                thread::sleep(MS * 5);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(pushed == 30 && full > 0, "{pushed} pushed, {full} times full");
+    while say(&utterance, 300, &tone(300)) == PushOutcome::Full {
+        assert!(Instant::now() < until);
+        thread::sleep(MS * 5);
+    }
+}
+
+#[test]
+fn sessions_of_opus_have_no_utterances_and_bad_mp3_is_refused() {
+    let engine = engine();
+    let session = session(&engine, SessionConfig::default());
+    let timestamp = UnixMillis::now();
+    let silence = EncodedAudio { data: &[0xf8, 0xff, 0xfe], timestamp };
+    session.audio().push_opus(&silence).unwrap();
+    assert_eq!(session.begin_utterance(UnixMillis(0)).unwrap_err(), UtteranceError::EncodedSession);
+    let noise = EncodedAudio { data: &[0x55; 500], timestamp };
+    assert!(matches!(session.audio().push_mp3(&noise), Err(EncodedAudioError::Mp3(_))));
+}

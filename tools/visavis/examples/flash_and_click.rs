@@ -1,0 +1,119 @@
+//! A flash and a click at one instant, each second, for as long as it runs: what lip sync is measured by,
+//! and how an application pushes sound and pictures, live or ahead of their time.
+//!
+//! `cargo run -p visavis-cli --release --example flash_and_click -- live`
+//! `cargo run -p visavis-cli --release --example flash_and_click -- utterance`
+//!
+//! Prints a line of JSON with the address of the page.
+
+use std::error::Error;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use visavis::{
+    AudioChunk, AudioFormat, Engine, EngineConfig, PixelFormat, PlayoutDelay, PushOutcome, Session,
+    SessionConfig, UnixMillis, VideoFrame,
+};
+use visavis_signaling::{SignalingConfig, SignalingServer};
+
+const FPS: u64 = 30;
+const SIDE: u32 = 512;
+const RATE_HZ: u32 = 24_000;
+/// Sound that belongs to one picture.
+const CHUNK_SAMPLES: usize = RATE_HZ as usize / FPS as usize;
+/// An utterance takes so long.
+const UTTERANCE_FRAMES: u64 = 10 * FPS;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mode = std::env::args().nth(1).unwrap_or_default();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
+    let session = engine.create_session(SessionConfig {
+        playout_delay: PlayoutDelay::IN_SYNC,
+        ..SessionConfig::default()
+    })?;
+    session.start();
+    let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
+    let signaling = SignalingServer::start(config, engine.handle())?;
+    println!(r#"{{"ready":true,"url":"http://{}/"}}"#, signaling.local_addr());
+    std::io::stdout().flush()?;
+    let scene = Scene::new();
+    match mode.as_str() {
+        "live" => live(&session, &scene),
+        "utterance" => utterances(&session, &scene),
+        _ => Err("say live or utterance".into()),
+    }
+}
+
+/// Each picture is pushed when it is to be seen, and with it the sound up to the next.
+fn live(session: &Session, scene: &Scene) -> Result<(), Box<dyn Error>> {
+    let (video, audio, start) = (session.video(), session.audio(), Instant::now());
+    for frame in 0.. {
+        let due = start + time_of(frame);
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let now = UnixMillis::now();
+        video.push(&scene.picture(frame, now))?;
+        audio.push(&scene.sound(frame, now))?;
+    }
+    Ok(())
+}
+
+/// All is pushed as fast as it is taken, with times inside the utterance.
+fn utterances(session: &Session, scene: &Scene) -> Result<(), Box<dyn Error>> {
+    loop {
+        let utterance = session.begin_utterance(UnixMillis(0))?;
+        for frame in 0..UTTERANCE_FRAMES {
+            let at = UnixMillis(time_of(frame).as_millis() as u64);
+            while utterance.push_video(&scene.picture(frame, at))? == PushOutcome::Full {
+                thread::sleep(Duration::from_millis(20));
+            }
+            while utterance.push_audio(&scene.sound(frame, at))? == PushOutcome::Full {
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        utterance.end();
+    }
+}
+
+fn time_of(frame: u64) -> Duration {
+    Duration::from_micros(frame * 1_000_000 / FPS)
+}
+
+/// What is seen and heard.
+struct Scene {
+    dark: Vec<u8>,
+    bright: Vec<u8>,
+    quiet: Vec<u8>,
+    click: Vec<u8>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let gray = |level: u8| vec![level; (SIDE * SIDE * 4) as usize];
+        // 5 ms of 1 kHz, loud from its first sample on.
+        let wave =
+            |i: usize| (i as f64 / f64::from(RATE_HZ) * 1_000.0 * std::f64::consts::TAU).cos();
+        let click =
+            (0..CHUNK_SAMPLES).map(|i| if i < 120 { (wave(i) * 24_000.0) as i16 } else { 0 });
+        Self {
+            dark: gray(40),
+            bright: gray(230),
+            quiet: vec![0; CHUNK_SAMPLES * 2],
+            click: click.flat_map(i16::to_le_bytes).collect(),
+        }
+    }
+
+    /// A flash lasts for three pictures.
+    fn picture(&self, frame: u64, timestamp: UnixMillis) -> VideoFrame<'_> {
+        let data = if frame % FPS < 3 { &self.bright } else { &self.dark };
+        VideoFrame { data, width: SIDE, height: SIDE, format: PixelFormat::Rgba, timestamp }
+    }
+
+    fn sound(&self, frame: u64, timestamp: UnixMillis) -> AudioChunk<'_> {
+        let data = if frame.is_multiple_of(FPS) { &self.click } else { &self.quiet };
+        let format = AudioFormat::PcmS16;
+        AudioChunk { data, sample_rate: RATE_HZ, channels: 1, format, timestamp }
+    }
+}
