@@ -21,10 +21,11 @@ use visavis_signaling::{SignalingConfig, SignalingServer};
 const FPS: u64 = 30;
 const SIDE: u32 = 512;
 const RATE_HZ: u32 = 24_000;
-/// Sound that belongs to one picture.
-const CHUNK_SAMPLES: usize = RATE_HZ as usize / FPS as usize;
-/// An utterance takes so long.
-const UTTERANCE_FRAMES: u64 = 10 * FPS;
+/// Sound is pushed in chunks of 20 ms.
+const CHUNK: Duration = Duration::from_millis(20);
+const CHUNKS: u32 = 50;
+const CHUNK_SAMPLES: usize = (RATE_HZ / CHUNKS) as usize;
+const UTTERANCE_SECONDS: u64 = 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mode = std::env::args().nth(1).unwrap_or_default();
@@ -47,30 +48,48 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Each picture is pushed when it is to be seen, and with it the sound up to the next.
+/// A camera and a microphone, each on a thread of its own: what is pushed has just been captured.
 fn live(session: &Session, scene: &Scene) -> Result<(), Box<dyn Error>> {
-    let (video, audio, start) = (session.video(), session.audio(), Instant::now());
-    for frame in 0.. {
-        let due = start + time_of(frame);
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        let now = UnixMillis::now();
-        video.push(&scene.picture(frame, now))?;
-        audio.push(&scene.sound(frame, now))?;
-    }
-    Ok(())
+    let (video, audio) = (session.video(), session.audio());
+    let (start, first) = (Instant::now() + Duration::from_millis(100), UnixMillis::now().0 + 100);
+    let wait_for = |at: Duration| {
+        thread::sleep((start + at).saturating_duration_since(Instant::now()));
+        UnixMillis(first + at.as_millis() as u64)
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for chunk in 0.. {
+                let now = wait_for(CHUNK * chunk);
+                if audio.push(&scene.sound(chunk, now)).is_err() {
+                    return;
+                }
+            }
+        });
+        for frame in 0.. {
+            let now = wait_for(time_of(frame));
+            video.push(&scene.picture(frame, now))?;
+        }
+        Ok(())
+    })
 }
 
 /// All is pushed as fast as it is taken, with times inside the utterance.
 fn utterances(session: &Session, scene: &Scene) -> Result<(), Box<dyn Error>> {
     loop {
         let utterance = session.begin_utterance(UnixMillis(0))?;
-        for frame in 0..UTTERANCE_FRAMES {
-            let at = UnixMillis(time_of(frame).as_millis() as u64);
-            while utterance.push_video(&scene.picture(frame, at))? == PushOutcome::Full {
-                thread::sleep(Duration::from_millis(20));
+        let patience = || thread::sleep(Duration::from_millis(20));
+        for second in 0..UTTERANCE_SECONDS {
+            for frame in second * FPS..(second + 1) * FPS {
+                let at = UnixMillis(time_of(frame).as_millis() as u64);
+                while utterance.push_video(&scene.picture(frame, at))? == PushOutcome::Full {
+                    patience();
+                }
             }
-            while utterance.push_audio(&scene.sound(frame, at))? == PushOutcome::Full {
-                thread::sleep(Duration::from_millis(20));
+            for chunk in second as u32 * CHUNKS..(second as u32 + 1) * CHUNKS {
+                let at = UnixMillis((CHUNK * chunk).as_millis() as u64);
+                while utterance.push_audio(&scene.sound(chunk, at))? == PushOutcome::Full {
+                    patience();
+                }
             }
         }
         utterance.end();
@@ -111,8 +130,8 @@ impl Scene {
         VideoFrame { data, width: SIDE, height: SIDE, format: PixelFormat::Rgba, timestamp }
     }
 
-    fn sound(&self, frame: u64, timestamp: UnixMillis) -> AudioChunk<'_> {
-        let data = if frame.is_multiple_of(FPS) { &self.click } else { &self.quiet };
+    fn sound(&self, chunk: u32, timestamp: UnixMillis) -> AudioChunk<'_> {
+        let data = if chunk.is_multiple_of(CHUNKS) { &self.click } else { &self.quiet };
         let format = AudioFormat::PcmS16;
         AudioChunk { data, sample_rate: RATE_HZ, channels: 1, format, timestamp }
     }

@@ -1,0 +1,147 @@
+//! An utterance that is cut off, as a real Chromium sees and hears it.
+
+#![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use visavis::{
+    AudioChunk, AudioFormat, Engine, EngineConfig, PixelFormat, Session, SessionConfig, UnixMillis,
+    Utterance, VideoFrame,
+};
+use visavis_bench::Microphone;
+use visavis_signaling::{SignalingConfig, SignalingServer};
+use visavis_tests::{Outcome, Turn, Watcher};
+
+const SIDE: u32 = 320;
+const RATE_HZ: u32 = 24_000;
+const FPS: u64 = 30;
+
+/// Notes, by the wall clock in ms, when each piece of sound and each picture comes out of the decoders, and
+/// how loud or bright it is.
+const WATCH: &str = r"
+const stream = document.querySelector('video').srcObject;
+window.seen = { sound: [], picture: [] };
+const each = async (track, handle) => {
+  const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    handle(value, performance.timeOrigin + performance.now());
+    value.close();
+  }
+};
+each(stream.getAudioTracks()[0], (data, at) => {
+  const samples = new Float32Array(data.numberOfFrames);
+  data.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
+  seen.sound.push([at, samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0)]);
+});
+const canvas = new OffscreenCanvas(8, 8);
+const pixels = canvas.getContext('2d', { willReadFrequently: true });
+each(stream.getVideoTracks()[0], (frame, at) => {
+  pixels.drawImage(frame, 0, 0, 8, 8);
+  seen.picture.push([at, pixels.getImageData(4, 4, 1, 1).data[1]]);
+});
+return null;
+";
+
+#[derive(Debug, Deserialize)]
+struct Seen {
+    sound: Vec<(f64, f64)>,
+    picture: Vec<(f64, f64)>,
+}
+
+fn wall_clock_ms() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1_000.0
+}
+
+fn picture(luma: u8) -> Vec<u8> {
+    let pixels = (SIDE * SIDE) as usize;
+    let mut picture = vec![luma; pixels];
+    picture.resize(pixels * 3 / 2, 128);
+    picture
+}
+
+fn frame(data: &[u8], at_ms: u64) -> VideoFrame<'_> {
+    let (format, timestamp) = (PixelFormat::I420, UnixMillis(at_ms));
+    VideoFrame { data, width: SIDE, height: SIDE, format, timestamp }
+}
+
+/// Bright pictures and a tone.
+fn speak(session: &Session, seconds: u64) -> Result<Utterance, Box<dyn std::error::Error>> {
+    let utterance = session.begin_utterance(UnixMillis(0))?;
+    let bright = picture(200);
+    let wave = |i: u64| (i as f64 / f64::from(RATE_HZ) * 440.0 * std::f64::consts::TAU).sin();
+    let samples = (0..seconds * u64::from(RATE_HZ)).map(|i| (wave(i) * 12_000.0) as i16);
+    let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis(0));
+    let chunk = AudioChunk { data: &data, sample_rate: RATE_HZ, channels: 1, format, timestamp };
+    utterance.push_audio(&chunk)?;
+    for n in 0..seconds * FPS {
+        utterance.push_video(&frame(&bright, n * 1_000 / FPS))?;
+    }
+    Ok(utterance)
+}
+
+#[test]
+fn a_visitor_that_barges_in_gets_silence_the_idle_picture_and_the_next_utterance() -> Outcome {
+    let _turn = Turn::take_without_programs()?;
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
+    let session = engine.create_session(SessionConfig::default())?;
+    session.start();
+    session.set_idle_picture(&frame(&picture(40), 0))?;
+    let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
+    let signaling = SignalingServer::start(config, engine.handle())?;
+    let url = format!("http://{}/?autostart=1", signaling.local_addr());
+    let watcher = Watcher::open(&url, Microphone::Absent)?;
+    thread::sleep(Duration::from_secs(2));
+    watcher.page.eval::<()>(WATCH)?;
+
+    let (mut silent, mut idle, mut again) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let utterance = speak(&session, 6)?;
+        thread::sleep(Duration::from_millis(1_000));
+        let cut = wall_clock_ms();
+        let sent = session.interrupt();
+        drop(utterance);
+        thread::sleep(Duration::from_millis(700));
+        let next = wall_clock_ms();
+        let utterance = speak(&session, 1)?;
+        utterance.end();
+        thread::sleep(Duration::from_millis(1_500));
+        let seen: Seen = watcher
+            .page
+            .eval("const was = seen; seen = { sound: [], picture: [] }; return was;")?;
+
+        let last = |of: &[(f64, f64)], above: f64| {
+            let until = of.iter().filter(|(at, _)| (cut - 900.0..next).contains(at));
+            until.filter(|(_, level)| *level > above).map(|(at, _)| *at).fold(f64::NAN, f64::max)
+        };
+        let first = |of: &[(f64, f64)], above: f64| {
+            of.iter()
+                .find(|(at, level)| *at > next && *level > above)
+                .map_or(f64::NAN, |(at, _)| *at)
+        };
+        println!(
+            "{sent:?} sent; silence after {:.0} ms, idle after {:.0} ms; next: heard after {:.0} ms, seen after {:.0} ms",
+            last(&seen.sound, 0.02) - cut,
+            last(&seen.picture, 100.0) - cut,
+            first(&seen.sound, 0.02) - next,
+            first(&seen.picture, 100.0) - next,
+        );
+        silent.push(last(&seen.sound, 0.02) - cut);
+        idle.push(last(&seen.picture, 100.0) - cut);
+        again.push(first(&seen.sound, 0.02) - next);
+        assert!((800..1_400).contains(&sent.as_millis()), "{sent:?}");
+    }
+    // What a quiet machine does is a tenth of it.
+    for (what, values) in [("silence", silent), ("idle picture", idle), ("next utterance", again)] {
+        let worst = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        assert!(values.iter().all(|ms| *ms < 1_000.0), "{what} after {worst:.0} ms: {values:?}");
+    }
+    signaling.stop();
+    Ok(())
+}
