@@ -14,10 +14,12 @@
 //! | RGB to planar YUV | the `yuv` crate |
 //! | JPEG and PNG | the `zune-jpeg` and `png` crates |
 //! | PCMU and PCMA | none, it is a table |
+//! | voice activity | the `earshot` crate |
 //! | sample rates | the `rubato` crate |
 
 mod convert;
 mod g711;
+mod g711_decoder;
 mod h264;
 mod mp3;
 mod opus;
@@ -26,10 +28,12 @@ mod picture;
 mod resample;
 mod still;
 mod video;
+mod voice;
 mod vpx;
 
 pub use convert::{ColorMatrix, ConvertError, convert};
 pub use g711::G711Law;
+pub use g711_decoder::G711Decoder;
 pub use h264::{DecodeError, Decoded, H264Decoder, write_sps_without_reordering};
 pub use mp3::{Mp3Decoder, Mp3Error, Mp3Sound};
 pub use opus::{
@@ -40,3 +44,4 @@ pub use picture::I420Buffer;
 pub use resample::{ResampleError, Resampler};
 pub use still::decode_still;
 pub use video::{EncodeError, Encoded, VideoEncoder, VideoEncoderConfig, video_encoder};
+pub use voice::VoiceDetector;
