@@ -161,8 +161,12 @@ impl Engine {
             .iter()
             .map(|_| RingBuffer::new(MICROPHONE_RING))
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        let (microphones, microphone) =
-            Microphones::new(shared.config.microphone_rate, self.clock, mic_out);
+        let (microphones, microphone) = Microphones::new(
+            shared.config.id.clone(),
+            shared.config.microphone_rate,
+            self.clock,
+            mic_out,
+        );
         let source = AudioSource::new(Arc::clone(&shared), blocks_out, audio_in, microphones)
             .map_err(|error| SessionError::Audio(error.to_string()))?;
         {

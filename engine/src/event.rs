@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError};
-use visavis_types::{PeerId, SessionId, VideoCodec};
+use visavis_types::{PeerId, SessionId, UnixMillis, VideoCodec};
 
 use crate::UtteranceId;
 
@@ -60,6 +60,38 @@ pub enum Event {
         utterance: Option<UtteranceId>,
         /// How much of it was sent.
         sent: Duration,
+    },
+    /// A viewer began to speak. Only while the session's microphones are listened to
+    /// ([`Session::microphone`](crate::Session::microphone)); the same goes for the events below.
+    SpeechStarted {
+        /// The session.
+        session: SessionId,
+        /// Who speaks.
+        peer: PeerId,
+        /// When the speech was captured, to within some 20 ms; on the clock of
+        /// [`MicChunk::captured`](crate::MicChunk::captured). It is told some 50 ms later, when it is
+        /// certain.
+        at: UnixMillis,
+    },
+    /// A viewer has stopped speaking: there was half a second without speech, or it left. Follows each
+    /// [`SpeechStarted`](Self::SpeechStarted).
+    SpeechEnded {
+        /// The session.
+        session: SessionId,
+        /// Who spoke.
+        peer: PeerId,
+        /// When the last of it was captured.
+        at: UnixMillis,
+    },
+    /// How loud a viewer is: five of these for each second of sound that comes from it.
+    MicrophoneLevel {
+        /// The session.
+        session: SessionId,
+        /// Who it is.
+        peer: PeerId,
+        /// Root mean square of a fifth of a second, in whole dB: 0 for a square wave of full scale
+        /// (dBov, RFC 6464 §3), −127 for silence.
+        dbfs: i8,
     },
 }
 

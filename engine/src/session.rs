@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use visavis_types::{SessionId, UnixMillis, VideoCodec, VideoFrame, VideoFrameError};
 
-use crate::audio::{AudioSink, Microphone};
+use crate::audio::{AudioSink, MicChunk, MicEnds, Microphone};
 use crate::encoded::EncodedVideoSink;
 use crate::shared::SessionShared;
 use crate::video::VideoSink;
@@ -28,7 +28,7 @@ pub struct Session {
 pub(crate) struct Ends {
     pub(crate) audio: AudioSink,
     pub(crate) encoded_video: EncodedVideoSink,
-    pub(crate) microphone: Microphone,
+    pub(crate) microphone: MicEnds,
 }
 
 /// What a session runs.
@@ -130,10 +130,27 @@ impl Session {
         self.video().set_idle(picture)
     }
 
-    /// Where the viewers' microphones come out. Before the first call nothing is decoded.
+    /// Where the viewers' microphones come out. Nothing is decoded before the first call of this or of
+    /// [`on_microphone`](Self::on_microphone).
     pub fn microphone(&self) -> Microphone {
+        let microphone = self.ends.microphone.open();
         self.shared.listen();
-        self.ends.microphone.clone()
+        microphone
+    }
+
+    /// Has `heard` called with each chunk of the viewers' microphones, each viewer's in order; beside
+    /// [`microphone`](Self::microphone), which gives the same chunks. A callback given later takes the
+    /// place of the one before.
+    ///
+    /// It is called on the engine's audio thread, which keeps the time of all sound of all sessions: it
+    /// must be done within a millisecond or so and wait for nothing. It may push to any sink; what takes
+    /// longer belongs to a thread of the application, with `microphone` or a queue in between. A panic in
+    /// it is caught and logged, and it is not called again. It is dropped on the audio thread too, soon
+    /// after the session has stopped; until then it may still be called.
+    pub fn on_microphone(&self, heard: impl FnMut(&MicChunk) + Send + 'static) {
+        self.ends.microphone.call(heard);
+        self.shared.listen();
+        self.shared.audio_thread.wake();
     }
 
     /// Counters, averages and stage histograms. The histograms are up to half a second old.

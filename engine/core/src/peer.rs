@@ -57,6 +57,8 @@ pub struct Peer {
     output: RtpOutput,
     video: Option<VideoState>,
     audio: Option<AudioState>,
+    /// What its microphone may come as.
+    microphone: Vec<(Pt, AudioCodec)>,
     /// Sequence numbers of video packets to be sent again.
     lost: Vec<u16>,
     pub(crate) session_key: SessionKey,
@@ -125,6 +127,7 @@ impl Peer {
             output,
             video: None,
             audio: None,
+            microphone: Vec::new(),
             lost: Vec::new(),
             session_key: SessionKey::NONE,
             names: Registration::default(),
@@ -292,6 +295,7 @@ impl Peer {
         events: &mut Vec<PeerEvent>,
     ) -> Result<Instant, RtcError> {
         let Self { rtc, phase, output, video, lost, last_destination, farewell, .. } = self;
+        let microphone = &self.microphone;
         let rtc_deadline = drain(rtc, |drained| match drained {
             Drained::Transmit(transmit) => {
                 if *last_destination != Some(transmit.destination) {
@@ -313,12 +317,19 @@ impl Peer {
                     }
                 }
                 Event::KeyframeRequest(_) => events.push(PeerEvent::KeyframeWanted),
-                Event::RtpPacket(packet) => events.push(PeerEvent::MicPacket(MicPacket {
-                    sequence: packet.header.sequence_number,
-                    rtp_time: packet.header.timestamp,
-                    payload: packet.payload,
-                    arrived: now,
-                })),
+                Event::RtpPacket(packet) => {
+                    let payload_type = packet.header.payload_type;
+                    let known = microphone.iter().find(|(pt, _)| *pt == payload_type);
+                    if let Some(&(_, codec)) = known {
+                        events.push(PeerEvent::MicPacket(MicPacket {
+                            codec,
+                            sequence: packet.header.sequence_number,
+                            rtp_time: packet.header.timestamp,
+                            payload: packet.payload,
+                            arrived: now,
+                        }));
+                    }
+                }
                 Event::RawPacket(packet) => {
                     if let RawPacket::RtcpRx(rtcp) = *packet {
                         hear(rtcp, output, lost);
@@ -344,6 +355,9 @@ impl Peer {
 
     /// Picks, from what was negotiated, what this peer is sent.
     fn choose_tracks(&mut self, answer: &str) {
+        let params = self.rtc.codec_config().params();
+        let microphone = params.iter().filter_map(|p| Some((p.pt(), audio_codec(p.spec().codec)?)));
+        self.microphone = microphone.collect();
         let (mut video, mut audio) = (None, None);
         for section in negotiate::media_sections(answer) {
             let Some(media) = self.rtc.media(section.mid) else {

@@ -12,7 +12,7 @@ mod speech;
 
 pub(crate) use audio_loop::{AudioCommand, AudioLoop};
 pub use microphone::{MicChunk, Microphone};
-pub(crate) use microphone::{MicEvent, Microphones};
+pub(crate) use microphone::{MicEnds, MicEvent, Microphones};
 pub use sink::AudioSink;
 pub(crate) use source::AudioSource;
 

@@ -76,7 +76,7 @@ impl AudioSource {
     /// Does what is due; tells what has happened.
     pub(super) fn run(&mut self, now: Instant, tell: &mut impl FnMut(&Event)) {
         self.take_in(now);
-        self.microphones.run(now);
+        self.microphones.run(now, tell);
         self.handle_interruption(now, tell);
         let mut sent = false;
         // Each turn of an utterance may make something due, and what is sent may end it.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use visavis_types::AudioCodec;
+
 use super::reorder::{Place, Reorder};
 use super::sequencer::Unwrap;
 
@@ -13,14 +15,19 @@ const MAX_DEPTH: Duration = Duration::from_millis(120);
 /// What the network has shown is forgotten at this rate: a second of depth in a hundred seconds.
 const FORGET_DIVISOR: u32 = 100;
 
+/// The clock that turns are counted by, whatever that of their codec is.
+const CLOCK_HZ: u32 = 48_000;
+
 /// One packet of a viewer's microphone, decrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MicPacket {
+    /// What it is encoded with.
+    pub codec: AudioCodec,
     /// RTP sequence number.
     pub sequence: u16,
-    /// RTP time at 48 kHz.
+    /// RTP time, by the codec's own clock ([`AudioCodec::clock_hz`]).
     pub rtp_time: u32,
-    /// One Opus packet (RFC 7587).
+    /// One Opus packet (RFC 7587), or G.711 samples (RFC 3551 §4.5.14).
     pub payload: Arc<[u8]>,
     /// When it arrived.
     pub arrived: Instant,
@@ -29,15 +36,18 @@ pub struct MicPacket {
 /// A packet in its turn.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MicTurn {
+    /// What it is encoded with.
+    pub codec: AudioCodec,
     /// The packet.
     pub payload: Arc<[u8]>,
-    /// RTP time at 48 kHz, counted without wrapping.
+    /// RTP time at 48 kHz whatever the codec, counted without wrapping.
     pub rtp_time: i64,
     /// When it arrived.
     pub arrived: Instant,
     /// Packets missing right before it: they did not come within the time that was given them.
     pub lost: u64,
-    /// The sender was started anew.
+    /// The sender was started anew, or sends another codec from here on: RTP time does not follow on
+    /// from before.
     pub restarted: bool,
 }
 
@@ -47,6 +57,8 @@ pub struct MicTurn {
 pub struct MicReceiver {
     reorder: Reorder<MicPacket>,
     clock: Unwrap,
+    /// Of the last packet whose turn came.
+    codec: Option<AudioCodec>,
     /// When the depth was last let sink.
     eased: Option<Instant>,
 }
@@ -55,7 +67,7 @@ impl Default for MicReceiver {
     fn default() -> Self {
         let mut reorder = Reorder::default();
         reorder.patience = MIN_DEPTH;
-        Self { reorder, clock: Unwrap::default(), eased: None }
+        Self { reorder, clock: Unwrap::default(), codec: None, eased: None }
     }
 }
 
@@ -104,12 +116,16 @@ impl MicReceiver {
         restarted: bool,
         each: &mut impl FnMut(MicTurn),
     ) {
+        let MicPacket { codec, payload, arrived, .. } = packet;
+        // A browser that goes over to another codec goes on counting packets, but its RTP time may run
+        // by another clock from then on, and what it then starts from is nowhere laid down (RFC 7160).
+        let restarted = restarted || self.codec.is_some_and(|before| before != codec);
+        self.codec = Some(codec);
         if restarted {
             self.clock = Unwrap::default();
         }
-        let rtp_time = self.clock.advance(packet.rtp_time);
-        let MicPacket { payload, arrived, .. } = packet;
-        each(MicTurn { payload, rtp_time, arrived, lost, restarted });
+        let rtp_time = self.clock.advance(packet.rtp_time) * i64::from(CLOCK_HZ / codec.clock_hz());
+        each(MicTurn { codec, payload, rtp_time, arrived, lost, restarted });
     }
 
     /// A packet came this late: the next one may take half as much again.
@@ -141,6 +157,7 @@ mod tests {
                 receiver.handle_due(due, |turn| out.push((turn.payload[0], turn.lost)));
             }
             let packet = MicPacket {
+                codec: AudioCodec::Opus,
                 sequence,
                 rtp_time: u32::from(sequence) * 960,
                 payload: Arc::from([sequence as u8].as_slice()),
@@ -177,6 +194,26 @@ mod tests {
         let quiet: Vec<(u32, u16)> = (0..500).map(|i| (120 + 20 * i, 6 + i as u16)).collect();
         run(&mut receiver, start, &quiet);
         assert_eq!(receiver.depth(), MIN_DEPTH);
+    }
+
+    #[test]
+    fn another_codec_goes_on_by_its_own_clock() {
+        let (mut receiver, start) = (MicReceiver::default(), Instant::now());
+        let mut turns = Vec::new();
+        let codecs = [AudioCodec::Opus, AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcmu];
+        for (sequence, (codec, rtp_time)) in
+            (65_534..).zip(codecs.into_iter().zip([u32::MAX, 959, 77, 237]))
+        {
+            let (payload, arrived) = (Arc::from([0].as_slice()), start);
+            let sequence = sequence as u16;
+            let packet = MicPacket { codec, sequence, rtp_time, payload, arrived };
+            receiver.receive(packet, start, |turn| turns.push(turn));
+        }
+        assert_eq!(turns.iter().map(|turn| turn.codec).collect::<Vec<_>>(), codecs);
+        let restarted: Vec<bool> = turns.iter().map(|turn| turn.restarted).collect();
+        assert_eq!(restarted, [false, false, true, false]);
+        let step = |at: usize| turns[at + 1].rtp_time - turns[at].rtp_time;
+        assert_eq!((step(0), step(2)), (960, 960));
     }
 
     #[test]

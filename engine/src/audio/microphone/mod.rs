@@ -1,14 +1,24 @@
+//! The viewers' microphones: put in order, decoded, listened to, and given to the application.
+
+mod decode;
+mod output;
+mod voice;
+
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender};
 use rtrb::Consumer;
-use visavis_codec::{OpusDecoder, OpusError};
 use visavis_core::rtp_input::{Kind, MediaClock, MicPacket, MicReceiver, MicTurn};
-use visavis_types::{ClockAnchor, PeerId, UnixMillis};
+use visavis_types::{AudioCodec, ClockAnchor, PeerId, SessionId, UnixMillis};
 
-/// Chunks that may wait for the application: ten seconds of one viewer. Past that the oldest is dropped.
-const CHUNKS: usize = 500;
+use self::decode::{DecodeError, Decoder};
+use self::output::{Callback, Output};
+use self::voice::Voice;
+use crate::Event;
 
 /// Lost packets that are made up for, at most; after more than that the sound goes on where it is.
 const MAX_CONCEALED: u64 = 6;
@@ -52,6 +62,33 @@ impl Microphone {
     }
 }
 
+/// The session's side of its microphones.
+pub(crate) struct MicEnds {
+    microphone: Microphone,
+    /// Somebody reads, or may.
+    read: Arc<AtomicBool>,
+    callbacks: Sender<Callback>,
+}
+
+impl MicEnds {
+    /// From now on chunks wait to be read.
+    pub(crate) fn open(&self) -> Microphone {
+        self.read.store(true, Relaxed);
+        self.microphone.clone()
+    }
+
+    /// From now on each chunk is shown to `callback`, and to none that was given before.
+    pub(crate) fn call(&self, callback: impl FnMut(&MicChunk) + Send + 'static) {
+        let _ = self.callbacks.send(Box::new(callback));
+    }
+}
+
+impl std::fmt::Debug for MicEnds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MicEnds").field("read", &self.read).finish_non_exhaustive()
+    }
+}
+
 /// What media loops tell of microphones.
 pub(crate) enum MicEvent {
     Packet(PeerId, MicPacket),
@@ -62,58 +99,70 @@ pub(crate) enum MicEvent {
 pub(crate) struct Microphones {
     inputs: Vec<Consumer<MicEvent>>,
     peers: HashMap<PeerId, Peer>,
-    out: Sender<MicChunk>,
-    /// To make room where nobody reads.
-    oldest: Receiver<MicChunk>,
-    sample_rate: u32,
-    clock: ClockAnchor,
+    output: Output,
 }
 
 struct Peer {
     receiver: MicReceiver,
-    decoder: OpusDecoder,
-    clock: MediaClock,
-    /// How long the last packet was, in samples.
-    packet_samples: usize,
+    sound: Sound,
     heard: Instant,
+}
+
+/// What becomes of one viewer's packets once they are in order.
+struct Sound {
+    peer: PeerId,
+    decoder: Decoder,
+    clock: MediaClock,
+    voice: Voice,
 }
 
 impl Microphones {
     /// Sound at `sample_rate`, from the lanes of all media loops.
     pub(crate) fn new(
+        session: SessionId,
         sample_rate: u32,
         clock: ClockAnchor,
         inputs: Vec<Consumer<MicEvent>>,
-    ) -> (Self, Microphone) {
-        let (out, chunks) = bounded(CHUNKS);
-        let (peers, oldest) = (HashMap::new(), chunks.clone());
-        (Self { inputs, peers, out, oldest, sample_rate, clock }, Microphone { chunks })
+    ) -> (Self, MicEnds) {
+        let (output, chunks, callbacks) = Output::new(session, sample_rate, clock);
+        let read = Arc::clone(&output.read);
+        let ends = MicEnds { microphone: Microphone { chunks }, read, callbacks };
+        (Self { inputs, peers: HashMap::new(), output }, ends)
     }
 
-    /// Takes in what has arrived and gives out what is in order.
-    pub(crate) fn run(&mut self, now: Instant) {
-        let Self { inputs, peers, out, oldest, sample_rate, clock } = self;
-        let output = Output { out, oldest, sample_rate: *sample_rate, clock };
+    /// Takes in what has arrived, gives out what is in order, and tells what is heard in it.
+    pub(crate) fn run(&mut self, now: Instant, tell: &mut dyn FnMut(&Event)) {
+        let Self { inputs, peers, output, .. } = self;
+        output.take_callback();
         for input in inputs {
             while let Ok(event) = input.pop() {
                 match event {
-                    MicEvent::Packet(id, packet) => match Peer::of(peers, id, *sample_rate, now) {
-                        Ok(peer) => peer.receive(id, packet, now, &output),
-                        Err(error) => tracing::error!(%error, "no decoder for a microphone"),
-                    },
-                    MicEvent::Left(id) => drop(peers.remove(&id)),
+                    MicEvent::Packet(id, packet) => {
+                        match Peer::of(peers, id, packet.codec, output.sample_rate, now) {
+                            Ok(peer) => peer.receive(packet, now, output, tell),
+                            Err(error) => {
+                                tracing::error!(%error, "no decoder for a microphone");
+                            }
+                        }
+                    }
+                    MicEvent::Left(id) => {
+                        if let Some(mut peer) = peers.remove(&id) {
+                            peer.sound.voice.end(|heard| output.tell(id, heard, tell));
+                        }
+                    }
                 }
             }
         }
         peers.retain(|&id, peer| {
-            peer.handle_due(id, now, &output);
+            peer.handle_due(now, output, tell);
+            peer.sound.voice.handle_due(now, |heard| output.tell(id, heard, tell));
             now.saturating_duration_since(peer.heard) < FORGET
         });
     }
 
     /// When [`run`](Self::run) should be called though nothing has arrived.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.peers.values().filter_map(|peer| peer.receiver.deadline()).min()
+        self.peers.values().filter_map(Peer::deadline).min()
     }
 }
 
@@ -121,231 +170,100 @@ impl Peer {
     fn of(
         peers: &mut HashMap<PeerId, Self>,
         id: PeerId,
+        codec: AudioCodec,
         sample_rate: u32,
         now: Instant,
-    ) -> Result<&mut Self, OpusError> {
-        use std::collections::hash_map::Entry;
+    ) -> Result<&mut Self, DecodeError> {
         match peers.entry(id) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(place) => {
-                let decoder = OpusDecoder::new(sample_rate, 1)?;
-                Ok(place.insert(Self {
-                    receiver: MicReceiver::default(),
-                    decoder,
+                let sound = Sound {
+                    peer: id,
+                    decoder: Decoder::new(codec, sample_rate)?,
                     clock: MediaClock::new(now.checked_sub(FORGET).unwrap_or(now)),
-                    packet_samples: sample_rate as usize / 50,
-                    heard: now,
-                }))
+                    voice: Voice::new(sample_rate)?,
+                };
+                Ok(place.insert(Self { receiver: MicReceiver::default(), sound, heard: now }))
             }
         }
     }
 
-    fn receive(&mut self, id: PeerId, packet: MicPacket, now: Instant, output: &Output<'_>) {
+    fn receive(
+        &mut self,
+        packet: MicPacket,
+        now: Instant,
+        output: &mut Output,
+        tell: &mut dyn FnMut(&Event),
+    ) {
         self.heard = now;
-        let Self { receiver, decoder, clock, packet_samples, .. } = self;
-        receiver
-            .receive(packet, now, |turn| decode(decoder, clock, packet_samples, id, &turn, output));
+        let Self { receiver, sound, .. } = self;
+        receiver.receive(packet, now, |turn| sound.turn(&turn, now, output, tell));
     }
 
-    fn handle_due(&mut self, id: PeerId, now: Instant, output: &Output<'_>) {
-        let Self { receiver, decoder, clock, packet_samples, .. } = self;
-        receiver.handle_due(now, |turn| decode(decoder, clock, packet_samples, id, &turn, output));
+    fn handle_due(&mut self, now: Instant, output: &mut Output, tell: &mut dyn FnMut(&Event)) {
+        let Self { receiver, sound, .. } = self;
+        receiver.handle_due(now, |turn| sound.turn(&turn, now, output, tell));
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        [self.receiver.deadline(), self.sound.voice.deadline()].into_iter().flatten().min()
     }
 }
 
-/// Decodes a packet and what is missing before it.
-fn decode(
-    decoder: &mut OpusDecoder,
-    clock: &mut MediaClock,
-    packet_samples: &mut usize,
-    peer: PeerId,
-    turn: &MicTurn,
-    output: &Output<'_>,
-) {
-    if turn.restarted {
-        clock.restart(Kind::Audio);
-        let _ = decoder.reset();
-    }
-    let captured = clock.capture_time(Kind::Audio, turn.rtp_time, turn.arrived);
-    let missing = turn.lost.min(MAX_CONCEALED);
-    for before in (1..=missing).rev() {
-        let mut samples = Vec::new();
-        // The packet after a missing one may carry a second, coarser copy of it.
-        let concealed = match before {
-            1 => decoder.recover(&turn.payload, *packet_samples, &mut samples),
-            _ => decoder.conceal(*packet_samples, &mut samples),
-        };
-        if concealed.is_ok() {
-            let back = output.duration(*packet_samples) * before as u32;
-            let captured = captured.checked_sub(back).unwrap_or(captured);
-            output.send(peer, samples, captured, true);
+impl Sound {
+    /// Decodes a packet and what is missing before it.
+    fn turn(
+        &mut self,
+        turn: &MicTurn,
+        now: Instant,
+        output: &mut Output,
+        tell: &mut dyn FnMut(&Event),
+    ) {
+        let peer = self.peer;
+        if turn.restarted {
+            self.clock.restart(Kind::Audio);
         }
-    }
-    if turn.payload.is_empty() {
-        return; // To the library it would mean a lost packet of the greatest length.
-    }
-    let mut samples = Vec::new();
-    match decoder.decode(&turn.payload, &mut samples) {
-        Ok(0) => {}
-        Ok(count) => {
-            *packet_samples = count;
-            output.send(peer, samples, captured, false);
-        }
-        Err(error) => tracing::debug!(%peer, %error, "a microphone packet that is none"),
-    }
-}
-
-/// The way to the application.
-struct Output<'a> {
-    out: &'a Sender<MicChunk>,
-    oldest: &'a Receiver<MicChunk>,
-    sample_rate: u32,
-    clock: &'a ClockAnchor,
-}
-
-impl Output<'_> {
-    fn duration(&self, samples: usize) -> Duration {
-        Duration::from_micros(samples as u64 * 1_000_000 / u64::from(self.sample_rate))
-    }
-
-    fn send(&self, peer: PeerId, samples: Vec<i16>, captured: Instant, concealed: bool) {
-        let captured = UnixMillis::from_system(self.clock.to_system(captured));
-        let sample_rate = self.sample_rate;
-        let mut chunk = MicChunk { peer, samples, sample_rate, captured, concealed };
-        // Twice is enough: nobody else puts anything in.
-        for _ in 0..2 {
-            match self.out.try_send(chunk) {
-                Err(TrySendError::Full(back)) => {
-                    let _ = self.oldest.try_recv();
-                    chunk = back;
-                }
-                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
+        let captured = self.clock.capture_time(Kind::Audio, turn.rtp_time, turn.arrived);
+        let missing = turn.lost.min(MAX_CONCEALED);
+        for before in (1..=missing).rev() {
+            let mut samples = Vec::new();
+            let next =
+                (before == 1 && turn.codec == self.decoder.codec()).then_some(&*turn.payload);
+            let back = self.decoder.packet_duration() * before as u32;
+            if self.decoder.conceal(next, &mut samples).is_ok() {
+                let captured = captured.checked_sub(back).unwrap_or(captured);
+                self.give(samples, captured, true, now, output, tell);
             }
         }
+        // Only now: what was lost belongs to what was before.
+        if turn.restarted
+            && let Err(error) = self.decoder.restart(turn.codec)
+        {
+            tracing::error!(%peer, %error, "a microphone that was started anew cannot be decoded");
+        }
+        let mut samples = Vec::new();
+        match self.decoder.decode(&turn.payload, &mut samples) {
+            Ok(()) if samples.is_empty() => {}
+            Ok(()) => self.give(samples, captured, false, now, output, tell),
+            Err(error) => tracing::debug!(%peer, %error, "a microphone packet that is none"),
+        }
+    }
+
+    fn give(
+        &mut self,
+        samples: Vec<i16>,
+        captured: Instant,
+        concealed: bool,
+        now: Instant,
+        output: &mut Output,
+        tell: &mut dyn FnMut(&Event),
+    ) {
+        let captured = captured.checked_sub(self.decoder.delay()).unwrap_or(captured);
+        let peer = self.peer;
+        self.voice.listen(&samples, captured, now, |heard| output.tell(peer, heard, tell));
+        output.send(peer, samples, captured, concealed);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use rtrb::{Producer, RingBuffer};
-    use visavis_codec::{OpusEncoder, OpusEncoderConfig};
-
-    use super::*;
-
-    const RATE: u32 = 16_000;
-
-    /// Packets of a tone of 440 Hz.
-    fn tone(packets: u16) -> Vec<MicPacket> {
-        let mut encoder = OpusEncoder::new(&OpusEncoderConfig::default()).unwrap();
-        let start = Instant::now();
-        (0..packets)
-            .map(|n| {
-                let at = |i: usize| (usize::from(n) * 960 + i) as f64 / 48_000.0;
-                let wave = |t: f64| (t * 440.0 * std::f64::consts::TAU).sin() * 8_000.0;
-                let samples: Vec<i16> = (0..960).map(|i| wave(at(i)) as i16).collect();
-                let mut data = Vec::new();
-                encoder.encode(&samples, &mut data).unwrap();
-                let arrived = start + Duration::from_millis(20) * u32::from(n);
-                let rtp_time = 7_000 + u32::from(n) * 960;
-                MicPacket { sequence: n, rtp_time, payload: Arc::from(data), arrived }
-            })
-            .collect()
-    }
-
-    fn microphones() -> (Producer<MicEvent>, Microphones, Microphone) {
-        let (producer, consumer) = RingBuffer::new(64);
-        let (engine_end, microphone) = Microphones::new(RATE, ClockAnchor::now(), vec![consumer]);
-        (producer, engine_end, microphone)
-    }
-
-    fn peer(raw: u64) -> PeerId {
-        PeerId::from_raw(raw)
-    }
-
-    #[test]
-    fn what_is_lost_is_made_up_for_without_a_gap() {
-        let (mut input, mut engine_end, microphone) = microphones();
-        for packet in tone(100) {
-            let now = packet.arrived;
-            if !matches!(packet.sequence, 30 | 50..=52) {
-                input.push(MicEvent::Packet(peer(1), packet)).ok().unwrap();
-            }
-            // As the audio loop would, at the deadline and at the arrival.
-            if let Some(due) = engine_end.deadline().filter(|due| *due <= now) {
-                engine_end.run(due);
-            }
-            engine_end.run(now);
-        }
-        let chunks: Vec<MicChunk> = std::iter::from_fn(|| microphone.try_next()).collect();
-        assert_eq!(chunks.len(), 100);
-        assert_eq!(chunks.iter().filter(|chunk| chunk.concealed).count(), 4);
-        assert!(chunks.iter().all(|c| c.samples.len() == 320 && c.sample_rate == RATE));
-        let times: Vec<u64> = chunks.iter().map(|chunk| chunk.captured.0).collect();
-        assert!(times.windows(2).all(|t| (19..=21).contains(&(t[1] - t[0]))), "{times:?}");
-        let loudness = |chunk: &MicChunk| {
-            let sum: f64 = chunk.samples.iter().map(|&s| f64::from(s).powi(2)).sum();
-            (sum / chunk.samples.len() as f64).sqrt()
-        };
-        // One lost packet is hardly heard; of several the tone fades, and comes back.
-        assert!(loudness(&chunks[30]) > 1_000.0, "{}", loudness(&chunks[30]));
-        for chunk in chunks[5..].iter().filter(|chunk| !chunk.concealed) {
-            assert!((1_000.0..9_000.0).contains(&loudness(chunk)), "{}", loudness(chunk));
-        }
-    }
-
-    #[test]
-    fn each_viewer_has_its_own_decoder_until_it_leaves() {
-        let (mut input, mut engine_end, microphone) = microphones();
-        for packet in tone(10) {
-            let now = packet.arrived;
-            for id in [1, 2] {
-                input.push(MicEvent::Packet(peer(id), packet.clone())).ok().unwrap();
-            }
-            engine_end.run(now);
-        }
-        let chunks: Vec<MicChunk> = std::iter::from_fn(|| microphone.try_next()).collect();
-        let of =
-            |id| chunks.iter().filter(move |c| c.peer == peer(id)).flat_map(|c| c.samples.clone());
-        assert_eq!(of(1).count(), 3_200);
-        assert!(of(1).eq(of(2)));
-        input.push(MicEvent::Left(peer(1))).ok().unwrap();
-        engine_end.run(Instant::now());
-        assert_eq!(engine_end.peers.keys().collect::<Vec<_>>(), [&peer(2)]);
-        engine_end.run(Instant::now() + 2 * FORGET);
-        assert!(engine_end.peers.is_empty());
-    }
-
-    #[test]
-    fn noise_in_packets_costs_nothing_but_itself() {
-        let (mut input, mut engine_end, microphone) = microphones();
-        let mut packets = tone(6);
-        packets[2].payload = Arc::from([0xff; 40].as_slice());
-        packets[3].payload = Arc::from([].as_slice());
-        for packet in packets {
-            let now = packet.arrived;
-            input.push(MicEvent::Packet(peer(1), packet)).ok().unwrap();
-            engine_end.run(now);
-        }
-        let chunks: Vec<MicChunk> = std::iter::from_fn(|| microphone.try_next()).collect();
-        assert!((4..=5).contains(&chunks.len()), "{}", chunks.len());
-        assert!(chunks.iter().all(|chunk| chunk.samples.len() == 320));
-    }
-
-    #[test]
-    fn an_application_that_does_not_read_loses_the_oldest() {
-        let (mut input, mut engine_end, microphone) = microphones();
-        let packets = tone(CHUNKS as u16 + 20);
-        let last = packets.last().unwrap().arrived;
-        for packet in packets {
-            let now = packet.arrived;
-            input.push(MicEvent::Packet(peer(1), packet)).ok().unwrap();
-            engine_end.run(now);
-        }
-        let chunks: Vec<MicChunk> = std::iter::from_fn(|| microphone.try_next()).collect();
-        assert_eq!(chunks.len(), CHUNKS);
-        let newest = UnixMillis::from_system(engine_end.clock.to_system(last));
-        assert!(newest.0.abs_diff(chunks[CHUNKS - 1].captured.0) <= 2);
-    }
-}
+mod tests;

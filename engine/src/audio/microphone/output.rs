@@ -1,0 +1,115 @@
+//! What an application is given and told.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use visavis_types::{ClockAnchor, PeerId, SessionId, UnixMillis};
+
+use super::MicChunk;
+use super::voice::Heard;
+use crate::Event;
+
+/// Chunks that may wait for the application: ten seconds of one viewer. Past that the oldest is dropped.
+pub(super) const CHUNKS: usize = 500;
+
+/// Called with each chunk.
+pub(super) type Callback = Box<dyn FnMut(&MicChunk) + Send>;
+
+/// The way from a session's microphones to the application.
+pub(super) struct Output {
+    pub(super) sample_rate: u32,
+    /// Whether anybody reads the chunks.
+    pub(super) read: Arc<AtomicBool>,
+    session: SessionId,
+    clock: ClockAnchor,
+    chunks: Sender<MicChunk>,
+    /// To make room where nobody reads.
+    oldest: Receiver<MicChunk>,
+    callback: Option<Callback>,
+    callbacks: Receiver<Callback>,
+}
+
+impl Output {
+    pub(super) fn new(
+        session: SessionId,
+        sample_rate: u32,
+        clock: ClockAnchor,
+    ) -> (Self, Receiver<MicChunk>, Sender<Callback>) {
+        let (chunks, chunks_out) = bounded(CHUNKS);
+        let (callbacks_in, callbacks) = unbounded();
+        let oldest = chunks_out.clone();
+        let (read, callback) = (Arc::default(), None);
+        let made = Self { sample_rate, read, session, clock, chunks, oldest, callback, callbacks };
+        (made, chunks_out, callbacks_in)
+    }
+
+    /// Puts the latest callback in the place of the one before.
+    pub(super) fn take_callback(&mut self) {
+        while let Ok(callback) = self.callbacks.try_recv() {
+            self.drop_callback();
+            self.callback = Some(callback);
+        }
+    }
+
+    pub(super) fn tell(&self, peer: PeerId, heard: Heard, tell: &mut dyn FnMut(&Event)) {
+        let session = self.session.clone();
+        tell(&match heard {
+            Heard::SpeechStarted(at) => Event::SpeechStarted { session, peer, at: self.unix(at) },
+            Heard::SpeechEnded(at) => Event::SpeechEnded { session, peer, at: self.unix(at) },
+            Heard::Level(dbfs) => Event::MicrophoneLevel { session, peer, dbfs },
+        });
+    }
+
+    pub(super) fn send(
+        &mut self,
+        peer: PeerId,
+        samples: Vec<i16>,
+        captured: Instant,
+        concealed: bool,
+    ) {
+        let (captured, sample_rate) = (self.unix(captured), self.sample_rate);
+        let chunk = MicChunk { peer, samples, sample_rate, captured, concealed };
+        if let Some(callback) = &mut self.callback
+            && catch_unwind(AssertUnwindSafe(|| callback(&chunk))).is_err()
+        {
+            tracing::error!(session = %self.session, "a microphone callback panicked; it is not called again");
+            self.drop_callback();
+        }
+        if self.read.load(Relaxed) {
+            self.queue(chunk);
+        }
+    }
+
+    fn queue(&self, mut chunk: MicChunk) {
+        // Twice is enough: nobody else puts anything in.
+        for _ in 0..2 {
+            match self.chunks.try_send(chunk) {
+                Err(TrySendError::Full(back)) => {
+                    let _ = self.oldest.try_recv();
+                    chunk = back;
+                }
+                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
+            }
+        }
+    }
+
+    /// What it holds is the application's, and may panic as well.
+    fn drop_callback(&mut self) {
+        let callback = self.callback.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(callback)));
+    }
+
+    pub(super) fn unix(&self, at: Instant) -> UnixMillis {
+        UnixMillis::from_system(self.clock.to_system(at))
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.take_callback();
+        self.drop_callback();
+    }
+}
