@@ -1,5 +1,6 @@
 //! What the whole-system tests share. The tests themselves are in `tests/`, one file a subject.
 
+mod likeness;
 mod page;
 mod pattern;
 mod sender;
@@ -7,6 +8,7 @@ mod sync;
 mod turn;
 mod weather;
 
+pub use likeness::{SPEECH_RATE, correlation, likeness, speech};
 pub use page::{CAPTURE_PEERS_AND_FRAMES, Picture, Stats, Watcher};
 pub use pattern::Still;
 pub use sender::{Fault, PACKETS_PER_FRAME, Sender};

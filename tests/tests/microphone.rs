@@ -3,7 +3,6 @@
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
@@ -13,9 +12,7 @@ use serde_json::Value;
 use visavis::{Engine, EngineConfig, MicChunk, PixelFormat, SessionConfig, UnixMillis, VideoFrame};
 use visavis_bench::Microphone;
 use visavis_signaling::{SignalingConfig, SignalingServer};
-use visavis_tests::{Outcome, RELAY, Turn, Watcher, Weather, root};
-
-const RATE: usize = 16_000;
+use visavis_tests::{Outcome, RELAY, SPEECH_RATE, Turn, Watcher, Weather, likeness, root, speech};
 
 /// How long is listened.
 const LISTEN: Duration = Duration::from_secs(10);
@@ -39,10 +36,35 @@ WebSocket.prototype.send = function (text) {
 };
 ";
 
+/// A browser that knows no other codec of sound.
+const SPEAK_ONLY: &str = r"
+const add = RTCPeerConnection.prototype.addTransceiver;
+RTCPeerConnection.prototype.addTransceiver = function (kind, init) {
+  const transceiver = add.call(this, kind, init);
+  if (kind === 'audio') {
+    const { codecs } = RTCRtpReceiver.getCapabilities('audio');
+    transceiver.setCodecPreferences(codecs.filter((c) => c.mimeType === 'audio/CODEC'));
+  }
+  return transceiver;
+};
+";
+
 const SWITCH_ON: &str = "await visavis.client.setMicrophone(true); return null;";
 
+const SPOKEN_CODEC: &str = r"
+const report = [...(await watched.peers.at(-1).getStats()).values()];
+const spoken = report.find((s) => s.type === 'outbound-rtp' && s.kind === 'audio');
+return report.find((s) => s.id === spoken?.codecId)?.mimeType ?? '';
+";
+
+struct Heard {
+    chunks: Vec<MicChunk>,
+    /// MIME type of what the browser sent.
+    codec: String,
+}
+
 /// Says the fixture's sentence in a browser and returns what arrives.
-fn hear(loss: f64) -> Result<Vec<MicChunk>, Box<dyn std::error::Error>> {
+fn hear(loss: f64, codec: Option<&str>) -> Result<Heard, Box<dyn std::error::Error>> {
     let weather = Weather::start()?;
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, weather.port()?));
     let engine = Engine::start(EngineConfig {
@@ -72,7 +94,9 @@ fn hear(loss: f64) -> Result<Vec<MicChunk>, Box<dyn std::error::Error>> {
     let speech = root().join("fixtures/speech.wav").display().to_string();
     let url = format!("http://{}/?autostart=1", signaling.local_addr());
     let microphone = Microphone::Plays(speech.leak());
-    let watcher = Watcher::open_with(&url, microphone, UNTOUCHED_AND_UNNAMED)?;
+    let only = codec.map_or_else(String::new, |codec| SPEAK_ONLY.replace("CODEC", codec));
+    let script = format!("{UNTOUCHED_AND_UNNAMED}{only}");
+    let watcher = Watcher::open_with(&url, microphone, &script)?;
     let microphone = session.microphone();
     watcher.page.eval::<Value>(SWITCH_ON)?;
     let first = microphone.next_timeout(Duration::from_secs(20)).ok_or("nothing was heard")?;
@@ -83,64 +107,13 @@ fn hear(loss: f64) -> Result<Vec<MicChunk>, Box<dyn std::error::Error>> {
         chunks.extend(microphone.next_timeout(rest));
     }
     println!("{} chunks, {:?} datagrams lost", chunks.len(), weather.lost());
+    let codec = watcher.page.eval(SPOKEN_CODEC)?;
     stop.store(true, Relaxed);
     let _ = painter.join();
     signaling.stop();
     session.stop();
     engine.stop();
-    Ok(chunks)
-}
-
-/// The sentence at the rate at which it is heard.
-fn source() -> Result<Vec<f64>, Box<dyn std::error::Error>> {
-    let speech = root().join("fixtures/speech.wav");
-    let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-i"])
-        .arg(speech)
-        .args(["-ar", &RATE.to_string(), "-ac", "1", "-f", "s16le", "-"])
-        .output()?;
-    Ok(output.stdout.chunks_exact(2).map(|b| f64::from(i16::from_le_bytes([b[0], b[1]]))).collect())
-}
-
-/// Normalized correlation.
-fn correlation(a: &[f64], b: &[f64]) -> f64 {
-    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
-    for (a, b) in a.iter().zip(b) {
-        (ab, aa, bb) = (ab + a * b, aa + a * a, bb + b * b);
-    }
-    ab / (aa * bb).sqrt().max(1e-9)
-}
-
-/// The median, over pieces of half a second that are no silence, of the best correlation with any place
-/// of the source.
-fn likeness(heard: &[f64], source: &[f64]) -> f64 {
-    const PIECE: usize = RATE / 2;
-    let source = [source, source].concat();
-    let loud = |piece: &&[f64]| piece.iter().map(|s| s * s).sum::<f64>() / PIECE as f64 > 250_000.0;
-    let mut best: Vec<f64> = Vec::new();
-    let mut near: Option<usize> = None;
-    for (index, piece) in heard.chunks_exact(PIECE).enumerate().filter(|(_, piece)| loud(piece)) {
-        let at =
-            |from: usize| source.get(from..from + PIECE).map_or(-1.0, |b| correlation(piece, b));
-        // The whole source the first time, around the same place from then on.
-        let expected = near.map(|offset| (offset + index * PIECE) % (source.len() / 2));
-        let candidates: Vec<usize> = match expected {
-            Some(at) => (at.saturating_sub(800)..at + 800).collect(),
-            None => (0..source.len() / 2).collect(),
-        };
-        let (found, place) = candidates
-            .into_iter()
-            .map(|from| (at(from), from))
-            .fold((-1.0, 0), |best, next| if next.0 > best.0 { next } else { best });
-        if found > 0.6 {
-            let half = source.len() / 2;
-            near = Some((place + half - index * PIECE % half) % half);
-        }
-        best.push(found);
-    }
-    best.sort_by(f64::total_cmp);
-    println!("{:.3?}", best);
-    best.get(best.len() / 2).copied().unwrap_or(0.0)
+    Ok(Heard { chunks, codec })
 }
 
 fn samples(chunks: &[MicChunk]) -> Vec<f64> {
@@ -149,7 +122,7 @@ fn samples(chunks: &[MicChunk]) -> Vec<f64> {
 
 /// The longest time between the end of a chunk and the beginning of the next.
 fn longest_gap_ms(chunks: &[MicChunk]) -> u64 {
-    let ms = |chunk: &MicChunk| (chunk.samples.len() * 1_000 / RATE) as u64;
+    let ms = |chunk: &MicChunk| (chunk.samples.len() * 1_000 / SPEECH_RATE) as u64;
     let gaps = chunks
         .windows(2)
         .map(|pair| pair[1].captured.0.saturating_sub(pair[0].captured.0 + ms(&pair[0])));
@@ -159,8 +132,8 @@ fn longest_gap_ms(chunks: &[MicChunk]) -> u64 {
 #[test]
 fn what_is_said_is_heard() -> Outcome {
     let _turn = Turn::take()?;
-    let chunks = hear(0.0)?;
-    let likeness = likeness(&samples(&chunks), &source()?);
+    let Heard { chunks, .. } = hear(0.0, None)?;
+    let likeness = likeness(&samples(&chunks), &speech()?);
     println!("likeness {likeness:.3}, longest gap {} ms", longest_gap_ms(&chunks));
     assert!(chunks.iter().all(|chunk| chunk.sample_rate == 16_000));
     assert!(chunks.len() >= 450, "{} chunks in {} s", chunks.len(), LISTEN.as_secs());
@@ -171,8 +144,8 @@ fn what_is_said_is_heard() -> Outcome {
 #[test]
 fn what_is_said_is_heard_though_a_twentieth_is_lost() -> Outcome {
     let _turn = Turn::take()?;
-    let chunks = hear(0.05)?;
-    let likeness = likeness(&samples(&chunks), &source()?);
+    let Heard { chunks, .. } = hear(0.05, None)?;
+    let likeness = likeness(&samples(&chunks), &speech()?);
     let concealed = chunks.iter().filter(|chunk| chunk.concealed).count();
     let gap = longest_gap_ms(&chunks);
     println!("likeness {likeness:.3}, {concealed} chunks concealed, longest gap {gap} ms");
@@ -180,4 +153,28 @@ fn what_is_said_is_heard_though_a_twentieth_is_lost() -> Outcome {
     assert!(likeness >= 0.8, "{likeness:.3}");
     assert!(gap <= 60, "{gap} ms without sound");
     Ok(())
+}
+
+fn what_is_said_in_g711_is_heard(codec: &str) -> Outcome {
+    let _turn = Turn::take()?;
+    let Heard { chunks, codec: spoken } = hear(0.05, Some(codec))?;
+    let likeness = likeness(&samples(&chunks), &speech()?);
+    let concealed = chunks.iter().filter(|chunk| chunk.concealed).count();
+    let gap = longest_gap_ms(&chunks);
+    println!("{codec}: likeness {likeness:.3}, {concealed} chunks concealed, longest gap {gap} ms");
+    assert_eq!(spoken, format!("audio/{codec}"));
+    assert!(concealed > 5, "nothing was lost");
+    assert!(likeness >= 0.8, "{likeness:.3}");
+    assert!(gap <= 60, "{gap} ms without sound");
+    Ok(())
+}
+
+#[test]
+fn what_is_said_in_pcmu_is_heard_though_a_twentieth_is_lost() -> Outcome {
+    what_is_said_in_g711_is_heard("PCMU")
+}
+
+#[test]
+fn what_is_said_in_pcma_is_heard_though_a_twentieth_is_lost() -> Outcome {
+    what_is_said_in_g711_is_heard("PCMA")
 }

@@ -26,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   visavis serve                               a talking face on http://localhost:8081/
   visavis serve --play talk.mp4               your own video and sound, round and round
+  visavis serve --echo                        the face says what you say into your microphone
   visavis serve --listen 127.0.0.1:0 --json   any free port; one JSON line tells which
   visavis serve --announce 203.0.113.7 --udp 0.0.0.0:40000
                                               on a cloud machine behind 1:1 NAT
@@ -36,6 +37,7 @@ const LONG_HELP: &str = "\
 Examples:
   visavis serve                               a talking face on http://localhost:8081/
   visavis serve --play talk.mp4               your own video and sound, round and round
+  visavis serve --echo                        the face says what you say into your microphone
   visavis serve --listen 127.0.0.1:0 --json   any free port; one JSON line tells which
   visavis serve --announce 203.0.113.7 --udp 0.0.0.0:40000
                                               on a cloud machine behind 1:1 NAT; open UDP 40000
@@ -106,13 +108,22 @@ pub struct ServeFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub play: Option<PathBuf>,
 
+    /// Have the built-in face say what visitors say, its mouth following
+    ///
+    /// The simplest proof that microphones come through: open the page, switch the microphone on, speak.
+    /// Of several visitors one has the floor at a time: who began to speak first, until half a second of
+    /// silence.
+    #[arg(long, conflicts_with_all = ["play", "demo"])]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub echo: bool,
+
     /// Show what an encoder sends as RTP to this UDP address; port 0: any free one
     ///
     /// The pictures go to viewers as they are. Nobody can ask the encoder for a keyframe: a viewer
     /// that joins waits for the next one, so let it make one every second or two (ffmpeg: -g), and no
     /// B frames (-bf 0). RTCP is taken at the port above, if that is free. Whoever can send to this
     /// address decides what is seen: use 127.0.0.1 or a network that is trusted.
-    #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["play", "demo", "timecode"])]
+    #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["play", "demo", "echo", "timecode"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtp_video: Option<SocketAddr>,
 
@@ -128,7 +139,7 @@ pub struct ServeFlags {
     pub rtp_video_pt: Option<u8>,
 
     /// Play the sound that an encoder sends as RTP (Opus) to this UDP address; goes with --rtp-video
-    #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["play", "demo", "timecode"])]
+    #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["play", "demo", "echo", "timecode"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtp_audio: Option<SocketAddr>,
 
@@ -248,6 +259,8 @@ mod tests {
             &["visavis", "serve", "--demo", "--play", "a.mp4"][..],
             &["visavis", "serve", "--demo", "--rtp-video", "127.0.0.1:0"],
             &["visavis", "serve", "--play", "a.mp4", "--rtp-audio", "127.0.0.1:0"],
+            &["visavis", "serve", "--echo", "--play", "a.mp4"],
+            &["visavis", "serve", "--echo", "--rtp-video", "127.0.0.1:0"],
             &["visavis", "serve", "--rtp-video-pt", "128"],
             &["visavis", "serve", "--fps", "0"],
             &["visavis", "serve", "--video-codec", "mpeg2"],

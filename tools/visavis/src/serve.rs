@@ -16,6 +16,7 @@ use visavis::{
 };
 use visavis_signaling::{IceServer, SignalingConfig, SignalingError, SignalingServer, TlsFiles};
 
+use crate::echo::{self, Echo, EchoError};
 use crate::settings::Settings;
 use crate::source::demo::Demo;
 use crate::source::pacer::{Pacer, SessionSink};
@@ -31,6 +32,9 @@ pub enum ServeError {
     /// No media.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// No echo.
+    #[error("cannot start the echo: {0}")]
+    Echo(#[from] EchoError),
     /// The time strip does not fit.
     #[error("--timecode: {0}")]
     Timecode(#[from] timecode::TooSmall),
@@ -68,7 +72,10 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
     let signals = Goodbye::install().map_err(|e| ServeError::System("handle signals", e))?;
 
     let source = open_source(settings)?;
-    let info = source.as_ref().map(|source| source.info().clone());
+    let info = match settings.echo {
+        true => Some(Echo::info(demo_fps(settings))),
+        false => source.as_ref().map(|source| source.info().clone()),
+    };
 
     let engine = Engine::start(engine_config(settings)).map_err(|error| match error {
         StartError::Bind { addr, source } if is_in_use(&source) => ServeError::UdpInUse(addr),
@@ -91,6 +98,11 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
             let pacer = Pacer::start(source, sink, settings.timecode, failed);
             Feed::Source(pacer.map_err(|e| ServeError::System("start a media thread", e))?)
         }
+        None if settings.echo => {
+            let fps = demo_fps(settings);
+            let (session, engine) = (&session, &engine.handle());
+            Feed::Echo(Echo::start(session, engine, fps, settings.timecode, failed)?)
+        }
         None => Feed::Rtp(RtpInput::start(&session, rtp_config(settings))?, failed),
     };
 
@@ -111,6 +123,7 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
 /// What keeps the session in pictures.
 enum Feed {
     Source(#[expect(dead_code, reason = "held for its threads")] Pacer),
+    Echo(#[expect(dead_code, reason = "held for its threads")] Echo),
     /// Nothing fails there: a sender that stops may start again.
     Rtp(RtpInput, #[expect(dead_code, reason = "never used, but must live")] Sender<SourceError>),
 }
@@ -118,14 +131,18 @@ enum Feed {
 /// The source that makes pictures here, if there is one.
 fn open_source(settings: &Settings) -> Result<Option<Box<dyn Source>>, ServeError> {
     let source: Box<dyn Source> = match &settings.play {
-        _ if settings.rtp_video.is_some() => return Ok(None),
+        _ if settings.rtp_video.is_some() || settings.echo => return Ok(None),
         Some(path) => play::open(path)?,
-        None => Box::new(Demo::new(settings.fps.unwrap_or(30))?),
+        None => Box::new(Demo::new(demo_fps(settings))?),
     };
     if settings.timecode {
         timecode::check(source.info().width, source.info().height)?;
     }
     Ok(Some(source))
+}
+
+fn demo_fps(settings: &Settings) -> u32 {
+    settings.fps.unwrap_or(30)
 }
 
 fn start_log(filter: &str) -> Result<(), ServeError> {
@@ -155,8 +172,10 @@ fn session_config(settings: &Settings, info: Option<&SourceInfo>) -> SessionConf
     // A file is looked at, not talked with: sound and picture together matter more than how soon.
     let playout_delay =
         if settings.play.is_some() { PlayoutDelay::IN_SYNC } else { PlayoutDelay::NONE };
-    let fps = info.map_or_else(|| settings.fps.unwrap_or(30), |info| info.fps.round() as u32);
+    let fps = info.map_or_else(|| demo_fps(settings), |info| info.fps.round() as u32);
+    let defaults = SessionConfig::default();
     SessionConfig {
+        microphone_rate: if settings.echo { echo::RATE_HZ } else { defaults.microphone_rate },
         playout_delay,
         video_codecs: settings.video_codec.clone(),
         audio_codecs: settings.audio_codec.clone(),
@@ -169,7 +188,7 @@ fn session_config(settings: &Settings, info: Option<&SourceInfo>) -> SessionConf
         encoded: settings.rtp_video.map(|_| settings.rtp_video_codec),
         fps: fps.clamp(1, 120),
         video_bitrate: Bitrate::from_kbps(settings.bitrate),
-        ..SessionConfig::default()
+        ..defaults
     }
 }
 
@@ -262,7 +281,7 @@ struct Addresses {
 impl Addresses {
     fn new(tcp: SocketAddr, udp: &[SocketAddr], feed: &Feed) -> Self {
         let (rtp_video, rtp_audio) = match feed {
-            Feed::Source(_) => (None, None),
+            Feed::Source(_) | Feed::Echo(_) => (None, None),
             Feed::Rtp(input, _) => (input.video_addr(), input.audio_addr()),
         };
         Self { tcp, udp: udp.to_vec(), rtp_video, rtp_audio }

@@ -28,6 +28,8 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// The file to play; without one it is the demo face.
     pub play: Option<PathBuf>,
+    /// Whether the demo face says what visitors say.
+    pub echo: bool,
     /// Where an encoder sends its video as RTP; then that is shown.
     pub rtp_video: Option<SocketAddr>,
     /// What that encoder makes.
@@ -91,6 +93,7 @@ impl Default for Settings {
             tls_cert: None,
             tls_key: None,
             play: None,
+            echo: false,
             rtp_video: None,
             rtp_video_codec: VideoCodec::H264,
             rtp_video_pt: None,
@@ -119,13 +122,14 @@ impl Default for Settings {
 }
 
 /// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-const OWN_VARIABLES: [&str; 25] = [
+const OWN_VARIABLES: [&str; 26] = [
     "listen",
     "udp",
     "announce",
     "tls_cert",
     "tls_key",
     "play",
+    "echo",
     "rtp_video",
     "rtp_video_codec",
     "rtp_video_pt",
@@ -167,11 +171,15 @@ pub fn load(flags: &ServeFlags) -> Result<Settings, SettingsError> {
         .merge(Flags(flags));
     let mut settings: Settings = figment.extract().map_err(|error| describe(&error))?;
     // A source named on the command line wins over one in the file.
-    if flags.demo || flags.play.is_some() {
+    let rtp = flags.rtp_video.is_some() || flags.rtp_audio.is_some();
+    if flags.demo || flags.play.is_some() || flags.echo {
         (settings.rtp_video, settings.rtp_audio) = (None, None);
     }
-    if flags.demo || flags.rtp_video.is_some() || flags.rtp_audio.is_some() {
+    if flags.demo || flags.echo || rtp {
         settings.play = None;
+    }
+    if flags.demo || flags.play.is_some() || rtp {
+        settings.echo = false;
     }
     settings.check()?;
     Ok(settings)
@@ -222,6 +230,11 @@ impl Settings {
         let rtp = self.rtp_video.is_some() || self.rtp_audio.is_some();
         if rtp && self.play.is_some() {
             return refuse("`play` and `rtp_video` or `rtp_audio` are two sources; name one");
+        }
+        if self.echo && (rtp || self.play.is_some()) {
+            return refuse(
+                "`echo` is a source of its own: it goes with neither `play` nor `rtp_video`",
+            );
         }
         if rtp && self.timecode {
             return refuse("`timecode` cannot be painted into pictures that come encoded");
@@ -466,6 +479,14 @@ mod tests {
                 let text = load(&with_file()).unwrap_err().to_string();
                 assert!(text.contains(what), "{text}");
             }
+            let echo = ServeFlags { echo: true, ..with_file() };
+            jail.create_file("visavis.toml", rtp).unwrap();
+            let settings = load(&echo).unwrap();
+            assert_eq!((settings.echo, settings.rtp_video), (true, None));
+            jail.create_file("visavis.toml", "play = 'a.mp4'\necho = true\n").unwrap();
+            assert!(load(&with_file()).unwrap_err().to_string().contains("echo"));
+            let flags = ServeFlags { demo: true, ..with_file() };
+            assert!(!load(&flags).unwrap().echo);
             jail.create_file("visavis.toml", "rtp_audio = '127.0.0.1:5006'\n").unwrap();
             assert!(load(&with_file()).unwrap_err().to_string().contains("goes with"));
         });

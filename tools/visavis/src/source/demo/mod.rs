@@ -8,6 +8,7 @@ pub mod canvas;
 pub mod face;
 pub mod features;
 pub mod layer;
+pub mod live_mouth;
 pub mod motion;
 pub mod mouth;
 pub mod portrait;

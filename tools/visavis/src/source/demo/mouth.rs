@@ -24,7 +24,7 @@ pub struct MouthShape {
 }
 
 impl MouthShape {
-    fn map2(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+    pub(super) fn map2(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
         Self {
             open: f(self.open, other.open),
             width: f(self.width, other.width),
@@ -41,7 +41,7 @@ pub struct MouthTrack {
     shapes: Vec<MouthShape>,
 }
 
-const HOPS_PER_SECOND: usize = 100;
+pub(super) const HOPS_PER_SECOND: usize = 100;
 const BIN_HZ: usize = 150;
 const BINS: usize = 46;
 
@@ -85,13 +85,13 @@ impl MouthTrack {
 }
 
 /// Power in the bands that tell mouths apart.
-struct Bands {
+pub(super) struct Bands {
     /// 150–450 Hz: the voice itself, also with closed lips.
     hum: f32,
     /// 450–1050 Hz: strong first formant, an open mouth.
     open: f32,
     /// 450–2850 Hz: all that gets out through open lips.
-    voice: f32,
+    pub(super) voice: f32,
     /// 600–1350 Hz.
     back: f32,
     /// 1650–2850 Hz: second formant of wide vowels.
@@ -101,7 +101,7 @@ struct Bands {
 }
 
 impl Bands {
-    fn shape(&self, loudest_db: f32) -> MouthShape {
+    pub(super) fn shape(&self, loudest_db: f32) -> MouthShape {
         let level = decibel(self.voice) - loudest_db;
         let speaking = ramp(level, -34.0, -16.0);
         let loud = ramp(level, -30.0, 0.0);
@@ -122,13 +122,13 @@ impl Bands {
 }
 
 /// A small Fourier transform: one cosine and one sine table per bin, under a Hann window.
-struct Spectrum {
+pub(super) struct Spectrum {
     tables: Vec<Vec<(f32, f32)>>,
     window: usize,
 }
 
 impl Spectrum {
-    fn new(rate_hz: u32, window: usize) -> Self {
+    pub(super) fn new(rate_hz: u32, window: usize) -> Self {
         let table = |bin: usize| {
             let turn = TAU * ((bin + 1) * BIN_HZ) as f32 / rate_hz as f32;
             (0..window)
@@ -144,7 +144,7 @@ impl Spectrum {
         Self { tables: carried.map(table).collect(), window }
     }
 
-    fn bands(&self, samples: &[i16], start: isize) -> Bands {
+    pub(super) fn bands(&self, samples: &[i16], start: isize) -> Bands {
         let from = start.max(0) as usize;
         let to = (start + self.window as isize).clamp(0, samples.len() as isize) as usize;
         let skip = (from as isize - start) as usize;
@@ -176,7 +176,7 @@ impl Spectrum {
     }
 }
 
-fn decibel(power: f32) -> f32 {
+pub(super) fn decibel(power: f32) -> f32 {
     10.0 * (power + 1e-9).log10()
 }
 
