@@ -1,6 +1,7 @@
 //! One viewer.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::format::{Codec, CodecSpec, PayloadParams};
@@ -14,7 +15,7 @@ use visavis_types::{AudioCodec, AudioPacket, ClockAnchor, PeerId, SessionId, Vid
 use crate::demux::Registration;
 use crate::drive::{Drained, drain};
 use crate::negotiate::{self, CodecOrder, MediaSection, NegotiateError};
-use crate::packetize::{PacketizedFrame, Redundancy};
+use crate::packetize::{PacketizedFrame, Redundancy, primary};
 use crate::rtp_input::MicPacket;
 use crate::rtp_output::{FrameStamp, History, RtpOutput, Track};
 use crate::{Outbox, SessionKey};
@@ -57,8 +58,8 @@ pub struct Peer {
     output: RtpOutput,
     video: Option<VideoState>,
     audio: Option<AudioState>,
-    /// What its microphone may come as.
-    microphone: Vec<(Pt, AudioCodec)>,
+    /// What its microphone may come as, by payload type.
+    microphone: Vec<(u8, MicFormat)>,
     /// Sequence numbers of video packets to be sent again.
     lost: Vec<u16>,
     pub(crate) session_key: SessionKey,
@@ -95,6 +96,22 @@ struct AudioState {
     /// The payload type that packets with redundancy name as what is in them, where the viewer takes
     /// such packets.
     in_red: Option<u8>,
+}
+
+/// What a microphone's packets are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct MicFormat {
+    codec: AudioCodec,
+    /// With copies of those before (RFC 2198), for which there is no use here: what is lost is waited for,
+    /// and then made up for.
+    red: bool,
+}
+
+impl MicFormat {
+    /// The packet by itself.
+    fn payload(self, payload: Arc<[u8]>) -> Option<Arc<[u8]>> {
+        if self.red { primary(&payload).map(Arc::from) } else { Some(payload) }
+    }
 }
 
 /// What a turn of a peer leads to.
@@ -318,14 +335,16 @@ impl Peer {
                 }
                 Event::KeyframeRequest(_) => events.push(PeerEvent::KeyframeWanted),
                 Event::RtpPacket(packet) => {
-                    let payload_type = packet.header.payload_type;
+                    let payload_type = *packet.header.payload_type;
                     let known = microphone.iter().find(|(pt, _)| *pt == payload_type);
-                    if let Some(&(_, codec)) = known {
+                    if let Some(&(_, format)) = known
+                        && let Some(payload) = format.payload(packet.payload)
+                    {
                         events.push(PeerEvent::MicPacket(MicPacket {
-                            codec,
+                            codec: format.codec,
                             sequence: packet.header.sequence_number,
                             rtp_time: packet.header.timestamp,
-                            payload: packet.payload,
+                            payload,
                             arrived: now,
                         }));
                     }
@@ -356,8 +375,14 @@ impl Peer {
     /// Picks, from what was negotiated, what this peer is sent.
     fn choose_tracks(&mut self, answer: &str) {
         let params = self.rtc.codec_config().params();
-        let microphone = params.iter().filter_map(|p| Some((p.pt(), audio_codec(p.spec().codec)?)));
-        self.microphone = microphone.collect();
+        self.microphone.clear();
+        for param in params {
+            if let Some(codec) = audio_codec(param.spec().codec) {
+                let red = param.red().map(|red| (*red, MicFormat { codec, red: true }));
+                self.microphone.push((*param.pt(), MicFormat { codec, red: false }));
+                self.microphone.extend(red);
+            }
+        }
         let (mut video, mut audio) = (None, None);
         for section in negotiate::media_sections(answer) {
             let Some(media) = self.rtc.media(section.mid) else {

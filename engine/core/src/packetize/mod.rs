@@ -17,7 +17,7 @@ use std::time::Instant;
 use visavis_types::{AccessUnit, Stage, Stamps, VideoCodec};
 
 pub use payloads::Payloads;
-pub(crate) use red::Redundancy;
+pub(crate) use red::{Redundancy, primary};
 
 /// The largest RTP payload made, in bytes.
 ///
