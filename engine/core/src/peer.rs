@@ -418,7 +418,7 @@ impl Peer {
                     if audio.is_none()
                         && let Some((param, codec)) = chosen
                     {
-                        audio = Some((section, codec, param.clone()));
+                        audio = Some((section, codec, *param));
                     }
                 }
             }
