@@ -151,7 +151,15 @@ impl Watcher {
         microphone: Microphone,
         script: &str,
     ) -> Result<Self, Box<dyn Error>> {
-        let browser = Browser::start(microphone)?;
+        Self::open_in(Browser::start(microphone)?, url, script)
+    }
+
+    /// As [`open_with`](Self::open_with), in a browser that runs already.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_in(browser: Browser, url: &str, script: &str) -> Result<Self, Box<dyn Error>> {
         let page = browser.page()?;
         page.run_on_open(CAPTURE_PEERS_AND_FRAMES)?;
         page.run_on_open(script)?;

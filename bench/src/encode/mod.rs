@@ -9,7 +9,7 @@ mod scene;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use visavis_codec::{I420Buffer, VideoEncoderConfig, convert, video_encoder};
+use visavis_codec::{ColorMatrix, I420Buffer, VideoEncoderConfig, convert, video_encoder};
 use visavis_types::{Bitrate, CodecSet, FrameSize, PixelFormat, VideoCodec};
 
 use crate::{Durations, Error, Machine, Spread, Table};
@@ -86,6 +86,7 @@ fn failed(error: impl std::fmt::Display) -> Error {
 
 fn conversion(size: FrameSize, frames: u32) -> Result<Row, Error> {
     let (mut pixels, mut picture) = (Vec::new(), I420Buffer::new(size));
+    let matrix = ColorMatrix::for_size(size);
     let mut meter = Meter::new()?;
     for n in 0..frames + WARM_UP {
         // A few different pictures; painting all of them would take longer than what is measured.
@@ -93,7 +94,7 @@ fn conversion(size: FrameSize, frames: u32) -> Result<Row, Error> {
             scene::paint(size, n, &mut pixels);
         }
         let start = Instant::now();
-        convert(&pixels, PixelFormat::Rgba, size, &mut picture).map_err(failed)?;
+        convert(&pixels, PixelFormat::Rgba, size, matrix, &mut picture).map_err(failed)?;
         meter.note(n, start.elapsed(), 0);
     }
     meter.row("RGBA → I420".to_owned(), size)
@@ -103,10 +104,11 @@ fn encoding(codec: VideoCodec, size: FrameSize, rate: Bitrate, frames: u32) -> R
     let config = VideoEncoderConfig { size, fps: FPS, bitrate: rate };
     let mut encoder = video_encoder(codec, &config).map_err(failed)?;
     let (mut pixels, mut picture, mut unit) = (Vec::new(), I420Buffer::new(size), Vec::new());
+    let matrix = ColorMatrix::for_stream(codec, size);
     let mut meter = Meter::new()?;
     for n in 0..frames + WARM_UP {
         scene::paint(size, n, &mut pixels);
-        convert(&pixels, PixelFormat::Rgba, size, &mut picture).map_err(failed)?;
+        convert(&pixels, PixelFormat::Rgba, size, matrix, &mut picture).map_err(failed)?;
         unit.clear();
         let keyframe = n >= WARM_UP && (n - WARM_UP).is_multiple_of(KEYFRAME_EVERY);
         let start = Instant::now();

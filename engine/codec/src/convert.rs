@@ -4,33 +4,8 @@ use yuv::{
     bgra_to_yuv420, rgb_to_yuv420, rgba_to_yuv420,
 };
 
-use crate::I420Buffer;
-
-/// Which weights turn red, green and blue into luma and colour difference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ColorMatrix {
-    /// ITU-R BT.601: standard definition.
-    Bt601,
-    /// ITU-R BT.709: high definition.
-    Bt709,
-}
-
-impl ColorMatrix {
-    /// The matrix that [`convert`] uses for pictures of a size, and that the encoders signal for
-    /// it: BT.709 from 720 rows on, BT.601 below. It is what a decoder that finds no colour
-    /// description (as in VP8, which has none) assumes too.
-    pub const fn for_size(size: FrameSize) -> Self {
-        if size.height() >= 720 { Self::Bt709 } else { Self::Bt601 }
-    }
-
-    /// `matrix_coefficients` of ITU-T H.264, table E-5.
-    pub(crate) const fn h264_code(self) -> u8 {
-        match self {
-            Self::Bt601 => 6,
-            Self::Bt709 => 1,
-        }
-    }
-}
+use crate::matrix::recolour_in_place;
+use crate::{ColorMatrix, I420Buffer};
 
 /// Why a picture was not converted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,9 +18,9 @@ pub enum ConvertError {
     Conversion(String),
 }
 
-/// Brings a frame into limited-range I420 and says which matrix its colours follow. I420 and NV12 input is
-/// copied as it is and taken to follow [`ColorMatrix::for_size`]. JPEG and PNG files are no pixels yet:
-/// [`decode_still`](crate::decode_still) makes some of them.
+/// Brings a frame into limited-range I420 whose colours follow a matrix. I420 and NV12 input is taken to
+/// follow [`ColorMatrix::for_size`]; where that is the matrix wanted, it is copied as it is. JPEG and PNG
+/// files are no pixels yet: [`decode_still`](crate::decode_still) makes some of them.
 ///
 /// `out` takes the frame's size; after the first frame of the largest size nothing is allocated.
 ///
@@ -57,8 +32,9 @@ pub fn convert(
     data: &[u8],
     format: PixelFormat,
     size: FrameSize,
+    matrix: ColorMatrix,
     out: &mut I420Buffer,
-) -> Result<ColorMatrix, ConvertError> {
+) -> Result<(), ConvertError> {
     let expected = format
         .frame_bytes(size)
         .ok_or(ConvertError::Frame(VideoFrameError::NoFixedLength(format)))?;
@@ -72,7 +48,6 @@ pub fn convert(
         }));
     }
     out.resize(size);
-    let matrix = ColorMatrix::for_size(size);
     match format {
         PixelFormat::Rgba => from_packed(rgba_to_yuv420, 4, data, matrix, out)?,
         PixelFormat::Bgra => from_packed(bgra_to_yuv420, 4, data, matrix, out)?,
@@ -90,7 +65,10 @@ pub fn convert(
         // Refused above.
         PixelFormat::Jpeg | PixelFormat::Png => {}
     }
-    Ok(matrix)
+    if matches!(format, PixelFormat::I420 | PixelFormat::Nv12) {
+        recolour_in_place(out, ColorMatrix::for_size(size), matrix);
+    }
+    Ok(())
 }
 
 /// A conversion of the `yuv` crate: into, from, its stride, range, weights, mode.
@@ -164,14 +142,13 @@ mod tests {
 
     #[test]
     fn colours_follow_the_standard_within_two_steps() {
-        let sizes = [FrameSize::new(66, 34).unwrap(), FrameSize::new(34, 720).unwrap()];
+        let size = FrameSize::new(66, 34).unwrap();
         let colours = [[0; 3], [255; 3], [255, 0, 0], [0, 255, 0], [0, 0, 255], [224, 172, 105]];
         let formats = [PixelFormat::Rgba, PixelFormat::Bgra, PixelFormat::Rgb];
-        let mut out = I420Buffer::new(sizes[0]);
-        for (size, expected) in sizes.into_iter().zip([ColorMatrix::Bt601, ColorMatrix::Bt709]) {
+        let mut out = I420Buffer::new(size);
+        for matrix in [ColorMatrix::Bt601, ColorMatrix::Bt709] {
             for (rgb, format) in colours.into_iter().flat_map(|rgb| formats.map(|f| (rgb, f))) {
-                let matrix = convert(&flat(rgb, format, size), format, size, &mut out).unwrap();
-                assert_eq!(matrix, expected);
+                convert(&flat(rgb, format, size), format, size, matrix, &mut out).unwrap();
                 for (plane, want) in out.planes().into_iter().zip(reference(rgb, matrix)) {
                     let worst = plane.iter().map(|&c| (f64::from(c) - want).abs());
                     let worst = worst.fold(0.0, f64::max);
@@ -187,7 +164,7 @@ mod tests {
         let bytes = PixelFormat::I420.frame_bytes(size).unwrap();
         let data: Vec<u8> = (0..bytes).map(|i| (i * 7 % 251) as u8).collect();
         let mut out = I420Buffer::new(FrameSize::new(16, 16).unwrap());
-        convert(&data, PixelFormat::I420, size, &mut out).unwrap();
+        convert(&data, PixelFormat::I420, size, ColorMatrix::Bt601, &mut out).unwrap();
         assert_eq!(out.data(), data);
         assert_eq!(out.size(), size);
     }
@@ -199,15 +176,32 @@ mod tests {
         let (u, v): (Vec<u8>, Vec<u8>) = (0..9 * 17).map(|i| (i as u8, 200 - i as u8)).unzip();
         let turns: Vec<u8> = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
         let mut out = I420Buffer::new(size);
-        convert(&[luma.clone(), turns].concat(), PixelFormat::Nv12, size, &mut out).unwrap();
+        let data = [luma.clone(), turns].concat();
+        convert(&data, PixelFormat::Nv12, size, ColorMatrix::Bt601, &mut out).unwrap();
         assert_eq!(out.planes(), [&luma[..], &u, &v]);
+    }
+
+    #[test]
+    fn yuv_of_one_matrix_is_taken_to_another() {
+        let size = FrameSize::new(16, 720).unwrap();
+        let rgb = flat([200, 60, 50], PixelFormat::Rgb, size);
+        let [mut high, mut standard, mut out] = [(); 3].map(|()| I420Buffer::new(size));
+        for (matrix, out) in [(ColorMatrix::Bt709, &mut high), (ColorMatrix::Bt601, &mut standard)]
+        {
+            convert(&rgb, PixelFormat::Rgb, size, matrix, out).unwrap();
+        }
+        // What comes as YUV of this size is BT.709.
+        convert(high.data(), PixelFormat::I420, size, ColorMatrix::Bt601, &mut out).unwrap();
+        let worst = out.data().iter().zip(standard.data()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(worst <= Some(2) && high.data() != standard.data(), "{worst:?}");
     }
 
     #[test]
     fn a_wrong_length_is_refused_and_leaves_the_picture_alone() {
         let size = FrameSize::new(32, 32).unwrap();
         let mut out = I420Buffer::new(FrameSize::new(16, 16).unwrap());
-        let error = convert(&[0; 100], PixelFormat::Rgba, size, &mut out).unwrap_err();
+        let error =
+            convert(&[0; 100], PixelFormat::Rgba, size, ColorMatrix::Bt601, &mut out).unwrap_err();
         assert!(matches!(error, ConvertError::Frame(VideoFrameError::Length { .. })));
         assert_eq!(out.size().width(), 16);
     }

@@ -21,6 +21,7 @@ mod convert;
 mod g711;
 mod g711_decoder;
 mod h264;
+mod matrix;
 mod mp3;
 mod opus;
 mod opus_decoder;
@@ -31,10 +32,11 @@ mod video;
 mod voice;
 mod vpx;
 
-pub use convert::{ColorMatrix, ConvertError, convert};
+pub use convert::{ConvertError, convert};
 pub use g711::G711Law;
 pub use g711_decoder::G711Decoder;
 pub use h264::{DecodeError, Decoded, H264Decoder, write_sps_without_reordering};
+pub use matrix::{ColorMatrix, recolour};
 pub use mp3::{Mp3Decoder, Mp3Error, Mp3Sound};
 pub use opus::{
     OPUS_NOTHING_BYTES, OpusApplication, OpusEncoder, OpusEncoderConfig, OpusError, opus_silence,

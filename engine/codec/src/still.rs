@@ -8,6 +8,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::ColorMatrix;
+use crate::matrix::ColorMap;
 
 /// Memory a PNG decoder may take: the largest picture at 16 bits, and as much again.
 const PNG_BYTES: usize = 256 * 1024 * 1024;
@@ -78,14 +79,14 @@ fn jpeg(file: &[u8], size: FrameSize, out: &mut Vec<u8>) -> Result<PixelFormat, 
 /// I420 in the matrix that goes with the size.
 fn to_i420<const N: usize>(pixels: &[u8], size: FrameSize, out: &mut Vec<u8>) {
     let (width, height) = (size.width() as usize, size.height() as usize);
-    let weights = Weights::new(ColorMatrix::for_size(size));
+    let map = ColorMap::from_jpeg(ColorMatrix::for_size(size));
     out.clear();
     out.resize(width * height * 3 / 2, 128);
     let (luma, chroma) = out.split_at_mut(width * height);
     let (blue, red) = chroma.split_at_mut(width * height / 4);
     let at = |pixel: &[u8], part: usize| i32::from(pixel.get(part).copied().unwrap_or(128));
     for (pixel, y) in pixels.chunks_exact(N).zip(luma) {
-        *y = weights.luma(at(pixel, 0), at(pixel, 1), at(pixel, 2));
+        *y = map.luma(at(pixel, 0), at(pixel, 1), at(pixel, 2));
     }
     if N < 3 {
         return;
@@ -101,56 +102,9 @@ fn to_i420<const N: usize>(pixels: &[u8], size: FrameSize, out: &mut Vec<u8>) {
                     at(upper, part) + at(upper, N + part) + at(lower, part) + at(lower, N + part);
                 (sum + 2) >> 2
             };
-            (*blue, *red) = weights.chroma(four(1), four(2));
+            (*blue, *red) = map.chroma(four(1), four(2));
         }
     }
-}
-
-/// A linear map between colour spaces, in 16-bit fixed point: what of luma and both differences goes into
-/// each.
-struct Weights {
-    luma: [i32; 3],
-    blue: [i32; 2],
-    red: [i32; 2],
-}
-
-impl Weights {
-    /// From full-range BT.601 to the limited range of `to`.
-    fn new(to: ColorMatrix) -> Self {
-        let fixed = |value: f64| (value * 65_536.0).round() as i32;
-        // Weights of red and blue in luma; ITU-R BT.601 and BT.709.
-        let ((r6, b6), (r, b)) = match to {
-            ColorMatrix::Bt601 => ((0.299, 0.114), (0.299, 0.114)),
-            ColorMatrix::Bt709 => ((0.299, 0.114), (0.2126, 0.0722)),
-        };
-        let (g6, g) = (1.0 - r6 - b6, 1.0 - r - b);
-        // R, G and B as multiples of Y, Cb and Cr (differences from -0.5 to 0.5).
-        let (red_cr, blue_cb) = (2.0 * (1.0 - r6), 2.0 * (1.0 - b6));
-        let (green_cb, green_cr) = (-blue_cb * b6 / g6, -red_cr * r6 / g6);
-        // New luma; that of Y is 1, because white stays white.
-        let (y_cb, y_cr) = (g * green_cb + b * blue_cb, r * red_cr + g * green_cr);
-        let (into_cb, into_cr) = (1.0 / (2.0 * (1.0 - b)), 1.0 / (2.0 * (1.0 - r)));
-        let (y_scale, c_scale) = (219.0 / 255.0, 224.0 / 255.0);
-        Self {
-            luma: [y_scale, y_scale * y_cb, y_scale * y_cr].map(fixed),
-            blue: [(blue_cb - y_cb) * into_cb * c_scale, -y_cr * into_cb * c_scale].map(fixed),
-            red: [-y_cb * into_cr * c_scale, (red_cr - y_cr) * into_cr * c_scale].map(fixed),
-        }
-    }
-
-    fn luma(&self, y: i32, cb: i32, cr: i32) -> u8 {
-        let [of_y, of_cb, of_cr] = self.luma;
-        rounded(of_y * y + of_cb * (cb - 128) + of_cr * (cr - 128), 16)
-    }
-
-    fn chroma(&self, cb: i32, cr: i32) -> (u8, u8) {
-        let of = |[of_cb, of_cr]: [i32; 2]| rounded(of_cb * (cb - 128) + of_cr * (cr - 128), 128);
-        (of(self.blue), of(self.red))
-    }
-}
-
-fn rounded(fixed: i32, offset: i32) -> u8 {
-    (((fixed + 32_768) >> 16) + offset).clamp(0, 255) as u8
 }
 
 fn png(file: &[u8], size: FrameSize, out: &mut Vec<u8>) -> Result<PixelFormat, VideoFrameError> {
@@ -233,42 +187,12 @@ mod tests {
         }
     }
 
-    /// Both matrices, against the way through RGB in floating point.
-    #[test]
-    fn full_range_becomes_the_limited_range_of_the_right_matrix() {
-        for (to, kr, kb) in
-            [(ColorMatrix::Bt601, 0.299, 0.114), (ColorMatrix::Bt709, 0.2126, 0.0722)]
-        {
-            let weights = Weights::new(to);
-            for (y, cb, cr) in
-                [(0, 128, 128), (255, 128, 128), (76, 85, 255), (150, 44, 21), (100, 140, 110)]
-            {
-                let [yf, u, v] = [y, cb - 128, cr - 128].map(f64::from);
-                let (r, g, b) =
-                    (yf + 1.402 * v, yf - 0.344_136 * u - 0.714_136 * v, yf + 1.772 * u);
-                let luma = kr * r + (1.0 - kr - kb) * g + kb * b;
-                let want = [
-                    16.0 + luma * 219.0 / 255.0,
-                    128.0 + (b - luma) / (2.0 * (1.0 - kb)) * 224.0 / 255.0,
-                    128.0 + (r - luma) / (2.0 * (1.0 - kr)) * 224.0 / 255.0,
-                ];
-                let (blue, red) = weights.chroma(cb, cr);
-                for (got, want) in [weights.luma(y, cb, cr), blue, red].into_iter().zip(want) {
-                    assert!(
-                        (f64::from(got) - want).abs() <= 1.0,
-                        "{to:?} {y} {cb} {cr}: {got} {want}"
-                    );
-                }
-            }
-        }
-    }
-
     #[test]
     fn what_a_file_becomes_can_be_converted() {
         let (mut pixels, mut picture) = (Vec::new(), I420Buffer::new(size()));
         let file = png_of(ColorType::Rgb, &[255, 255, 255]);
         let format = decode_still(&file, PixelFormat::Png, size(), &mut pixels).unwrap();
-        convert(&pixels, format, size(), &mut picture).unwrap();
+        convert(&pixels, format, size(), ColorMatrix::Bt601, &mut picture).unwrap();
         assert!(picture.y().iter().all(|&y| y.abs_diff(235) <= 2));
     }
 }

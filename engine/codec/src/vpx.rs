@@ -33,6 +33,8 @@ const VP9_MAX_QUANTIZER: c_uint = 63;
 /// `color_space` in the frame header (VP9 bitstream specification, §7.2.2).
 const VP9_BT601: c_int = 1;
 const VP9_BT709: c_int = 2;
+/// `color_range`, in the same place.
+const VP9_LIMITED_RANGE: c_int = 0;
 /// How large a keyframe may be, in percent of a frame's share of the bitrate. VP9 takes up to half as much
 /// again for pictures full of detail.
 const VP8_MAX_INTRA_PERCENT: c_int = 300;
@@ -71,11 +73,12 @@ impl VpxEncoder {
         vpx.control("set the speed", control::VP8E_SET_CPUUSED, VP9_CPU_USED)?;
         vpx.control("set noise reduction", control::VP9E_SET_NOISE_SENSITIVITY, 0)?;
         vpx.control("set quantizers", control::VP9E_SET_AQ_MODE, VP9_CYCLIC_REFRESH)?;
-        let colors = match ColorMatrix::for_size(config.size) {
+        let colors = match ColorMatrix::for_stream(VideoCodec::Vp9, config.size) {
             ColorMatrix::Bt601 => VP9_BT601,
             ColorMatrix::Bt709 => VP9_BT709,
         };
         vpx.control("name the colours", control::VP9E_SET_COLOR_SPACE, colors)?;
+        vpx.control("name their range", control::VP9E_SET_COLOR_RANGE, VP9_LIMITED_RANGE)?;
         Self::finish(VideoCodec::Vp9, vpx, VP9_MAX_INTRA_PERCENT, config)
     }
 

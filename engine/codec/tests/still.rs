@@ -4,7 +4,7 @@
 mod common;
 
 use common::{ffmpeg, size};
-use visavis_codec::{I420Buffer, convert, decode_still};
+use visavis_codec::{ColorMatrix, I420Buffer, convert, decode_still};
 use visavis_types::{FrameSize, PixelFormat};
 
 /// A colourful picture as a file.
@@ -33,7 +33,7 @@ fn as_ffmpeg_sees_it(size: FrameSize, file: &[u8]) -> Vec<u8> {
 fn psnr_db(size: FrameSize, format: PixelFormat, file: &[u8]) -> [f64; 3] {
     let (mut pixels, mut picture) = (Vec::new(), I420Buffer::new(size));
     let made = decode_still(file, format, size, &mut pixels).unwrap();
-    convert(&pixels, made, size, &mut picture).unwrap();
+    convert(&pixels, made, size, ColorMatrix::for_size(size), &mut picture).unwrap();
     let expected = as_ffmpeg_sees_it(size, file);
     let (luma, chroma) = expected.split_at(picture.y().len());
     let (blue, red) = chroma.split_at(picture.u().len());

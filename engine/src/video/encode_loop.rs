@@ -3,7 +3,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Instant;
 
-use visavis_codec::{I420Buffer, VideoEncoder, VideoEncoderConfig, convert, video_encoder};
+use visavis_codec::{
+    ColorMatrix, I420Buffer, VideoEncoder, VideoEncoderConfig, convert, recolour, video_encoder,
+};
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{AccessUnit, CodecSet, FrameSize, Stage, Stamps, VideoCodec};
 
@@ -15,7 +17,8 @@ use crate::media::{Full, Lanes};
 use crate::shared::SessionShared;
 
 /// The thread that turns one session's frames into packetized access units: converted once, encoded
-/// once per codec in use, packetized once for all viewers.
+/// once per codec in use, packetized once for all viewers. Where codecs in use differ in their colour
+/// matrix, the picture is taken from one to the other once.
 pub(crate) struct EncodeLoop {
     shared: Arc<SessionShared>,
     /// Live frames are converted into this.
@@ -28,6 +31,8 @@ pub(crate) struct EncodeLoop {
 /// From a picture to what is sent.
 struct Encoders {
     output: Lanes<PacketizedFrame>,
+    /// The picture in the matrix of the codecs that have another.
+    recoloured: I420Buffer,
     renditions: [Rendition; VideoCodec::ALL.len()],
     /// The encoders' clock starts here.
     epoch: Instant,
@@ -62,6 +67,7 @@ impl EncodeLoop {
             shared,
             encoders: Encoders {
                 output,
+                recoloured: I420Buffer::new(smallest),
                 renditions: VideoCodec::ALL.map(|codec| Rendition::new(codec, epoch)),
                 epoch,
             },
@@ -114,12 +120,14 @@ impl EncodeLoop {
         }
         let mut shot = Shot { captured: frame.captured, stamps: frame.stamps };
         shot.stamps.set(Stage::Taken, Instant::now());
-        if let Err(error) = convert(&slot.pixels, frame.format, frame.size, &mut self.picture) {
+        let (format, size) = (frame.format, frame.size);
+        let matrix = matrix_in_use(active, size);
+        if let Err(error) = convert(&slot.pixels, format, size, matrix, &mut self.picture) {
             tracing::error!(session = %self.shared.config.id, %error, "frame not converted");
             return;
         }
         shot.stamps.set(Stage::Converted, Instant::now());
-        self.encoders.encode(&self.shared, &self.picture, shot, active);
+        self.encoders.encode(&self.shared, (&self.picture, matrix), shot, active);
     }
 
     /// A picture of an utterance was captured, and pushed, when it is due.
@@ -130,7 +138,8 @@ impl EncodeLoop {
         for stage in [Stage::Taken, Stage::Converted] {
             shot.stamps.set(stage, Instant::now());
         }
-        self.encoders.encode(&self.shared, picture, shot, active);
+        let matrix = ColorMatrix::for_size(picture.size());
+        self.encoders.encode(&self.shared, (picture, matrix), shot, active);
     }
 
     /// Shows the idle picture if it is due; returns when it will be.
@@ -147,7 +156,8 @@ impl EncodeLoop {
             for stage in [Stage::Taken, Stage::Converted] {
                 shot.stamps.set(stage, now);
             }
-            self.encoders.encode(&self.shared, &picture, shot, active);
+            let matrix = ColorMatrix::for_size(picture.size());
+            self.encoders.encode(&self.shared, (&picture, matrix), shot, active);
         }
         self.idle.deadline()
     }
@@ -167,11 +177,19 @@ impl Encoders {
     fn encode(
         &mut self,
         shared: &SessionShared,
-        picture: &I420Buffer,
+        (picture, matrix): (&I420Buffer, ColorMatrix),
         shot: Shot,
         active: CodecSet,
     ) {
+        // There are two matrices, so that one other picture is all there can be.
+        let mut is_recoloured = false;
         for codec in active.iter() {
+            let wanted = ColorMatrix::for_stream(codec, picture.size());
+            if wanted != matrix && !is_recoloured {
+                recolour(picture, matrix, wanted, &mut self.recoloured);
+                is_recoloured = true;
+            }
+            let picture = if wanted == matrix { picture } else { &self.recoloured };
             let keyframe = shared.take_keyframe_request(codec);
             let rendition = &mut self.renditions[codec.index()];
             match rendition.encode(&shared.config, picture, shot, keyframe, self.epoch) {
@@ -200,6 +218,15 @@ impl Encoders {
             }
         }
         self.output.wake();
+    }
+}
+
+/// The matrix of the codecs in use, if they have the same; else that of the size.
+fn matrix_in_use(codecs: CodecSet, size: FrameSize) -> ColorMatrix {
+    let mut matrices = codecs.iter().map(|codec| ColorMatrix::for_stream(codec, size));
+    match matrices.next() {
+        Some(first) if matrices.all(|other| other == first) => first,
+        _ => ColorMatrix::for_size(size),
     }
 }
 

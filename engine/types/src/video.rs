@@ -10,9 +10,11 @@ pub enum PixelFormat {
     Bgra,
     /// 3 bytes a pixel: red, green, blue. Rows follow one another without padding.
     Rgb,
-    /// Planar YUV 4:2:0, limited range: the Y plane, then U, then V, without padding.
+    /// Planar YUV 4:2:0, limited range, BT.709 from 720 rows on and BT.601 below: the Y plane, then U,
+    /// then V, without padding.
     I420,
-    /// YUV 4:2:0 in two planes, limited range: Y, then U and V in turns, without padding.
+    /// YUV 4:2:0 in two planes, with the colours of [`I420`](Self::I420): Y, then U and V in turns,
+    /// without padding.
     Nv12,
     /// A JPEG file, baseline or progressive, decoded by the caller's push. JFIF's colours are BT.601 in
     /// full range, and that is what they are taken for.

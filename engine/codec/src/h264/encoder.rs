@@ -53,7 +53,7 @@ impl H264Encoder {
             let limit = "3840x2160 or 2160x3840";
             return Err(EncodeError::UnsupportedSize { codec: VideoCodec::H264, size, limit });
         }
-        let matrix = ColorMatrix::for_size(size);
+        let matrix = ColorMatrix::for_stream(VideoCodec::H264, size);
         let (wels, params) = WelsEncoder::new(size, |params| configure(params, config))?;
         let mut encoder = Self {
             wels,

@@ -50,7 +50,7 @@ impl VideoSignal {
     /// sRGB pictures a renderer makes; the matrix that they were converted with.
     pub(super) fn limited(matrix: ColorMatrix) -> Self {
         const UNSPECIFIED_FORMAT: u8 = 5;
-        let description = Some([1, 1, matrix.h264_code()]);
+        let description = Some([1, 1, matrix.code()]);
         Self { video_format: UNSPECIFIED_FORMAT, full_range: false, description }
     }
 }
