@@ -5,10 +5,10 @@
 
 CARGO ?= cargo
 
-.PHONY: help run test lint bench micro instructions profile setup setup-count setup-profile setup-test
+.PHONY: help run test test-av1 lint bench micro instructions profile setup setup-count setup-profile setup-test
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: setup ## build visavis and start the demo: a talking face on http://localhost:8081/
 	$(CARGO) run --release --bin visavis -- serve $(ARGS)
@@ -16,6 +16,12 @@ run: setup ## build visavis and start the demo: a talking face on http://localho
 test: setup-test ## every test, the browser ones included
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace $(ARGS)
+
+test-av1: setup-test ## the encoders and Chromium with AV1; builds libaom, which takes minutes
+	$(CARGO) test -p visavis-codec --features av1 --test encode
+	$(CARGO) test -p visavis-tests --features av1 --test pictures av1
+	$(CARGO) clippy -p visavis-codec -p visavis-cli -p visavis-bench -p visavis-tests --all-targets \
+		--features visavis-codec/av1,visavis-cli/av1,visavis-bench/av1,visavis-tests/av1 -- -D warnings
 
 lint: setup ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check

@@ -149,7 +149,7 @@ struct EncodeArgs {
     /// Pictures of each codec and size.
     #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     frames: u32,
-    /// Only this codec, H264, VP8 or VP9; all otherwise.
+    /// Only this codec, H264, VP8, VP9, or AV1 in a build with the feature `av1`; all otherwise.
     #[arg(long)]
     codec: Option<VideoCodec>,
     /// Print JSON instead of a table.

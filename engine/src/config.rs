@@ -1,6 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use visavis_codec::ENCODERS;
 use visavis_core::CodecOrder;
 use visavis_types::{
     AudioCodec, Bitrate, CodecSet, OpusSettings, PacketTime, PlayoutDelay, SessionId, VideoCodec,
@@ -117,6 +118,6 @@ impl SessionConfig {
 
     /// Every codec the session can send.
     pub(crate) fn codecs(&self) -> CodecSet {
-        self.encoded.map_or(CodecSet::ENCODERS, |codec| CodecSet::EMPTY.with(codec))
+        self.encoded.map_or(ENCODERS, |codec| CodecSet::EMPTY.with(codec))
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 use crossbeam_queue::SegQueue;
 use rtrb::RingBuffer;
-use visavis_codec::OpusDecoder;
+use visavis_codec::{ENCODERS, OpusDecoder};
 use visavis_core::{Certificate, PacketizedFrame};
 use visavis_net::UdpEndpoint;
-use visavis_types::{ClockAnchor, CodecSet, FrameSize};
+use visavis_types::{ClockAnchor, FrameSize};
 
 use crate::audio::{AudioCommand, AudioLoop, AudioSink, AudioSource, Microphones};
 use crate::encoded::EncodedVideoSink;
@@ -138,9 +138,10 @@ impl Engine {
         if config.video_bitrate.bps() < 50_000 {
             return Err(SessionError::Config("the video bitrate must be at least 50 kbit/s"));
         }
-        let encoders = CodecSet::ENCODERS;
-        if config.encoded.is_none() && config.video_codecs.iter().any(|&c| !encoders.contains(c)) {
-            return Err(SessionError::Config("raw video is encoded as H264, VP8 or VP9"));
+        if config.encoded.is_none() && config.video_codecs.iter().any(|&c| !ENCODERS.contains(c)) {
+            return Err(SessionError::Config(
+                "this build has no encoder for a video codec; AV1 wants the cargo feature `av1`",
+            ));
         }
         if !OpusDecoder::SAMPLE_RATES_HZ.contains(&config.microphone_rate) {
             return Err(SessionError::Config(

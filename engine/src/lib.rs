@@ -63,7 +63,7 @@ pub use session::{PushOutcome, Session};
 pub use status::{Metrics, SessionStatus, StageSummary};
 pub use utterance::{Utterance, UtteranceError, UtteranceId};
 pub use video::{FrameMemory, VideoSink};
-pub use visavis_codec::Mp3Error;
+pub use visavis_codec::{ENCODERS, Mp3Error};
 pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
 pub use visavis_core::rtp_input::RtpCounters;
 pub use visavis_types::{

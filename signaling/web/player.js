@@ -2,7 +2,7 @@
 //
 // Query: ?session=ID   the session to watch
 //        ?autostart=1  connect at once, muted
-//        ?codec=VP8    insist on a codec (H264, VP8 or VP9)
+//        ?codec=VP8    insist on a codec (H264, VP8, VP9 or AV1)
 
 import { VisavisClient } from './visavis-client.js';
 

@@ -9,7 +9,9 @@ mod scene;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use visavis_codec::{ColorMatrix, I420Buffer, VideoEncoderConfig, convert, video_encoder};
+use visavis_codec::{
+    ColorMatrix, ENCODERS, I420Buffer, VideoEncoderConfig, convert, video_encoder,
+};
 use visavis_types::{Bitrate, CodecSet, FrameSize, PixelFormat, VideoCodec};
 
 use crate::{Durations, Error, Machine, Spread, Table};
@@ -68,7 +70,7 @@ pub struct Report {
 /// Where an encoder cannot be made or fails.
 pub fn run(options: &Options) -> Result<Report, Error> {
     // One that is asked for and cannot be encoded is refused by name.
-    let codecs = options.codec.map_or(CodecSet::ENCODERS, |codec| CodecSet::EMPTY.with(codec));
+    let codecs = options.codec.map_or(ENCODERS, |codec| CodecSet::EMPTY.with(codec));
     let mut rows = Vec::new();
     for (width, height, kbps) in SIZES {
         let size = FrameSize::new(width, height).map_err(failed)?;
@@ -189,7 +191,7 @@ mod tests {
         let size = FrameSize::new(64, 48).unwrap();
         let row = conversion(size, 5).unwrap();
         assert_eq!((row.ms.count, row.kbps), (5, None));
-        for codec in CodecSet::ENCODERS.iter() {
+        for codec in ENCODERS.iter() {
             let row = encoding(codec, size, Bitrate::from_kbps(200), 5).unwrap();
             assert_eq!((row.ms.count, row.what.as_str()), (5, codec.name()));
             assert!(row.kbps.unwrap() > 1.0 && row.fps_per_core > 1.0);

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | H264 encode and decode | openh264 |
 //! | VP8 and VP9 encode | libvpx |
+//! | AV1 encode, with the feature `av1` | libaom |
 //! | Opus encode and decode | libopus |
 //! | MP3 decode | the `nanomp3-core` crate |
 //! | RGB to planar YUV | the `yuv` crate |
@@ -17,6 +18,9 @@
 //! | voice activity | the `earshot` crate |
 //! | sample rates | the `rubato` crate |
 
+#[cfg(feature = "av1")]
+mod aom;
+mod clock;
 mod convert;
 mod g711;
 mod g711_decoder;
@@ -45,5 +49,5 @@ pub use opus_decoder::OpusDecoder;
 pub use picture::I420Buffer;
 pub use resample::{ResampleError, Resampler};
 pub use still::decode_still;
-pub use video::{EncodeError, Encoded, VideoEncoder, VideoEncoderConfig, video_encoder};
+pub use video::{ENCODERS, EncodeError, Encoded, VideoEncoder, VideoEncoderConfig, video_encoder};
 pub use voice::VoiceDetector;

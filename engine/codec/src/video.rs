@@ -1,10 +1,16 @@
 use std::time::Duration;
 
-use visavis_types::{Bitrate, FrameSize, VideoCodec};
+use visavis_types::{Bitrate, CodecSet, FrameSize, VideoCodec};
 
 use crate::I420Buffer;
 use crate::h264::H264Encoder;
 use crate::vpx::VpxEncoder;
+
+/// The codecs that there are encoders for: AV1 only in a build with the feature `av1`.
+pub const ENCODERS: CodecSet = {
+    let always = CodecSet::EMPTY.with(VideoCodec::H264).with(VideoCodec::Vp8).with(VideoCodec::Vp9);
+    if cfg!(feature = "av1") { always.with(VideoCodec::Av1) } else { always }
+};
 
 /// Settings of a video encoder.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +53,8 @@ pub enum EncodeError {
         /// The largest size it can do, in words.
         limit: &'static str,
     },
-    /// A codec whose pictures can be sent on, but not made.
-    #[error("there is no {0} encoder")]
+    /// A codec whose pictures this build can send on, but not make: it is not among [`ENCODERS`].
+    #[error("this build has no {0} encoder; AV1 wants the cargo feature `av1`")]
     NoEncoder(VideoCodec),
     /// Frames per second outside 1 to 120.
     #[error("{0} frames per second; 1 to 120 are possible")]
@@ -88,7 +94,8 @@ pub trait VideoEncoder: Send {
     fn codec(&self) -> VideoCodec;
 
     /// Encodes a picture and appends it to `out`: for H264 an access unit in Annex B form, with
-    /// SPS and PPS before every keyframe; for VP8 and VP9 one frame.
+    /// SPS and PPS before every keyframe; for VP8 and VP9 one frame; for AV1 a temporal unit of OBUs with
+    /// sizes, with a sequence header in every keyframe.
     ///
     /// `pts` is the capture time since any fixed moment. Only its differences count, for rate
     /// control; it need not be regular.
@@ -129,6 +136,9 @@ pub fn video_encoder(
         VideoCodec::H264 => Box::new(H264Encoder::new(config)?),
         VideoCodec::Vp8 => Box::new(VpxEncoder::vp8(config)?),
         VideoCodec::Vp9 => Box::new(VpxEncoder::vp9(config)?),
+        #[cfg(feature = "av1")]
+        VideoCodec::Av1 => Box::new(crate::aom::AomEncoder::new(config)?),
+        #[cfg(not(feature = "av1"))]
         VideoCodec::Av1 => return Err(EncodeError::NoEncoder(codec)),
     })
 }

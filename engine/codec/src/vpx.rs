@@ -15,10 +15,9 @@ use vpx_sys::{
     vpx_img_fmt, vpx_img_wrap, vpx_kf_mode, vpx_rational, vpx_rc_mode,
 };
 
+use crate::clock::{Clock, TICKS_HZ, Tick};
 use crate::{ColorMatrix, EncodeError, Encoded, I420Buffer, VideoEncoder, VideoEncoderConfig};
 
-/// Ticks per second of the time libvpx is told.
-const TIMEBASE_HZ: u32 = 1_000_000;
 /// Below zero: this speed, whatever the load. Measured at 512x512, 1 Mbit/s, and 1280x720,
 /// 1.5 Mbit/s: -8 is up to a fifth faster than -6 at the same quality, -12 gains next to nothing
 /// over that, -16 loses 0.3 dB.
@@ -133,7 +132,7 @@ fn configure(settings: &mut vpx_codec_enc_cfg_t, config: &VideoEncoderConfig) {
     settings.g_w = config.size.width();
     settings.g_h = config.size.height();
     settings.g_threads = 1;
-    settings.g_timebase = vpx_rational { num: 1, den: TIMEBASE_HZ as c_int };
+    settings.g_timebase = vpx_rational { num: 1, den: TICKS_HZ as c_int };
     // What is lost is sent again, so frames need not be decodable without those before them.
     settings.g_error_resilient = 0;
     settings.g_lag_in_frames = 0;
@@ -150,39 +149,6 @@ fn configure(settings: &mut vpx_codec_enc_cfg_t, config: &VideoEncoderConfig) {
     settings.rc_buf_initial_sz = 300;
     settings.rc_buf_optimal_sz = 400;
     settings.kf_mode = vpx_kf_mode::VPX_KF_DISABLED;
-}
-
-/// Turns capture times into times that always grow, and never by more than rate control can bear:
-/// after a pause of ten seconds libvpx would spend ten seconds' worth of bits on one frame.
-struct Clock {
-    interval: Duration,
-    last_pts: Option<Duration>,
-    now: Duration,
-}
-
-/// A moment and the time since the one before it, in ticks.
-struct Tick {
-    at: i64,
-    length: u64,
-}
-
-impl Clock {
-    fn new(interval: Duration) -> Self {
-        Self { interval, last_pts: None, now: Duration::ZERO }
-    }
-
-    fn tick(&mut self, pts: Duration) -> Tick {
-        if let Some(last) = self.last_pts {
-            let step = pts.saturating_sub(last).clamp(self.interval / 2, self.interval * 2);
-            self.now += step;
-        }
-        self.last_pts = Some(pts);
-        let ticks = |time: Duration| time.as_micros();
-        Tick {
-            at: i64::try_from(ticks(self.now)).unwrap_or(i64::MAX),
-            length: u64::try_from(ticks(self.interval)).unwrap_or(1),
-        }
-    }
 }
 
 /// An encoder context of libvpx, initialized.
@@ -313,19 +279,4 @@ fn checked(operation: &'static str, answer: vpx_codec_err_t) -> Result<(), Encod
 
 fn error(operation: &'static str, detail: &str) -> EncodeError {
     EncodeError::Library { library: "libvpx", operation, detail: detail.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_clock_always_grows_and_never_leaps() {
-        let interval = Duration::from_micros(33_334);
-        let mut clock = Clock::new(interval);
-        let times_ms = [0, 33, 66, 66, 20, 53, 10_053, 10_086];
-        let at = times_ms.map(|ms| clock.tick(Duration::from_millis(ms)).at);
-        let steps: Vec<i64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert_eq!(steps, [33_000, 33_000, 16_667, 16_667, 33_000, 66_668, 33_000]);
-    }
 }

@@ -282,7 +282,7 @@ mod tests {
                 peer: PeerId::from_raw(1),
                 session: SessionId::default(),
                 order: CodecOrder::default(),
-                video_codecs: CodecSet::ENCODERS,
+                video_codecs: CodecSet::ALL,
                 red: false,
                 candidates: &[],
                 certificate: &certificate,

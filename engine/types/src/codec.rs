@@ -166,9 +166,8 @@ codec_set! {
 }
 
 impl CodecSet {
-    /// The codecs that raw video can be encoded with.
-    pub const ENCODERS: Self =
-        Self::EMPTY.with(VideoCodec::H264).with(VideoCodec::Vp8).with(VideoCodec::Vp9);
+    /// Every codec.
+    pub const ALL: Self = Self((1 << VideoCodec::ALL.len()) - 1);
 }
 
 #[cfg(test)]
@@ -189,5 +188,6 @@ mod tests {
         let set = CodecSet::EMPTY.with(VideoCodec::Vp8);
         assert!(!set.contains(VideoCodec::H264));
         assert_eq!(set.iter().collect::<Vec<_>>(), [VideoCodec::Vp8]);
+        assert!(CodecSet::ALL.iter().eq(VideoCodec::ALL));
     }
 }

@@ -137,4 +137,6 @@ macro_rules! for_codec {
 
 for_codec!(H264, h264_has_the_right_colours, h264_carries_every_format, h264_changes_its_size);
 for_codec!(Vp8, vp8_has_the_right_colours, vp8_carries_every_format, vp8_changes_its_size);
+#[cfg(feature = "av1")]
+for_codec!(Av1, av1_has_the_right_colours, av1_carries_every_format, av1_changes_its_size);
 for_codec!(Vp9, vp9_has_the_right_colours, vp9_carries_every_format, vp9_changes_its_size);

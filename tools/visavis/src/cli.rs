@@ -155,9 +155,9 @@ pub struct ServeFlags {
     pub log: Option<String>,
 
     /// Video codecs in order of preference, such as VP9,H264; a browser that has none of them gets
-    /// what it has [default: H264]
+    /// what it has. AV1 is one in a build with the feature `av1` [default: H264]
     #[arg(long, value_name = "CODECS", value_delimiter = ',', ignore_case = true,
-          value_parser = ["H264", "VP8", "VP9"])]
+          value_parser = ["H264", "VP8", "VP9", "AV1"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub video_codec: Option<Vec<String>>,
 

@@ -7,7 +7,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use visavis::{AudioCodec, CodecSet, VideoCodec};
+use visavis::{AudioCodec, ENCODERS, VideoCodec};
 
 use crate::cli::ServeFlags;
 
@@ -245,8 +245,10 @@ impl Settings {
         if self.rtp_video_pt.is_some_and(|number| number > 127) {
             return refuse("`rtp_video_pt` must be from 0 to 127");
         }
-        if self.video_codec.iter().any(|&codec| !CodecSet::ENCODERS.contains(codec)) {
-            return refuse("`video_codec` must be H264, VP8 or VP9: what is encoded here");
+        if let Some(codec) = self.video_codec.iter().find(|&&codec| !ENCODERS.contains(codec)) {
+            return Err(SettingsError(format!(
+                "`video_codec`: this build has no {codec} encoder; build it with `--features av1`"
+            )));
         }
         if !matches!(self.packet_ms, 10 | 20) {
             return refuse("`packet_ms` must be 10 or 20");
@@ -431,7 +433,9 @@ mod tests {
             assert!(text.contains("visavis.toml") && text.contains("`listen`"), "{text}");
             let text = refused(jail, "video_codec = 'mpeg2'\n");
             assert!(text.contains("H264, VP8"), "{text}");
-            assert!(refused(jail, "video_codec = 'av1'\n").contains("H264, VP8 or VP9"));
+            if !ENCODERS.contains(VideoCodec::Av1) {
+                assert!(refused(jail, "video_codec = 'av1'\n").contains("`--features av1`"));
+            }
             assert!(refused(jail, "fps = 0\n").contains("1 to 120"));
             assert!(refused(jail, "tls_cert = 'a.pem'\n").contains("tls_key"));
             assert!(refused(jail, "turn_user = 'a'\n").contains("turn_urls"));

@@ -125,7 +125,7 @@ pub fn encode(
     stream
 }
 
-/// An IVF file, for VP8 and VP9.
+/// An IVF file, for VP8, VP9 and AV1.
 fn ivf(stream: &Stream, code: &[u8; 4]) -> Vec<u8> {
     let mut file = [b"DKIF\0\0\x20\0".as_slice(), code].concat();
     file.extend((stream.size.width() as u16).to_le_bytes());
@@ -149,7 +149,7 @@ pub fn ffmpeg_decode(codec: VideoCodec, stream: &Stream) -> Vec<u8> {
         VideoCodec::H264 => ("in.h264", stream.units.concat()),
         VideoCodec::Vp8 => ("in.ivf", ivf(stream, b"VP80")),
         VideoCodec::Vp9 => ("in.ivf", ivf(stream, b"VP90")),
-        other => unreachable!("there is no {other} encoder"),
+        VideoCodec::Av1 => ("in.ivf", ivf(stream, b"AV01")),
     };
     let path = folder.path().join(name);
     fs::write(&path, data).unwrap();

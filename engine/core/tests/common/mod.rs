@@ -125,7 +125,7 @@ impl World {
             peer: id,
             session: SessionId::default(),
             order: self.order.clone(),
-            video_codecs: CodecSet::ENCODERS,
+            video_codecs: CodecSet::ALL,
             red: self.red,
             candidates: &[self.hub_addr],
             certificate: &self.certificate,
