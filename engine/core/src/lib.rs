@@ -13,9 +13,12 @@ mod deadline;
 mod demux;
 mod drive;
 mod dtls;
+mod h264_level;
 mod hub;
 mod keyframe;
 mod negotiate;
+#[cfg(test)]
+mod offers;
 mod packetize;
 mod peer;
 pub mod rtp_input;

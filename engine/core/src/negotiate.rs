@@ -13,6 +13,7 @@ use str0m::{Candidate, Rtc, RtcConfig};
 use visavis_types::{AudioCodec, CodecSet, PeerId, SessionId, VideoCodec};
 
 use crate::dtls;
+use crate::h264_level;
 use crate::peer::Peer;
 use crate::rtp_output::{ExtensionIds, RtpOutput};
 
@@ -86,7 +87,7 @@ pub enum NegotiateError {
 impl PeerSetup<'_> {
     /// Answers an offer. Runs on any thread; the peer is then handed to the [`Hub`](crate::Hub).
     pub fn answer(self, offer: &str) -> Result<(Peer, String), NegotiateError> {
-        let offer = parse_offer(offer)?;
+        let parsed = parse_offer(offer)?;
         let (mut rtc, keys) = dtls::with_keys(|| self.build_rtc());
         for &addr in self.candidates {
             match Candidate::host(addr, "udp") {
@@ -96,7 +97,7 @@ impl PeerSetup<'_> {
                 Err(error) => tracing::warn!(%addr, %error, "not usable as an ICE candidate"),
             }
         }
-        let answer = accept(&mut rtc, offer)?;
+        let answer = accept(&mut rtc, parsed, offer)?;
         let output = RtpOutput::new(keys);
         let peer =
             Peer::new((self.peer, self.session), self.order, (rtc, output), &answer, self.now)?;
@@ -148,10 +149,10 @@ fn parse_offer(offer: &str) -> Result<SdpOffer, NegotiateError> {
     SdpOffer::from_sdp_string(offer).map_err(|error| NegotiateError::Sdp(error.to_string()))
 }
 
-fn accept(rtc: &mut Rtc, offer: SdpOffer) -> Result<String, NegotiateError> {
-    let answer = rtc.sdp_api().accept_offer(offer);
+fn accept(rtc: &mut Rtc, parsed: SdpOffer, offer: &str) -> Result<String, NegotiateError> {
+    let answer = rtc.sdp_api().accept_offer(parsed);
     let answer = answer.map_err(|error| NegotiateError::Sdp(error.to_string()))?;
-    Ok(as_one_stream(&answer.to_sdp_string()))
+    Ok(h264_level::as_offered(&as_one_stream(&answer.to_sdp_string()), offer))
 }
 
 /// Gives all tracks of an answer one media stream id and one CNAME (RFC 8830 §2, RFC 3550 §6.5.1).
@@ -181,7 +182,7 @@ fn as_one_stream(answer: &str) -> String {
 
 /// A later offer on a peer that lives: new media, or an ICE restart.
 pub(crate) fn renegotiate(rtc: &mut Rtc, offer: &str) -> Result<String, NegotiateError> {
-    accept(rtc, parse_offer(offer)?)
+    accept(rtc, parse_offer(offer)?, offer)
 }
 
 /// A media section of an answer.

@@ -178,6 +178,11 @@ impl Peer {
         self.audio.map(|audio| audio.codec)
     }
 
+    #[cfg(test)]
+    pub(crate) fn video_payload_type(&self) -> Option<u8> {
+        self.output.tracks.video.as_ref().map(|video| video.payload_type)
+    }
+
     pub(crate) fn is_connected(&self) -> bool {
         self.phase == Phase::Connected
     }
