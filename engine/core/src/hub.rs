@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -12,6 +13,7 @@ use visavis_types::{
 };
 
 use crate::Outbox;
+use crate::data::{DataEvent, DataMessage, OutgoingMessage};
 use crate::deadline::Deadlines;
 use crate::demux::{Address, Demux, address_of};
 use crate::negotiate::{self, NegotiateError};
@@ -80,6 +82,52 @@ pub enum HubEvent {
         peer: PeerId,
         /// The packet.
         packet: MicPacket,
+    },
+    /// A peer has opened a data channel.
+    ChannelOpened {
+        /// Of which session.
+        session: SessionKey,
+        /// Whose it is.
+        peer: PeerId,
+        /// What the peer calls it.
+        label: Arc<str>,
+    },
+    /// A data channel is closed, while its peer stays.
+    ChannelClosed {
+        /// Of which session.
+        session: SessionKey,
+        /// Whose it was.
+        peer: PeerId,
+        /// What the peer called it.
+        label: Arc<str>,
+    },
+    /// A peer's message arrived.
+    Message {
+        /// To which session.
+        session: SessionKey,
+        /// Whose it is.
+        peer: PeerId,
+        /// Of the channel it came on.
+        label: Arc<str>,
+        /// The message.
+        message: DataMessage,
+    },
+    /// A peer's message arrived that cannot be used: a text that is no UTF-8, too much, or on a channel
+    /// that is not open.
+    MessageRefused {
+        /// To which session.
+        session: SessionKey,
+        /// Whose it was.
+        peer: PeerId,
+    },
+    /// Messages that were taken will not reach a peer: their channel was closed, or it left.
+    Undelivered {
+        /// Of which session.
+        session: SessionKey,
+        /// For whom they were.
+        peer: PeerId,
+        /// How many.
+        messages: usize,
     },
 }
 
@@ -257,6 +305,30 @@ impl Hub {
         self.remove_peer(key, Farewell::Closed);
     }
 
+    /// Sends a peer a message that its [`DataGauge`](crate::DataGauge) has room for. False where there is
+    /// no such peer; that its channel is gone is told as [`HubEvent::Undelivered`].
+    pub fn send_data(
+        &mut self,
+        id: PeerId,
+        message: OutgoingMessage,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) -> bool {
+        let Some(&key) = self.peer_by_id.get(&id) else {
+            return false;
+        };
+        let mut taken = true;
+        self.turn(key, now, out, |peer| {
+            taken = peer.send_data(message);
+            Ok(())
+        });
+        if !taken && let Some(peer) = self.peers.get(key) {
+            let session = peer.session_key;
+            self.events.push_back(HubEvent::Undelivered { session, peer: id, messages: 1 });
+        }
+        true
+    }
+
     // --- Network and time ---
 
     /// Takes a datagram that arrived from `source` at our candidate `destination`.
@@ -397,6 +469,9 @@ impl Hub {
                 PeerEvent::MicPacket(packet) => {
                     self.events.push_back(HubEvent::MicPacket { session, peer: id, packet });
                 }
+                PeerEvent::Data(event) => {
+                    self.events.push_back(of_data(session, id, event));
+                }
                 PeerEvent::PacketsLost => self.resend(key, out),
                 PeerEvent::NewDestination(addr) => {
                     if let Some(peer) = self.peers.get_mut(key) {
@@ -458,6 +533,10 @@ impl Hub {
             state.peers.retain(|&other| other != key);
         }
         self.update_active(session);
+        let (id, messages) = (peer.id(), peer.queued_messages());
+        if messages > 0 {
+            self.events.push_back(HubEvent::Undelivered { session, peer: id, messages });
+        }
         let was_connected = !peer.never_connected();
         self.events.push_back(HubEvent::Left { session, peer: peer.id(), reason, was_connected });
     }
@@ -475,6 +554,16 @@ impl Hub {
             state.active = (video, audio);
             self.events.push_back(HubEvent::ActiveCodecs { session, video, audio });
         }
+    }
+}
+
+fn of_data(session: SessionKey, peer: PeerId, event: DataEvent) -> HubEvent {
+    match event {
+        DataEvent::Opened(label) => HubEvent::ChannelOpened { session, peer, label },
+        DataEvent::Closed(label) => HubEvent::ChannelClosed { session, peer, label },
+        DataEvent::Message(label, message) => HubEvent::Message { session, peer, label, message },
+        DataEvent::Refused => HubEvent::MessageRefused { session, peer },
+        DataEvent::Undelivered(messages) => HubEvent::Undelivered { session, peer, messages },
     }
 }
 

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bitstream;
+mod data;
 mod deadline;
 mod demux;
 mod drive;
@@ -25,6 +26,10 @@ pub mod rtp_input;
 mod rtp_output;
 mod session;
 
+pub use data::{
+    DataGauge, DataMessage, DataRefusal, MAX_CHANNELS, MAX_MESSAGE_BYTES, MAX_WAITING_BYTES,
+    MESSAGE_OVERHEAD_BYTES, OutgoingMessage,
+};
 pub use hub::{Hub, HubEvent, SessionKey};
 pub use negotiate::{Certificate, CodecOrder, NegotiateError, PeerSetup};
 pub use packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer, Payloads};

@@ -12,6 +12,7 @@ use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Rtc, RtcConfig};
 use visavis_types::{AudioCodec, CodecSet, PeerId, SessionId, VideoCodec};
 
+use crate::data::MAX_MESSAGE_BYTES;
 use crate::dtls;
 use crate::h264_level;
 use crate::peer::Peer;
@@ -99,8 +100,9 @@ impl PeerSetup<'_> {
         }
         let answer = accept(&mut rtc, parsed, offer)?;
         let output = RtpOutput::new(keys);
-        let peer =
+        let mut peer =
             Peer::new((self.peer, self.session), self.order, (rtc, output), &answer, self.now)?;
+        peer.note_max_message(offer);
         Ok((peer, answer))
     }
 
@@ -120,6 +122,8 @@ impl PeerSetup<'_> {
             .enable_vp8(self.video_codecs.contains(VideoCodec::Vp8))
             .enable_vp9(self.video_codecs.contains(VideoCodec::Vp9))
             .enable_av1(self.video_codecs.contains(VideoCodec::Av1))
+            // A browser refuses to send more than it is told here.
+            .set_sctp_max_message_size(MAX_MESSAGE_BYTES as u32)
             // Without the first report a browser cannot tie sound to picture.
             .set_rtcp_report_interval_audio(std::time::Duration::from_secs(1));
         // Constrained baseline and baseline, both with packetization-mode 1. What the encoder makes is
@@ -224,6 +228,17 @@ pub(crate) fn media_sections(sdp: &str) -> Vec<MediaSection> {
     sections
 }
 
+/// How large a message an offer's data channels take, in bytes (RFC 8841 §6.1: 0 is no limit, and 64 KiB
+/// where nothing is said). `None` where it has none.
+pub(crate) fn max_message_size(sdp: &str) -> Option<usize> {
+    let section = sdp.split("\nm=").find(|section| section.starts_with("application "))?;
+    let said = section.lines().find_map(|line| line.strip_prefix("a=max-message-size:"));
+    Some(match said.map(|size| size.trim().parse::<u64>()) {
+        Some(Ok(0) | Err(_)) | None => MAX_MESSAGE_BYTES,
+        Some(Ok(size)) => usize::try_from(size).unwrap_or(usize::MAX),
+    })
+}
+
 /// Reads a remote candidate. `None`: nothing to add, for a good reason — end of candidates, an mDNS
 /// name that only the viewer's own network resolves, or a transport we do not have.
 pub(crate) fn parse_candidate(text: &str) -> Result<Option<Candidate>, String> {
@@ -261,6 +276,20 @@ mod tests {
         }
         for broken in ["nonsense", "candidate:", "candidate:1 1 udp x y z typ host"] {
             assert!(parse_candidate(broken).is_err(), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_viewer_takes_is_read_from_its_offer() {
+        let with = |line: &str| {
+            format!(
+                "v=0\r\nm=audio 9 X 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n{line}"
+            )
+        };
+        assert_eq!(max_message_size("v=0\r\nm=audio 9 X 0\r\n"), None);
+        assert_eq!(max_message_size(&with("a=max-message-size:1200\r\n")), Some(1_200));
+        for line in ["", "a=max-message-size:0\r\n", "a=max-message-size:many\r\n"] {
+            assert_eq!(max_message_size(&with(line)), Some(MAX_MESSAGE_BYTES), "{line:?}");
         }
     }
 

@@ -12,6 +12,7 @@ use str0m::rtp::rtcp::Rtcp;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
 use visavis_types::{AudioCodec, AudioPacket, ClockAnchor, PeerId, SessionId, VideoCodec};
 
+use crate::data::{DataChannels, DataEvent, DataGauge, OutgoingMessage};
 use crate::demux::Registration;
 use crate::drive::{Drained, drain};
 use crate::negotiate::{self, CodecOrder, MediaSection, NegotiateError};
@@ -62,6 +63,7 @@ pub struct Peer {
     microphone: Vec<(u8, MicFormat)>,
     /// Sequence numbers of video packets to be sent again.
     lost: Vec<u16>,
+    data: DataChannels,
     pub(crate) session_key: SessionKey,
     pub(crate) names: Registration,
     /// Where the last datagram went, so that a new destination is noticed.
@@ -120,6 +122,7 @@ pub(crate) enum PeerEvent {
     Connected,
     KeyframeWanted,
     MicPacket(MicPacket),
+    Data(DataEvent),
     /// Packets are missing: [`Peer::resend`].
     PacketsLost,
     /// A datagram went to an address not used before.
@@ -146,6 +149,7 @@ impl Peer {
             audio: None,
             microphone: Vec::new(),
             lost: Vec::new(),
+            data: DataChannels::default(),
             session_key: SessionKey::NONE,
             names: Registration::default(),
             last_destination: None,
@@ -181,6 +185,16 @@ impl Peer {
     #[cfg(test)]
     pub(crate) fn video_payload_type(&self) -> Option<u8> {
         self.output.tracks.video.as_ref().map(|video| video.payload_type)
+    }
+
+    /// What other threads may know of its data channels.
+    pub fn data_gauge(&self) -> &Arc<DataGauge> {
+        self.data.gauge()
+    }
+
+    /// Messages that wait for it.
+    pub(crate) fn queued_messages(&self) -> usize {
+        self.data.queued()
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -247,8 +261,21 @@ impl Peer {
 
     pub(crate) fn renegotiate(&mut self, offer: &str) -> Result<String, NegotiateError> {
         let answer = negotiate::renegotiate(&mut self.rtc, offer)?;
+        self.note_max_message(offer);
         self.choose_tracks(&answer);
         Ok(answer)
+    }
+
+    /// Takes a message, to be written by the drain. False where its channel is gone.
+    pub(crate) fn send_data(&mut self, message: OutgoingMessage) -> bool {
+        self.data.push(message)
+    }
+
+    /// Notes what an offer says of the messages that the viewer takes.
+    pub(crate) fn note_max_message(&self, offer: &str) {
+        if let Some(bytes) = negotiate::max_message_size(offer) {
+            self.data.gauge().set_max_message(bytes);
+        }
     }
 
     /// Has str0m send something to the pair that ICE has nominated. It does not tell which one that is,
@@ -316,9 +343,33 @@ impl Peer {
         out: &mut impl Outbox,
         events: &mut Vec<PeerEvent>,
     ) -> Result<Instant, RtcError> {
-        let Self { rtc, phase, output, video, lost, last_destination, farewell, .. } = self;
+        let mut rtc_deadline = self.drain_once(now, clock, out, events)?;
+        // What has just been acknowledged made room for what waits.
+        while self.data.write(&mut self.rtc, |event| events.push(PeerEvent::Data(event))) {
+            rtc_deadline = self.drain_once(now, clock, out, events)?;
+        }
+        if !self.lost.is_empty() {
+            events.push(PeerEvent::PacketsLost);
+        }
+        if !self.rtc.is_alive() {
+            events.push(PeerEvent::Gone(self.farewell.unwrap_or(Farewell::Closed)));
+        }
+        Ok(match self.phase {
+            Phase::Connecting { until } | Phase::Disconnected { until } => until.min(rtc_deadline),
+            Phase::Connected => rtc_deadline,
+        })
+    }
+
+    fn drain_once(
+        &mut self,
+        now: Instant,
+        clock: &ClockAnchor,
+        out: &mut impl Outbox,
+        events: &mut Vec<PeerEvent>,
+    ) -> Result<Instant, RtcError> {
+        let Self { rtc, phase, output, video, lost, data, last_destination, farewell, .. } = self;
         let microphone = &self.microphone;
-        let rtc_deadline = drain(rtc, |drained| match drained {
+        drain(rtc, |drained| match drained {
             Drained::Transmit(transmit) => {
                 if *last_destination != Some(transmit.destination) {
                     *last_destination = Some(transmit.destination);
@@ -359,21 +410,20 @@ impl Peer {
                         hear(rtcp, output, lost);
                     }
                 }
+                Event::ChannelOpen(id, label) => {
+                    events.extend(data.opened(id, &label).map(PeerEvent::Data));
+                }
+                Event::ChannelData(received) => {
+                    events.push(PeerEvent::Data(data.received(received)));
+                }
+                Event::ChannelClose(id) => {
+                    data.closed(id, |event| events.push(PeerEvent::Data(event)));
+                }
                 Event::Closed => {
                     farewell.get_or_insert(Farewell::Closed);
                 }
                 _ => {}
             },
-        })?;
-        if !self.lost.is_empty() {
-            events.push(PeerEvent::PacketsLost);
-        }
-        if !self.rtc.is_alive() {
-            events.push(PeerEvent::Gone(self.farewell.unwrap_or(Farewell::Closed)));
-        }
-        Ok(match self.phase {
-            Phase::Connecting { until } | Phase::Disconnected { until } => until.min(rtc_deadline),
-            Phase::Connected => rtc_deadline,
         })
     }
 

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpApi, SdpPendingOffer};
+use str0m::channel::{ChannelConfig, ChannelData, ChannelId};
 use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::rtcp::{Rtcp, SenderInfo};
 use str0m::rtp::{Extension, ExtensionMap, RawPacket, RtpPacket};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 use visavis_core::{
-    Certificate, CodecOrder, Hub, HubEvent, Outbox, PacketizedFrame, PeerSetup, SessionKey,
+    Certificate, CodecOrder, DataGauge, Hub, HubEvent, Outbox, PacketizedFrame, PeerSetup,
+    SessionKey,
 };
 use visavis_types::{ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec};
 
@@ -55,6 +57,10 @@ pub struct Viewer {
     pub closed: bool,
     pub packets: Vec<RtpPacket>,
     pub sender_reports: Vec<SenderInfo>,
+    /// Channels that were opened, those closed since among them.
+    pub channels: Vec<ChannelId>,
+    pub channels_closed: usize,
+    pub messages: Vec<ChannelData>,
     /// A viewer that is offline neither sends nor receives.
     pub online: bool,
 }
@@ -63,6 +69,8 @@ pub struct World {
     pub now: Instant,
     pub start: Instant,
     pub hub: Hub,
+    /// Of the viewers' data channels, in their order.
+    pub gauges: Vec<Arc<DataGauge>>,
     pub session: SessionKey,
     pub wire: Wire,
     pub viewers: Vec<Viewer>,
@@ -85,6 +93,7 @@ impl World {
             now,
             start: now,
             hub,
+            gauges: Vec::new(),
             session,
             wire: Wire::default(),
             viewers: Vec::new(),
@@ -111,6 +120,15 @@ impl World {
 
     /// A viewer that offers to receive, able to what it is made able to.
     pub fn join_as(&mut self, abilities: impl FnOnce(RtcConfig) -> RtcConfig) -> usize {
+        self.join_with(abilities, &[])
+    }
+
+    /// As [`join_as`](Self::join_as), and its offer has data channels of these labels.
+    pub fn join_with(
+        &mut self,
+        abilities: impl FnOnce(RtcConfig) -> RtcConfig,
+        labels: &[&str],
+    ) -> usize {
         let n = self.viewers.len() as u16;
         let addr = SocketAddr::from(([192, 0, 2, 100], 6_000 + n));
         let config = Rtc::builder()
@@ -119,7 +137,7 @@ impl World {
             .enable_raw_packets(true);
         let mut rtc = abilities(config).build(self.now);
         rtc.add_local_candidate(Candidate::host(addr, "udp").unwrap());
-        let (offer, pending, video) = offer(&mut rtc);
+        let (offer, pending, video) = offer(&mut rtc, labels);
         let id = PeerId::from_raw(0x1000 + u64::from(n));
         let setup = PeerSetup {
             peer: id,
@@ -134,6 +152,7 @@ impl World {
         let (peer, answer) = setup.answer(&offer).unwrap();
         let answer = str0m::change::SdpAnswer::from_sdp_string(&answer).unwrap();
         rtc.sdp_api().accept_answer(pending, answer).unwrap();
+        self.gauges.push(Arc::clone(peer.data_gauge()));
         assert!(self.hub.adopt(peer, self.now, &mut self.wire).is_ok());
         self.viewers.push(Viewer {
             id,
@@ -145,6 +164,9 @@ impl World {
             closed: false,
             packets: Vec::new(),
             sender_reports: Vec::new(),
+            channels: Vec::new(),
+            channels_closed: 0,
+            messages: Vec::new(),
             online: true,
         });
         usize::from(n)
@@ -230,6 +252,23 @@ impl World {
         });
     }
 
+    /// Adds the first data channel of a viewer that had none: a new section in its description.
+    pub fn add_channels(&mut self, viewer: usize, label: &str) {
+        self.renegotiate(viewer, |api, _| {
+            api.add_channel(label.to_owned());
+        });
+    }
+
+    /// Opens one more channel, which no description tells of.
+    pub fn open_channel(&mut self, viewer: usize, label: &str) -> ChannelId {
+        let config = ChannelConfig { label: label.to_owned(), ..ChannelConfig::default() };
+        let target = &mut self.viewers[viewer];
+        let id = target.rtc.direct_api().create_data_channel(config);
+        target.rtc.handle_input(Input::Timeout(self.now)).unwrap();
+        target.drain(&mut self.wire);
+        id
+    }
+
     /// The viewer wants to receive video, or not.
     pub fn set_video(&mut self, viewer: usize, wanted: bool) {
         let direction = if wanted { Direction::RecvOnly } else { Direction::Inactive };
@@ -265,6 +304,9 @@ impl Viewer {
                         self.sender_reports.push(report.sender_info);
                     }
                 }
+                Output::Event(Event::ChannelOpen(id, _)) => self.channels.push(id),
+                Output::Event(Event::ChannelClose(_)) => self.channels_closed += 1,
+                Output::Event(Event::ChannelData(data)) => self.messages.push(data),
                 Output::Event(_) => {}
                 Output::Timeout(at) => {
                     self.deadline = at;
@@ -285,10 +327,13 @@ fn extensions() -> ExtensionMap {
     map
 }
 
-fn offer(rtc: &mut Rtc) -> (String, SdpPendingOffer, Mid) {
+fn offer(rtc: &mut Rtc, labels: &[&str]) -> (String, SdpPendingOffer, Mid) {
     let mut api = rtc.sdp_api();
     api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
     let video = api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+    for label in labels {
+        api.add_channel((*label).to_owned());
+    }
     let (offer, pending) = api.apply().unwrap();
     (offer.to_sdp_string(), pending, video)
 }
