@@ -13,6 +13,7 @@ use visavis_net::UdpEndpoint;
 use visavis_types::{ClockAnchor, FrameSize};
 
 use crate::audio::{AudioCommand, AudioLoop, AudioSink, AudioSource, Microphones};
+use crate::data;
 use crate::encoded::EncodedVideoSink;
 use crate::handle::{Inner, LoopHandle, Parts};
 use crate::media::{Addresses, Command, Lanes, MediaLoop, SessionMedia};
@@ -23,6 +24,9 @@ use crate::{EngineConfig, EngineHandle, Session, SessionConfig, SessionError, St
 
 /// Commands that may wait for the media loop. A join is a handful (an offer, some candidates).
 const COMMAND_CAPACITY: usize = 4_096;
+
+/// Messages for viewers that may wait for the media loop.
+const MESSAGE_CAPACITY: usize = 1_024;
 
 /// Encoded frames that may wait for the media loop: half a second. It normally holds one.
 const VIDEO_RING: usize = 16;
@@ -65,16 +69,17 @@ impl Engine {
             udp.push(endpoint.local_addr());
             tracing::info!(candidates = ?addresses.candidates(), "told to viewers");
             let (commands, receiver) = bounded(COMMAND_CAPACITY);
+            let (messages, message_receiver) = bounded(MESSAGE_CAPACITY);
             let candidates = addresses.candidates().to_vec();
             let (media_loop, waker) = MediaLoop::new(
                 index,
                 (endpoint, addresses),
                 clock,
                 config.connect_timeout,
-                receiver,
+                (receiver, message_receiver),
                 Arc::clone(&departed),
             )?;
-            loops.push(LoopHandle { commands, waker, candidates });
+            loops.push(LoopHandle { commands, messages, waker, candidates });
             media_loops.push(media_loop);
         }
         let (audio, audio_receiver) = bounded(COMMAND_CAPACITY);
@@ -162,6 +167,7 @@ impl Engine {
             .iter()
             .map(|_| RingBuffer::new(MICROPHONE_RING))
             .unzip::<_, _, Vec<_>, Vec<_>>();
+        let (inboxes, inbox) = data::inbox(inner.loops.len());
         let (microphones, microphone) = Microphones::new(
             shared.config.id.clone(),
             shared.config.microphone_rate,
@@ -175,10 +181,10 @@ impl Engine {
             if sessions.iter().any(|other| other.config.id == shared.config.id) {
                 return Err(SessionError::Exists(shared.config.id.clone()));
             }
-            let ends = video_out.into_iter().zip(audio_out).zip(mic_in);
-            let commands = ends.map(|((video, audio), microphones)| {
+            let ends = video_out.into_iter().zip(audio_out).zip(mic_in).zip(inboxes);
+            let commands = ends.map(|(((video, audio), microphones), inbox)| {
                 let shared = Arc::clone(&shared);
-                Command::AddSession(SessionMedia { shared, video, audio, microphones })
+                Command::AddSession(SessionMedia { shared, video, audio, microphones, inbox })
             });
             if inner.send_to_all(commands).is_err() {
                 inner.remove_session(&shared.config.id, Duration::ZERO);
@@ -197,7 +203,7 @@ impl Engine {
         shared.audio_thread.is(audio_thread.thread());
         let sink = AudioSink::new(Arc::clone(&shared), blocks_in, audio_thread.thread().clone());
         let running = Running { encode_thread };
-        let ends = Ends { audio: sink, encoded_video, microphone };
+        let ends = Ends { audio: sink, encoded_video, microphone, inbox };
         Ok(Session::new(self.handle.clone(), shared, ends, running))
     }
 

@@ -93,6 +93,24 @@ pub enum Event {
         /// (dBov, RFC 6464 §3), −127 for silence.
         dbfs: i8,
     },
+    /// A viewer has opened a data channel: messages can be sent to it.
+    DataChannelOpened {
+        /// The session.
+        session: SessionId,
+        /// Whose it is.
+        peer: PeerId,
+        /// What the viewer calls it.
+        label: Arc<str>,
+    },
+    /// A data channel is closed, while its viewer stays. Not sent for the channels of a viewer that left.
+    DataChannelClosed {
+        /// The session.
+        session: SessionId,
+        /// Whose it was.
+        peer: PeerId,
+        /// What the viewer called it.
+        label: Arc<str>,
+    },
 }
 
 /// Why a viewer is gone.

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
-use visavis_core::{Certificate, PeerSetup, check_candidate};
+use visavis_core::{Certificate, DataGauge, PeerSetup, check_candidate};
 use visavis_types::{PeerId, SessionId};
 
 use crate::audio::AudioCommand;
 use crate::event::Subscriber;
-use crate::media::{Command, MediaWaker};
+use crate::media::{Command, DataSend, MediaWaker};
 use crate::placement::Placement;
 use crate::shared::{SessionShared, Sleeper};
 use crate::{CandidateError, Event, OfferError, SessionStatus};
@@ -41,6 +41,7 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct LoopHandle {
     pub(crate) commands: Sender<Command>,
+    pub(crate) messages: Sender<DataSend>,
     pub(crate) waker: MediaWaker,
     /// Its socket's ICE host candidates.
     pub(crate) candidates: Vec<SocketAddr>,
@@ -138,6 +139,34 @@ impl Inner {
         drop(done);
         // Nothing is ever sent: when the last loop has dropped its end, the wait is over.
         let _ = finished.recv_timeout(patience);
+    }
+
+    /// Hands a message to a media loop.
+    pub(crate) fn send_data(&self, media_loop: usize, send: DataSend) -> Result<(), SendError> {
+        let media_loop = match self.loops.get(media_loop) {
+            Some(media_loop) if !self.stopped.load(Relaxed) => media_loop,
+            _ => return Err(SendError::Stopped),
+        };
+        media_loop.messages.try_send(send).map_err(|error| match error {
+            TrySendError::Full(_) => SendError::Busy,
+            TrySendError::Disconnected(_) => SendError::Stopped,
+        })?;
+        media_loop.waker.wake();
+        Ok(())
+    }
+
+    /// Which media loop a viewer of a session lives on, and what waits for it.
+    pub(crate) fn viewer(
+        &self,
+        session: &SessionId,
+        peer: PeerId,
+    ) -> Option<(usize, Arc<DataGauge>)> {
+        self.living_peers().viewer(session, peer)
+    }
+
+    /// All viewers of a session.
+    pub(crate) fn viewers(&self, session: &SessionId) -> Vec<(PeerId, usize, Arc<DataGauge>)> {
+        self.living_peers().viewers(session).collect()
     }
 
     /// The peers there are, those that left taken out.
@@ -239,6 +268,8 @@ impl EngineHandle {
             now: Instant::now(),
         };
         let answered = setup.answer(sdp).map_err(OfferError::from).and_then(|(made, answer)| {
+            // Known before it is adopted: from then on it may leave.
+            inner.living_peers().watches(peer, session, Arc::clone(made.data_gauge()));
             let adopt = Command::Adopt(Box::new(made));
             inner.send(media_loop, adopt).map_err(|(error, _)| error)?;
             Ok(answer)

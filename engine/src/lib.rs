@@ -32,6 +32,7 @@
 
 mod audio;
 mod config;
+mod data;
 mod encoded;
 mod engine;
 mod error;
@@ -50,6 +51,7 @@ mod video;
 
 pub use audio::{AudioSink, MicChunk, Microphone};
 pub use config::{EngineConfig, SessionConfig};
+pub use data::{Broadcast, DataChannel, DataError, PeerMessage, SendOutcome};
 pub use encoded::EncodedVideoSink;
 pub use engine::Engine;
 pub use error::{
@@ -64,6 +66,7 @@ pub use status::{Metrics, SessionStatus, StageSummary};
 pub use utterance::{Utterance, UtteranceError, UtteranceId};
 pub use video::{FrameMemory, VideoSink};
 pub use visavis_codec::{ENCODERS, Mp3Error};
+pub use visavis_core::DataMessage;
 pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
 pub use visavis_core::rtp_input::RtpCounters;
 pub use visavis_types::{

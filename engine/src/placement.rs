@@ -1,34 +1,51 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use visavis_types::PeerId;
+use visavis_core::DataGauge;
+use visavis_types::{PeerId, SessionId};
 
-/// Which media loop each peer lives on.
+/// Which media loop each peer lives on, and what it watches.
 #[derive(Debug)]
 pub(crate) struct Placement {
-    loop_of: HashMap<PeerId, usize>,
+    peers: HashMap<PeerId, Placed>,
     /// Peers of each loop.
     load: Vec<usize>,
 }
 
+#[derive(Debug)]
+struct Placed {
+    media_loop: usize,
+    /// Known once it has its answer.
+    watches: Option<(SessionId, Arc<DataGauge>)>,
+}
+
+impl Placed {
+    fn gauge(&self, session: &SessionId) -> Option<&Arc<DataGauge>> {
+        let (watched, gauge) = self.watches.as_ref()?;
+        (watched == session).then_some(gauge)
+    }
+}
+
 impl Placement {
     pub(crate) fn new(loops: usize) -> Self {
-        Self { loop_of: HashMap::new(), load: vec![0; loops] }
+        Self { peers: HashMap::new(), load: vec![0; loops] }
     }
 
     /// Peers on all loops.
     pub(crate) fn len(&self) -> usize {
-        self.loop_of.len()
+        self.peers.len()
     }
 
     /// Where a peer lives.
     pub(crate) fn get(&self, peer: PeerId) -> Option<usize> {
-        self.loop_of.get(&peer).copied()
+        Some(self.peers.get(&peer)?.media_loop)
     }
 
     /// Gives a new peer to the loop with the fewest.
     pub(crate) fn place(&mut self, peer: PeerId) -> usize {
         let least = (0..self.load.len()).min_by_key(|&index| self.load[index]).unwrap_or(0);
-        if self.loop_of.insert(peer, least).is_none()
+        let placed = Placed { media_loop: least, watches: None };
+        if self.peers.insert(peer, placed).is_none()
             && let Some(load) = self.load.get_mut(least)
         {
             *load += 1;
@@ -36,9 +53,37 @@ impl Placement {
         least
     }
 
+    /// Says what a peer watches, and where the messages for it are counted.
+    pub(crate) fn watches(&mut self, peer: PeerId, session: &SessionId, gauge: Arc<DataGauge>) {
+        if let Some(placed) = self.peers.get_mut(&peer) {
+            placed.watches = Some((session.clone(), gauge));
+        }
+    }
+
+    /// The media loop of a viewer of a session, and where the messages for it are counted.
+    pub(crate) fn viewer(
+        &self,
+        session: &SessionId,
+        peer: PeerId,
+    ) -> Option<(usize, Arc<DataGauge>)> {
+        let placed = self.peers.get(&peer)?;
+        Some((placed.media_loop, Arc::clone(placed.gauge(session)?)))
+    }
+
+    /// All viewers of a session.
+    pub(crate) fn viewers(
+        &self,
+        session: &SessionId,
+    ) -> impl Iterator<Item = (PeerId, usize, Arc<DataGauge>)> {
+        self.peers.iter().filter_map(move |(&peer, placed)| {
+            Some((peer, placed.media_loop, Arc::clone(placed.gauge(session)?)))
+        })
+    }
+
     /// Forgets a peer that has left.
     pub(crate) fn remove(&mut self, peer: PeerId) {
-        if let Some(load) = self.loop_of.remove(&peer).and_then(|index| self.load.get_mut(index)) {
+        let placed = self.peers.remove(&peer);
+        if let Some(load) = placed.and_then(|placed| self.load.get_mut(placed.media_loop)) {
             *load -= 1;
         }
     }
@@ -54,8 +99,13 @@ mod tests {
         let peer = PeerId::from_raw;
         let placed: Vec<usize> = (0..6).map(|raw| placement.place(peer(raw))).collect();
         assert_eq!(placed, [0, 1, 2, 0, 1, 2]);
+        let session = SessionId::default();
+        placement.watches(peer(0), &session, Arc::default());
+        placement.watches(peer(1), &session, Arc::default());
         placement.remove(peer(1));
         placement.remove(peer(1));
+        let viewers: Vec<PeerId> = placement.viewers(&session).map(|viewer| viewer.0).collect();
+        assert_eq!(viewers, [peer(0)]);
         placement.remove(peer(99));
         assert_eq!((placement.get(peer(1)), placement.len()), (None, 5));
         assert_eq!(placement.place(peer(6)), 1);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use visavis_types::{SessionId, UnixMillis, VideoCodec, VideoFrame, VideoFrameError};
 
 use crate::audio::{AudioSink, MicChunk, MicEnds, Microphone};
+use crate::data::{DataChannel, InboxReader};
 use crate::encoded::EncodedVideoSink;
 use crate::shared::SessionShared;
 use crate::video::VideoSink;
@@ -29,6 +30,7 @@ pub(crate) struct Ends {
     pub(crate) audio: AudioSink,
     pub(crate) encoded_video: EncodedVideoSink,
     pub(crate) microphone: MicEnds,
+    pub(crate) inbox: InboxReader,
 }
 
 /// What a session runs.
@@ -151,6 +153,14 @@ impl Session {
         self.ends.microphone.call(heard);
         self.shared.listen();
         self.shared.audio_thread.wake();
+    }
+
+    /// Messages to the viewers, and from them. Before the first call what viewers send is dropped, and
+    /// counted.
+    pub fn data(&self) -> DataChannel {
+        self.shared.read_messages();
+        let (engine, shared) = (self.engine.clone(), Arc::clone(&self.shared));
+        DataChannel::new(engine, shared, self.ends.inbox.clone())
     }
 
     /// Counters, averages and stage histograms. The histograms are up to half a second old.

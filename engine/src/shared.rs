@@ -53,6 +53,8 @@ pub(crate) struct SessionShared {
     pub(crate) audio_thread: Sleeper,
     /// Somebody wants to hear what viewers say.
     listening: AtomicBool,
+    /// Somebody wants to read what viewers send.
+    reading: AtomicBool,
 }
 
 /// A thread that parks while it has nothing to do, once there is one.
@@ -100,6 +102,10 @@ pub(crate) struct Counters {
     pub(crate) encoded_frames: AtomicU64,
     pub(crate) keyframes: AtomicU64,
     pub(crate) mic_packets: AtomicU64,
+    pub(crate) data_sent: AtomicU64,
+    pub(crate) data_undelivered: AtomicU64,
+    pub(crate) data_received: AtomicU64,
+    pub(crate) data_dropped: AtomicU64,
     /// `f64` bits; milliseconds.
     avg_latency: AtomicU64,
     last_frame_time: AtomicU64,
@@ -130,6 +136,7 @@ impl SessionShared {
             encode_thread: Sleeper::default(),
             audio_thread: Sleeper::default(),
             listening: AtomicBool::new(false),
+            reading: AtomicBool::new(false),
             config,
         }
     }
@@ -229,6 +236,16 @@ impl SessionShared {
         self.listening.load(Relaxed)
     }
 
+    // --- Media loops → the application: messages ---
+
+    pub(crate) fn read_messages(&self) {
+        self.reading.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_reading(&self) -> bool {
+        self.reading.load(Relaxed)
+    }
+
     /// Says how the session's sound is given. False where it was given otherwise before.
     pub(crate) fn claim_audio(&self, kind: AudioKind) -> bool {
         let kind = kind as u8;
@@ -321,6 +338,10 @@ impl SessionShared {
                 encoded_frames: counters.encoded_frames.load(Relaxed),
                 keyframes: counters.keyframes.load(Relaxed),
                 mic_packets: counters.mic_packets.load(Relaxed),
+                data_sent: counters.data_sent.load(Relaxed),
+                data_undelivered: counters.data_undelivered.load(Relaxed),
+                data_received: counters.data_received.load(Relaxed),
+                data_dropped: counters.data_dropped.load(Relaxed),
                 avg_latency_ms: f64::from_bits(counters.avg_latency.load(Relaxed)),
                 last_frame_time: (last_frame > 0).then_some(UnixMillis(last_frame)),
                 fps: if recent { counters.fps.latest() } else { 0.0 },

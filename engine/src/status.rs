@@ -36,6 +36,14 @@ pub struct Metrics {
     pub keyframes: u64,
     /// Microphone packets received from viewers.
     pub mic_packets: u64,
+    /// Messages accepted for viewers; one that is for several counts as often.
+    pub data_sent: u64,
+    /// Those among them whose channel or connection ended before they left.
+    pub data_undelivered: u64,
+    /// Messages received from viewers.
+    pub data_received: u64,
+    /// Messages from viewers that were dropped: the application does not read them, or they are no UTF-8.
+    pub data_dropped: u64,
     /// Milliseconds from a frame's timestamp to its last packet to the last viewer: exponential
     /// moving average, weight 0.1.
     pub avg_latency_ms: f64,

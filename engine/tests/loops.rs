@@ -1,6 +1,5 @@
 //! Several media loops share out the viewers of one session.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-#![allow(dead_code, reason = "the viewer has more than is used here")]
 
 mod viewer;
 

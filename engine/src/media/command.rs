@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use rtrb::{Consumer, Producer};
-use visavis_core::{PacketizedFrame, Peer};
+use visavis_core::{OutgoingMessage, PacketizedFrame, Peer};
 use visavis_types::{AudioPacket, PeerId, SessionId};
 
 use crate::OfferError;
 use crate::audio::MicEvent;
+use crate::data::Inbox;
 use crate::event::Subscriber;
 use crate::shared::SessionShared;
 
@@ -42,4 +43,13 @@ pub(crate) struct SessionMedia {
     pub(crate) video: Consumer<PacketizedFrame>,
     pub(crate) audio: Consumer<AudioPacket>,
     pub(crate) microphones: Producer<MicEvent>,
+    pub(crate) inbox: Inbox,
+}
+
+/// A message for some viewers of a media loop, for which each has room reserved.
+#[derive(Debug)]
+pub(crate) struct DataSend {
+    pub(crate) session: Arc<SessionShared>,
+    pub(crate) peers: Vec<PeerId>,
+    pub(crate) message: OutgoingMessage,
 }

@@ -13,10 +13,11 @@ use visavis_types::{ClockAnchor, PeerId, SessionId, Stage};
 
 use super::MediaWaker;
 use super::addresses::Addresses;
-use super::command::{Command, SessionMedia};
+use super::command::{Command, DataSend, SessionMedia};
 use super::egress::Egress;
 use super::stages::StageHistograms;
 use crate::audio::MicEvent;
+use crate::data::{PeerMessage, Sending};
 use crate::event::Subscribers;
 use crate::{Event, LeaveReason, OfferError};
 
@@ -31,6 +32,10 @@ const RECEIVE_BUDGET: Duration = Duration::from_millis(2);
 /// Commands handled before frames get their turn.
 const COMMAND_BUDGET: usize = 32;
 
+/// Time spent on messages for viewers before frames get their turn: one for hundreds of viewers takes
+/// longer than a frame may wait.
+const MESSAGE_BUDGET: Duration = Duration::from_millis(1);
+
 /// Owns the UDP socket and every peer. One turn of the loop: datagrams in, commands, frames and sound
 /// out, timers, events; then sleep until something is due.
 pub(crate) struct MediaLoop {
@@ -42,6 +47,9 @@ pub(crate) struct MediaLoop {
     egress: Egress,
     hub: Hub,
     commands: Receiver<Command>,
+    messages: Receiver<DataSend>,
+    /// A message that has not gone to all of its viewers yet.
+    sending: Option<Sending>,
     /// Indexed by [`SessionKey::index`].
     sessions: Vec<Option<Session>>,
     subscribers: Subscribers,
@@ -63,7 +71,7 @@ impl MediaLoop {
         (mut endpoint, addresses): (UdpEndpoint, Addresses),
         clock: ClockAnchor,
         connect_timeout: Duration,
-        commands: Receiver<Command>,
+        (commands, messages): (Receiver<Command>, Receiver<DataSend>),
         departed: Arc<SegQueue<PeerId>>,
     ) -> io::Result<(Self, MediaWaker)> {
         let poll = Poll::new()?;
@@ -80,6 +88,8 @@ impl MediaLoop {
             egress: Egress::new(endpoint, addresses),
             hub: Hub::new(clock, connect_timeout),
             commands,
+            messages,
+            sending: None,
             sessions: Vec::new(),
             subscribers: Subscribers::default(),
             departed,
@@ -114,6 +124,7 @@ impl MediaLoop {
             if !self.obey() {
                 return;
             }
+            self.send_messages();
             self.send_media();
             self.hub.handle_due(Instant::now(), &mut self.egress);
             self.report();
@@ -121,7 +132,8 @@ impl MediaLoop {
     }
 
     fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
-        let busy = self.readable || !self.commands.is_empty();
+        let messages = self.sending.is_some() || !self.messages.is_empty();
+        let busy = self.readable || messages || !self.commands.is_empty();
         let timeout = busy.then_some(Duration::ZERO);
         if !busy {
             let deadline = self.hub.next_deadline();
@@ -193,6 +205,20 @@ impl MediaLoop {
                 if let Some(summary) = session.stages.snapshot(last) {
                     shared.publish_stages(*index, summary);
                 }
+            }
+        }
+    }
+
+    fn send_messages(&mut self) {
+        let until = Instant::now() + MESSAGE_BUDGET;
+        let Self { hub, egress, messages, sending, .. } = self;
+        loop {
+            let next = sending.take().or_else(|| messages.try_recv().ok().map(Sending::new));
+            let Some(mut next) = next else { return };
+            let give = |peer, message, now| hub.send_data(peer, message, now, egress);
+            if !next.proceed(until, give) {
+                *sending = Some(next);
+                return;
             }
         }
     }
@@ -301,6 +327,7 @@ impl MediaLoop {
                     if media.shared.is_listening() {
                         let _ = media.microphones.push(MicEvent::Left(peer));
                     }
+                    media.inbox.forget(peer);
                     let (session, reason) = (media.shared.config.id.clone(), reason.into());
                     tracing::info!(%session, %peer, reason = LeaveReason::as_str(reason), "viewer left");
                     self.tell(&Event::PeerLeft { session, peer, reason });
@@ -330,6 +357,44 @@ impl MediaLoop {
                         // A full ring means the audio loop stands still; sound this old is better lost.
                         let _ = media.microphones.push(MicEvent::Packet(peer, packet));
                         media.shared.audio_thread.wake();
+                    }
+                }
+                HubEvent::ChannelOpened { session, peer, label } => {
+                    if let Some(shared) = self.shared(session) {
+                        let session = shared.config.id.clone();
+                        tracing::debug!(%session, %peer, label = &*label, "data channel opened");
+                        self.tell(&Event::DataChannelOpened { session, peer, label });
+                    }
+                }
+                HubEvent::ChannelClosed { session, peer, label } => {
+                    if let Some(shared) = self.shared(session) {
+                        let session = shared.config.id.clone();
+                        tracing::debug!(%session, %peer, label = &*label, "data channel closed");
+                        self.tell(&Event::DataChannelClosed { session, peer, label });
+                    }
+                }
+                HubEvent::Message { session, peer, label, message } => {
+                    let Some(media) = self.media(session) else {
+                        continue;
+                    };
+                    let counters = &media.shared.counters;
+                    counters.data_received.fetch_add(1, Relaxed);
+                    let kept = media.shared.is_reading()
+                        && media.inbox.put(PeerMessage { peer, label, message });
+                    if !kept {
+                        counters.data_dropped.fetch_add(1, Relaxed);
+                    }
+                }
+                HubEvent::MessageRefused { session, peer } => {
+                    if let Some(shared) = self.shared(session) {
+                        tracing::debug!(%peer, "a message that cannot be used");
+                        shared.counters.data_dropped.fetch_add(1, Relaxed);
+                    }
+                }
+                HubEvent::Undelivered { session, peer, messages } => {
+                    if let Some(shared) = self.shared(session) {
+                        tracing::debug!(%peer, messages, "messages without a channel");
+                        shared.counters.data_undelivered.fetch_add(messages as u64, Relaxed);
                     }
                 }
             }

@@ -9,7 +9,7 @@ mod media_loop;
 mod stages;
 
 pub(crate) use addresses::Addresses;
-pub(crate) use command::{Command, SessionMedia};
+pub(crate) use command::{Command, DataSend, SessionMedia};
 pub(crate) use lanes::{Full, Lanes};
 pub(crate) use media_loop::MediaLoop;
 

@@ -1,4 +1,5 @@
 //! A viewer over a real socket: str0m as a client.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -6,16 +7,20 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use str0m::change::SdpAnswer;
+use str0m::channel::{ChannelData, ChannelId};
 use str0m::media::{Direction, MediaKind};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
 use str0m::{Candidate, Event, Input, Output, Rtc};
-use visavis::{EngineHandle, SessionId};
+use visavis::{EngineHandle, PeerId, SessionId};
 
 /// Long enough for any machine; a test that works never waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Viewer {
+    pub id: PeerId,
+    pub channel: Option<ChannelId>,
+    pub messages: Vec<ChannelData>,
     pub connected: bool,
     pub video: Vec<RtpPacket>,
     pub audio: Vec<RtpPacket>,
@@ -46,15 +51,29 @@ impl Viewer {
         let mut api = rtc.sdp_api();
         api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
         api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+        api.add_channel("visavis".to_owned());
         let (offer, pending) = api.apply().unwrap();
         let (sender, receiver) = mpsc::channel();
         let reply = move |answer| sender.send(answer).unwrap();
-        engine.offer(session, engine.new_peer_id(), &offer.to_sdp_string(), reply);
+        let id = engine.new_peer_id();
+        engine.offer(session, id, &offer.to_sdp_string(), reply);
         let answer = receiver.recv_timeout(PATIENCE).unwrap().unwrap();
         let parsed = SdpAnswer::from_sdp_string(&answer).unwrap();
         rtc.sdp_api().accept_answer(pending, parsed).unwrap();
         let (video, audio, units) = (Vec::new(), Vec::new(), Vec::new());
-        Self { connected: false, video, audio, units, answer, rtc, socket, local }
+        Self {
+            id,
+            channel: None,
+            messages: Vec::new(),
+            connected: false,
+            video,
+            audio,
+            units,
+            answer,
+            rtc,
+            socket,
+            local,
+        }
     }
 
     /// Lives until something is true of it; fails if that takes forever.
@@ -100,6 +119,13 @@ impl Viewer {
         }
     }
 
+    /// Says something on its data channel.
+    pub fn say(&mut self, text: &str) {
+        let channel = self.channel.and_then(|id| self.rtc.channel(id));
+        assert!(channel.unwrap().write(false, text.as_bytes()).unwrap());
+        self.drain();
+    }
+
     fn drain(&mut self) -> Instant {
         loop {
             match self.rtc.poll_output().unwrap() {
@@ -114,6 +140,8 @@ impl Viewer {
                     if audio { self.audio.push(packet) } else { self.video.push(packet) }
                 }
                 Output::Event(Event::MediaData(media)) => self.units.push(media.data.to_vec()),
+                Output::Event(Event::ChannelOpen(id, _)) => self.channel = Some(id),
+                Output::Event(Event::ChannelData(data)) => self.messages.push(data),
                 Output::Event(_) => {}
                 Output::Timeout(at) => return at,
             }

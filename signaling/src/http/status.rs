@@ -33,6 +33,10 @@ struct MetricsBody {
     encoded_frames: u64,
     keyframes: u64,
     mic_packets: u64,
+    data_sent: u64,
+    data_undelivered: u64,
+    data_received: u64,
+    data_dropped: u64,
 }
 
 /// Milliseconds, but for the count.
@@ -75,6 +79,10 @@ impl<'a> StatusBody<'a> {
                 encoded_frames: m.encoded_frames,
                 keyframes: m.keyframes,
                 mic_packets: m.mic_packets,
+                data_sent: m.data_sent,
+                data_undelivered: m.data_undelivered,
+                data_received: m.data_received,
+                data_dropped: m.data_dropped,
             },
             stages: stages.collect(),
             encoders: status.encoders.iter().map(|codec| codec.name()).collect(),

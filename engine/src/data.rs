@@ -1,0 +1,362 @@
+//! Messages between the application and its viewers, over their data channels.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use visavis_core::{DataGauge, DataMessage, DataRefusal, MESSAGE_OVERHEAD_BYTES, OutgoingMessage};
+use visavis_types::PeerId;
+
+use crate::EngineHandle;
+use crate::handle::SendError;
+use crate::media::DataSend;
+use crate::shared::SessionShared;
+
+/// Bytes of one viewer's messages that the application has not read, and of all viewers of a session;
+/// each message is counted with [`MESSAGE_OVERHEAD_BYTES`] more.
+const MAX_UNREAD_OF_PEER: usize = 1024 * 1024;
+const MAX_UNREAD_OF_SESSION: usize = 16 * 1024 * 1024;
+
+/// A message from a viewer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerMessage {
+    /// Whose it is.
+    pub peer: PeerId,
+    /// What the viewer calls the channel it came on.
+    pub label: Arc<str>,
+    /// The message.
+    pub message: DataMessage,
+}
+
+/// What became of a message for a viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// It is on its way. It arrives, and after those before it, unless its channel or the connection ends
+    /// first: [`Event::DataChannelClosed`](crate::Event::DataChannelClosed) and
+    /// [`Event::PeerLeft`](crate::Event::PeerLeft) tell of that, and it is counted.
+    Accepted,
+    /// This viewer does not keep up: 1 MiB waits for it already. The message was not taken; try again
+    /// when [`DataChannel::waiting_bytes`] has gone down.
+    Full,
+}
+
+/// What became of a message for all viewers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Broadcast {
+    /// Viewers it is on its way to.
+    pub accepted: usize,
+    /// Viewers that do not keep up, and do not get it; it may be sent to them again.
+    pub full: Vec<PeerId>,
+}
+
+/// Why a message was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DataError {
+    /// Nothing in it.
+    #[error("an empty message")]
+    Empty,
+    /// Larger than 64 KiB, or than the viewer has said it takes.
+    #[error("a message of {len} bytes; {most} are possible")]
+    TooLarge {
+        /// Bytes of the message.
+        len: usize,
+        /// Bytes that can be sent.
+        most: usize,
+    },
+    /// The session has no such viewer.
+    #[error("the session has no viewer {0}")]
+    NoPeer(PeerId),
+    /// The viewer has no open channel, or none of the label asked for.
+    #[error("viewer {0} has no open data channel of this name")]
+    NoChannel(PeerId),
+    /// The engine has stopped.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+/// The data channels of a session's viewers: messages to them, and from them.
+///
+/// Viewers open the channels (up to eight each); the player page opens one that is called `visavis`.
+/// Callable from any thread, and never waits but in [`next_timeout`](Self::next_timeout). Clones share the
+/// messages that come in among them.
+#[derive(Debug, Clone)]
+pub struct DataChannel {
+    engine: EngineHandle,
+    session: Arc<SessionShared>,
+    label: Option<Arc<str>>,
+    inbox: InboxReader,
+}
+
+impl DataChannel {
+    pub(crate) fn new(
+        engine: EngineHandle,
+        session: Arc<SessionShared>,
+        inbox: InboxReader,
+    ) -> Self {
+        Self { engine, session, label: None, inbox }
+    }
+
+    /// As this, but sends to the channels of this label; without it, to the first that each viewer has
+    /// opened. What comes in is not told apart: messages carry their label.
+    pub fn labelled(&self, label: &str) -> Self {
+        Self { label: Some(label.into()), ..self.clone() }
+    }
+
+    /// Sends one viewer a message. Messages to one viewer arrive in the order in which they were accepted,
+    /// those of one channel that is ordered, as channels are unless asked otherwise.
+    ///
+    /// # Errors
+    ///
+    /// See [`DataError`]. A viewer has no channel for a moment after it joined:
+    /// [`Event::DataChannelOpened`](crate::Event::DataChannelOpened) tells when it has.
+    pub fn send(&self, peer: PeerId, message: &DataMessage) -> Result<SendOutcome, DataError> {
+        let id = &self.session.config.id;
+        let Some((media_loop, gauge)) = self.engine.inner.viewer(id, peer) else {
+            return Err(DataError::NoPeer(peer));
+        };
+        let len = message.as_bytes().len();
+        match gauge.reserve(self.label.as_deref(), len) {
+            Ok(()) => {}
+            Err(DataRefusal::Full) => return Ok(SendOutcome::Full),
+            Err(DataRefusal::Empty) => return Err(DataError::Empty),
+            Err(DataRefusal::TooLarge(most)) => return Err(DataError::TooLarge { len, most }),
+            Err(DataRefusal::NoChannel) => return Err(DataError::NoChannel(peer)),
+        }
+        let taken = self.hand_over(media_loop, vec![(peer, gauge)], message);
+        taken.map(|taken| if taken.is_empty() { SendOutcome::Accepted } else { SendOutcome::Full })
+    }
+
+    /// Sends a message to every viewer that has a channel for it. One that does not keep up is left out
+    /// and named; it holds up nobody else.
+    ///
+    /// # Errors
+    ///
+    /// An empty message, one of more than 64 KiB, an engine that has stopped.
+    pub fn broadcast(&self, message: &DataMessage) -> Result<Broadcast, DataError> {
+        let (len, most) = (message.as_bytes().len(), visavis_core::MAX_MESSAGE_BYTES);
+        if len == 0 {
+            return Err(DataError::Empty);
+        }
+        if len > most {
+            return Err(DataError::TooLarge { len, most });
+        }
+        let inner = &self.engine.inner;
+        let mut outcome = Broadcast::default();
+        let mut of_loops = vec![Vec::new(); inner.loops.len()];
+        for (peer, media_loop, gauge) in inner.viewers(&self.session.config.id) {
+            match gauge.reserve(self.label.as_deref(), len) {
+                Ok(()) => {
+                    if let Some(peers) = of_loops.get_mut(media_loop) {
+                        peers.push((peer, gauge));
+                    }
+                }
+                Err(DataRefusal::Full) => outcome.full.push(peer),
+                // A viewer without a channel has not asked for messages.
+                Err(_) => {}
+            }
+        }
+        for (media_loop, peers) in of_loops.into_iter().enumerate() {
+            if !peers.is_empty() {
+                outcome.accepted += peers.len();
+                let refused = self.hand_over(media_loop, peers, message)?;
+                outcome.accepted -= refused.len();
+                outcome.full.extend(refused);
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Bytes that wait for a viewer, 128 for each message among them; `None` where there is no such
+    /// viewer. What its network is busy with (128 KiB at most) has left and is not counted.
+    pub fn waiting_bytes(&self, peer: PeerId) -> Option<usize> {
+        let (_, gauge) = self.engine.inner.viewer(&self.session.config.id, peer)?;
+        Some(gauge.waiting_bytes())
+    }
+
+    /// The labels of a viewer's open channels, in the order they were opened.
+    pub fn labels(&self, peer: PeerId) -> Vec<Arc<str>> {
+        let viewer = self.engine.inner.viewer(&self.session.config.id, peer);
+        viewer.map(|(_, gauge)| gauge.labels().to_vec()).unwrap_or_default()
+    }
+
+    /// The next message from a viewer, if there is one.
+    ///
+    /// Of messages that the application does not read, the first 1 MiB of each viewer is kept, and the
+    /// first 16 MiB of all; those after that are dropped and counted
+    /// ([`Metrics::data_dropped`](crate::Metrics::data_dropped)).
+    pub fn try_next(&self) -> Option<PeerMessage> {
+        self.inbox.messages.try_recv().ok().map(Unread::read)
+    }
+
+    /// The next message, waited for at most so long; `None` also where the session has ended.
+    pub fn next_timeout(&self, patience: Duration) -> Option<PeerMessage> {
+        self.inbox.messages.recv_timeout(patience).ok().map(Unread::read)
+    }
+
+    /// Gives a media loop a message that was reserved for. Returns the viewers it has no room for.
+    fn hand_over(
+        &self,
+        media_loop: usize,
+        viewers: Vec<(PeerId, Arc<DataGauge>)>,
+        message: &DataMessage,
+    ) -> Result<Vec<PeerId>, DataError> {
+        let message = OutgoingMessage::new(message, self.label.clone());
+        let peers: Vec<PeerId> = viewers.iter().map(|(peer, _)| *peer).collect();
+        let (count, len) = (peers.len() as u64, message.len());
+        let send = DataSend { session: Arc::clone(&self.session), peers, message };
+        match self.engine.inner.send_data(media_loop, send) {
+            Ok(()) => {
+                self.session.counters.data_sent.fetch_add(count, Relaxed);
+                Ok(Vec::new())
+            }
+            Err(error) => {
+                viewers.iter().for_each(|(_, gauge)| gauge.release(len));
+                match error {
+                    SendError::Busy => Ok(viewers.into_iter().map(|(peer, _)| peer).collect()),
+                    SendError::Stopped => Err(DataError::Stopped),
+                }
+            }
+        }
+    }
+}
+
+/// Makes the ends of a session's inbox: one to write for each media loop, and one to read.
+pub(crate) fn inbox(media_loops: usize) -> (Vec<Inbox>, InboxReader) {
+    let (sender, messages) = unbounded();
+    let session = Arc::<AtomicUsize>::default();
+    let inbox =
+        || Inbox { messages: sender.clone(), session: Arc::clone(&session), peers: HashMap::new() };
+    ((0..media_loops).map(|_| inbox()).collect(), InboxReader { messages })
+}
+
+/// Where a media loop puts what viewers say. The queue has no bound of its own: the counts of unread bytes
+/// are its bound.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    messages: Sender<Unread>,
+    session: Arc<AtomicUsize>,
+    peers: HashMap<PeerId, Arc<AtomicUsize>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct InboxReader {
+    messages: Receiver<Unread>,
+}
+
+#[derive(Debug)]
+struct Unread {
+    message: PeerMessage,
+    /// Given back when it is read.
+    cost: usize,
+    of_peer: Arc<AtomicUsize>,
+    of_session: Arc<AtomicUsize>,
+}
+
+impl Unread {
+    fn read(self) -> PeerMessage {
+        self.of_peer.fetch_sub(self.cost, Relaxed);
+        self.of_session.fetch_sub(self.cost, Relaxed);
+        self.message
+    }
+}
+
+impl Inbox {
+    /// Keeps a message. False where there is no room for it.
+    pub(crate) fn put(&mut self, message: PeerMessage) -> bool {
+        let cost = message.message.as_bytes().len() + MESSAGE_OVERHEAD_BYTES;
+        let of_peer = self.peers.entry(message.peer).or_default();
+        if !claim(of_peer, cost, MAX_UNREAD_OF_PEER) {
+            return false;
+        }
+        if !claim(&self.session, cost, MAX_UNREAD_OF_SESSION) {
+            of_peer.fetch_sub(cost, Relaxed);
+            return false;
+        }
+        let (of_peer, of_session) = (Arc::clone(of_peer), Arc::clone(&self.session));
+        self.messages.send(Unread { message, cost, of_peer, of_session }).is_ok()
+    }
+
+    /// Forgets a viewer. What it has said stays to be read.
+    pub(crate) fn forget(&mut self, peer: PeerId) {
+        self.peers.remove(&peer);
+    }
+}
+
+fn claim(unread: &AtomicUsize, cost: usize, most: usize) -> bool {
+    let add = |unread: usize| Some(unread + cost).filter(|all| *all <= most);
+    unread.fetch_update(Relaxed, Relaxed, add).is_ok()
+}
+
+/// A message being given to viewers, as many as there is time for in a turn of the media loop.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    send: DataSend,
+    next: usize,
+}
+
+impl Sending {
+    pub(crate) fn new(send: DataSend) -> Self {
+        Self { send, next: 0 }
+    }
+
+    /// Gives it to the next viewers, until a moment. True where that was the last.
+    pub(crate) fn proceed(
+        &mut self,
+        until: Instant,
+        mut give: impl FnMut(PeerId, OutgoingMessage, Instant) -> bool,
+    ) -> bool {
+        while let Some(&peer) = self.send.peers.get(self.next) {
+            let now = Instant::now();
+            if now >= until {
+                return false;
+            }
+            self.next += 1;
+            if !give(peer, self.send.message.clone(), now) {
+                self.send.session.counters.data_undelivered.fetch_add(1, Relaxed);
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(peer: u64, len: usize) -> PeerMessage {
+        let message = DataMessage::Binary(vec![0; len]);
+        PeerMessage { peer: PeerId::from_raw(peer), label: "x".into(), message }
+    }
+
+    fn reader() -> (Inbox, InboxReader) {
+        let (mut inboxes, reader) = inbox(1);
+        (inboxes.remove(0), reader)
+    }
+
+    #[test]
+    fn a_viewer_that_floods_takes_no_room_from_the_others() {
+        let (mut inbox, reader) = reader();
+        let kept = std::iter::repeat_with(|| inbox.put(said(1, 60_000))).take_while(|&kept| kept);
+        assert_eq!(kept.count(), MAX_UNREAD_OF_PEER / (60_000 + MESSAGE_OVERHEAD_BYTES));
+        assert!(inbox.put(said(2, 60_000)));
+        let first = reader.messages.try_recv().map(Unread::read).unwrap();
+        assert_eq!(first, said(1, 60_000));
+        assert!(inbox.put(said(1, 60_000)), "what was read makes room");
+    }
+
+    #[test]
+    fn all_viewers_together_have_an_end_too() {
+        let (mut inbox, reader) = reader();
+        let mut kept = 0;
+        for peer in 0..100 {
+            kept += (0..20).filter(|_| inbox.put(said(peer, 60_000))).count();
+            inbox.forget(PeerId::from_raw(peer));
+        }
+        assert_eq!(kept, MAX_UNREAD_OF_SESSION / (60_000 + MESSAGE_OVERHEAD_BYTES));
+        let read = std::iter::from_fn(|| reader.messages.try_recv().ok().map(Unread::read));
+        assert_eq!(read.count(), kept);
+        assert_eq!(inbox.session.load(Relaxed), 0);
+    }
+}
