@@ -22,6 +22,11 @@ const FINAL_ERRORS = new Set(['no-common-codec', 'bad-sdp', 'abuse', 'too-large'
 /** Errors that leave the connection as it is. */
 const HARMLESS_ERRORS = new Set(['bad-candidate', 'bad-json', 'bad-message']);
 
+/** The data channel's label. */
+const CHANNEL = 'visavis';
+/** Messages are refused while so many bytes wait to be sent. */
+const MAX_WAITING_BYTES = 1024 * 1024;
+
 const CAPTURE_TIME = 'http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time';
 
 const MICROPHONE = {
@@ -43,6 +48,8 @@ const MICROPHONE = {
  * - `firstpicture`: {elapsedMs}, once per connection made, from its start to a frame on screen.
  * - `figures`: a Figures object (visavis-figures.js), once a second while connected.
  * - `microphone`: {on, error}.
+ * - `channel`: {open}, when messages can be sent, and when the server has closed the channel.
+ * - `message`: {data}, from the server: a string or an ArrayBuffer.
  * - `muted`: {muted, forced}; forced when the browser refused sound without a click.
  * - `error`: {code, message}, as the server said it.
  * - `log`: {text}.
@@ -155,6 +162,23 @@ export class VisavisClient extends EventTarget {
     return true;
   }
 
+  /**
+   * Sends the server a message, of 64 KiB at most. Messages arrive in the order they were sent.
+   * @param {string|ArrayBuffer|ArrayBufferView} data not empty
+   * @returns {boolean} false where it was not taken: there is no connection, or too much waits already
+   */
+  send(data) {
+    const channel = this.#link?.channel;
+    if (channel?.readyState !== 'open' || channel.bufferedAmount > MAX_WAITING_BYTES) return false;
+    try {
+      channel.send(data);
+      return true;
+    } catch (error) {
+      this.#log(`a message is not sent: ${error.message}`);
+      return false;
+    }
+  }
+
   // --- one attempt -------------------------------------------------------------------------
 
   /** Starts the WebSocket and, while it opens, the offer: neither waits for the other. */
@@ -188,6 +212,11 @@ export class VisavisClient extends EventTarget {
       this.#send(link, { type: 'ice-candidate', data: { candidate, sdpMid, sdpMLineIndex } });
     }));
     pc.addEventListener('connectionstatechange', current(() => this.#onConnectionState(link)));
+    link.channel = pc.createDataChannel(CHANNEL);
+    link.channel.binaryType = 'arraybuffer';
+    link.channel.addEventListener('open', current(() => this.#emit('channel', { open: true })));
+    link.channel.addEventListener('close', current(() => this.#emit('channel', { open: false })));
+    link.channel.addEventListener('message', current(({ data }) => this.#emit('message', { data })));
     // Gathering starts with setLocalDescription, which waits for the ICE servers in `config`.
     link.ready = pc.createOffer();
     link.ready.catch(() => {});
