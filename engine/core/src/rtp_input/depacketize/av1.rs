@@ -25,11 +25,12 @@ impl Av1Depacketizer {
         unit: &mut Vec<u8>,
     ) -> Result<(), BrokenPayload> {
         let (&header, mut rest) = payload.split_first().ok_or(BrokenPayload)?;
-        let counted = header >> 4 & 3;
+        // 0: any number of elements, each with its length.
+        let counted = usize::from(header >> 4 & 3);
         if (header & CONTINUES != 0) == self.open.is_empty() {
             return Err(BrokenPayload);
         }
-        let mut index = 0;
+        let mut index = 0_usize;
         while !rest.is_empty() {
             index += 1;
             let element = if index == counted {
@@ -120,6 +121,14 @@ mod tests {
         let payload = [0x00, 3, 0x08, 1, 2, 4, 0x32, 2, 8, 9];
         assert_eq!(depacketizer.depacketize(&payload, &mut out), Ok(()));
         assert_eq!(out, [0x0a, 2, 1, 2, 0x32, 2, 8, 9]);
+    }
+
+    #[test]
+    fn a_payload_may_have_more_than_255_elements() {
+        let payload = [&[0x00][..], &[2, 0x30, 7].repeat(300)].concat();
+        let (mut depacketizer, mut out) = (Av1Depacketizer::default(), Vec::new());
+        assert_eq!(depacketizer.depacketize(&payload, &mut out), Ok(()));
+        assert_eq!(out, [0x32, 1, 7].repeat(300));
     }
 
     #[test]
