@@ -5,7 +5,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help run test test-av1 lint bench micro instructions profile setup setup-count setup-profile setup-test
+.PHONY: help run test test-av1 lint bench micro instructions profile fuzz setup setup-count setup-profile setup-test
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,6 +40,9 @@ instructions: setup-count ## instructions of the fan-out against the kept figure
 profile: setup-profile ## a flame graph of the media loop under load, in target/profile.svg
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release --bin visavis-bench -- profile $(ARGS)
+
+fuzz: setup ## every fuzz target in turn: SECONDS=600 each, or TARGETS="sdp http"; see tests/fuzz
+	tests/fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
 
 setup: ## install what the build needs
 	@tools/setup build

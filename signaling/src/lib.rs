@@ -28,6 +28,8 @@
 mod config;
 mod connection;
 mod deadlines;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http;
 mod io;
 mod server;

@@ -100,7 +100,7 @@ impl PeerSetup<'_> {
         }
         let answer = accept(&mut rtc, parsed, offer)?;
         let output = RtpOutput::new(keys);
-        let mut peer =
+        let peer =
             Peer::new((self.peer, self.session), self.order, (rtc, output), &answer, self.now)?;
         peer.note_max_message(offer);
         Ok((peer, answer))

@@ -5,3 +5,5 @@ mod protocol;
 mod window;
 
 pub(crate) use peer::{Fate, WsPeer};
+#[cfg(fuzzing)]
+pub(crate) use protocol::Incoming;

@@ -82,18 +82,7 @@ pub fn open(path: &Path) -> Result<Box<dyn Source>, SourceError> {
     if length == 0 {
         return Err(broken(path, "it is empty"));
     }
-    let opened: Result<Box<dyn Clip>, OpenError> = match start {
-        [_, _, _, _, b'f', b't', b'y', b'p', ..] => match mp4::Mp4Clip::open(path) {
-            Ok(clip) => Ok(Box::new(clip)),
-            Err(error) => Err(error),
-        },
-        [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', b'2', ..] => match y4m::open(path) {
-            Ok(clip) => Ok(Box::new(clip)),
-            Err(error) => Err(error),
-        },
-        _ => Err(OpenError::Unsupported("is neither MP4 nor Y4M".to_owned())),
-    };
-    let clip = match opened {
+    let clip = match open_here(path, start) {
         Ok(clip) => clip,
         Err(OpenError::Failed(error)) => return Err(error),
         Err(OpenError::Unsupported(reason)) => {
@@ -103,6 +92,21 @@ pub fn open(path: &Path) -> Result<Box<dyn Source>, SourceError> {
     };
     let label = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     Ok(Box::new(looped::Looped::new(clip, &label)?))
+}
+
+/// Opens a file that is read here, without ffmpeg. `start` is what it begins with.
+///
+/// # Errors
+///
+/// A missing or broken file, or one of another kind.
+pub fn open_here(path: &Path, start: [u8; 12]) -> Result<Box<dyn Clip>, OpenError> {
+    match start {
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Ok(Box::new(mp4::Mp4Clip::open(path)?)),
+        [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', b'2', ..] => {
+            Ok(Box::new(y4m::open(path)?))
+        }
+        _ => Err(OpenError::Unsupported("is neither MP4 nor Y4M".to_owned())),
+    }
 }
 
 /// Fills `start` as far as the file reaches.

@@ -1,0 +1,68 @@
+//! Doors to the parsers of what clients send, for `tests/fuzz` alone.
+
+use std::io::{self, Read, Write};
+
+use tungstenite::Message;
+use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+
+use crate::Limits;
+use crate::http::{HttpReader, Step};
+use crate::ws::Incoming;
+
+/// Cuts pieces of a byte stream into HTTP requests, as a connection does; returns how many there were.
+pub fn http<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> usize {
+    let (mut reader, limits) = (HttpReader::default(), Limits::default());
+    let mut requests = 0;
+    for piece in pieces {
+        reader.push(piece);
+        loop {
+            match reader.next(&limits) {
+                Step::More => break,
+                Step::Request(request) => {
+                    let _ = request.query_value("session");
+                    let _ = request.has_token(::http::header::CONNECTION, "upgrade");
+                    requests += 1;
+                }
+                Step::Reject(_) => return requests,
+            }
+        }
+    }
+    requests
+}
+
+/// Reads one text message of the protocol; whether it is one.
+pub fn message(text: &str) -> bool {
+    Incoming::parse(text).is_ok()
+}
+
+/// Reads WebSocket frames as a connection does, and the messages in them; returns how many messages there
+/// were.
+pub fn frames(bytes: &[u8]) -> usize {
+    struct Stream<'a>(&'a [u8]);
+    impl Read for Stream<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            self.0.read(out)
+        }
+    }
+    impl Write for Stream<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let limits = Limits::default();
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(limits.message_bytes))
+        .max_frame_size(Some(limits.message_bytes));
+    let mut socket = WebSocketContext::new(Role::Server, Some(config));
+    let (mut stream, mut messages) = (Stream(bytes), 0);
+    while let Ok(read) = socket.read(&mut stream) {
+        messages += 1;
+        if let Message::Text(text) = read {
+            message(&text);
+        }
+    }
+    messages
+}

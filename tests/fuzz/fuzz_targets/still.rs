@@ -1,0 +1,28 @@
+//! JPEG and PNG files that callers push.
+#![no_main]
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use visavis_codec::{I420Buffer, convert, decode_still};
+use visavis_types::{FrameSize, PixelFormat};
+
+// Two bytes say the size that the caller says, in pairs of pixels beyond 16.
+fuzz_target!(|data: &[u8]| -> Corpus {
+    let Some((&[w, h], file)) = data.split_first_chunk::<2>() else {
+        return Corpus::Reject;
+    };
+    let side = |byte: u8| 16 + 2 * u32::from(byte);
+    let Ok(size) = FrameSize::new(side(w), side(h)) else {
+        return Corpus::Reject;
+    };
+    let format = match file.first() {
+        Some(0x89) => PixelFormat::Png,
+        _ => PixelFormat::Jpeg,
+    };
+    let mut pixels = Vec::new();
+    if let Ok(decoded) = decode_still(file, format, size, &mut pixels) {
+        assert_eq!(Some(pixels.len()), decoded.frame_bytes(size));
+        let mut picture = I420Buffer::new(size);
+        convert(&pixels, decoded, size, &mut picture).expect("what was decoded can be converted");
+    }
+    Corpus::Keep
+});
