@@ -1,7 +1,6 @@
 //! Speech pushed ahead of its time, up to a viewer that is not ours (str0m as a client).
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod viewer;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -110,17 +109,15 @@ fn an_interruption_drops_what_is_queued_and_the_next_utterance_follows() {
     assert_eq!(utterance.push_video(&picture(&gray(1), 9_000)), Ok(PushOutcome::Dropped));
     assert_eq!(say(&utterance, 9_000, &tone(20)), PushOutcome::Dropped);
     let next = session.begin_utterance(UnixMillis(0)).unwrap();
-    let heard = loop {
-        match events.recv_timeout(Duration::from_secs(10)).unwrap() {
-            Event::Interrupted { utterance: Some(id), sent: told, .. } => {
-                assert_eq!((id, told), (utterance.id(), sent));
-                // What was on its way; a packet may hold nothing but what fades.
-                viewer.run_for(MS * 300);
-                break loud(&viewer);
-            }
-            _ => {}
-        }
-    };
+    let told = std::iter::from_fn(|| events.recv_timeout(Duration::from_secs(10)).ok());
+    let told = told.filter_map(|event| match event {
+        Event::Interrupted { utterance, sent, .. } => Some((utterance, sent)),
+        _ => None,
+    });
+    assert_eq!(told.take(1).collect::<Vec<_>>(), [(Some(utterance.id()), sent)]);
+    // What was on its way; a packet may hold nothing but what fades.
+    viewer.run_for(MS * 300);
+    let heard = loud(&viewer);
     let heard = MS * 20 * heard as u32;
     assert!(heard.abs_diff(sent) <= MS * 20, "{heard:?} were heard, {sent:?} sent");
     assert!(viewer.audio.last().unwrap().payload.len() <= 20, "silence");

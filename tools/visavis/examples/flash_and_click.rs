@@ -38,8 +38,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     session.start();
     let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
     let signaling = SignalingServer::start(config, engine.handle())?;
-    println!(r#"{{"ready":true,"url":"http://{}/"}}"#, signaling.local_addr());
-    std::io::stdout().flush()?;
+    let mut out = std::io::stdout();
+    writeln!(out, r#"{{"ready":true,"url":"http://{}/"}}"#, signaling.local_addr())?;
+    out.flush()?;
     let scene = Scene::new();
     match mode.as_str() {
         "live" => live(&session, &scene),
