@@ -183,10 +183,12 @@ impl SessionShared {
 
     /// Drops all that waits to be said; returns how much of what is being said was sent.
     pub(crate) fn interrupt(&self) -> Duration {
+        // First this: an audio loop that looks in between is to find the utterance still there, and not
+        // to take its sound for live.
+        self.interruptions.fetch_add(1, Relaxed);
         let of_utterance =
             self.utterances.lock().unwrap_or_else(PoisonError::into_inner).interrupt();
         let sent = of_utterance.unwrap_or(Duration::from_micros(self.played.load(Relaxed)));
-        self.interruptions.fetch_add(1, Relaxed);
         self.pictures_interrupted();
         self.wake_all();
         sent

@@ -60,6 +60,8 @@ pub(crate) struct Pacer {
     end: Option<(u64, Instant)>,
     /// The same of the beginning of the first packet of this talkspurt.
     talkspurt: Option<(u64, Instant)>,
+    /// Samples of sound in it so far.
+    played: u64,
     packet: PacketTime,
     /// How long it has been sending silence.
     silent: Duration,
@@ -117,6 +119,7 @@ impl Pacer {
             state: State::Quiet { due: None },
             end: None,
             talkspurt: None,
+            played: 0,
             packet,
             silent: Duration::ZERO,
             ending: false,
@@ -219,13 +222,11 @@ impl Pacer {
         self.queue.len()
     }
 
-    /// How much was sent since the talkspurt began; nothing where none plays.
+    /// How much sound was sent since the talkspurt began; nothing where none plays.
     pub(crate) fn played(&self) -> Duration {
-        match (self.state, self.talkspurt, self.end) {
-            (State::Playing { .. }, Some((first, _)), Some((end, _))) => {
-                samples_duration(end.saturating_sub(first))
-            }
-            _ => Duration::ZERO,
+        match self.state {
+            State::Playing { .. } => samples_duration(self.played),
+            State::Quiet { .. } => Duration::ZERO,
         }
     }
 
@@ -256,6 +257,7 @@ impl Pacer {
         let captured = self.capture_time(due, now);
         packet.extend(self.queue.drain(..self.packet.samples()));
         self.head += self.packet.samples() as u64;
+        self.played = self.packet.samples() as u64 + if talkspurt { 0 } else { self.played };
         self.silent = Duration::ZERO;
         self.state = State::Playing { due: due + self.packet.duration() };
         let slot = self.slot(due, captured);
@@ -272,6 +274,7 @@ impl Pacer {
         packet.extend(self.queue.drain(..));
         packet.resize(self.packet.samples(), 0);
         self.head += rest as u64;
+        self.played += rest as u64;
         self.silent += self.packet.duration();
         let next = due + self.packet.duration();
         self.state = if self.silent >= FADING {

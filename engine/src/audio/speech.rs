@@ -293,9 +293,7 @@ impl Voice {
                 self.resampled.extend(self.samples.drain(..count));
                 pacer.push(&self.resampled, due, now);
                 self.fed += count as u64;
-                while self.reservations.front().is_some_and(|(until, _)| *until <= self.fed) {
-                    self.reservations.pop_front();
-                }
+                self.make_room(packet);
                 continue;
             }
             if !ended && self.heard {
@@ -303,6 +301,15 @@ impl Voice {
                 self.state.hold_pictures_at(self.time());
             }
             return;
+        }
+    }
+
+    /// Lets go of chunks of which less than a packet is left: that waits for the next chunk, which must not
+    /// wait for it.
+    fn make_room(&mut self, packet: PacketTime) {
+        let soon = self.fed + packet.samples() as u64;
+        while self.reservations.front().is_some_and(|(until, _)| *until < soon) {
+            self.reservations.pop_front();
         }
     }
 
@@ -505,6 +512,20 @@ mod tests {
         assert_eq!(first.sent(), sent);
         let rtp: Vec<u64> = run.sent.iter().map(|(_, slot, _)| slot.rtp_time).collect();
         assert!(rtp.windows(2).all(|pair| pair[1] > pair[0]), "{rtp:?}");
+    }
+
+    #[test]
+    fn what_is_left_of_a_chunk_and_is_no_packet_keeps_no_room() {
+        let mut run = Run::new();
+        run.budget = Budget::new(1);
+        let utterance = run.begin();
+        utterance.picture_pushed(run.now);
+        // 15 packets, of which the filter keeps the last samples until more comes.
+        run.say(&utterance, 0, 300, 1_000);
+        assert!(run.budget.reserve(1).is_none());
+        run.advance(500);
+        assert_eq!(run.loud().len(), 14);
+        run.say(&utterance, 300, 300, 1_000);
     }
 
     #[test]
