@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use visavis_core::rtp_input::{Kind, MediaClock, MicPacket, MicReceiver};
+use visavis_types::AudioCodec;
 
 fuzz_target!(|data: &[u8]| {
     let mut receiver = MicReceiver::default();
@@ -15,6 +16,7 @@ fuzz_target!(|data: &[u8]| {
         let &[s0, s1, t0, t1, t2, t3, wait, byte] = packet else { return };
         now += Duration::from_millis(wait.into());
         let packet = MicPacket {
+            codec: AudioCodec::ALL[usize::from(byte) % AudioCodec::ALL.len()],
             sequence: u16::from_le_bytes([s0, s1]),
             rtp_time: u32::from_le_bytes([t0, t1, t2, t3]),
             payload: Arc::from([byte]),

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use visavis_codec::{I420Buffer, convert, decode_still};
+use visavis_codec::{ColorMatrix, I420Buffer, convert, decode_still};
 use visavis_types::{FrameSize, PixelFormat};
 
 // Two bytes say the size that the caller says, in pairs of pixels beyond 16.
@@ -22,7 +22,9 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     if let Ok(decoded) = decode_still(file, format, size, &mut pixels) {
         assert_eq!(Some(pixels.len()), decoded.frame_bytes(size));
         let mut picture = I420Buffer::new(size);
-        convert(&pixels, decoded, size, &mut picture).expect("what was decoded can be converted");
+        for matrix in [ColorMatrix::for_size(size), ColorMatrix::Bt601, ColorMatrix::Bt709] {
+            convert(&pixels, decoded, size, matrix, &mut picture).expect("it was decoded");
+        }
     }
     Corpus::Keep
 });

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use visavis_core::{Certificate, CodecOrder, NegotiateError, Outbox, Peer, PeerSetup};
-use visavis_types::{CodecSet, PeerId, SessionId};
+use visavis_types::{CodecSet, PeerId, SessionId, VideoCodec};
 
 /// Where the hub is.
 pub const HUB: ([u8; 4], u16) = ([192, 0, 2, 1], 5_000);
@@ -30,7 +30,7 @@ pub fn answer(offer: &str, now: Instant) -> Result<(Peer, String), NegotiateErro
         peer: PeerId::from_raw(1),
         session: SessionId::default(),
         order: CodecOrder::default(),
-        video_codecs: CodecSet::ENCODERS,
+        video_codecs: VideoCodec::ALL.into_iter().fold(CodecSet::EMPTY, CodecSet::with),
         red: true,
         candidates: &[HUB.into()],
         certificate,
