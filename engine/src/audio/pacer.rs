@@ -149,6 +149,15 @@ impl Pacer {
         excess
     }
 
+    /// When a packet may leave next: those of silence keep time too, and a receiver ties RTP time to capture
+    /// times by how they were tied before.
+    pub(crate) fn next_packet(&self, now: Instant) -> Instant {
+        let State::Playing { due } = self.state else { return now };
+        let (late, packet) = (now.saturating_duration_since(due), self.packet.duration());
+        let packets = late.as_micros().div_ceil(packet.as_micros());
+        due + packet * packets as u32
+    }
+
     /// How far the sound that there is lasts beyond now, in µs, by the time that its samples have taken
     /// since the talkspurt began; less than nothing where it is late. `None` while nothing plays.
     pub(crate) fn lead(&self, now: Instant) -> Option<i64> {

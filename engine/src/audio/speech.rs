@@ -100,6 +100,8 @@ struct Voice {
     origin: Option<Instant>,
     heard: bool,
     stalled: bool,
+    /// It has stood still, and what it waited for is there.
+    resumes: bool,
     /// What each chunk has reserved, until so many samples are fed.
     reservations: VecDeque<(u64, Reservation)>,
     /// Reused.
@@ -152,9 +154,10 @@ impl Speech {
             if state.ready(now) != Ready::Now {
                 return None;
             }
-            voice.move_origin(now);
+            voice.move_origin(pacer.next_packet(now));
             return Some(Turn::Started(state));
         }
+        voice.resume(pacer, now);
         voice.feed(pacer, packet, now);
         if !voice.is_done(now) {
             return None;
@@ -190,6 +193,9 @@ impl Speech {
         };
         let due = origin + samples_duration(voice.fed);
         let waits = voice.samples.is_empty() && (!voice.state.is_ended() || due <= now);
+        if voice.resumes {
+            return Some(now);
+        }
         (!waits && !voice.stalled).then_some(due)
     }
 }
@@ -204,6 +210,7 @@ impl Voice {
             origin: None,
             heard: false,
             stalled: false,
+            resumes: false,
             reservations: VecDeque::new(),
             resampled: Vec::new(),
         }
@@ -259,11 +266,21 @@ impl Voice {
             self.fed = at.min(elapsed_samples);
         }
         if self.stalled || elapsed_samples > self.fed + GAP_SAMPLES {
-            let origin = now.checked_sub(self.time()).unwrap_or(now);
-            self.move_origin(origin);
+            self.resumes = true;
         }
         self.stalled = false;
-        self.state.release_pictures();
+        if !self.resumes {
+            self.state.release_pictures();
+        }
+    }
+
+    /// Time that stood still goes on.
+    fn resume(&mut self, pacer: &Pacer, now: Instant) {
+        if std::mem::take(&mut self.resumes) {
+            let next = pacer.next_packet(now);
+            self.move_origin(next.checked_sub(self.time()).unwrap_or(next));
+            self.state.release_pictures();
+        }
     }
 
     /// The last samples are still in the filter.
@@ -480,14 +497,15 @@ mod tests {
         let shown = utterance.due(MS * 80).unwrap();
         assert!((run.start + MS * 80).saturating_duration_since(shown) < MS);
         run.say(&utterance, 100, 100, 1_000);
-        // Four packets were full; the fifth is there now.
+        run.run();
+        // Four packets were full; the fifth is there now, and leaves in time with the silence before.
         let shown = utterance.due(MS * 133).unwrap();
-        assert!((run.start + MS * (250 + 53)).saturating_duration_since(shown) < MS);
+        assert!((run.start + MS * (260 + 53)).saturating_duration_since(shown) < MS, "{shown:?}");
         run.advance(500);
         let loud = run.loud();
         assert_eq!(loud.len(), 9, "the tenth may still go on");
         let late = &loud[4..];
-        let as_due = |(i, &(_, at)): (usize, &(u64, u64))| at == 250 + i as u64 * 20;
+        let as_due = |(i, &(_, at)): (usize, &(u64, u64))| at == 260 + i as u64 * 20;
         assert!(late.iter().enumerate().all(as_due), "{loud:?}");
     }
 
