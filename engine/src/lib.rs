@@ -72,6 +72,6 @@ pub use visavis_core::rtp_input::RtpCounters;
 pub use visavis_types::{
     AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, CodecSet, EncodedAudio,
     EncodedFrame, FrameSize, InvalidSessionId, MAX_SOUND_LEAD, OpusSettings, PacketTime, PeerId,
-    PixelFormat, PlayoutDelay, SessionId, Stage, UnixMillis, UnknownCodec, VideoCodec, VideoFrame,
-    VideoFrameError,
+    PixelFormat, PlayoutDelay, SOUND_LEAD, SessionId, Stage, UnixMillis, UnknownCodec, VideoCodec,
+    VideoFrame, VideoFrameError,
 };

@@ -149,6 +149,11 @@ impl Pacer {
         excess
     }
 
+    /// Whether there is, or was just now, something to play.
+    pub(crate) fn is_playing(&self) -> bool {
+        matches!(self.state, State::Playing { .. }) || !self.queue.is_empty()
+    }
+
     /// When a packet may leave next: those of silence keep time too, and a receiver ties RTP time to capture
     /// times by how they were tied before.
     pub(crate) fn next_packet(&self, now: Instant) -> Instant {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rtrb::Consumer;
 use visavis_codec::{OpusError, ResampleError, Resampler};
@@ -14,7 +14,7 @@ use super::microphone::Microphones;
 use super::opus_queue::OpusQueue;
 use super::pacer::Pacer;
 use super::speech::{Speech, Turn};
-use super::{AudioBlock, PcmBlock, Queued, SAMPLE_RATE_HZ};
+use super::{AudioBlock, PcmBlock, Queued, SAMPLE_RATE_HZ, samples_duration};
 use crate::Event;
 use crate::media::Lanes;
 use crate::shared::SessionShared;
@@ -36,11 +36,16 @@ pub(crate) struct AudioSource {
     microphones: Microphones,
 }
 
+/// More than a chunk ever differs from its share at 48 kHz: 1 ms.
+const SPARE_SAMPLES: usize = 48;
+
 /// Sound that is pushed as it happens, on its way to 48 kHz mono.
 #[derive(Default)]
 struct Live {
     resampler: Option<(u32, u16, Resampler)>,
     drift: DriftCorrector,
+    /// Samples put before the first of this talkspurt.
+    padding: usize,
     /// Reused.
     resampled: Vec<i16>,
 }
@@ -208,11 +213,18 @@ impl Live {
         if let Some(ppm) = self.drift.watch(pacer.lead(now), now) {
             resampler.correct(ppm)?;
         }
-        let delay_us = resampler.delay() as u64 * 1_000_000 / u64::from(SAMPLE_RATE_HZ);
         self.resampled.clear();
         resampler.process(&block.samples, &mut self.resampled)?;
+        if !pacer.is_playing() {
+            // The filter keeps back what it needs of the next chunk. Without something in its place each
+            // packet would wait for the chunk after its own: a whole packet's delay for want of a sample.
+            let missing = block.full_rate_samples().saturating_sub(self.resampled.len());
+            self.padding = missing + SPARE_SAMPLES;
+            self.resampled.splice(..0, std::iter::repeat_n(0, self.padding));
+        }
+        let late = samples_duration((resampler.delay() + self.padding) as u64);
         self.resampler = Some((rate, channels, resampler));
-        let captured = block.captured.checked_sub(Duration::from_micros(delay_us));
+        let captured = block.captured.checked_sub(late);
         let captured = captured.unwrap_or(block.captured);
         Ok(pacer.push(&self.resampled, captured, now) as u64)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use visavis_codec::{ResampleError, Resampler};
-use visavis_types::PacketTime;
+use visavis_types::{PacketTime, SOUND_LEAD};
 
 use super::pacer::{FADE_SAMPLES, Pacer};
 use super::{PcmBlock, SAMPLE_RATE_HZ, samples_duration};
@@ -221,9 +221,11 @@ impl Voice {
         samples_duration(self.fed)
     }
 
+    /// Says when the sound's time was 0; that of the pictures is later, so that both are seen and heard
+    /// together.
     fn move_origin(&mut self, origin: Instant) {
         self.origin = Some(origin);
-        self.state.set_origin(origin);
+        self.state.set_origin(origin + SOUND_LEAD);
     }
 
     fn push(
@@ -308,7 +310,7 @@ impl Voice {
             if count == packet.samples() || (ended && count > 0) {
                 self.resampled.clear();
                 self.resampled.extend(self.samples.drain(..count));
-                pacer.push(&self.resampled, due, now);
+                pacer.push(&self.resampled, due + SOUND_LEAD, now);
                 self.fed += count as u64;
                 self.make_room(packet);
                 continue;
@@ -437,8 +439,8 @@ mod tests {
         /// (when sent, captured by its slot), in ms, of packets with sound in them.
         fn loud(&self) -> Vec<(u64, u64)> {
             let loud = self.sent.iter().filter(|(.., samples)| samples.iter().any(|&s| s > 500));
-            loud.map(|(at, slot, _)| (*at, (slot.captured - self.start).as_millis() as u64))
-                .collect()
+            let time = |slot: &Slot| (slot.captured - self.start - SOUND_LEAD).as_millis() as u64;
+            loud.map(|(at, slot, _)| (*at, time(slot))).collect()
         }
 
         fn turns(&self) -> Vec<(u64, &str)> {
@@ -495,12 +497,13 @@ mod tests {
         run.advance(250);
         assert_eq!(utterance.due(MS * 133), None, "the picture waits");
         let shown = utterance.due(MS * 80).unwrap();
-        assert!((run.start + MS * 80).saturating_duration_since(shown) < MS);
+        assert!((run.start + SOUND_LEAD + MS * 80).saturating_duration_since(shown) < MS);
         run.say(&utterance, 100, 100, 1_000);
         run.run();
         // Four packets were full; the fifth is there now, and leaves in time with the silence before.
         let shown = utterance.due(MS * 133).unwrap();
-        assert!((run.start + MS * (260 + 53)).saturating_duration_since(shown) < MS, "{shown:?}");
+        let expected = run.start + SOUND_LEAD + MS * (260 + 53);
+        assert!(expected.saturating_duration_since(shown) < MS, "{shown:?}");
         run.advance(500);
         let loud = run.loud();
         assert_eq!(loud.len(), 9, "the tenth may still go on");

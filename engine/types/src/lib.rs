@@ -20,6 +20,6 @@ pub use encoded::{EncodedAudio, EncodedFrame};
 pub use id::{InvalidSessionId, PeerId, SessionId};
 pub use rate::Bitrate;
 pub use stamp::{Stage, Stamps};
-pub use time::{ClockAnchor, MAX_SOUND_LEAD, PlayoutDelay, UnixMillis};
+pub use time::{ClockAnchor, MAX_SOUND_LEAD, PlayoutDelay, SOUND_LEAD, UnixMillis};
 pub use unit::{AccessUnit, AudioPacket};
 pub use video::{FrameSize, PixelFormat, VideoFrame, VideoFrameError};

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use visavis::{
-    AudioChunk, AudioFormat, Engine, EngineConfig, PixelFormat, PlayoutDelay, PushOutcome, Session,
+    AudioChunk, AudioFormat, Engine, EngineConfig, PixelFormat, PushOutcome, Session,
     SessionConfig, UnixMillis, VideoFrame,
 };
 use visavis_signaling::{SignalingConfig, SignalingServer};
@@ -26,15 +26,14 @@ const CHUNK: Duration = Duration::from_millis(20);
 const CHUNKS: u32 = 50;
 const CHUNK_SAMPLES: usize = (RATE_HZ / CHUNKS) as usize;
 const UTTERANCE_SECONDS: u64 = 10;
+/// What a browser keeps of sound that comes with the jitter of threads, and not of pictures.
+const VOICE_FIRST: Duration = Duration::from_millis(36);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mode = std::env::args().nth(1).unwrap_or_default();
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
-    let session = engine.create_session(SessionConfig {
-        playout_delay: PlayoutDelay::IN_SYNC,
-        ..SessionConfig::default()
-    })?;
+    let session = engine.create_session(SessionConfig::default())?;
     session.start();
     let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
     let signaling = SignalingServer::start(config, engine.handle())?;
@@ -49,7 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// A camera and a microphone, each on a thread of its own: what is pushed has just been captured.
+/// A voice and a renderer, each on a thread of its own. The voice is first, as it is where the renderer moves
+/// lips by it: its sound is pushed a little before the picture of the same moment.
 fn live(session: &Session, scene: &Scene) -> Result<(), Box<dyn Error>> {
     let (video, audio) = (session.video(), session.audio());
     let (start, first) = (Instant::now() + Duration::from_millis(100), UnixMillis::now().0 + 100);
@@ -60,8 +60,9 @@ fn live(session: &Session, scene: &Scene) -> Result<(), Box<dyn Error>> {
     thread::scope(|scope| {
         scope.spawn(|| {
             for chunk in 0.. {
-                let now = wait_for(CHUNK * chunk);
-                if audio.push(&scene.sound(chunk, now)).is_err() {
+                wait_for((CHUNK * chunk).saturating_sub(VOICE_FIRST));
+                let stamp = UnixMillis(first + (CHUNK * chunk).as_millis() as u64);
+                if audio.push(&scene.sound(chunk, stamp)).is_err() {
                     return;
                 }
             }
