@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -10,6 +10,7 @@ use visavis_core::{DataGauge, DataMessage, DataRefusal, MESSAGE_OVERHEAD_BYTES, 
 use visavis_types::PeerId;
 
 use crate::EngineHandle;
+use crate::budget::{Budget, Reservation};
 use crate::handle::SendError;
 use crate::media::DataSend;
 use crate::shared::SessionShared;
@@ -225,7 +226,7 @@ impl DataChannel {
 /// Makes the ends of a session's inbox: one to write for each media loop, and one to read.
 pub(crate) fn inbox(media_loops: usize) -> (Vec<Inbox>, InboxReader) {
     let (sender, messages) = unbounded();
-    let session = Arc::<AtomicUsize>::default();
+    let session = Budget::new(MAX_UNREAD_OF_SESSION);
     let inbox =
         || Inbox { messages: sender.clone(), session: Arc::clone(&session), peers: HashMap::new() };
     ((0..media_loops).map(|_| inbox()).collect(), InboxReader { messages })
@@ -236,8 +237,8 @@ pub(crate) fn inbox(media_loops: usize) -> (Vec<Inbox>, InboxReader) {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     messages: Sender<Unread>,
-    session: Arc<AtomicUsize>,
-    peers: HashMap<PeerId, Arc<AtomicUsize>>,
+    session: Arc<Budget>,
+    peers: HashMap<PeerId, Arc<Budget>>,
 }
 
 #[derive(Debug, Clone)]
@@ -248,16 +249,12 @@ pub(crate) struct InboxReader {
 #[derive(Debug)]
 struct Unread {
     message: PeerMessage,
-    /// Given back when it is read.
-    cost: usize,
-    of_peer: Arc<AtomicUsize>,
-    of_session: Arc<AtomicUsize>,
+    /// The room it takes until it is read.
+    _room: [Reservation; 2],
 }
 
 impl Unread {
     fn read(self) -> PeerMessage {
-        self.of_peer.fetch_sub(self.cost, Relaxed);
-        self.of_session.fetch_sub(self.cost, Relaxed);
         self.message
     }
 }
@@ -266,27 +263,19 @@ impl Inbox {
     /// Keeps a message. False where there is no room for it.
     pub(crate) fn put(&mut self, message: PeerMessage) -> bool {
         let cost = message.message.as_bytes().len() + MESSAGE_OVERHEAD_BYTES;
-        let of_peer = self.peers.entry(message.peer).or_default();
-        if !claim(of_peer, cost, MAX_UNREAD_OF_PEER) {
+        let of_peer = self.peers.entry(message.peer);
+        let of_peer = of_peer.or_insert_with(|| Budget::new(MAX_UNREAD_OF_PEER)).reserve(cost);
+        let Some(room) = of_peer.and_then(|of_peer| Some([of_peer, self.session.reserve(cost)?]))
+        else {
             return false;
-        }
-        if !claim(&self.session, cost, MAX_UNREAD_OF_SESSION) {
-            of_peer.fetch_sub(cost, Relaxed);
-            return false;
-        }
-        let (of_peer, of_session) = (Arc::clone(of_peer), Arc::clone(&self.session));
-        self.messages.send(Unread { message, cost, of_peer, of_session }).is_ok()
+        };
+        self.messages.send(Unread { message, _room: room }).is_ok()
     }
 
     /// Forgets a viewer. What it has said stays to be read.
     pub(crate) fn forget(&mut self, peer: PeerId) {
         self.peers.remove(&peer);
     }
-}
-
-fn claim(unread: &AtomicUsize, cost: usize, most: usize) -> bool {
-    let add = |unread: usize| Some(unread + cost).filter(|all| *all <= most);
-    unread.fetch_update(Relaxed, Relaxed, add).is_ok()
 }
 
 /// A message being given to viewers, as many as there is time for in a turn of the media loop.
@@ -357,6 +346,6 @@ mod tests {
         assert_eq!(kept, MAX_UNREAD_OF_SESSION / (60_000 + MESSAGE_OVERHEAD_BYTES));
         let read = std::iter::from_fn(|| reader.messages.try_recv().ok().map(Unread::read));
         assert_eq!(read.count(), kept);
-        assert_eq!(inbox.session.load(Relaxed), 0);
+        assert!(inbox.session.reserve(usize::MAX).is_some(), "nothing is left of it");
     }
 }

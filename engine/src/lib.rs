@@ -31,6 +31,7 @@
 //! or for an encoder.
 
 mod audio;
+mod budget;
 mod config;
 mod data;
 mod encoded;

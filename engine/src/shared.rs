@@ -11,8 +11,10 @@ use crossbeam_queue::{ArrayQueue, SegQueue};
 use visavis_codec::I420Buffer;
 use visavis_types::{AudioCodecSet, ClockAnchor, CodecSet, FrameSize, UnixMillis, VideoCodec};
 
+use crate::audio::max_samples;
+use crate::budget::Budget;
 use crate::source_clock::{SourceClock, Stamped};
-use crate::utterance::{Budget, UtteranceState, Utterances};
+use crate::utterance::{UtteranceState, Utterances};
 use crate::video::{Mailbox, PreparedPicture};
 use crate::{Metrics, SessionConfig, SessionStatus, StageSummary};
 
@@ -120,7 +122,7 @@ impl SessionShared {
             prepared: SegQueue::new(),
             spare_pictures: ArrayQueue::new(SPARE_PICTURES),
             idle_picture: ArcSwapOption::empty(),
-            waiting_sound: Budget::new(config.audio_queue.as_millis() as usize * 48),
+            waiting_sound: Budget::new(max_samples(config.audio_queue)),
             waiting_pictures: Budget::new(config.utterance_bytes),
             utterances: Mutex::default(),
             interruptions: AtomicU64::new(0),

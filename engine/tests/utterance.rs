@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use viewer::Viewer;
 use visavis::{
-    AudioChunk, AudioFormat, EncodedAudio, EncodedAudioError, Engine, EngineConfig, Event,
-    PixelFormat, PushOutcome, Session, SessionConfig, UnixMillis, Utterance, UtteranceError,
-    VideoFrame,
+    AudioChunk, AudioChunkError, AudioFormat, EncodedAudio, EncodedAudioError, Engine,
+    EngineConfig, Event, PixelFormat, PushOutcome, Session, SessionConfig, UnixMillis, Utterance,
+    UtteranceError, VideoFrame, VideoFrameError,
 };
 
 const SIDE: u32 = 64;
@@ -181,6 +181,46 @@ fn whoever_pushes_too_much_is_told_and_goes_on_later() {
         assert!(Instant::now() < until);
         thread::sleep(MS * 5);
     }
+}
+
+#[test]
+fn stamps_that_cannot_be_meant_are_refused_and_harm_nothing() {
+    let engine = engine();
+    let config = SessionConfig {
+        audio_queue: Duration::MAX,
+        idle_grace: Duration::MAX,
+        utterance_bytes: usize::MAX,
+        ..SessionConfig::default()
+    };
+    let session = session(&engine, config);
+    session.set_idle_picture(&picture(&gray(16), u64::MAX)).unwrap();
+    let mut viewer = Viewer::join(&engine.handle(), session.id());
+    viewer.run_until(|viewer| viewer.connected && !viewer.video.is_empty());
+    let utterance = session.begin_utterance(UnixMillis(5)).unwrap();
+    let late = u64::MAX;
+    let refused = utterance.push_video(&picture(&gray(1), late));
+    assert_eq!(refused, Err(VideoFrameError::Timestamp(late - 5)));
+    let (data, format) = (tone(20), AudioFormat::PcmS16);
+    let chunk = AudioChunk {
+        data: &data,
+        sample_rate: 24_000,
+        channels: 1,
+        format,
+        timestamp: UnixMillis(late),
+    };
+    assert_eq!(utterance.push_audio(&chunk), Err(AudioChunkError::Timestamp(late - 5)));
+    // Live ones are taken for now.
+    session.video().push(&picture(&gray(2), late)).unwrap();
+    session.audio().push(&chunk).unwrap();
+    // The last moment that there is, and one before the beginning.
+    utterance.push_video(&picture(&gray(3), 24 * 3_600_000)).unwrap();
+    assert_eq!(say(&utterance, 0, &tone(200)), PushOutcome::Accepted);
+    viewer.run_until(|viewer| loud(viewer) >= 8);
+    session.interrupt();
+    let next = session.begin_utterance(UnixMillis(u64::MAX)).unwrap();
+    assert_eq!(say(&next, 0, &tone(200)), PushOutcome::Accepted);
+    let before = loud(&viewer);
+    viewer.run_until(|viewer| loud(viewer) >= before + 8);
 }
 
 #[test]

@@ -66,7 +66,8 @@ impl Mp3Decoder {
                 Err(DecodeError::NoFrame) => break,
                 Err(_) => {
                     damaged = true;
-                    rest = rest.get(consumed..).unwrap_or_default();
+                    // One byte at least, whatever the library says: the loop must end.
+                    rest = rest.get(consumed.max(1)..).unwrap_or_default();
                     continue;
                 }
             };
@@ -79,10 +80,7 @@ impl Mp3Decoder {
             }
             let produced = info.samples_produced * usize::from(channels);
             out.extend_from_slice(samples.get(..produced).unwrap_or_default());
-            if consumed == 0 {
-                break;
-            }
-            rest = rest.get(consumed..).unwrap_or_default();
+            rest = rest.get(consumed.max(1)..).unwrap_or_default();
         }
         match sound {
             Some(sound) => Ok(sound),

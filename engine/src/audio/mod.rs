@@ -19,10 +19,17 @@ pub(crate) use source::AudioSource;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::utterance::{Reservation, UtteranceState};
+use crate::budget::Reservation;
+use crate::utterance::UtteranceState;
 
 /// Samples a second inside the engine.
 pub(crate) const SAMPLE_RATE_HZ: u32 = 48_000;
+
+/// How many samples a queue of such a length may hold; "as long as can be said" is a length too.
+pub(crate) fn max_samples(queue: Duration) -> usize {
+    let samples = queue.as_millis().saturating_mul(u128::from(SAMPLE_RATE_HZ) / 1_000);
+    usize::try_from(samples).unwrap_or(usize::MAX)
+}
 
 /// How long so many samples at [`SAMPLE_RATE_HZ`] take.
 fn samples_duration(samples: u64) -> Duration {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use visavis_types::MAX_SOUND_LEAD;
 
 use super::pacer::Slot;
-use super::{OpusBlock, OpusTiming, SAMPLE_RATE_HZ};
+use super::{OpusBlock, OpusTiming, SAMPLE_RATE_HZ, max_samples};
 
 /// How far a caller may be ahead of the rate at which its packets play, before they wait. Packets of
 /// a live source come in bursts where its thread was late.
@@ -43,7 +43,7 @@ struct Last {
 impl OpusQueue {
     /// Keeps at most `max` of sound.
     pub(super) fn new(max: Duration) -> Self {
-        let max_samples = max.as_millis() as u64 * u64::from(SAMPLE_RATE_HZ) / 1_000;
+        let max_samples = max_samples(max) as u64;
         Self { waiting: VecDeque::new(), waiting_samples: 0, max_samples, due: None, last: None }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use visavis_types::{MAX_SOUND_LEAD, PacketTime};
 
-use super::{SAMPLE_RATE_HZ, samples_duration};
+use super::{SAMPLE_RATE_HZ, max_samples, samples_duration};
 
 /// How long a packet that is due waits for sound that is late, before silence is sent in its place.
 /// A caller that pushes in time with the sound is late by scheduling alone; a browser's jitter buffer
@@ -109,10 +109,9 @@ enum State {
 impl Pacer {
     /// Makes packets of such a length, and keeps at most `max` of sound.
     pub(crate) fn new(max: Duration, packet: PacketTime) -> Self {
-        let max_samples = max.as_millis() as usize * SAMPLE_RATE_HZ as usize / 1_000;
         Self {
             queue: VecDeque::new(),
-            max_samples: max_samples.max(packet.samples()),
+            max_samples: max_samples(max).max(packet.samples()),
             head: 0,
             captures: VecDeque::new(),
             promptest: None,

@@ -115,11 +115,11 @@ impl AudioSink {
         utterance: &Arc<UtteranceState>,
     ) -> Result<PushOutcome, AudioChunkError> {
         chunk.validate()?;
+        let time = utterance.time_of(chunk.timestamp).map_err(AudioChunkError::Timestamp)?;
         if !self.note(AudioKind::Pcm) {
             return Err(AudioChunkError::EncodedSession);
         }
-        let (now, time) = (Instant::now(), utterance.time_of(chunk.timestamp));
-        Ok(self.say(pcm(chunk, now), utterance, time))
+        Ok(self.say(pcm(chunk, Instant::now()), utterance, time))
     }
 
     pub(crate) fn push_mp3_into(
@@ -128,13 +128,14 @@ impl AudioSink {
         decoder: &mut Mp3Decoder,
         utterance: &Arc<UtteranceState>,
     ) -> Result<PushOutcome, EncodedAudioError> {
+        let time = utterance.time_of(frames.timestamp).map_err(AudioChunkError::Timestamp)?;
         // What is refused for want of room is pushed again, and decoded again.
         let mut tried = decoder.clone();
         let (samples, Mp3Sound { sample_rate, channels }) = decode_mp3(&mut tried, frames)?;
         if !self.note(AudioKind::Pcm) {
             return Err(EncodedAudioError::OpusSession);
         }
-        let (captured, time) = (Instant::now(), utterance.time_of(frames.timestamp));
+        let captured = Instant::now();
         let block = PcmBlock { samples, sample_rate, channels, captured };
         let outcome = self.say(block, utterance, time);
         if outcome != PushOutcome::Full {

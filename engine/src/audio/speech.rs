@@ -9,7 +9,8 @@ use visavis_types::{PacketTime, SOUND_LEAD};
 
 use super::pacer::{FADE_SAMPLES, Pacer};
 use super::{PcmBlock, SAMPLE_RATE_HZ, samples_duration};
-use crate::utterance::{Ready, Reservation, UtteranceState};
+use crate::budget::Reservation;
+use crate::utterance::{Ready, UtteranceState};
 
 /// Stamps that differ from the count of samples by less mean no gap: they are whole milliseconds, and
 /// synthesizers round.
@@ -351,7 +352,8 @@ impl Voice {
 mod tests {
     use super::*;
     use crate::audio::pacer::Slot;
-    use crate::utterance::{Budget, UtteranceId};
+    use crate::budget::Budget;
+    use crate::utterance::UtteranceId;
     use visavis_types::UnixMillis;
 
     const MS: Duration = Duration::from_millis(1);

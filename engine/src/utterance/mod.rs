@@ -1,6 +1,5 @@
 //! Speech that is pushed ahead of its time, sound and pictures together.
 
-mod budget;
 mod state;
 
 use std::fmt;
@@ -17,7 +16,6 @@ use crate::shared::SessionShared;
 use crate::video::VideoSink;
 use crate::{EncodedAudioError, PushOutcome};
 
-pub(crate) use budget::{Budget, Reservation};
 pub(crate) use state::{Ready, UtteranceState};
 
 /// Names an utterance of a session; later ones have greater numbers.

@@ -12,6 +12,9 @@ use super::UtteranceId;
 /// of them begins so long after its first piece.
 const PATIENCE: Duration = Duration::from_millis(60);
 
+/// The longest utterance: a day.
+const MAX_MS: u64 = 24 * 60 * 60 * 1_000;
+
 /// Nothing keeps pictures back.
 const FREE: u64 = u64::MAX;
 
@@ -73,9 +76,11 @@ impl UtteranceState {
 
     // --- Callers ---
 
-    /// The time inside the utterance of what carries this stamp; before its beginning is its beginning.
-    pub(crate) fn time_of(&self, stamp: UnixMillis) -> Duration {
-        Duration::from_millis(stamp.0.saturating_sub(self.zero.0))
+    /// The time inside the utterance of what carries this stamp; before its beginning is its beginning. The
+    /// error is how many ms it would be, of a stamp that cannot be meant.
+    pub(crate) fn time_of(&self, stamp: UnixMillis) -> Result<Duration, u64> {
+        let ms = stamp.0.saturating_sub(self.zero.0);
+        if ms <= MAX_MS { Ok(Duration::from_millis(ms)) } else { Err(ms) }
     }
 
     pub(crate) fn sound_pushed(&self, now: Instant) {
@@ -215,8 +220,9 @@ mod tests {
     fn stamps_count_from_its_zero_and_pictures_wait_for_sound() {
         let now = Instant::now();
         let utterance = state(now);
-        assert_eq!(utterance.time_of(UnixMillis(5_040)), MS * 40);
-        assert_eq!(utterance.time_of(UnixMillis(0)), Duration::ZERO);
+        assert_eq!(utterance.time_of(UnixMillis(5_040)), Ok(MS * 40));
+        assert_eq!(utterance.time_of(UnixMillis(0)), Ok(Duration::ZERO));
+        assert_eq!(utterance.time_of(UnixMillis(u64::MAX)), Err(u64::MAX - 5_000));
         assert_eq!(utterance.due(MS * 40), None);
         utterance.set_origin(now + MS * 100);
         assert_eq!(utterance.due(MS * 40), Some(now + MS * 140));

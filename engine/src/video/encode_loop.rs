@@ -151,7 +151,7 @@ impl EncodeLoop {
         let active = self.encoders.adapt(self.shared.active_codecs());
         let wanted = self.shared.is_keyframe_wanted(active);
         let interruptions = self.shared.picture_interruptions();
-        if let Some(picture) = self.idle.poll(Some(picture), interruptions, wanted, now) {
+        if let Some(picture) = self.idle.poll(picture, interruptions, wanted, now) {
             let mut shot = Shot { captured: now, stamps: Stamps::pushed(now) };
             for stage in [Stage::Taken, Stage::Converted] {
                 shot.stamps.set(stage, now);

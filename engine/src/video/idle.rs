@@ -29,19 +29,19 @@ impl Idle {
 
     /// Another picture is shown.
     pub(super) fn note_live(&mut self, now: Instant) {
-        self.due = Some(now + self.grace);
+        // A grace without end is one: the last picture stays.
+        self.due = now.checked_add(self.grace);
         self.live = true;
     }
 
     /// The picture, if it is to be shown now.
     pub(super) fn poll(
         &mut self,
-        picture: Option<Arc<I420Buffer>>,
+        picture: Arc<I420Buffer>,
         interruptions: u64,
         wanted: bool,
         now: Instant,
     ) -> Option<Arc<I420Buffer>> {
-        let picture = picture?;
         let cut_off = std::mem::replace(&mut self.interruptions, interruptions) != interruptions;
         let another = !self.shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &picture));
         let anew = (cut_off && self.live) || (!self.live && (another || wanted));
@@ -75,7 +75,7 @@ mod tests {
 
     struct Run {
         idle: Idle,
-        picture: Option<Arc<I420Buffer>>,
+        picture: Arc<I420Buffer>,
         start: Instant,
     }
 
@@ -83,7 +83,7 @@ mod tests {
         fn new() -> Self {
             let start = Instant::now();
             let size = FrameSize::new(16, 16).unwrap();
-            let picture = Some(Arc::new(I420Buffer::new(size)));
+            let picture = Arc::new(I420Buffer::new(size));
             Self { idle: Idle::new(MS * 500, start), picture, start }
         }
 
@@ -114,12 +114,20 @@ mod tests {
     }
 
     #[test]
-    fn another_picture_is_shown_at_once_and_none_never() {
+    fn with_a_grace_without_end_the_last_picture_stays_up_to_an_interruption() {
+        let mut run = Run::new();
+        run.idle = Idle::new(Duration::MAX, run.start);
+        assert!(run.shows(0, 0, false));
+        run.idle.note_live(run.start + MS);
+        assert!(!(2..100_000).any(|ms| run.shows(ms, 0, false)));
+        assert!(run.shows(100_000, 1, false));
+    }
+
+    #[test]
+    fn another_picture_is_shown_at_once() {
         let mut run = Run::new();
         assert!((0..2_000).any(|ms| run.shows(ms, 0, false)));
         run.picture = Run::new().picture;
         assert!(run.shows(3_000, 0, false));
-        run.picture = None;
-        assert!(!(3_001..9_000).any(|ms| run.shows(ms, 0, true)));
     }
 }

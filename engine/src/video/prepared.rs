@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use visavis_codec::I420Buffer;
 
+use crate::budget::Reservation;
 use crate::shared::SessionShared;
-use crate::utterance::{Reservation, UtteranceState};
+use crate::utterance::UtteranceState;
 
 /// A picture that waits for its time.
 #[derive(Debug)]

@@ -100,6 +100,7 @@ impl VideoSink {
     ) -> Result<PushOutcome, VideoFrameError> {
         let size = frame.validate()?;
         self.check_raw()?;
+        let time = utterance.time_of(frame.timestamp).map_err(VideoFrameError::Timestamp)?;
         let pushed = Pushed::now();
         if !self.shared.is_started() {
             return Ok(self.ignore(pushed));
@@ -118,7 +119,7 @@ impl VideoSink {
         self.shared.prepared.push(PreparedPicture {
             picture,
             utterance: Arc::clone(utterance),
-            time: utterance.time_of(frame.timestamp),
+            time,
             reservation,
         });
         self.shared.wake_all();

@@ -145,6 +145,9 @@ pub enum AudioChunkError {
     /// The session's sound is given as Opus packets already.
     #[error("this session's sound is given as Opus packets; it cannot be mixed with PCM")]
     EncodedSession,
+    /// A stamp so far inside an utterance.
+    #[error("a chunk {0} ms into an utterance; utterances are a day long at most")]
+    Timestamp(u64),
 }
 
 #[cfg(test)]

@@ -155,6 +155,9 @@ pub enum VideoFrameError {
     /// The session's pictures are given encoded.
     #[error("this session's pictures are given encoded; it takes no raw ones")]
     EncodedSession,
+    /// A stamp so far inside an utterance.
+    #[error("a picture {0} ms into an utterance; utterances are a day long at most")]
+    Timestamp(u64),
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+//! How much may wait somewhere.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
