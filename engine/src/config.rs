@@ -7,7 +7,7 @@ use visavis_types::{
     AudioCodec, Bitrate, CodecSet, OpusSettings, PacketTime, PlayoutDelay, SessionId, VideoCodec,
 };
 
-use crate::Scheduling;
+use crate::{IdleLoop, Scheduling};
 
 /// Settings of the whole engine.
 #[derive(Debug, Clone)]
@@ -71,6 +71,9 @@ pub struct SessionConfig {
     pub video_bitrate: Bitrate,
     /// Target rate of the audio.
     pub audio_bitrate: Bitrate,
+    /// Viewers at once of this session; `None` for as many as the engine takes
+    /// ([`EngineConfig::max_peers`]). 1 makes it private.
+    pub max_peers: Option<usize>,
     /// How long viewers may hold a picture back.
     pub playout_delay: PlayoutDelay,
     /// The sample rate of [`Session::microphone`](crate::Session::microphone) in Hz: 8000, 12000, 16000,
@@ -81,7 +84,10 @@ pub struct SessionConfig {
     pub audio_queue: Duration,
     /// Memory for the pictures of utterances that wait for their turn, in bytes, at 1.5 bytes a pixel.
     pub utterance_bytes: usize,
-    /// How long a picture stays when no other follows it, before the idle picture is shown.
+    /// What viewers see while no pictures are pushed: by default a face at rest. With `None` the last
+    /// picture stays.
+    pub idle: Option<IdleLoop>,
+    /// How long a picture stays when no other follows it, before the idle loop is shown.
     pub idle_grace: Duration,
 }
 
@@ -97,10 +103,12 @@ impl Default for SessionConfig {
             fps: 30,
             video_bitrate: Bitrate::from_kbps(1_500),
             audio_bitrate: Bitrate::from_kbps(48),
+            max_peers: None,
             playout_delay: PlayoutDelay::NONE,
             microphone_rate: 16_000,
             audio_queue: Duration::from_secs(60),
             utterance_bytes: 256 * 1024 * 1024,
+            idle: Some(IdleLoop::built_in()),
             idle_grace: Duration::from_millis(500),
         }
     }

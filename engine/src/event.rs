@@ -28,6 +28,20 @@ pub enum Event {
         /// Why.
         reason: LeaveReason,
     },
+    /// Pictures are pushed where none were: viewers see them instead of the idle loop.
+    LiveStarted {
+        /// The session.
+        session: SessionId,
+    },
+    /// No picture has come for [`SessionConfig::idle_grace`](crate::SessionConfig::idle_grace), or what was
+    /// shown was interrupted: viewers see the idle loop.
+    LiveEnded {
+        /// The session.
+        session: SessionId,
+        /// Whether neither the end of an utterance nor an interruption explains it: whoever made the
+        /// pictures has stopped, is stuck, or is gone.
+        stalled: bool,
+    },
     /// Viewers of a session whose pictures are pushed encoded wait for a keyframe: somebody joined,
     /// or lost too much. Requests are coalesced; frames up to the keyframe go to the others only.
     KeyframeRequested {

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
 use visavis_core::{Certificate, DataGauge, PeerSetup, check_candidate};
-use visavis_types::{PeerId, SessionId};
+use visavis_types::{ClockAnchor, PeerId, SessionId};
 
 use crate::audio::AudioCommand;
 use crate::event::Subscriber;
+use crate::idle::Studio;
 use crate::media::{Command, DataSend, MediaWaker};
 use crate::placement::Placement;
 use crate::shared::{SessionShared, Sleeper};
@@ -32,6 +33,8 @@ pub(crate) struct Inner {
     peers: Mutex<Placement>,
     departed: Arc<SegQueue<PeerId>>,
     certificate: Certificate,
+    pub(crate) clock: ClockAnchor,
+    pub(crate) studio: Studio,
     max_peers: usize,
     event_capacity: usize,
     pub(crate) stopped: AtomicBool,
@@ -65,6 +68,8 @@ impl AudioHandle {
 
 /// What an [`Inner`] is made of.
 pub(crate) struct Parts {
+    pub(crate) clock: ClockAnchor,
+    pub(crate) studio: Studio,
     pub(crate) loops: Vec<LoopHandle>,
     pub(crate) audio: Sender<AudioCommand>,
     pub(crate) departed: Arc<SegQueue<PeerId>>,
@@ -82,6 +87,8 @@ impl Inner {
             sessions: RwLock::default(),
             departed: parts.departed,
             certificate: parts.certificate,
+            clock: parts.clock,
+            studio: parts.studio,
             max_peers: parts.max_peers,
             event_capacity: parts.event_capacity,
             stopped: AtomicBool::new(false),
@@ -255,7 +262,12 @@ impl EngineHandle {
             if peers.len() >= inner.max_peers {
                 return Err(OfferError::Full(inner.max_peers));
             }
-            peers.place(peer)
+            let allowed = shared.config.max_peers.unwrap_or(usize::MAX);
+            if peers.count(session) >= allowed {
+                return Err(OfferError::Full(allowed));
+            }
+            // It counts from here on, so that two who come at once do not both get the last place.
+            peers.place(peer, session)
         };
         let setup = PeerSetup {
             peer,
@@ -269,7 +281,7 @@ impl EngineHandle {
         };
         let answered = setup.answer(sdp).map_err(OfferError::from).and_then(|(made, answer)| {
             // Known before it is adopted: from then on it may leave.
-            inner.living_peers().watches(peer, session, Arc::clone(made.data_gauge()));
+            inner.living_peers().answered(peer, Arc::clone(made.data_gauge()));
             let adopt = Command::Adopt(Box::new(made));
             inner.send(media_loop, adopt).map_err(|(error, _)| error)?;
             Ok(answer)

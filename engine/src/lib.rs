@@ -22,10 +22,10 @@
 //!
 //! # Threads
 //!
-//! `Engine::start` spawns two threads: the **media loop**, which owns the UDP socket and every peer (more
-//! of them where [`EngineConfig::media_loops`] says so), and the **audio loop**, which paces and encodes
-//! sound and decodes microphones. Each session adds an **encode loop**, unless its pictures come encoded;
-//! each [`RtpInput`] adds a thread that receives.
+//! `Engine::start` spawns three threads: the **media loop**, which owns the UDP socket and every peer (more
+//! of them where [`EngineConfig::media_loops`] says so), the **audio loop**, which paces and encodes sound
+//! and decodes microphones, and one that encodes each [`IdleLoop`] once. Each session adds an **encode
+//! loop**, unless its pictures come encoded; each [`RtpInput`] adds a thread that receives.
 //!
 //! They share nothing but rings and bounded channels. No call in this crate waits for the network
 //! or for an encoder.
@@ -33,12 +33,15 @@
 mod audio;
 mod budget;
 mod config;
+mod create;
 mod data;
 mod encoded;
 mod engine;
 mod error;
 mod event;
 mod handle;
+mod idle;
+mod liveness;
 mod media;
 mod placement;
 mod rtp_input;
@@ -60,6 +63,7 @@ pub use error::{
 };
 pub use event::{Event, LeaveReason};
 pub use handle::EngineHandle;
+pub use idle::{IdleError, IdleLoop, IdlePicture};
 pub use rtp_input::{RtpInput, RtpInputConfig, RtpInputError, RtpInputStatus};
 pub use scheduling::Scheduling;
 pub use session::{PushOutcome, Session};

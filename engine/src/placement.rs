@@ -15,14 +15,14 @@ pub(crate) struct Placement {
 #[derive(Debug)]
 struct Placed {
     media_loop: usize,
+    watches: SessionId,
     /// Known once it has its answer.
-    watches: Option<(SessionId, Arc<DataGauge>)>,
+    gauge: Option<Arc<DataGauge>>,
 }
 
 impl Placed {
     fn gauge(&self, session: &SessionId) -> Option<&Arc<DataGauge>> {
-        let (watched, gauge) = self.watches.as_ref()?;
-        (watched == session).then_some(gauge)
+        self.gauge.as_ref().filter(|_| &self.watches == session)
     }
 }
 
@@ -41,10 +41,15 @@ impl Placement {
         Some(self.peers.get(&peer)?.media_loop)
     }
 
-    /// Gives a new peer to the loop with the fewest.
-    pub(crate) fn place(&mut self, peer: PeerId) -> usize {
+    /// Viewers of a session, those that have no answer yet included.
+    pub(crate) fn count(&self, session: &SessionId) -> usize {
+        self.peers.values().filter(|placed| &placed.watches == session).count()
+    }
+
+    /// Gives a new viewer of a session to the loop with the fewest peers.
+    pub(crate) fn place(&mut self, peer: PeerId, session: &SessionId) -> usize {
         let least = (0..self.load.len()).min_by_key(|&index| self.load[index]).unwrap_or(0);
-        let placed = Placed { media_loop: least, watches: None };
+        let placed = Placed { media_loop: least, watches: session.clone(), gauge: None };
         if self.peers.insert(peer, placed).is_none()
             && let Some(load) = self.load.get_mut(least)
         {
@@ -53,10 +58,10 @@ impl Placement {
         least
     }
 
-    /// Says what a peer watches, and where the messages for it are counted.
-    pub(crate) fn watches(&mut self, peer: PeerId, session: &SessionId, gauge: Arc<DataGauge>) {
+    /// Says where the messages for a peer are counted.
+    pub(crate) fn answered(&mut self, peer: PeerId, gauge: Arc<DataGauge>) {
         if let Some(placed) = self.peers.get_mut(&peer) {
-            placed.watches = Some((session.clone(), gauge));
+            placed.gauge = Some(gauge);
         }
     }
 
@@ -97,18 +102,19 @@ mod tests {
     fn new_peers_go_where_the_fewest_are() {
         let mut placement = Placement::new(3);
         let peer = PeerId::from_raw;
-        let placed: Vec<usize> = (0..6).map(|raw| placement.place(peer(raw))).collect();
-        assert_eq!(placed, [0, 1, 2, 0, 1, 2]);
         let session = SessionId::default();
-        placement.watches(peer(0), &session, Arc::default());
-        placement.watches(peer(1), &session, Arc::default());
+        let placed: Vec<usize> = (0..6).map(|raw| placement.place(peer(raw), &session)).collect();
+        assert_eq!(placed, [0, 1, 2, 0, 1, 2]);
+        placement.answered(peer(0), Arc::default());
+        placement.answered(peer(1), Arc::default());
         placement.remove(peer(1));
         placement.remove(peer(1));
         let viewers: Vec<PeerId> = placement.viewers(&session).map(|viewer| viewer.0).collect();
         assert_eq!(viewers, [peer(0)]);
+        assert_eq!(placement.count(&session), 5, "those without an answer hold their place");
         placement.remove(peer(99));
         assert_eq!((placement.get(peer(1)), placement.len()), (None, 5));
-        assert_eq!(placement.place(peer(6)), 1);
+        assert_eq!(placement.place(peer(6), &session), 1);
         assert_eq!(placement.get(peer(6)), Some(1));
     }
 }

@@ -9,7 +9,7 @@ use crate::data::{DataChannel, InboxReader};
 use crate::encoded::EncodedVideoSink;
 use crate::shared::SessionShared;
 use crate::video::VideoSink;
-use crate::{EngineHandle, SessionStatus, Utterance, UtteranceError};
+use crate::{EngineHandle, IdleLoop, SessionStatus, Utterance, UtteranceError};
 
 /// How long `stop` waits for the media loops to say the goodbyes.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -122,14 +122,20 @@ impl Session {
         self.shared.interrupt()
     }
 
-    /// The picture that is shown from the start, after an interruption, and when no other has come for
-    /// [`SessionConfig::idle_grace`](crate::SessionConfig::idle_grace). Its timestamp is of no interest.
+    /// Changes what is shown from the start, after an interruption, and when no picture has come for
+    /// [`SessionConfig::idle_grace`](crate::SessionConfig::idle_grace). With `None` the last picture stays.
+    pub fn set_idle(&self, idle: Option<IdleLoop>) {
+        self.shared.set_idle(idle);
+    }
+
+    /// [`set_idle`](Self::set_idle) with a still picture. Its timestamp is of no interest.
     ///
     /// # Errors
     ///
     /// As [`VideoSink::push`].
     pub fn set_idle_picture(&self, picture: &VideoFrame<'_>) -> Result<(), VideoFrameError> {
-        self.video().set_idle(picture)
+        self.set_idle(Some(IdleLoop::still(picture)?));
+        Ok(())
     }
 
     /// Where the viewers' microphones come out. Nothing is decoded before the first call of this or of

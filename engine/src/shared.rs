@@ -9,10 +9,15 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_queue::{ArrayQueue, SegQueue};
 use visavis_codec::I420Buffer;
-use visavis_types::{AudioCodecSet, ClockAnchor, CodecSet, FrameSize, UnixMillis, VideoCodec};
+use visavis_types::{
+    AudioCodecSet, Bitrate, ClockAnchor, CodecSet, FrameSize, UnixMillis, VideoCodec,
+};
 
 use crate::audio::max_samples;
 use crate::budget::Budget;
+use crate::idle::{IdleLoop, Reel, Studio};
+use crate::liveness::Liveness;
+use crate::media::MediaWaker;
 use crate::source_clock::{SourceClock, Stamped};
 use crate::utterance::{UtteranceState, Utterances};
 use crate::video::{Mailbox, PreparedPicture};
@@ -20,6 +25,9 @@ use crate::{Metrics, SessionConfig, SessionStatus, StageSummary};
 
 /// A session counts as streaming for this long after its last frame.
 const STREAMING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The most that idle loops are encoded with.
+const MAX_IDLE_BITRATE: Bitrate = Bitrate::from_kbps(1_000);
 
 /// Memory of shown pictures that is kept for those to come.
 const SPARE_PICTURES: usize = 8;
@@ -31,16 +39,18 @@ pub(crate) struct SessionShared {
     /// Only callers take the lock, never a thread of the engine.
     source_clock: Mutex<SourceClock>,
     pub(crate) mailbox: Mailbox,
-    /// Pictures of utterances, and those that are shown while there are no others.
+    /// Pictures of utterances.
     pub(crate) prepared: SegQueue<PreparedPicture>,
     spare_pictures: ArrayQueue<I420Buffer>,
-    pub(crate) idle_picture: ArcSwapOption<I420Buffer>,
+    pub(crate) idle: ArcSwapOption<IdleLoop>,
+    /// Set where there are media loops: where idle loops are encoded, and how the loops are woken.
+    media: OnceLock<(Studio, Vec<MediaWaker>)>,
+    pub(crate) liveness: Liveness,
     pub(crate) waiting_sound: Arc<Budget>,
     pub(crate) waiting_pictures: Arc<Budget>,
     /// Only callers take the lock.
     utterances: Mutex<Utterances>,
     interruptions: AtomicU64,
-    picture_interruptions: AtomicU64,
     /// How much of what is said live was sent, in µs.
     played: AtomicU64,
     pub(crate) counters: Counters,
@@ -67,6 +77,11 @@ impl Sleeper {
     /// Says which thread it is; the first time counts.
     pub(crate) fn is(&self, thread: &Thread) {
         let _ = self.0.set(thread.clone());
+    }
+
+    /// The thread, once there is one.
+    pub(crate) fn get(&self) -> Option<&Thread> {
+        self.0.get()
     }
 
     pub(crate) fn wake(&self) {
@@ -108,6 +123,7 @@ pub(crate) struct Counters {
     pub(crate) data_undelivered: AtomicU64,
     pub(crate) data_received: AtomicU64,
     pub(crate) data_dropped: AtomicU64,
+    pub(crate) stalls: AtomicU64,
     /// `f64` bits; milliseconds.
     avg_latency: AtomicU64,
     last_frame_time: AtomicU64,
@@ -121,12 +137,13 @@ impl SessionShared {
             mailbox: Mailbox::default(),
             prepared: SegQueue::new(),
             spare_pictures: ArrayQueue::new(SPARE_PICTURES),
-            idle_picture: ArcSwapOption::empty(),
+            idle: ArcSwapOption::new(config.idle.clone().map(Arc::new)),
+            media: OnceLock::new(),
+            liveness: Liveness::new(config.idle_grace, Instant::now()),
             waiting_sound: Budget::new(max_samples(config.audio_queue)),
             waiting_pictures: Budget::new(config.utterance_bytes),
             utterances: Mutex::default(),
             interruptions: AtomicU64::new(0),
-            picture_interruptions: AtomicU64::new(0),
             played: AtomicU64::new(0),
             counters: Counters::default(),
             started: AtomicBool::new(false),
@@ -147,8 +164,8 @@ impl SessionShared {
 
     pub(crate) fn start(&self) {
         self.started.store(true, Relaxed);
-        // There may be an idle picture to show.
-        self.encode_thread.wake();
+        // There may be an idle loop to show.
+        self.wake_media_loops();
     }
 
     pub(crate) fn stop(&self) {
@@ -212,13 +229,65 @@ impl SessionShared {
         self.interruptions.load(Relaxed)
     }
 
-    /// The idle picture is to be shown at once.
+    /// The idle loop is to be shown at once, and what is pushed next begins anew.
     pub(crate) fn pictures_interrupted(&self) {
-        self.picture_interruptions.fetch_add(1, Relaxed);
+        self.active_codecs().iter().for_each(|codec| self.want_keyframe(codec));
+        self.liveness.cut(Instant::now());
+        self.wake_media_loops();
     }
 
-    pub(crate) fn picture_interruptions(&self) -> u64 {
-        self.picture_interruptions.load(Relaxed)
+    /// A picture is on its way.
+    pub(crate) fn picture_shown(&self, at: Instant) {
+        if self.liveness.note(at) {
+            self.wake_media_loops();
+        }
+    }
+
+    /// The last picture of an utterance was shown.
+    pub(crate) fn pause_expected(&self) {
+        self.liveness.expect_pause();
+        self.wake_media_loops();
+    }
+
+    // --- What is seen in between ---
+
+    pub(crate) fn set_media(&self, studio: Studio, loops: Vec<MediaWaker>) {
+        let _ = self.media.set((studio, loops));
+        self.prepare_idle();
+    }
+
+    pub(crate) fn set_idle(&self, idle: Option<IdleLoop>) {
+        self.idle.store(idle.map(Arc::new));
+        self.prepare_idle();
+        self.wake_media_loops();
+    }
+
+    /// Has the idle loop encoded with what most viewers will want, before they come.
+    fn prepare_idle(&self) {
+        if let Some(idle) = &*self.idle.load() {
+            let preferred = self.config.video_codecs.first().copied();
+            let codec = self.config.encoded.or(preferred).unwrap_or(VideoCodec::H264);
+            if visavis_codec::ENCODERS.contains(codec) {
+                self.reel(idle, codec);
+            }
+        }
+    }
+
+    /// An idle loop as this session sends it.
+    pub(crate) fn reel(&self, idle: &IdleLoop, codec: VideoCodec) -> Option<Arc<Reel>> {
+        let (studio, _) = self.media.get()?;
+        Some(studio.reel(idle, codec, self.idle_bitrate()))
+    }
+
+    /// A face at rest moves little: it never needs more than this.
+    fn idle_bitrate(&self) -> Bitrate {
+        self.config.video_bitrate.min(MAX_IDLE_BITRATE)
+    }
+
+    fn wake_media_loops(&self) {
+        if let Some((_, loops)) = self.media.get() {
+            loops.iter().for_each(MediaWaker::wake);
+        }
     }
 
     pub(crate) fn note_played(&self, played: Duration) {
@@ -288,11 +357,6 @@ impl SessionShared {
         self.wanted_keyframes.fetch_or(CodecSet::EMPTY.with(codec).bits(), Relaxed);
     }
 
-    /// Whether somebody waits for a keyframe of one of these codecs.
-    pub(crate) fn is_keyframe_wanted(&self, codecs: CodecSet) -> bool {
-        self.wanted_keyframes.load(Relaxed) & codecs.bits() != 0
-    }
-
     /// Whether a keyframe is wanted; asking takes the request.
     pub(crate) fn take_keyframe_request(&self, codec: VideoCodec) -> bool {
         let bit = CodecSet::EMPTY.with(codec).bits();
@@ -346,10 +410,12 @@ impl SessionShared {
                 data_undelivered: counters.data_undelivered.load(Relaxed),
                 data_received: counters.data_received.load(Relaxed),
                 data_dropped: counters.data_dropped.load(Relaxed),
+                stalls: counters.stalls.load(Relaxed),
                 avg_latency_ms: f64::from_bits(counters.avg_latency.load(Relaxed)),
                 last_frame_time: (last_frame > 0).then_some(UnixMillis(last_frame)),
                 fps: if recent { counters.fps.latest() } else { 0.0 },
                 is_streaming: self.is_started() && recent,
+                is_live: self.is_started() && self.liveness.is_live(Instant::now()),
             },
             stages: self.stages(),
             encoders: self.active_codecs().iter().collect(),

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub data_received: u64,
     /// Messages from viewers that were dropped: the application does not read them, or they are no UTF-8.
     pub data_dropped: u64,
+    /// Times that pictures stopped coming without the end of an utterance or an interruption.
+    pub stalls: u64,
     /// Milliseconds from a frame's timestamp to its last packet to the last viewer: exponential
     /// moving average, weight 0.1.
     pub avg_latency_ms: f64,
@@ -53,6 +55,8 @@ pub struct Metrics {
     pub fps: f64,
     /// Whether the session is started and a frame came within the last two seconds.
     pub is_streaming: bool,
+    /// Whether viewers see what is pushed; otherwise they see the idle loop.
+    pub is_live: bool,
 }
 
 /// The distribution of the time from push to one stage.

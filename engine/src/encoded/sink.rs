@@ -137,6 +137,9 @@ impl EncodedVideoSink {
         if !started {
             return PushOutcome::NotStarted;
         }
+        if picture {
+            self.shared.picture_shown(pushed);
+        }
         if !picture || self.shared.active_codecs().is_empty() {
             return PushOutcome::Accepted;
         }

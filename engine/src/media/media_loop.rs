@@ -9,12 +9,13 @@ use crossbeam_queue::SegQueue;
 use mio::{Events, Interest, Poll, Token, Waker};
 use visavis_core::{Farewell, Hub, HubEvent, NegotiateError, Outbox, SessionKey};
 use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
-use visavis_types::{ClockAnchor, PeerId, SessionId, Stage};
+use visavis_types::{ClockAnchor, CodecSet, PeerId, SessionId, Stage, VideoCodec};
 
 use super::MediaWaker;
 use super::addresses::Addresses;
 use super::command::{Command, DataSend, SessionMedia};
 use super::egress::Egress;
+use super::splice::{Splice, Verdict};
 use super::stages::StageHistograms;
 use crate::audio::MicEvent;
 use crate::data::{PeerMessage, Sending};
@@ -57,12 +58,21 @@ pub(crate) struct MediaLoop {
     departed: Arc<SegQueue<PeerId>>,
     /// The socket had more to give when its budget ended.
     readable: bool,
+    /// Idle loops change pictures at moments counted from here.
+    epoch: Instant,
 }
 
 struct Session {
     key: SessionKey,
     media: SessionMedia,
     stages: StageHistograms,
+    splice: Splice,
+    /// Video codecs that its viewers use.
+    active: CodecSet,
+    /// Viewers on this media loop.
+    viewers: usize,
+    /// Whether pictures were pushed, as far as was told.
+    was_live: bool,
 }
 
 impl MediaLoop {
@@ -94,6 +104,7 @@ impl MediaLoop {
             subscribers: Subscribers::default(),
             departed,
             readable: false,
+            epoch: Instant::now(),
         };
         Ok((media_loop, waker))
     }
@@ -126,6 +137,7 @@ impl MediaLoop {
             }
             self.send_messages();
             self.send_media();
+            self.watch_sources();
             self.hub.handle_due(Instant::now(), &mut self.egress);
             self.report();
         }
@@ -136,7 +148,8 @@ impl MediaLoop {
         let busy = self.readable || messages || !self.commands.is_empty();
         let timeout = busy.then_some(Duration::ZERO);
         if !busy {
-            let deadline = self.hub.next_deadline();
+            let deadline =
+                [self.hub.next_deadline(), self.next_picture()].into_iter().flatten().min();
             self.timer.arm(deadline, Instant::now())?;
         }
         match self.poll.poll(events, timeout) {
@@ -182,13 +195,21 @@ impl MediaLoop {
     // --- Frames and sound out ---
 
     fn send_media(&mut self) {
-        let Self { index, sessions, hub, egress, .. } = self;
+        let Self { index, sessions, hub, egress, subscribers, epoch, .. } = self;
         for session in sessions.iter_mut().flatten() {
             // Sound first: it is small, and its rhythm is what an ear hears.
             while let Ok(packet) = session.media.audio.pop() {
                 hub.send_audio(session.key, &packet, egress);
             }
             while let Ok(frame) = session.media.video.pop() {
+                match session.splice.judge(&frame, &session.media.shared) {
+                    Verdict::Send => {}
+                    Verdict::Drop => continue,
+                    Verdict::Ask => {
+                        session.ask_for_keyframe(frame.codec, subscribers);
+                        continue;
+                    }
+                }
                 let (captured, mut stamps) = (frame.captured, frame.stamps);
                 egress.mark();
                 let reached = hub.send_frame(session.key, frame, Instant::now(), egress);
@@ -206,6 +227,49 @@ impl MediaLoop {
                     shared.publish_stages(*index, summary);
                 }
             }
+            let Session { key, media, splice, active, .. } = session;
+            let now = Instant::now();
+            splice.run(&media.shared, *active, (now, *epoch), |frame| {
+                hub.send_frame(*key, frame, now, egress);
+            });
+        }
+    }
+
+    /// When a picture of an idle loop is due.
+    fn next_picture(&self) -> Option<Instant> {
+        let sessions = self.sessions.iter().flatten();
+        let own = sessions.filter_map(|session| {
+            let ends = session.was_live.then(|| session.media.shared.liveness.until()).flatten();
+            [session.splice.deadline(), ends].into_iter().flatten().min()
+        });
+        own.min()
+    }
+
+    /// Tells when pictures begin and cease to be pushed. One loop does so for all.
+    fn watch_sources(&mut self) {
+        if self.index != 0 {
+            return;
+        }
+        let now = Instant::now();
+        let Self { sessions, subscribers, .. } = self;
+        for session in sessions.iter_mut().flatten() {
+            let shared = &session.media.shared;
+            let live = shared.liveness.is_live(now);
+            if live == std::mem::replace(&mut session.was_live, live) {
+                continue;
+            }
+            let id = shared.config.id.clone();
+            if live {
+                tracing::info!(session = %id, "live");
+                subscribers.tell(&Event::LiveStarted { session: id });
+                continue;
+            }
+            let stalled = !shared.liveness.is_pause_expected();
+            if stalled {
+                shared.counters.stalls.fetch_add(1, Relaxed);
+            }
+            tracing::info!(session = %id, stalled, "idle");
+            subscribers.tell(&Event::LiveEnded { session: id, stalled });
         }
     }
 
@@ -267,7 +331,15 @@ impl MediaLoop {
         if self.sessions.len() <= key.index() {
             self.sessions.resize_with(key.index() + 1, || None);
         }
-        self.sessions[key.index()] = Some(Session { key, media, stages: StageHistograms::new() });
+        self.sessions[key.index()] = Some(Session {
+            key,
+            media,
+            stages: StageHistograms::default(),
+            splice: Splice::new(),
+            active: CodecSet::EMPTY,
+            viewers: 0,
+            was_live: false,
+        });
     }
 
     fn remove_session(&mut self, id: &SessionId, now: Instant) {
@@ -308,9 +380,11 @@ impl MediaLoop {
         while let Some(event) = self.hub.poll_event() {
             match event {
                 HubEvent::Joined { session, peer, codec } => {
-                    let Some(shared) = self.shared(session) else {
+                    let Some(watched) = self.session(session) else {
                         continue;
                     };
+                    watched.viewers += 1;
+                    let shared = &watched.media.shared;
                     shared.peer_joined();
                     let session = shared.config.id.clone();
                     tracing::info!(%session, %peer, codec = codec.map(|c| c.name()), "viewer joined");
@@ -318,10 +392,11 @@ impl MediaLoop {
                 }
                 HubEvent::Left { session, peer, reason, was_connected } => {
                     self.departed.push(peer);
-                    let Some(media) = self.media(session) else {
+                    let Some(Session { media, viewers, .. }) = self.session(session) else {
                         continue;
                     };
                     if was_connected {
+                        *viewers = viewers.saturating_sub(1);
                         media.shared.peer_left();
                     }
                     if media.shared.is_listening() {
@@ -333,19 +408,17 @@ impl MediaLoop {
                     self.tell(&Event::PeerLeft { session, peer, reason });
                 }
                 HubEvent::KeyframeWanted { session, codec } => {
-                    if let Some(shared) = self.shared(session) {
-                        shared.want_keyframe(codec);
-                        // An idle picture is made anew for whoever comes.
-                        shared.encode_thread.wake();
-                        if shared.config.encoded == Some(codec) {
-                            let session = shared.config.id.clone();
-                            self.tell(&Event::KeyframeRequested { session, codec });
-                        }
+                    let Self { sessions, subscribers, .. } = self;
+                    if let Some(Some(watched)) = sessions.get_mut(session.index()) {
+                        watched.ask_for_keyframe(codec, subscribers);
+                        watched.splice.keyframe_wanted(watched.viewers, Instant::now());
                     }
                 }
                 HubEvent::ActiveCodecs { session, video, audio } => {
-                    if let Some(shared) = self.shared(session) {
-                        shared.set_active_codecs(self.index, video, audio);
+                    let index = self.index;
+                    if let Some(watched) = self.session(session) {
+                        watched.active = video;
+                        watched.media.shared.set_active_codecs(index, video, audio);
                     }
                 }
                 HubEvent::MicPacket { session, peer, packet } => {
@@ -401,6 +474,10 @@ impl MediaLoop {
         }
     }
 
+    fn session(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.sessions.get_mut(key.index())?.as_mut()
+    }
+
     fn media(&mut self, key: SessionKey) -> Option<&mut SessionMedia> {
         self.sessions.get_mut(key.index())?.as_mut().map(|session| &mut session.media)
     }
@@ -411,6 +488,18 @@ impl MediaLoop {
 
     fn tell(&mut self, event: &Event) {
         self.subscribers.tell(event);
+    }
+}
+
+impl Session {
+    /// Says that the next picture is to be a keyframe, to the encode loop or to the caller's encoder.
+    fn ask_for_keyframe(&self, codec: VideoCodec, subscribers: &mut Subscribers) {
+        let shared = &self.media.shared;
+        shared.want_keyframe(codec);
+        if shared.config.encoded == Some(codec) {
+            let session = shared.config.id.clone();
+            subscribers.tell(&Event::KeyframeRequested { session, codec });
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod command;
 mod egress;
 mod lanes;
 mod media_loop;
+mod splice;
 mod stages;
 
 pub(crate) use addresses::Addresses;

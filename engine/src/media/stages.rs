@@ -13,24 +13,25 @@ const MAX_US: u64 = 60_000_000;
 
 /// Where the frames of a session spend their time: one histogram per stage, of microseconds since the
 /// frame was pushed.
+#[derive(Default)]
 pub(crate) struct StageHistograms {
+    /// Made with the first frame: they are large, and idle sessions have none.
     histograms: Vec<(Stage, Histogram<u64>)>,
     last_snapshot: Option<Instant>,
 }
 
 impl StageHistograms {
-    pub(crate) fn new() -> Self {
-        let stages = Stage::ALL.into_iter().skip(1); // Every frame is pushed at 0.
-        let histograms = stages
-            .filter_map(|stage| Some((stage, Histogram::new_with_bounds(1, MAX_US, 3).ok()?)));
-        Self { histograms: histograms.collect(), last_snapshot: None }
-    }
-
     /// Counts one frame.
     pub(crate) fn record(&mut self, stamps: &Stamps) {
         let Some(pushed) = stamps.get(Stage::Pushed) else {
             return;
         };
+        if self.histograms.is_empty() {
+            let stages = Stage::ALL.into_iter().skip(1); // Every frame is pushed at 0.
+            let histograms = stages
+                .filter_map(|stage| Some((stage, Histogram::new_with_bounds(1, MAX_US, 3).ok()?)));
+            self.histograms.extend(histograms);
+        }
         for (stage, histogram) in &mut self.histograms {
             if let Some(at) = stamps.get(*stage) {
                 let micros = at.saturating_duration_since(pushed).as_micros();
@@ -67,7 +68,7 @@ mod tests {
     #[test]
     fn stages_are_measured_from_the_push() {
         let start = Instant::now();
-        let mut stages = StageHistograms::new();
+        let mut stages = StageHistograms::default();
         for ms in 1..=100 {
             let mut stamps = Stamps::pushed(start);
             stamps.set(Stage::Encoded, start + Duration::from_millis(ms));

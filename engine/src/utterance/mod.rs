@@ -122,7 +122,10 @@ impl Utterance {
     /// within 5 ms, and the idle picture is shown, if the session has one.
     pub fn interrupt(&self) -> Duration {
         let sent = self.state.interrupt();
-        self.session.pictures_interrupted();
+        // One that only waits is not what viewers see.
+        if self.state.has_begun() {
+            self.session.pictures_interrupted();
+        }
         self.session.wake_all();
         sent
     }

@@ -9,7 +9,6 @@ use visavis_codec::{
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{AccessUnit, CodecSet, FrameSize, Stage, Stamps, VideoCodec};
 
-use super::idle::Idle;
 use super::mailbox::Slot;
 use super::prepared::{Due, Prepared};
 use crate::SessionConfig;
@@ -24,7 +23,6 @@ pub(crate) struct EncodeLoop {
     /// Live frames are converted into this.
     picture: I420Buffer,
     prepared: Prepared,
-    idle: Idle,
     encoders: Encoders,
 }
 
@@ -63,7 +61,6 @@ impl EncodeLoop {
         Self {
             picture: I420Buffer::new(smallest),
             prepared: Prepared::default(),
-            idle: Idle::new(shared.config.idle_grace, epoch),
             shared,
             encoders: Encoders {
                 output,
@@ -107,13 +104,12 @@ impl EncodeLoop {
             self.shared.mailbox.give_back(slot);
             return Some(now);
         }
-        let idle = self.show_idle(now);
-        [next, idle].into_iter().flatten().min()
+        let rest = self.rest(now);
+        [next, rest].into_iter().flatten().min()
     }
 
     fn encode_live(&mut self, slot: &Slot) {
         let Some(frame) = slot.frame else { return };
-        self.idle.note_live(Instant::now());
         let active = self.encoders.adapt(self.shared.active_codecs());
         if active.is_empty() {
             return;
@@ -132,7 +128,7 @@ impl EncodeLoop {
 
     /// A picture of an utterance was captured, and pushed, when it is due.
     fn encode_prepared(&mut self, picture: &I420Buffer, due: Instant) {
-        self.idle.note_live(due);
+        self.shared.picture_shown(Instant::now());
         let active = self.encoders.adapt(self.shared.active_codecs());
         let mut shot = Shot { captured: due, stamps: Stamps::pushed(due) };
         for stage in [Stage::Taken, Stage::Converted] {
@@ -142,24 +138,18 @@ impl EncodeLoop {
         self.encoders.encode(&self.shared, (picture, matrix), shot, active);
     }
 
-    /// Shows the idle picture if it is due; returns when it will be.
-    fn show_idle(&mut self, now: Instant) -> Option<Instant> {
-        let picture = self.shared.idle_picture.load_full()?;
-        if !self.shared.is_started() {
+    /// Lets go of the encoders when viewers see the idle loop, whose pictures are encoded already; returns
+    /// when that may be.
+    fn rest(&mut self, now: Instant) -> Option<Instant> {
+        if self.encoders.are_none() || self.shared.idle.load().is_none() {
             return None;
         }
-        let active = self.encoders.adapt(self.shared.active_codecs());
-        let wanted = self.shared.is_keyframe_wanted(active);
-        let interruptions = self.shared.picture_interruptions();
-        if let Some(picture) = self.idle.poll(picture, interruptions, wanted, now) {
-            let mut shot = Shot { captured: now, stamps: Stamps::pushed(now) };
-            for stage in [Stage::Taken, Stage::Converted] {
-                shot.stamps.set(stage, now);
-            }
-            let matrix = ColorMatrix::for_size(picture.size());
-            self.encoders.encode(&self.shared, (&picture, matrix), shot, active);
+        let liveness = &self.shared.liveness;
+        if liveness.is_live(now) {
+            return liveness.until();
         }
-        self.idle.deadline()
+        self.encoders.adapt(CodecSet::EMPTY);
+        None
     }
 }
 
@@ -172,6 +162,10 @@ impl Encoders {
             }
         }
         active
+    }
+
+    fn are_none(&self) -> bool {
+        self.renditions.iter().all(|rendition| rendition.encoder.is_none())
     }
 
     fn encode(

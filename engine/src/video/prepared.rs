@@ -98,6 +98,7 @@ impl Prepared {
                 self.waiting.front().is_some_and(|first| Arc::ptr_eq(&first.utterance, current));
             if !more {
                 current.pictures_are_done();
+                shared.pause_expected();
                 self.current = None;
                 shared.audio_thread.wake();
             }

@@ -126,16 +126,6 @@ impl VideoSink {
         Ok(PushOutcome::Accepted)
     }
 
-    pub(crate) fn set_idle(&self, frame: &VideoFrame<'_>) -> Result<(), VideoFrameError> {
-        let size = frame.validate()?;
-        self.check_raw()?;
-        let mut picture = I420Buffer::new(size);
-        to_i420(frame, size, &mut picture)?;
-        self.shared.idle_picture.store(Some(Arc::new(picture)));
-        self.shared.encode_thread.wake();
-        Ok(())
-    }
-
     /// A frame outside of start and stop is counted, no more.
     fn ignore(&self, pushed: Pushed) -> PushOutcome {
         self.shared.counters.note_frame(pushed.at, pushed.unix);
@@ -152,6 +142,7 @@ impl VideoSink {
     ) -> PushOutcome {
         let shared = &self.shared;
         shared.counters.note_frame(pushed.at, pushed.unix);
+        shared.picture_shown(pushed.at);
         let interval_ms = 1_000 / u64::from(shared.config.fps.max(1));
         if pushed.unix.0.saturating_sub(timestamp.0) > interval_ms * 3 / 2 {
             shared.counters.late_frames.fetch_add(1, Relaxed);
@@ -171,7 +162,7 @@ impl VideoSink {
 }
 
 /// Brings a frame of any format into what encoders take, in the matrix that goes with its size.
-fn to_i420(
+pub(crate) fn to_i420(
     frame: &VideoFrame<'_>,
     size: FrameSize,
     out: &mut I420Buffer,

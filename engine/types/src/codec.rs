@@ -137,6 +137,12 @@ macro_rules! codec_set {
                 Self(self.0 | 1 << codec.index())
             }
 
+            /// The set without a codec.
+            #[must_use]
+            pub const fn without(self, codec: $codec) -> Self {
+                Self(self.0 & !(1 << codec.index()))
+            }
+
             /// Whether a codec is in the set.
             pub const fn contains(self, codec: $codec) -> bool {
                 self.0 & (1 << codec.index()) != 0

@@ -37,6 +37,8 @@ struct MetricsBody {
     data_undelivered: u64,
     data_received: u64,
     data_dropped: u64,
+    stalls: u64,
+    is_live: bool,
 }
 
 /// Milliseconds, but for the count.
@@ -83,6 +85,8 @@ impl<'a> StatusBody<'a> {
                 data_undelivered: m.data_undelivered,
                 data_received: m.data_received,
                 data_dropped: m.data_dropped,
+                stalls: m.stalls,
+                is_live: m.is_live,
             },
             stages: stages.collect(),
             encoders: status.encoders.iter().map(|codec| codec.name()).collect(),

@@ -1,0 +1,285 @@
+//! What viewers see while nobody pushes pictures: a still picture, or a short film round and round.
+//! Encoded once for each codec and rate, however many sessions and viewers there are.
+
+mod reel;
+mod studio;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use visavis_codec::I420Buffer;
+use visavis_types::{Bitrate, PixelFormat, VideoCodec, VideoFrame, VideoFrameError};
+
+use crate::video::to_i420;
+
+pub(crate) use reel::Reel;
+pub(crate) use studio::Studio;
+
+/// A still picture is made anew so often a second, and costs next to nothing after the first few.
+const STILL_FPS: u32 = 10;
+/// How long it takes round.
+const STILL_FRAMES: usize = 100;
+
+/// The longest film: what comes after is left out. A minute at 30 fps.
+pub(crate) const MAX_FRAMES: usize = 1_800;
+
+/// The face that is there without any other.
+static BUILT_IN: &[u8] = include_bytes!("face.jpg");
+const BUILT_IN_SIDE: u32 = 512;
+
+/// What a session shows while nothing live is pushed: [`SessionConfig::idle`](crate::SessionConfig::idle).
+///
+/// Cheap to clone. Clones share what was encoded, so give many sessions clones of one rather than each one
+/// of its own.
+#[derive(Clone)]
+pub struct IdleLoop(Arc<Asset>);
+
+struct Asset {
+    fps: u32,
+    /// Frames between keyframes, where a viewer can come in.
+    gop: usize,
+    frames: Box<dyn Fn() -> Frames + Send + Sync>,
+    /// What was encoded so far, or is being encoded.
+    reels: Mutex<Vec<Arc<Reel>>>,
+    id: u64,
+}
+
+type Frames = Box<dyn Iterator<Item = I420Buffer> + Send>;
+
+/// A picture of an idle film, as [`VideoFrame`] describes one.
+#[derive(Debug, Clone)]
+pub struct IdlePicture {
+    /// Pixels or a file, in `format`.
+    pub data: Vec<u8>,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// What `data` is.
+    pub format: PixelFormat,
+}
+
+impl IdlePicture {
+    fn to_i420(&self) -> Result<I420Buffer, VideoFrameError> {
+        let Self { data, width, height, format } = self;
+        let timestamp = visavis_types::UnixMillis(0);
+        picture(&VideoFrame { data, width: *width, height: *height, format: *format, timestamp })
+    }
+}
+
+/// Why something cannot be an idle loop.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdleError {
+    /// A picture that cannot be used.
+    #[error(transparent)]
+    Picture(#[from] VideoFrameError),
+    /// A film without pictures.
+    #[error("a film without pictures")]
+    Empty,
+    /// A rate that cannot be.
+    #[error("a film of {0} pictures a second; 1 to 120 are possible")]
+    Fps(u32),
+}
+
+impl IdleLoop {
+    /// A face at rest, 512×512: what a session shows that is told nothing else.
+    pub fn built_in() -> Self {
+        static LOOP: LazyLock<IdleLoop> = LazyLock::new(|| {
+            let data = BUILT_IN;
+            let (width, height, format) = (BUILT_IN_SIDE, BUILT_IN_SIDE, PixelFormat::Jpeg);
+            let timestamp = visavis_types::UnixMillis(0);
+            let face = VideoFrame { data, width, height, format, timestamp };
+            IdleLoop::still(&face).unwrap_or_else(|error| {
+                // Cannot be: a test holds it.
+                tracing::error!(%error, "the built-in face cannot be decoded");
+                IdleLoop::new(STILL_FPS, STILL_FRAMES, Box::new(|| Box::new(std::iter::empty())))
+            })
+        });
+        LOOP.clone()
+    }
+
+    /// A still picture. Its timestamp is of no interest.
+    ///
+    /// # Errors
+    ///
+    /// As [`VideoSink::push`](crate::VideoSink::push).
+    pub fn still(frame: &VideoFrame<'_>) -> Result<Self, VideoFrameError> {
+        Ok(Self::of_still(picture(frame)?))
+    }
+
+    fn of_still(picture: I420Buffer) -> Self {
+        let frames =
+            move || -> Frames { Box::new(std::iter::repeat_n(picture.clone(), STILL_FRAMES)) };
+        Self::new(STILL_FPS, STILL_FRAMES, Box::new(frames))
+    }
+
+    /// A film of `fps` pictures a second, 1 to 120, that begins anew when it ends: best where the last
+    /// picture leads to the first. At most 1,800 pictures of it are shown.
+    ///
+    /// `pictures` is called once for each codec and rate that it is encoded with, on a thread of the
+    /// engine, and gives all pictures in order; one that cannot be used is left out.
+    ///
+    /// # Errors
+    ///
+    /// A rate out of range, no picture, or a first picture that cannot be used.
+    pub fn film<I>(
+        fps: u32,
+        pictures: impl Fn() -> I + Send + Sync + 'static,
+    ) -> Result<Self, IdleError>
+    where
+        I: Iterator<Item = IdlePicture> + Send + 'static,
+    {
+        if !(1..=120).contains(&fps) {
+            return Err(IdleError::Fps(fps));
+        }
+        pictures().next().ok_or(IdleError::Empty)?.to_i420()?;
+        let frames = move || -> Frames {
+            let usable = pictures().filter_map(|picture| match picture.to_i420() {
+                Ok(picture) => Some(picture),
+                Err(error) => {
+                    tracing::warn!(%error, "a picture of an idle film is left out");
+                    None
+                }
+            });
+            Box::new(usable)
+        };
+        // Twice a second: who joins others waits for a quarter of a second.
+        let gop = fps.div_ceil(2) as usize;
+        Ok(Self::new(fps, gop, Box::new(frames)))
+    }
+
+    fn new(fps: u32, gop: usize, frames: Box<dyn Fn() -> Frames + Send + Sync>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Relaxed);
+        Self(Arc::new(Asset { fps, gop, frames, reels: Mutex::default(), id }))
+    }
+
+    /// Pictures a second.
+    pub fn fps(&self) -> u32 {
+        self.0.fps
+    }
+
+    /// Whether it may begin anew at any time without anybody seeing it.
+    pub(crate) fn is_still(&self) -> bool {
+        self.0.gop == STILL_FRAMES
+    }
+
+    /// It encoded so, now or soon; whether somebody has to see to that.
+    fn reel(&self, codec: VideoCodec, bitrate: Bitrate) -> (Arc<Reel>, bool) {
+        let mut reels = self.0.reels.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = reels.iter().find(|reel| reel.codec == codec && reel.bitrate == bitrate);
+        if let Some(reel) = made {
+            return (Arc::clone(reel), false);
+        }
+        let reel = Arc::new(Reel::new(codec, bitrate, self.0.fps, self.0.gop));
+        reels.push(Arc::clone(&reel));
+        (reel, true)
+    }
+
+    fn frames(&self) -> impl Iterator<Item = I420Buffer> + Send + use<> {
+        (self.0.frames)().take(MAX_FRAMES)
+    }
+}
+
+impl fmt::Debug for IdleLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdleLoop").field("id", &self.0.id).field("fps", &self.0.fps).finish()
+    }
+}
+
+impl PartialEq for IdleLoop {
+    /// Whether they share what is encoded.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+fn picture(frame: &VideoFrame<'_>) -> Result<I420Buffer, VideoFrameError> {
+    let size = frame.validate()?;
+    let mut picture = I420Buffer::new(size);
+    to_i420(frame, size, &mut picture)?;
+    Ok(picture)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use std::time::{Duration, Instant};
+
+    fn wait_for(reel: &Reel) {
+        let patience = Instant::now() + Duration::from_secs(60);
+        while !reel.is_complete() && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(reel.is_complete());
+    }
+
+    fn film(rounds: &Arc<AtomicUsize>) -> IdleLoop {
+        let rounds = Arc::clone(rounds);
+        let pictures = move || {
+            rounds.fetch_add(1, Relaxed);
+            (0..25u8).map(|n| IdlePicture {
+                // The twentieth is damaged.
+                data: vec![n * 10; if n == 20 { 7 } else { 64 * 64 * 3 }],
+                width: 64,
+                height: 64,
+                format: PixelFormat::Rgb,
+            })
+        };
+        IdleLoop::film(20, pictures).unwrap()
+    }
+
+    #[test]
+    fn the_built_in_face_is_a_picture() {
+        let idle = IdleLoop::built_in();
+        let pictures: Vec<I420Buffer> = idle.frames().take(2).collect();
+        assert_eq!(pictures[0].size().width(), BUILT_IN_SIDE);
+        let luma = pictures[0].y();
+        assert!(luma.iter().max().unwrap() - luma.iter().min().unwrap() > 100, "it is flat");
+    }
+
+    #[test]
+    fn a_film_is_encoded_once_for_each_codec_and_rate() {
+        let (rounds, studio) = (Arc::default(), Studio::open().unwrap());
+        let idle = film(&rounds);
+        let looked_at = rounds.load(Relaxed);
+        let rate = Bitrate::from_kbps(500);
+        for _ in 0..50 {
+            for codec in [VideoCodec::H264, VideoCodec::Vp8] {
+                wait_for(&studio.reel(&idle.clone(), codec, rate));
+            }
+        }
+        assert_eq!(rounds.load(Relaxed) - looked_at, 2);
+        wait_for(&studio.reel(&idle, VideoCodec::H264, Bitrate::from_kbps(900)));
+        assert_eq!(rounds.load(Relaxed) - looked_at, 3);
+    }
+
+    #[test]
+    fn groups_begin_with_keyframes_and_damaged_pictures_are_left_out() {
+        let studio = Studio::open().unwrap();
+        for codec in [VideoCodec::H264, VideoCodec::Vp8, VideoCodec::Vp9] {
+            let reel = studio.reel(&film(&Arc::default()), codec, Bitrate::from_kbps(500));
+            wait_for(&reel);
+            let groups: Vec<_> = (0..reel.len()).filter_map(|n| reel.group(n)).collect();
+            assert_eq!(groups.iter().map(|group| group.len()).collect::<Vec<_>>(), [10, 10, 4]);
+            for group in groups {
+                let keyframes: Vec<bool> = group.iter().map(|unit| unit.keyframe).collect();
+                assert!(keyframes[0] && !keyframes[1..].contains(&true), "{codec}: {keyframes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn films_that_cannot_be_shown_are_refused() {
+        let none = || std::iter::empty::<IdlePicture>();
+        assert_eq!(IdleLoop::film(30, none).unwrap_err(), IdleError::Empty);
+        assert_eq!(IdleLoop::film(0, none).unwrap_err(), IdleError::Fps(0));
+        let odd = || {
+            let (data, format) = (vec![0; 99], PixelFormat::Rgba);
+            std::iter::once(IdlePicture { data, width: 17, height: 16, format })
+        };
+        assert!(matches!(IdleLoop::film(30, odd), Err(IdleError::Picture(_))));
+    }
+}

@@ -1,0 +1,36 @@
+//! The thread that encodes idle loops, so that nobody has to wait for it.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Sender, unbounded};
+use visavis_types::{Bitrate, VideoCodec};
+
+use super::{IdleLoop, Reel};
+
+/// Where idle loops are brought to be encoded. One for the whole engine; its thread ends with the last
+/// clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Studio {
+    /// Holds what is asked for once for each loop, codec and rate: as much as the application makes.
+    jobs: Sender<(IdleLoop, Arc<Reel>)>,
+}
+
+impl Studio {
+    pub(crate) fn open() -> io::Result<Self> {
+        let (jobs, waiting) = unbounded::<(IdleLoop, Arc<Reel>)>();
+        let work = move || waiting.iter().for_each(|(idle, reel)| reel.make(idle.frames()));
+        thread::Builder::new().name("visavis-idle".to_owned()).spawn(work)?;
+        Ok(Self { jobs })
+    }
+
+    /// A loop encoded so: made before, being made, or made from now on.
+    pub(crate) fn reel(&self, idle: &IdleLoop, codec: VideoCodec, bitrate: Bitrate) -> Arc<Reel> {
+        let (reel, is_new) = idle.reel(codec, bitrate);
+        if is_new && self.jobs.send((idle.clone(), Arc::clone(&reel))).is_err() {
+            tracing::error!("the thread that encodes idle loops has ended");
+        }
+        reel
+    }
+}

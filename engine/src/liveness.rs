@@ -1,0 +1,130 @@
+//! Whether somebody shows something, or the idle loop is to be seen.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// An utterance that is over leaves its last picture for so long: the next one may follow.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// When pictures were last pushed, and cut off. Written by callers and the encode loop, read by the media
+/// loops.
+#[derive(Debug)]
+pub(crate) struct Liveness {
+    epoch: Instant,
+    grace: Duration,
+    /// Microseconds since the epoch; 0 for never.
+    last: AtomicU64,
+    cut: AtomicU64,
+    pause_expected: AtomicBool,
+}
+
+impl Liveness {
+    /// Pictures that are `grace` apart belong together.
+    pub(crate) fn new(grace: Duration, epoch: Instant) -> Self {
+        let (last, cut) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { epoch, grace, last, cut, pause_expected: AtomicBool::new(false) }
+    }
+
+    /// A picture is shown; true where that is news.
+    pub(crate) fn note(&self, at: Instant) -> bool {
+        let was_live = self.is_live(at);
+        self.pause_expected.store(false, Relaxed);
+        self.last.store(self.micros(at), Relaxed);
+        !was_live
+    }
+
+    /// What was pushed so far is shown no more.
+    pub(crate) fn cut(&self, at: Instant) {
+        self.cut.store(self.micros(at), Relaxed);
+        self.last.store(0, Relaxed);
+        self.pause_expected.store(true, Relaxed);
+    }
+
+    /// Nothing more comes for now, and that is no fault.
+    pub(crate) fn expect_pause(&self) {
+        self.pause_expected.store(true, Relaxed);
+    }
+
+    /// Whether the pause that there is was announced.
+    pub(crate) fn is_pause_expected(&self) -> bool {
+        self.pause_expected.load(Relaxed)
+    }
+
+    /// What was pushed up to this moment is not to be shown.
+    pub(crate) fn cut_at(&self) -> Option<Instant> {
+        self.instant(self.cut.load(Relaxed))
+    }
+
+    /// Up to when pictures count as live, if none follows. `None` where there are none, or where that never
+    /// ends.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.instant(self.last.load(Relaxed))?.checked_add(self.grace())
+    }
+
+    pub(crate) fn is_live(&self, now: Instant) -> bool {
+        match self.instant(self.last.load(Relaxed)) {
+            // A grace without end is one.
+            Some(last) => last.checked_add(self.grace()).is_none_or(|until| now < until),
+            None => false,
+        }
+    }
+
+    fn grace(&self) -> Duration {
+        if self.is_pause_expected() { self.grace.min(PAUSE) } else { self.grace }
+    }
+
+    fn micros(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.epoch).as_micros();
+        u64::try_from(since).unwrap_or(u64::MAX).max(1)
+    }
+
+    fn instant(&self, micros: u64) -> Option<Instant> {
+        (micros > 0).then(|| self.epoch.checked_add(Duration::from_micros(micros)))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn pictures_are_live_for_the_grace_or_up_to_a_cut() {
+        let start = Instant::now();
+        let liveness = Liveness::new(MS * 500, start);
+        assert!(!liveness.is_live(start) && liveness.until().is_none());
+        assert!(liveness.note(start + MS * 100));
+        assert!(!liveness.note(start + MS * 599), "no news");
+        assert!(liveness.is_live(start + MS * 1_098) && !liveness.is_live(start + MS * 1_099));
+        assert_eq!(liveness.until(), Some(start + MS * 1_099));
+        assert!(!liveness.is_pause_expected());
+        assert!(liveness.note(start + MS * 2_000));
+        liveness.cut(start + MS * 2_010);
+        assert!(!liveness.is_live(start + MS * 2_010) && liveness.is_pause_expected());
+        assert_eq!(liveness.cut_at(), Some(start + MS * 2_010));
+        assert!(liveness.note(start + MS * 2_020) && !liveness.is_pause_expected());
+    }
+
+    #[test]
+    fn a_pause_that_was_announced_is_short() {
+        let start = Instant::now();
+        let liveness = Liveness::new(MS * 500, start);
+        liveness.note(start + MS * 100);
+        liveness.expect_pause();
+        assert!(liveness.is_live(start + MS * 199) && !liveness.is_live(start + MS * 200));
+        liveness.note(start + MS * 150);
+        assert!(liveness.is_live(start + MS * 649), "it goes on");
+    }
+
+    #[test]
+    fn a_grace_without_end_ends_with_a_cut() {
+        let start = Instant::now();
+        let liveness = Liveness::new(Duration::MAX, start);
+        assert!(!liveness.is_live(start + MS * 100_000));
+        liveness.note(start + MS);
+        assert!(liveness.is_live(start + MS * 100_000_000) && liveness.until().is_none());
+        liveness.cut(start + MS * 2);
+        assert!(!liveness.is_live(start + MS * 3));
+    }
+}

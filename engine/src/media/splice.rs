@@ -1,0 +1,424 @@
+//! When the viewers of a session see what is pushed, and when its idle loop.
+//!
+//! Both go out as one stream. The idle loop ends with the first live keyframe, and begins, with a keyframe
+//! of its own, when nothing live has come for a while or what was shown was interrupted.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use visavis_codec::ENCODERS;
+use visavis_core::{PacketizedFrame, Packetizer};
+use visavis_types::{AccessUnit, CodecSet, Stage, Stamps, VideoCodec};
+
+use crate::idle::{IdleLoop, Reel};
+use crate::shared::SessionShared;
+
+/// How soon to look again for a loop that is being encoded.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// One session's splice on one media loop. No clock of its own: time comes in.
+#[derive(Debug)]
+pub(super) struct Splice {
+    live: bool,
+    /// Codecs of which nothing live was sent since the idle loop was shown.
+    pending: CodecSet,
+    /// Those among them for which a keyframe was asked since.
+    asked: CodecSet,
+    show: Option<Show>,
+    next: Option<Instant>,
+}
+
+/// What to do with a live frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Send,
+    Drop,
+    /// Nothing can be sent before a keyframe; the first to say so.
+    Ask,
+}
+
+impl Splice {
+    pub(super) fn new() -> Self {
+        let (pending, asked) = (CodecSet::ALL, CodecSet::EMPTY);
+        Self { live: false, pending, asked, show: None, next: None }
+    }
+
+    /// Decides about a live frame.
+    pub(super) fn judge(&mut self, frame: &PacketizedFrame, shared: &SessionShared) -> Verdict {
+        if shared.idle.load().is_none() {
+            self.live = true;
+            self.pending = CodecSet::EMPTY;
+            return Verdict::Send;
+        }
+        let pushed = frame.stamps.get(Stage::Pushed);
+        if shared.liveness.cut_at().is_some_and(|cut| pushed.is_none_or(|pushed| pushed <= cut)) {
+            return Verdict::Drop;
+        }
+        if self.live && !self.pending.contains(frame.codec) {
+            return Verdict::Send;
+        }
+        if frame.keyframe {
+            self.live = true;
+            self.pending = self.pending.without(frame.codec);
+            return Verdict::Send;
+        }
+        if self.asked.contains(frame.codec) {
+            return Verdict::Drop;
+        }
+        self.asked = self.asked.with(frame.codec);
+        Verdict::Ask
+    }
+
+    /// A viewer needs a keyframe. Where nobody else would see it the idle loop goes on at its next one;
+    /// otherwise that is waited for.
+    pub(super) fn keyframe_wanted(&mut self, viewers: usize, now: Instant) {
+        if !self.live
+            && let Some(show) = &mut self.show
+            && (viewers <= 1 || show.idle.is_still())
+        {
+            show.cut();
+            self.next = Some(now);
+        }
+    }
+
+    /// Sends what is due of the idle loop.
+    pub(super) fn run(
+        &mut self,
+        shared: &SessionShared,
+        active: CodecSet,
+        (now, epoch): (Instant, Instant),
+        send: impl FnMut(PacketizedFrame),
+    ) {
+        let idle = shared.idle.load();
+        let Some(idle) = &*idle else {
+            (self.show, self.next) = (None, None);
+            return;
+        };
+        if self.live {
+            if shared.liveness.is_live(now) {
+                self.next = shared.liveness.until();
+                return;
+            }
+            self.live = false;
+            (self.pending, self.asked) = (CodecSet::ALL, CodecSet::EMPTY);
+            active.iter().for_each(|codec| shared.want_keyframe(codec));
+            self.show.iter_mut().for_each(Show::cut);
+            self.next = Some(now);
+        }
+        if !shared.is_started() || active.is_empty() {
+            self.next = None;
+            return;
+        }
+        if self.show.as_ref().is_none_or(|show| show.idle != **idle) {
+            self.show = Some(Show::new(IdleLoop::clone(idle), now));
+            self.next = Some(now);
+        }
+        let Some(show) = &mut self.show else { return };
+        if self.next.is_some_and(|next| now < next) {
+            return;
+        }
+        self.next = Some(match show.step(shared, active, now, send) {
+            true => next_tick(now, epoch, idle.fps()),
+            false => now + RETRY,
+        });
+    }
+
+    /// When [`run`](Self::run) should be called though nothing has happened.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.next
+    }
+}
+
+/// All loops of one rate change pictures at the same moments: one wake-up serves all sessions.
+fn next_tick(now: Instant, epoch: Instant, fps: u32) -> Instant {
+    let interval = Duration::from_secs(1) / fps.max(1);
+    // Half an interval on: after a cut the next picture is not to come at once.
+    let since = now.saturating_duration_since(epoch) + interval / 2;
+    let ticks = since.as_nanos() * u128::from(fps) / 1_000_000_000 + 1;
+    let nanos = ticks * 1_000_000_000 / u128::from(fps.max(1));
+    epoch + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// An idle loop as it is shown.
+#[derive(Debug)]
+struct Show {
+    idle: IdleLoop,
+    renditions: [Option<Rendition>; VideoCodec::ALL.len()],
+    /// What comes next: which group, and which unit of it.
+    group: usize,
+    unit: usize,
+    /// Reused.
+    scratch: AccessUnit,
+}
+
+#[derive(Debug)]
+struct Rendition {
+    reel: Arc<Reel>,
+    packetizer: Packetizer,
+    /// Its viewers have had all of this group so far.
+    in_step: bool,
+}
+
+impl Show {
+    fn new(idle: IdleLoop, now: Instant) -> Self {
+        let scratch = AccessUnit {
+            codec: VideoCodec::H264,
+            keyframe: false,
+            data: Vec::new(),
+            captured: now,
+            stamps: Stamps::pushed(now),
+        };
+        Self { idle, renditions: [const { None }; 4], group: 0, unit: 0, scratch }
+    }
+
+    /// Goes on at the next keyframe.
+    fn cut(&mut self) {
+        if self.unit > 0 {
+            self.group += 1;
+            self.unit = 0;
+        }
+        self.renditions.iter_mut().flatten().for_each(|rendition| rendition.in_step = false);
+    }
+
+    /// Sends one picture in each codec; false where none is there yet.
+    fn step(
+        &mut self,
+        shared: &SessionShared,
+        active: CodecSet,
+        now: Instant,
+        mut send: impl FnMut(PacketizedFrame),
+    ) -> bool {
+        for codec in active.iter() {
+            let place = &mut self.renditions[codec.index()];
+            if place.is_none()
+                && ENCODERS.contains(codec)
+                && let Some(reel) = shared.reel(&self.idle, codec)
+            {
+                *place =
+                    Some(Rendition { reel, packetizer: Packetizer::new(codec), in_step: false });
+            }
+        }
+        let made = |show: &Self| {
+            let renditions =
+                active.iter().filter_map(|codec| show.renditions[codec.index()].as_ref());
+            renditions.map(|rendition| rendition.reel.len()).max().unwrap_or(0)
+        };
+        if self.group >= made(self) {
+            let complete = |rendition: &Rendition| rendition.reel.is_complete();
+            // A codec that is new here may have the beginning only.
+            let wraps = self.renditions.iter().flatten().any(complete) || self.unit == 0;
+            (self.group, self.unit) = if wraps { (0, 0) } else { (self.group, self.unit) };
+        }
+        let Self { renditions, scratch, group, unit, .. } = self;
+        let mut length = 0;
+        for codec in active.iter() {
+            let Some(rendition) = &mut renditions[codec.index()] else { continue };
+            let Some(units) = rendition.reel.group(*group) else {
+                rendition.in_step = false;
+                continue;
+            };
+            length = length.max(units.len());
+            rendition.in_step |= *unit == 0;
+            let Some(encoded) = units.get(*unit).filter(|_| rendition.in_step) else { continue };
+            if encoded.data.is_empty() {
+                continue;
+            }
+            scratch.codec = codec;
+            scratch.keyframe = encoded.keyframe;
+            scratch.captured = now;
+            scratch.stamps = Stamps::pushed(now);
+            scratch.data.clear();
+            scratch.data.extend_from_slice(&encoded.data);
+            send(rendition.packetizer.packetize(scratch, || now));
+        }
+        if length == 0 {
+            return false;
+        }
+        *unit += 1;
+        if *unit >= length {
+            (*group, *unit) = (*group + 1, 0);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SessionConfig;
+    use crate::idle::{IdlePicture, Studio};
+    use visavis_core::Payloads;
+    use visavis_types::{ClockAnchor, PixelFormat};
+
+    const MS: Duration = Duration::from_millis(1);
+    const H264: CodecSet = CodecSet::EMPTY.with(VideoCodec::H264);
+
+    struct Run {
+        shared: SessionShared,
+        splice: Splice,
+        start: Instant,
+        active: CodecSet,
+        viewers: usize,
+    }
+
+    /// What was sent: when, in ms, of which codec, and whether it is a keyframe.
+    type Sent = Vec<(u32, VideoCodec, bool)>;
+
+    impl Run {
+        /// A film of 45 pictures at 30 fps, encoded already.
+        fn new(codecs: &[VideoCodec]) -> Self {
+            let pictures = || {
+                (0..45u8).map(|n| IdlePicture {
+                    data: vec![n * 5; 32 * 32 * 3],
+                    width: 32,
+                    height: 32,
+                    format: PixelFormat::Rgb,
+                })
+            };
+            let idle = IdleLoop::film(30, pictures).unwrap();
+            let config = SessionConfig { idle: Some(idle.clone()), ..SessionConfig::default() };
+            let shared = SessionShared::new(config, ClockAnchor::now(), 1);
+            shared.set_media(Studio::open().unwrap(), Vec::new());
+            for &codec in codecs {
+                let reel = shared.reel(&idle, codec).unwrap();
+                while !reel.is_complete() {
+                    std::thread::sleep(MS);
+                }
+            }
+            shared.start();
+            let active = codecs.iter().fold(CodecSet::EMPTY, |set, &codec| set.with(codec));
+            Self { shared, splice: Splice::new(), start: Instant::now(), active, viewers: 1 }
+        }
+
+        /// Runs from one ms to another, whenever something is due.
+        fn sent(&mut self, from: u32, to: u32) -> Sent {
+            let mut sent = Vec::new();
+            for ms in from..to {
+                let now = self.start + MS * ms;
+                if self.splice.deadline().is_none_or(|at| at <= now) {
+                    self.splice.run(&self.shared, self.active, (now, self.start), |frame| {
+                        sent.push((ms, frame.codec, frame.keyframe));
+                    });
+                }
+            }
+            sent
+        }
+
+        fn push(&mut self, ms: u32, keyframe: bool) -> Verdict {
+            let pushed = self.start + MS * ms;
+            self.shared.picture_shown(pushed);
+            let frame = PacketizedFrame {
+                codec: VideoCodec::H264,
+                keyframe,
+                payloads: Arc::new(Payloads::default()),
+                captured: pushed,
+                stamps: Stamps::pushed(pushed),
+            };
+            self.splice.judge(&frame, &self.shared)
+        }
+
+        fn keyframe_wanted(&mut self, ms: u32) {
+            self.splice.keyframe_wanted(self.viewers, self.start + MS * ms);
+        }
+    }
+
+    #[test]
+    fn the_loop_goes_round_with_a_keyframe_each_half_second() {
+        let mut run = Run::new(&[VideoCodec::H264]);
+        let sent = run.sent(0, 4_000);
+        assert!((119..=121).contains(&sent.len()), "{}", sent.len());
+        let keyframes: Vec<u32> = sent.iter().filter(|sent| sent.2).map(|sent| sent.0).collect();
+        assert_eq!(keyframes.len(), 8, "{keyframes:?}");
+        assert!(keyframes.windows(2).all(|two| (499..=534).contains(&(two[1] - two[0]))));
+        let steps = sent.windows(2).map(|two| two[1].0 - two[0].0);
+        assert!(steps.skip(1).all(|step| (33..=34).contains(&step)));
+    }
+
+    #[test]
+    fn a_live_keyframe_ends_it_and_silence_begins_it_anew() {
+        let mut run = Run::new(&[VideoCodec::H264]);
+        run.sent(0, 110);
+        assert_eq!(run.push(110, false), Verdict::Ask);
+        assert_eq!(run.push(120, false), Verdict::Drop, "it was asked already");
+        assert!(!run.sent(120, 160).is_empty(), "the loop goes on meanwhile");
+        assert_eq!(run.push(160, true), Verdict::Send);
+        assert_eq!(run.sent(160, 190), []);
+        assert_eq!(run.push(190, false), Verdict::Send);
+        let sent = run.sent(190, 800);
+        assert_eq!(sent[0], (690, VideoCodec::H264, true), "half a second after the last");
+        assert!(run.shared.take_keyframe_request(VideoCodec::H264), "for when it is live again");
+        assert!((3..=4).contains(&sent.len()));
+    }
+
+    #[test]
+    fn an_interruption_shows_it_at_once_and_what_was_on_its_way_is_not_shown() {
+        let mut run = Run::new(&[VideoCodec::H264]);
+        assert_eq!(run.push(0, true), Verdict::Send);
+        run.sent(0, 10);
+        run.shared.liveness.cut(run.start + MS * 12);
+        // The media loop is woken.
+        run.splice.next = None;
+        assert_eq!(run.sent(12, 30), [(12, VideoCodec::H264, true)]);
+        let late = PacketizedFrame {
+            codec: VideoCodec::H264,
+            keyframe: true,
+            payloads: Arc::new(Payloads::default()),
+            captured: run.start,
+            stamps: Stamps::pushed(run.start + MS * 11),
+        };
+        assert_eq!(run.splice.judge(&late, &run.shared), Verdict::Drop);
+        assert_eq!(run.push(40, true), Verdict::Send);
+    }
+
+    #[test]
+    fn who_is_alone_is_served_at_once_and_others_wait_for_their_keyframe() {
+        let mut run = Run::new(&[VideoCodec::H264]);
+        run.sent(0, 220);
+        run.keyframe_wanted(220);
+        assert_eq!(run.sent(220, 222), [(220, VideoCodec::H264, true)]);
+        run.viewers = 2;
+        run.sent(222, 400);
+        run.keyframe_wanted(400);
+        assert_eq!(run.sent(400, 402).iter().filter(|sent| sent.2).count(), 0);
+        assert!(run.sent(402, 930).iter().any(|sent| sent.2));
+    }
+
+    #[test]
+    fn all_codecs_show_the_same_picture() {
+        let mut run = Run::new(&[VideoCodec::H264, VideoCodec::Vp8]);
+        let sent = run.sent(0, 2_000);
+        let of =
+            |codec| sent.iter().filter(move |sent| sent.1 == codec).map(|sent| (sent.0, sent.2));
+        assert!(of(VideoCodec::H264).eq(of(VideoCodec::Vp8)));
+        assert!(of(VideoCodec::Vp8).count() > 55);
+    }
+
+    #[test]
+    fn a_codec_that_comes_late_begins_with_a_keyframe() {
+        let mut run = Run::new(&[VideoCodec::H264]);
+        run.sent(0, 320);
+        run.active = run.active.with(VideoCodec::Vp8);
+        let reel = run.shared.reel(&run.shared.idle.load_full().unwrap(), VideoCodec::Vp8).unwrap();
+        while !reel.is_complete() {
+            std::thread::sleep(MS);
+        }
+        let sent = run.sent(320, 1_500);
+        let vp8: Vec<_> = sent.iter().filter(|sent| sent.1 == VideoCodec::Vp8).collect();
+        assert!(vp8[0].2 && vp8.len() > 20, "{vp8:?}");
+    }
+
+    #[test]
+    fn nothing_is_shown_before_the_start_or_to_nobody_or_where_there_is_no_loop() {
+        let mut run = Run::new(&[VideoCodec::H264]);
+        run.active = CodecSet::EMPTY;
+        assert_eq!(run.sent(0, 200), []);
+        run.active = H264;
+        run.shared.set_idle(None);
+        assert_eq!(run.sent(200, 400), []);
+        assert_eq!(run.push(400, false), Verdict::Send);
+        run.shared.stop();
+        run.shared.set_idle(Some(IdleLoop::built_in()));
+        run.shared.liveness.cut(run.start + MS * 450);
+        assert_eq!(run.sent(1_000, 1_200), []);
+    }
+}

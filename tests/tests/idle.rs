@@ -1,0 +1,378 @@
+//! Sessions that are idle and live by turns, and many at once, as a real Chromium sees and hears them.
+
+#![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use visavis::{
+    AudioChunk, AudioFormat, AudioSink, Engine, EngineConfig, Event, IdleLoop, IdlePicture,
+    PixelFormat, Session, SessionConfig, SessionId, UnixMillis, VideoCodec, VideoFrame,
+};
+use visavis_bench::{Browser, Microphone};
+use visavis_signaling::{SignalingConfig, SignalingServer};
+use visavis_tests::{Outcome, Turn, Watcher};
+
+const SIDE: u32 = 320;
+const FPS: u32 = 30;
+const RATE_HZ: u32 = 24_000;
+const GRACE: Duration = Duration::from_millis(200);
+const CHUNK: Duration = Duration::from_millis(20);
+
+/// Live pictures are brighter than this, those of the idle loop darker.
+const BETWEEN: f64 = 128.0;
+
+/// Notes, by the wall clock in ms, when each picture comes out of the decoder and how bright it is, and the
+/// largest step from one sample of the sound to the next in each stretch of it.
+const WATCH: &str = r"
+const stream = document.querySelector('video').srcObject;
+window.seen = { steps: [], picture: [] };
+const each = async (track, handle) => {
+  const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    handle(value, performance.timeOrigin + performance.now());
+    value.close();
+  }
+};
+let before = null;
+let until = 0;
+each(stream.getAudioTracks()[0], (data, at) => {
+  const samples = new Float32Array(data.numberOfFrames);
+  data.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
+  let most = 0;
+  // What a busy page did not read in time was dropped on the way to it.
+  if (Math.abs(data.timestamp - until) > 1000) before = null;
+  until = data.timestamp + data.duration;
+  for (const sample of samples) {
+    if (before !== null) most = Math.max(most, Math.abs(sample - before));
+    before = sample;
+  }
+  seen.steps.push([at, most]);
+});
+const canvas = new OffscreenCanvas(8, 8);
+const pixels = canvas.getContext('2d', { willReadFrequently: true });
+each(stream.getVideoTracks()[0], (frame, at) => {
+  pixels.drawImage(frame, 0, 0, 8, 8);
+  seen.picture.push([at, pixels.getImageData(4, 4, 1, 1).data[1]]);
+});
+return null;
+";
+
+#[derive(Debug, Deserialize)]
+struct Seen {
+    steps: Vec<(f64, f64)>,
+    picture: Vec<(f64, f64)>,
+}
+
+fn wall_clock_ms() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1_000.0
+}
+
+/// One shade of gray.
+fn gray(luma: u8) -> Vec<u8> {
+    let pixels = (SIDE * SIDE) as usize;
+    let mut picture = vec![luma; pixels];
+    picture.resize(pixels * 3 / 2, 128);
+    picture
+}
+
+/// A second of film that changes with each picture.
+fn film() -> Result<IdleLoop, visavis::IdleError> {
+    IdleLoop::film(FPS, || {
+        (0..FPS).map(|n| {
+            let (data, format) = (gray(50 + n as u8), PixelFormat::I420);
+            IdlePicture { data, width: SIDE, height: SIDE, format }
+        })
+    })
+}
+
+fn push_picture(session: &Session, luma: u8) -> Outcome {
+    let (data, timestamp) = (gray(luma), UnixMillis::now());
+    let format = PixelFormat::I420;
+    session.video().push(&VideoFrame {
+        data: &data,
+        width: SIDE,
+        height: SIDE,
+        format,
+        timestamp,
+    })?;
+    Ok(())
+}
+
+/// Pushes a tone without an end, in time.
+fn hum(audio: &AudioSink, hz: f64, amplitude: f64, stop: &AtomicBool) -> Outcome {
+    let start = Instant::now();
+    let samples = (RATE_HZ / 50) as u64;
+    for chunk in 0u32.. {
+        thread::sleep((start + CHUNK * chunk).saturating_duration_since(Instant::now()));
+        if stop.load(Relaxed) {
+            break;
+        }
+        let first = u64::from(chunk) * samples;
+        let wave = |i: u64| (i as f64 / f64::from(RATE_HZ) * hz * std::f64::consts::TAU).sin();
+        let samples = (first..first + samples).map(|i| (wave(i) * amplitude) as i16);
+        let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+        let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis::now());
+        let (sample_rate, channels) = (RATE_HZ, 1);
+        audio.push(&AudioChunk { data: &data, sample_rate, channels, format, timestamp })?;
+    }
+    Ok(())
+}
+
+/// The worst and the middle of some figures.
+fn summary(values: &mut [f64]) -> (f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let middle = values.get(values.len() / 2).copied().unwrap_or(f64::NAN);
+    (values.last().copied().unwrap_or(f64::NAN), middle)
+}
+
+fn switches(codec: VideoCodec, rounds: u32) -> Outcome {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
+    let session = engine.create_session(SessionConfig {
+        video_codecs: vec![codec],
+        idle: Some(film()?),
+        idle_grace: GRACE,
+        ..SessionConfig::default()
+    })?;
+    let events = engine.handle().subscribe_to(
+        |event| matches!(event, Event::LiveStarted { .. } | Event::LiveEnded { .. }),
+        || {},
+    );
+    session.start();
+    let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
+    let signaling = SignalingServer::start(config, engine.handle())?;
+    let url = format!("http://{}/?autostart=1&codec={}", signaling.local_addr(), codec.name());
+    let watcher = Watcher::open(&url, Microphone::Absent)?;
+    thread::sleep(Duration::from_secs(2));
+    watcher.page.eval::<()>(WATCH)?;
+
+    let stop = AtomicBool::new(false);
+    let (mut started, mut ended) = (Vec::new(), Vec::new());
+    let audio = session.audio();
+    thread::scope(|scope| -> Outcome {
+        let voice = scope.spawn(|| hum(&audio, 440.0, 10_000.0, &stop).map_err(|e| e.to_string()));
+        let mut play = || -> Outcome {
+            thread::sleep(Duration::from_secs(1));
+            for _ in 0..rounds {
+                let begin = Instant::now();
+                started.push(wall_clock_ms());
+                for n in 0..12u32 {
+                    let at = begin + Duration::from_secs(1) * n / FPS;
+                    thread::sleep(at.saturating_duration_since(Instant::now()));
+                    push_picture(&session, 180 + (n % 10) as u8 * 4)?;
+                }
+                ended.push(wall_clock_ms());
+                thread::sleep(GRACE + Duration::from_millis(400));
+            }
+            Ok(())
+        };
+        let played = play();
+        stop.store(true, Relaxed);
+        voice.join().map_err(|_| "the voice panicked")??;
+        played
+    })?;
+    let seen: Seen = watcher.page.eval("return seen;")?;
+    let status = session.status();
+    signaling.stop();
+
+    let first_after = |at: f64, bright: bool| {
+        let mut later = seen.picture.iter().filter(|picture| picture.0 > at);
+        later.find(|picture| (picture.1 > BETWEEN) == bright).map_or(f64::NAN, |p| p.0 - at)
+    };
+    let mut live: Vec<f64> = started.iter().map(|&at| first_after(at, true)).collect();
+    let mut idle: Vec<f64> = ended.iter().map(|&at| first_after(at, false)).collect();
+    // From the first push to well after the last switch, without the grace, which is meant.
+    let gaps = seen.picture.windows(2).filter(|two| two[0].0 > started[0] - 500.0);
+    let grace_ms = GRACE.as_secs_f64() * 1_000.0;
+    let mut gaps: Vec<f64> = gaps
+        .map(|two| {
+            let ends = two[0].1 > BETWEEN && two[1].1 < BETWEEN;
+            two[1].0 - two[0].0 - if ends { grace_ms } else { 0.0 }
+        })
+        .collect();
+    let darkest = seen.picture.iter().map(|picture| picture.1).fold(f64::INFINITY, f64::min);
+    let heard = seen.steps.iter().filter(|step| step.0 > started[0]);
+    let loudest_step = heard.map(|step| step.1).fold(0.0, f64::max);
+    let ((live_most, live_usual), (idle_most, idle_usual)) =
+        (summary(&mut live), summary(&mut idle));
+    let (gap_most, gap_usual) = summary(&mut gaps);
+    println!(
+        "{codec}, {} switches: live seen after {live_usual:.0} ms, at most {live_most:.0}; idle after {idle_usual:.0}, \
+         at most {idle_most:.0} (grace {grace_ms:.0}); gaps between pictures {gap_usual:.0} ms, at most {gap_most:.0}; \
+         darkest {darkest}; largest step {loudest_step:.3}; {} encoded",
+        2 * rounds,
+        status.metrics.encoded_frames,
+    );
+    // What a quiet machine does is a tenth of it.
+    assert!(live.iter().all(|ms| *ms < 1_500.0), "live at last after {live_most:.0} ms");
+    assert!(idle.iter().all(|ms| *ms < 1_500.0), "idle at last after {idle_most:.0} ms");
+    assert!(gaps.iter().all(|ms| *ms < 1_000.0), "frozen for {gap_most:.0} ms");
+    assert!(darkest > 30.0, "a black picture: {darkest}");
+    // 440 Hz at this level moves by 0.018 from one sample to the next.
+    assert!(loudest_step < 0.1, "a click: {loudest_step}");
+    // The idle loop is not encoded again and again.
+    assert!(status.metrics.encoded_frames <= u64::from(rounds) * 12, "{status:?}");
+    let told: Vec<bool> =
+        events.try_iter().map(|event| matches!(event, Event::LiveStarted { .. })).collect();
+    assert_eq!(told.len(), 2 * rounds as usize, "{told:?}");
+    assert!(told.iter().step_by(2).all(|live| *live), "{told:?}");
+    assert_eq!(status.metrics.stalls, u64::from(rounds));
+    Ok(())
+}
+
+#[test]
+fn a_hundred_switches_between_idle_and_live_are_seamless() -> Outcome {
+    let _turn = Turn::take_without_programs()?;
+    switches(VideoCodec::H264, 50)
+}
+
+#[test]
+fn switches_are_seamless_where_pictures_are_numbered() -> Outcome {
+    // VP8 and VP9 number their pictures (RFC 7741 §4.2, RFC 9628 §4.2): the numbers jump at a switch.
+    let _turn = Turn::take_without_programs()?;
+    switches(VideoCodec::Vp8, 8)?;
+    switches(VideoCodec::Vp9, 8)
+}
+
+const SESSIONS: u32 = 20;
+
+/// Opens a client for each session, and tells what each shows and how high it sounds.
+const MANY: &str = r"
+const { VisavisClient } = await import('/visavis-client.js');
+const names = Array.from({ length: SESSIONS }, (_, n) => `s${n}`);
+const open = async (session) => {
+  const video = document.createElement('video');
+  Object.assign(video, { muted: true, autoplay: true, playsInline: true });
+  document.body.append(video);
+  const client = new VisavisClient({ session });
+  client.attach(video);
+  await new Promise((resolve, reject) => {
+    client.addEventListener('firstpicture', resolve, { once: true });
+    setTimeout(() => reject(new Error(`${session} shows nothing: ${client.state}`)), 60000);
+    client.connect();
+  });
+  return { video, client };
+};
+const opened = [];
+for (const name of names) opened.push(await open(name));
+await new Promise((resolve) => setTimeout(resolve, 2000));
+const canvas = document.createElement('canvas');
+canvas.width = canvas.height = 8;
+const context = canvas.getContext('2d', { willReadFrequently: true });
+const pitch = async (track) => {
+  const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+  // The usual distance from one upward crossing to the next: gaps and stretched time leave it alone.
+  const distances = [];
+  let [since, rate, last] = [0, 48000, 0];
+  while (distances.length < 200) {
+    const { value } = await reader.read();
+    const samples = new Float32Array(value.numberOfFrames);
+    value.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
+    rate = value.sampleRate;
+    for (const sample of samples) {
+      since += 1;
+      if (last < 0 && sample >= 0) {
+        // Where between two samples it crosses.
+        const early = sample / (sample - last);
+        distances.push(since - early);
+        since = early;
+      }
+      last = sample;
+    }
+    value.close();
+  }
+  await reader.cancel();
+  distances.sort((a, b) => a - b);
+  return rate / distances[100];
+};
+const found = [];
+for (const { video, client } of opened) {
+  context.drawImage(video, 0, 0, 8, 8);
+  const [red, green, blue] = context.getImageData(4, 4, 1, 1).data;
+  const [audio] = video.srcObject.getAudioTracks();
+  found.push({ red, green, blue, hz: await pitch(audio) });
+}
+for (const { client } of opened) client.close();
+return found;
+";
+
+#[derive(Debug, Deserialize)]
+struct Found {
+    red: i32,
+    green: i32,
+    blue: i32,
+    hz: f64,
+}
+
+/// A colour that no other session has.
+fn colour(n: u32) -> [u8; 3] {
+    let level = |step: u32| 40 + (step * 60) as u8;
+    [level(n % 3), level(n / 3 % 3), level(n / 9)]
+}
+
+#[test]
+fn twenty_sessions_each_show_their_own_colour_and_sound_their_own_tone() -> Outcome {
+    let _turn = Turn::take_without_programs()?;
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
+    let sessions = (0..SESSIONS)
+        .map(|n| {
+            let session = engine.create_session(SessionConfig {
+                id: SessionId::new(&format!("s{n}"))?,
+                fps: 10,
+                max_peers: Some(1),
+                ..SessionConfig::default()
+            })?;
+            session.start();
+            Ok(session)
+        })
+        .collect::<Result<Vec<_>, Box<dyn std::error::Error>>>()?;
+    let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
+    let signaling = SignalingServer::start(config, engine.handle())?;
+    let browser = Browser::start(Microphone::Absent)?;
+    let page = browser.page()?;
+    page.bypass_content_policy()?;
+    page.open(&format!("http://{}/", signaling.local_addr()))?;
+
+    let stop = AtomicBool::new(false);
+    let found: Vec<Found> = thread::scope(|scope| -> Result<_, Box<dyn std::error::Error>> {
+        let stop = &stop;
+        for (n, session) in (0u32..).zip(&sessions) {
+            let audio = session.audio();
+            scope.spawn(move || hum(&audio, f64::from(300 + 50 * n), 8_000.0, stop).is_ok());
+        }
+        scope.spawn(|| {
+            while !stop.load(Relaxed) {
+                for (n, session) in (0u32..).zip(&sessions) {
+                    let data = colour(n).repeat(64 * 64);
+                    let (format, timestamp) = (PixelFormat::Rgb, UnixMillis::now());
+                    let frame =
+                        VideoFrame { data: &data, width: 64, height: 64, format, timestamp };
+                    assert!(session.video().push(&frame).is_ok());
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let found = page.eval(&MANY.replace("SESSIONS", &SESSIONS.to_string()));
+        stop.store(true, Relaxed);
+        Ok(found?)
+    })?;
+    assert_eq!(found.len(), SESSIONS as usize);
+    for (n, found) in (0u32..).zip(&found) {
+        let Found { red, green, blue, hz } = found;
+        let wanted = colour(n).map(i32::from);
+        let off = [red, green, blue].into_iter().zip(wanted).map(|(got, want)| (got - want).abs());
+        // Colours differ by 60, tones by 50 Hz.
+        assert!(off.max() < Some(12), "session {n} shows {found:?} instead of {wanted:?}");
+        let expected = f64::from(300 + 50 * n);
+        assert!((hz - expected).abs() < 15.0, "session {n} sounds {hz} instead of {expected} Hz");
+    }
+    signaling.stop();
+    Ok(())
+}
