@@ -67,6 +67,10 @@ pub(crate) struct Pacer {
     silent: Duration,
     /// What there is is all: nothing late is waited for.
     ending: bool,
+    /// The last samples of sound sent.
+    tail: Vec<i16>,
+    /// Sound was late, and what was sent in its place begins with a fade: what comes next begins so too.
+    broken_off: bool,
 }
 
 /// What is known of a chunk's first sample.
@@ -122,6 +126,8 @@ impl Pacer {
             packet,
             silent: Duration::ZERO,
             ending: false,
+            tail: Vec::new(),
+            broken_off: false,
         }
     }
 
@@ -269,6 +275,12 @@ impl Pacer {
     fn play(&mut self, due: Instant, now: Instant, talkspurt: bool, packet: &mut Vec<i16>) -> Slot {
         let captured = self.capture_time(due, now);
         packet.extend(self.queue.drain(..self.packet.samples()));
+        if std::mem::take(&mut self.broken_off) && !talkspurt {
+            for (i, sample) in (0i32..).zip(packet.iter_mut().take(FADE_SAMPLES)) {
+                *sample = (i32::from(*sample) * i / FADE_SAMPLES as i32) as i16;
+            }
+        }
+        self.remember(packet);
         self.head += self.packet.samples() as u64;
         self.played = self.packet.samples() as u64 + if talkspurt { 0 } else { self.played };
         self.silent = Duration::ZERO;
@@ -285,6 +297,11 @@ impl Pacer {
         let captured = self.capture_time(due, now);
         let rest = self.queue.len();
         packet.extend(self.queue.drain(..));
+        self.remember(packet);
+        if !self.ending {
+            self.fade_out(packet);
+        }
+        let faded = packet.iter().skip(rest).any(|&sample| sample != 0);
         packet.resize(self.packet.samples(), 0);
         self.head += rest as u64;
         self.played += rest as u64;
@@ -295,7 +312,25 @@ impl Pacer {
         } else {
             State::Playing { due: next }
         };
-        Slot { sound: rest > 0, ..self.slot(due, captured) }
+        Slot { sound: rest > 0 || faded, ..self.slot(due, captured) }
+    }
+
+    fn remember(&mut self, sent: &[i16]) {
+        self.tail.extend(&sent[sent.len().saturating_sub(FADE_SAMPLES)..]);
+        self.tail.drain(..self.tail.len().saturating_sub(FADE_SAMPLES));
+    }
+
+    /// Where sound breaks off, its last samples follow backwards, ever softer: a wave that stops in its
+    /// midst is a click.
+    fn fade_out(&mut self, packet: &mut Vec<i16>) {
+        let count = self.tail.len().min(self.packet.samples() - packet.len());
+        let steps = count.max(1) as i32;
+        let back = self.tail.iter().rev().take(count);
+        packet.extend(
+            (1..).zip(back).map(|(i, &sample)| (i32::from(sample) * (steps - i) / steps) as i16),
+        );
+        self.broken_off = true;
+        self.tail.clear();
     }
 
     fn silence(&mut self, now: Instant) -> Slot {
@@ -444,11 +479,37 @@ mod tests {
         run.advance(3_000);
         let (_, last, samples) = run.sound()[1];
         assert_eq!(&samples[..100], [5; 100]);
-        assert_eq!(&samples[100..], [0; PACKET_SAMPLES - 100]);
+        assert!(samples[100..].is_sorted_by(|before, after| before >= after));
+        assert_eq!(&samples[100 + FADE_SAMPLES..], [0; PACKET_SAMPLES - 100 - FADE_SAMPLES]);
         assert_eq!(last.rtp_time, 960);
         let silence = run.sent.iter().filter(|(_, slot, _)| !slot.sound).count();
         // Nine more at full rate, then one each 400 ms.
         assert!((9 + 5..=9 + 8).contains(&silence), "{silence}");
+    }
+
+    #[test]
+    fn sound_that_breaks_off_in_its_midst_does_not_click() {
+        let wave =
+            |i: usize| ((i as f64 / 48_000.0 * 440.0 * std::f64::consts::TAU).sin() * 1e4) as i16;
+        let tone: Vec<i16> = (0..48_000).map(wave).collect();
+        // At the end of a packet, in the midst of one, and too near to its end for a whole fade.
+        for length in [960 * 5, 960 * 5 + 300, 960 * 5 + 900] {
+            let mut run = Run::new();
+            let start = run.start;
+            run.pacer.push(&tone[..length], start, start);
+            run.advance(200);
+            let late = start + MS * 200;
+            run.pacer.push(&tone[length..length + 960 * 3], late, late);
+            run.advance(600);
+            let sent: Vec<i16> =
+                run.sent.iter().flat_map(|(_, _, samples)| samples.clone()).collect();
+            let step =
+                sent.windows(2).map(|two| (i32::from(two[1]) - i32::from(two[0])).abs()).max();
+            // The tone itself takes steps of 576; the shortest fade has 60 samples.
+            assert!(step < Some(800), "{length}: {step:?}");
+            let heard = sent.iter().filter(|sample| sample.unsigned_abs() > 5_000).count();
+            assert!(heard > 4_500, "{heard}");
+        }
     }
 
     #[test]

@@ -438,9 +438,11 @@ mod tests {
             self.now = until;
         }
 
-        /// (when sent, captured by its slot), in ms, of packets with sound in them.
+        /// (when sent, captured by its slot), in ms, of packets with sound in them, not only its fading.
         fn loud(&self) -> Vec<(u64, u64)> {
-            let loud = self.sent.iter().filter(|(.., samples)| samples.iter().any(|&s| s > 500));
+            let is_loud =
+                |samples: &[i16]| samples.iter().filter(|&&s| s > 500).count() > FADE_SAMPLES;
+            let loud = self.sent.iter().filter(|(.., samples)| is_loud(samples));
             let time = |slot: &Slot| (slot.captured - self.start - SOUND_LEAD).as_millis() as u64;
             loud.map(|(at, slot, _)| (*at, time(slot))).collect()
         }
