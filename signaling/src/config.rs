@@ -24,6 +24,9 @@ pub struct SignalingConfig {
     pub audio_codec: AudioCodec,
     /// WebSocket connections at once; one more is told `full` and closed.
     pub max_clients: usize,
+    /// Origins (`https://app.example.org`) whose pages may use the HTTP API beside this server's own;
+    /// `*`: all. Other pages' requests that change something are answered 403.
+    pub cors: Vec<String>,
     /// What one client may cost.
     pub limits: Limits,
 }
@@ -38,6 +41,7 @@ impl Default for SignalingConfig {
             video_codec: VideoCodec::H264,
             audio_codec: AudioCodec::Opus,
             max_clients: 100,
+            cors: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -72,7 +76,7 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Bytes of a request's target; more is answered 414.
     pub target_bytes: usize,
-    /// Bytes of a request's body; more is answered 413.
+    /// Bytes of a request's body; more is answered 413. Uploads, which are not kept, may be longer.
     pub body_bytes: usize,
     /// Bytes of one WebSocket message; more is answered `too-large` and close code 1009.
     pub message_bytes: usize,
@@ -84,9 +88,10 @@ pub struct Limits {
     /// From accepting a connection to a finished TLS handshake.
     pub handshake_deadline: Duration,
     /// From a request's first byte (or, for the first request, from the connection's start) to the
-    /// end of its body. However slowly bytes drip, they extend nothing.
+    /// end of its body. However slowly bytes drip, they extend nothing; but an upload may take as
+    /// long as it likes.
     pub request_deadline: Duration,
-    /// A kept-alive connection between two requests.
+    /// A kept-alive connection between two requests, and an upload between two bytes.
     pub idle_deadline: Duration,
     /// A backlog of output has to be empty once within this time.
     pub write_deadline: Duration,
@@ -153,6 +158,9 @@ pub enum SignalingError {
     /// Certificate and key do not go together, or TLS cannot use them.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
+    /// An allowed origin is none.
+    #[error("{0:?} is no origin; one looks like https://app.example.org")]
+    Origin(String),
     /// The built-in routes contradict each other.
     #[error("cannot set up the routes: {0}")]
     Routes(String),

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
-use http::{Method, StatusCode};
 use mio::Waker;
-use visavis::{EngineHandle, LeaveReason, OfferError, PeerId};
+use visavis::{EngineHandle, LeaveReason, OfferError, PeerId, SessionId};
 
-use crate::http::{HttpReader, Reply, Request, Response, Routes, Step};
+use crate::exchange::{Exchange, Outcome, Waiting};
+use crate::http::{Response, Routes, problem};
 use crate::io::{Output, READ_BUDGET_BYTES, TurnIo, ready};
+use crate::mailbox::{Mailbox, Ticket};
 use crate::tls::Transport;
 use crate::ws::{Fate, WsPeer};
 use crate::{Limits, SignalingConfig};
@@ -25,13 +26,25 @@ pub(crate) type OfferReply = (PeerId, Result<String, OfferError>);
 pub(crate) struct Context {
     pub(crate) config: SignalingConfig,
     pub(crate) engine: EngineHandle,
-    pub(crate) routes: Routes,
+    pub(crate) routes: Arc<Routes>,
     /// The WebSocket clients, and where their connections are.
     pub(crate) clients: HashMap<PeerId, usize>,
     /// Carries replies to offers back into the loop. Each connection has one offer under way at
     /// most, which bounds the channel.
     pub(crate) replies: Sender<OfferReply>,
     pub(crate) waker: Arc<Waker>,
+    /// Carries answers of other threads into the loop.
+    pub(crate) mailbox: Mailbox,
+    /// Requests so far that may be answered later.
+    pub(crate) tickets: u64,
+}
+
+impl Context {
+    /// Names a request of the connection at `key`.
+    pub(crate) fn new_ticket(&mut self, key: usize) -> Ticket {
+        self.tickets += 1;
+        Ticket { key, serial: self.tickets }
+    }
 }
 
 /// When a connection wants its next turn.
@@ -59,7 +72,7 @@ pub(crate) struct Connection {
 
 enum Phase {
     Http {
-        reader: HttpReader,
+        exchange: Exchange,
         waiting: Waiting,
         since: Instant,
     },
@@ -73,31 +86,20 @@ enum Phase {
     },
 }
 
-/// What an HTTP connection waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waiting {
-    Handshake,
-    FirstRequest,
-    RestOfRequest,
-    NextRequest,
-}
-
 impl Connection {
     pub(crate) fn new(transport: Transport, key: usize, now: Instant) -> Self {
         let waiting = match transport.is_handshaking() {
             true => Waiting::Handshake,
             false => Waiting::FirstRequest,
         };
-        let phase = Phase::Http { reader: HttpReader::default(), waiting, since: now };
+        let phase = Phase::Http { exchange: Exchange::default(), waiting, since: now };
         Self { transport, key, output: Output::default(), phase, stalled_since: None }
     }
 
     /// A connection that is told that there is no place for it.
     pub(crate) fn refused(transport: Transport, key: usize, now: Instant) -> Self {
         let mut connection = Self::new(transport, key, now);
-        let error = "too many connections; try again later";
-        let response = Response::error(StatusCode::SERVICE_UNAVAILABLE, "full", error)
-            .header(http::header::RETRY_AFTER, "5");
+        let response = Response::problem(&problem::FULL, "too many connections; try again later");
         connection.output.push(&response.to_bytes(false, false));
         connection.phase = Phase::Closing { peer: None, until: None };
         connection
@@ -138,14 +140,9 @@ impl Connection {
     /// When [`on_deadline`](Self::on_deadline) wants to be called.
     pub(crate) fn deadline(&self, limits: &Limits) -> Option<Instant> {
         let phase = match &self.phase {
-            Phase::Http { waiting, since, .. } => Some(
-                *since
-                    + match waiting {
-                        Waiting::Handshake => limits.handshake_deadline,
-                        Waiting::FirstRequest | Waiting::RestOfRequest => limits.request_deadline,
-                        Waiting::NextRequest => limits.idle_deadline,
-                    },
-            ),
+            Phase::Http { waiting, since, .. } => {
+                waiting.patience(limits).map(|patience| *since + patience)
+            }
             Phase::WebSocket(peer) => Some(peer.deadline()),
             Phase::Closing { until, .. } => *until,
         };
@@ -163,9 +160,8 @@ impl Connection {
             return Next::Done;
         }
         match &self.phase {
-            Phase::Http { reader, .. } if reader.is_mid_request() => {
-                let error = "the request took too long";
-                let response = Response::error(StatusCode::REQUEST_TIMEOUT, "timeout", error);
+            Phase::Http { exchange, .. } if exchange.is_mid_request() => {
+                let response = Response::problem(&problem::TIMEOUT, "the request took too long");
                 self.output.push(&response.to_bytes(false, false));
                 self.phase = Phase::Closing { peer: None, until: None };
                 self.turn(context, now)
@@ -235,37 +231,44 @@ impl Connection {
             if self.output.len() >= limits.backlog_bytes && !self.flush(now)? {
                 break;
             }
-            let Phase::Http { reader, .. } = &mut self.phase else { return Ok(()) };
-            match reader.next(&limits) {
-                Step::Request(request) => {
+            let Phase::Http { exchange, .. } = &mut self.phase else { return Ok(()) };
+            match exchange.step(self.key, &mut self.output, context, now) {
+                Outcome::Progress => {}
+                Outcome::Served => {
                     *budget = budget.saturating_sub(REQUEST_COST_BYTES);
                     served = true;
-                    self.serve(&request, context, budget, now)?;
                 }
-                Step::Reject(rejection) => {
-                    self.output.push(&rejection.response().to_bytes(false, false));
-                    self.phase = Phase::Closing { peer: None, until: None };
-                }
-                Step::More => {
+                Outcome::More => {
                     let (transport, output) = (&mut self.transport, &mut self.output);
                     let mut chunk = [0; 4 << 10];
                     match ready(TurnIo { transport, output, budget }.read(&mut chunk))? {
                         Some(0) => self.phase = Phase::Closing { peer: None, until: None },
-                        Some(length) => reader.push(chunk.get(..length).unwrap_or_default()),
+                        Some(length) => {
+                            exchange.push(chunk.get(..length).unwrap_or_default());
+                            // Time runs anew with each byte of an upload, and of nothing else.
+                            served |= exchange.waits_for() == Waiting::Upload;
+                        }
                         None => break,
                     }
+                }
+                Outcome::Blocked => break,
+                Outcome::Close => self.phase = Phase::Closing { peer: None, until: None },
+                Outcome::Upgrade(response, session) => {
+                    self.output.push(&response.to_bytes(false, true));
+                    self.upgrade(session, context, budget, now)?;
                 }
             }
         }
         let handshaking = self.transport.is_handshaking();
-        if let Phase::Http { reader, waiting, since } = &mut self.phase {
+        if let Phase::Http { exchange, waiting, since } = &mut self.phase {
             let first = !served && matches!(waiting, Waiting::Handshake | Waiting::FirstRequest);
-            let new = match (handshaking, reader.is_mid_request()) {
+            let new = match (handshaking, exchange.waits_for()) {
                 (true, _) => Waiting::Handshake,
                 // The first request's time has been running since there was a connection.
-                (false, _) if first => Waiting::FirstRequest,
-                (false, true) => Waiting::RestOfRequest,
-                (false, false) => Waiting::NextRequest,
+                (false, Waiting::RestOfRequest | Waiting::NextRequest) if first => {
+                    Waiting::FirstRequest
+                }
+                (false, other) => other,
             };
             if served || new != *waiting {
                 (*waiting, *since) = (new, now);
@@ -274,35 +277,40 @@ impl Connection {
         Ok(())
     }
 
-    fn serve(
+    /// Starts the WebSocket; what arrived behind the request belongs to it.
+    fn upgrade(
         &mut self,
-        request: &Request,
+        session: SessionId,
         context: &mut Context,
         budget: &mut usize,
         now: Instant,
     ) -> io::Result<()> {
-        match context.routes.reply(request, &context.engine) {
-            Reply::Response(response) => {
-                let head_only = request.method == Method::HEAD;
-                self.output.push(&response.to_bytes(head_only, request.keep_alive));
-                if !request.keep_alive {
-                    self.phase = Phase::Closing { peer: None, until: None };
-                }
-                Ok(())
-            }
-            Reply::Upgrade(response, session) => {
-                self.output.push(&response.to_bytes(false, true));
-                let rest = match &mut self.phase {
-                    Phase::Http { reader, .. } => std::mem::take(reader).into_rest(),
-                    _ => Vec::new(),
-                };
-                let mut peer = Box::new(WsPeer::new(rest, session, self.key, context, now));
-                let (transport, output) = (&mut self.transport, &mut self.output);
-                let fate = peer.greet(&mut TurnIo { transport, output, budget }, context);
-                self.phase = Phase::WebSocket(peer);
-                self.settle(fate, context)
-            }
+        let rest = match &mut self.phase {
+            Phase::Http { exchange, .. } => std::mem::take(exchange).into_rest(),
+            _ => Vec::new(),
+        };
+        let mut peer = Box::new(WsPeer::new(rest, session, self.key, context, now));
+        let (transport, output) = (&mut self.transport, &mut self.output);
+        let fate = peer.greet(&mut TurnIo { transport, output, budget }, context);
+        self.phase = Phase::WebSocket(peer);
+        self.settle(fate, context)
+    }
+
+    /// Gives an answer that comes from another thread, and goes on with the next request.
+    pub(crate) fn on_reply(
+        &mut self,
+        ticket: Ticket,
+        response: Response,
+        context: &mut Context,
+        now: Instant,
+    ) -> Next {
+        let Phase::Http { exchange, .. } = &mut self.phase else { return Next::Wait };
+        match exchange.reply(ticket, response, &mut self.output) {
+            None => return Next::Wait,
+            Some(Outcome::Close) => self.phase = Phase::Closing { peer: None, until: None },
+            Some(_) => {}
         }
+        self.turn(context, now)
     }
 
     /// Runs something on the WebSocket peer, if there is one, and what follows from it.

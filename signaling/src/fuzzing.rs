@@ -12,16 +12,24 @@ use crate::ws::Incoming;
 /// Cuts pieces of a byte stream into HTTP requests, as a connection does; returns how many there were.
 pub fn http<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> usize {
     let (mut reader, limits) = (HttpReader::default(), Limits::default());
-    let mut requests = 0;
+    let (mut requests, mut in_body) = (0, false);
     for piece in pieces {
         reader.push(piece);
         loop {
+            if in_body {
+                match reader.body(&mut Vec::new(), usize::MAX) {
+                    Ok(true) => in_body = false,
+                    Ok(false) => break,
+                    Err(_) => return requests,
+                }
+            }
             match reader.next(&limits) {
                 Step::More => break,
-                Step::Request(request) => {
+                Step::Head(request) => {
                     let _ = request.query_value("session");
                     let _ = request.has_token(::http::header::CONNECTION, "upgrade");
                     requests += 1;
+                    in_body = true;
                 }
                 Step::Reject(_) => return requests,
             }

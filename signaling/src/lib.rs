@@ -24,14 +24,17 @@
 //! connections, time) has a bound in [`Limits`], and each turn of the loop reads a bounded amount
 //! from each socket, so that one flood starves nobody.
 #![forbid(unsafe_code)]
+#![allow(dead_code, reason = "the routes that use all of http/ and mailbox follow")]
 
 mod config;
 mod connection;
 mod deadlines;
+mod exchange;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;
 mod io;
+mod mailbox;
 mod server;
 mod tls;
 mod ws;

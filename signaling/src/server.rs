@@ -14,6 +14,7 @@ use visavis::{EngineHandle, Event};
 use crate::connection::{Connection, Context, Next, OfferReply};
 use crate::deadlines::Deadlines;
 use crate::http::Routes;
+use crate::mailbox::{Mailbox, Post};
 use crate::tls::{self, Transport};
 use crate::{SignalingConfig, SignalingError};
 
@@ -61,7 +62,8 @@ impl SignalingServer {
         let events = engine.subscribe_to(left, move || {
             let _ = wake.wake();
         });
-        let routes = Routes::new(config.default_session.clone())?;
+        let (posts_in, posts) = crossbeam_channel::unbounded();
+        let routes = Arc::new(Routes::new(&config)?);
         let server = Loop {
             poll,
             listener,
@@ -71,6 +73,7 @@ impl SignalingServer {
             deadlines: Deadlines::default(),
             runnable: Vec::new(),
             replies,
+            posts,
             events,
             stop: stop.clone(),
             context: Context {
@@ -80,6 +83,8 @@ impl SignalingServer {
                 clients: Default::default(),
                 replies: replies_in,
                 waker: waker.clone(),
+                mailbox: Mailbox::new(posts_in, waker.clone()),
+                tickets: 0,
             },
         };
         let thread = std::thread::Builder::new()
@@ -157,6 +162,7 @@ struct Loop {
     /// Connections whose budget ended before their input did.
     runnable: Vec<usize>,
     replies: Receiver<OfferReply>,
+    posts: Receiver<Post>,
     events: Receiver<Event>,
     stop: Arc<AtomicBool>,
     context: Context,
@@ -191,6 +197,7 @@ impl Loop {
                 self.visit(key, |connection, context| connection.turn(context, now));
             }
             self.hear_engine(now);
+            self.read_posts(now);
             let due: Vec<_> = self.deadlines.due(now).collect();
             for key in due {
                 self.visit(key, |connection, context| connection.on_deadline(context, now));
@@ -279,6 +286,21 @@ impl Loop {
             let Event::PeerLeft { peer, reason, .. } = event else { continue };
             if let Some(&key) = self.context.clients.get(&peer) {
                 self.visit(key, |connection, context| connection.on_left(reason, context, now));
+            }
+        }
+    }
+
+    /// Passes on what other threads have to say to requests.
+    fn read_posts(&mut self, now: Instant) {
+        while let Ok(post) = self.posts.try_recv() {
+            match post {
+                Post::Reply(ticket, response) => self.visit(ticket.key, |connection, context| {
+                    connection.on_reply(ticket, *response, context, now)
+                }),
+                // Where the place belongs to another connection now, it has a turn for nothing.
+                Post::Room(ticket) => {
+                    self.visit(ticket.key, |connection, context| connection.turn(context, now));
+                }
             }
         }
     }

@@ -1,12 +1,19 @@
-//! HTTP/1.1 (RFC 9112), as far as a page, a few figures and an upgrade to WebSocket need it.
+//! HTTP/1.1 (RFC 9112), as far as a page, an API and an upgrade to WebSocket need it.
 //! Nothing here touches a socket: bytes go in, requests come out, responses become bytes.
 
+mod body;
+mod cors;
+mod pages;
+pub(crate) mod problem;
 mod request;
 mod response;
 mod routes;
 mod static_files;
 mod status;
+mod upload;
 
-pub(crate) use request::{HttpReader, Request, Step};
+pub(crate) use body::Framing;
+pub(crate) use request::{HttpReader, Rejection, Request, Step};
 pub(crate) use response::Response;
-pub(crate) use routes::{Reply, Routes};
+pub(crate) use routes::{Call, Handler, Plan, Reply, Routes, Target};
+pub(crate) use upload::{PIECE_BYTES, UploadReader, UploadWriter, upload};

@@ -1,13 +1,15 @@
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::Response;
+use super::body::{Chunk, Framing};
+use super::problem::{self, Problem};
 use crate::Limits;
 
 /// Header fields of one request; browsers send about twenty.
 const MAX_HEADERS: usize = 64;
 
-/// One request's head. Its body, if it has one, has been read past: no route takes one.
+/// One request.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
@@ -18,7 +20,12 @@ pub(crate) struct Request {
     pub(crate) is_1_1: bool,
     /// Whether the connection may serve another request after this one.
     pub(crate) keep_alive: bool,
-    body_bytes: usize,
+    /// The client sends its body after a `100 Continue` only (RFC 9110 §10.1.1).
+    pub(crate) expects_continue: bool,
+    /// How its body is framed.
+    pub(crate) framing: Framing,
+    /// Its content, once that has been read. Empty where it is passed on in pieces.
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
@@ -34,22 +41,21 @@ impl Request {
     }
 }
 
-/// Why a request gets no further than its head.
+/// Why a request gets no further than its head, or its body no further than here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rejection {
-    pub(crate) status: StatusCode,
-    pub(crate) code: &'static str,
-    pub(crate) error: &'static str,
+    pub(crate) problem: &'static Problem,
+    pub(crate) detail: &'static str,
 }
 
 impl Rejection {
-    const fn new(status: StatusCode, code: &'static str, error: &'static str) -> Self {
-        Self { status, code, error }
+    pub(crate) const fn new(problem: &'static Problem, detail: &'static str) -> Self {
+        Self { problem, detail }
     }
 
     /// The answer to it.
     pub(crate) fn response(self) -> Response {
-        Response::error(self.status, self.code, self.error)
+        Response::problem(self.problem, self.detail)
     }
 }
 
@@ -58,8 +64,8 @@ impl Rejection {
 pub(crate) enum Step {
     /// More bytes are needed.
     More,
-    /// A whole request.
-    Request(Box<Request>),
+    /// A request's head. Its body is read with [`HttpReader::body`].
+    Head(Box<Request>),
     /// Something that cannot be answered but with an error, after which the stream is out of step.
     Reject(Rejection),
 }
@@ -71,8 +77,8 @@ pub(crate) struct HttpReader {
     buffer: Vec<u8>,
     /// How much of the buffer was looked at without finding a line's end.
     scanned: usize,
-    /// A request whose body is still arriving.
-    pending: Option<Box<Request>>,
+    /// What is left of a request's body.
+    framing: Framing,
 }
 
 impl HttpReader {
@@ -82,7 +88,12 @@ impl HttpReader {
 
     /// Whether part of a request has arrived.
     pub(crate) fn is_mid_request(&self) -> bool {
-        !self.buffer.is_empty() || self.pending.is_some()
+        !self.buffer.is_empty() || self.framing != Framing::Done
+    }
+
+    /// Whether anything has arrived that was not read yet.
+    pub(crate) fn has_bytes(&self) -> bool {
+        !self.buffer.is_empty()
     }
 
     /// What arrived behind the last request.
@@ -90,23 +101,24 @@ impl HttpReader {
         self.buffer
     }
 
+    /// The next request's head. The body of the one before has to be read to its end first.
     pub(crate) fn next(&mut self, limits: &Limits) -> Step {
-        let mut request = match self.pending.take() {
-            Some(request) => request,
-            None => match self.head(limits) {
-                Ok(Some(request)) => Box::new(request),
-                Ok(None) => return Step::More,
-                Err(rejection) => return Step::Reject(rejection),
-            },
-        };
-        let past = request.body_bytes.min(self.buffer.len());
-        self.buffer.drain(..past);
-        request.body_bytes -= past;
-        if request.body_bytes > 0 {
-            self.pending = Some(request);
-            return Step::More;
+        match self.head(limits) {
+            Ok(Some(request)) => {
+                self.framing = request.framing;
+                Step::Head(Box::new(request))
+            }
+            Ok(None) => Step::More,
+            Err(rejection) => Step::Reject(rejection),
         }
-        Step::Request(request)
+    }
+
+    /// Appends what has arrived of the body to `out`, until that has `most` bytes; true at the
+    /// body's end.
+    pub(crate) fn body(&mut self, out: &mut Vec<u8>, most: usize) -> Result<bool, Rejection> {
+        let used = self.framing.decode(&self.buffer, out, most)?;
+        self.buffer.drain(..used);
+        Ok(self.framing == Framing::Done)
     }
 
     fn head(&mut self, limits: &Limits) -> Result<Option<Request>, Rejection> {
@@ -149,24 +161,18 @@ impl HttpReader {
 fn reject_syntax(error: httparse::Error) -> Rejection {
     match error {
         httparse::Error::TooManyHeaders => TOO_MANY_HEADERS,
-        httparse::Error::Version => Rejection::new(
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "http-version",
-            "only HTTP/1.0 and HTTP/1.1 are spoken here",
-        ),
+        httparse::Error::Version => {
+            Rejection::new(&problem::HTTP_VERSION, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+        }
         _ => BAD_REQUEST,
     }
 }
 
-const BAD_REQUEST: Rejection =
-    Rejection::new(StatusCode::BAD_REQUEST, "bad-request", "this is no HTTP request");
-const TOO_MANY_HEADERS: Rejection = Rejection::new(
-    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "head-too-large",
-    "the request's head is too large",
-);
+const BAD_REQUEST: Rejection = Rejection::new(&problem::BAD_REQUEST, "this is no HTTP request");
+const TOO_MANY_HEADERS: Rejection =
+    Rejection::new(&problem::HEAD_TOO_LARGE, "the request's head is too large");
 const TARGET_TOO_LONG: Rejection =
-    Rejection::new(StatusCode::URI_TOO_LONG, "target-too-long", "the request's target is too long");
+    Rejection::new(&problem::TARGET_TOO_LONG, "the request's target is too long");
 
 /// Says which part of an oversized head is to blame.
 fn too_large(head: &[u8], limits: &Limits) -> Rejection {
@@ -207,23 +213,13 @@ fn check(head: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Request, R
         return Err(BAD_REQUEST);
     }
 
-    let body_bytes = body_bytes(&headers)?;
-    if body_bytes > limits.body_bytes {
-        return Err(Rejection::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body-too-large",
-            "the request's body is too large",
-        ));
-    }
-    // A client that waits for `100 Continue` may or may not send its body after another answer:
-    // where the next request starts cannot be known.
-    let waits = headers.contains_key(EXPECT);
-    let keep_alive = !waits
-        && if is_1_1 {
-            !has_token(&headers, CONNECTION, "close")
-        } else {
-            has_token(&headers, CONNECTION, "keep-alive")
-        };
+    let framing = framing(&headers, is_1_1)?;
+    let expects_continue = expects_continue(&headers, is_1_1)?;
+    let keep_alive = if is_1_1 {
+        !has_token(&headers, CONNECTION, "close")
+    } else {
+        has_token(&headers, CONNECTION, "keep-alive")
+    };
     Ok(Request {
         method,
         path: path.to_owned(),
@@ -231,32 +227,51 @@ fn check(head: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Request, R
         headers,
         is_1_1,
         keep_alive,
-        body_bytes: if waits { 0 } else { body_bytes },
+        expects_continue: expects_continue && framing != Framing::Done,
+        framing,
+        body: Vec::new(),
     })
 }
 
-/// The body's length (RFC 9112 §6.3). Two answers to that question are how requests are smuggled,
+/// Whether the client waits before it sends its body. HTTP/1.0 has no such thing.
+fn expects_continue(headers: &HeaderMap, is_1_1: bool) -> Result<bool, Rejection> {
+    match headers.get(EXPECT) {
+        Some(value) if is_1_1 => {
+            if value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+                return Ok(true);
+            }
+            Err(Rejection::new(&problem::EXPECTATION, "only 100-continue can be expected here"))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// How the body ends (RFC 9112 §6.3). Two answers to that question are how requests are smuggled,
 /// so anything ambiguous is refused.
-fn body_bytes(headers: &HeaderMap) -> Result<usize, Rejection> {
+fn framing(headers: &HeaderMap, is_1_1: bool) -> Result<Framing, Rejection> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let first = lengths.next();
-    if headers.contains_key(TRANSFER_ENCODING) {
-        return Err(match first {
-            Some(_) => BAD_REQUEST,
-            None => Rejection::new(
-                StatusCode::NOT_IMPLEMENTED,
-                "transfer-encoding",
-                "send a Content-Length instead of a Transfer-Encoding",
-            ),
-        });
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        if first.is_some() || !is_1_1 {
+            return Err(BAD_REQUEST);
+        }
+        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            let detail = "chunked is the only transfer coding here";
+            return Err(Rejection::new(&problem::TRANSFER_ENCODING, detail));
+        }
+        return Ok(Framing::Chunked(Chunk::Size));
     }
-    let Some(first) = first else { return Ok(0) };
+    let Some(first) = first else { return Ok(Framing::Done) };
     let text = first.to_str().unwrap_or_default();
     if lengths.next().is_some() || text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(BAD_REQUEST);
     }
-    // What does not fit is certainly over the limit.
-    Ok(text.parse().unwrap_or(usize::MAX))
+    // What does not fit is over every limit there is.
+    Ok(match text.parse().unwrap_or(u64::MAX) {
+        0 => Framing::Done,
+        length => Framing::Length(length),
+    })
 }
 
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
@@ -266,6 +281,8 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+
     use super::*;
 
     fn read(bytes: &[u8]) -> Step {
@@ -276,14 +293,19 @@ mod tests {
 
     fn status(bytes: &[u8]) -> StatusCode {
         match read(bytes) {
-            Step::Reject(rejection) => rejection.status,
+            Step::Reject(rejection) => rejection.problem.status,
             other => panic!("{other:?}"),
         }
     }
 
-    fn request(step: Step) -> Request {
-        match step {
-            Step::Request(request) => *request,
+    /// The next request with its body, if all of it has arrived.
+    fn next(reader: &mut HttpReader) -> Option<Request> {
+        match reader.next(&Limits::default()) {
+            Step::Head(mut request) => {
+                let complete = reader.body(&mut request.body, usize::MAX).unwrap();
+                complete.then_some(*request)
+            }
+            Step::More => None,
             other => panic!("{other:?}"),
         }
     }
@@ -291,30 +313,46 @@ mod tests {
     #[test]
     fn pipelined_requests_come_out_one_by_one() {
         let mut reader = HttpReader::default();
-        let limits = Limits::default();
         reader.push(
             b"\r\nGET /a?session=x&y=1 HTTP/1.1\r\nHost: h\r\n\r\n\
-              POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhelloGET /c HTTP/1.0\r\n\r\nrest",
+              POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello\
+              PUT /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n\
+              GET /d HTTP/1.0\r\n\r\nrest",
         );
-        let first = request(reader.next(&limits));
+        let mut next = || next(&mut reader).unwrap();
+        let first = next();
         assert_eq!((first.path.as_str(), first.query_value("session")), ("/a", Some("x")));
         assert!(first.keep_alive);
-        let second = request(reader.next(&limits));
+        let second = next();
         assert_eq!((second.path.as_str(), second.method), ("/b", Method::POST));
-        let third = request(reader.next(&limits));
-        assert_eq!((third.path.as_str(), third.keep_alive), ("/c", false));
+        assert_eq!(second.body, b"hello");
+        let third = next();
+        assert_eq!((third.path.as_str(), third.body.as_slice()), ("/c", &b"hi"[..]));
+        let fourth = next();
+        assert_eq!((fourth.path.as_str(), fourth.keep_alive), ("/d", false));
         assert_eq!(reader.into_rest(), b"rest");
     }
 
     #[test]
     fn a_request_may_arrive_byte_by_byte() {
         let mut reader = HttpReader::default();
-        let text = b"PUT http://host:1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc";
-        for (i, byte) in text.iter().enumerate() {
+        let (head, body) =
+            (b"PUT http://host:1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n", b"abc");
+        for (i, byte) in head.iter().enumerate() {
             assert!(matches!(reader.next(&Limits::default()), Step::More), "before byte {i}");
             reader.push(&[*byte]);
         }
-        assert_eq!(request(reader.next(&Limits::default())).path, "/x");
+        let Step::Head(request) = reader.next(&Limits::default()) else { panic!("no head") };
+        assert_eq!(request.path, "/x");
+        let mut content = Vec::new();
+        for byte in body {
+            assert!(!reader.body(&mut content, usize::MAX).unwrap());
+            assert!(reader.is_mid_request());
+            reader.push(&[*byte]);
+        }
+        assert!(reader.body(&mut content, usize::MAX).unwrap());
+        assert_eq!(content, body);
+        assert!(!reader.is_mid_request());
     }
 
     #[test]
@@ -326,19 +364,35 @@ mod tests {
     }
 
     #[test]
-    fn ambiguous_and_large_bodies_are_refused() {
-        let post = |headers: &str| {
-            status(format!("POST / HTTP/1.1\r\nHost: h\r\n{headers}\r\n\r\n").as_bytes())
+    fn ambiguous_bodies_are_refused() {
+        let post = |version: &str, headers: &str| {
+            status(format!("POST / HTTP/{version}\r\nHost: h\r\n{headers}\r\n\r\n").as_bytes())
         };
-        assert_eq!(post("Content-Length: 1\r\nContent-Length: 1"), StatusCode::BAD_REQUEST);
-        assert_eq!(post("Content-Length: +1"), StatusCode::BAD_REQUEST);
-        assert_eq!(
-            post("Content-Length: 1\r\nTransfer-Encoding: chunked"),
-            StatusCode::BAD_REQUEST
-        );
-        assert_eq!(post("Transfer-Encoding: chunked"), StatusCode::NOT_IMPLEMENTED);
-        assert_eq!(post("Content-Length: 65537"), StatusCode::PAYLOAD_TOO_LARGE);
-        assert_eq!(post("Content-Length: 99999999999999999999999"), StatusCode::PAYLOAD_TOO_LARGE);
+        let both = "Content-Length: 1\r\nTransfer-Encoding: chunked";
+        assert_eq!(post("1.1", both), StatusCode::BAD_REQUEST);
+        let twice = "Content-Length: 1\r\nContent-Length: 1";
+        assert_eq!(post("1.1", twice), StatusCode::BAD_REQUEST);
+        assert_eq!(post("1.1", "Content-Length: +1"), StatusCode::BAD_REQUEST);
+        assert_eq!(post("1.0", "Transfer-Encoding: chunked"), StatusCode::BAD_REQUEST);
+        let gzip = "Transfer-Encoding: gzip, chunked";
+        assert_eq!(post("1.1", gzip), StatusCode::NOT_IMPLEMENTED);
+        assert_eq!(post("1.1", "Expect: miracles"), StatusCode::EXPECTATION_FAILED);
+    }
+
+    #[test]
+    fn only_a_body_can_be_waited_for() {
+        let expects = |version: &str, headers: &str| {
+            let text = format!(
+                "POST / HTTP/{version}\r\nHost: h\r\nExpect: 100-Continue\r\n{headers}\r\n"
+            );
+            match read(text.as_bytes()) {
+                Step::Head(request) => request.expects_continue,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(expects("1.1", "Content-Length: 1\r\n"));
+        assert!(!expects("1.1", ""));
+        assert!(!expects("1.0", "Content-Length: 1\r\n"));
     }
 
     #[test]

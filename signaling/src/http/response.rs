@@ -5,6 +5,8 @@ use http::StatusCode;
 use http::header::HeaderName;
 use serde::Serialize;
 
+use super::problem::{Problem, ProblemBody};
+
 /// Headers of every response. The policy lets the page use its own scripts and styles, any
 /// WebSocket of its host and the microphone, and nothing else.
 const COMMON: &str = "\
@@ -39,14 +41,18 @@ impl Response {
         }
     }
 
-    /// An error, as `{"error": sentence, "code": word}`.
-    pub(crate) fn error(status: StatusCode, code: &str, error: &str) -> Self {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            error: &'a str,
-            code: &'a str,
+    /// An error (RFC 9457); `detail` is a sentence about this occurrence.
+    pub(crate) fn problem(problem: &Problem, detail: &str) -> Self {
+        let mut response = Self::json(problem.status, &ProblemBody::new(problem, detail));
+        for (name, value) in &mut response.headers {
+            if *name == http::header::CONTENT_TYPE {
+                *value = Cow::Borrowed("application/problem+json");
+            }
         }
-        Self::json(status, &Body { error, code })
+        match problem.status {
+            StatusCode::SERVICE_UNAVAILABLE => response.header(http::header::RETRY_AFTER, "5"),
+            _ => response,
+        }
     }
 
     #[must_use]
@@ -80,7 +86,8 @@ impl Response {
         }
         let switching = self.status == StatusCode::SWITCHING_PROTOCOLS;
         if !switching {
-            if self.status != StatusCode::NOT_MODIFIED {
+            // Neither has a body, and a 204 may not even say so (RFC 9110 §8.6).
+            if ![StatusCode::NOT_MODIFIED, StatusCode::NO_CONTENT].contains(&self.status) {
                 let _ = write!(head, "content-length: {}\r\n", self.body.len());
             }
             let connection = if keep_alive { "keep-alive" } else { "close" };
@@ -97,12 +104,13 @@ impl Response {
 
 #[cfg(test)]
 mod tests {
+    use super::super::problem;
     use super::*;
 
     #[test]
     fn an_error_is_a_json_object_with_its_length() {
-        let bytes = Response::error(StatusCode::NOT_FOUND, "not-found", "nothing \"here\"")
-            .to_bytes(false, true);
+        let bytes =
+            Response::problem(&problem::NOT_FOUND, "nothing \"here\"").to_bytes(false, true);
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 404 Not Found\r\nDate: "), "{head}");
@@ -110,7 +118,15 @@ mod tests {
         assert!(head.ends_with("connection: keep-alive"), "{head}");
         assert!(head.contains("\r\nPermissions-Policy: microphone=(self)"), "{head}");
         let json: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(json, serde_json::json!({"error": "nothing \"here\"", "code": "not-found"}));
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "type": "/problems#not-found", "title": "Nothing is at this address",
+                "status": 404, "detail": "nothing \"here\"",
+                "error": "nothing \"here\"", "code": "not-found",
+            })
+        );
+        assert!(head.contains("content-type: application/problem+json\r\n"), "{head}");
     }
 
     #[test]

@@ -1,15 +1,17 @@
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
-};
+use std::time::Instant;
+
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName};
 use http::{Method, StatusCode};
 use matchit::Router;
-use visavis::{EngineHandle, SessionId};
+use serde::de::DeserializeOwned;
+use visavis::SessionId;
 
+use super::cors::Cors;
 use super::static_files::StaticFiles;
-use super::status::StatusBody;
-use super::{Request, Response};
-use crate::SignalingError;
+use super::{Request, Response, UploadReader, pages, problem};
+use crate::connection::Context;
+use crate::mailbox::{Answerer, Ticket};
+use crate::{SignalingConfig, SignalingError};
 
 /// What a request leads to.
 #[derive(Debug)]
@@ -18,152 +20,247 @@ pub(crate) enum Reply {
     Response(Response),
     /// A WebSocket to a session, after this 101.
     Upgrade(Response, SessionId),
+    /// Somebody has the request's [`Answerer`].
+    Later,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
-    Page,
-    WebSocket,
-    Status,
-    Health,
-    File,
+impl From<Result<Response, Response>> for Reply {
+    fn from(result: Result<Response, Response>) -> Self {
+        let (Ok(response) | Err(response)) = result;
+        Self::Response(response)
+    }
 }
+
+/// What serves a method of a route. It runs on the loop's thread and never waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Handler {
+    /// Called when the whole body is there, of [`Limits::body_bytes`](crate::Limits) at most.
+    Whole(fn(&Call<'_>, &mut Context) -> Reply),
+    /// Called when the head is there. The body, however long, comes out of the reader, which belongs
+    /// on another thread: reading waits. Answer at the body's end, or before, to refuse the rest.
+    #[allow(dead_code, reason = "no route takes uploads yet")]
+    Upload(fn(&Call<'_>, UploadReader, &mut Context) -> Reply),
+}
+
+/// A request on its way through its handler.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) params: &'a Params,
+    pub(crate) ticket: Ticket,
+    /// The time of this turn of the loop.
+    pub(crate) now: Instant,
+}
+
+/// What stands in the path where the route has a name in braces.
+pub(crate) type Params = Vec<(String, String)>;
+
+impl Call<'_> {
+    pub(crate) fn param(&self, name: &str) -> &str {
+        self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// The session that the path names as `{id}`, whether or not there is one.
+    pub(crate) fn session(&self) -> Result<SessionId, Response> {
+        session_id(self.param("id"))
+    }
+
+    /// The right to answer later; return [`Reply::Later`] with it.
+    pub(crate) fn answerer(&self, context: &Context) -> Answerer {
+        Answerer::new(context.mailbox.clone(), self.ticket)
+    }
+
+    /// Whether the body is said to be of this type.
+    pub(crate) fn is_of_type(&self, media_type: &str) -> bool {
+        let value = self.request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = value.and_then(|value| value.split(';').next());
+        essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(media_type))
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Response> {
+        use serde_json::error::Category;
+        if !self.is_of_type("application/json") {
+            let detail = "send application/json";
+            return Err(Response::problem(&problem::MEDIA_TYPE, detail));
+        }
+        serde_json::from_slice(&self.request.body).map_err(|error| {
+            let problem = match error.classify() {
+                Category::Data => &problem::BAD_VALUE,
+                _ => &problem::BAD_JSON,
+            };
+            Response::problem(problem, &error.to_string())
+        })
+    }
+}
+
+/// Reads a session's id.
+pub(super) fn session_id(text: &str) -> Result<SessionId, Response> {
+    SessionId::new(text).map_err(|e| Response::problem(&problem::BAD_SESSION, &e.to_string()))
+}
+
+/// The answer where there is no such session.
+pub(super) fn no_session(session: &SessionId) -> Response {
+    Response::problem(&problem::NO_SESSION, &format!("there is no session {session}"))
+}
+
+pub(super) fn not_found() -> Response {
+    Response::problem(&problem::NOT_FOUND, "there is nothing at this address")
+}
+
+/// An address and what can be done there. What serves GET serves HEAD too, and OPTIONS is answered
+/// everywhere.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) path: &'static str,
+    pub(crate) methods: Vec<(Method, Handler)>,
+    /// The media types of bodies it takes (`Accept-Post`), where OPTIONS is to tell.
+    pub(crate) accept_post: Option<&'static str>,
+}
+
+impl Endpoint {
+    fn new(path: &'static str, methods: impl Into<Vec<(Method, Handler)>>) -> Self {
+        Self { path, methods: methods.into(), accept_post: None }
+    }
+
+    fn handler(&self, method: &Method) -> Option<Handler> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.methods.iter().find(|(own, _)| own == method).map(|&(_, handler)| handler)
+    }
+
+    /// The methods, as `Allow` has them.
+    fn allow(&self) -> String {
+        let mut names = Vec::new();
+        for (method, _) in &self.methods {
+            names.push(method.as_str());
+            if method == Method::GET {
+                names.push("HEAD");
+            }
+        }
+        names.push("OPTIONS");
+        names.join(", ")
+    }
+}
+
+/// Every route there is.
+pub(crate) fn table() -> Vec<Endpoint> {
+    use Handler::Whole;
+    let get = |handler| [(Method::GET, Whole(handler))];
+    vec![
+        Endpoint::new("/", get(pages::page)),
+        Endpoint::new("/ws", get(pages::websocket)),
+        Endpoint::new("/status", get(pages::status)),
+        Endpoint::new("/healthz", get(pages::health)),
+        Endpoint::new("/problems", get(pages::problems)),
+        Endpoint::new(FILES, get(pages::file)),
+    ]
+}
+
+/// Where every path leads that leads nowhere else.
+const FILES: &str = "/{*file}";
 
 /// The routes, and what lies behind them.
 #[derive(Debug)]
 pub(crate) struct Routes {
-    router: Router<Route>,
-    files: StaticFiles,
-    default_session: SessionId,
+    /// Places in `endpoints`.
+    router: Router<usize>,
+    endpoints: Vec<Endpoint>,
+    cors: Cors,
+    pub(super) files: StaticFiles,
+    pub(super) default_session: SessionId,
+}
+
+/// What is to be done with a request, as far as its head tells.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    Call(Target),
+    /// The answer is clear already.
+    Answer(Box<Response>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) handler: Handler,
+    pub(crate) params: Params,
 }
 
 impl Routes {
-    pub(crate) fn new(default_session: SessionId) -> Result<Self, SignalingError> {
-        let mut router = Router::new();
-        let routes = [
-            ("/", Route::Page),
-            ("/ws", Route::WebSocket),
-            ("/status", Route::Status),
-            ("/healthz", Route::Health),
-            ("/{*file}", Route::File),
-        ];
-        for (path, route) in routes {
-            router.insert(path, route).map_err(|e| SignalingError::Routes(e.to_string()))?;
+    pub(crate) fn new(config: &SignalingConfig) -> Result<Self, SignalingError> {
+        let (mut router, endpoints) = (Router::new(), table());
+        for (index, endpoint) in endpoints.iter().enumerate() {
+            router
+                .insert(endpoint.path, index)
+                .map_err(|e| SignalingError::Routes(e.to_string()))?;
         }
-        Ok(Self { router, files: StaticFiles::new(), default_session })
-    }
-
-    pub(crate) fn reply(&self, request: &Request, engine: &EngineHandle) -> Reply {
-        let Ok(found) = self.router.at(&request.path) else {
-            return Reply::Response(not_found());
-        };
-        let route = *found.value;
-        let file = found.params.get("file").unwrap_or_default();
-        if route == Route::File && !self.files.has(file) {
-            return Reply::Response(not_found());
-        }
-        if let Some(response) = refuse_method(&request.method) {
-            return Reply::Response(response);
-        }
-        let wants_websocket = request.has_token(UPGRADE, "websocket");
-        Reply::Response(match route {
-            Route::Page if !wants_websocket => self.file("index.html", request),
-            Route::Page | Route::WebSocket => match self.upgrade(request) {
-                Ok((response, session)) => return Reply::Upgrade(response, session),
-                Err(response) => response,
-            },
-            Route::Status => self.status(request, engine),
-            Route::Health => Response::new(StatusCode::OK)
-                .header(CONTENT_TYPE, "text/plain; charset=utf-8")
-                .header(CACHE_CONTROL, "no-store")
-                .body(&b"ok\n"[..]),
-            Route::File => self.file(file, request),
+        Ok(Self {
+            router,
+            endpoints,
+            cors: Cors::new(&config.cors).map_err(SignalingError::Origin)?,
+            files: StaticFiles::new(),
+            default_session: config.default_session.clone(),
         })
     }
 
-    fn file(&self, name: &str, request: &Request) -> Response {
-        self.files.respond(name, request).unwrap_or_else(not_found)
+    pub(crate) fn cors(&self) -> &Cors {
+        &self.cors
     }
 
-    fn status(&self, request: &Request, engine: &EngineHandle) -> Response {
-        let session = match self.session(request) {
-            Ok(session) => session,
-            Err(response) => return response,
+    /// What is to be done with a request.
+    pub(crate) fn plan(&self, request: &Request) -> Plan {
+        self.find(request).map_or_else(|response| Plan::Answer(Box::new(response)), Plan::Call)
+    }
+
+    fn find(&self, request: &Request) -> Result<Target, Response> {
+        let Ok(found) = self.router.at(&request.path) else { return Err(not_found()) };
+        let Some(endpoint) = self.endpoints.get(*found.value) else { return Err(not_found()) };
+        let file = found.params.get("file");
+        if endpoint.path == FILES && !file.is_some_and(|file| self.files.has(file)) {
+            return Err(not_found());
+        }
+        if request.method == Method::OPTIONS {
+            return Err(self.options(endpoint, request));
+        }
+        let Some(handler) = endpoint.handler(&request.method) else {
+            return Err(refuse_method(endpoint, &request.method));
         };
-        match engine.status(&session) {
-            Some(status) => Response::json(StatusCode::OK, &StatusBody::new(&session, &status)),
-            None => Response::error(
-                StatusCode::NOT_FOUND,
-                "no-session",
-                &format!("there is no session {session}"),
-            ),
+        if self.cors.forbids(request) {
+            let detail = "pages of other origins may not do this; `cors` allows them";
+            return Err(Response::problem(&problem::CROSS_ORIGIN, detail));
         }
+        let params = found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(Target { handler, params: params.collect() })
     }
 
-    /// The session the query names, or the default one.
-    fn session(&self, request: &Request) -> Result<SessionId, Response> {
-        match request.query_value("session") {
-            None | Some("") => Ok(self.default_session.clone()),
-            Some(name) => SessionId::new(name).map_err(|e| {
-                Response::error(StatusCode::BAD_REQUEST, "bad-session", &e.to_string())
-            }),
+    /// What can be done at an address (RFC 9110 §9.3.7), and whether a page of another origin may.
+    fn options(&self, endpoint: &Endpoint, request: &Request) -> Response {
+        const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
+        let allow = endpoint.allow();
+        let mut response = Response::new(StatusCode::NO_CONTENT).header(ALLOW, allow.clone());
+        if let Some(types) = endpoint.accept_post {
+            response = response.header(ACCEPT_POST, types);
         }
-    }
-
-    /// The server's half of the opening handshake (RFC 6455 §4.2).
-    fn upgrade(&self, request: &Request) -> Result<(Response, SessionId), Response> {
-        let upgrades = request.method == Method::GET
-            && request.is_1_1
-            && request.has_token(UPGRADE, "websocket")
-            && request.has_token(CONNECTION, "upgrade");
-        let version = request.headers.get(SEC_WEBSOCKET_VERSION).map(|v| v.as_bytes());
-        if !upgrades || version != Some(b"13") {
-            let error = "this address speaks WebSocket, version 13";
-            return Err(Response::error(StatusCode::UPGRADE_REQUIRED, "upgrade-required", error)
-                .header(UPGRADE, "websocket")
-                .header(SEC_WEBSOCKET_VERSION, "13"));
-        }
-        let key = request.headers.get(SEC_WEBSOCKET_KEY).map(|v| v.as_bytes()).unwrap_or_default();
-        // 16 bytes in base64.
-        if key.len() != 24 || !key.ends_with(b"==") {
-            let error = "the Sec-WebSocket-Key is not 16 bytes in base64";
-            return Err(Response::error(StatusCode::BAD_REQUEST, "bad-request", error));
-        }
-        let session = self.session(request)?;
-        let response = Response::new(StatusCode::SWITCHING_PROTOCOLS)
-            .header(UPGRADE, "websocket")
-            .header(CONNECTION, "Upgrade")
-            .header(SEC_WEBSOCKET_ACCEPT, tungstenite::handshake::derive_accept_key(key));
-        Ok((response, session))
+        self.cors.preflight(request, &allow, response)
     }
 }
 
-fn not_found() -> Response {
-    Response::error(StatusCode::NOT_FOUND, "not-found", "there is nothing at this address")
-}
-
-/// Everything here is read only. A method nobody defined is a 501, one that does not apply a 405
-/// (RFC 9110 §15.5.6, §15.6.2).
-fn refuse_method(method: &Method) -> Option<Response> {
+/// A method nobody defined is a 501, one that does not apply a 405 (RFC 9110 §15.5.6, §15.6.2).
+fn refuse_method(endpoint: &Endpoint, method: &Method) -> Response {
     let known = [
+        Method::GET,
+        Method::HEAD,
         Method::POST,
         Method::PUT,
         Method::PATCH,
         Method::DELETE,
-        Method::OPTIONS,
         Method::TRACE,
         Method::CONNECT,
     ];
-    if [Method::GET, Method::HEAD].contains(method) {
-        return None;
-    }
     if !known.contains(method) {
-        let error = "this method is not known here";
-        return Some(Response::error(StatusCode::NOT_IMPLEMENTED, "unknown-method", error));
+        return Response::problem(&problem::UNKNOWN_METHOD, "this method is not known here");
     }
-    let error = "this address can only be read";
-    let response = Response::error(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", error);
-    Some(response.header(ALLOW, "GET, HEAD"))
+    let allow = endpoint.allow();
+    let detail = format!("{method} does not apply here; {allow} do");
+    Response::problem(&problem::METHOD_NOT_ALLOWED, &detail).header(ALLOW, allow)
 }
 
 #[cfg(test)]
@@ -171,49 +268,60 @@ mod tests {
     use super::super::{HttpReader, Step};
     use super::*;
 
-    fn request(text: &str) -> Request {
+    fn routes(cors: &[&str]) -> Routes {
+        let cors = cors.iter().map(|text| (*text).to_owned()).collect();
+        Routes::new(&SignalingConfig { cors, ..SignalingConfig::default() }).unwrap()
+    }
+
+    fn answer(routes: &Routes, line: &str, headers: &str) -> (u16, String) {
         let mut reader = HttpReader::default();
-        reader.push(text.as_bytes());
-        match reader.next(&crate::Limits::default()) {
-            Step::Request(request) => *request,
-            other => panic!("{other:?}"),
+        reader.push(format!("{line} HTTP/1.1\r\nHost: h\r\n{headers}\r\n").as_bytes());
+        let Step::Head(request) = reader.next(&crate::Limits::default()) else { panic!() };
+        match routes.plan(&request) {
+            Plan::Answer(response) => {
+                let text = String::from_utf8(response.to_bytes(false, true)).unwrap();
+                (response.status().as_u16(), text)
+            }
+            Plan::Call(_) => (0, String::new()),
         }
     }
 
-    fn upgrade(target: &str, key: &str, version: &str) -> Result<(Response, SessionId), Response> {
-        let routes = Routes::new(SessionId::default()).unwrap();
-        routes.upgrade(&request(&format!(
-            "GET {target} HTTP/1.1\r\nHost: h\r\nUpgrade: WebSocket\r\n\
-             Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: {key}\r\n\
-             Sec-WebSocket-Version: {version}\r\n\r\n"
-        )))
+    #[test]
+    fn methods_that_do_not_apply_are_told_which_do() {
+        let routes = routes(&[]);
+        assert_eq!(answer(&routes, "HEAD /status", "").0, 0);
+        let (status, text) = answer(&routes, "POST /status", "");
+        assert!(status == 405 && text.contains("\r\nallow: GET, HEAD, OPTIONS\r\n"), "{text}");
+        assert_eq!(answer(&routes, "BREW /status", "").0, 501);
+        assert_eq!(answer(&routes, "POST /nothing", "").0, 404);
+        let (status, text) = answer(&routes, "OPTIONS /status", "");
+        assert!(status == 204 && text.contains("\r\nallow: GET, HEAD, OPTIONS\r\n"), "{text}");
+        assert!(!text.contains("access-control"), "{text}");
     }
 
     #[test]
-    fn the_opening_handshake_is_that_of_the_rfc() {
-        let (response, session) = upgrade("/?session=anna", "dGhlIHNhbXBsZSBub25jZQ==", "13")
-            .unwrap_or_else(|r| panic!("{r:?}"));
-        let text = String::from_utf8(response.to_bytes(false, true)).unwrap();
-        assert!(text.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{text}");
-        assert!(text.contains("\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
-        assert!(!text.contains("content-length"), "{text}");
-        assert_eq!(session.as_str(), "anna");
+    fn a_preflight_is_answered_for_those_who_may() {
+        let routes = routes(&["https://app.example"]);
+        let preflight = |origin: &str| {
+            let headers = format!("Origin: {origin}\r\nAccess-Control-Request-Method: GET\r\n");
+            answer(&routes, "OPTIONS /status", &headers).1
+        };
+        let text = preflight("https://app.example");
+        assert!(
+            text.contains("\r\naccess-control-allow-methods: GET, HEAD, OPTIONS\r\n"),
+            "{text}"
+        );
+        assert!(!preflight("https://other.example").contains("access-control"));
     }
 
     #[test]
-    fn unusable_handshakes_are_refused() {
-        let status = |target, key, version| upgrade(target, key, version).unwrap_err().status();
-        let key = "dGhlIHNhbXBsZSBub25jZQ==";
-        assert_eq!(status("/", key, "8"), StatusCode::UPGRADE_REQUIRED);
-        assert_eq!(status("/", "short", "13"), StatusCode::BAD_REQUEST);
-        assert_eq!(status("/?session=a%20b", key, "13"), StatusCode::BAD_REQUEST);
-    }
-
-    #[test]
-    fn methods_that_do_not_apply_are_named() {
-        assert!(refuse_method(&Method::HEAD).is_none());
-        assert_eq!(refuse_method(&Method::POST).unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
-        let unknown = Method::from_bytes(b"BREW").unwrap();
-        assert_eq!(refuse_method(&unknown).unwrap().status(), StatusCode::NOT_IMPLEMENTED);
+    fn every_method_has_a_handler_of_its_own() {
+        for endpoint in table() {
+            let mut methods: Vec<_> = endpoint.methods.iter().map(|(m, _)| m.as_str()).collect();
+            methods.sort_unstable();
+            methods.dedup();
+            assert_eq!(methods.len(), endpoint.methods.len(), "{}", endpoint.path);
+            assert!(!methods.contains(&"HEAD") && !methods.contains(&"OPTIONS"));
+        }
     }
 }

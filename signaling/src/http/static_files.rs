@@ -83,7 +83,7 @@ mod tests {
     fn get(name: &str, headers: &str) -> String {
         let mut reader = HttpReader::default();
         reader.push(format!("GET /{name} HTTP/1.1\r\nHost: h\r\n{headers}\r\n").as_bytes());
-        let Step::Request(request) = reader.next(&crate::Limits::default()) else { panic!() };
+        let Step::Head(request) = reader.next(&crate::Limits::default()) else { panic!() };
         let response = StaticFiles::new().respond(name, &request).unwrap();
         String::from_utf8(response.to_bytes(false, true)).unwrap()
     }

@@ -1,0 +1,337 @@
+//! The requests of one connection and their answers, one at a time.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderName, Method};
+use visavis::SessionId;
+
+use crate::Limits;
+use crate::connection::Context;
+use crate::http::{
+    Call, Framing, Handler, HttpReader, PIECE_BYTES, Plan, Rejection, Reply, Request, Response,
+    Step, Target, UploadWriter, problem, upload,
+};
+use crate::io::Output;
+use crate::mailbox::Ticket;
+
+/// Where a connection that speaks HTTP is.
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    reader: HttpReader,
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// Before a request, or in its head.
+    #[default]
+    Head,
+    /// A body is collected.
+    Whole { request: Box<Request>, plan: Plan, manner: Manner },
+    /// A body is passed on in pieces; its answer comes later, or before its end.
+    Upload { writer: UploadWriter, ticket: Ticket, manner: Manner, full: bool },
+    /// All that is to be read was read; the answer comes from another thread.
+    Later { ticket: Ticket, manner: Manner },
+}
+
+/// How to answer.
+#[derive(Debug)]
+struct Manner {
+    head_only: bool,
+    keep_alive: bool,
+    /// Who may read it.
+    cors: Vec<(HeaderName, String)>,
+}
+
+/// What came of a step.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// There may be more to do with the bytes that are here.
+    Progress,
+    /// A request is answered, or its body is read.
+    Served,
+    /// More bytes are needed.
+    More,
+    /// Nothing is to be read before an answer, or room, has come.
+    Blocked,
+    /// The output ends the connection.
+    Close,
+    /// HTTP ends here: a WebSocket to a session follows, after this 101.
+    Upgrade(Response, SessionId),
+}
+
+/// What an HTTP connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    Handshake,
+    FirstRequest,
+    RestOfRequest,
+    NextRequest,
+    /// Any byte of an upload, however slowly they come: a voice makes pauses.
+    Upload,
+    /// The server's own threads.
+    Answer,
+}
+
+impl Waiting {
+    /// How long that may take; what the server itself does has no limit.
+    pub(crate) fn patience(self, limits: &Limits) -> Option<Duration> {
+        match self {
+            Self::Handshake => Some(limits.handshake_deadline),
+            Self::FirstRequest | Self::RestOfRequest => Some(limits.request_deadline),
+            Self::NextRequest | Self::Upload => Some(limits.idle_deadline),
+            Self::Answer => None,
+        }
+    }
+}
+
+impl Exchange {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.reader.push(bytes);
+    }
+
+    /// What arrived behind the last request.
+    pub(crate) fn into_rest(self) -> Vec<u8> {
+        self.reader.into_rest()
+    }
+
+    /// Whether part of a request has arrived.
+    pub(crate) fn is_mid_request(&self) -> bool {
+        !matches!(self.state, State::Head) || self.reader.is_mid_request()
+    }
+
+    /// What it waits for once the handshake is done.
+    pub(crate) fn waits_for(&self) -> Waiting {
+        match &self.state {
+            State::Later { .. } | State::Upload { full: true, .. } => Waiting::Answer,
+            State::Upload { full: false, .. } => Waiting::Upload,
+            _ if self.is_mid_request() => Waiting::RestOfRequest,
+            _ => Waiting::NextRequest,
+        }
+    }
+
+    /// Does the next thing that can be done with the bytes that are here.
+    pub(crate) fn step(
+        &mut self,
+        key: usize,
+        output: &mut Output,
+        context: &mut Context,
+        now: Instant,
+    ) -> Outcome {
+        let limits = context.config.limits;
+        match mem::take(&mut self.state) {
+            State::Head => match self.reader.next(&limits) {
+                Step::More => Outcome::More,
+                Step::Reject(rejection) => self.reject(rejection, None, output),
+                Step::Head(request) => self.begin(request, key, output, context, now),
+            },
+            State::Whole { mut request, plan, manner } => {
+                // One byte more than is allowed tells that there is too much.
+                match self.reader.body(&mut request.body, limits.body_bytes.saturating_add(1)) {
+                    Err(rejection) => self.reject(rejection, Some(manner), output),
+                    Ok(_) if request.body.len() > limits.body_bytes => {
+                        self.reject(BODY_TOO_LARGE, Some(manner), output)
+                    }
+                    Ok(true) => self.serve(&request, plan, manner, key, output, context, now),
+                    Ok(false) => {
+                        self.state = State::Whole { request, plan, manner };
+                        Outcome::More
+                    }
+                }
+            }
+            State::Upload { writer, ticket, manner, .. } => {
+                self.pass_on(writer, ticket, manner, output)
+            }
+            later @ State::Later { .. } => {
+                self.state = later;
+                Outcome::Blocked
+            }
+        }
+    }
+
+    /// Gives the answer that was to come later. An answer to a request that is over, or was never
+    /// made on this connection, is no longer of interest.
+    pub(crate) fn reply(
+        &mut self,
+        ticket: Ticket,
+        response: Response,
+        output: &mut Output,
+    ) -> Option<Outcome> {
+        let manner = match mem::take(&mut self.state) {
+            State::Later { ticket: own, manner } if own == ticket => manner,
+            // The rest of the body is of no interest, and where the next request starts unknown.
+            State::Upload { ticket: own, manner, .. } if own == ticket => {
+                Manner { keep_alive: false, ..manner }
+            }
+            other => {
+                self.state = other;
+                return None;
+            }
+        };
+        Some(self.answer(response, manner, output))
+    }
+
+    /// Decides what to do with a request, once its head is here.
+    fn begin(
+        &mut self,
+        request: Box<Request>,
+        key: usize,
+        output: &mut Output,
+        context: &mut Context,
+        now: Instant,
+    ) -> Outcome {
+        let routes = Arc::clone(&context.routes);
+        let mut manner = Manner {
+            head_only: request.method == Method::HEAD,
+            keep_alive: request.keep_alive,
+            cors: routes.cors().headers(&request),
+        };
+        let target = match routes.plan(&request) {
+            Plan::Call(target) if matches!(target.handler, Handler::Upload(_)) => target,
+            plan => return self.collect(request, plan, manner, output, context),
+        };
+        let Target { handler: Handler::Upload(handler), params } = target else {
+            return self.answer(nonsense(), manner, output);
+        };
+        let ticket = context.new_ticket(key);
+        let (writer, reader) = upload(context.mailbox.clone(), ticket);
+        let call = Call { request: &request, params: &params, ticket, now };
+        match handler(&call, reader, context) {
+            Reply::Later => {
+                self.go_on(&request, output);
+                self.state = State::Upload { writer, ticket, manner, full: false };
+                Outcome::Progress
+            }
+            Reply::Response(response) => {
+                manner.keep_alive &= request.framing == Framing::Done;
+                self.answer(response, manner, output)
+            }
+            Reply::Upgrade(..) => self.answer(nonsense(), manner, output),
+        }
+    }
+
+    /// Has the body of a request collected, unless it is clear already that nobody wants it.
+    fn collect(
+        &mut self,
+        request: Box<Request>,
+        plan: Plan,
+        mut manner: Manner,
+        output: &mut Output,
+        context: &Context,
+    ) -> Outcome {
+        let most = u64::try_from(context.config.limits.body_bytes).unwrap_or(u64::MAX);
+        if matches!(request.framing, Framing::Length(length) if length > most) {
+            return self.reject(BODY_TOO_LARGE, Some(manner), output);
+        }
+        match plan {
+            Plan::Answer(response) if request.expects_continue => {
+                // The body may or may not follow: where the next request starts cannot be known.
+                manner.keep_alive = false;
+                self.answer(*response, manner, output)
+            }
+            plan => {
+                self.go_on(&request, output);
+                self.state = State::Whole { request, plan, manner };
+                Outcome::Progress
+            }
+        }
+    }
+
+    /// Asks for the body of a client that waits to be asked (RFC 9110 §10.1.1).
+    fn go_on(&self, request: &Request, output: &mut Output) {
+        if request.expects_continue && !self.reader.has_bytes() {
+            output.push(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a request and all it can do")]
+    fn serve(
+        &mut self,
+        request: &Request,
+        plan: Plan,
+        manner: Manner,
+        key: usize,
+        output: &mut Output,
+        context: &mut Context,
+        now: Instant,
+    ) -> Outcome {
+        let (handler, params) = match plan {
+            Plan::Call(Target { handler: Handler::Whole(handler), params }) => (handler, params),
+            Plan::Answer(response) => return self.answer(*response, manner, output),
+            Plan::Call(_) => return self.answer(nonsense(), manner, output),
+        };
+        let ticket = context.new_ticket(key);
+        match handler(&Call { request, params: &params, ticket, now }, context) {
+            Reply::Response(response) => self.answer(response, manner, output),
+            Reply::Upgrade(response, session) => Outcome::Upgrade(response, session),
+            Reply::Later => {
+                self.state = State::Later { ticket, manner };
+                Outcome::Served
+            }
+        }
+    }
+
+    /// Passes on what has arrived of an upload.
+    fn pass_on(
+        &mut self,
+        writer: UploadWriter,
+        ticket: Ticket,
+        mut manner: Manner,
+        output: &mut Output,
+    ) -> Outcome {
+        if !writer.has_room() {
+            self.state = State::Upload { writer, ticket, manner, full: true };
+            return Outcome::Blocked;
+        }
+        let mut piece = Vec::new();
+        let done = match self.reader.body(&mut piece, PIECE_BYTES) {
+            Ok(done) => done,
+            Err(rejection) => return self.reject(rejection, Some(manner), output),
+        };
+        let empty = piece.is_empty();
+        if !empty && !writer.write(piece) {
+            // The reader has seen enough; its answer is on its way.
+            manner.keep_alive &= done;
+            self.state = State::Later { ticket, manner };
+            return Outcome::Served;
+        }
+        if done {
+            writer.finish();
+            self.state = State::Later { ticket, manner };
+            return Outcome::Served;
+        }
+        self.state = State::Upload { writer, ticket, manner, full: false };
+        if empty { Outcome::More } else { Outcome::Progress }
+    }
+
+    /// Answers what leaves the stream out of step.
+    fn reject(
+        &mut self,
+        rejection: Rejection,
+        manner: Option<Manner>,
+        output: &mut Output,
+    ) -> Outcome {
+        let (head_only, cors) =
+            manner.map_or((false, Vec::new()), |manner| (manner.head_only, manner.cors));
+        self.answer(rejection.response(), Manner { head_only, keep_alive: false, cors }, output)
+    }
+
+    fn answer(&mut self, mut response: Response, manner: Manner, output: &mut Output) -> Outcome {
+        for (name, value) in manner.cors {
+            response = response.header(name, value);
+        }
+        output.push(&response.to_bytes(manner.head_only, manner.keep_alive));
+        self.state = State::Head;
+        if manner.keep_alive { Outcome::Served } else { Outcome::Close }
+    }
+}
+
+const BODY_TOO_LARGE: Rejection =
+    Rejection::new(&problem::BODY_TOO_LARGE, "the request's body is too large");
+
+/// For what the table of routes rules out.
+fn nonsense() -> Response {
+    Response::problem(&problem::INTERNAL, "this route contradicts itself")
+}

@@ -1,0 +1,144 @@
+//! The page and its files, the WebSocket's handshake, and what machines ask about the server.
+
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{Method, StatusCode};
+use visavis::SessionId;
+
+use super::routes::{Call, Reply, no_session, not_found, session_id};
+use super::status::StatusBody;
+use super::{Request, Response, problem};
+use crate::connection::Context;
+
+/// The player page; or, to whom asks for it, the WebSocket.
+pub(super) fn page(call: &Call<'_>, context: &mut Context) -> Reply {
+    if call.request.has_token(UPGRADE, "websocket") {
+        return websocket(call, context);
+    }
+    Reply::Response(file_of(call, context, "index.html"))
+}
+
+pub(super) fn websocket(call: &Call<'_>, context: &mut Context) -> Reply {
+    match upgrade(call.request, &context.routes.default_session) {
+        Ok((response, session)) => Reply::Upgrade(response, session),
+        Err(response) => Reply::Response(response),
+    }
+}
+
+pub(super) fn file(call: &Call<'_>, context: &mut Context) -> Reply {
+    Reply::Response(file_of(call, context, call.param("file")))
+}
+
+pub(super) fn file_of(call: &Call<'_>, context: &Context, name: &str) -> Response {
+    context.routes.files.respond(name, call.request).unwrap_or_else(not_found)
+}
+
+pub(super) fn status(call: &Call<'_>, context: &mut Context) -> Reply {
+    let session = match asked_session(call.request, &context.routes.default_session) {
+        Ok(session) => session,
+        Err(response) => return Reply::Response(response),
+    };
+    Reply::Response(match context.engine.status(&session) {
+        Some(status) => Response::json(StatusCode::OK, &StatusBody::new(&session, &status)),
+        None => no_session(&session),
+    })
+}
+
+pub(super) fn health(_: &Call<'_>, _: &mut Context) -> Reply {
+    Reply::Response(text("ok\n"))
+}
+
+pub(super) fn problems(_: &Call<'_>, _: &mut Context) -> Reply {
+    let response = Response::new(StatusCode::OK)
+        .header(CONTENT_TYPE, "text/html; charset=utf-8")
+        .header(CACHE_CONTROL, "no-cache");
+    Reply::Response(response.body(problem::page().into_bytes()))
+}
+
+fn text(body: &'static str) -> Response {
+    Response::new(StatusCode::OK)
+        .header(CONTENT_TYPE, "text/plain; charset=utf-8")
+        .header(CACHE_CONTROL, "no-store")
+        .body(body.as_bytes())
+}
+
+/// The session the query names, or the default one.
+fn asked_session(request: &Request, default: &SessionId) -> Result<SessionId, Response> {
+    match request.query_value("session") {
+        None | Some("") => Ok(default.clone()),
+        Some(name) => session_id(name),
+    }
+}
+
+/// The server's half of the opening handshake (RFC 6455 §4.2).
+fn upgrade(request: &Request, default: &SessionId) -> Result<(Response, SessionId), Response> {
+    let upgrades = request.method == Method::GET
+        && request.is_1_1
+        && request.has_token(UPGRADE, "websocket")
+        && request.has_token(CONNECTION, "upgrade");
+    let version = request.headers.get(SEC_WEBSOCKET_VERSION).map(|v| v.as_bytes());
+    if !upgrades || version != Some(b"13") {
+        let error = "this address speaks WebSocket, version 13";
+        return Err(Response::problem(&problem::UPGRADE_REQUIRED, error)
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13"));
+    }
+    let key = request.headers.get(SEC_WEBSOCKET_KEY).map(|v| v.as_bytes()).unwrap_or_default();
+    // 16 bytes in base64.
+    if key.len() != 24 || !key.ends_with(b"==") {
+        let error = "the Sec-WebSocket-Key is not 16 bytes in base64";
+        return Err(Response::problem(&problem::BAD_REQUEST, error));
+    }
+    let session = asked_session(request, default)?;
+    let response = Response::new(StatusCode::SWITCHING_PROTOCOLS)
+        .header(UPGRADE, "websocket")
+        .header(CONNECTION, "Upgrade")
+        .header(SEC_WEBSOCKET_ACCEPT, tungstenite::handshake::derive_accept_key(key));
+    Ok((response, session))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{HttpReader, Step};
+    use super::*;
+
+    fn request(text: &str) -> Request {
+        let mut reader = HttpReader::default();
+        reader.push(text.as_bytes());
+        match reader.next(&crate::Limits::default()) {
+            Step::Head(request) => *request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn ask(target: &str, key: &str, version: &str) -> Result<(Response, SessionId), Response> {
+        let request = request(&format!(
+            "GET {target} HTTP/1.1\r\nHost: h\r\nUpgrade: WebSocket\r\n\
+             Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: {key}\r\n\
+             Sec-WebSocket-Version: {version}\r\n\r\n"
+        ));
+        upgrade(&request, &SessionId::default())
+    }
+
+    #[test]
+    fn the_opening_handshake_is_that_of_the_rfc() {
+        let (response, session) = ask("/?session=anna", "dGhlIHNhbXBsZSBub25jZQ==", "13")
+            .unwrap_or_else(|r| panic!("{r:?}"));
+        let text = String::from_utf8(response.to_bytes(false, true)).unwrap();
+        assert!(text.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{text}");
+        assert!(text.contains("\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+        assert!(!text.contains("content-length"), "{text}");
+        assert_eq!(session.as_str(), "anna");
+    }
+
+    #[test]
+    fn unusable_handshakes_are_refused() {
+        let status = |target, key, version| ask(target, key, version).unwrap_err().status();
+        let key = "dGhlIHNhbXBsZSBub25jZQ==";
+        assert_eq!(status("/", key, "8"), StatusCode::UPGRADE_REQUIRED);
+        assert_eq!(status("/", "short", "13"), StatusCode::BAD_REQUEST);
+        assert_eq!(status("/?session=a%20b", key, "13"), StatusCode::BAD_REQUEST);
+    }
+}
