@@ -48,6 +48,6 @@ pub use opus::{
 pub use opus_decoder::OpusDecoder;
 pub use picture::I420Buffer;
 pub use resample::{ResampleError, Resampler};
-pub use still::decode_still;
+pub use still::{decode_still, still_size};
 pub use video::{ENCODERS, EncodeError, Encoded, VideoEncoder, VideoEncoderConfig, video_encoder};
 pub use voice::VoiceDetector;

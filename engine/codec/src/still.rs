@@ -34,6 +34,32 @@ pub fn decode_still(
     }
 }
 
+/// Which of the two a file is, and the width and height it says it has; `None` where it is neither.
+///
+/// # Errors
+///
+/// A file that begins as one and goes on as none.
+pub fn still_size(file: &[u8]) -> Result<Option<(PixelFormat, u32, u32)>, VideoFrameError> {
+    if file.starts_with(&[0xff, 0xd8]) {
+        let mut decoder = JpegDecoder::new(ZCursor::new(file));
+        decoder
+            .decode_headers()
+            .map_err(|error| undecodable(PixelFormat::Jpeg, error.to_string()))?;
+        let size = decoder.info().map(|info| (info.width.into(), info.height.into()));
+        let (width, height) =
+            size.ok_or_else(|| undecodable(PixelFormat::Jpeg, "it has no header"))?;
+        return Ok(Some((PixelFormat::Jpeg, width, height)));
+    }
+    if file.starts_with(b"\x89PNG") {
+        let limits = png::Limits { bytes: PNG_BYTES };
+        let reader = png::Decoder::new_with_limits(Cursor::new(file), limits).read_info();
+        let reader = reader.map_err(|error| undecodable(PixelFormat::Png, error.to_string()))?;
+        let info = reader.info();
+        return Ok(Some((PixelFormat::Png, info.width, info.height)));
+    }
+    Ok(None)
+}
+
 fn undecodable(format: PixelFormat, detail: impl ToString) -> VideoFrameError {
     VideoFrameError::Undecodable { format, detail: detail.to_string() }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use visavis_codec::I420Buffer;
+use visavis_codec::{I420Buffer, still_size};
 use visavis_types::{Bitrate, PixelFormat, VideoCodec, VideoFrame, VideoFrameError};
 
 use crate::video::to_i420;
@@ -26,7 +26,6 @@ pub(crate) const MAX_FRAMES: usize = 1_800;
 
 /// The face that is there without any other.
 static BUILT_IN: &[u8] = include_bytes!("face.jpg");
-const BUILT_IN_SIDE: u32 = 512;
 
 /// What a session shows while nothing live is pushed: [`SessionConfig::idle`](crate::SessionConfig::idle).
 ///
@@ -77,6 +76,9 @@ pub enum IdleError {
     /// A film without pictures.
     #[error("a film without pictures")]
     Empty,
+    /// A file that is no image.
+    #[error("this is neither a JPEG nor a PNG file")]
+    NoImage,
     /// A rate that cannot be.
     #[error("a film of {0} pictures a second; 1 to 120 are possible")]
     Fps(u32),
@@ -86,11 +88,7 @@ impl IdleLoop {
     /// A face at rest, 512×512: what a session shows that is told nothing else.
     pub fn built_in() -> Self {
         static LOOP: LazyLock<IdleLoop> = LazyLock::new(|| {
-            let data = BUILT_IN;
-            let (width, height, format) = (BUILT_IN_SIDE, BUILT_IN_SIDE, PixelFormat::Jpeg);
-            let timestamp = visavis_types::UnixMillis(0);
-            let face = VideoFrame { data, width, height, format, timestamp };
-            IdleLoop::still(&face).unwrap_or_else(|error| {
+            IdleLoop::image(BUILT_IN).unwrap_or_else(|error| {
                 // Cannot be: a test holds it.
                 tracing::error!(%error, "the built-in face cannot be decoded");
                 IdleLoop::new(STILL_FPS, STILL_FRAMES, Box::new(|| Box::new(std::iter::empty())))
@@ -106,6 +104,18 @@ impl IdleLoop {
     /// As [`VideoSink::push`](crate::VideoSink::push).
     pub fn still(frame: &VideoFrame<'_>) -> Result<Self, VideoFrameError> {
         Ok(Self::of_still(picture(frame)?))
+    }
+
+    /// A JPEG or PNG file, as it is; its sides must be even, and from 16 to 4096 pixels.
+    ///
+    /// # Errors
+    ///
+    /// [`IdleError::NoImage`] where it is neither; otherwise as
+    /// [`VideoSink::push`](crate::VideoSink::push).
+    pub fn image(file: &[u8]) -> Result<Self, IdleError> {
+        let (format, width, height) = still_size(file)?.ok_or(IdleError::NoImage)?;
+        let timestamp = visavis_types::UnixMillis(0);
+        Ok(Self::still(&VideoFrame { data: file, width, height, format, timestamp })?)
     }
 
     fn of_still(picture: I420Buffer) -> Self {
@@ -235,7 +245,7 @@ mod tests {
     fn the_built_in_face_is_a_picture() {
         let idle = IdleLoop::built_in();
         let pictures: Vec<I420Buffer> = idle.frames().take(2).collect();
-        assert_eq!(pictures[0].size().width(), BUILT_IN_SIDE);
+        assert_eq!(pictures[0].size().width(), 512);
         let luma = pictures[0].y();
         assert!(luma.iter().max().unwrap() - luma.iter().min().unwrap() > 100, "it is flat");
     }
@@ -275,6 +285,8 @@ mod tests {
     fn films_that_cannot_be_shown_are_refused() {
         let none = || std::iter::empty::<IdlePicture>();
         assert_eq!(IdleLoop::film(30, none).unwrap_err(), IdleError::Empty);
+        assert_eq!(IdleLoop::image(b"GIF89a").unwrap_err(), IdleError::NoImage);
+        assert!(matches!(IdleLoop::image(&BUILT_IN[..500]), Err(IdleError::Picture(_))));
         assert_eq!(IdleLoop::film(0, none).unwrap_err(), IdleError::Fps(0));
         let odd = || {
             let (data, format) = (vec![0; 99], PixelFormat::Rgba);

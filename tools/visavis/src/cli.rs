@@ -117,6 +117,12 @@ pub struct ServeFlags {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub echo: bool,
 
+    /// What viewers see while no pictures come, after half a second without one: an image (PNG, JPEG) or a
+    /// film that goes round (MP4 with H264, Y4M) [default: a face at rest]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<PathBuf>,
+
     /// Show what an encoder sends as RTP to this UDP address; port 0: any free one
     ///
     /// The pictures go to viewers as they are. Nobody can ask the encoder for a keyframe: a viewer

@@ -6,12 +6,14 @@
 //! | [`settings`] | defaults, file, environment and flags, put together |
 //! | [`serve`] | starts the parts, waits for a signal, stops them |
 //! | [`echo`] | the demo face as an echo of its visitors |
+//! | [`idle`] | what is shown while nothing is live, out of a file |
 //! | [`source`] | the demo face, and files played in a loop |
 //! | [`timecode`] | a clock in the picture, to measure latency by |
 #![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod echo;
+pub mod idle;
 pub mod serve;
 pub mod settings;
 pub mod source;

@@ -11,12 +11,14 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 use visavis::{
-    AudioCodec, Bitrate, Engine, EngineConfig, OpusSettings, PacketTime, PlayoutDelay, RtpInput,
-    RtpInputConfig, RtpInputError, Scheduling, SessionConfig, SessionError, StartError, VideoCodec,
+    AudioCodec, Bitrate, Engine, EngineConfig, IdleLoop, OpusSettings, PacketTime, PlayoutDelay,
+    RtpInput, RtpInputConfig, RtpInputError, Scheduling, SessionConfig, SessionError, StartError,
+    VideoCodec,
 };
 use visavis_signaling::{IceServer, SignalingConfig, SignalingError, SignalingServer, TlsFiles};
 
 use crate::echo::{self, Echo, EchoError};
+use crate::idle::{self, IdleFileError};
 use crate::settings::Settings;
 use crate::source::demo::Demo;
 use crate::source::pacer::{Pacer, SessionSink};
@@ -32,6 +34,9 @@ pub enum ServeError {
     /// No media.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// Nothing to show in between.
+    #[error("--idle: {0}")]
+    Idle(#[from] IdleFileError),
     /// No echo.
     #[error("cannot start the echo: {0}")]
     Echo(#[from] EchoError),
@@ -72,6 +77,10 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
     let signals = Goodbye::install().map_err(|e| ServeError::System("handle signals", e))?;
 
     let source = open_source(settings)?;
+    let idle = match &settings.idle {
+        Some(path) => idle::open(path)?,
+        None => IdleLoop::built_in(),
+    };
     let info = match settings.echo {
         true => Some(Echo::info(demo_fps(settings))),
         false => source.as_ref().map(|source| source.info().clone()),
@@ -81,7 +90,7 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
         StartError::Bind { addr, source } if is_in_use(&source) => ServeError::UdpInUse(addr),
         other => ServeError::Engine(other),
     })?;
-    let session = engine.create_session(session_config(settings, info.as_ref()))?;
+    let session = engine.create_session(session_config(settings, info.as_ref(), idle))?;
     let signaling =
         SignalingServer::start(signaling_config(settings), engine.handle()).map_err(|error| {
             match in_use(&error) {
@@ -168,7 +177,7 @@ fn engine_config(settings: &Settings) -> EngineConfig {
     }
 }
 
-fn session_config(settings: &Settings, info: Option<&SourceInfo>) -> SessionConfig {
+fn session_config(settings: &Settings, info: Option<&SourceInfo>, idle: IdleLoop) -> SessionConfig {
     // A file is looked at, not talked with: sound and picture together matter more than how soon.
     let playout_delay =
         if settings.play.is_some() { PlayoutDelay::IN_SYNC } else { PlayoutDelay::NONE };
@@ -185,6 +194,7 @@ fn session_config(settings: &Settings, info: Option<&SourceInfo>) -> SessionConf
             dtx: settings.opus_dtx,
             red: settings.opus_red,
         },
+        idle: Some(idle),
         encoded: settings.rtp_video.map(|_| settings.rtp_video_codec),
         fps: fps.clamp(1, 120),
         video_bitrate: Bitrate::from_kbps(settings.bitrate),

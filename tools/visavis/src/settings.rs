@@ -30,6 +30,8 @@ pub struct Settings {
     pub play: Option<PathBuf>,
     /// Whether the demo face says what visitors say.
     pub echo: bool,
+    /// What is seen while nothing is sent: an image or a film; without one it is a face at rest.
+    pub idle: Option<PathBuf>,
     /// Where an encoder sends its video as RTP; then that is shown.
     pub rtp_video: Option<SocketAddr>,
     /// What that encoder makes.
@@ -93,6 +95,7 @@ impl Default for Settings {
             tls_cert: None,
             tls_key: None,
             play: None,
+            idle: None,
             echo: false,
             rtp_video: None,
             rtp_video_codec: VideoCodec::H264,
@@ -122,13 +125,14 @@ impl Default for Settings {
 }
 
 /// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-const OWN_VARIABLES: [&str; 26] = [
+const OWN_VARIABLES: [&str; 27] = [
     "listen",
     "udp",
     "announce",
     "tls_cert",
     "tls_key",
     "play",
+    "idle",
     "echo",
     "rtp_video",
     "rtp_video_codec",
