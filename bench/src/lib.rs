@@ -13,6 +13,7 @@
 //! - [`floor`] sends the same packets with nothing but encryption around the system call: what no
 //!   server on this machine can go below;
 //! - [`sync`] tells how far sound and picture are apart in the browser;
+//! - [`idle`] measures what sessions cost in which nothing happens;
 //! - [`encode`] measures what encoding costs, each codec alone;
 //! - [`profile`] samples the server under load and draws a flame graph;
 //! - [`peers`] puts the same load on what people use instead.
@@ -28,6 +29,7 @@ pub mod fanout;
 pub mod floor;
 pub mod glass;
 mod http;
+pub mod idle;
 mod machine;
 mod mark;
 pub mod peers;

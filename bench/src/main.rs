@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use visavis_bench::peers::Contender;
 use visavis_bench::{
-    Error, Server, ServerOptions, encode, fanout, floor, glass, peers, profile, sync, viewers,
+    Error, Server, ServerOptions, encode, fanout, floor, glass, idle, peers, profile, sync, viewers,
 };
 use visavis_types::VideoCodec;
 
@@ -24,6 +24,7 @@ Examples:
   visavis-bench floor                          what no server on this machine can go below
   visavis-bench encode                         milliseconds a picture, for each codec and size
   visavis-bench sync --check                   lip sync, live and in utterances
+  visavis-bench idle --sessions 200            what sessions cost in which nothing happens
   visavis-bench profile                        where the time goes in the server's media loop
   visavis-bench peers --only visavis,naive     visavis beside the str0m loop that most people write
 
@@ -70,6 +71,11 @@ enum Command {
     /// Starts the example flash_and_click, which pushes both through the engine, each second, and notes
     /// in the page when its decoders give the one and the other.
     Sync(SyncArgs),
+    /// What sessions cost in which nothing happens: many in one server, one viewer each.
+    ///
+    /// Starts the example idle_sessions. They show a still face, or ten seconds of film at 25 fps, encoded
+    /// once for all of them.
+    Idle(IdleArgs),
     /// Where the time goes: a flame graph of the server's media loop while viewers watch.
     ///
     /// Needs Linux' perf. Prints the functions with the most time of their own, and writes an SVG; a
@@ -174,6 +180,25 @@ struct SyncArgs {
 }
 
 #[derive(Args)]
+struct IdleArgs {
+    /// Sessions, with a viewer each.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    sessions: u32,
+    /// What they show; both otherwise.
+    #[arg(long, value_parser = ["still", "film"])]
+    show: Option<String>,
+    /// Seconds to measure, for each, after five to warm up.
+    #[arg(long, default_value_t = 20.0, value_parser = seconds)]
+    seconds: f64,
+    /// Fail where they cost more than this project promises on a quiet machine.
+    #[arg(long)]
+    check: bool,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct FloorArgs {
     /// Destinations; several counts are measured one after another.
     #[arg(long, value_delimiter = ',', default_values_t = [50, 100, 200])]
@@ -252,6 +277,7 @@ fn main() -> ExitCode {
         Command::Floor(args) => run_floor(&args),
         Command::Encode(args) => run_encode(&args),
         Command::Sync(args) => run_sync(&args),
+        Command::Idle(args) => run_idle(&args),
         Command::Profile(args) => run_profile(args),
         Command::Peers(args) => run_peers(&args),
     };
@@ -336,6 +362,20 @@ fn run_sync(args: &SyncArgs) -> Result<(), Error> {
     let tables = || reports.iter().map(sync::Report::table).collect::<Vec<_>>().join("\n");
     print(args.json, &reports, tables)?;
     verdict(args.check, reports.iter().flat_map(sync::Report::missed).collect())
+}
+
+fn run_idle(args: &IdleArgs) -> Result<(), Error> {
+    let shows = match &args.show {
+        Some(show) => vec![show.clone()],
+        None => ["still", "film"].map(str::to_owned).to_vec(),
+    };
+    let (sessions, duration) = (args.sessions, Duration::from_secs_f64(args.seconds));
+    let reports =
+        shows.into_iter().map(|show| idle::run(&idle::Options { sessions, show, duration }));
+    let reports = reports.collect::<Result<Vec<_>, _>>()?;
+    let tables = || reports.iter().map(idle::Report::table).collect::<Vec<_>>().join("\n");
+    print(args.json, &reports, tables)?;
+    verdict(args.check, reports.iter().flat_map(idle::Report::missed).collect())
 }
 
 fn run_profile(args: ProfileArgs) -> Result<(), Error> {

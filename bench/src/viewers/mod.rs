@@ -38,6 +38,9 @@ pub struct Options {
     /// Address of the page, as the server prints it: `http://host:port/`, with `?session=ID` where a
     /// session other than the default one is watched.
     pub url: String,
+    /// Where there is one, each viewer watches a session of its own: those of this name with a number behind,
+    /// counted from 0. The address then names none.
+    pub session_prefix: Option<String>,
     /// How many.
     pub count: usize,
     /// How long, from the first connection. A [`Swarm`] can be ended before.
@@ -70,6 +73,7 @@ impl Options {
     pub fn new(url: impl Into<String>, count: usize) -> Self {
         Self {
             url: url.into(),
+            session_prefix: None,
             count,
             duration: Duration::from_secs(24 * 3_600),
             spacing: Duration::ZERO,

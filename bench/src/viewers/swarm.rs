@@ -173,8 +173,12 @@ impl<'a> Swarm<'a> {
                     self.started < 2 || self.started.is_multiple_of(one_in.max(1))
                 }
             };
+            let url = match &self.options.session_prefix {
+                Some(prefix) => format!("{}?session={prefix}{}", self.url, self.started),
+                None => self.url.clone(),
+            };
             self.started += 1;
-            let (url, dialect) = (self.url.clone(), self.options.dialect);
+            let dialect = self.options.dialect;
             let token = Token(2 * index);
             let signal = Signal::connect(url, self.address, dialect, registry, token)?;
             let role = Role { decrypts, watcher };

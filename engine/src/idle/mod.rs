@@ -13,7 +13,7 @@ use visavis_types::{Bitrate, PixelFormat, VideoCodec, VideoFrame, VideoFrameErro
 
 use crate::video::to_i420;
 
-pub(crate) use reel::Reel;
+pub(crate) use reel::{Content, Reel};
 pub(crate) use studio::Studio;
 
 /// A still picture is made anew so often a second, and costs next to nothing after the first few.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use visavis_codec::{
     ColorMatrix, I420Buffer, VideoEncoder, VideoEncoderConfig, recolour, video_encoder,
 };
-use visavis_types::{Bitrate, FrameSize, VideoCodec};
+use visavis_core::{Packetizer, Payloads};
+use visavis_types::{AccessUnit, Bitrate, FrameSize, Stamps, VideoCodec};
 
 /// An idle loop as access units, in groups that each begin with a keyframe. It can be shown from the first
 /// group on, while the others are still being made.
@@ -25,12 +26,22 @@ pub(crate) struct Reel {
 /// Pictures from one keyframe up to the next.
 type Group = Arc<Vec<ReelUnit>>;
 
-/// One access unit.
+/// One picture.
 #[derive(Debug)]
 pub(crate) struct ReelUnit {
-    /// Empty where the encoder had nothing to say.
-    pub(crate) data: Vec<u8>,
+    pub(crate) content: Content,
     pub(crate) keyframe: bool,
+}
+
+/// A picture as far as it can be made ready.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// RTP payloads, the same in every stream: all viewers of all sessions share them.
+    Payloads(Arc<Payloads>),
+    /// An access unit; its payloads number the pictures of the stream they are in.
+    Unit(Vec<u8>),
+    /// The encoder had nothing to say.
+    Nothing,
 }
 
 impl Reel {
@@ -117,10 +128,21 @@ impl Camera<'_> {
         };
         let mut data = Vec::new();
         let encoded = encoder.encode(picture, keyframe, at, &mut data)?;
-        if encoded.skipped {
-            data.clear();
-        }
-        data.shrink_to_fit();
-        Ok(ReelUnit { keyframe: encoded.keyframe, data })
+        let keyframe = encoded.keyframe;
+        let content = match codec {
+            _ if encoded.skipped || data.is_empty() => Content::Nothing,
+            VideoCodec::H264 | VideoCodec::Av1 => {
+                let now = Instant::now();
+                let stamps = Stamps::pushed(now);
+                let unit = AccessUnit { codec, keyframe, data, captured: now, stamps };
+                let packetized = Packetizer::new(codec).packetize(&unit, || now);
+                Content::Payloads(packetized.payloads)
+            }
+            VideoCodec::Vp8 | VideoCodec::Vp9 => {
+                data.shrink_to_fit();
+                Content::Unit(data)
+            }
+        };
+        Ok(ReelUnit { content, keyframe })
     }
 }

@@ -10,7 +10,7 @@ use visavis_codec::ENCODERS;
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{AccessUnit, CodecSet, Stage, Stamps, VideoCodec};
 
-use crate::idle::{IdleLoop, Reel};
+use crate::idle::{Content, IdleLoop, Reel};
 use crate::shared::SessionShared;
 
 /// How soon to look again for a loop that is being encoded.
@@ -220,16 +220,20 @@ impl Show {
             length = length.max(units.len());
             rendition.in_step |= *unit == 0;
             let Some(encoded) = units.get(*unit).filter(|_| rendition.in_step) else { continue };
-            if encoded.data.is_empty() {
-                continue;
-            }
-            scratch.codec = codec;
-            scratch.keyframe = encoded.keyframe;
-            scratch.captured = now;
-            scratch.stamps = Stamps::pushed(now);
-            scratch.data.clear();
-            scratch.data.extend_from_slice(&encoded.data);
-            send(rendition.packetizer.packetize(scratch, || now));
+            let stamps = Stamps::pushed(now);
+            let payloads = match &encoded.content {
+                Content::Nothing => continue,
+                Content::Payloads(payloads) => Arc::clone(payloads),
+                Content::Unit(data) => {
+                    scratch.codec = codec;
+                    scratch.keyframe = encoded.keyframe;
+                    scratch.data.clear();
+                    scratch.data.extend_from_slice(data);
+                    rendition.packetizer.packetize(scratch, || now).payloads
+                }
+            };
+            let keyframe = encoded.keyframe;
+            send(PacketizedFrame { codec, keyframe, payloads, captured: now, stamps });
         }
         if length == 0 {
             return false;
