@@ -5,22 +5,23 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use mio::Waker;
-use visavis::{EngineHandle, LeaveReason, OfferError, PeerId, SessionId};
+use rustls::crypto::SecureRandom;
+use visavis::{EngineHandle, LeaveReason, OfferError, PeerId};
 
 use crate::exchange::{Exchange, Outcome, Waiting};
-use crate::http::{Response, Routes, problem};
+use crate::http::{Response, Routes, Visit, problem};
 use crate::io::{Output, READ_BUDGET_BYTES, TurnIo, ready};
 use crate::mailbox::{Mailbox, Ticket};
 use crate::tls::Transport;
-use crate::ws::{Fate, WsPeer};
+use crate::ws::{Fate, Resumptions, WsPeer};
 use crate::{Limits, SignalingConfig};
 
 /// What serving a request takes out of the turn's budget, beside its bytes: a pipeline of tiny
 /// requests is work too.
 const REQUEST_COST_BYTES: usize = 4 << 10;
 
-/// The engine's reply to an offer, on its way to the connection that made it.
-pub(crate) type OfferReply = (PeerId, Result<String, OfferError>);
+/// The engine's reply to an offer of that number, on its way to the connection that made it.
+pub(crate) type OfferReply = (PeerId, u64, Result<String, OfferError>);
 
 /// What all connections share. It belongs to the loop's thread, like they do.
 pub(crate) struct Context {
@@ -29,6 +30,12 @@ pub(crate) struct Context {
     pub(crate) routes: Arc<Routes>,
     /// The WebSocket clients, and where their connections are.
     pub(crate) clients: HashMap<PeerId, usize>,
+    /// Connections whose clients have come back on others.
+    pub(crate) superseded: Vec<usize>,
+    pub(crate) resumptions: Resumptions,
+    pub(crate) random: &'static dyn SecureRandom,
+    /// Offers so far; numbers the next one.
+    pub(crate) offers: u64,
     /// Carries replies to offers back into the loop. Each connection has one offer under way at
     /// most, which bounds the channel.
     pub(crate) replies: Sender<OfferReply>,
@@ -120,11 +127,17 @@ impl Connection {
     /// Passes on the engine's reply to an offer.
     pub(crate) fn on_answer(
         &mut self,
+        number: u64,
         answer: Result<String, OfferError>,
         context: &mut Context,
         now: Instant,
     ) -> Next {
-        self.with_peer(context, now, |peer, io, _| peer.on_answer(io, answer, now))
+        self.with_peer(context, now, |peer, io, _| peer.on_answer(io, number, answer, now))
+    }
+
+    /// Ends it, because its client has come back on another connection.
+    pub(crate) fn supersede(&mut self, context: &mut Context, now: Instant) -> Next {
+        self.with_peer(context, now, |peer, io, _| peer.supersede(io))
     }
 
     /// Passes on that the peer's media connection ended.
@@ -253,9 +266,9 @@ impl Connection {
                 }
                 Outcome::Blocked => break,
                 Outcome::Close => self.phase = Phase::Closing { peer: None, until: None },
-                Outcome::Upgrade(response, session) => {
+                Outcome::Upgrade(response, visit) => {
                     self.output.push(&response.to_bytes(false, true));
-                    self.upgrade(session, context, budget, now)?;
+                    self.upgrade(visit, context, budget, now)?;
                 }
             }
         }
@@ -280,7 +293,7 @@ impl Connection {
     /// Starts the WebSocket; what arrived behind the request belongs to it.
     fn upgrade(
         &mut self,
-        session: SessionId,
+        visit: Visit,
         context: &mut Context,
         budget: &mut usize,
         now: Instant,
@@ -289,7 +302,7 @@ impl Connection {
             Phase::Http { exchange, .. } => std::mem::take(exchange).into_rest(),
             _ => Vec::new(),
         };
-        let mut peer = Box::new(WsPeer::new(rest, session, self.key, context, now));
+        let mut peer = Box::new(WsPeer::new(rest, visit, self.key, context, now));
         let (transport, output) = (&mut self.transport, &mut self.output);
         let fate = peer.greet(&mut TurnIo { transport, output, budget }, context);
         self.phase = Phase::WebSocket(peer);

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderName, Method};
-use visavis::SessionId;
 
 use crate::Limits;
 use crate::connection::Context;
 use crate::http::{
     Call, Framing, Handler, HttpReader, PIECE_BYTES, Plan, Rejection, Reply, Request, Response,
-    Step, Target, UploadWriter, problem, upload,
+    Step, Target, UploadWriter, Visit, problem, upload,
 };
 use crate::io::Output;
 use crate::mailbox::Ticket;
@@ -59,7 +58,7 @@ pub(crate) enum Outcome {
     /// The output ends the connection.
     Close,
     /// HTTP ends here: a WebSocket to a session follows, after this 101.
-    Upgrade(Response, SessionId),
+    Upgrade(Response, Visit),
 }
 
 /// What an HTTP connection waits for.
@@ -265,7 +264,7 @@ impl Exchange {
         let ticket = context.new_ticket(key);
         match handler(&Call { request, params: &params, ticket, now }, context) {
             Reply::Response(response) => self.answer(response, manner, output),
-            Reply::Upgrade(response, session) => Outcome::Upgrade(response, session),
+            Reply::Upgrade(response, visit) => Outcome::Upgrade(response, visit),
             Reply::Later => {
                 self.state = State::Later { ticket, manner };
                 Outcome::Served

@@ -81,6 +81,10 @@ impl SignalingServer {
                 engine,
                 routes,
                 clients: Default::default(),
+                superseded: Vec::new(),
+                resumptions: Default::default(),
+                random: rustls::crypto::aws_lc_rs::default_provider().secure_random,
+                offers: 0,
                 replies: replies_in,
                 waker: waker.clone(),
                 mailbox: Mailbox::new(posts_in, waker.clone()),
@@ -196,6 +200,7 @@ impl Loop {
             for key in turn {
                 self.visit(key, |connection, context| connection.turn(context, now));
             }
+            self.end_superseded(now);
             self.hear_engine(now);
             self.read_posts(now);
             let due: Vec<_> = self.deadlines.due(now).collect();
@@ -277,9 +282,11 @@ impl Loop {
 
     /// Passes on what the engine has to say: replies first, so that a peer's end follows them.
     fn hear_engine(&mut self, now: Instant) {
-        while let Ok((peer, answer)) = self.replies.try_recv() {
+        while let Ok((peer, number, answer)) = self.replies.try_recv() {
             if let Some(&key) = self.context.clients.get(&peer) {
-                self.visit(key, |connection, context| connection.on_answer(answer, context, now));
+                self.visit(key, |connection, context| {
+                    connection.on_answer(number, answer, context, now)
+                });
             }
         }
         while let Ok(event) = self.events.try_recv() {
@@ -287,6 +294,14 @@ impl Loop {
             if let Some(&key) = self.context.clients.get(&peer) {
                 self.visit(key, |connection, context| connection.on_left(reason, context, now));
             }
+            self.context.resumptions.forget_peer(peer);
+        }
+    }
+
+    /// Ends the connections whose clients have come back on others.
+    fn end_superseded(&mut self, now: Instant) {
+        while let Some(key) = self.context.superseded.pop() {
+            self.visit(key, |connection, context| connection.supersede(context, now));
         }
     }
 

@@ -41,11 +41,11 @@ fn raw_websocket(world: &World) -> TcpStream {
         )
         .unwrap();
     assert!(read_response(&mut stream).0.starts_with("HTTP/1.1 101 "));
-    // A server's frames are unmasked; `config` is short enough for a one-byte length.
-    let mut header = [0; 2];
+    // A server's frames are unmasked; `config` is long enough for a length of two bytes (RFC 6455 §5.2).
+    let mut header = [0; 4];
     stream.read_exact(&mut header).unwrap();
-    assert!(header[0] == 0x81 && header[1] < 126, "{header:?}");
-    let mut config = vec![0; usize::from(header[1])];
+    assert!(header[0] == 0x81 && header[1] == 126, "{header:?}");
+    let mut config = vec![0; usize::from(u16::from_be_bytes([header[2], header[3]]))];
     stream.read_exact(&mut config).unwrap();
     stream
 }

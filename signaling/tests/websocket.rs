@@ -201,3 +201,110 @@ fn stopping_says_goodbye() {
     world.server.stop();
     assert_eq!(client.receive_close(), 1001);
 }
+
+/// A client that has offered: its connection, its `config`, and the ICE password of the answer.
+fn joined(
+    (mut client, config): (support::Client<std::net::TcpStream>, serde_json::Value),
+) -> (support::Client<std::net::TcpStream>, serde_json::Value, String) {
+    client.send(json!({"type": "offer", "sdp": OFFER}));
+    let answer = client.receive();
+    assert_eq!(answer["type"], "answer", "{answer}");
+    assert_eq!(answer["peerId"], config["peerId"]);
+    let sdp = answer["data"]["sdp"].as_str().unwrap();
+    let password = sdp.lines().find(|line| line.starts_with("a=ice-pwd:")).unwrap().to_owned();
+    (client, config, password)
+}
+
+fn resume(
+    world: &support::World,
+    token: &serde_json::Value,
+) -> (support::Client<std::net::TcpStream>, serde_json::Value) {
+    let mut client = world.websocket(&format!("/ws?resume={}", token.as_str().unwrap()));
+    let config = client.receive();
+    assert_eq!(config["type"], "config", "{config}");
+    (client, config)
+}
+
+#[test]
+fn a_new_websocket_takes_the_peer_of_a_broken_one_over() {
+    let world = world(|_| {});
+    let events = world.engine.handle().subscribe(|| {});
+    let (broken, config, password) = joined(world.client());
+    let token = config["resume"].clone();
+    drop(broken);
+
+    let (mut client, resumed) = resume(&world, &token);
+    assert_eq!(resumed["peerId"], config["peerId"]);
+    assert_eq!(resumed["resume"], token);
+    // The peer is the old one: an offer with new ICE credentials is an ICE restart.
+    client.send(json!({"type": "offer", "sdp": OFFER.replace("Yx3k", "Zz4l")}));
+    let answer = client.receive();
+    assert_eq!((&answer["type"], &answer["peerId"]), (&json!("answer"), &config["peerId"]));
+    let sdp = answer["data"]["sdp"].as_str().unwrap();
+    assert!(sdp.contains("a=ice-pwd:") && !sdp.contains(&password), "{sdp}");
+
+    client.0.close(None).unwrap();
+    while client.0.read().is_ok() {}
+    match events.recv_timeout(PATIENCE).unwrap() {
+        Event::PeerLeft { peer, reason, .. } => {
+            assert_eq!(peer.to_string(), config["peerId"].as_str().unwrap());
+            assert_eq!(reason, LeaveReason::Closed);
+        }
+        other => panic!("{other:?}"),
+    }
+    // It is gone, and its token with it.
+    let (_, anew) = resume(&world, &token);
+    assert_ne!(anew["peerId"], config["peerId"]);
+    assert_ne!(anew["resume"], token);
+}
+
+#[test]
+fn a_resumed_peer_leaves_its_old_connection() {
+    let world = world(|config| config.max_clients = 1);
+    let events = world.engine.handle().subscribe(|| {});
+    let (mut old, config, _) = joined(world.client());
+    // One place is enough: it is the same client.
+    let (mut new, resumed) = resume(&world, &config["resume"]);
+    assert_eq!(resumed["peerId"], config["peerId"]);
+    assert_eq!(old.receive_close(), 4001);
+    // However the old connection ends, the peer stays.
+    let _ = old.0.close(None);
+    while old.0.read().is_ok() {}
+    drop(old);
+    new.send(json!({"type": "offer", "sdp": OFFER}));
+    assert_eq!(new.receive()["peerId"], config["peerId"]);
+    assert!(events.try_recv().is_err(), "the peer left with its old connection");
+}
+
+#[test]
+fn a_token_that_stands_for_nobody_makes_an_ordinary_peer() {
+    let world = world(|_| {});
+    let (mut closed, config, _) = joined(world.client());
+    closed.0.close(None).unwrap();
+    while closed.0.read().is_ok() {}
+    let long = json!("x".repeat(2_000));
+    for token in [&config["resume"], &json!(""), &json!("%00"), &long] {
+        let (mut client, other) = resume(&world, token);
+        assert_ne!(other["peerId"], config["peerId"]);
+        client.send(json!({"type": "offer", "sdp": OFFER}));
+        assert_eq!(client.receive()["peerId"], other["peerId"]);
+    }
+}
+
+#[test]
+fn a_token_is_good_for_its_own_session_alone() {
+    let world = world(|_| {});
+    let (broken, config, _) = joined(world.client());
+    drop(broken);
+    let token = config["resume"].as_str().unwrap();
+    let other = world.websocket(&format!("/ws?session=other&resume={token}")).receive();
+    assert_ne!(other["peerId"], config["peerId"]);
+}
+
+#[test]
+fn a_client_may_ask_whether_somebody_is_there() {
+    let world = world(|_| {});
+    let (mut client, _) = world.client();
+    client.send(json!({"type": "ping"}));
+    assert_eq!(client.receive(), json!({"type": "pong"}));
+}

@@ -1,9 +1,10 @@
 // The player page: what the client library tells, made visible.
 //
-// Query: ?session=ID   the session to watch
+// Query: ?session=ID   the session to watch; on /webrtc/player/ID it is the one in the address
 //        ?autostart=1  connect at once, muted
 //        ?codec=VP8    insist on a codec (H264, VP8, VP9 or AV1)
 
+import { Graph } from './player-graphs.js';
 import { VisavisClient } from './visavis-client.js';
 
 const LOG_LINES = 200;
@@ -11,15 +12,25 @@ const GLOW_EVERY_MS = 250;
 
 const query = new URLSearchParams(location.search);
 const find = (id) => document.getElementById(id);
+const root = document.documentElement;
 const video = find('video');
 const client = new VisavisClient({
-  session: query.get('session') || undefined,
+  session: query.get('session') || sessionInPath() || undefined,
   videoCodec: query.get('codec') || undefined,
 });
 client.attach(video);
 
 // For automation: everything the page knows is behind these two.
 window.visavis = { client, video };
+
+function sessionInPath() {
+  const found = /^\/webrtc\/player\/([^/]+)\/?$/.exec(location.pathname);
+  try {
+    return found && decodeURIComponent(found[1]);
+  } catch {
+    return null;
+  }
+}
 
 // --- state -----------------------------------------------------------------------------------
 
@@ -29,31 +40,44 @@ const WORDS = {
   connected: () => 'Live',
   reconnecting: ({ attempt, attempts }) =>
     attempt ? `Reconnecting… ${attempt} of ${attempts}` : 'Reconnecting…',
-  failed: ({ reason }) => (reason ? `Could not connect: ${reason}` : 'Could not connect'),
+  failed: () => 'Could not connect',
   closed: () => 'You have left',
 };
 const START_LABELS = { failed: 'Try again', closed: 'Come back' };
 
+function say(text) {
+  if (find('state').textContent !== text) find('state').textContent = text;
+}
+
 client.addEventListener('state', ({ detail }) => {
-  const { state } = detail;
-  document.documentElement.dataset.state = state;
-  find('state').textContent = WORDS[state](detail);
+  const { state, reason } = detail;
+  const before = root.dataset.state;
+  root.dataset.state = state;
+  delete root.dataset.quality;
+  say(WORDS[state](detail));
   find('start-label').textContent = START_LABELS[state] ?? 'Start';
+  find('reason').hidden = state !== 'failed' || !reason;
+  find('reason').textContent = reason ? `${reason[0].toUpperCase()}${reason.slice(1)}.` : '';
   // Without a connection the video is black; the idle picture is kinder.
   if (!client.connection) {
-    delete document.documentElement.dataset.picture;
+    delete root.dataset.picture;
     showFigures(null);
   }
   if (state === 'failed' || state === 'closed') {
     find('unmute').hidden = true;
-    showMicrophone(false);
-    find('start').focus({ preventScroll: true });
+    showMicrophone();
+    if (before !== 'idle') find('start').focus({ preventScroll: true });
   }
 });
 
 client.addEventListener('firstpicture', ({ detail }) => {
-  document.documentElement.dataset.picture = 'live';
-  document.documentElement.dataset.firstPictureMs = String(Math.round(detail.elapsedMs));
+  root.dataset.picture = 'live';
+  root.dataset.firstPictureMs = String(Math.round(detail.elapsedMs));
+});
+
+client.addEventListener('quality', ({ detail: { level, reasons } }) => {
+  root.dataset.quality = level;
+  say(level === 'good' ? 'Live' : `Live, with a ${level} connection (${reasons.join(', ')})`);
 });
 
 video.addEventListener('resize', () => {
@@ -65,43 +89,91 @@ video.addEventListener('resize', () => {
 
 // --- controls --------------------------------------------------------------------------------
 
-const mute = find('mute');
-const microphone = find('microphone');
+const [start, mute, microphone, talk] = ['start', 'mute', 'microphone', 'talk'].map(find);
 
-find('start').addEventListener('click', () => {
+// Whoever comes near the button will press it: the browser may get ready.
+for (const type of ['pointerenter', 'focus', 'touchstart']) {
+  start.addEventListener(type, () => client.prepare(), { passive: true });
+}
+start.addEventListener('click', () => {
   client.connect();
   mute.focus({ preventScroll: true });
 });
 find('leave').addEventListener('click', () => client.close());
-find('unmute').addEventListener('click', () => client.setMuted(false));
+find('unmute').addEventListener('click', () => {
+  client.setMuted(false);
+  mute.focus({ preventScroll: true });
+});
 mute.addEventListener('click', () => client.setMuted(!client.muted));
 microphone.addEventListener('click', toggleMicrophone);
 
-document.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (client.state !== 'connected') return;
-  if (event.key === 'm') client.setMuted(!client.muted);
-  if (event.key === 'v') toggleMicrophone();
-});
-
 async function toggleMicrophone() {
+  // A microphone that waits for a key counts as off.
+  const open = client.microphoneOn && !client.pushToTalk;
   microphone.disabled = true;
-  await client.setMicrophone(!client.microphoneOn);
+  client.setPushToTalk(false);
+  await client.setMicrophone(!open);
   microphone.disabled = false;
 }
 
-function showMicrophone(on) {
-  microphone.setAttribute('aria-pressed', String(on));
+function hold(held) {
+  // Whoever is heard all the time has no use for it.
+  if (client.microphoneOn && !client.pushToTalk) return;
+  if (held) client.setPushToTalk(true);
+  talk.classList.toggle('held', held);
+  client.talk(held);
 }
 
-client.addEventListener('microphone', ({ detail }) => {
-  showMicrophone(detail.on);
-  if (detail.error) {
-    find('state').textContent = 'Live, without your microphone';
-    microphone.title = `No microphone: ${detail.error.message}`;
-  } else {
-    microphone.title = 'Microphone (V)';
+talk.addEventListener('pointerdown', (event) => {
+  if (event.button !== 0) return;
+  talk.setPointerCapture(event.pointerId);
+  hold(true);
+});
+for (const type of ['pointerup', 'pointercancel', 'lostpointercapture', 'blur']) {
+  talk.addEventListener(type, () => hold(false));
+}
+// A long touch would open a menu.
+talk.addEventListener('contextmenu', (event) => event.preventDefault());
+
+/** Space presses what has the focus; elsewhere, and on the talk button, it is held to talk. */
+function isTalkKey({ key, target }) {
+  if (key === 't' || key === 'T') return true;
+  if (key !== ' ') return false;
+  return target === talk || !target.closest?.('button, summary, a, input, textarea, [tabindex]');
+}
+
+document.addEventListener('keydown', (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || client.state !== 'connected') return;
+  if (isTalkKey(event)) {
+    event.preventDefault();
+    if (!event.repeat) hold(true);
+  } else if (!event.repeat && event.key === 'm') {
+    client.setMuted(!client.muted);
+  } else if (!event.repeat && event.key === 'v') {
+    toggleMicrophone();
   }
+});
+document.addEventListener('keyup', (event) => {
+  if (!isTalkKey(event)) return;
+  if (event.target === talk) event.preventDefault();
+  hold(false);
+});
+// A key let go in another window is never heard of here.
+window.addEventListener('blur', () => hold(false));
+
+function showMicrophone() {
+  const { microphoneOn, pushToTalk, talking } = client;
+  microphone.setAttribute('aria-pressed', String(microphoneOn && !pushToTalk));
+  talk.setAttribute('aria-pressed', String(talking && pushToTalk));
+  talk.disabled = microphoneOn && !pushToTalk;
+  find('talk-label').textContent = talking && pushToTalk ? 'Talking' : 'Hold to talk';
+  root.toggleAttribute('data-talking', talking);
+}
+
+client.addEventListener('microphone', ({ detail: { error } }) => {
+  showMicrophone();
+  microphone.title = error ? `No microphone: ${error.message}` : 'Microphone (V)';
+  if (error) say('Live, without your microphone');
 });
 
 client.addEventListener('muted', ({ detail }) => {
@@ -111,27 +183,50 @@ client.addEventListener('muted', ({ detail }) => {
 
 // --- figures and log -------------------------------------------------------------------------
 
-const number = (value, digits, unit) => (value === null ? '–' : `${value.toFixed(digits)}${unit}`);
-const FIGURES = {
-  latency: (f) => number(f.latencyMs, 0, ' ms'),
-  fps: (f) => number(f.fps, 0, ' fps'),
-  bitrate: (f) =>
-    f.bitrateKbps >= 1000 ? number(f.bitrateKbps / 1000, 1, ' Mb/s') : number(f.bitrateKbps, 0, ' kb/s'),
-  loss: (f) => number(f.lossPercent, 1, ' %'),
-  rtt: (f) => number(f.rttMs, f.rttMs < 10 ? 1 : 0, ' ms'),
-  buffer: (f) => number(f.jitterBufferMs, 0, ' ms'),
-  freezes: (f) => String(f.freezes),
-  picture: (f) => (f.codec && f.width ? `${f.codec} ${f.width}×${f.height}` : '–'),
+const number = (value, digits, unit) =>
+  value === null || value === undefined ? '–' : `${value.toFixed(digits)} ${unit}`;
+const bitrate = (value) =>
+  value >= 1000 ? number(value / 1000, 1, 'Mb/s') : number(value, 0, 'kb/s');
+
+const GRAPHS = {
+  latency: { of: (f) => f.latencyMs, least: 50, inWords: (v) => number(v, 0, 'ms') },
+  fps: { of: (f) => f.fps, least: 30, inWords: (v) => number(v, 0, 'fps') },
+  bitrate: { of: (f) => f.bitrateKbps, least: 500, inWords: bitrate },
+  loss: { of: (f) => f.lossPercent, least: 2, inWords: (v) => number(v, 1, '%') },
 };
+const FIGURES = {
+  rtt: (f) => number(f.rttMs, f.rttMs < 10 ? 1 : 0, 'ms'),
+  buffer: (f) => number(f.jitterBufferMs, 0, 'ms'),
+  freezes: (f) => String(f.freezes),
+  size: (f) => (f.width ? `${f.width} × ${f.height}` : '–'),
+  codecs: (f) => [f.codec, f.audioCodec].filter(Boolean).join(', ') || '–',
+};
+
+const graphs = [...document.querySelectorAll('[data-graph]')].map((section) => {
+  const kind = GRAPHS[section.dataset.graph];
+  const graph = new Graph(section.querySelector('svg'), kind);
+  return { ...kind, graph, value: section.querySelector('[data-value]') };
+});
 const cells = [...document.querySelectorAll('[data-figure]')];
 
 function showFigures(figures) {
+  for (const { of, inWords, value } of graphs) {
+    value.textContent = figures ? inWords(of(figures)) : '–';
+  }
   for (const cell of cells) {
     cell.textContent = figures ? FIGURES[cell.dataset.figure](figures) : '–';
   }
 }
 
-client.addEventListener('figures', ({ detail }) => showFigures(detail));
+client.addEventListener('figures', ({ detail }) => {
+  showFigures(detail);
+  for (const { of, graph } of graphs) graph.push(of(detail));
+});
+// Lost seconds are seconds too: the graphs go on, with a gap.
+setInterval(() => {
+  if (client.state !== 'reconnecting') return;
+  for (const { graph } of graphs) graph.push(null);
+}, 1000);
 
 client.addEventListener('log', ({ detail }) => {
   const line = document.createElement('li');
@@ -139,9 +234,11 @@ client.addEventListener('log', ({ detail }) => {
   time.textContent = new Date().toLocaleTimeString([], { hour12: false });
   line.append(time, ` ${detail.text}`);
   const log = find('log');
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   log.append(line);
   while (log.childElementCount > LOG_LINES) log.firstElementChild.remove();
-  log.scrollTop = log.scrollHeight;
+  // Whoever reads further up is left there.
+  if (atEnd) log.scrollTop = log.scrollHeight;
 });
 
 // --- the light the picture throws on its surroundings ----------------------------------------

@@ -6,37 +6,41 @@
 //   client.addEventListener('state', ({ detail }) => console.log(detail.state));
 //   client.connect();
 
+import { Display } from './visavis-display.js';
 import { FigureTaker } from './visavis-figures.js';
+import { validIceServers } from './visavis-ice-servers.js';
+import { Link } from './visavis-link.js';
+import { Microphone } from './visavis-microphone.js';
+import { QualityJudge } from './visavis-quality.js';
+import { Recovery } from './visavis-recovery.js';
+import { Signaling } from './visavis-signaling.js';
 
 /** An attempt that shows nothing by then is given up. */
 const ATTEMPT_MS = 10_000;
-/** Short gaps heal by themselves; an ICE restart at once would only disturb that. */
-const HEAL_MS = 2_000;
 /** A connection that holds this long makes earlier failures forgotten. */
 const STABLE_MS = 5_000;
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_LIMIT_MS = 8_000;
 
+/** How often is looked whether media comes. */
+const BEAT_MS = 100;
+/** Silence of so much, and of several times what is usual, is suspicious. */
+const SILENCE_MS = 300;
+const SILENCE_INTERVALS = 4;
+/** A server that is there answers a ping within this time, and within three round trips. */
+const PONG_MS = 300;
+/** With no picture at stake there is more time for it. */
+const CALM_PONG_MS = 2_000;
+
+/** A connection prepared and not used is given back after this time. */
+const PREPARED_MS = 120_000;
+
 /** Errors that another attempt does not cure. */
 const FINAL_ERRORS = new Set(['no-common-codec', 'bad-sdp', 'abuse', 'too-large']);
 /** Errors that leave the connection as it is. */
-const HARMLESS_ERRORS = new Set(['bad-candidate', 'bad-json', 'bad-message']);
+const HARMLESS_ERRORS = new Set(['bad-candidate', 'bad-json', 'bad-message', 'busy']);
 
-/** The data channel's label. */
-const CHANNEL = 'visavis';
-/** Messages are refused while so many bytes wait to be sent. */
-const MAX_WAITING_BYTES = 1024 * 1024;
-
-const CAPTURE_TIME = 'http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time';
-
-const MICROPHONE = {
-  audio: {
-    channelCount: 1,
-    echoCancellation: true,
-    noiseSuppression: true,
-    autoGainControl: true,
-  },
-};
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * One viewer's connection, which looks after itself.
@@ -47,7 +51,8 @@ const MICROPHONE = {
  * - `stream`: {stream}, when there is something to show.
  * - `firstpicture`: {elapsedMs}, once per connection made, from its start to a frame on screen.
  * - `figures`: a Figures object (visavis-figures.js), once a second while connected.
- * - `microphone`: {on, error}.
+ * - `quality`: {level, reasons}, when it changes: `good`, `fair` or `poor` (visavis-quality.js).
+ * - `microphone`: {on, talking, pushToTalk, error}.
  * - `channel`: {open}, when messages can be sent, and when the server has closed the channel.
  * - `message`: {data}, from the server: a string or an ArrayBuffer.
  * - `muted`: {muted, forced}; forced when the browser refused sound without a click.
@@ -57,13 +62,27 @@ const MICROPHONE = {
 export class VisavisClient extends EventTarget {
   #options;
   #state = 'idle';
+  /** The connection in use. Whatever waits looks after each wait whether it still is. */
   #link = null;
+  #signaling = null;
+  /** Made before it is needed. */
+  #prepared = null;
   #iceServers;
   #attempt = 0;
   #timers = new Map();
   #figures = new FigureTaker();
-  #video = null;
-  #microphone = null;
+  #judge = new QualityJudge();
+  #roundTripMs = 0;
+  #display = null;
+  #microphone;
+  #microphoneWanted = false;
+  /** Silence was noticed, and the server asked. */
+  #doubting = false;
+  /** The search for a connection that was lost. */
+  #recovery = null;
+  #keepingSignaling = false;
+  /** Ends what listens to the window. */
+  #attending = null;
 
   /**
    * @param {object} [options]
@@ -73,12 +92,13 @@ export class VisavisClient extends EventTarget {
    * @param {RTCIceServer[]} [options.iceServers] used instead of what the server announces
    * @param {number} [options.maxAttempts] attempts in a row before giving up; 6
    * @param {number} [options.figuresEveryMs] 1000; 0 for none
+   * @param {boolean} [options.pushToTalk] the microphone is heard only while talk(true); false
    */
   constructor(options = {}) {
     super();
     this.#options = { maxAttempts: 6, figuresEveryMs: 1000, ...options };
-    this.#iceServers = options.iceServers ?? [];
-    globalThis.addEventListener?.('online', () => this.#hurry());
+    this.#iceServers = this.#checked(options.iceServers ?? []);
+    this.#microphone = new Microphone(options.pushToTalk ?? false, () => this.setMicrophone(false));
   }
 
   /** @returns {'idle'|'connecting'|'connected'|'reconnecting'|'failed'|'closed'} */
@@ -97,29 +117,56 @@ export class VisavisClient extends EventTarget {
   }
 
   get microphoneOn() {
-    return this.#microphone !== null;
+    return this.#microphone.isOn;
+  }
+
+  get pushToTalk() {
+    return this.#microphone.pushToTalk;
+  }
+
+  /** Whether what is said is sent right now. */
+  get talking() {
+    return this.#microphone.isTalking;
   }
 
   get muted() {
-    return this.#video?.muted ?? false;
+    return this.#display?.muted ?? false;
+  }
+
+  /** @returns {import('./visavis-quality.js').Quality} */
+  get quality() {
+    return this.#judge.verdict;
   }
 
   /** Shows what arrives on a `<video>` element, which should have `playsinline`. */
   attach(video) {
-    this.#video = video;
+    this.#display?.clear();
+    this.#display = new Display(video);
     if (this.#link?.stream.getTracks().length) this.#show(this.#link);
+  }
+
+  /**
+   * Has the browser make connection, offer and candidates before they are needed, for a page that expects
+   * connect() soon. Nothing is sent to the server yet. What is not used within two minutes is given back.
+   */
+  prepare() {
+    if (this.#prepared || this.#link) return;
+    this.#prepared = this.#makeLink();
+    this.#timer('prepared', PREPARED_MS, () => this.#unprepare());
   }
 
   /** Connects. Returns at once; the rest is told by `state` events. */
   connect() {
     if (['connecting', 'connected', 'reconnecting'].includes(this.#state)) return;
     this.#attempt = 0;
+    this.#attend();
     this.#setState('connecting');
     this.#open();
   }
 
-  /** Says goodbye. The microphone is released; connect() may be called again. */
+  /** Says goodbye and gives everything back, the microphone too; connect() may be called again. */
   close() {
+    this.#unprepare();
     if (this.#state === 'idle' || this.#state === 'closed') return;
     this.#leave();
     this.#setState('closed');
@@ -127,9 +174,8 @@ export class VisavisClient extends EventTarget {
 
   /** Sound on or off. */
   setMuted(muted) {
-    if (!this.#video) return;
-    this.#video.muted = muted;
-    if (!muted) this.#video.play().catch(() => {});
+    if (!this.#display) return;
+    this.#display.setMuted(muted);
     this.#emit('muted', { muted, forced: false });
   }
 
@@ -138,28 +184,46 @@ export class VisavisClient extends EventTarget {
    * replacing the track. Resolves to whether it is on now; never rejects.
    */
   async setMicrophone(on) {
+    this.#microphoneWanted = on;
     if (!on) {
-      this.#releaseMicrophone();
-      await this.#link?.audio.sender.replaceTrack(null).catch(() => {});
-      this.#emit('microphone', { on: false });
+      this.#microphone.release();
+      await this.#link?.speak(null).catch(() => {});
+      this.#tellMicrophone();
       return false;
     }
-    if (this.#microphone) return true;
+    if (this.#microphone.isOn) return true;
     try {
-      // Absent on pages that are neither HTTPS nor localhost.
-      if (!navigator.mediaDevices) throw new Error('a microphone needs a page on HTTPS');
-      const stream = await navigator.mediaDevices.getUserMedia(MICROPHONE);
-      [this.#microphone] = stream.getAudioTracks();
+      await this.#microphone.acquire();
     } catch (error) {
       this.#log(`no microphone: ${error.message}`);
-      this.#emit('microphone', { on: false, error });
+      this.#tellMicrophone(error);
       return false;
     }
-    this.#microphone.addEventListener('ended', () => this.setMicrophone(false));
-    const link = this.#link;
-    if (link) await this.#sendMicrophone(link);
-    this.#emit('microphone', { on: true });
-    return true;
+    if (!this.#microphoneWanted) {
+      this.#microphone.release();
+      return false;
+    }
+    if (this.#link) await this.#speak(this.#link);
+    this.#tellMicrophone();
+    return this.#microphone.isOn;
+  }
+
+  /** With push-to-talk the microphone, once on, is heard only while talk(true). */
+  setPushToTalk(pushToTalk) {
+    this.#microphone.setPushToTalk(pushToTalk);
+    this.#tellMicrophone();
+  }
+
+  /**
+   * Push-to-talk: call with true while the visitor holds the key, with false when it is let go. The first
+   * time turns the microphone on. Resolves to whether the visitor is heard now; never rejects.
+   */
+  async talk(held) {
+    if (!this.#microphone.pushToTalk) return this.talking;
+    this.#microphone.hold(held);
+    if (this.#microphone.isOn) this.#tellMicrophone();
+    else if (held) await this.setMicrophone(true);
+    return this.talking;
   }
 
   /**
@@ -168,14 +232,25 @@ export class VisavisClient extends EventTarget {
    * @returns {boolean} false where it was not taken: there is no connection, or too much waits already
    */
   send(data) {
-    const channel = this.#link?.channel;
-    if (channel?.readyState !== 'open' || channel.bufferedAmount > MAX_WAITING_BYTES) return false;
     try {
-      channel.send(data);
-      return true;
+      return this.#link?.send(data) ?? false;
     } catch (error) {
       this.#log(`a message is not sent: ${error.message}`);
       return false;
+    }
+  }
+
+  /**
+   * Takes figures now. Rates are over the time since they were last taken, for a `figures` event or here.
+   * @returns {Promise<?import('./visavis-figures.js').Figures>} null without a connection
+   */
+  async getFigures() {
+    const link = this.#link;
+    if (!link) return null;
+    try {
+      return await this.#figures.take(link.pc);
+    } catch {
+      return null;
     }
   }
 
@@ -183,47 +258,42 @@ export class VisavisClient extends EventTarget {
 
   /** Starts the WebSocket and, while it opens, the offer: neither waits for the other. */
   #open() {
-    const link = {
-      openedAt: performance.now(),
-      stream: new MediaStream(),
-      peerId: null,
-      answered: false,
-      nextOffer: null,
-      restarted: false,
-    };
-    this.#link = link;
-    this.#timer('attempt', ATTEMPT_MS, () => this.#again('no picture in time'));
-
-    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', iceServers: this.#iceServers });
-    link.pc = pc;
-    link.video = pc.addTransceiver('video', { direction: 'recvonly' });
-    link.audio = pc.addTransceiver('audio', {
-      direction: this.#microphone ? 'sendrecv' : 'recvonly',
+    this.#begin();
+    const signaling = new Signaling(this.#address(), {
+      onMessage: (message) => this.#onMessage(signaling, message),
+      onClosed: (reason) => this.#onSignalingClosed(signaling, reason),
     });
-    if (this.#microphone) link.audio.sender.replaceTrack(this.#microphone).catch(() => {});
-    preferCodec(link.video, this.#options.videoCodec);
-    askForCaptureTime(link.video);
-    const current = (handler) => (event) => {
-      if (this.#link === link) handler(event);
-    };
-    pc.addEventListener('track', current((event) => this.#onTrack(link, event)));
-    pc.addEventListener('icecandidate', current((event) => {
-      const { candidate = '', sdpMid = null, sdpMLineIndex = null } = event.candidate ?? {};
-      this.#send(link, { type: 'ice-candidate', data: { candidate, sdpMid, sdpMLineIndex } });
-    }));
-    pc.addEventListener('connectionstatechange', current(() => this.#onConnectionState(link)));
-    link.channel = pc.createDataChannel(CHANNEL);
-    link.channel.binaryType = 'arraybuffer';
-    link.channel.addEventListener('open', current(() => this.#emit('channel', { open: true })));
-    link.channel.addEventListener('close', current(() => this.#emit('channel', { open: false })));
-    link.channel.addEventListener('message', current(({ data }) => this.#emit('message', { data })));
-    // Gathering starts with setLocalDescription, which waits for the ICE servers in `config`.
-    link.ready = pc.createOffer();
-    link.ready.catch(() => {});
+    this.#signaling = signaling;
+  }
 
-    link.ws = new WebSocket(this.#address());
-    link.ws.addEventListener('message', current((event) => this.#onMessage(link, event.data)));
-    link.ws.addEventListener('close', current((event) => this.#onSocketClosed(link, event)));
+  /** Puts a connection to use, one that is made already if there is one. */
+  #begin() {
+    const link = this.#prepared ?? this.#makeLink();
+    this.#prepared = null;
+    this.#cancel('prepared');
+    this.#link = link;
+    const current = (handler) => (argument) => {
+      if (this.#link === link) handler(argument);
+    };
+    link.use({
+      onSignal: current((message) => this.#signaling?.send(message)),
+      onTrack: current(() => {
+        this.#emit('stream', { stream: link.stream });
+        this.#show(link);
+      }),
+      onState: current(() => this.#onLinkState(link)),
+      onChannel: current((open) => this.#emit('channel', { open })),
+      onMessage: current((data) => this.#emit('message', { data })),
+    });
+    const { track } = this.#microphone;
+    if (track) this.#speak(link);
+    this.#timer('attempt', ATTEMPT_MS, () => this.#again('no picture in time'));
+    return link;
+  }
+
+  #makeLink() {
+    const { videoCodec } = this.#options;
+    return new Link({ iceServers: this.#iceServers, videoCodec, speaking: this.#microphone.isOn });
   }
 
   #address() {
@@ -234,42 +304,20 @@ export class VisavisClient extends EventTarget {
     return url.href;
   }
 
-  #send(link, message) {
-    if (link.ws.readyState === WebSocket.OPEN) link.ws.send(JSON.stringify(message));
-  }
-
-  async #onMessage(link, text) {
-    let message;
-    try {
-      message = JSON.parse(text);
-    } catch {
-      return;
-    }
+  async #onMessage(signaling, message) {
+    const link = this.#link;
+    if (this.#signaling !== signaling || !link) return;
     try {
       switch (message.type) {
         case 'config':
-          link.peerId = message.peerId;
-          if (!this.#options.iceServers && message.iceServers?.length) {
-            this.#iceServers = message.iceServers;
-            link.pc.setConfiguration({ ...link.pc.getConfiguration(), iceServers: this.#iceServers });
-          }
-          await this.#offer(link, await link.ready);
+          await this.#greeted(link, message);
           break;
         case 'answer':
           link.peerId = message.peerId ?? link.peerId;
-          await link.pc.setRemoteDescription(message.data);
-          link.answered = true;
-          if (link.nextOffer) await this.#negotiate(link, link.nextOffer);
-          // A path that healed while the restart was under way changes state no more.
-          if (this.#state === 'reconnecting' && link.pc.connectionState === 'connected') {
-            this.#onConnectionState(link);
-          }
+          await link.answered(message.data);
           break;
         case 'ice-candidate':
           await link.pc.addIceCandidate(message.data);
-          break;
-        case 'ping':
-          this.#send(link, { type: 'pong' });
           break;
         case 'error':
           this.#onError(message);
@@ -280,94 +328,158 @@ export class VisavisClient extends EventTarget {
     }
   }
 
-  /** Offers anew, after the answer to the offer under way if there is one. */
-  async #negotiate(link, options) {
-    if (link.pc.signalingState !== 'stable' || !link.answered) {
-      link.nextOffer = { ...link.nextOffer, ...options };
-      return;
+  async #greeted(link, { peerId, iceServers }) {
+    link.peerId = peerId;
+    let news;
+    if (!this.#options.iceServers) {
+      const servers = this.#checked(iceServers);
+      if (JSON.stringify(servers) !== JSON.stringify(this.#iceServers)) news = servers;
+      this.#iceServers = servers;
     }
-    link.nextOffer = null;
-    await this.#offer(link, await link.pc.createOffer(options));
+    await link.start(news);
   }
 
-  async #offer(link, description) {
-    await link.pc.setLocalDescription(description);
-    const { type, sdp } = link.pc.localDescription;
-    this.#send(link, { type: 'offer', data: { type, sdp } });
+  #checked(iceServers) {
+    const { servers, refused } = validIceServers(iceServers);
+    for (const reason of refused) this.#log(`an ICE server is not used: ${reason}`);
+    return servers;
   }
 
-  #onTrack(link, { track, receiver }) {
-    // A talking face wants the newest moment, not the smoothest one.
-    if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0;
-    if ('playoutDelayHint' in receiver) receiver.playoutDelayHint = 0;
-    link.stream.addTrack(track);
-    this.#emit('stream', { stream: link.stream });
-    if (this.#video) this.#show(link);
-  }
-
-  async #show(link) {
-    const video = this.#video;
-    if (video.srcObject === link.stream) return;
-    video.srcObject = link.stream;
-    this.#watchFrames(link, video);
-    try {
-      await video.play();
-    } catch (error) {
-      if (error.name !== 'NotAllowedError' || video.muted) return;
-      video.muted = true;
-      this.#emit('muted', { muted: true, forced: true });
-      await video.play().catch(() => {});
-    }
-  }
-
-  #watchFrames(link, video) {
-    const first = () => {
-      const elapsedMs = performance.now() - link.openedAt;
-      this.#log(`first picture after ${Math.round(elapsedMs)} ms`);
-      this.#emit('firstpicture', { elapsedMs });
-    };
-    if (!video.requestVideoFrameCallback) {
-      video.addEventListener('loadeddata', first, { once: true });
-      return;
-    }
-    let seen = false;
-    const onFrame = (_, metadata) => {
-      if (this.#link !== link) return;
-      if (!seen) first();
-      seen = true;
-      this.#figures.noteFrame(metadata, link.video.receiver);
-      video.requestVideoFrameCallback(onFrame);
-    };
-    video.requestVideoFrameCallback(onFrame);
+  #show(link) {
+    this.#display?.show(link.stream, {
+      onFirst: () => {
+        const elapsedMs = performance.now() - link.openedAt;
+        this.#log(`first picture after ${Math.round(elapsedMs)} ms`);
+        this.#emit('firstpicture', { elapsedMs });
+      },
+      onFrame: (metadata) => this.#figures.noteFrame(metadata, link.video.receiver),
+      onSilenced: () => this.#emit('muted', { muted: true, forced: true }),
+    });
   }
 
   // --- staying connected -------------------------------------------------------------------
 
-  #onConnectionState(link) {
-    const state = link.pc.connectionState;
-    this.#log(`media ${state}`);
-    if (state === 'connected') {
-      for (const name of ['attempt', 'heal', 'restart']) this.#cancel(name);
-      this.#timer('stable', STABLE_MS, () => {
-        this.#attempt = 0;
-        link.restarted = false;
-      });
-      this.#setState('connected');
-      this.#measure();
-    } else if (state === 'disconnected') {
-      this.#timer('heal', HEAL_MS, () => this.#restart(link));
-    } else if (state === 'failed') {
-      this.#restart(link);
+  #onLinkState(link) {
+    this.#log(`media ${link.state}`);
+    // Whoever searches sees for himself.
+    if (this.#recovery) return;
+    if (link.state === 'connected') {
+      if (this.#state !== 'connected') this.#connected(link);
+    } else if (link.state === 'disconnected' || link.state === 'failed') {
+      if (this.#state === 'connected') this.#recover(link, 'the network is gone', false);
+      else this.#again('the media connection failed');
     }
   }
 
-  #onSocketClosed(link, event) {
-    // Media does not need the WebSocket. If it fails later, a fresh connection is made.
-    if (link.pc.connectionState === 'connected') {
-      this.#log('signaling closed; the picture goes on');
+  #connected(link) {
+    this.#cancel('attempt');
+    this.#timer('stable', STABLE_MS, () => {
+      this.#attempt = 0;
+    });
+    this.#setState('connected');
+    this.#measure();
+    this.#beat(link);
+    this.#keepSignaling(link);
+  }
+
+  /** Watches for silence. Browsers take seconds to notice that a network is gone. */
+  #beat(link) {
+    this.#timer('beat', BEAT_MS, () => {
+      const silence = link.silenceMs();
+      const tolerated = Math.max(SILENCE_MS, SILENCE_INTERVALS * link.usualIntervalMs);
+      if (silence < tolerated) this.#doubting = false;
+      else if (!this.#doubting && !document.hidden) this.#doubt(link);
+      this.#beat(link);
+    });
+  }
+
+  /** A silent server that answers has nothing to show; one that does not answer is out of reach. */
+  async #doubt(link) {
+    // Until media comes again: one question is enough.
+    this.#doubting = true;
+    const signaling = this.#signaling;
+    if (!signaling?.isResumable) return;
+    const alive = await signaling.isAlive(Math.max(PONG_MS, 3 * this.#roundTripMs));
+    if (alive || !this.#doubting || this.#link !== link || this.#state !== 'connected') return;
+    this.#recover(link, 'the server does not answer', true);
+  }
+
+  /**
+   * Looks for the same peer again: over a new WebSocket if the old one is deaf, and then another network path
+   * for its media (an ICE restart), unless the old one heals by itself. If that does not help, everything is
+   * made anew.
+   */
+  #recover(link, reason, deaf) {
+    if (this.#recovery || !this.#signaling) return;
+    for (const name of ['stable', 'figures', 'beat']) this.#cancel(name);
+    this.#setState('reconnecting', reason);
+    const since = performance.now();
+    const finish = (next) => () => {
+      this.#recovery = null;
+      next();
+    };
+    this.#recovery = new Recovery(link, this.#signaling, {
+      deaf,
+      roundTripMs: this.#roundTripMs,
+      onLog: (text) => this.#log(text),
+      onBack: finish(() => {
+        this.#log(`back after ${Math.round(performance.now() - since)} ms`);
+        this.#doubting = false;
+        this.#connected(link);
+      }),
+      onForgotten: finish(() => this.#renew()),
+      onLost: finish(() => this.#again(reason)),
+    });
+  }
+
+  /** The server is there and knows nothing of us: a new connection over the WebSocket that it answered on. */
+  #renew() {
+    this.#log('the server no longer knows this connection');
+    const signaling = this.#signaling;
+    this.#signaling = null;
+    this.#drop();
+    this.#attempt += 1;
+    if (this.#attempt > this.#options.maxAttempts) {
+      signaling.close();
+      this.#fail('the connection was lost');
       return;
     }
-    this.#again(event.reason || (link.peerId ? 'signaling closed' : 'the server cannot be reached'));
+    this.#signaling = signaling;
+    this.#begin();
+    this.#onMessage(signaling, signaling.config);
+  }
+
+  /**
+   * Sees to it that there is signaling. Media does not need it; a microphone that is switched on later does,
+   * and the next restart is quicker with it.
+   */
+  async #keepSignaling(link) {
+    if (this.#keepingSignaling) return;
+    this.#keepingSignaling = true;
+    const signaling = this.#signaling;
+    const wanted = () => this.#link === link && this.#state === 'connected' && signaling.isResumable;
+    for (let wait = BACKOFF_FIRST_MS; wanted(); wait = Math.min(2 * wait, BACKOFF_LIMIT_MS)) {
+      if (await signaling.isAlive(CALM_PONG_MS)) break;
+      await pause(wait * (0.5 + Math.random() / 2));
+      if (!wanted() || !(await signaling.resume(CALM_PONG_MS)) || !wanted()) continue;
+      if (signaling.peerId !== link.peerId) {
+        // A server that has forgotten us while our media goes on: nobody can speak for it any more.
+        signaling.drop();
+        break;
+      }
+    }
+    this.#keepingSignaling = false;
+  }
+
+  #onSignalingClosed(signaling, reason) {
+    const link = this.#link;
+    if (this.#signaling !== signaling || !link || this.#recovery) return;
+    if (this.#state === 'connected') {
+      this.#log('signaling closed; the picture goes on');
+      this.#keepSignaling(link);
+    } else {
+      this.#again(reason);
+    }
   }
 
   #onError({ code, error }) {
@@ -375,25 +487,8 @@ export class VisavisClient extends EventTarget {
     this.#emit('error', { code, message: error });
     if (HARMLESS_ERRORS.has(code)) return;
     if (FINAL_ERRORS.has(code)) this.#fail(error);
+    else if (this.#recovery) this.#renew();
     else this.#again(error);
-  }
-
-  /** Looks for another network path for the same connection; a fresh one is the second choice. */
-  async #restart(link) {
-    this.#cancel('heal');
-    this.#cancel('stable');
-    if (link.restarted || !link.answered || link.ws.readyState !== WebSocket.OPEN) {
-      this.#again('the connection was lost');
-      return;
-    }
-    link.restarted = true;
-    this.#setState('reconnecting', 'looking for another path');
-    this.#timer('restart', ATTEMPT_MS / 2, () => this.#again('no other path'));
-    try {
-      await this.#negotiate(link, { iceRestart: true });
-    } catch (error) {
-      if (this.#link === link) this.#again(error.message);
-    }
   }
 
   /** Drops this attempt and makes another one after a pause, as long as there is hope. */
@@ -406,16 +501,30 @@ export class VisavisClient extends EventTarget {
     }
     const most = Math.min(BACKOFF_LIMIT_MS, BACKOFF_FIRST_MS * 2 ** (this.#attempt - 1));
     // Spread out, so that viewers lost together do not come back together.
-    const pause = most * (0.5 + Math.random() / 2);
-    this.#log(`${reason}; attempt ${this.#attempt} in ${Math.round(pause)} ms`);
+    const wait = most * (0.5 + Math.random() / 2);
+    this.#log(`${reason}; attempt ${this.#attempt} in ${Math.round(wait)} ms`);
     this.#setState('reconnecting', reason);
-    this.#timer('backoff', pause, () => this.#open());
+    // The browser may use the pause to get ready.
+    this.#prepared = this.#makeLink();
+    this.#timer('backoff', wait, () => this.#open());
   }
 
-  #hurry() {
-    if (!this.#timers.has('backoff')) return;
-    this.#cancel('backoff');
-    this.#open();
+  /** Listens to the window while there is something to stay connected to. */
+  #attend() {
+    this.#attending?.abort();
+    this.#attending = new AbortController();
+    const { signal } = this.#attending;
+    globalThis.addEventListener?.('online', () => this.#onOnline(), { signal });
+  }
+
+  #onOnline() {
+    this.#log('the browser is online');
+    if (this.#timers.has('backoff')) {
+      this.#cancel('backoff');
+      this.#open();
+    } else if (this.#state === 'connected') {
+      this.#doubt(this.#link);
+    }
   }
 
   #fail(reason) {
@@ -424,40 +533,55 @@ export class VisavisClient extends EventTarget {
   }
 
   #leave() {
+    this.#attending?.abort();
+    this.#attending = null;
     this.#drop();
-    this.#releaseMicrophone();
-    if (this.#video) this.#video.srcObject = null;
+    this.#unprepare();
+    this.#microphoneWanted = false;
+    this.#microphone.release();
+    this.#display?.clear();
   }
 
   #drop() {
     for (const name of [...this.#timers.keys()]) this.#cancel(name);
-    const link = this.#link;
+    const [link, signaling] = [this.#link, this.#signaling];
     this.#link = null;
+    this.#signaling = null;
+    this.#recovery?.stop();
+    this.#recovery = null;
+    this.#doubting = false;
+    this.#display?.rest();
     this.#figures = new FigureTaker();
-    link?.ws.close(1000);
-    link?.pc.close();
+    this.#judge = new QualityJudge();
+    signaling?.close();
+    link?.close();
+  }
+
+  #unprepare() {
+    this.#cancel('prepared');
+    this.#prepared?.close();
+    this.#prepared = null;
   }
 
   // --- microphone and figures --------------------------------------------------------------
 
-  async #sendMicrophone(link) {
+  async #speak(link) {
     try {
-      await link.audio.sender.replaceTrack(this.#microphone);
-      if (link.audio.direction === 'sendrecv') return;
-      link.audio.direction = 'sendrecv';
-      if (link.answered && link.ws.readyState !== WebSocket.OPEN) {
+      const negotiate = await link.speak(this.#microphone.track);
+      if (!negotiate || this.#link !== link) return;
+      if (this.#state === 'connected' && !this.#signaling?.isOpen) {
         this.#again('the microphone needs signaling');
       } else {
-        await this.#negotiate(link, {});
+        await link.renegotiate();
       }
     } catch (error) {
       this.#log(`the microphone is not sent: ${error.message}`);
     }
   }
 
-  #releaseMicrophone() {
-    this.#microphone?.stop();
-    this.#microphone = null;
+  #tellMicrophone(error) {
+    const { isOn: on, isTalking: talking, pushToTalk } = this.#microphone;
+    this.#emit('microphone', { on, talking, pushToTalk, error });
   }
 
   #measure() {
@@ -466,30 +590,15 @@ export class VisavisClient extends EventTarget {
     this.#timer('figures', every, async () => {
       const link = this.#link;
       const figures = await this.getFigures();
-      if (!figures || link !== this.#link) return;
-      this.#emit('figures', figures);
-      // Browsers take seconds to notice a dead server; silence on both ways is quicker.
-      if (figures.bitrateKbps === 0 && link.ws.readyState === WebSocket.CLOSED) {
-        this.#again('the server went silent');
-      } else {
-        this.#measure();
+      if (!link || link !== this.#link) return;
+      if (figures) {
+        this.#roundTripMs = figures.rttMs ?? 0;
+        this.#emit('figures', figures);
+        const quality = this.#judge.judge(figures);
+        if (quality) this.#emit('quality', quality);
       }
+      if (this.#state === 'connected') this.#measure();
     });
-  }
-
-  /**
-   * Takes figures now. Rates are over the time since the last taking, which is the last `figures`
-   * event or the last call.
-   * @returns {Promise<?import('./visavis-figures.js').Figures>} null without a connection
-   */
-  async getFigures() {
-    const link = this.#link;
-    if (!link) return null;
-    try {
-      return await this.#figures.take(link.pc);
-    } catch {
-      return null;
-    }
   }
 
   // --- small things ------------------------------------------------------------------------
@@ -521,29 +630,4 @@ export class VisavisClient extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/** Browsers know the header extension that dates each frame, and leave it out unless asked. */
-function askForCaptureTime(transceiver) {
-  const extensions = transceiver.getHeaderExtensionsToNegotiate?.() ?? [];
-  const wanted = extensions.find(({ uri }) => uri === CAPTURE_TIME);
-  if (!wanted) return;
-  wanted.direction = 'sendrecv';
-  try {
-    transceiver.setHeaderExtensionsToNegotiate(extensions);
-  } catch {
-    // The latency figure then rests on sender reports.
-  }
-}
-
-/** Offers one codec only, with its helpers; all of them where the browser does not have it. */
-function preferCodec(transceiver, name) {
-  if (!name || !transceiver.setCodecPreferences) return;
-  const all = RTCRtpReceiver.getCapabilities?.('video')?.codecs ?? [];
-  const wanted = `video/${name}`.toLowerCase();
-  const helpers = ['video/rtx', 'video/red', 'video/ulpfec', 'video/flexfec-03'];
-  const own = all.filter((codec) => codec.mimeType.toLowerCase() === wanted);
-  if (own.length === 0) return;
-  const rest = all.filter((codec) => helpers.includes(codec.mimeType.toLowerCase()));
-  transceiver.setCodecPreferences([...own, ...rest]);
 }

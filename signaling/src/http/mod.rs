@@ -13,6 +13,7 @@ mod status;
 mod upload;
 
 pub(crate) use body::Framing;
+pub(crate) use pages::Visit;
 pub(crate) use request::{HttpReader, Rejection, Request, Step};
 pub(crate) use response::Response;
 pub(crate) use routes::{Call, Handler, Plan, Reply, Routes, Target};

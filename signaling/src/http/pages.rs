@@ -22,7 +22,7 @@ pub(super) fn page(call: &Call<'_>, context: &mut Context) -> Reply {
 
 pub(super) fn websocket(call: &Call<'_>, context: &mut Context) -> Reply {
     match upgrade(call.request, &context.routes.default_session) {
-        Ok((response, session)) => Reply::Upgrade(response, session),
+        Ok((response, visit)) => Reply::Upgrade(response, visit),
         Err(response) => Reply::Response(response),
     }
 }
@@ -72,8 +72,16 @@ fn asked_session(request: &Request, default: &SessionId) -> Result<SessionId, Re
     }
 }
 
+/// What a WebSocket is opened for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Visit {
+    pub(crate) session: SessionId,
+    /// The token of a peer to come back to (`?resume=`).
+    pub(crate) resume: Option<String>,
+}
+
 /// The server's half of the opening handshake (RFC 6455 §4.2).
-fn upgrade(request: &Request, default: &SessionId) -> Result<(Response, SessionId), Response> {
+fn upgrade(request: &Request, default: &SessionId) -> Result<(Response, Visit), Response> {
     let upgrades = request.method == Method::GET
         && request.is_1_1
         && request.has_token(UPGRADE, "websocket")
@@ -92,11 +100,12 @@ fn upgrade(request: &Request, default: &SessionId) -> Result<(Response, SessionI
         return Err(Response::problem(&problem::BAD_REQUEST, error));
     }
     let session = asked_session(request, default)?;
+    let resume = request.query_value("resume").map(str::to_owned);
     let response = Response::new(StatusCode::SWITCHING_PROTOCOLS)
         .header(UPGRADE, "websocket")
         .header(CONNECTION, "Upgrade")
         .header(SEC_WEBSOCKET_ACCEPT, tungstenite::handshake::derive_accept_key(key));
-    Ok((response, session))
+    Ok((response, Visit { session, resume }))
 }
 
 #[cfg(test)]
@@ -113,7 +122,7 @@ mod tests {
         }
     }
 
-    fn ask(target: &str, key: &str, version: &str) -> Result<(Response, SessionId), Response> {
+    fn ask(target: &str, key: &str, version: &str) -> Result<(Response, Visit), Response> {
         let request = request(&format!(
             "GET {target} HTTP/1.1\r\nHost: h\r\nUpgrade: WebSocket\r\n\
              Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: {key}\r\n\
@@ -124,13 +133,14 @@ mod tests {
 
     #[test]
     fn the_opening_handshake_is_that_of_the_rfc() {
-        let (response, session) = ask("/?session=anna", "dGhlIHNhbXBsZSBub25jZQ==", "13")
+        let (response, visit) = ask("/?session=anna&resume=5eC", "dGhlIHNhbXBsZSBub25jZQ==", "13")
             .unwrap_or_else(|r| panic!("{r:?}"));
         let text = String::from_utf8(response.to_bytes(false, true)).unwrap();
         assert!(text.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{text}");
         assert!(text.contains("\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         assert!(!text.contains("content-length"), "{text}");
-        assert_eq!(session.as_str(), "anna");
+        let session = SessionId::new("anna").unwrap();
+        assert_eq!(visit, Visit { session, resume: Some("5eC".to_owned()) });
     }
 
     #[test]

@@ -8,7 +8,7 @@ use visavis::SessionId;
 
 use super::cors::Cors;
 use super::static_files::StaticFiles;
-use super::{Request, Response, UploadReader, pages, problem};
+use super::{Request, Response, UploadReader, Visit, pages, problem};
 use crate::connection::Context;
 use crate::mailbox::{Answerer, Ticket};
 use crate::{SignalingConfig, SignalingError};
@@ -18,8 +18,8 @@ use crate::{SignalingConfig, SignalingError};
 pub(crate) enum Reply {
     /// An answer.
     Response(Response),
-    /// A WebSocket to a session, after this 101.
-    Upgrade(Response, SessionId),
+    /// A WebSocket, after this 101.
+    Upgrade(Response, Visit),
     /// Somebody has the request's [`Answerer`].
     Later,
 }

@@ -2,8 +2,10 @@
 
 mod peer;
 mod protocol;
+mod resume;
 mod window;
 
 pub(crate) use peer::{Fate, WsPeer};
 #[cfg(fuzzing)]
 pub(crate) use protocol::Incoming;
+pub(crate) use resume::Resumptions;

@@ -8,14 +8,20 @@ use tungstenite::{Error, Message};
 use visavis::{LeaveReason, OfferError, PeerId, SessionId};
 
 use super::protocol::{Description, Fault, Incoming, Outgoing};
+use super::resume::Token;
 use super::window::Window;
 use crate::Limits;
 use crate::connection::Context;
+use crate::http::Visit;
 use crate::io::TurnIo;
 
 /// The least backlog a WebSocket needs: an SDP answer and an error or two.
 const MIN_BACKLOG_BYTES: usize = 64 << 10;
 const READ_BUFFER_BYTES: usize = 4 << 10;
+
+/// The close code of a connection whose client has come back on another (RFC 6455 §7.4.2 leaves the
+/// numbers from 4000 on to applications).
+const RESUMED_ELSEWHERE: CloseCode = CloseCode::Library(4001);
 
 /// What a turn leaves to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +38,10 @@ pub(crate) enum Fate {
 ///
 /// The peer's media outlives a connection that breaks: ICE consent (RFC 7675) ends it within 30
 /// seconds if the viewer is gone too, and a viewer that only lost its TCP connection keeps its
-/// picture. A connection that is closed in an orderly way, or by the server because of what the
-/// client sent, takes its peer with it.
+/// picture. It may come back for it: `config` carries a token, and a WebSocket opened with
+/// `?resume=TOKEN` speaks for the same peer from then on, so that an offer renegotiates. The connection
+/// it had before is closed. A connection that is closed in an orderly way, or by the server because of
+/// what the client sent, takes its peer with it.
 #[derive(Debug)]
 pub(crate) struct WsPeer {
     socket: WebSocketContext,
@@ -41,10 +49,12 @@ pub(crate) struct WsPeer {
     id: PeerId,
     /// The connection's place in the loop.
     key: usize,
+    /// With which its client may come back; `None` where the system has no randomness to give.
+    token: Option<Token>,
     /// Whether the engine has heard of this peer.
     offered: bool,
-    /// An offer waits for its answer.
-    offer_pending: bool,
+    /// The number of the offer that waits for its answer.
+    pending_offer: Option<u64>,
     /// Whether the engine is to be told when this connection ends.
     takes_peer_along: bool,
     bad_messages: Window,
@@ -54,14 +64,21 @@ pub(crate) struct WsPeer {
 }
 
 impl WsPeer {
-    /// Starts the protocol on an upgraded connection; `rest` is what arrived behind the handshake.
+    /// Starts the protocol on an upgraded connection; `rest` is what arrived behind the handshake. With
+    /// the token of a peer that is still there it speaks for that one.
     pub(crate) fn new(
         rest: Vec<u8>,
-        session: SessionId,
+        Visit { session, resume }: Visit,
         key: usize,
-        context: &Context,
+        context: &mut Context,
         now: Instant,
     ) -> Self {
+        let resumed = resume.and_then(|token| context.resumptions.find(&token, &session));
+        let offered = resumed.is_some();
+        let (token, id) = match resumed {
+            Some((token, id)) => (Some(token), id),
+            None => (Token::draw(context.random), context.engine.new_peer_id()),
+        };
         let limits = &context.config.limits;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
@@ -72,10 +89,11 @@ impl WsPeer {
         Self {
             socket: WebSocketContext::from_partially_read(rest, Role::Server, Some(config)),
             session,
-            id: context.engine.new_peer_id(),
+            id,
             key,
-            offered: false,
-            offer_pending: false,
+            token,
+            offered,
+            pending_offer: None,
             takes_peer_along: false,
             bad_messages: Window::new(limits.abuse_window, limits.bad_messages, now),
             messages: Window::new(limits.abuse_window, limits.messages, now),
@@ -87,21 +105,36 @@ impl WsPeer {
     /// Sends `config`; takes a place among the clients, or says that there is none.
     pub(crate) fn greet(&mut self, io: &mut TurnIo<'_>, context: &mut Context) -> Fate {
         let config = &context.config;
+        let token = self.token.clone();
         let greeting = Outgoing::Config {
             peer_id: self.id.to_string(),
             ice_servers: &config.ice_servers,
             video_codec: config.video_codec.name(),
             audio_codec: config.audio_codec.name(),
+            resume: token.as_ref().map(Token::as_str),
         };
         let fate = self.send(io, &greeting);
         if fate != Fate::Keep {
             return fate;
         }
         let places = config.max_clients;
-        if context.clients.len() >= places {
-            return self.refuse(io, Fault::from(OfferError::Full(places)), CloseCode::Again);
+        match context.clients.get(&self.id) {
+            Some(&before) => context.superseded.push(before),
+            None if context.clients.len() >= places => {
+                // Whoever comes back for a picture that still runs keeps it, though there is no place.
+                self.takes_peer_along = false;
+                let fault = Fault::from(OfferError::Full(places));
+                return match self.send(io, &fault.message()) {
+                    Fate::Keep => self.close(io, CloseCode::Again, "full"),
+                    fate => fate,
+                };
+            }
+            None => {}
         }
         context.clients.insert(self.id, self.key);
+        if let Some(token) = &self.token {
+            context.resumptions.back(token);
+        }
         Fate::Keep
     }
 
@@ -149,10 +182,11 @@ impl WsPeer {
         &mut self,
         io: &mut TurnIo<'_>,
         message: Incoming,
-        context: &Context,
+        context: &mut Context,
         now: Instant,
     ) -> Fate {
         match message {
+            Incoming::Ping => self.send(io, &Outgoing::Pong),
             Incoming::Pong => {
                 self.pong_due = None;
                 self.next_ping = now + context.config.limits.ping_interval;
@@ -164,18 +198,23 @@ impl WsPeer {
                     Err(error) => self.blame(io, error.into(), now),
                 }
             }
-            Incoming::Offer(_) if self.offer_pending => {
+            Incoming::Offer(_) if self.pending_offer.is_some() => {
                 let fault = Fault::new("busy", "the offer before this one is not answered yet");
                 self.blame(io, fault, now)
             }
             Incoming::Offer(sdp) => {
                 self.offered = true;
-                self.offer_pending = true;
+                if let Some(token) = &self.token {
+                    context.resumptions.hold(token, self.id, &self.session);
+                }
+                let number = context.offers;
+                context.offers += 1;
+                self.pending_offer = Some(number);
                 let (replies, waker, id) =
                     (context.replies.clone(), context.waker.clone(), self.id);
                 context.engine.offer(&self.session, id, &sdp, move |answer| {
                     // Without a receiver the loop has ended, and with it the connection.
-                    let _ = replies.send((id, answer));
+                    let _ = replies.send((id, number, answer));
                     let _ = waker.wake();
                 });
                 Fate::Keep
@@ -183,14 +222,19 @@ impl WsPeer {
         }
     }
 
-    /// Passes on the engine's reply to an offer.
+    /// Passes on the engine's reply to an offer. One that was made on the connection before this one
+    /// has nobody left who would want the answer.
     pub(crate) fn on_answer(
         &mut self,
         io: &mut TurnIo<'_>,
+        number: u64,
         answer: Result<String, OfferError>,
         now: Instant,
     ) -> Fate {
-        self.offer_pending = false;
+        if self.pending_offer != Some(number) {
+            return Fate::Keep;
+        }
+        self.pending_offer = None;
         match answer {
             Ok(sdp) => {
                 let data = Description { kind: "answer", sdp: &sdp };
@@ -215,7 +259,7 @@ impl WsPeer {
         self.id = context.engine.new_peer_id();
         context.clients.insert(self.id, self.key);
         self.offered = false;
-        self.offer_pending = false;
+        self.pending_offer = None;
         let error = match reason {
             LeaveReason::Closed => "the media connection was closed",
             LeaveReason::ConnectTimeout => "the media connection did not come up in time",
@@ -253,11 +297,26 @@ impl WsPeer {
         self.close(io, CloseCode::Away, "the server stops");
     }
 
-    /// Gives up the place among the clients and, where that is called for, the media connection.
+    /// The client has come back on another connection, to which the peer belongs now.
+    pub(crate) fn supersede(&mut self, io: &mut TurnIo<'_>) -> Fate {
+        self.takes_peer_along = false;
+        self.close(io, RESUMED_ELSEWHERE, "resumed on another connection")
+    }
+
+    /// Gives up the place among the clients and, where that is called for, the media connection. Both
+    /// may belong to a newer connection by now.
     pub(crate) fn leave(&mut self, context: &mut Context) {
+        if context.clients.get(&self.id) != Some(&self.key) {
+            return;
+        }
         context.clients.remove(&self.id);
         if self.offered && self.takes_peer_along {
             context.engine.disconnect(self.id);
+        }
+        let Some(token) = &self.token else { return };
+        match self.offered && !self.takes_peer_along {
+            true => context.resumptions.lost(token, context.config.max_clients),
+            false => context.resumptions.forget(token),
         }
     }
 

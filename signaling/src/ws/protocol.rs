@@ -15,8 +15,13 @@ pub(crate) enum Outgoing<'a> {
         ice_servers: &'a [IceServer],
         video_codec: &'a str,
         audio_codec: &'a str,
+        /// With `?resume=` and this a new WebSocket speaks for the same peer.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resume: Option<&'a str>,
     },
     Ping,
+    /// The answer to a client's ping.
+    Pong,
     Answer {
         peer_id: String,
         data: Description<'a>,
@@ -44,6 +49,8 @@ pub(crate) enum Incoming {
     Offer(String),
     /// An ICE candidate; an empty one means that there are no more.
     Candidate(String),
+    /// Is somebody there? Answered at once.
+    Ping,
     /// The answer to a ping.
     Pong,
 }
@@ -149,6 +156,7 @@ impl Incoming {
         let missing =
             |what| Fault::new("bad-message", format!("`{}` without {what}", envelope.kind));
         match envelope.kind.as_str() {
+            "ping" => Ok(Self::Ping),
             "pong" => Ok(Self::Pong),
             "offer" => {
                 let sdp = match envelope.data {
@@ -207,6 +215,7 @@ mod tests {
         ] {
             assert_eq!(Incoming::parse(text), candidate, "{text}");
         }
+        assert_eq!(Incoming::parse(r#"{"type":"ping"}"#), Ok(Incoming::Ping));
         assert_eq!(Incoming::parse(r#"{"type":"pong"}"#), Ok(Incoming::Pong));
     }
 
@@ -255,12 +264,13 @@ mod tests {
             ice_servers: &ice_servers,
             video_codec: "VP8",
             audio_codec: "opus",
+            resume: Some("5eC"),
         };
         assert_eq!(
             serde_json::to_value(config).unwrap(),
             json!({
                 "type": "config", "peerId": "00", "videoCodec": "VP8", "audioCodec": "opus",
-                "iceServers": [{"urls": ["stun:stun.example.org"]}],
+                "iceServers": [{"urls": ["stun:stun.example.org"]}], "resume": "5eC",
             })
         );
         let data = Description { kind: "answer", sdp: "v=0" };
