@@ -225,6 +225,24 @@ impl EngineHandle {
         self.inner.session(session).is_some()
     }
 
+    /// The names of all sessions there are, in order.
+    pub fn session_ids(&self) -> Vec<SessionId> {
+        let sessions = self.inner.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let mut ids: Vec<_> = sessions.iter().map(|session| session.config.id.clone()).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Whether a peer watches this session, or is about to: it was answered and has not left.
+    pub fn has_peer(&self, session: &SessionId, peer: PeerId) -> bool {
+        self.inner.viewer(session, peer).is_some()
+    }
+
+    /// Whether the engine has not been stopped.
+    pub fn is_running(&self) -> bool {
+        !self.inner.stopped.load(Relaxed)
+    }
+
     /// Answers an SDP offer. The first offer of a peer makes the connection; a later one with the same
     /// `peer` renegotiates it (also an ICE restart).
     ///

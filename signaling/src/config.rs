@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use visavis::{AudioCodec, SessionId, VideoCodec};
 
+use crate::SessionApi;
+
 /// Settings of the signaling server.
 #[derive(Debug, Clone)]
 pub struct SignalingConfig {
@@ -24,6 +26,8 @@ pub struct SignalingConfig {
     pub audio_codec: AudioCodec,
     /// WebSocket connections at once; one more is told `full` and closed.
     pub max_clients: usize,
+    /// Sessions that are made over HTTP.
+    pub api: SessionApi,
     /// Origins (`https://app.example.org`) whose pages may use the HTTP API beside this server's own;
     /// `*`: all. Other pages' requests that change something are answered 403.
     pub cors: Vec<String>,
@@ -41,6 +45,7 @@ impl Default for SignalingConfig {
             video_codec: VideoCodec::H264,
             audio_codec: AudioCodec::Opus,
             max_clients: 100,
+            api: SessionApi::default(),
             cors: Vec::new(),
             limits: Limits::default(),
         }

@@ -12,6 +12,7 @@ use crate::exchange::{Exchange, Outcome, Waiting};
 use crate::http::{Response, Routes, Visit, problem};
 use crate::io::{Output, READ_BUDGET_BYTES, TurnIo, ready};
 use crate::mailbox::{Mailbox, Ticket};
+use crate::sessions::Registry;
 use crate::tls::Transport;
 use crate::ws::{Fate, Resumptions, WsPeer};
 use crate::{Limits, SignalingConfig};
@@ -28,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) config: SignalingConfig,
     pub(crate) engine: EngineHandle,
     pub(crate) routes: Arc<Routes>,
+    /// The sessions that were made over HTTP.
+    pub(crate) sessions: Registry,
     /// The WebSocket clients, and where their connections are.
     pub(crate) clients: HashMap<PeerId, usize>,
     /// Connections whose clients have come back on others.
@@ -245,7 +248,7 @@ impl Connection {
                 break;
             }
             let Phase::Http { exchange, .. } = &mut self.phase else { return Ok(()) };
-            match exchange.step(self.key, &mut self.output, context, now) {
+            match exchange.step(self.key, &mut self.output, context) {
                 Outcome::Progress => {}
                 Outcome::Served => {
                     *budget = budget.saturating_sub(REQUEST_COST_BYTES);

@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderName, Method};
 
@@ -117,14 +117,13 @@ impl Exchange {
         key: usize,
         output: &mut Output,
         context: &mut Context,
-        now: Instant,
     ) -> Outcome {
         let limits = context.config.limits;
         match mem::take(&mut self.state) {
             State::Head => match self.reader.next(&limits) {
                 Step::More => Outcome::More,
                 Step::Reject(rejection) => self.reject(rejection, None, output),
-                Step::Head(request) => self.begin(request, key, output, context, now),
+                Step::Head(request) => self.begin(request, key, output, context),
             },
             State::Whole { mut request, plan, manner } => {
                 // One byte more than is allowed tells that there is too much.
@@ -133,7 +132,7 @@ impl Exchange {
                     Ok(_) if request.body.len() > limits.body_bytes => {
                         self.reject(BODY_TOO_LARGE, Some(manner), output)
                     }
-                    Ok(true) => self.serve(&request, plan, manner, key, output, context, now),
+                    Ok(true) => self.serve(&request, plan, manner, key, output, context),
                     Ok(false) => {
                         self.state = State::Whole { request, plan, manner };
                         Outcome::More
@@ -179,7 +178,6 @@ impl Exchange {
         key: usize,
         output: &mut Output,
         context: &mut Context,
-        now: Instant,
     ) -> Outcome {
         let routes = Arc::clone(&context.routes);
         let mut manner = Manner {
@@ -196,7 +194,7 @@ impl Exchange {
         };
         let ticket = context.new_ticket(key);
         let (writer, reader) = upload(context.mailbox.clone(), ticket);
-        let call = Call { request: &request, params: &params, ticket, now };
+        let call = Call { request: &request, params: &params, ticket };
         match handler(&call, reader, context) {
             Reply::Later => {
                 self.go_on(&request, output);
@@ -245,7 +243,6 @@ impl Exchange {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a request and all it can do")]
     fn serve(
         &mut self,
         request: &Request,
@@ -254,7 +251,6 @@ impl Exchange {
         key: usize,
         output: &mut Output,
         context: &mut Context,
-        now: Instant,
     ) -> Outcome {
         let (handler, params) = match plan {
             Plan::Call(Target { handler: Handler::Whole(handler), params }) => (handler, params),
@@ -262,7 +258,7 @@ impl Exchange {
             Plan::Call(_) => return self.answer(nonsense(), manner, output),
         };
         let ticket = context.new_ticket(key);
-        match handler(&Call { request, params: &params, ticket, now }, context) {
+        match handler(&Call { request, params: &params, ticket }, context) {
             Reply::Response(response) => self.answer(response, manner, output),
             Reply::Upgrade(response, visit) => Outcome::Upgrade(response, visit),
             Reply::Later => {

@@ -24,7 +24,6 @@
 //! connections, time) has a bound in [`Limits`], and each turn of the loop reads a bounded amount
 //! from each socket, so that one flood starves nobody.
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "the routes that use all of http/ and mailbox follow")]
 
 mod config;
 mod connection;
@@ -36,8 +35,10 @@ mod http;
 mod io;
 mod mailbox;
 mod server;
+mod sessions;
 mod tls;
 mod ws;
 
 pub use config::{IceServer, Limits, SignalingConfig, SignalingError, TlsFiles};
 pub use server::SignalingServer;
+pub use sessions::{CreateRequest, EndReason, OneOrMore, SessionApi, SessionHooks};

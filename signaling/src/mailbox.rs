@@ -6,6 +6,7 @@ use crossbeam_channel::Sender;
 use mio::Waker;
 
 use crate::http::{Response, problem};
+use crate::sessions::Created;
 
 /// Which request of which connection something belongs to. A connection's place may have been given
 /// to another one meanwhile; a ticket is never used twice.
@@ -23,6 +24,8 @@ pub(crate) enum Post {
     Reply(Ticket, Box<Response>),
     /// An upload has room again, or its reader is gone.
     Room(Ticket),
+    /// A session was made, or not.
+    Created(Box<Created>),
 }
 
 /// Carries posts into the loop. What is under way is bounded by the requests that are: each has one

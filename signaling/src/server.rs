@@ -14,7 +14,9 @@ use visavis::{EngineHandle, Event};
 use crate::connection::{Connection, Context, Next, OfferReply};
 use crate::deadlines::Deadlines;
 use crate::http::Routes;
+use crate::http::sessions::created as created_response;
 use crate::mailbox::{Mailbox, Post};
+use crate::sessions::Registry;
 use crate::tls::{self, Transport};
 use crate::{SignalingConfig, SignalingError};
 
@@ -64,6 +66,8 @@ impl SignalingServer {
         });
         let (posts_in, posts) = crossbeam_channel::unbounded();
         let routes = Arc::new(Routes::new(&config)?);
+        let mailbox = Mailbox::new(posts_in, waker.clone());
+        let sessions = Registry::start(config.api.clone(), &engine, &mailbox)?;
         let server = Loop {
             poll,
             listener,
@@ -80,6 +84,7 @@ impl SignalingServer {
                 config,
                 engine,
                 routes,
+                sessions,
                 clients: Default::default(),
                 superseded: Vec::new(),
                 resumptions: Default::default(),
@@ -87,7 +92,7 @@ impl SignalingServer {
                 offers: 0,
                 replies: replies_in,
                 waker: waker.clone(),
-                mailbox: Mailbox::new(posts_in, waker.clone()),
+                mailbox,
                 tickets: 0,
             },
         };
@@ -117,8 +122,8 @@ impl SignalingServer {
         }
     }
 
-    /// Closes every connection and joins the thread. Media that flows goes on flowing: it is the
-    /// engine's to end.
+    /// Closes every connection, ends the sessions that were made over HTTP and joins the threads. Media
+    /// of other sessions goes on flowing: it is the engine's to end.
     pub fn stop(mut self) {
         self.shut_down();
     }
@@ -203,6 +208,7 @@ impl Loop {
             self.end_superseded(now);
             self.hear_engine(now);
             self.read_posts(now);
+            self.context.sessions.on_deadline(now);
             let due: Vec<_> = self.deadlines.due(now).collect();
             for key in due {
                 self.visit(key, |connection, context| connection.on_deadline(context, now));
@@ -212,6 +218,7 @@ impl Loop {
         for (_, entry) in &mut self.connections {
             entry.connection.stop(&mut self.context, now);
         }
+        self.context.sessions.stop();
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -223,7 +230,8 @@ impl Loop {
         if !self.runnable.is_empty() {
             return Some(Duration::ZERO);
         }
-        let next = pause.into_iter().chain(self.deadlines.next()).min()?;
+        let sessions = self.context.sessions.deadline();
+        let next = pause.into_iter().chain(self.deadlines.next()).chain(sessions).min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
@@ -290,7 +298,8 @@ impl Loop {
             }
         }
         while let Ok(event) = self.events.try_recv() {
-            let Event::PeerLeft { peer, reason, .. } = event else { continue };
+            let Event::PeerLeft { session, peer, reason } = event else { continue };
+            self.context.sessions.on_left(&session, now);
             if let Some(&key) = self.context.clients.get(&peer) {
                 self.visit(key, |connection, context| connection.on_left(reason, context, now));
             }
@@ -312,6 +321,14 @@ impl Loop {
                 Post::Reply(ticket, response) => self.visit(ticket.key, |connection, context| {
                     connection.on_reply(ticket, *response, context, now)
                 }),
+                Post::Created(created) => {
+                    let (ticket, made) = self.context.sessions.on_created(*created, now);
+                    self.visit(ticket.key, |connection, context| {
+                        let response =
+                            made.map_or_else(|error| error, |id| created_response(&id, context));
+                        connection.on_reply(ticket, response, context, now)
+                    });
+                }
                 // Where the place belongs to another connection now, it has a turn for nothing.
                 Post::Room(ticket) => {
                     self.visit(ticket.key, |connection, context| connection.turn(context, now));

@@ -3,11 +3,16 @@
 
 mod body;
 mod cors;
+mod metrics;
+#[cfg(test)]
+mod openapi;
 mod pages;
+mod peers;
 pub(crate) mod problem;
 mod request;
 mod response;
 mod routes;
+pub(crate) mod sessions;
 mod static_files;
 mod status;
 mod upload;

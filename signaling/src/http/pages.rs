@@ -12,6 +12,9 @@ use super::status::StatusBody;
 use super::{Request, Response, problem};
 use crate::connection::Context;
 
+/// What the tests hold to the table of routes.
+pub(super) const OPENAPI: &str = include_str!("../../openapi.json");
+
 /// The player page; or, to whom asks for it, the WebSocket.
 pub(super) fn page(call: &Call<'_>, context: &mut Context) -> Reply {
     if call.request.has_token(UPGRADE, "websocket") {
@@ -48,6 +51,22 @@ pub(super) fn status(call: &Call<'_>, context: &mut Context) -> Reply {
 
 pub(super) fn health(_: &Call<'_>, _: &mut Context) -> Reply {
     Reply::Response(text("ok\n"))
+}
+
+/// Whether visitors can be sent here.
+pub(super) fn ready(_: &Call<'_>, context: &mut Context) -> Reply {
+    Reply::Response(match context.engine.is_running() {
+        true => text("ready\n"),
+        false => Response::problem(&problem::STOPPED, "the engine has stopped"),
+    })
+}
+
+/// The document that describes all this (OpenAPI 3.1).
+pub(super) fn openapi(_: &Call<'_>, _: &mut Context) -> Reply {
+    let response = Response::new(StatusCode::OK)
+        .header(CONTENT_TYPE, "application/json")
+        .header(CACHE_CONTROL, "no-cache");
+    Reply::Response(response.body(OPENAPI.as_bytes()))
 }
 
 pub(super) fn problems(_: &Call<'_>, _: &mut Context) -> Reply {

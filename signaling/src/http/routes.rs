@@ -1,14 +1,12 @@
-use std::time::Instant;
-
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName};
 use http::{Method, StatusCode};
 use matchit::Router;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use visavis::SessionId;
 
 use super::cors::Cors;
 use super::static_files::StaticFiles;
-use super::{Request, Response, UploadReader, Visit, pages, problem};
+use super::{Request, Response, UploadReader, Visit, metrics, pages, peers, problem, sessions};
 use crate::connection::Context;
 use crate::mailbox::{Answerer, Ticket};
 use crate::{SignalingConfig, SignalingError};
@@ -48,8 +46,6 @@ pub(crate) struct Call<'a> {
     pub(crate) request: &'a Request,
     pub(crate) params: &'a Params,
     pub(crate) ticket: Ticket,
-    /// The time of this turn of the loop.
-    pub(crate) now: Instant,
 }
 
 /// What stands in the path where the route has a name in braces.
@@ -77,14 +73,23 @@ impl Call<'_> {
         essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(media_type))
     }
 
-    /// The body as JSON.
+    /// The body as a JSON object.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Response> {
         use serde_json::error::Category;
         if !self.is_of_type("application/json") {
             let detail = "send application/json";
             return Err(Response::problem(&problem::MEDIA_TYPE, detail));
         }
-        serde_json::from_slice(&self.request.body).map_err(|error| {
+        let body = &self.request.body;
+        // Serde would take a list for an object with its members in order.
+        if body.trim_ascii_start().starts_with(b"[") {
+            let problem = match serde_json::from_slice::<IgnoredAny>(body) {
+                Ok(_) => &problem::BAD_VALUE,
+                Err(_) => &problem::BAD_JSON,
+            };
+            return Err(Response::problem(problem, "send a JSON object"));
+        }
+        serde_json::from_slice(body).map_err(|error| {
             let problem = match error.classify() {
                 Category::Data => &problem::BAD_VALUE,
                 _ => &problem::BAD_JSON,
@@ -114,13 +119,18 @@ pub(super) fn not_found() -> Response {
 pub(crate) struct Endpoint {
     pub(crate) path: &'static str,
     pub(crate) methods: Vec<(Method, Handler)>,
-    /// The media types of bodies it takes (`Accept-Post`), where OPTIONS is to tell.
+    /// The media types of bodies it takes, as OPTIONS tells them (`Accept-Post`).
     pub(crate) accept_post: Option<&'static str>,
 }
 
 impl Endpoint {
     fn new(path: &'static str, methods: impl Into<Vec<(Method, Handler)>>) -> Self {
         Self { path, methods: methods.into(), accept_post: None }
+    }
+
+    /// Names the media types of bodies that POST takes.
+    fn takes(self, types: &'static str) -> Self {
+        Self { accept_post: Some(types), ..self }
     }
 
     fn handler(&self, method: &Method) -> Option<Handler> {
@@ -146,15 +156,30 @@ impl Endpoint {
 pub(crate) fn table() -> Vec<Endpoint> {
     use Handler::Whole;
     let get = |handler| [(Method::GET, Whole(handler))];
+    let post = |handler| [(Method::POST, Whole(handler))];
     vec![
         Endpoint::new("/", get(pages::page)),
         Endpoint::new("/ws", get(pages::websocket)),
         Endpoint::new("/status", get(pages::status)),
         Endpoint::new("/healthz", get(pages::health)),
+        Endpoint::new("/readyz", get(pages::ready)),
+        Endpoint::new("/metrics", get(metrics::metrics)),
+        Endpoint::new("/openapi.json", get(pages::openapi)),
         Endpoint::new("/problems", get(pages::problems)),
+        Endpoint::new("/webrtc/sessions", get(sessions::list)),
+        Endpoint::new("/webrtc/sessions/create", post(sessions::create)).takes(JSON),
+        Endpoint::new(
+            "/webrtc/sessions/{id}",
+            [(Method::GET, Whole(sessions::inspect)), (Method::DELETE, Whole(sessions::delete))],
+        ),
+        Endpoint::new("/webrtc/sessions/{id}/offer", post(peers::offer)).takes(JSON),
+        Endpoint::new("/webrtc/sessions/{id}/ice", post(peers::ice)).takes(JSON),
+        Endpoint::new("/webrtc/player/{id}", get(sessions::player)),
         Endpoint::new(FILES, get(pages::file)),
     ]
 }
+
+const JSON: &str = "application/json";
 
 /// Where every path leads that leads nowhere else.
 const FILES: &str = "/{*file}";

@@ -57,6 +57,18 @@ impl World {
         self.http(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
     }
 
+    /// Sends a request with a body, of the type `application/json` unless it has headers of its own,
+    /// and returns the response's head and body.
+    pub fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> (String, String) {
+        let json = "Content-Type: application/json\r\n";
+        let headers = if headers.is_empty() && !body.is_empty() { json } else { headers };
+        self.http(&format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Length: {}\r\n{headers}\r\n{body}",
+            body.len()
+        ))
+    }
+
     /// A WebSocket, before its `config` is read.
     pub fn websocket(&self, path: &str) -> Client<TcpStream> {
         let url = format!("ws://{}{path}", self.server.local_addr());

@@ -209,6 +209,26 @@ pub struct ServeFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_clients: Option<usize>,
 
+    /// Let programs make, list and end sessions over HTTP (POST /webrtc/sessions/create and so on)
+    ///
+    /// Whoever reaches the port may: there is no login. Let only your own programs reach it, by
+    /// --listen 127.0.0.1:8081 or a proxy. Watching needs no leave. docs/http.md has the routes, with
+    /// an example of each.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub api: bool,
+
+    /// Sessions made over HTTP at once; one more is refused [default: 100]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_sessions: Option<usize>,
+
+    /// An origin such as https://app.example.org whose pages may use the HTTP API; `*`: all; repeat for
+    /// several [default: only this server's own]
+    #[arg(long, value_name = "ORIGIN")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cors: Vec<String>,
+
     /// Media loops that share out the viewers, each a thread with a UDP port of its own [default: 1]
     ///
     /// One carries many hundred viewers; more are for hosts that have cores for them. With a port in

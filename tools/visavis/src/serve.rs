@@ -15,7 +15,9 @@ use visavis::{
     RtpInput, RtpInputConfig, RtpInputError, Scheduling, SessionConfig, SessionError, StartError,
     VideoCodec,
 };
-use visavis_signaling::{IceServer, SignalingConfig, SignalingError, SignalingServer, TlsFiles};
+use visavis_signaling::{
+    IceServer, SessionApi, SignalingConfig, SignalingError, SignalingServer, TlsFiles,
+};
 
 use crate::echo::{self, Echo, EchoError};
 use crate::idle::{self, IdleFileError};
@@ -90,13 +92,11 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
         StartError::Bind { addr, source } if is_in_use(&source) => ServeError::UdpInUse(addr),
         other => ServeError::Engine(other),
     })?;
-    let session = engine.create_session(session_config(settings, info.as_ref(), idle))?;
-    let signaling =
-        SignalingServer::start(signaling_config(settings), engine.handle()).map_err(|error| {
-            match in_use(&error) {
-                true => ServeError::TcpInUse(settings.listen),
-                false => ServeError::Signaling(error),
-            }
+    let session = engine.create_session(session_config(settings, info.as_ref(), idle.clone()))?;
+    let signaling = SignalingServer::start(signaling_config(settings, idle), engine.handle())
+        .map_err(|error| match in_use(&error) {
+            true => ServeError::TcpInUse(settings.listen),
+            false => ServeError::Signaling(error),
         })?;
 
     session.start();
@@ -219,7 +219,7 @@ fn video_codec(settings: &Settings) -> VideoCodec {
     }
 }
 
-fn signaling_config(settings: &Settings) -> SignalingConfig {
+fn signaling_config(settings: &Settings, idle: IdleLoop) -> SignalingConfig {
     let tls = settings.tls_cert.clone().zip(settings.tls_key.clone());
     let mut ice_servers = Vec::new();
     if !settings.stun_urls.is_empty() {
@@ -240,8 +240,22 @@ fn signaling_config(settings: &Settings) -> SignalingConfig {
         video_codec: video_codec(settings),
         audio_codec: settings.audio_codec.first().copied().unwrap_or(AudioCodec::Opus),
         max_clients: settings.max_clients,
+        api: session_api(settings, idle),
+        cors: settings.cors.clone(),
         ..SignalingConfig::default()
     }
+}
+
+/// What sessions made over HTTP are like: encoded as the session of the page is, with nothing to show
+/// but their idle loop before somebody pushes.
+fn session_api(settings: &Settings, idle: IdleLoop) -> SessionApi {
+    let template = SessionConfig {
+        encoded: None,
+        playout_delay: PlayoutDelay::NONE,
+        ..session_config(settings, None, idle)
+    };
+    let max_sessions = settings.max_sessions;
+    SessionApi { manage: settings.api, max_sessions, template, ..SessionApi::default() }
 }
 
 /// Whether an error, or what is behind it, is a port that is taken.
@@ -419,10 +433,12 @@ mod tests {
             turn_pass: Some("pass".to_owned()),
             ..Settings::default()
         };
-        let servers = signaling_config(&settings).ice_servers;
+        let servers = signaling_config(&settings, IdleLoop::built_in()).ice_servers;
         assert_eq!(servers.len(), 2);
         assert_eq!((&servers[0].username, servers[1].username.as_deref()), (&None, Some("user")));
-        assert!(signaling_config(&Settings::default()).ice_servers.is_empty());
+        assert!(
+            signaling_config(&Settings::default(), IdleLoop::built_in()).ice_servers.is_empty()
+        );
     }
 
     #[test]

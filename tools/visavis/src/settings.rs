@@ -63,6 +63,13 @@ pub struct Settings {
     pub bitrate: u64,
     /// Viewers at once.
     pub max_clients: usize,
+    /// Whether sessions can be made, listed and ended over HTTP.
+    pub api: bool,
+    /// Sessions made over HTTP at once.
+    pub max_sessions: usize,
+    /// Origins whose pages may use the HTTP API; `*`: all.
+    #[serde(deserialize_with = "list")]
+    pub cors: Vec<String>,
     /// Media loops that share out the viewers.
     pub loops: usize,
     /// The processor core the media loop stays on.
@@ -111,6 +118,9 @@ impl Default for Settings {
             fps: None,
             bitrate: 1_500,
             max_clients: 100,
+            api: false,
+            max_sessions: 100,
+            cors: Vec::new(),
             loops: 1,
             media_core: None,
             realtime: false,
@@ -125,7 +135,7 @@ impl Default for Settings {
 }
 
 /// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-const OWN_VARIABLES: [&str; 27] = [
+const OWN_VARIABLES: [&str; 30] = [
     "listen",
     "udp",
     "announce",
@@ -148,6 +158,9 @@ const OWN_VARIABLES: [&str; 27] = [
     "fps",
     "bitrate",
     "max_clients",
+    "api",
+    "max_sessions",
+    "cors",
     "loops",
     "media_core",
     "realtime",
@@ -263,6 +276,9 @@ impl Settings {
         if self.max_clients == 0 {
             return refuse("`max_clients` must be at least 1");
         }
+        if self.max_sessions == 0 {
+            return refuse("`max_sessions` must be at least 1");
+        }
         if self.turn_urls.is_empty() && (self.turn_user.is_some() || self.turn_pass.is_some()) {
             return refuse("`turn_user` and `turn_pass` are of no use without `turn_urls`");
         }
@@ -281,9 +297,11 @@ impl Provider for Text {
 
     fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
         let typed = |key: &str, text: String| match key {
-            "fps" | "bitrate" | "max_clients" | "loops" | "media_core" | "rtp_video_pt"
-            | "packet_ms" => text.parse::<u64>().map_or(Value::from(text), Value::from),
-            "realtime" | "timecode" | "json" | "opus_fec" | "opus_dtx" | "opus_red" => {
+            "fps" | "bitrate" | "max_clients" | "max_sessions" | "loops" | "media_core"
+            | "rtp_video_pt" | "packet_ms" => {
+                text.parse::<u64>().map_or(Value::from(text), Value::from)
+            }
+            "api" | "realtime" | "timecode" | "json" | "opus_fec" | "opus_dtx" | "opus_red" => {
                 text.parse::<bool>().map_or(Value::from(text), Value::from)
             }
             _ => Value::from(text),

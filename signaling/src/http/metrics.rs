@@ -1,0 +1,137 @@
+//! Figures for Prometheus (text exposition format 0.0.4).
+
+use std::fmt::{Display, Write as _};
+
+use visavis::{SessionId, SessionStatus};
+
+use super::Response;
+use super::routes::{Call, Reply};
+use crate::connection::Context;
+
+/// Of the default session, and of all others where clients may list them anyway: who must not see the
+/// ids of others is not to find them here.
+pub(super) fn metrics(_: &Call<'_>, context: &mut Context) -> Reply {
+    let ids = context.engine.session_ids();
+    let default = &context.routes.default_session;
+    let told = ids.iter().filter(|&id| context.sessions.is_managed() || id == default);
+    let sessions: Vec<_> =
+        told.filter_map(|id| Some((id.clone(), context.engine.status(id)?))).collect();
+    let mut text = Text::default();
+    text.head("visavis_sessions", "gauge", "Sessions there are.");
+    text.sample("visavis_sessions", "", ids.len());
+    text.head("visavis_websocket_clients", "gauge", "WebSocket connections that signal.");
+    text.sample("visavis_websocket_clients", "", context.clients.len());
+    text.head("visavis_http_requests_total", "counter", "HTTP requests served.");
+    text.sample("visavis_http_requests_total", "", context.tickets);
+    text.sessions(&sessions);
+    let response = Response::new(http::StatusCode::OK)
+        .header(http::header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")
+        .header(http::header::CACHE_CONTROL, "no-store");
+    Reply::Response(response.body(text.0.into_bytes()))
+}
+
+#[derive(Debug, Default)]
+struct Text(String);
+
+/// A figure of a session: its name, its kind, what it is, and where it comes from.
+type Figure = (&'static str, &'static str, &'static str, fn(&SessionStatus) -> f64);
+
+const FIGURES: &[Figure] = &[
+    ("peers", "gauge", "Viewers connected.", |s| s.peer_count as f64),
+    ("streaming", "gauge", "1 while pictures are pushed.", |s| s.metrics.is_streaming.into()),
+    ("fps", "gauge", "Frames pushed in the last second.", |s| s.metrics.fps),
+    ("latency_seconds", "gauge", "Frame time to last packet, moving average.", |s| {
+        s.metrics.avg_latency_ms / 1_000.0
+    }),
+    ("video_frames_total", "counter", "Frames pushed.", |s| s.metrics.video_frames as f64),
+    ("audio_chunks_total", "counter", "Audio chunks pushed.", |s| s.metrics.audio_chunks as f64),
+    ("late_frames_total", "counter", "Frames pushed late.", |s| s.metrics.dropped_frames as f64),
+    ("replaced_frames_total", "counter", "Frames a newer one replaced.", |s| {
+        s.metrics.replaced_frames as f64
+    }),
+    ("dropped_audio_seconds_total", "counter", "Sound dropped from full queues.", |s| {
+        s.metrics.dropped_audio_ms as f64 / 1_000.0
+    }),
+    ("dropped_units_total", "counter", "Encoded frames dropped.", |s| {
+        s.metrics.dropped_units as f64
+    }),
+    ("encoded_frames_total", "counter", "Frames encoded.", |s| s.metrics.encoded_frames as f64),
+    ("keyframes_total", "counter", "Keyframes among them.", |s| s.metrics.keyframes as f64),
+    ("mic_packets_total", "counter", "Microphone packets received.", |s| {
+        s.metrics.mic_packets as f64
+    }),
+    ("data_sent_total", "counter", "Messages to viewers.", |s| s.metrics.data_sent as f64),
+    ("data_received_total", "counter", "Messages from viewers.", |s| {
+        s.metrics.data_received as f64
+    }),
+];
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+
+    /// Ids need no escaping: they have neither quotes nor backslashes.
+    fn sessions(&mut self, sessions: &[(SessionId, SessionStatus)]) {
+        for (name, kind, help, value) in FIGURES {
+            let name = format!("visavis_{name}");
+            self.head(&name, kind, help);
+            for (id, status) in sessions {
+                self.sample(&name, &format!("{{session=\"{id}\"}}"), value(status));
+            }
+        }
+        let name = "visavis_stage_seconds";
+        self.head(name, "gauge", "Time from push to each stage, quantiles.");
+        for (id, status) in sessions {
+            for stage in &status.stages {
+                for (quantile, us) in [("0.5", stage.p50_us), ("0.99", stage.p99_us)] {
+                    let labels = format!(
+                        "{{session=\"{id}\",stage=\"{}\",quantile=\"{quantile}\"}}",
+                        stage.stage.name()
+                    );
+                    self.sample(name, &labels, us as f64 / 1_000_000.0);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use visavis::{Metrics, Stage, StageSummary};
+
+    use super::*;
+
+    #[test]
+    fn each_sample_has_its_name_labels_and_value() {
+        let status = SessionStatus {
+            peer_count: 2,
+            metrics: Metrics { video_frames: 7, avg_latency_ms: 2.5, ..Metrics::default() },
+            stages: vec![StageSummary {
+                stage: Stage::FirstSent,
+                count: 1,
+                p50_us: 1_500,
+                p99_us: 2_000,
+                max_us: 2_000,
+            }],
+            encoders: Vec::new(),
+        };
+        let mut text = Text::default();
+        text.sessions(&[(SessionId::default(), status)]);
+        let text = text.0;
+        for line in [
+            "# TYPE visavis_video_frames_total counter",
+            "visavis_peers{session=\"default\"} 2",
+            "visavis_video_frames_total{session=\"default\"} 7",
+            "visavis_latency_seconds{session=\"default\"} 0.0025",
+            "visavis_stage_seconds{session=\"default\",stage=\"firstSent\",quantile=\"0.5\"} 0.0015",
+        ] {
+            assert!(text.lines().any(|own| own == line), "{line}\n{text}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The document and the table of routes say the same.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{pages, problem, routes};
+
+fn document() -> Value {
+    serde_json::from_str(pages::OPENAPI).unwrap()
+}
+
+#[test]
+fn every_route_and_method_is_in_the_document_and_the_other_way_round() {
+    let document = document();
+    let verbs = ["get", "put", "post", "delete", "patch", "head", "options", "trace"];
+    let mut documented = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for verb in verbs.iter().filter(|&&verb| item.get(verb).is_some()) {
+            documented.insert((path.clone(), verb.to_uppercase()));
+        }
+    }
+    let served = routes::table().into_iter().flat_map(|endpoint| {
+        let path = endpoint.path.replace("{*", "{");
+        let methods = endpoint.methods.into_iter();
+        methods.map(move |(method, _)| (path.clone(), method.to_string()))
+    });
+    assert_eq!(documented, served.collect());
+}
+
+#[test]
+fn what_a_post_takes_is_what_the_document_says() {
+    let document = document();
+    for endpoint in routes::table() {
+        let post = &document["paths"][endpoint.path]["post"];
+        let types = post["requestBody"]["content"].as_object().map(|content| {
+            let types: Vec<_> = content.keys().map(String::as_str).collect();
+            types.join(", ")
+        });
+        assert_eq!(endpoint.accept_post.map(str::to_owned), types, "{}", endpoint.path);
+    }
+}
+
+#[test]
+fn every_problem_is_in_the_document_and_the_other_way_round() {
+    let document = document();
+    let known: BTreeSet<_> = problem::ALL.iter().map(|problem| problem.code).collect();
+    let codes = |value: &Value| -> BTreeSet<String> {
+        let codes = value["enum"].as_array().unwrap().iter();
+        codes.map(|code| code.as_str().unwrap().to_owned()).collect()
+    };
+    let listed = codes(&document["components"]["schemas"]["Problem"]["properties"]["code"]);
+    assert!(listed.iter().map(String::as_str).eq(known.iter().copied()), "{listed:?}");
+
+    // Each stands under its status, at one route or another.
+    let mut answered = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (verb, operation) in item.as_object().unwrap() {
+            let Some(responses) = operation.get("responses") else { continue };
+            for (status, response) in responses.as_object().unwrap() {
+                let Some(name) = response["$ref"].as_str() else { continue };
+                let response = document.pointer(name.trim_start_matches('#')).unwrap();
+                let schema = &response["content"]["application/problem+json"]["schema"]["allOf"][1];
+                for code in codes(&schema["properties"]["code"]) {
+                    let problem = problem::ALL.iter().find(|problem| problem.code == code).unwrap();
+                    assert_eq!(problem.status.as_str(), status, "{verb} {path}: {code}");
+                    answered.insert(code);
+                }
+            }
+        }
+    }
+    // 405 belongs to the methods that are not in the document.
+    answered.insert("method-not-allowed".to_owned());
+    assert_eq!(answered, listed);
+}
