@@ -4,8 +4,9 @@ const SECONDS = 60;
 /** Units of the drawing; the page scales it. */
 const WIDTH = 240;
 const HEIGHT = 56;
-/** Room for the line's own thickness. */
-const MARGIN = 3;
+/** Room for the line's own thickness, and for the dot at its end. */
+const MARGIN = 5;
+const RIGHT = WIDTH - 6;
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -52,7 +53,7 @@ export class Graph {
   #draw() {
     const known = this.#values.filter((value) => value !== null);
     const top = Math.max(this.#least, ...known) * 1.1;
-    const x = (at) => WIDTH - ((this.#values.length - 1 - at) * WIDTH) / (SECONDS - 1);
+    const x = (at) => RIGHT - ((this.#values.length - 1 - at) * RIGHT) / (SECONDS - 1);
     const y = (value) => HEIGHT - MARGIN - (value / top) * (HEIGHT - 2 * MARGIN);
     let line = '';
     let area = '';
@@ -65,7 +66,7 @@ export class Graph {
     this.#line.setAttribute('d', line);
     this.#area.setAttribute('d', area);
     const last = this.#values.at(-1);
-    const here = last === null ? '' : `M${WIDTH - 2} ${y(last).toFixed(1)}h0`;
+    const here = last === null ? '' : `M${RIGHT} ${y(last).toFixed(1)}h0`;
     this.#dot.setAttribute('d', here);
     this.#svg.setAttribute('aria-label', this.#describe(known, last));
   }

@@ -1,6 +1,7 @@
 //! What the whole-system tests share. The tests themselves are in `tests/`, one file a subject.
 
 mod likeness;
+mod netns;
 mod page;
 mod pattern;
 mod sender;
@@ -9,6 +10,7 @@ mod turn;
 mod weather;
 
 pub use likeness::{SPEECH_RATE, correlation, likeness, speech};
+pub use netns::{Network, SERVER};
 pub use page::{CAPTURE_PEERS_AND_FRAMES, Picture, Stats, Watcher};
 pub use pattern::Still;
 pub use sender::{Fault, PACKETS_PER_FRAME, Sender};

@@ -1,0 +1,175 @@
+//! A network of two hosts in namespaces of their own, with a cable between them that can be pulled.
+
+use std::error::Error;
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// Where the server is.
+pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
+/// Where the viewer is first, and where it may move to.
+const VIEWER: [&str; 2] = ["10.98.0.2", "10.98.0.3"];
+
+/// A hardware address that nobody has.
+const NOWHERE: &str = "02:00:00:00:00:99";
+
+/// The two hosts; gone when dropped.
+#[derive(Debug)]
+pub struct Network {
+    server: String,
+    viewer: String,
+}
+
+impl Network {
+    /// Makes them, or returns `None` where only root may and this is not root. In CI that is an error.
+    ///
+    /// # Errors
+    ///
+    /// When `ip` (Debian's `iproute2`) is missing or the kernel has no network namespaces.
+    pub fn make() -> Result<Option<Self>, Box<dyn Error>> {
+        if !rustix::process::geteuid().is_root() && std::env::var_os("CI").is_none() {
+            return Ok(None);
+        }
+        // As short as a name of an interface has to be, and nobody else's.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("vv{}-{}", process::id(), COUNT.fetch_add(1, Relaxed));
+        let network = Self { server: format!("{name}-s"), viewer: format!("{name}-v") };
+        let (server, viewer) = (&network.server, &network.viewer);
+        ip(&format!("netns add {server}"))?;
+        ip(&format!("netns add {viewer}"))?;
+        ip(&format!("-n {server} link add cable type veth peer name cable netns {viewer}"))?;
+        for (host, address) in [(server, SERVER.to_string()), (viewer, VIEWER[0].to_owned())] {
+            ip(&format!("-n {host} link set lo up"))?;
+            ip(&format!("-n {host} addr add {address}/24 dev cable"))?;
+            ip(&format!("-n {host} link set cable up"))?;
+        }
+        // Browsers ask the system by which way they would reach the world.
+        ip(&format!("-n {viewer} route add default via {SERVER}"))?;
+        Ok(Some(network))
+    }
+
+    /// Runs something on the server's host: what it starts, and sockets that it opens, stay there.
+    ///
+    /// # Errors
+    ///
+    /// When the host cannot be entered, or what `action` returns.
+    pub fn on_server<T: Send>(
+        &self,
+        action: impl FnOnce() -> Result<T, Box<dyn Error>> + Send,
+    ) -> Result<T, Box<dyn Error>> {
+        inside(&self.server, action)
+    }
+
+    /// Runs something on the viewer's host.
+    ///
+    /// # Errors
+    ///
+    /// As [`on_server`](Self::on_server).
+    pub fn on_viewer<T: Send>(
+        &self,
+        action: impl FnOnce() -> Result<T, Box<dyn Error>> + Send,
+    ) -> Result<T, Box<dyn Error>> {
+        inside(&self.viewer, action)
+    }
+
+    /// What is sent gets lost, and neither host is told.
+    ///
+    /// # Errors
+    ///
+    /// When `ip` refuses.
+    pub fn lose_everything(&self) -> Result<(), Box<dyn Error>> {
+        let Self { server, viewer } = self;
+        ip(&format!("-n {viewer} neigh replace {SERVER} lladdr {NOWHERE} dev cable nud permanent"))?;
+        for address in VIEWER {
+            ip(&format!(
+                "-n {server} neigh replace {address} lladdr {NOWHERE} dev cable nud permanent"
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// After [`lose_everything`](Self::lose_everything): all is well again.
+    ///
+    /// # Errors
+    ///
+    /// When `ip` refuses.
+    pub fn lose_nothing(&self) -> Result<(), Box<dyn Error>> {
+        let Self { server, viewer } = self;
+        ip(&format!("-n {viewer} neigh del {SERVER} dev cable"))?;
+        VIEWER.iter().try_for_each(|address| {
+            ip(&format!("-n {server} neigh del {address} dev cable"))
+        })
+    }
+
+    /// Pulls the cable, which both hosts notice.
+    ///
+    /// # Errors
+    ///
+    /// When `ip` refuses.
+    pub fn pull_cable(&self) -> Result<(), Box<dyn Error>> {
+        ip(&format!("-n {} link set cable down", self.server))
+    }
+
+    /// Plugs it in again.
+    ///
+    /// # Errors
+    ///
+    /// When `ip` refuses.
+    pub fn plug_cable(&self) -> Result<(), Box<dyn Error>> {
+        ip(&format!("-n {} link set cable up", self.server))
+    }
+
+    /// The viewer gets another address and loses the one it had, as when it changes networks.
+    ///
+    /// # Errors
+    ///
+    /// When `ip` refuses.
+    pub fn move_viewer(&self) -> Result<(), Box<dyn Error>> {
+        let viewer = &self.viewer;
+        let [old, new] = VIEWER;
+        ip(&format!("-n {viewer} addr del {old}/24 dev cable"))?;
+        ip(&format!("-n {viewer} addr add {new}/24 dev cable"))?;
+        ip(&format!("-n {viewer} route add default via {SERVER}"))
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for host in [&self.server, &self.viewer] {
+            let _ = ip(&format!("netns del {host}"));
+        }
+    }
+}
+
+/// A namespace belongs to a thread: what the thread starts inherits it.
+fn inside<T: Send>(
+    host: &str,
+    action: impl FnOnce() -> Result<T, Box<dyn Error>> + Send,
+) -> Result<T, Box<dyn Error>> {
+    let namespace = File::open(format!("/run/netns/{host}"))?;
+    let outcome = thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                .map_err(|error| format!("cannot enter {host}: {error}"))?;
+            action().map_err(|error| error.to_string())
+        });
+        inside.join()
+    });
+    match outcome {
+        Ok(result) => result.map_err(Into::into),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+fn ip(arguments: &str) -> Result<(), Box<dyn Error>> {
+    let output = Command::new("ip").args(arguments.split(' ')).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("ip {arguments}: {}", String::from_utf8_lossy(&output.stderr).trim()).into())
+}
