@@ -23,12 +23,12 @@ const BACKOFF_FIRST_MS = 500;
 const BACKOFF_LIMIT_MS = 8_000;
 
 /** How often is looked whether media comes. */
-const BEAT_MS = 100;
+const BEAT_MS = 50;
 /** Silence of so much, and of several times what is usual, is suspicious. */
-const SILENCE_MS = 300;
-const SILENCE_INTERVALS = 4;
+const SILENCE_MS = 200;
+const SILENCE_INTERVALS = 3;
 /** A server that is there answers a ping within this time, and within three round trips. */
-const PONG_MS = 300;
+const PONG_MS = 250;
 /** With no picture at stake there is more time for it. */
 const CALM_PONG_MS = 2_000;
 

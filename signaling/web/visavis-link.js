@@ -5,6 +5,9 @@ const CHANNEL = 'visavis';
 /** Messages are refused while so many bytes wait to be sent. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 
+/** Media that comes less often than this is not usual. */
+const MOST_USUAL_MS = 100;
+
 const CAPTURE_TIME = 'http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time';
 
 /**
@@ -158,7 +161,8 @@ export class Link {
     }
     if (seen !== this.#lastSeen) {
       const interval = now - this.#lastChange;
-      this.#interval += (Math.min(interval, 2_000) - this.#interval) / 8;
+      // A page that was not let run sees long intervals too.
+      this.#interval += (Math.min(interval, MOST_USUAL_MS) - this.#interval) / 8;
       this.#lastSeen = seen;
       this.#lastChange = now;
     }

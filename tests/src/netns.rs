@@ -84,7 +84,9 @@ impl Network {
     /// When `ip` refuses.
     pub fn lose_everything(&self) -> Result<(), Box<dyn Error>> {
         let Self { server, viewer } = self;
-        ip(&format!("-n {viewer} neigh replace {SERVER} lladdr {NOWHERE} dev cable nud permanent"))?;
+        ip(&format!(
+            "-n {viewer} neigh replace {SERVER} lladdr {NOWHERE} dev cable nud permanent"
+        ))?;
         for address in VIEWER {
             ip(&format!(
                 "-n {server} neigh replace {address} lladdr {NOWHERE} dev cable nud permanent"
@@ -101,9 +103,9 @@ impl Network {
     pub fn lose_nothing(&self) -> Result<(), Box<dyn Error>> {
         let Self { server, viewer } = self;
         ip(&format!("-n {viewer} neigh del {SERVER} dev cable"))?;
-        VIEWER.iter().try_for_each(|address| {
-            ip(&format!("-n {server} neigh del {address} dev cable"))
-        })
+        VIEWER
+            .iter()
+            .try_for_each(|address| ip(&format!("-n {server} neigh del {address} dev cable")))
     }
 
     /// Pulls the cable, which both hosts notice.

@@ -412,7 +412,7 @@ impl Hub {
         reached
     }
 
-    fn resend(&mut self, key: usize, out: &mut impl Outbox) {
+    fn resend(&mut self, key: usize, now: Instant, out: &mut impl Outbox) {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
@@ -420,8 +420,11 @@ impl Hub {
             && let Some(state) = self.sessions.get_mut(peer.session_key.0)
         {
             let (_, history) = state.peers_and_history(codec);
-            peer.resend(history, out);
+            let helped = peer.resend(history, out);
             out.flush();
+            if !helped {
+                self.want_keyframe(key, now);
+            }
         }
     }
 
@@ -472,7 +475,7 @@ impl Hub {
                 PeerEvent::Data(event) => {
                     self.events.push_back(of_data(session, id, event));
                 }
-                PeerEvent::PacketsLost => self.resend(key, out),
+                PeerEvent::PacketsLost => self.resend(key, now, out),
                 PeerEvent::NewDestination(addr) => {
                     if let Some(peer) = self.peers.get_mut(key) {
                         self.demux.add_source(&mut peer.names, key, addr);

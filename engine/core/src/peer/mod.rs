@@ -64,6 +64,8 @@ pub struct Peer {
     data: DataChannels,
     pub(crate) session_key: SessionKey,
     pub(crate) names: Registration,
+    /// ICE was restarted and has not found a path yet.
+    restarting: bool,
     /// Where the last datagram went, so that a new destination is noticed.
     last_destination: Option<SocketAddr>,
     /// Set when the peer is on its way out.
@@ -119,6 +121,7 @@ impl Peer {
             data: DataChannels::default(),
             session_key: SessionKey::NONE,
             names: Registration::default(),
+            restarting: false,
             last_destination: None,
             farewell: None,
         };
@@ -199,7 +202,9 @@ impl Peer {
             return Ok(());
         }
         self.rtc.handle_input(input)?;
-        if check {
+        // A pair that a check has nominated is used once our own check on it is answered (RFC 8445
+        // §7.3.1.5).
+        if check || is_stun(datagram) {
             self.ask_for_path();
         }
         Ok(())
@@ -272,7 +277,7 @@ impl Peer {
         if video.awaiting_keyframe && !frame.keyframe {
             return false;
         }
-        let sent = self.output.send_video(&frame.payloads, stamp, history, out);
+        let sent = self.output.send_video(&frame.payloads, frame.keyframe, stamp, history, out);
         video.awaiting_keyframe &= !sent;
         sent
     }
@@ -294,10 +299,11 @@ impl Peer {
         self.output.send_audio(payload, packet, out)
     }
 
-    /// Sends again what was lost.
-    pub(crate) fn resend(&mut self, history: &History, out: &mut impl Outbox) {
-        self.output.resend(&self.lost, history, out);
+    /// Sends again what was lost. False where only a keyframe can help.
+    pub(crate) fn resend(&mut self, history: &History, out: &mut impl Outbox) -> bool {
+        let helped = self.output.resend(&self.lost, history, out);
         self.lost.clear();
+        helped
     }
 
     // --- The drain. ---
@@ -335,6 +341,7 @@ impl Peer {
         events: &mut Vec<PeerEvent>,
     ) -> Result<Instant, RtcError> {
         let Self { rtc, phase, output, video, lost, data, last_destination, farewell, .. } = self;
+        let restarting = &mut self.restarting;
         let microphone = &self.microphone;
         drain(rtc, |drained| match drained {
             Drained::Transmit(transmit) => {
@@ -350,6 +357,15 @@ impl Peer {
                     events.push(PeerEvent::Connected);
                 }
                 Event::IceConnectionStateChange(state) => {
+                    // Whoever restarts ICE has been without a picture for a while, and its requests may
+                    // still go the old way.
+                    if *phase == Phase::Connected {
+                        let searching = state == IceConnectionState::Checking;
+                        if *restarting && !searching {
+                            events.push(PeerEvent::KeyframeWanted);
+                        }
+                        *restarting = searching;
+                    }
                     let resumed = ice_changed(phase, state, now);
                     if resumed && let Some(video) = video {
                         video.awaiting_keyframe = true;
@@ -393,6 +409,11 @@ impl Peer {
             },
         })
     }
+}
+
+/// By the first byte (RFC 7983 §7).
+fn is_stun(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| *first <= 3)
 }
 
 /// What a viewer reports of what it was sent. str0m has its own use for the rest.

@@ -121,6 +121,7 @@ impl RtpOutput {
     pub(crate) fn send_video(
         &mut self,
         payloads: &Payloads,
+        keyframe: bool,
         stamp: &FrameStamp,
         history: &History,
         out: &mut impl Outbox,
@@ -129,6 +130,9 @@ impl RtpOutput {
             return false;
         };
         track.follow(history);
+        if keyframe {
+            track.begin_keyframe();
+        }
         track.send(payloads.iter(), true, stamp, &mut way);
         true
     }
@@ -148,14 +152,22 @@ impl RtpOutput {
         true
     }
 
-    /// Sends again what a viewer has missed.
-    pub(crate) fn resend(&mut self, lost: &[u16], history: &History, out: &mut impl Outbox) {
+    /// Sends again what a viewer has missed. False where only a keyframe can help it.
+    pub(crate) fn resend(
+        &mut self,
+        lost: &[u16],
+        history: &History,
+        out: &mut impl Outbox,
+    ) -> bool {
         let Some((mut way, Tracks { video: Some(track), .. })) = self.ready(out) else {
-            return;
+            return true;
         };
+        let mut helped = true;
         for &sequence in lost {
+            helped &= !track.is_beyond_help(sequence, history);
             track.resend(sequence, history, &mut way);
         }
+        helped
     }
 
     /// A receiver has reported on a stream: it knows by now whose it is.

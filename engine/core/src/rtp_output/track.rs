@@ -28,6 +28,8 @@ pub(crate) struct Track {
     pub(crate) clock_hz: u32,
     /// The sequence number with its roll-overs: SRTP's packet index.
     next: u64,
+    /// Where the last keyframe begins.
+    keyframe: u64,
     /// Packets name their media section until the viewer has shown that it knows the SSRC.
     acknowledged: bool,
     packets: u32,
@@ -93,6 +95,7 @@ impl Track {
             ssrc,
             clock_hz,
             next: u64::from(first),
+            keyframe: u64::from(first),
             acknowledged: false,
             packets: 0,
             octets: 0,
@@ -163,6 +166,25 @@ impl Track {
         }
     }
 
+    /// What is sent next is a keyframe.
+    pub(super) fn begin_keyframe(&mut self) {
+        self.keyframe = self.next;
+    }
+
+    /// Whether a viewer that lacks this packet will never have it, and no keyframe after it either: all
+    /// that is sent up to the next keyframe is of no use to it. Browsers take up to three seconds to see
+    /// that, and to ask for one.
+    pub(super) fn is_beyond_help(&self, sequence: u16, history: &History) -> bool {
+        let Some(resend) = self.resend.as_ref().filter(|resend| resend.negotiated) else {
+            return false;
+        };
+        let Some(own) = sent_as(sequence, self.next).filter(|&own| own >= self.keyframe) else {
+            return false;
+        };
+        // Where the numbers of the history are new, as after a renegotiation, older packets have none.
+        resend.find(own).is_none_or(|packet| history.get(packet).is_none())
+    }
+
     /// Sends a packet again, if there is a stream for that, if it is still known, and if this viewer has
     /// not asked for too much. Under its own number it must never leave twice: its header might differ
     /// by then, and two packets under one nonce give the keys away.
@@ -176,7 +198,7 @@ impl Track {
             return;
         };
         if let Some(Kept { payload, stamp, marker }) =
-            resend.find(sequence, self.next).and_then(|packet| history.get(packet))
+            sent_as(sequence, self.next).and_then(|own| history.get(resend.find(own)?))
             && resend.negotiated
             && resend.allowance > 0
         {
@@ -208,32 +230,77 @@ impl Track {
     }
 }
 
+/// The latest packet before `next` that has this sequence number: sequence numbers come around.
+fn sent_as(sequence: u16, next: u64) -> Option<u64> {
+    let back = (next as u16).wrapping_sub(sequence);
+    next.checked_sub(u64::from(back)).filter(|_| back > 0)
+}
+
 impl Resend {
-    /// The number in the history of the packet with a sequence number.
-    fn find(&self, sequence: u16, next: u64) -> Option<u64> {
+    /// The number in the history of one of our packets.
+    fn find(&self, own: u64) -> Option<u64> {
         let Span { since, offset } = self.span?;
-        // The latest one that has this sequence number: sequence numbers come around.
-        let back = (next as u16).wrapping_sub(sequence);
-        let packet = next.checked_sub(u64::from(back))?;
-        (back > 0 && packet >= since).then_some(packet.wrapping_add(offset))
+        (own >= since).then_some(own.wrapping_add(offset))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use visavis_types::{Stamps, VideoCodec};
+
     use super::*;
+    use crate::packetize::PacketizedFrame;
 
     #[test]
     fn sequence_numbers_are_found_across_a_roll_over_but_not_before_the_first() {
         let mut resend = Resend::new(2, 97, 0);
         resend.span = Some(Span { since: 65_530, offset: 0_u64.wrapping_sub(65_530) });
+        let find = |sequence, next| resend.find(sent_as(sequence, next)?);
         let next = 65_540;
-        assert_eq!(resend.find(65_530, next), Some(0));
-        assert_eq!(resend.find(65_535, next), Some(5));
-        assert_eq!(resend.find(3, next), Some(9));
-        assert_eq!(resend.find(4, next), None, "not sent yet");
-        assert_eq!(resend.find(65_529, next), None, "before the first");
-        assert_eq!(resend.find(9, 5), None);
+        assert_eq!(find(65_530, next), Some(0));
+        assert_eq!(find(65_535, next), Some(5));
+        assert_eq!(find(3, next), Some(9));
+        assert_eq!(find(4, next), None, "not sent yet");
+        assert_eq!(find(65_529, next), None, "before the first");
+        assert_eq!(find(9, 5), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_and_not_made_up_for_by_a_keyframe_is_beyond_help() {
+        let start = Instant::now();
+        let mut history = History::default();
+        let mut track = Track::new(Mid::from("0"), 1, 90_000, 10);
+        track.resend_in(Some((2, 97)), 0);
+        let frame = |history: &mut History, track: &mut Track, second| {
+            track.follow(history);
+            let at = start + std::time::Duration::from_secs(second);
+            let frame = PacketizedFrame {
+                codec: VideoCodec::Vp8,
+                keyframe: false,
+                payloads: Arc::new([vec![1], vec![2]].iter().collect()),
+                captured: at,
+                stamps: Stamps::pushed(at),
+            };
+            history.push(frame, FrameStamp::new(0, at), at);
+            track.next += 2;
+        };
+        track.begin_keyframe();
+        frame(&mut history, &mut track, 0); // 10, 11
+        assert!(!track.is_beyond_help(10, &history), "it is still there");
+        frame(&mut history, &mut track, 1); // 12, 13
+        frame(&mut history, &mut track, 3); // 14, 15
+        assert!(track.is_beyond_help(11, &history));
+        assert!(!track.is_beyond_help(9, &history), "before the first");
+        assert!(!track.is_beyond_help(15, &history), "it is still there");
+        track.begin_keyframe();
+        frame(&mut history, &mut track, 5); // 16, 17
+        assert!(!track.is_beyond_help(11, &history), "there was a keyframe since");
+        frame(&mut history, &mut track, 7); // 18, 19
+        assert!(track.is_beyond_help(16, &history), "the keyframe itself");
+        track.resend_in(Some((2, 97)), 0);
+        assert!(track.is_beyond_help(18, &history), "renegotiated since");
     }
 
     #[test]
