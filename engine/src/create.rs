@@ -106,6 +106,8 @@ impl EngineHandle {
         inner.audio.send(AudioCommand::Add(Box::new(source)));
         shared.audio_thread.is(audio_thread);
         let sink = AudioSink::new(Arc::clone(&shared), blocks_in, audio_thread.clone());
+        let voices = &inner.voices;
+        voices.write().unwrap_or_else(PoisonError::into_inner).push(sink.clone());
         let running = Running { encode_thread };
         let ends = Ends { audio: sink, encoded_video, microphone, inbox };
         Ok(Session::new(self.clone(), shared, ends, running))

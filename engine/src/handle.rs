@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
 use visavis_core::{Certificate, DataGauge, PeerSetup, check_candidate};
-use visavis_types::{ClockAnchor, PeerId, SessionId};
+use visavis_types::{ClockAnchor, PeerId, SessionId, UnixMillis};
 
-use crate::audio::AudioCommand;
+use crate::audio::{AudioCommand, AudioSink};
 use crate::event::Subscriber;
 use crate::idle::Studio;
 use crate::media::{Command, DataSend, MediaWaker};
 use crate::placement::Placement;
 use crate::shared::{SessionShared, Sleeper};
-use crate::{CandidateError, Event, OfferError, SessionStatus};
+use crate::{CandidateError, Event, OfferError, SessionStatus, Utterance, UtteranceError};
 
 /// What signaling needs of the engine: cheap to clone, callable from any thread, never waits.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(crate) struct Inner {
     pub(crate) loops: Vec<LoopHandle>,
     pub(crate) audio: AudioHandle,
     pub(crate) sessions: RwLock<Vec<Arc<SessionShared>>>,
+    /// Where the sound of each of them goes in.
+    pub(crate) voices: RwLock<Vec<AudioSink>>,
     /// Peers that were answered and have not left.
     peers: Mutex<Placement>,
     departed: Arc<SegQueue<PeerId>>,
@@ -85,6 +87,7 @@ impl Inner {
             loops: parts.loops,
             audio: AudioHandle { commands: parts.audio, thread: Sleeper::default() },
             sessions: RwLock::default(),
+            voices: RwLock::default(),
             departed: parts.departed,
             certificate: parts.certificate,
             clock: parts.clock,
@@ -333,6 +336,23 @@ impl EngineHandle {
         {
             tracing::warn!(%peer, "the media loop is busy; this peer is left to its ICE timeout");
         }
+    }
+
+    /// Begins an utterance in a session, as [`Session::begin_utterance`](crate::Session::begin_utterance)
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// As there, and where there is no session of this name.
+    pub fn begin_utterance(
+        &self,
+        session: &SessionId,
+        zero: UnixMillis,
+    ) -> Result<Utterance, UtteranceError> {
+        let voices = self.inner.voices.read().unwrap_or_else(PoisonError::into_inner);
+        let voice = voices.iter().find(|voice| &voice.session().config.id == session).cloned();
+        drop(voices);
+        Utterance::begin(&voice.ok_or(UtteranceError::NoSession)?, zero)
     }
 
     /// The state of a session, or `None` where there is none of this name.

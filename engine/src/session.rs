@@ -104,15 +104,7 @@ impl Session {
     ///
     /// A session whose sound is given as Opus packets; an engine that does not keep up.
     pub fn begin_utterance(&self, zero: UnixMillis) -> Result<Utterance, UtteranceError> {
-        if !self.ends.audio.takes_pcm() {
-            return Err(UtteranceError::EncodedSession);
-        }
-        let state = self.shared.begin_utterance(zero);
-        if !self.ends.audio.begin(Arc::clone(&state)) {
-            state.finish();
-            return Err(UtteranceError::Busy);
-        }
-        Ok(Utterance::new(state, Arc::clone(&self.shared), self.ends.audio.clone()))
+        Utterance::begin(&self.ends.audio, zero)
     }
 
     /// Drops at once all that waits to be said and shown, utterances and what was pushed live, and returns
@@ -184,6 +176,11 @@ impl Session {
             let _ = thread.join();
         }
         let inner = &self.engine.inner;
+        inner
+            .voices
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|voice| !Arc::ptr_eq(voice.session(), &self.shared));
         inner
             .sessions
             .write()

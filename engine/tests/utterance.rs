@@ -234,3 +234,34 @@ fn sessions_of_opus_have_no_utterances_and_bad_mp3_is_refused() {
     let noise = EncodedAudio { data: &[0x55; 500], timestamp };
     assert!(matches!(session.audio().push_mp3(&noise), Err(EncodedAudioError::Mp3(_))));
 }
+
+#[test]
+fn whoever_has_the_handle_begins_utterances_and_follows_them() {
+    let engine = engine();
+    let handle = engine.handle();
+    let default = visavis::SessionId::default();
+    let refused = handle.begin_utterance(&default, UnixMillis(0)).unwrap_err();
+    assert_eq!(refused, UtteranceError::NoSession);
+    let session = session(&engine, SessionConfig::default());
+
+    let utterance = handle.begin_utterance(&default, UnixMillis(0)).unwrap();
+    let progress = utterance.progress();
+    assert_eq!(say(&utterance, 0, &tone(300)), PushOutcome::Accepted);
+    utterance.end();
+    let end = Instant::now() + Duration::from_secs(10);
+    while !progress.is_over() {
+        assert!(Instant::now() < end, "never over: {progress:?}");
+        thread::sleep(MS * 5);
+    }
+    assert!(!progress.is_interrupted());
+    // Whole packets: 300 ms are 15 of 20 ms.
+    assert!((MS * 295..=MS * 305).contains(&progress.sent()), "{:?}", progress.sent());
+
+    let utterance = handle.begin_utterance(&default, UnixMillis(0)).unwrap();
+    assert_eq!(say(&utterance, 0, &tone(5_000)), PushOutcome::Accepted);
+    session.interrupt();
+    assert!(utterance.progress().is_interrupted());
+    session.stop();
+    let refused = handle.begin_utterance(&default, UnixMillis(0)).unwrap_err();
+    assert_eq!(refused, UtteranceError::NoSession, "it has stopped");
+}

@@ -34,6 +34,11 @@ impl AudioSink {
         Self { shared, ring: Arc::new(Mutex::new(ring)), mp3: Arc::default(), audio_thread }
     }
 
+    /// Whose sound this is.
+    pub(crate) fn session(&self) -> &Arc<SessionShared> {
+        &self.shared
+    }
+
     /// Queues a chunk. It is played at its own rate however fast chunks come; of more than
     /// [`SessionConfig::audio_queue`](crate::SessionConfig::audio_queue) the oldest is dropped and
     /// counted.

@@ -41,6 +41,9 @@ pub enum UtteranceError {
     /// The engine does not keep up with what was pushed before.
     #[error("the engine is busy; try again")]
     Busy,
+    /// No session of this name.
+    #[error("there is no such session")]
+    NoSession,
     /// The session's sound is given as Opus packets, which are sent as they come.
     #[error("this session's sound is given as Opus packets; there are no utterances in it")]
     EncodedSession,
@@ -67,18 +70,28 @@ pub struct Utterance {
 }
 
 impl Utterance {
-    pub(crate) fn new(
-        state: Arc<UtteranceState>,
-        session: Arc<SessionShared>,
-        audio: AudioSink,
-    ) -> Self {
+    pub(crate) fn begin(voice: &AudioSink, zero: UnixMillis) -> Result<Self, UtteranceError> {
+        if !voice.takes_pcm() {
+            return Err(UtteranceError::EncodedSession);
+        }
+        let session = Arc::clone(voice.session());
+        let state = session.begin_utterance(zero);
+        if !voice.begin(Arc::clone(&state)) {
+            state.finish();
+            return Err(UtteranceError::Busy);
+        }
         let video = VideoSink::new(Arc::clone(&session));
-        Self { state, session, video, audio, mp3: Mutex::default() }
+        Ok(Self { state, session, video, audio: voice.clone(), mp3: Mutex::default() })
     }
 
     /// Its name, as events have it.
     pub fn id(&self) -> UtteranceId {
         self.state.id
+    }
+
+    /// What becomes of it, also after it has been ended.
+    pub fn progress(&self) -> UtteranceProgress {
+        UtteranceProgress(Arc::clone(&self.state))
     }
 
     /// Converts a picture and keeps it until its time: some 0.3 ms for 512×512 RGBA.
@@ -128,6 +141,27 @@ impl Utterance {
         }
         self.session.wake_all();
         sent
+    }
+}
+
+/// What becomes of an utterance.
+#[derive(Debug, Clone)]
+pub struct UtteranceProgress(Arc<UtteranceState>);
+
+impl UtteranceProgress {
+    /// How much of it was sent: exact to a packet.
+    pub fn sent(&self) -> Duration {
+        self.0.sent()
+    }
+
+    /// Whether it was cut off.
+    pub fn is_interrupted(&self) -> bool {
+        self.0.is_interrupted()
+    }
+
+    /// Whether nothing more of it will be sent. Stays false where its session was stopped before its end.
+    pub fn is_over(&self) -> bool {
+        self.0.is_over()
     }
 }
 
