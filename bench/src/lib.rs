@@ -46,6 +46,7 @@ pub use check::Check;
 pub use error::Error;
 pub use http::get_json;
 pub use machine::Machine;
+pub use peers::aiortc_python;
 pub use server::{CpuTime, Server, ServerOptions, find_binary};
 pub use spread::{Durations, Spread};
 pub use table::Table;

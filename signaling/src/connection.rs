@@ -14,6 +14,7 @@ use crate::io::{Output, READ_BUDGET_BYTES, TurnIo, ready};
 use crate::mailbox::{Mailbox, Ticket};
 use crate::sessions::Registry;
 use crate::tls::Transport;
+use crate::whep::Whep;
 use crate::ws::{Fate, Resumptions, WsPeer};
 use crate::{Limits, SignalingConfig};
 
@@ -45,6 +46,8 @@ pub(crate) struct Context {
     pub(crate) waker: Arc<Waker>,
     /// Carries answers of other threads into the loop.
     pub(crate) mailbox: Mailbox,
+    /// Those who watch by WHEP.
+    pub(crate) whep: Whep,
     /// Requests so far that may be answered later.
     pub(crate) tickets: u64,
 }

@@ -37,6 +37,7 @@ mod mailbox;
 mod server;
 mod sessions;
 mod tls;
+mod whep;
 mod ws;
 
 pub use config::{IceServer, Limits, SignalingConfig, SignalingError, TlsFiles};

@@ -93,6 +93,7 @@ impl SignalingServer {
                 replies: replies_in,
                 waker: waker.clone(),
                 mailbox,
+                whep: Default::default(),
                 tickets: 0,
             },
         };
@@ -300,6 +301,7 @@ impl Loop {
         while let Ok(event) = self.events.try_recv() {
             let Event::PeerLeft { session, peer, reason } = event else { continue };
             self.context.sessions.on_left(&session, now);
+            self.context.whep.forget(peer);
             if let Some(&key) = self.context.clients.get(&peer) {
                 self.visit(key, |connection, context| connection.on_left(reason, context, now));
             }

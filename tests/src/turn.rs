@@ -64,7 +64,7 @@ pub fn root() -> &'static Path {
     package.parent().unwrap_or(package)
 }
 
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 

@@ -48,6 +48,16 @@ pub(super) fn install() -> Result<(), Error> {
     Ok(fs::write(mark, wanted)?)
 }
 
+/// The Python of that environment, installed where it is not there: for tests that have aiortc watch.
+///
+/// # Errors
+///
+/// As [`install`].
+pub fn aiortc_python() -> Result<PathBuf, Error> {
+    install()?;
+    Ok(folder()?.join("bin/python"))
+}
+
 /// Starts the server.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ mod running;
 use std::io::Write;
 use std::time::Duration;
 
+pub use aiortc::aiortc_python;
 pub use contender::Contender;
 pub use dialect::{Conversation, Dialect, Heard};
 pub use network::{is_inside, run_inside};

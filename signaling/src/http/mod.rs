@@ -7,7 +7,7 @@ mod metrics;
 #[cfg(test)]
 mod openapi;
 mod pages;
-mod peers;
+pub(crate) mod peers;
 pub(crate) mod problem;
 mod request;
 mod response;

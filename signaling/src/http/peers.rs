@@ -110,16 +110,21 @@ fn add_candidates(call: &Call<'_>, context: &Context) -> Result<Response, Respon
     let peer = known_peer(&peer_id, &session, context)?;
     let texts = candidates.iter().map(Candidate::text).collect::<Result<Vec<_>, _>>()?;
     for text in texts {
-        context.engine.add_candidate(peer, text).map_err(|error| {
-            let problem = match error {
-                CandidateError::Syntax(_) => &problem::BAD_CANDIDATE,
-                CandidateError::Busy => &problem::BUSY,
-                CandidateError::Stopped => &problem::STOPPED,
-            };
-            Response::problem(problem, &error.to_string())
-        })?;
+        add_candidate(peer, text, context)?;
     }
     Ok(Response::new(StatusCode::NO_CONTENT))
+}
+
+/// Tells the engine of a candidate.
+pub(crate) fn add_candidate(peer: PeerId, text: &str, context: &Context) -> Result<(), Response> {
+    context.engine.add_candidate(peer, text).map_err(|error| {
+        let problem = match error {
+            CandidateError::Syntax(_) => &problem::BAD_CANDIDATE,
+            CandidateError::Busy => &problem::BUSY,
+            CandidateError::Stopped => &problem::STOPPED,
+        };
+        Response::problem(problem, &error.to_string())
+    })
 }
 
 /// The session that the path names, if there is one.

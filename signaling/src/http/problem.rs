@@ -29,10 +29,12 @@ problems! {
     NOT_MANAGED: FORBIDDEN "not-managed", "The session was not made over HTTP";
     NOT_FOUND: NOT_FOUND "not-found", "Nothing is at this address";
     NO_SESSION: NOT_FOUND "no-session", "There is no such session";
+    BAD_FRAGMENT: BAD_REQUEST "bad-fragment", "The body is no SDP fragment";
     NO_PEER: NOT_FOUND "no-peer", "There is no such peer";
     METHOD_NOT_ALLOWED: METHOD_NOT_ALLOWED "method-not-allowed", "The method does not apply here";
     TIMEOUT: REQUEST_TIMEOUT "timeout", "The request took too long";
     SESSION_EXISTS: CONFLICT "session-exists", "The session's id is taken";
+    PRECONDITION_FAILED: PRECONDITION_FAILED "precondition-failed", "Things have changed since";
     BODY_TOO_LARGE: PAYLOAD_TOO_LARGE "body-too-large", "The request's body is too large";
     TARGET_TOO_LONG: URI_TOO_LONG "target-too-long", "The request's target is too long";
     MEDIA_TYPE: UNSUPPORTED_MEDIA_TYPE "media-type", "The body's type is not taken here";
@@ -42,6 +44,7 @@ problems! {
     NO_COMMON_CODEC: UNPROCESSABLE_ENTITY "no-common-codec", "The offer has no codec of the session's";
     BAD_CANDIDATE: UNPROCESSABLE_ENTITY "bad-candidate", "The ICE candidate cannot be used";
     UPGRADE_REQUIRED: UPGRADE_REQUIRED "upgrade-required", "Only WebSocket is spoken here";
+    PRECONDITION_REQUIRED: PRECONDITION_REQUIRED "precondition-required", "If-Match is missing";
     HEAD_TOO_LARGE: REQUEST_HEADER_FIELDS_TOO_LARGE "head-too-large", "The request's head is too large";
     INTERNAL: INTERNAL_SERVER_ERROR "internal", "The server failed";
     UNKNOWN_METHOD: NOT_IMPLEMENTED "unknown-method", "The method is not known";

@@ -9,7 +9,7 @@ use super::static_files::StaticFiles;
 use super::{Request, Response, UploadReader, Visit, metrics, pages, peers, problem, sessions};
 use crate::connection::Context;
 use crate::mailbox::{Answerer, Ticket};
-use crate::{SignalingConfig, SignalingError};
+use crate::{SignalingConfig, SignalingError, whep};
 
 /// What a request leads to.
 #[derive(Debug)]
@@ -175,6 +175,19 @@ pub(crate) fn table() -> Vec<Endpoint> {
         Endpoint::new("/webrtc/sessions/{id}/offer", post(peers::offer)).takes(JSON),
         Endpoint::new("/webrtc/sessions/{id}/ice", post(peers::ice)).takes(JSON),
         Endpoint::new("/webrtc/player/{id}", get(sessions::player)),
+        Endpoint::new(
+            "/whep/{id}",
+            [(Method::GET, Whole(whep::nothing)), (Method::POST, Whole(whep::watch))],
+        )
+        .takes(whep::ACCEPTS),
+        Endpoint::new(
+            "/whep/{id}/{resource}",
+            [
+                (Method::GET, Whole(whep::nothing)),
+                (Method::PATCH, Whole(whep::patch)),
+                (Method::DELETE, Whole(whep::leave)),
+            ],
+        ),
         Endpoint::new(FILES, get(pages::file)),
     ]
 }

@@ -1,0 +1,255 @@
+//! WHEP (draft-ietf-wish-whep-03), so that players nobody here wrote can watch: an SDP offer is posted to a
+//! session's address, and the answer comes with the address of a resource by which the viewer is told of
+//! candidates, restarted and ended.
+
+mod fragment;
+mod links;
+mod precondition;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::sync_channel;
+
+use http::header::{CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LINK, LOCATION};
+use http::{HeaderMap, StatusCode};
+use rustls::crypto::aws_lc_rs;
+use visavis::{PeerId, SessionId};
+
+use self::fragment::{Credentials, Fragment};
+use self::precondition::Precondition;
+use crate::connection::Context;
+use crate::http::peers::{add_candidate, existing_session, refused_offer};
+use crate::http::problem::Problem;
+use crate::http::{Call, Reply, Response, problem};
+
+/// What `OPTIONS` says can be posted.
+pub(crate) const ACCEPTS: &str = SDP;
+
+const SDP: &str = "application/sdp";
+const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// Random bytes in the name of a resource: whoever knows the name can end the viewer.
+const NAME_BYTES: usize = 16;
+
+/// Those who watch by WHEP. They live until they leave: no connection speaks for them.
+#[derive(Debug, Default)]
+pub(crate) struct Whep {
+    /// By the names of their resources.
+    viewers: HashMap<String, Viewer>,
+    names: HashMap<PeerId, String>,
+}
+
+#[derive(Debug)]
+struct Viewer {
+    session: SessionId,
+    peer: PeerId,
+    /// What it offered: an ICE restart offers the same again, but for the credentials.
+    offer: String,
+    credentials: Credentials,
+    /// Counts the ICE sessions.
+    generation: u32,
+}
+
+impl Viewer {
+    /// Names the ICE session (§4.4.1): a strong one, quotes included.
+    fn entity_tag(&self) -> String {
+        entity_tag(self.generation)
+    }
+}
+
+fn entity_tag(generation: u32) -> String {
+    format!("\"ice-{generation}\"")
+}
+
+impl Whep {
+    fn insert(&mut self, name: String, viewer: Viewer) {
+        self.names.insert(viewer.peer, name.clone());
+        self.viewers.insert(name, viewer);
+    }
+
+    /// Forgets a viewer that has left.
+    pub(crate) fn forget(&mut self, peer: PeerId) {
+        if let Some(name) = self.names.remove(&peer) {
+            self.viewers.remove(&name);
+        }
+    }
+
+    /// The viewer that a path names, of the session that it names.
+    fn find(&mut self, call: &Call<'_>) -> Result<&mut Viewer, Response> {
+        let session = call.session()?;
+        let viewer = self.viewers.get_mut(call.param("resource"));
+        viewer.filter(|viewer| viewer.session == session).ok_or_else(|| {
+            Response::problem(&problem::NO_PEER, "nobody watches under this address, or no more")
+        })
+    }
+}
+
+/// `GET` of either address: there is nothing to be had, but the address is right (§4.1).
+pub(crate) fn nothing(call: &Call<'_>, context: &mut Context) -> Reply {
+    let found = match call.param("resource") {
+        "" => existing_session(call, context).map(drop),
+        _ => context.whep.find(call).map(drop),
+    };
+    found.map(|()| Response::new(StatusCode::NO_CONTENT)).into()
+}
+
+/// `POST /whep/{id}`: an offer, and the answer to it (§4.2).
+pub(crate) fn watch(call: &Call<'_>, context: &mut Context) -> Reply {
+    try_watch(call, context).into()
+}
+
+fn try_watch(call: &Call<'_>, context: &mut Context) -> Result<Response, Response> {
+    let session = existing_session(call, context)?;
+    let offer = text(call, SDP, ACCEPT_POST, &problem::BAD_SDP)?;
+    let offer = fragment::receive_only(offer);
+    let credentials = Credentials::of(&offer).ok_or_else(|| {
+        Response::problem(&problem::BAD_SDP, "the offer has no ice-ufrag and ice-pwd")
+    })?;
+    let name = new_name()?;
+    let (peer, answer) = first_offer(&session, &offer, context)?;
+    let location = format!("/whep/{session}/{name}");
+    let viewer = Viewer { session, peer, offer, credentials, generation: 1 };
+    let mut response = Response::new(StatusCode::CREATED)
+        .header(LOCATION, location)
+        .header(ETAG, viewer.entity_tag())
+        .header(ACCEPT_PATCH, FRAGMENT);
+    for link in links::links(&context.config.ice_servers) {
+        response = response.header(LINK, link);
+    }
+    context.whep.insert(name, viewer);
+    Ok(response.header(CONTENT_TYPE, SDP).body(answer.into_bytes()))
+}
+
+/// Makes a peer of its first offer; returns the answer.
+fn first_offer(
+    session: &SessionId,
+    offer: &str,
+    context: &Context,
+) -> Result<(PeerId, String), Response> {
+    let peer = context.engine.new_peer_id();
+    let (reply, answer) = sync_channel(1);
+    // The engine answers a first offer before this returns.
+    context.engine.offer(session, peer, offer, move |answer| drop(reply.try_send(answer)));
+    match answer.try_recv() {
+        Ok(Ok(answer)) => Ok((peer, answer)),
+        Ok(Err(error)) => Err(refused_offer(&error)),
+        Err(_) => Err(Response::problem(&problem::INTERNAL, "the engine gave no answer")),
+    }
+}
+
+/// `PATCH /whep/{id}/{resource}`: more candidates (§4.4.2), or an ICE restart (§4.4.3).
+pub(crate) fn patch(call: &Call<'_>, context: &mut Context) -> Reply {
+    try_patch(call, context).unwrap_or_else(Reply::Response)
+}
+
+fn try_patch(call: &Call<'_>, context: &mut Context) -> Result<Reply, Response> {
+    let viewer = context.whep.find(call)?;
+    let text = text(call, FRAGMENT, ACCEPT_PATCH, &problem::BAD_FRAGMENT)?;
+    let Fragment { credentials, candidates } = Fragment::parse(text)
+        .map_err(|error| Response::problem(&problem::BAD_FRAGMENT, &error.to_string()))?;
+    let says_which = credentials.as_ref() == Some(&viewer.credentials);
+    match precondition::check(fields(&call.request.headers), &viewer.entity_tag()) {
+        Precondition::Holds => {}
+        // Players there are leave the tag out, and say by the credentials which ICE session they mean.
+        Precondition::Missing if says_which => {}
+        Precondition::Missing => {
+            let detail = "say in If-Match which ICE session this is for, or * for a new one";
+            return Err(Response::problem(&problem::PRECONDITION_REQUIRED, detail));
+        }
+        Precondition::Fails => {
+            let detail = "there was an ICE restart since: this is for an older ICE session";
+            return Err(Response::problem(&problem::PRECONDITION_FAILED, detail));
+        }
+    }
+    let peer = viewer.peer;
+    let restarts = credentials.filter(|credentials| credentials != &viewer.credentials);
+    if let Some(credentials) = restarts {
+        restart(call, credentials, context)?;
+        // They are for the new session; one that cannot be read spoils nothing.
+        for candidate in candidates {
+            let _ = context.engine.add_candidate(peer, &candidate);
+        }
+        return Ok(Reply::Later);
+    }
+    for candidate in candidates {
+        add_candidate(peer, &candidate, context)?;
+    }
+    Ok(Reply::Response(Response::new(StatusCode::NO_CONTENT)))
+}
+
+/// Offers the same again with new credentials. The answer comes from the media loop.
+fn restart(
+    call: &Call<'_>,
+    credentials: Credentials,
+    context: &mut Context,
+) -> Result<(), Response> {
+    let answerer = call.answerer(context);
+    let viewer = context.whep.find(call)?;
+    let offer = fragment::restarted(&viewer.offer, &credentials);
+    let generation = viewer.generation.wrapping_add(1);
+    let tag = entity_tag(generation);
+    let refused = Arc::new(AtomicBool::new(false));
+    let refuses = Arc::clone(&refused);
+    let (session, peer) = (viewer.session.clone(), viewer.peer);
+    context.engine.offer(&session, peer, &offer, move |answer| {
+        refuses.store(answer.is_err(), SeqCst);
+        answerer.answer(match answer {
+            Ok(answer) => Response::new(StatusCode::OK)
+                .header(ETAG, tag)
+                .header(CONTENT_TYPE, FRAGMENT)
+                .body(fragment::of_answer(&answer).into_bytes()),
+            Err(error) => refused_offer(&error),
+        });
+    });
+    // A media loop that is busy says so at once, and the ICE session stays. Later on nothing can fail but a
+    // viewer that is gone: the same media was agreed on before.
+    if !refused.load(SeqCst) {
+        let viewer = context.whep.find(call)?;
+        (viewer.generation, viewer.credentials, viewer.offer) = (generation, credentials, offer);
+    }
+    Ok(())
+}
+
+/// `DELETE /whep/{id}/{resource}`: the viewer leaves (§4.3).
+pub(crate) fn leave(call: &Call<'_>, context: &mut Context) -> Reply {
+    let left = context.whep.find(call).map(|viewer| viewer.peer);
+    left.map(|peer| {
+        context.engine.disconnect(peer);
+        context.whep.forget(peer);
+        Response::new(StatusCode::OK)
+    })
+    .into()
+}
+
+/// The body, which is text of one type.
+fn text<'a>(
+    call: &Call<'a>,
+    kind: &str,
+    accept: HeaderName,
+    unreadable: &Problem,
+) -> Result<&'a str, Response> {
+    if !call.is_of_type(kind) {
+        let problem = Response::problem(&problem::MEDIA_TYPE, &format!("the body is {kind}"));
+        return Err(problem.header(accept, kind.to_owned()));
+    }
+    std::str::from_utf8(&call.request.body)
+        .map_err(|_| Response::problem(unreadable, "the body is no UTF-8"))
+}
+
+fn fields(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    // What is no text is no tag of ours.
+    headers.get_all(IF_MATCH).iter().map(|value| value.to_str().unwrap_or_default())
+}
+
+/// A name that nobody guesses.
+fn new_name() -> Result<String, Response> {
+    let mut bytes = [0; NAME_BYTES];
+    aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| Response::problem(&problem::INTERNAL, "there is no randomness to be had"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
