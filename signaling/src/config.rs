@@ -90,6 +90,8 @@ pub struct Limits {
     pub backlog_bytes: usize,
     /// TCP connections at once; one more is answered 503 and closed.
     pub connections: usize,
+    /// Uploads of speech that are played or wait for their turn at once; one more is answered 503.
+    pub uploads: usize,
     /// From accepting a connection to a finished TLS handshake.
     pub handshake_deadline: Duration,
     /// From a request's first byte (or, for the first request, from the connection's start) to the
@@ -124,6 +126,7 @@ impl Default for Limits {
             message_bytes: 256 << 10,
             backlog_bytes: 512 << 10,
             connections: 1_024,
+            uploads: 32,
             handshake_deadline: Duration::from_secs(10),
             request_deadline: Duration::from_secs(10),
             idle_deadline: Duration::from_secs(60),

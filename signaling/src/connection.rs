@@ -13,6 +13,7 @@ use crate::http::{Response, Routes, Visit, problem};
 use crate::io::{Output, READ_BUDGET_BYTES, TurnIo, ready};
 use crate::mailbox::{Mailbox, Ticket};
 use crate::sessions::Registry;
+use crate::speech::Uploads;
 use crate::tls::Transport;
 use crate::whep::Whep;
 use crate::ws::{Fate, Resumptions, WsPeer};
@@ -48,6 +49,8 @@ pub(crate) struct Context {
     pub(crate) mailbox: Mailbox,
     /// Those who watch by WHEP.
     pub(crate) whep: Whep,
+    /// Speech that is being played.
+    pub(crate) uploads: Uploads,
     /// Requests so far that may be answered later.
     pub(crate) tickets: u64,
 }

@@ -94,6 +94,7 @@ impl SignalingServer {
                 waker: waker.clone(),
                 mailbox,
                 whep: Default::default(),
+                uploads: Default::default(),
                 tickets: 0,
             },
         };

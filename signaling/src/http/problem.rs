@@ -34,6 +34,8 @@ problems! {
     METHOD_NOT_ALLOWED: METHOD_NOT_ALLOWED "method-not-allowed", "The method does not apply here";
     TIMEOUT: REQUEST_TIMEOUT "timeout", "The request took too long";
     SESSION_EXISTS: CONFLICT "session-exists", "The session's id is taken";
+    NOT_STARTED: CONFLICT "not-started", "The session is not started";
+    ENCODED_SESSION: CONFLICT "encoded-session", "The session's sound comes encoded";
     PRECONDITION_FAILED: PRECONDITION_FAILED "precondition-failed", "Things have changed since";
     BODY_TOO_LARGE: PAYLOAD_TOO_LARGE "body-too-large", "The request's body is too large";
     TARGET_TOO_LONG: URI_TOO_LONG "target-too-long", "The request's target is too long";
@@ -42,6 +44,7 @@ problems! {
     BAD_VALUE: UNPROCESSABLE_ENTITY "bad-value", "A member of the body cannot be used";
     BAD_SDP: UNPROCESSABLE_ENTITY "bad-sdp", "The offer cannot be used";
     NO_COMMON_CODEC: UNPROCESSABLE_ENTITY "no-common-codec", "The offer has no codec of the session's";
+    BAD_AUDIO: UNPROCESSABLE_ENTITY "bad-audio", "The upload is no sound that can be played";
     BAD_CANDIDATE: UNPROCESSABLE_ENTITY "bad-candidate", "The ICE candidate cannot be used";
     UPGRADE_REQUIRED: UPGRADE_REQUIRED "upgrade-required", "Only WebSocket is spoken here";
     PRECONDITION_REQUIRED: PRECONDITION_REQUIRED "precondition-required", "If-Match is missing";

@@ -9,7 +9,7 @@ use super::static_files::StaticFiles;
 use super::{Request, Response, UploadReader, Visit, metrics, pages, peers, problem, sessions};
 use crate::connection::Context;
 use crate::mailbox::{Answerer, Ticket};
-use crate::{SignalingConfig, SignalingError, whep};
+use crate::{SignalingConfig, SignalingError, speech, whep};
 
 /// What a request leads to.
 #[derive(Debug)]
@@ -36,7 +36,6 @@ pub(crate) enum Handler {
     Whole(fn(&Call<'_>, &mut Context) -> Reply),
     /// Called when the head is there. The body, however long, comes out of the reader, which belongs
     /// on another thread: reading waits. Answer at the body's end, or before, to refuse the rest.
-    #[allow(dead_code, reason = "no route takes uploads yet")]
     Upload(fn(&Call<'_>, UploadReader, &mut Context) -> Reply),
 }
 
@@ -175,6 +174,11 @@ pub(crate) fn table() -> Vec<Endpoint> {
         Endpoint::new("/webrtc/sessions/{id}/offer", post(peers::offer)).takes(JSON),
         Endpoint::new("/webrtc/sessions/{id}/ice", post(peers::ice)).takes(JSON),
         Endpoint::new("/webrtc/player/{id}", get(sessions::player)),
+        Endpoint::new(
+            "/webrtc/sessions/{id}/stream",
+            [(Method::POST, Handler::Upload(speech::stream))],
+        )
+        .takes(speech::ACCEPTS),
         Endpoint::new(
             "/whep/{id}",
             [(Method::GET, Whole(whep::nothing)), (Method::POST, Whole(whep::watch))],

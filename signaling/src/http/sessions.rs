@@ -144,11 +144,11 @@ pub(super) fn player(call: &Call<'_>, context: &mut Context) -> Reply {
     })
 }
 
-fn may_manage(context: &Context) -> Result<(), Response> {
+pub(crate) fn may_manage(context: &Context) -> Result<(), Response> {
     if context.sessions.is_managed() {
         return Ok(());
     }
-    let detail = "this server makes, lists and ends no sessions over HTTP; \
+    let detail = "this server lets nobody manage sessions over HTTP; \
         `visavis serve --api` or SessionApi::manage allows it";
     Err(Response::problem(&problem::NOT_ALLOWED, detail))
 }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use visavis::{IdleLoop, Session, SessionConfig, SessionId};
 
+use crate::SpeechChunk;
+
 pub(crate) use registry::{Created, Managed, Registry};
 pub(crate) use request::Settings;
 pub use request::{CreateRequest, OneOrMore};
@@ -55,8 +57,9 @@ impl fmt::Debug for SessionApi {
 
 /// What an application wants to know of sessions that are made over HTTP.
 ///
-/// Called on threads of the server's own, one for sessions that begin and one for those that end: a
-/// hook may take its time, but the next session waits for it. A panic in it is caught and logged.
+/// Called on threads of the server's own, one for sessions that begin, one for those that end and one for
+/// each upload: a hook may take its time, but the next session, or that upload, waits for it. A panic in it
+/// is caught and logged.
 pub trait SessionHooks: Send + Sync {
     /// A session was made. It is started, and its maker told, when this returns. The session ends when
     /// the server says so; keep the `Arc` as long as media is pushed.
@@ -70,6 +73,12 @@ pub trait SessionHooks: Send + Sync {
     /// A session has ended: its viewers are disconnected, and pushing does nothing any more.
     fn ended(&self, session: &SessionId, reason: EndReason) {
         let _ = (session, reason);
+    }
+
+    /// A piece of speech was uploaded, into whatever session: a renderer makes pictures of it. It is pushed
+    /// when this returns. After a panic its upload is played without telling of the rest.
+    fn speech(&self, chunk: &SpeechChunk<'_>) {
+        let _ = chunk;
     }
 }
 

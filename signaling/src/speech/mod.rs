@@ -1,0 +1,166 @@
+//! Uploaded speech: WAV, MP3 or PCM that a session's face says, read as it is played.
+
+mod decode;
+mod format;
+mod mp3;
+mod player;
+mod wav;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, StatusCode};
+use visavis::{EngineHandle, SessionId, UtteranceError};
+
+pub use self::player::SpeechChunk;
+
+use self::format::{FormatError, SpeechFormat};
+use self::player::{PlayError, Played, Player};
+use crate::connection::Context;
+use crate::http::peers::existing_session;
+use crate::http::problem::Problem;
+use crate::http::sessions::may_manage;
+use crate::http::{Call, Reply, Response, UploadReader, problem};
+use crate::mailbox::Answerer;
+use crate::sessions::SessionHooks;
+
+/// What `OPTIONS` says can be posted.
+pub(crate) const ACCEPTS: &str = "audio/L16, audio/mpeg, audio/pcm, audio/wav";
+
+/// The uploads that are being played. Dropping it ends them.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    playing: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Drop for Uploads {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Relaxed);
+    }
+}
+
+/// One of the uploads that may be played at a time.
+struct Place(Arc<Shared>);
+
+impl Uploads {
+    fn place(&self, most: usize) -> Option<Place> {
+        let more = |playing| (playing < most).then_some(playing + 1);
+        self.shared.playing.fetch_update(Relaxed, Relaxed, more).ok()?;
+        Some(Place(Arc::clone(&self.shared)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.playing.fetch_sub(1, Relaxed);
+    }
+}
+
+/// `POST /webrtc/sessions/{id}/stream`: plays the body, and answers when that is done; with `?wait=false`
+/// when all of it has been taken.
+pub(crate) fn stream(call: &Call<'_>, body: UploadReader, context: &mut Context) -> Reply {
+    match try_stream(call, body, context) {
+        Ok(()) => Reply::Later,
+        Err(refusal) => Reply::Response(refusal),
+    }
+}
+
+fn try_stream(call: &Call<'_>, body: UploadReader, context: &mut Context) -> Result<(), Response> {
+    may_manage(context)?;
+    let session = existing_session(call, context)?;
+    let kind = call.request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let format = SpeechFormat::parse(kind.unwrap_or_default()).map_err(|error| {
+        let problem = match error {
+            FormatError::Unsupported => &problem::MEDIA_TYPE,
+            FormatError::Rate | FormatError::Channels => &problem::BAD_VALUE,
+        };
+        let response = Response::problem(problem, &error.to_string());
+        response.header(HeaderName::from_static("accept-post"), ACCEPTS)
+    })?;
+    let most = context.config.limits.uploads;
+    let place = context.uploads.place(most).ok_or_else(|| {
+        let detail = format!("{most} uploads are being played");
+        Response::problem(&problem::FULL, &detail)
+    })?;
+    let upload = Upload {
+        session,
+        format,
+        wait: call.request.query_value("wait") != Some("false"),
+        engine: context.engine.clone(),
+        hooks: context.config.api.hooks.clone(),
+        place,
+    };
+    let answerer = call.answerer(context);
+    // Where there is no thread, the answerer is dropped, which is an answer too.
+    if let Err(error) = thread::Builder::new()
+        .name("visavis-speech".to_owned())
+        .spawn(move || upload.run(body, answerer))
+    {
+        tracing::warn!(%error, "no thread to play an upload");
+    }
+    Ok(())
+}
+
+/// An upload, on its own thread.
+struct Upload {
+    session: SessionId,
+    format: SpeechFormat,
+    wait: bool,
+    engine: EngineHandle,
+    hooks: Option<Arc<dyn SessionHooks>>,
+    place: Place,
+}
+
+impl Upload {
+    fn run(self, body: UploadReader, answerer: Answerer) {
+        let Self { session, format, wait, engine, mut hooks, place } = self;
+        let player = Player { engine: &engine, session: &session, wait, stop: &place.0.stop };
+        let outcome = player.play(body, format, &mut |chunk| {
+            let Some(told) = &hooks else { return };
+            if catch_unwind(AssertUnwindSafe(|| told.speech(chunk))).is_err() {
+                tracing::error!(session = %chunk.session, "a speech hook panicked; the upload is played without it");
+                hooks = None;
+            }
+        });
+        // Whoever has the answer may upload again.
+        drop(place);
+        answerer.answer(match outcome {
+            Ok(played) => {
+                let all = wait || played.interrupted;
+                let status = if all { StatusCode::OK } else { StatusCode::ACCEPTED };
+                report(status, &played)
+            }
+            Err(error) => {
+                tracing::debug!(%session, %error, "an upload was not played");
+                Response::problem(problem_of(&error), &error.to_string())
+            }
+        });
+    }
+}
+
+fn report(status: StatusCode, played: &Played) -> Response {
+    Response::json(status, played)
+}
+
+fn problem_of(error: &PlayError) -> &'static Problem {
+    match error {
+        PlayError::Unusable(_) | PlayError::Empty => &problem::BAD_AUDIO,
+        PlayError::Refused(UtteranceError::EncodedSession) => &problem::ENCODED_SESSION,
+        PlayError::Refused(UtteranceError::NoSession) | PlayError::SessionGone => {
+            &problem::NO_SESSION
+        }
+        PlayError::Refused(UtteranceError::Busy) => &problem::BUSY,
+        PlayError::NotStarted => &problem::NOT_STARTED,
+        PlayError::Broken(_) => &problem::BAD_REQUEST,
+        PlayError::Stopping => &problem::STOPPED,
+    }
+}

@@ -1,0 +1,202 @@
+//! Plays an upload, on a thread of its own: decoding and waiting stall nobody.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+use visavis::{
+    AudioChunk, AudioFormat, EngineHandle, PushOutcome, SessionId, UnixMillis, Utterance,
+    UtteranceError, UtteranceProgress,
+};
+
+use super::decode::{DecodeError, Decoder, Sound};
+use super::format::SpeechFormat;
+
+/// An upload is read so far ahead of what viewers hear. Its renderer has so much time for each picture.
+const LEAD: Duration = Duration::from_secs(5);
+
+/// How long to leave the engine alone before asking again how far it has come.
+const LOOK: Duration = Duration::from_millis(200);
+const QUICK_LOOK: Duration = Duration::from_millis(5);
+
+/// A piece of uploaded speech, on its way to the viewers: what a renderer moves the lips by.
+#[derive(Debug, Clone, Copy)]
+pub struct SpeechChunk<'a> {
+    /// The session whose face says it.
+    pub session: &'a SessionId,
+    /// What it is part of. Pictures pushed into it, with stamps that count from `UnixMillis(0)`, are shown
+    /// in time with the sound. Keep a clone while there are pictures to come: the utterance is over when
+    /// the upload is and every clone is dropped.
+    pub utterance: &'a Arc<Utterance>,
+    /// The time of the first sample inside the utterance.
+    pub at: Duration,
+    /// Samples a second, of each channel.
+    pub sample_rate: u32,
+    /// 1 or 2.
+    pub channels: u16,
+    /// Channels interleaved: some 40 ms.
+    pub samples: &'a [i16],
+}
+
+/// What is told of each piece, before it is pushed.
+pub(crate) type Listener<'a> = &'a mut dyn FnMut(&SpeechChunk<'_>);
+
+/// What an upload has come to; the answer to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Played {
+    /// The utterance, as events have it.
+    pub(crate) utterance: u64,
+    /// How much of it was sent.
+    pub(crate) played_ms: u64,
+    /// Whether it was cut off.
+    pub(crate) interrupted: bool,
+}
+
+/// Why an upload was not played, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlayError {
+    /// Not the sound it should be.
+    #[error("{0}")]
+    Unusable(String),
+    /// There is nothing in it.
+    #[error("there is no sound in this")]
+    Empty,
+    /// The session takes none.
+    #[error(transparent)]
+    Refused(#[from] UtteranceError),
+    /// The session was not started.
+    #[error("the session is not started")]
+    NotStarted,
+    /// The session has ended meanwhile.
+    #[error("the session has ended")]
+    SessionGone,
+    /// The client went away; what had come of it is played.
+    #[error("the upload broke off: {0}")]
+    Broken(io::Error),
+    /// The server ends.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+impl From<DecodeError> for PlayError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Unusable(why) => Self::Unusable(why),
+            DecodeError::Io(error) => Self::Broken(error),
+        }
+    }
+}
+
+/// Where an upload goes.
+pub(crate) struct Player<'a> {
+    pub(crate) engine: &'a EngineHandle,
+    pub(crate) session: &'a SessionId,
+    /// Whether to return when all of it has been played, and not when all of it has been taken.
+    pub(crate) wait: bool,
+    /// Set when the server ends.
+    pub(crate) stop: &'a AtomicBool,
+}
+
+impl Player<'_> {
+    /// Plays an upload to its end. Takes as long as that.
+    pub(crate) fn play(
+        &self,
+        bytes: impl io::Read,
+        format: SpeechFormat,
+        listener: Listener<'_>,
+    ) -> Result<Played, PlayError> {
+        let mut decoder = Decoder::new(bytes, format);
+        let mut samples = Vec::new();
+        // What cannot be decoded is found out before anything begins.
+        let first = decoder.next(&mut samples)?.ok_or(PlayError::Empty)?;
+        let utterance = Arc::new(self.engine.begin_utterance(self.session, UnixMillis(0))?);
+        let (id, progress) = (utterance.id(), utterance.progress());
+        let mut speaking =
+            Speaking { utterance, progress: progress.clone(), pushed: Duration::ZERO };
+        let mut sound = Some(first);
+        while let Some(this) = sound {
+            if !self.say(&mut speaking, this, &samples, listener)? {
+                break;
+            }
+            sound = decoder.next(&mut samples)?;
+        }
+        drop(decoder);
+        let pushed = speaking.pushed;
+        // No more of it: what was pushed is played.
+        drop(speaking);
+        while self.wait && !progress.is_over() {
+            self.pause(pushed.saturating_sub(progress.sent()) / 2)?;
+        }
+        Ok(Played {
+            utterance: id.as_raw(),
+            played_ms: u64::try_from(progress.sent().as_millis()).unwrap_or(u64::MAX),
+            interrupted: progress.is_interrupted(),
+        })
+    }
+
+    /// Pushes a piece when its time has come near; false when no more is wanted.
+    fn say(
+        &self,
+        speaking: &mut Speaking,
+        sound: Sound,
+        samples: &[i16],
+        listener: Listener<'_>,
+    ) -> Result<bool, PlayError> {
+        let Speaking { utterance, progress, pushed } = speaking;
+        let Sound { sample_rate, channels } = sound;
+        while pushed.saturating_sub(progress.sent()) > LEAD {
+            if progress.is_interrupted() {
+                return Ok(false);
+            }
+            self.pause(LOOK)?;
+        }
+        let at = *pushed;
+        let session = self.session;
+        listener(&SpeechChunk { session, utterance, at, sample_rate, channels, samples });
+        let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let timestamp = UnixMillis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX));
+        let format = AudioFormat::PcmS16;
+        let chunk = AudioChunk { data: &data, sample_rate, channels, format, timestamp };
+        loop {
+            let outcome = utterance.push_audio(&chunk);
+            match outcome.map_err(|error| PlayError::Unusable(error.to_string()))? {
+                PushOutcome::Accepted => break,
+                PushOutcome::Dropped => return Ok(false),
+                // One that was stopped is gone a moment later.
+                PushOutcome::NotStarted if self.is_gone() => return Err(PlayError::SessionGone),
+                PushOutcome::NotStarted => return Err(PlayError::NotStarted),
+                PushOutcome::Full => self.pause(LOOK)?,
+            }
+        }
+        let frames = samples.len() as u64 / u64::from(channels.max(1));
+        *pushed += Duration::from_nanos(frames * 1_000_000_000 / u64::from(sample_rate.max(1)));
+        Ok(true)
+    }
+
+    fn pause(&self, time: Duration) -> Result<(), PlayError> {
+        thread::sleep(time.clamp(QUICK_LOOK, LOOK));
+        if self.stop.load(Relaxed) {
+            return Err(PlayError::Stopping);
+        }
+        if self.is_gone() {
+            return Err(PlayError::SessionGone);
+        }
+        Ok(())
+    }
+
+    fn is_gone(&self) -> bool {
+        !self.engine.has_session(self.session)
+    }
+}
+
+/// An utterance that is being pushed.
+struct Speaking {
+    utterance: Arc<Utterance>,
+    progress: UtteranceProgress,
+    /// How much of it was.
+    pushed: Duration,
+}

@@ -1,0 +1,290 @@
+//! Speech that is uploaded: played at its own pace, from any format, without keeping it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test reports")]
+
+mod support;
+
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::{World, read_response};
+use visavis::{Event, Session, UtteranceId};
+use visavis_signaling::{CreateRequest, SessionHooks, SignalingConfig, SpeechChunk};
+
+const STREAM: &str = "/webrtc/sessions/default/stream";
+
+/// A server that lets clients have sessions speak.
+fn world(adjust: impl FnOnce(&mut SignalingConfig)) -> World {
+    support::world(|config| {
+        config.api.manage = true;
+        adjust(config);
+    })
+}
+
+/// A tone of 440 Hz: signed 16-bit, little-endian, mono.
+fn tone(rate: u32, ms: u64) -> Vec<u8> {
+    let wave = |i: u64| (i as f64 / f64::from(rate) * 440.0 * std::f64::consts::TAU).sin();
+    let samples = (0..ms * u64::from(rate) / 1_000).map(|i| (wave(i) * 9_000.0) as i16);
+    samples.flat_map(i16::to_le_bytes).collect()
+}
+
+/// A WAV as a program writes it that cannot tell its length yet.
+fn wav(rate: u32, data: &[u8]) -> Vec<u8> {
+    let mut file = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+    file.extend_from_slice(&rate.to_le_bytes());
+    file.extend_from_slice(&(rate * 2).to_le_bytes());
+    file.extend_from_slice(b"\x02\0\x10\0data\xff\xff\xff\xff");
+    file.extend_from_slice(data);
+    file
+}
+
+fn head(path: &str, kind: &str, length: usize) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+    )
+}
+
+fn upload(world: &World, path: &str, kind: &str, body: &[u8]) -> (u16, Value) {
+    let mut stream = world.tcp();
+    stream.write_all(head(path, kind, body.len()).as_bytes()).unwrap();
+    // What is refused at its beginning is not read to its end.
+    let _ = stream.write_all(body);
+    answer(&mut stream)
+}
+
+fn answer(stream: &mut TcpStream) -> (u16, Value) {
+    let (head, body) = read_response(stream);
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {head}{body}")))
+}
+
+#[test]
+fn every_format_is_played_at_its_own_pace() {
+    let world = world(|_| {});
+    let big_endian = |bytes: Vec<u8>| -> Vec<u8> {
+        bytes.chunks_exact(2).flat_map(|pair| [pair[1], pair[0]]).collect()
+    };
+    let mp3 = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", "sine=frequency=440:duration=0.6"])
+        .args(["-b:a", "64k", "-f", "mp3", "-"])
+        .output()
+        .unwrap();
+    let mut last = 0;
+    for (kind, body) in [
+        ("audio/wav", wav(24_000, &tone(24_000, 600))),
+        ("audio/mpeg", mp3.stdout),
+        ("audio/pcm;rate=16000", tone(16_000, 600)),
+        ("audio/L16;rate=48000;channels=1", big_endian(tone(48_000, 600))),
+    ] {
+        let start = Instant::now();
+        let (status, played) = upload(&world, STREAM, kind, &body);
+        let took = start.elapsed();
+        assert_eq!(status, 200, "{kind}: {played}");
+        let played_ms = played["playedMs"].as_u64().unwrap();
+        // MP3 has its encoder's delay at both ends.
+        assert!((590..=720).contains(&played_ms), "{kind}: {played}");
+        assert!(took >= Duration::from_millis(550), "{kind} was answered after {took:?}");
+        assert_eq!(played["interrupted"], false);
+        assert!(played["utterance"].as_u64().unwrap() > last, "{kind}: {played}");
+        last = played["utterance"].as_u64().unwrap();
+    }
+}
+
+#[test]
+fn a_chunked_upload_is_played_while_it_is_made() {
+    let world = world(|_| {});
+    let events = world.engine.handle().subscribe(|| {});
+    let mut stream = world.tcp();
+    write!(
+        stream,
+        "POST {STREAM} HTTP/1.1\r\nHost: h\r\nContent-Type: audio/pcm;rate=16000\r\n\
+         Transfer-Encoding: chunked\r\n\r\n"
+    )
+    .unwrap();
+    let mut send = |bytes: &[u8]| {
+        write!(stream, "{:x}\r\n", bytes.len()).unwrap();
+        stream.write_all(bytes).and_then(|()| stream.write_all(b"\r\n")).unwrap();
+    };
+    send(&tone(16_000, 400));
+    loop {
+        match events.recv_timeout(Duration::from_secs(10)) {
+            Ok(Event::UtteranceStarted { .. }) => break,
+            Ok(_) => {}
+            Err(error) => panic!("it does not begin before its end: {error}"),
+        }
+    }
+    send(&tone(16_000, 400));
+    stream.write_all(b"0\r\n\r\n").unwrap();
+    let (status, played) = answer(&mut stream);
+    assert_eq!(status, 200, "{played}");
+    assert_eq!(played["playedMs"], 800);
+}
+
+#[test]
+fn what_cannot_be_played_is_said() {
+    let world = world(|_| {});
+    let silence = vec![0; 32_000];
+    let seven = wav(24_000, &silence)
+        .iter()
+        .enumerate()
+        .map(|(i, &b)| if i == 22 { 7 } else { b })
+        .collect();
+    for (path, kind, body, status, code) in [
+        ("/webrtc/sessions/nobody/stream", "audio/wav", silence.clone(), 404, "no-session"),
+        (STREAM, "audio/ogg", silence.clone(), 415, "media-type"),
+        (STREAM, "audio/pcm", silence.clone(), 422, "bad-value"),
+        (STREAM, "audio/wav", silence.clone(), 422, "bad-audio"),
+        (STREAM, "audio/wav", Vec::new(), 422, "bad-audio"),
+        (STREAM, "audio/wav", seven, 422, "bad-audio"),
+        (STREAM, "audio/mpeg", silence.clone(), 422, "bad-audio"),
+        (STREAM, "audio/mpeg", vec![0x55; 4_000_000], 422, "bad-audio"),
+        (STREAM, "audio/pcm;rate=16000", Vec::new(), 422, "bad-audio"),
+    ] {
+        let (got, problem) = upload(&world, path, kind, &body);
+        assert_eq!((got, &problem["code"]), (status, &code.into()), "{path} {kind}: {problem}");
+    }
+    let (head, _) = world.get(STREAM);
+    assert!(head.starts_with("HTTP/1.1 405 "), "{head}");
+    // Whoever reaches a port that is there for watching makes nobody speak.
+    let watched = support::world(|_| {});
+    let (status, problem) = upload(&watched, STREAM, "audio/pcm;rate=16000", &silence);
+    assert_eq!((status, &problem["code"]), (403, &"not-allowed".into()), "{problem}");
+}
+
+#[test]
+fn an_upload_may_be_cut_off_or_left_alone() {
+    let world = world(|_| {});
+    let interrupter = thread::scope(|scope| {
+        let upload =
+            scope.spawn(|| upload(&world, STREAM, "audio/pcm;rate=16000", &tone(16_000, 20_000)));
+        thread::sleep(Duration::from_millis(700));
+        world.session.interrupt();
+        upload.join().unwrap()
+    });
+    let (status, played) = interrupter;
+    assert_eq!(status, 200, "{played}");
+    assert_eq!(played["interrupted"], true);
+    let played_ms = played["playedMs"].as_u64().unwrap();
+    assert!((1..5_000).contains(&played_ms), "{played}");
+
+    let start = Instant::now();
+    let kind = "audio/pcm;rate=16000";
+    let (status, taken) =
+        upload(&world, &format!("{STREAM}?wait=false"), kind, &tone(16_000, 3_000));
+    assert_eq!(status, 202, "{taken}");
+    assert!(start.elapsed() < Duration::from_millis(2_500), "{:?}", start.elapsed());
+
+    // With the session its uploads end.
+    let (mut stream, body) = (world.tcp(), tone(16_000, 60_000));
+    stream.write_all(head(STREAM, kind, body.len()).as_bytes()).unwrap();
+    stream.write_all(&body[..320_000]).unwrap();
+    world.session.stop();
+    let (status, problem) = answer(&mut stream);
+    assert_eq!((status, &problem["code"]), (404, &"no-session".into()), "{problem}");
+}
+
+#[test]
+fn only_so_many_are_played_at_once() {
+    let world = world(|config| config.limits.uploads = 1);
+    let mut first = world.tcp();
+    first.write_all(head(STREAM, "audio/pcm;rate=16000", 32_000).as_bytes()).unwrap();
+    first.write_all(&tone(16_000, 200)).unwrap();
+    // It has its place when its head has been read.
+    let end = Instant::now() + support::PATIENCE;
+    loop {
+        let (status, problem) = upload(&world, STREAM, "audio/pcm;rate=8000", &tone(8_000, 20));
+        if status == 503 {
+            assert_eq!(problem["code"], "full");
+            break;
+        }
+        assert!(Instant::now() < end, "{problem}");
+    }
+    // A client that goes away gives its place back, once what it has sent is read.
+    drop(first);
+    while upload(&world, STREAM, "audio/pcm;rate=8000", &tone(8_000, 20)).0 != 200 {
+        assert!(Instant::now() < end, "the place stays taken");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Of a piece: the utterance, its time in there, and the samples.
+type Piece = (UtteranceId, Duration, Vec<i16>);
+
+/// Notes what it is told.
+struct Renderer(mpsc::Sender<Piece>);
+
+impl SessionHooks for Renderer {
+    fn created(&self, _: &Arc<Session>, _: &CreateRequest) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn speech(&self, chunk: &SpeechChunk<'_>) {
+        assert_eq!(
+            (chunk.session.as_str(), chunk.sample_rate, chunk.channels),
+            ("default", 16_000, 1)
+        );
+        self.0.send((chunk.utterance.id(), chunk.at, chunk.samples.to_vec())).unwrap();
+    }
+}
+
+#[test]
+fn a_renderer_is_told_of_every_piece() {
+    let (told, heard) = mpsc::channel();
+    let world = world(|config| config.api.hooks = Some(Arc::new(Renderer(told))));
+    let body = tone(16_000, 500);
+    let (status, played) = upload(&world, STREAM, "audio/pcm;rate=16000", &body);
+    assert_eq!(status, 200, "{played}");
+    let (mut all, mut at) = (Vec::new(), Duration::ZERO);
+    for (utterance, time, samples) in heard.try_iter() {
+        assert_eq!(utterance.as_raw(), played["utterance"].as_u64().unwrap());
+        assert_eq!(time, at);
+        at += Duration::from_secs(samples.len() as u64) / 16_000;
+        all.extend(samples.into_iter().flat_map(i16::to_le_bytes));
+    }
+    assert!(all == body, "{} of {} bytes", all.len(), body.len());
+}
+
+/// Resident memory of this process, server and client in one.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+}
+
+#[test]
+fn an_hour_does_not_sit_in_memory() {
+    let world = world(|_| {});
+    // Something to get every thread and buffer going.
+    assert_eq!(upload(&world, STREAM, "audio/pcm;rate=16000", &tone(16_000, 100)).0, 200);
+    let before = resident_bytes();
+    // An hour of stereo at 48 kHz is 691 MB. A client that pushes as fast as it can gets rid of no more
+    // than the pieces in between and what will be played within seconds.
+    let piece = vec![1_u8; 256 << 10];
+    let mut stream = world.tcp();
+    let kind = "audio/pcm;rate=48000;channels=2";
+    stream.write_all(head(STREAM, kind, 691_200_000).as_bytes()).unwrap();
+    stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    let (start, mut written) = (Instant::now(), 0_usize);
+    let mut most = 0;
+    while start.elapsed() < Duration::from_secs(4) {
+        match stream.write(&piece) {
+            Ok(length) => written += length,
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => panic!("{error}"),
+        }
+        most = most.max(resident_bytes());
+    }
+    let grown = most.saturating_sub(before);
+    println!("{} KiB taken in 4 s, resident memory grew by {} KiB", written >> 10, grown >> 10);
+    // Nine seconds are 1.7 MB; the system's own socket buffers take some too.
+    assert!(written > 1_000_000, "{written} bytes");
+    assert!(written < 24_000_000, "{written} bytes were taken in 4 s");
+    assert!(grown < 24_000_000, "resident memory grew by {grown} bytes");
+    // Whoever has enough of it says so, and gets an answer though the body never ends.
+    world.session.interrupt();
+    let (status, played) = answer(&mut stream);
+    assert_eq!((status, &played["interrupted"]), (200, &true.into()), "{played}");
+}
