@@ -7,6 +7,8 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use crate::Limits;
 use crate::http::{HttpReader, Step};
+use crate::speech::decode_all;
+use crate::whep::is_fragment;
 use crate::ws::Incoming;
 
 /// Cuts pieces of a byte stream into HTTP requests, as a connection does; returns how many there were.
@@ -36,6 +38,19 @@ pub fn http<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> usize {
         }
     }
     requests
+}
+
+/// Decodes an upload: WAV, MP3, or PCM of one layout or the other; returns how many samples there were.
+pub fn speech(format: u8, bytes: &[u8]) -> usize {
+    let kinds =
+        ["audio/wav", "audio/mpeg", "audio/pcm;rate=8000;channels=2", "audio/L16;rate=48000"];
+    let Some(kind) = kinds.get(usize::from(format) % kinds.len()) else { return 0 };
+    decode_all(kind, bytes).unwrap_or(0)
+}
+
+/// Reads a fragment of SDP; whether it is one.
+pub fn fragment(text: &str) -> bool {
+    is_fragment(text)
 }
 
 /// Reads one text message of the protocol; whether it is one.

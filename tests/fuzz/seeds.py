@@ -73,6 +73,7 @@ def main():
     for rate in [16000, 44100]:
         sound = ffmpeg("sine=duration=0.3", "-ar", str(rate), "-c:a", "libmp3lame", "-b:a", "64k", "-f", "mp3")
         seed("mp3", f"{rate}", pieces(sound[: len(sound) // 2], sound[len(sound) // 2 :]))
+        seed("speech", f"mp3-{rate}", b"\1" + sound)
 
     offer = (HERE / "../../signaling/tests/support/offer.sdp").read_text().replace("\r", "").strip()
     channel = (
@@ -130,6 +131,14 @@ def main():
     seed("wav", "s16", wav(1, 16, bytes(range(200))))
     seed("wav", "s24", wav(1, 24, bytes(range(198))))
     seed("wav", "f32", wav(3, 32, bytes(200)))
+    seed("speech", "wav", b"\0" + wav(1, 16, bytes(range(200))))
+    seed("speech", "pcm", b"\2" + bytes(range(200)))
+
+    credentials = b"a=ice-ufrag:ysXw\r\na=ice-pwd:vw5LmwG4y/e6dPP/zAP9Gp5k\r\n"
+    section = b"m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
+    candidate = b"a=candidate:1 1 udp 2122260223 192.0.2.1 61764 typ host\r\na=end-of-candidates\r\n"
+    seed("fragment", "trickle", credentials + section + candidate)
+    seed("fragment", "restart", b"a=group:BUNDLE 0 1\r\n" + section + credentials + candidate)
 
 
 main()

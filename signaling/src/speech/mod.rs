@@ -164,3 +164,16 @@ fn problem_of(error: &PlayError) -> &'static Problem {
         PlayError::Stopping => &problem::STOPPED,
     }
 }
+
+/// Decodes all of an upload; returns how many samples there were.
+#[cfg(fuzzing)]
+pub(crate) fn decode_all(kind: &str, bytes: &[u8]) -> Option<usize> {
+    let mut decoder = decode::Decoder::new(bytes, SpeechFormat::parse(kind).ok()?);
+    let (mut piece, mut count) = (Vec::new(), 0);
+    while decoder.next(&mut piece).ok()?.is_some() {
+        // A twenty-fifth of a second of stereo at the highest rate, or a frame of MP3.
+        assert!(!piece.is_empty() && piece.len() <= 3_840, "{} samples", piece.len());
+        count += piece.len();
+    }
+    Some(count)
+}

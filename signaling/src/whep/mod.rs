@@ -253,3 +253,15 @@ fn new_name() -> Result<String, Response> {
         .map_err(|_| Response::problem(&problem::INTERNAL, "there is no randomness to be had"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
+
+/// Reads a fragment, and makes the offer of an ICE restart with it.
+#[cfg(fuzzing)]
+pub(crate) fn is_fragment(text: &str) -> bool {
+    let Ok(read) = Fragment::parse(text) else { return false };
+    if let Some(credentials) = read.credentials {
+        let offer = fragment::restarted(&fragment::receive_only(text), &credentials);
+        assert_eq!(Credentials::of(&offer), Some(credentials), "{offer}");
+        let _ = fragment::of_answer(&offer);
+    }
+    true
+}
