@@ -1,5 +1,6 @@
 //! What the whole-system tests share. The tests themselves are in `tests/`, one file a subject.
 
+mod firefox;
 mod likeness;
 mod netns;
 mod page;
@@ -10,6 +11,7 @@ mod sync;
 mod turn;
 mod weather;
 
+pub use firefox::Firefox;
 pub use likeness::{SPEECH_RATE, correlation, likeness, speech};
 pub use netns::{Network, SERVER};
 pub use page::{CAPTURE_PEERS_AND_FRAMES, Picture, Stats, Watcher};

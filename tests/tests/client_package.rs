@@ -102,7 +102,7 @@ fn the_types_name_what_the_class_has() -> Outcome {
     let declared: BTreeSet<String> = class
         .lines()
         .filter_map(|line| {
-            line.strip_prefix("  ").filter(|line| !line.starts_with([' ', '*', '/']))
+            line.strip_prefix("  ").filter(|line| !line.starts_with([' ', '*', '/', ')']))
         })
         .map(|line| line.trim_start_matches("readonly "))
         .filter_map(|line| Some(line.split_once(['(', ':', '<'])?.0.to_owned()))
