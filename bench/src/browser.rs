@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use headless_chrome::protocol::cdp::Page::{
     AddScriptToEvaluateOnNewDocument, CaptureScreenshotFormatOption, SetBypassCSP,
 };
-use headless_chrome::protocol::cdp::Runtime;
+use headless_chrome::protocol::cdp::{HeapProfiler, Runtime};
 use headless_chrome::{LaunchOptions, Tab};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -249,6 +249,20 @@ impl Page {
                 _ => thread::sleep(Duration::from_millis(50)),
             }
         }
+    }
+
+    /// Bytes of the page's heap after everything that nobody holds was thrown away.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub fn heap_bytes(&self) -> Result<f64, Error> {
+        // Objects with finalizers take a second round.
+        for _ in 0..2 {
+            self.tab.call_method(HeapProfiler::CollectGarbage(None)).map_err(browser_error)?;
+        }
+        let usage = self.tab.call_method(Runtime::GetHeapUsage(None)).map_err(browser_error)?;
+        Ok(usage.used_size)
     }
 
     /// A picture of the page, as PNG.

@@ -16,8 +16,12 @@ const HASTY_TRIES = 12;
 const RESUME_LATER_MS = 2_000;
 /** At least this long between two tries that fail at once. */
 const BREATH_MS = 150;
-/** A path that an ICE restart does not find within this time is not there. */
-const RESTART_MS = 4_000;
+/**
+ * An ICE restart that finds no path within this time is made again, with twice the patience: sockets that were
+ * opened while the system was changing networks may be good for nothing.
+ */
+const RESTART_MS = 1_000;
+const RESTART_LIMIT_MS = 8_000;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -40,6 +44,7 @@ export class Recovery {
   #roundTripMs;
   /** The WebSocket in use does not answer. */
   #deaf;
+  #restartMs;
 
   /**
    * @param {import('./visavis-link.js').Link} link
@@ -51,6 +56,7 @@ export class Recovery {
     this.#signaling = signaling;
     this.#deaf = deaf;
     this.#roundTripMs = roundTripMs;
+    this.#restartMs = Math.max(RESTART_MS, 6 * roundTripMs);
     this.#handlers = handlers;
     this.#look = setInterval(() => {
       if (this.#hasHealed()) this.#end('onBack');
@@ -125,7 +131,8 @@ export class Recovery {
     const before = await this.#link.arrivals();
     if (this.#isOver) return false;
     await this.#link.restart();
-    const until = performance.now() + RESTART_MS;
+    const until = performance.now() + this.#restartMs;
+    this.#restartMs = Math.min(2 * this.#restartMs, RESTART_LIMIT_MS);
     while (!this.#isOver && performance.now() < until) {
       await pause(LOOK_MS);
       if (this.#isOver || this.#link.state !== 'connected') continue;

@@ -29,7 +29,7 @@ impl StaticFiles {
                 match entry {
                     DirEntry::Dir(dir) => open.push(dir),
                     DirEntry::File(file) => {
-                        if let Some(name) = file.path().to_str() {
+                        if let Some(name) = file.path().to_str().filter(|name| is_served(name)) {
                             files.insert(name, describe(name, file.contents()));
                         }
                     }
@@ -64,6 +64,11 @@ impl StaticFiles {
     }
 }
 
+/// The folder is an npm package as well: what is for developers alone is not for visitors.
+fn is_served(name: &str) -> bool {
+    name != "package.json" && !name.ends_with(".d.ts") && !name.ends_with(".md")
+}
+
 fn describe(name: &str, content: &'static [u8]) -> File {
     let guess = mime_guess::from_path(name).first_or_octet_stream();
     let mut content_type = guess.essence_str().to_owned();
@@ -95,6 +100,15 @@ mod tests {
         assert!(script.contains("content-type: text/javascript; charset=utf-8\r\n"), "{script}");
         assert!(get("player.css", "").contains("content-type: text/css; charset=utf-8\r\n"));
         assert!(get("icon.svg", "").contains("content-type: image/svg+xml\r\n"));
+    }
+
+    #[test]
+    fn what_is_for_npm_is_not_served() {
+        let files = StaticFiles::new();
+        assert!(files.has("visavis-client.js") && files.has("player.js"));
+        for name in ["package.json", "README.md", "visavis-client.d.ts"] {
+            assert!(WEB.get_file(name).is_some() && !files.has(name), "{name}");
+        }
     }
 
     #[test]

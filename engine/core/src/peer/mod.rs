@@ -64,8 +64,7 @@ pub struct Peer {
     data: DataChannels,
     pub(crate) session_key: SessionKey,
     pub(crate) names: Registration,
-    /// ICE was restarted and has not found a path yet.
-    restarting: bool,
+    restart: IceRestart,
     /// Where the last datagram went, so that a new destination is noticed.
     last_destination: Option<SocketAddr>,
     /// Set when the peer is on its way out.
@@ -83,6 +82,18 @@ enum Phase {
     Disconnected {
         until: Instant,
     },
+}
+
+/// Where an ICE restart is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IceRestart {
+    None,
+    /// No path is known to work.
+    Searching,
+    /// One works; the viewer has not nominated it yet.
+    Found,
+    /// The same, and a keyframe was asked for.
+    Told,
 }
 
 /// What a turn of a peer leads to.
@@ -121,7 +132,7 @@ impl Peer {
             data: DataChannels::default(),
             session_key: SessionKey::NONE,
             names: Registration::default(),
-            restarting: false,
+            restart: IceRestart::None,
             last_destination: None,
             farewell: None,
         };
@@ -198,10 +209,17 @@ impl Peer {
             return Ok(()); // Looked like ours by its first byte, but is not.
         };
         let input = Input::Receive(now, receive);
-        if check && !self.rtc.accepts(&input) {
+        let consent = self.restart == IceRestart::Searching && is_success_response(datagram);
+        if (check || consent) && !self.rtc.accepts(&input) {
             return Ok(());
         }
         self.rtc.handle_input(input)?;
+        // Any valid pair will do until one is nominated (RFC 8445 §12.1.1): a browser whose old path looks
+        // alive to it takes seconds over that, and str0m would send to the old one until then.
+        if consent {
+            self.output.use_path(destination, source);
+            self.restart = IceRestart::Found;
+        }
         // A pair that a check has nominated is used once our own check on it is answered (RFC 8445
         // §7.3.1.5).
         if check || is_stun(datagram) {
@@ -321,6 +339,12 @@ impl Peer {
         while self.data.write(&mut self.rtc, |event| events.push(PeerEvent::Data(event))) {
             rtc_deadline = self.drain_once(now, clock, out, events)?;
         }
+        // Whoever restarts ICE has been without a picture for a while, and its requests for one may still
+        // go the old way.
+        if self.restart == IceRestart::Found {
+            self.restart = IceRestart::Told;
+            events.push(PeerEvent::KeyframeWanted);
+        }
         if !self.lost.is_empty() {
             events.push(PeerEvent::PacketsLost);
         }
@@ -341,7 +365,7 @@ impl Peer {
         events: &mut Vec<PeerEvent>,
     ) -> Result<Instant, RtcError> {
         let Self { rtc, phase, output, video, lost, data, last_destination, farewell, .. } = self;
-        let restarting = &mut self.restarting;
+        let restart = &mut self.restart;
         let microphone = &self.microphone;
         drain(rtc, |drained| match drained {
             Drained::Transmit(transmit) => {
@@ -357,14 +381,14 @@ impl Peer {
                     events.push(PeerEvent::Connected);
                 }
                 Event::IceConnectionStateChange(state) => {
-                    // Whoever restarts ICE has been without a picture for a while, and its requests may
-                    // still go the old way.
-                    if *phase == Phase::Connected {
-                        let searching = state == IceConnectionState::Checking;
-                        if *restarting && !searching {
+                    if state != IceConnectionState::Checking {
+                        if matches!(*restart, IceRestart::Searching | IceRestart::Found) {
                             events.push(PeerEvent::KeyframeWanted);
                         }
-                        *restarting = searching;
+                        *restart = IceRestart::None;
+                        output.free_path();
+                    } else if !matches!(phase, Phase::Connecting { .. }) {
+                        *restart = IceRestart::Searching;
                     }
                     let resumed = ice_changed(phase, state, now);
                     if resumed && let Some(video) = video {
@@ -409,6 +433,11 @@ impl Peer {
             },
         })
     }
+}
+
+/// The answer to a connectivity check of ours (RFC 8489 §5).
+fn is_success_response(datagram: &[u8]) -> bool {
+    datagram.starts_with(&[0x01, 0x01])
 }
 
 /// By the first byte (RFC 7983 §7).

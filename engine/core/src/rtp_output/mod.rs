@@ -39,8 +39,9 @@ pub(crate) struct RtpOutput {
     /// Set when DTLS has agreed on them.
     keys: Arc<OnceLock<SrtpKeys>>,
     srtp: Option<Srtp>,
-    /// From our candidate to theirs: the pair ICE has nominated.
+    /// From our candidate to theirs: the pair ICE has nominated, or one that will do until it has.
     path: Option<(SocketAddr, SocketAddr)>,
+    path_is_held: bool,
     pub(crate) tracks: Tracks,
     /// Tracks that are not sent any more. If one of them is wanted again it must go on where it was: from
     /// the start, it would use every nonce a second time.
@@ -90,6 +91,7 @@ impl RtpOutput {
             keys,
             srtp: None,
             path: None,
+            path_is_held: false,
             tracks: Tracks::default(),
             retired: Vec::new(),
             scratch: Vec::new(),
@@ -170,6 +172,17 @@ impl RtpOutput {
         helped
     }
 
+    /// Sends media this way from now on, wherever str0m sends its own.
+    pub(crate) fn use_path(&mut self, from: SocketAddr, to: SocketAddr) {
+        self.path = Some((from, to));
+        self.path_is_held = true;
+    }
+
+    /// Sends media to where str0m sends its own again.
+    pub(crate) fn free_path(&mut self) {
+        self.path_is_held = false;
+    }
+
     /// A receiver has reported on a stream: it knows by now whose it is.
     pub(crate) fn acknowledge(&mut self, ssrc: u32) {
         if let Some(track) = self.tracks.by_ssrc(ssrc) {
@@ -190,7 +203,7 @@ impl RtpOutput {
             Some(&[first, second]) => (first, second),
             _ => return,
         };
-        if !STUN.contains(&first) {
+        if !STUN.contains(&first) && !self.path_is_held {
             self.path = Some((*from, *to));
         }
         if !RTP_OR_RTCP.contains(&first) {
