@@ -6,9 +6,10 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 use mio::Waker;
 use rustls::crypto::SecureRandom;
-use visavis::{EngineHandle, LeaveReason, OfferError, PeerId};
+use visavis::{EngineHandle, LeaveReason, OfferError, PeerId, SessionId};
 
 use crate::exchange::{Exchange, Outcome, Waiting};
+use crate::http::sessions::created as created_response;
 use crate::http::{Response, Routes, Visit, problem};
 use crate::io::{Output, READ_BUDGET_BYTES, TurnIo, ready};
 use crate::mailbox::{Mailbox, Ticket};
@@ -333,6 +334,23 @@ impl Connection {
             Some(_) => {}
         }
         self.turn(context, now)
+    }
+
+    /// A session that this connection has asked for was made, or not: over HTTP, or for its visitor.
+    pub(crate) fn on_session(
+        &mut self,
+        ticket: Ticket,
+        made: Result<SessionId, Response>,
+        context: &mut Context,
+        now: Instant,
+    ) -> Next {
+        if let Phase::WebSocket(_) = self.phase {
+            return self.with_peer(context, now, |peer, io, context| {
+                peer.on_session(io, ticket, made.ok(), context, now)
+            });
+        }
+        let response = made.map_or_else(|error| error, |id| created_response(&id, context));
+        self.on_reply(ticket, response, context, now)
     }
 
     /// Runs something on the WebSocket peer, if there is one, and what follows from it.

@@ -14,7 +14,6 @@ use visavis::{EngineHandle, Event};
 use crate::connection::{Connection, Context, Next, OfferReply};
 use crate::deadlines::Deadlines;
 use crate::http::Routes;
-use crate::http::sessions::created as created_response;
 use crate::mailbox::{Mailbox, Post};
 use crate::sessions::Registry;
 use crate::tls::{self, Transport};
@@ -327,9 +326,7 @@ impl Loop {
                 Post::Created(created) => {
                     let (ticket, made) = self.context.sessions.on_created(*created, now);
                     self.visit(ticket.key, |connection, context| {
-                        let response =
-                            made.map_or_else(|error| error, |id| created_response(&id, context));
-                        connection.on_reply(ticket, response, context, now)
+                        connection.on_session(ticket, made, context, now)
                     });
                 }
                 // Where the place belongs to another connection now, it has a turn for nothing.

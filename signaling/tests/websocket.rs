@@ -308,3 +308,37 @@ fn a_client_may_ask_whether_somebody_is_there() {
     client.send(json!({"type": "ping"}));
     assert_eq!(client.receive(), json!({"type": "pong"}));
 }
+
+#[test]
+fn each_visitor_gets_a_session_of_its_own_and_comes_back_to_it() {
+    let world = world(|config| {
+        config.api.per_visitor = true;
+        config.api.max_sessions = 2;
+    });
+    let engine = world.engine.handle();
+    let before = engine.session_ids().len();
+    let sessions = || engine.session_ids().len() - before;
+    let (anna, config, _) = joined(world.client());
+    let (_bert, ..) = joined(world.client());
+    assert_eq!(sessions(), 2);
+    drop(anna);
+    // Whoever comes back has a session already, and is still the same peer.
+    let (mut back, resumed) = resume(&world, &config["resume"]);
+    assert_eq!(resumed["peerId"], config["peerId"]);
+    back.send(json!({"type": "offer", "sdp": OFFER}));
+    assert_eq!(back.receive()["peerId"], config["peerId"]);
+    assert_eq!(sessions(), 2);
+    // There is room for two, and who names a session needs none of his own.
+    let (mut third, _) = world.client();
+    assert_eq!(third.receive_error(), "full");
+    let named = world.websocket("/ws?session=default").receive();
+    assert_eq!(named["type"], "config");
+    assert_eq!(sessions(), 2);
+    // They are private: nobody else gets in.
+    let ids = engine.session_ids();
+    let visitor = ids.iter().find(|id| id.as_str() != "default").unwrap();
+    let mut stranger = world.websocket(&format!("/ws?session={}", visitor.as_str()));
+    stranger.receive();
+    stranger.send(json!({"type": "offer", "sdp": OFFER}));
+    assert_eq!(stranger.receive_error(), "full");
+}

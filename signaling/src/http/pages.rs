@@ -23,8 +23,8 @@ pub(super) fn page(call: &Call<'_>, context: &mut Context) -> Reply {
     Reply::Response(file_of(call, context, "index.html"))
 }
 
-pub(super) fn websocket(call: &Call<'_>, context: &mut Context) -> Reply {
-    match upgrade(call.request, &context.routes.default_session) {
+pub(super) fn websocket(call: &Call<'_>, _: &mut Context) -> Reply {
+    match upgrade(call.request) {
         Ok((response, visit)) => Reply::Upgrade(response, visit),
         Err(response) => Reply::Response(response),
     }
@@ -94,13 +94,14 @@ fn asked_session(request: &Request, default: &SessionId) -> Result<SessionId, Re
 /// What a WebSocket is opened for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Visit {
-    pub(crate) session: SessionId,
+    /// The one that is named, if one is.
+    pub(crate) session: Option<SessionId>,
     /// The token of a peer to come back to (`?resume=`).
     pub(crate) resume: Option<String>,
 }
 
 /// The server's half of the opening handshake (RFC 6455 §4.2).
-fn upgrade(request: &Request, default: &SessionId) -> Result<(Response, Visit), Response> {
+fn upgrade(request: &Request) -> Result<(Response, Visit), Response> {
     let upgrades = request.method == Method::GET
         && request.is_1_1
         && request.has_token(UPGRADE, "websocket")
@@ -118,7 +119,10 @@ fn upgrade(request: &Request, default: &SessionId) -> Result<(Response, Visit), 
         let error = "the Sec-WebSocket-Key is not 16 bytes in base64";
         return Err(Response::problem(&problem::BAD_REQUEST, error));
     }
-    let session = asked_session(request, default)?;
+    let session = match request.query_value("session") {
+        None | Some("") => None,
+        Some(name) => Some(session_id(name)?),
+    };
     let resume = request.query_value("resume").map(str::to_owned);
     let response = Response::new(StatusCode::SWITCHING_PROTOCOLS)
         .header(UPGRADE, "websocket")
@@ -147,7 +151,7 @@ mod tests {
              Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: {key}\r\n\
              Sec-WebSocket-Version: {version}\r\n\r\n"
         ));
-        upgrade(&request, &SessionId::default())
+        upgrade(&request)
     }
 
     #[test]
@@ -158,7 +162,7 @@ mod tests {
         assert!(text.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{text}");
         assert!(text.contains("\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         assert!(!text.contains("content-length"), "{text}");
-        let session = SessionId::new("anna").unwrap();
+        let session = SessionId::new("anna").ok();
         assert_eq!(visit, Visit { session, resume: Some("5eC".to_owned()) });
     }
 

@@ -16,6 +16,9 @@ use super::{CreateRequest, EndReason, SessionApi, SessionHooks, Settings};
 use crate::http::{Response, problem};
 use crate::mailbox::{Answerer, Mailbox, Post, Ticket};
 
+/// A visitor's session is kept for so long after its visitor has gone: a network that failed may come back.
+const VISITOR_TIMEOUT_SECONDS: u64 = 30;
+
 /// A session that was made over HTTP.
 #[derive(Debug)]
 pub(crate) struct Managed {
@@ -79,7 +82,7 @@ impl Registry {
         engine: &EngineHandle,
         mailbox: &Mailbox,
     ) -> io::Result<Self> {
-        let threads = match api.manage {
+        let threads = match api.manage || api.per_visitor {
             true => Some(Threads::start(&api, engine, mailbox)?),
             false => None,
         };
@@ -88,7 +91,7 @@ impl Registry {
 
     /// Whether clients may make, list and end sessions.
     pub(crate) fn is_managed(&self) -> bool {
-        self.threads.is_some()
+        self.api.manage
     }
 
     pub(crate) fn get(&self, id: &SessionId) -> Option<&Managed> {
@@ -122,6 +125,21 @@ impl Registry {
         }
         self.pending += 1;
         Ok(())
+    }
+
+    /// Has a session made for one visitor; false where there is no room for another.
+    pub(crate) fn create_for_visitor(&mut self, ticket: Ticket, engine: &EngineHandle) -> bool {
+        let request = CreateRequest {
+            private: Some(true),
+            for_visitor: true,
+            idle_timeout_seconds: Some(VISITOR_TIMEOUT_SECONDS),
+            ..CreateRequest::default()
+        };
+        let refused = self.create(request, ticket, engine).err();
+        if let Some(response) = &refused {
+            tracing::info!(?response, "no session for a visitor");
+        }
+        refused.is_none()
     }
 
     /// Takes in what was made: the session's id, or the answer that says why there is none.

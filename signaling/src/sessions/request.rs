@@ -48,6 +48,10 @@ pub struct CreateRequest {
     pub lifetime_seconds: Option<u64>,
     /// How long it lives with nobody watching.
     pub idle_timeout_seconds: Option<u64>,
+    /// Nobody has asked: a visitor came who named no session
+    /// ([`SessionApi::per_visitor`](crate::SessionApi::per_visitor)).
+    #[serde(skip)]
+    pub for_visitor: bool,
     /// For the application: passed to its hook as it is, and told to nobody.
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
 }

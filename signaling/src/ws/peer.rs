@@ -8,12 +8,13 @@ use tungstenite::{Error, Message};
 use visavis::{LeaveReason, OfferError, PeerId, SessionId};
 
 use super::protocol::{Description, Fault, Incoming, Outgoing};
-use super::resume::Token;
+use super::resume::{Resumed, Token};
 use super::window::Window;
 use crate::Limits;
 use crate::connection::Context;
 use crate::http::Visit;
 use crate::io::TurnIo;
+use crate::mailbox::Ticket;
 
 /// The least backlog a WebSocket needs: an SDP answer and an error or two.
 const MIN_BACKLOG_BYTES: usize = 64 << 10;
@@ -22,6 +23,11 @@ const READ_BUFFER_BYTES: usize = 4 << 10;
 /// The close code of a connection whose client has come back on another (RFC 6455 §7.4.2 leaves the
 /// numbers from 4000 on to applications).
 const RESUMED_ELSEWHERE: CloseCode = CloseCode::Library(4001);
+
+/// There is no session for this visitor.
+fn no_face() -> Fault {
+    Fault::new("full", "there is no room for another session; try again later")
+}
 
 /// What a turn leaves to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +59,8 @@ pub(crate) struct WsPeer {
     token: Option<Token>,
     /// Whether the engine has heard of this peer.
     offered: bool,
+    /// The request for a session of its own, and an offer that waits for it.
+    making: Option<(Ticket, Option<String>)>,
     /// The number of the offer that waits for its answer.
     pending_offer: Option<u64>,
     /// Whether the engine is to be told when this connection ends.
@@ -73,12 +81,19 @@ impl WsPeer {
         context: &mut Context,
         now: Instant,
     ) -> Self {
-        let resumed = resume.and_then(|token| context.resumptions.find(&token, &session));
+        let default = &context.config.default_session;
+        let named = session.or_else(|| (!context.config.api.per_visitor).then(|| default.clone()));
+        let resumed = resume.and_then(|token| context.resumptions.find(&token, named.as_ref()));
         let offered = resumed.is_some();
-        let (token, id) = match resumed {
-            Some((token, id)) => (Some(token), id),
-            None => (Token::draw(context.random), context.engine.new_peer_id()),
+        let (token, id, session, wants_own) = match (resumed, named) {
+            (Some(Resumed { token, peer, session }), _) => (Some(token), peer, session, false),
+            (None, named) => {
+                let (token, id) = (Token::draw(context.random), context.engine.new_peer_id());
+                let wants_own = named.is_none();
+                (token, id, named.unwrap_or_else(|| default.clone()), wants_own)
+            }
         };
+        let making = wants_own.then(|| (context.new_ticket(key), None));
         let limits = &context.config.limits;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
@@ -93,6 +108,7 @@ impl WsPeer {
             key,
             token,
             offered,
+            making,
             pending_offer: None,
             takes_peer_along: false,
             bad_messages: Window::new(limits.abuse_window, limits.bad_messages, now),
@@ -135,7 +151,37 @@ impl WsPeer {
         if let Some(token) = &self.token {
             context.resumptions.back(token);
         }
-        Fate::Keep
+        match self.making {
+            Some((ticket, _)) => {
+                let made = context.sessions.create_for_visitor(ticket, &context.engine);
+                if made { Fate::Keep } else { self.refuse(io, no_face(), CloseCode::Again) }
+            }
+            None => Fate::Keep,
+        }
+    }
+
+    /// The session that was asked for is there, or there is none.
+    pub(crate) fn on_session(
+        &mut self,
+        io: &mut TurnIo<'_>,
+        ticket: Ticket,
+        made: Option<SessionId>,
+        context: &mut Context,
+        now: Instant,
+    ) -> Fate {
+        let offer = match self.making.take() {
+            Some((asked, offer)) if asked == ticket => offer,
+            other => {
+                self.making = other;
+                return Fate::Keep;
+            }
+        };
+        let Some(session) = made else { return self.refuse(io, no_face(), CloseCode::Again) };
+        self.session = session;
+        match offer {
+            Some(sdp) => self.obey(io, Incoming::Offer(sdp), context, now),
+            None => Fate::Keep,
+        }
     }
 
     /// Reads and answers what has arrived, as far as the turn's budget goes.
@@ -198,7 +244,11 @@ impl WsPeer {
                     Err(error) => self.blame(io, error.into(), now),
                 }
             }
-            Incoming::Offer(_) if self.pending_offer.is_some() => {
+            Incoming::Offer(sdp) if matches!(self.making, Some((_, None))) => {
+                self.making = self.making.take().map(|(ticket, _)| (ticket, Some(sdp)));
+                Fate::Keep
+            }
+            Incoming::Offer(_) if self.pending_offer.is_some() || self.making.is_some() => {
                 let fault = Fault::new("busy", "the offer before this one is not answered yet");
                 self.blame(io, fault, now)
             }

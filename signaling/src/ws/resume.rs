@@ -46,6 +46,14 @@ pub(crate) struct Resumptions {
     ends: u64,
 }
 
+/// What a client comes back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resumed {
+    pub(crate) token: Token,
+    pub(crate) peer: PeerId,
+    pub(crate) session: SessionId,
+}
+
 #[derive(Debug)]
 struct Held {
     peer: PeerId,
@@ -63,11 +71,12 @@ impl Resumptions {
         self.by_peer.insert(peer, token.clone());
     }
 
-    /// The peer that a token stands for, where it is one of this session.
-    pub(crate) fn find(&self, token: &str, session: &SessionId) -> Option<(Token, PeerId)> {
+    /// What a token stands for, where it is a peer of this session; of any session, where none is named.
+    pub(crate) fn find(&self, token: &str, session: Option<&SessionId>) -> Option<Resumed> {
         let token = Token(token.to_owned());
-        let held = self.by_token.get(&token).filter(|held| &held.session == session)?;
-        Some((token, held.peer))
+        let wanted = |held: &&Held| session.is_none_or(|session| session == &held.session);
+        let held = self.by_token.get(&token).filter(wanted)?;
+        Some(Resumed { peer: held.peer, session: held.session.clone(), token })
     }
 
     /// The client has come back.
@@ -129,11 +138,13 @@ mod tests {
         let mut resumptions = Resumptions::default();
         resumptions.hold(&token(1), peer, &anna);
         resumptions.lost(&token(1), 1);
-        assert_eq!(resumptions.find("nonsense", &anna), None);
-        assert_eq!(resumptions.find(token(1).as_str(), &bert), None);
-        assert_eq!(resumptions.find(token(1).as_str(), &anna), Some((token(1), peer)));
+        assert_eq!(resumptions.find("nonsense", Some(&anna)), None);
+        assert_eq!(resumptions.find(token(1).as_str(), Some(&bert)), None);
+        let resumed = Some(Resumed { token: token(1), peer, session: anna.clone() });
+        assert_eq!(resumptions.find(token(1).as_str(), Some(&anna)), resumed);
+        assert_eq!(resumptions.find(token(1).as_str(), None), resumed);
         resumptions.forget_peer(peer);
-        assert_eq!(resumptions.find(token(1).as_str(), &anna), None);
+        assert_eq!(resumptions.find(token(1).as_str(), Some(&anna)), None);
     }
 
     #[test]
@@ -147,7 +158,8 @@ mod tests {
         for number in [2, 1, 3, 4, 5] {
             resumptions.lost(&token(number), 1);
         }
-        let known = |number: &u8| resumptions.find(token(*number).as_str(), &session).is_some();
+        let known =
+            |number: &u8| resumptions.find(token(*number).as_str(), Some(&session)).is_some();
         let all: Vec<u8> = (0..6).filter(known).collect();
         assert_eq!(all, [0, 1, 3, 4, 5]);
         assert_eq!((resumptions.by_peer.len(), resumptions.lost.len()), (5, 4));
@@ -156,7 +168,7 @@ mod tests {
         resumptions.back(&token(1));
         resumptions.lost(&token(0), 1);
         resumptions.lost(&token(1), 1);
-        assert_eq!(resumptions.find(token(3).as_str(), &session), None);
+        assert_eq!(resumptions.find(token(3).as_str(), Some(&session)), None);
         assert_eq!((resumptions.by_peer.len(), resumptions.lost.len()), (4, 4));
     }
 }

@@ -218,7 +218,15 @@ pub struct ServeFlags {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub api: bool,
 
-    /// Sessions made over HTTP at once; one more is refused [default: 100]
+    /// Give each visitor a session of its own: a face, a voice and a microphone for them alone
+    ///
+    /// Without it all visitors watch the same one. Each face is drawn and encoded by itself, which costs
+    /// some hundredths to tenths of a core. A session is kept for half a minute after its visitor has left.
+    #[arg(long, conflicts_with_all = ["rtp_video", "rtp_audio"])]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub per_visitor: bool,
+
+    /// Sessions made over HTTP and for visitors at once; one more is refused [default: 100]
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_sessions: Option<usize>,

@@ -9,6 +9,7 @@
 //! | [`idle`] | what is shown while nothing is live, out of a file |
 //! | [`source`] | the demo face, and files played in a loop |
 //! | [`timecode`] | a clock in the picture, to measure latency by |
+//! | [`visitors`] | a face for each visitor |
 #![forbid(unsafe_code)]
 
 pub mod cli;
@@ -18,3 +19,4 @@ pub mod serve;
 pub mod settings;
 pub mod source;
 pub mod timecode;
+pub mod visitors;

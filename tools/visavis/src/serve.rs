@@ -26,6 +26,7 @@ use crate::source::demo::Demo;
 use crate::source::pacer::{Pacer, SessionSink};
 use crate::source::{Source, SourceError, SourceInfo, play};
 use crate::timecode;
+use crate::visitors::Visitors;
 
 /// Why the program ended other than by a signal.
 #[derive(Debug, thiserror::Error)]
@@ -93,8 +94,12 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
         other => ServeError::Engine(other),
     })?;
     let session = engine.create_session(session_config(settings, info.as_ref(), idle.clone()))?;
-    let signaling = SignalingServer::start(signaling_config(settings, idle), engine.handle())
-        .map_err(|error| match in_use(&error) {
+    let mut config = signaling_config(settings, idle);
+    if settings.per_visitor {
+        config.api.hooks = Some(Arc::new(Visitors::new(settings.clone(), engine.handle())));
+    }
+    let signaling =
+        SignalingServer::start(config, engine.handle()).map_err(|error| match in_use(&error) {
             true => ServeError::TcpInUse(settings.listen),
             false => ServeError::Signaling(error),
         })?;
@@ -102,6 +107,8 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
     session.start();
     let (failed, failure) = bounded(1);
     let feed = match source {
+        // The face that all watch is not the one that visitors watch.
+        _ if settings.per_visitor => Feed::OfVisitors(failed),
         Some(source) => {
             let sink = SessionSink { video: session.video(), audio: session.audio() };
             let pacer = Pacer::start(source, sink, settings.timecode, failed);
@@ -133,12 +140,14 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
 enum Feed {
     Source(#[expect(dead_code, reason = "held for its threads")] Pacer),
     Echo(#[expect(dead_code, reason = "held for its threads")] Echo),
+    /// Each visitor has its own; the channel must live.
+    OfVisitors(#[expect(dead_code, reason = "never used, but must live")] Sender<SourceError>),
     /// Nothing fails there: a sender that stops may start again.
     Rtp(RtpInput, #[expect(dead_code, reason = "never used, but must live")] Sender<SourceError>),
 }
 
 /// The source that makes pictures here, if there is one.
-fn open_source(settings: &Settings) -> Result<Option<Box<dyn Source>>, ServeError> {
+pub(crate) fn open_source(settings: &Settings) -> Result<Option<Box<dyn Source>>, ServeError> {
     let source: Box<dyn Source> = match &settings.play {
         _ if settings.rtp_video.is_some() || settings.echo => return Ok(None),
         Some(path) => play::open(path)?,
@@ -150,7 +159,7 @@ fn open_source(settings: &Settings) -> Result<Option<Box<dyn Source>>, ServeErro
     Ok(Some(source))
 }
 
-fn demo_fps(settings: &Settings) -> u32 {
+pub(crate) fn demo_fps(settings: &Settings) -> u32 {
     settings.fps.unwrap_or(30)
 }
 
@@ -255,7 +264,13 @@ fn session_api(settings: &Settings, idle: IdleLoop) -> SessionApi {
         ..session_config(settings, None, idle)
     };
     let max_sessions = settings.max_sessions;
-    SessionApi { manage: settings.api, max_sessions, template, ..SessionApi::default() }
+    SessionApi {
+        manage: settings.api,
+        per_visitor: settings.per_visitor,
+        max_sessions,
+        template,
+        ..SessionApi::default()
+    }
 }
 
 /// Whether an error, or what is behind it, is a port that is taken.
@@ -305,7 +320,7 @@ struct Addresses {
 impl Addresses {
     fn new(tcp: SocketAddr, udp: &[SocketAddr], feed: &Feed) -> Self {
         let (rtp_video, rtp_audio) = match feed {
-            Feed::Source(_) | Feed::Echo(_) => (None, None),
+            Feed::Source(_) | Feed::Echo(_) | Feed::OfVisitors(_) => (None, None),
             Feed::Rtp(input, _) => (input.video_addr(), input.audio_addr()),
         };
         Self { tcp, udp: udp.to_vec(), rtp_video, rtp_audio }

@@ -65,7 +65,9 @@ pub struct Settings {
     pub max_clients: usize,
     /// Whether sessions can be made, listed and ended over HTTP.
     pub api: bool,
-    /// Sessions made over HTTP at once.
+    /// Whether each visitor gets a session of its own.
+    pub per_visitor: bool,
+    /// Sessions made over HTTP and for visitors at once.
     pub max_sessions: usize,
     /// Origins whose pages may use the HTTP API; `*`: all.
     #[serde(deserialize_with = "list")]
@@ -119,6 +121,7 @@ impl Default for Settings {
             bitrate: 1_500,
             max_clients: 100,
             api: false,
+            per_visitor: false,
             max_sessions: 100,
             cors: Vec::new(),
             loops: 1,
@@ -135,7 +138,7 @@ impl Default for Settings {
 }
 
 /// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-const OWN_VARIABLES: [&str; 30] = [
+const OWN_VARIABLES: [&str; 31] = [
     "listen",
     "udp",
     "announce",
@@ -159,6 +162,7 @@ const OWN_VARIABLES: [&str; 30] = [
     "bitrate",
     "max_clients",
     "api",
+    "per_visitor",
     "max_sessions",
     "cors",
     "loops",
@@ -253,6 +257,11 @@ impl Settings {
                 "`echo` is a source of its own: it goes with neither `play` nor `rtp_video`",
             );
         }
+        if rtp && self.per_visitor {
+            return refuse(
+                "`per_visitor`: what comes as RTP is one face for all; it goes with the talking face, `play` or `echo`",
+            );
+        }
         if rtp && self.timecode {
             return refuse("`timecode` cannot be painted into pictures that come encoded");
         }
@@ -301,9 +310,8 @@ impl Provider for Text {
             | "rtp_video_pt" | "packet_ms" => {
                 text.parse::<u64>().map_or(Value::from(text), Value::from)
             }
-            "api" | "realtime" | "timecode" | "json" | "opus_fec" | "opus_dtx" | "opus_red" => {
-                text.parse::<bool>().map_or(Value::from(text), Value::from)
-            }
+            "api" | "per_visitor" | "realtime" | "timecode" | "json" | "opus_fec" | "opus_dtx"
+            | "opus_red" => text.parse::<bool>().map_or(Value::from(text), Value::from),
             _ => Value::from(text),
         };
         // An empty variable is one that is not set.
