@@ -62,6 +62,9 @@ pub enum OfferError {
     /// As many viewers as allowed are here already.
     #[error("all {0} places are taken")]
     Full(usize),
+    /// The session has as many viewers as it may have.
+    #[error("all {0} places of this session are taken")]
+    SessionFull(usize),
     /// The peer of a renegotiation has gone.
     #[error("this peer has left")]
     PeerGone,

@@ -285,7 +285,7 @@ impl EngineHandle {
             }
             let allowed = shared.config.max_peers.unwrap_or(usize::MAX);
             if peers.count(session) >= allowed {
-                return Err(OfferError::Full(allowed));
+                return Err(OfferError::SessionFull(allowed));
             }
             // It counts from here on, so that two who come at once do not both get the last place.
             peers.place(peer, session)

@@ -1,5 +1,5 @@
-//! The TCP side of visavis: one port that serves the player page, the status figures and the
-//! WebSocket through which browsers and the engine exchange SDP and ICE candidates.
+//! The TCP side of visavis: one port that serves the player page, the HTTP API and the WebSocket through
+//! which browsers and the engine exchange SDP and ICE candidates.
 //!
 //! ```no_run
 //! use visavis::{Engine, EngineConfig, SessionConfig};
@@ -17,6 +17,9 @@
 //! Everything runs on the thread `visavis-signal`, a mio loop over non-blocking sockets. It talks to
 //! the engine through its [`EngineHandle`](visavis::EngineHandle), whose calls never wait, and the
 //! engine talks back through channels and a waker: no media thread ever waits for this one.
+//!
+//! Where clients may make sessions ([`SessionApi::manage`]), two more threads make and end them, and call
+//! the application's [`SessionHooks`].
 //!
 //! # Every peer is hostile
 //!

@@ -192,7 +192,7 @@ fn an_offer_is_answered_and_candidates_are_taken() {
     assert_eq!(elsewhere, (404, "no-peer".to_owned()));
 
     // The one place is taken, but its own peer may offer again.
-    assert_eq!(api.code("POST", &path, "", &offer()), (503, "full".to_owned()));
+    assert_eq!(api.code("POST", &path, "", &offer()), (409, "session-full".to_owned()));
     let again = json!({"sdp": OFFER, "peerId": peer}).to_string();
     let (status, _, answer) = api.ask("POST", &path, "", &again);
     assert_eq!((status, &answer["peerId"]), (200, peer), "{answer}");

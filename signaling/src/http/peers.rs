@@ -102,9 +102,10 @@ pub(super) fn ice(call: &Call<'_>, context: &mut Context) -> Reply {
 fn add_candidates(call: &Call<'_>, context: &Context) -> Result<Response, Response> {
     let session = existing_session(call, context)?;
     let IceBody { peer_id, candidate, mut candidates } = call.json()?;
+    let too_many = candidates.len() > MAX_CANDIDATES;
     candidates.extend(candidate);
-    if candidates.is_empty() || candidates.len() > MAX_CANDIDATES {
-        let detail = format!("`candidates` must have 1 to {MAX_CANDIDATES} of them");
+    if candidates.is_empty() || too_many {
+        let detail = format!("send a `candidate`, or 1 to {MAX_CANDIDATES} `candidates`");
         return Err(Response::problem(&problem::BAD_VALUE, &detail));
     }
     let peer = known_peer(&peer_id, &session, context)?;
@@ -155,6 +156,7 @@ pub(crate) fn refused_offer(error: &OfferError) -> Response {
         OfferError::NoCommonCodec => &problem::NO_COMMON_CODEC,
         OfferError::NoSession(_) => &problem::NO_SESSION,
         OfferError::Full(_) => &problem::FULL,
+        OfferError::SessionFull(_) => &problem::SESSION_FULL,
         OfferError::PeerGone => &problem::NO_PEER,
         OfferError::Busy => &problem::BUSY,
         OfferError::Stopped => &problem::STOPPED,

@@ -34,6 +34,7 @@ problems! {
     METHOD_NOT_ALLOWED: METHOD_NOT_ALLOWED "method-not-allowed", "The method does not apply here";
     TIMEOUT: REQUEST_TIMEOUT "timeout", "The request took too long";
     SESSION_EXISTS: CONFLICT "session-exists", "The session's id is taken";
+    SESSION_FULL: CONFLICT "session-full", "The session has all the viewers it may have";
     NOT_STARTED: CONFLICT "not-started", "The session is not started";
     ENCODED_SESSION: CONFLICT "encoded-session", "The session's sound comes encoded";
     PRECONDITION_FAILED: PRECONDITION_FAILED "precondition-failed", "Things have changed since";

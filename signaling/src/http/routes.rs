@@ -287,6 +287,7 @@ impl Routes {
 
 /// A method nobody defined is a 501, one that does not apply a 405 (RFC 9110 §15.5.6, §15.6.2).
 fn refuse_method(endpoint: &Endpoint, method: &Method) -> Response {
+    // RFC 9110's, PATCH (RFC 5789) and QUERY.
     let known = [
         Method::GET,
         Method::HEAD,
@@ -297,7 +298,7 @@ fn refuse_method(endpoint: &Endpoint, method: &Method) -> Response {
         Method::TRACE,
         Method::CONNECT,
     ];
-    if !known.contains(method) {
+    if !known.contains(method) && method.as_str() != "QUERY" {
         return Response::problem(&problem::UNKNOWN_METHOD, "this method is not known here");
     }
     let allow = endpoint.allow();

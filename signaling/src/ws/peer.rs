@@ -290,9 +290,9 @@ impl WsPeer {
                 let data = Description { kind: "answer", sdp: &sdp };
                 self.send(io, &Outgoing::Answer { peer_id: self.id.to_string(), data })
             }
-            Err(error @ (OfferError::Full(_) | OfferError::Stopped)) => {
-                self.refuse(io, error.into(), CloseCode::Again)
-            }
+            Err(
+                error @ (OfferError::Full(_) | OfferError::SessionFull(_) | OfferError::Stopped),
+            ) => self.refuse(io, error.into(), CloseCode::Again),
             Err(error) => self.blame(io, error.into(), now),
         }
     }

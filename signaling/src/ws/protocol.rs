@@ -78,7 +78,7 @@ impl From<OfferError> for Fault {
             OfferError::Sdp(_) => "bad-sdp",
             OfferError::NoCommonCodec => "no-common-codec",
             OfferError::NoSession(_) => "no-session",
-            OfferError::Full(_) => "full",
+            OfferError::Full(_) | OfferError::SessionFull(_) => "full",
             OfferError::PeerGone => "peer-gone",
             OfferError::Busy => "busy",
             OfferError::Stopped => "stopped",
