@@ -166,8 +166,8 @@ impl Player<'_> {
             match outcome.map_err(|error| PlayError::Unusable(error.to_string()))? {
                 PushOutcome::Accepted => break,
                 PushOutcome::Dropped => return Ok(false),
-                // One that was stopped is gone a moment later.
-                PushOutcome::NotStarted if self.is_gone() => return Err(PlayError::SessionGone),
+                // What was started once is stopped now, and gone a moment later.
+                PushOutcome::NotStarted if !pushed.is_zero() => return Err(PlayError::SessionGone),
                 PushOutcome::NotStarted => return Err(PlayError::NotStarted),
                 PushOutcome::Full => self.pause(LOOK)?,
             }

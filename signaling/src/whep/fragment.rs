@@ -38,7 +38,7 @@ pub(crate) enum FragmentError {
 impl Credentials {
     /// The first ones of a description: with all media in one bundle they are those of all.
     pub(crate) fn of(sdp: &str) -> Option<Self> {
-        let value = |name: &str| sdp.lines().find_map(|line| line.strip_prefix(name));
+        let value = |name: &str| sdp.lines().find_map(|line| line.trim_end().strip_prefix(name));
         let (ufrag, pwd) = (value("a=ice-ufrag:")?, value("a=ice-pwd:")?);
         Some(Self { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() })
     }
@@ -196,6 +196,9 @@ mod tests {
         let new = restarted(offer, &credentials("new1"));
         assert_eq!(new, expected);
         assert_eq!(Credentials::of(&new), Some(credentials("new1")));
+        // The last line of a body may have half an end.
+        let torn = format!("a=ice-ufrag:new1 \r\na=ice-pwd:{PWD}\r");
+        assert_eq!(Credentials::of(&torn), Some(credentials("new1")));
     }
 
     #[test]
