@@ -54,6 +54,7 @@ client.addEventListener('state', ({ detail }) => {
   const before = root.dataset.state;
   root.dataset.state = state;
   delete root.dataset.quality;
+  find('state').title = '';
   say(WORDS[state](detail));
   find('start-label').textContent = START_LABELS[state] ?? 'Start';
   find('reason').hidden = state !== 'failed' || !reason;
@@ -77,7 +78,8 @@ client.addEventListener('firstpicture', ({ detail }) => {
 
 client.addEventListener('quality', ({ detail: { level, reasons } }) => {
   root.dataset.quality = level;
-  say(level === 'good' ? 'Live' : `Live, with a ${level} connection (${reasons.join(', ')})`);
+  say(level === 'good' ? 'Live' : `Live, ${level} connection`);
+  find('state').title = reasons.length ? `Because of ${reasons.join(', ')}` : '';
 });
 
 video.addEventListener('resize', () => {
