@@ -55,7 +55,7 @@ fn two_hundred_visits_leave_nothing_behind() -> Outcome {
     let server = Server::start(ServerOptions::demo().video_codec("VP8"))?;
     let browser = Browser::start(Microphone::Absent)?;
     let page = browser.page()?;
-    page.open(&server.url())?;
+    page.open(server.url())?;
     page.wait_for("window.visavis", DEADLINE)?;
     page.eval::<()>(PREPARE)?;
     let before = cycle(&page, WARM_UP)?;
