@@ -27,6 +27,8 @@ Examples:
   visavis serve                               a talking face on http://localhost:8081/
   visavis serve --play talk.mp4               your own video and sound, round and round
   visavis serve --echo                        the face says what you say into your microphone
+  visavis serve --per-visitor                 a face of their own for each visitor
+  visavis serve --api --listen 127.0.0.1:8081 your program makes sessions over HTTP (docs/http.md)
   visavis serve --listen 127.0.0.1:0 --json   any free port; one JSON line tells which
   visavis serve --announce 203.0.113.7 --udp 0.0.0.0:40000
                                               on a cloud machine behind 1:1 NAT
@@ -38,6 +40,8 @@ Examples:
   visavis serve                               a talking face on http://localhost:8081/
   visavis serve --play talk.mp4               your own video and sound, round and round
   visavis serve --echo                        the face says what you say into your microphone
+  visavis serve --per-visitor                 a face of their own for each visitor
+  visavis serve --api --listen 127.0.0.1:8081 your program makes sessions over HTTP (docs/http.md)
   visavis serve --listen 127.0.0.1:0 --json   any free port; one JSON line tells which
   visavis serve --announce 203.0.113.7 --udp 0.0.0.0:40000
                                               on a cloud machine behind 1:1 NAT; open UDP 40000
@@ -122,6 +126,11 @@ pub struct ServeFlags {
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<PathBuf>,
+
+    /// An idle loop that sessions made over HTTP may ask for by its name (`"idle": "NAME"`); repeat for several
+    #[arg(long = "idle-loop", value_name = "NAME=FILE")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub idle_loops: Vec<String>,
 
     /// Show what an encoder sends as RTP to this UDP address; port 0: any free one
     ///

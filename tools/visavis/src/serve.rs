@@ -1,5 +1,6 @@
 //! `visavis serve`: starts the parts, says when they are ready, waits for a signal, stops them.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use visavis_signaling::{
 
 use crate::echo::{self, Echo, EchoError};
 use crate::idle::{self, IdleFileError};
-use crate::settings::Settings;
+use crate::settings::{NamedFile, Settings};
 use crate::source::demo::Demo;
 use crate::source::pacer::{Pacer, SessionSink};
 use crate::source::{Source, SourceError, SourceInfo, play};
@@ -84,6 +85,10 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
         Some(path) => idle::open(path)?,
         None => IdleLoop::built_in(),
     };
+    let mut idle_loops = BTreeMap::new();
+    for NamedFile { name, path } in &settings.idle_loops {
+        idle_loops.insert(name.clone(), idle::open(path)?);
+    }
     let info = match settings.echo {
         true => Some(Echo::info(demo_fps(settings))),
         false => source.as_ref().map(|source| source.info().clone()),
@@ -95,6 +100,7 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
     })?;
     let session = engine.create_session(session_config(settings, info.as_ref(), idle.clone()))?;
     let mut config = signaling_config(settings, idle);
+    config.api.idle_loops = idle_loops;
     if settings.per_visitor {
         config.api.hooks = Some(Arc::new(Visitors::new(settings.clone(), engine.handle())));
     }

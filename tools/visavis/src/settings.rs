@@ -32,6 +32,9 @@ pub struct Settings {
     pub echo: bool,
     /// What is seen while nothing is sent: an image or a film; without one it is a face at rest.
     pub idle: Option<PathBuf>,
+    /// Idle loops that sessions made over HTTP may ask for, each `NAME=FILE`.
+    #[serde(deserialize_with = "list")]
+    pub idle_loops: Vec<NamedFile>,
     /// Where an encoder sends its video as RTP; then that is shown.
     pub rtp_video: Option<SocketAddr>,
     /// What that encoder makes.
@@ -105,6 +108,7 @@ impl Default for Settings {
             tls_key: None,
             play: None,
             idle: None,
+            idle_loops: Vec::new(),
             echo: false,
             rtp_video: None,
             rtp_video_codec: VideoCodec::H264,
@@ -138,7 +142,7 @@ impl Default for Settings {
 }
 
 /// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-const OWN_VARIABLES: [&str; 31] = [
+const OWN_VARIABLES: [&str; 32] = [
     "listen",
     "udp",
     "announce",
@@ -146,6 +150,7 @@ const OWN_VARIABLES: [&str; 31] = [
     "tls_key",
     "play",
     "idle",
+    "idle_loops",
     "echo",
     "rtp_video",
     "rtp_video_codec",
@@ -174,6 +179,32 @@ const OWN_VARIABLES: [&str; 31] = [
 
 /// Variables named `WEBRTC_` and one of these.
 const ICE_VARIABLES: [&str; 4] = ["stun_urls", "turn_urls", "turn_user", "turn_pass"];
+
+/// A file and the name it goes by: `NAME=FILE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    pub name: String,
+    pub path: PathBuf,
+}
+
+impl std::str::FromStr for NamedFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+                Ok(Self { name: name.to_owned(), path: path.into() })
+            }
+            _ => Err("expected NAME=FILE".to_owned()),
+        }
+    }
+}
+
+impl Serialize for NamedFile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}={}", self.name, self.path.display()))
+    }
+}
 
 /// Settings that cannot be used, in one sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
