@@ -71,6 +71,29 @@ for (const byte of data) text += hex[byte];
 return { width: canvas.width, height: canvas.height, hex: text };
 ";
 
+const LISTEN: &str = r"
+const [track] = document.querySelector('video').srcObject.getAudioTracks();
+const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+const heard = [];
+let rate = 48000;
+while (heard.length < rate) {
+  const { value: data } = await reader.read();
+  rate = data.sampleRate;
+  const samples = new Float32Array(data.numberOfFrames);
+  data.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
+  data.close();
+  heard.push(...samples);
+}
+reader.cancel();
+const crossings = [];
+for (let i = 1; i < heard.length; i += 1) {
+  if (heard[i - 1] < 0 && heard[i] >= 0) crossings.push(i - heard[i] / (heard[i] - heard[i - 1]));
+}
+const periods = crossings.length - 1;
+const energy = heard.reduce((sum, sample) => sum + sample * sample, 0) / heard.length;
+return [rate * periods / (crossings.at(-1) - crossings[0]), Math.sqrt(2 * energy)];
+";
+
 /// A browser that watches.
 pub struct Watcher {
     /// The page.
@@ -218,6 +241,16 @@ impl Watcher {
         let after: Vec<f64> = after.collect();
         let gaps = after.windows(2).map(|pair| pair[1] - pair[0]);
         Ok(gaps.fold(0.0, f64::max))
+    }
+
+    /// Hears the sound of the page's video for a second: the frequency by its upward crossings of zero, and
+    /// the level of a tone that is as loud.
+    ///
+    /// # Errors
+    ///
+    /// When there is no sound.
+    pub fn hear_tone(&self) -> Result<(f64, f64), Box<dyn Error>> {
+        Ok(self.page.eval(LISTEN)?)
     }
 
     /// The frame that is on the page now.

@@ -23,31 +23,6 @@ const LEVEL: f64 = 0.25;
 /// How long each tone is, and how much of its middle is measured.
 const SECONDS: f64 = 2.2;
 
-/// Hears the sound of the page's video for a second: the frequency by its upward crossings of zero, and the
-/// level of a tone that is as loud.
-const LISTEN: &str = r"
-const [track] = document.querySelector('video').srcObject.getAudioTracks();
-const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
-const heard = [];
-let rate = 48000;
-while (heard.length < rate) {
-  const { value: data } = await reader.read();
-  rate = data.sampleRate;
-  const samples = new Float32Array(data.numberOfFrames);
-  data.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
-  data.close();
-  heard.push(...samples);
-}
-reader.cancel();
-const crossings = [];
-for (let i = 1; i < heard.length; i += 1) {
-  if (heard[i - 1] < 0 && heard[i] >= 0) crossings.push(i - heard[i] / (heard[i] - heard[i - 1]));
-}
-const periods = crossings.length - 1;
-const energy = heard.reduce((sum, sample) => sum + sample * sample, 0) / heard.length;
-return [rate * periods / (crossings.at(-1) - crossings[0]), Math.sqrt(2 * energy)];
-";
-
 /// The codec by which the browser hears.
 const CODEC: &str = r"
 const report = [...(await watched.peers.at(-1).getStats()).values()];
@@ -158,7 +133,7 @@ impl Stage {
             push(&session, *hz)?;
             // Past the beginning and what the jitter buffer keeps.
             thread::sleep(Duration::from_millis(600));
-            let (heard_hz, level): (f64, f64) = watcher.page.eval(LISTEN)?;
+            let (heard_hz, level): (f64, f64) = watcher.hear_tone()?;
             let off_db = 20.0 * (level / LEVEL).log10();
             println!("{name}: {format} at {hz} Hz: heard {heard_hz:.1} Hz, {off_db:+.2} dB");
             assert!((heard_hz - hz).abs() < 0.01 * hz, "{name}, {format}: {heard_hz} Hz");

@@ -21,31 +21,6 @@ const LEVEL: f64 = 0.25;
 /// ffmpeg would take 3 dB off each side.
 const BOTH_SIDES: &str = "pan=stereo|c0=c0|c1=c0";
 
-/// Hears the sound of the page's video for a second: the frequency by its upward crossings of zero, and the
-/// level of a tone that is as loud.
-const LISTEN: &str = r"
-const [track] = document.querySelector('video').srcObject.getAudioTracks();
-const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
-const heard = [];
-let rate = 48000;
-while (heard.length < rate) {
-  const { value: data } = await reader.read();
-  rate = data.sampleRate;
-  const samples = new Float32Array(data.numberOfFrames);
-  data.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
-  data.close();
-  heard.push(...samples);
-}
-reader.cancel();
-const crossings = [];
-for (let i = 1; i < heard.length; i += 1) {
-  if (heard[i - 1] < 0 && heard[i] >= 0) crossings.push(i - heard[i] / (heard[i] - heard[i - 1]));
-}
-const periods = crossings.length - 1;
-const energy = heard.reduce((sum, sample) => sum + sample * sample, 0) / heard.length;
-return [rate * periods / (crossings.at(-1) - crossings[0]), Math.sqrt(2 * energy)];
-";
-
 /// Three seconds of a tone, as ffmpeg writes it to a pipe.
 fn tone(hz: f64, rate: u32, format: &[&str]) -> Result<Vec<u8>, Box<dyn Error>> {
     let source = format!("aevalsrc={LEVEL}*sin(2*PI*{hz}*t):s={rate}:d=3");
@@ -98,7 +73,7 @@ fn an_uploaded_tone_keeps_its_pitch_and_level() -> Outcome {
         let uploading = thread::spawn(move || upload(server, kind, &sound));
         // Past the beginning and what the jitter buffer keeps.
         thread::sleep(Duration::from_millis(800));
-        let (heard_hz, level): (f64, f64) = watcher.page.eval(LISTEN)?;
+        let (heard_hz, level): (f64, f64) = watcher.hear_tone()?;
         let played = uploading.join().map_err(|_| "the upload panicked")??;
         let off_db = 20.0 * (level / LEVEL).log10();
         println!("{kind} at {hz} Hz: heard {heard_hz:.1} Hz, {off_db:+.2} dB; {played}");
