@@ -20,7 +20,7 @@ const BREATH_MS = 150;
  * An ICE restart that finds no path within this time is made again, with twice the patience: sockets that were
  * opened while the system was changing networks may be good for nothing.
  */
-const RESTART_MS = 1_000;
+const RESTART_MS = 500;
 const RESTART_LIMIT_MS = 8_000;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
