@@ -23,8 +23,9 @@ fn every_loop_serves_its_share_of_the_viewers() {
     let handle = engine.handle();
     let events = handle.subscribe(|| {});
     let encoded = Some(VideoCodec::Vp8);
-    let session =
-        engine.create_session(SessionConfig { encoded, ..SessionConfig::default() }).unwrap();
+    // Packets are counted: nothing is to be seen in between.
+    let config = SessionConfig { encoded, idle: None, ..SessionConfig::default() };
+    let session = engine.create_session(config).unwrap();
     session.start();
     let mut viewers: Vec<Viewer> = (0..6).map(|_| Viewer::join(&handle, session.id())).collect();
     let ports: Vec<String> =
