@@ -22,7 +22,8 @@ fn engine() -> Engine {
 }
 
 fn session(engine: &Engine, encoded: Option<VideoCodec>) -> Session {
-    let session = engine.create_session(SessionConfig { encoded, ..SessionConfig::default() });
+    let session =
+        engine.create_session(SessionConfig { encoded, idle: None, ..SessionConfig::default() });
     let session = session.unwrap();
     session.start();
     session
@@ -183,7 +184,7 @@ fn vp9_and_av1_survive_a_depacketizer_that_is_not_ours() {
 #[test]
 fn pushing_before_the_start_is_counted_and_parameter_sets_are_kept() {
     let engine = engine();
-    let config = SessionConfig { encoded: Some(H264), ..SessionConfig::default() };
+    let config = SessionConfig { encoded: Some(H264), idle: None, ..SessionConfig::default() };
     let session = engine.create_session(config).unwrap();
     let sink = session.encoded_video();
     let keyframe = picture(true, 1);
