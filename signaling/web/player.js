@@ -9,6 +9,8 @@ import { VisavisClient } from './visavis-client.js';
 
 const LOG_LINES = 200;
 const GLOW_EVERY_MS = 250;
+/** Pixels across. */
+const GLOW_SAMPLE = 6;
 
 const query = new URLSearchParams(location.search);
 const find = (id) => document.getElementById(id);
@@ -245,13 +247,21 @@ client.addEventListener('log', ({ detail }) => {
 
 // --- the light the picture throws on its surroundings ----------------------------------------
 
-const glow = find('glow').getContext('2d', { alpha: false });
+const glow = find('glow').getContext('2d');
+const sample = document.createElement('canvas').getContext('2d', { alpha: false });
+sample.canvas.width = sample.canvas.height = GLOW_SAMPLE;
 const still = window.matchMedia('(prefers-reduced-motion: reduce)');
 
 setInterval(() => {
-  // Sixteen pixels square, four times a second: the blur is the compositor's work.
   if (document.hidden || still.matches || video.readyState < 2 || client.state !== 'connected') return;
-  glow.drawImage(video, 0, 0, 16, 16);
+  sample.drawImage(video, 0, 0, GLOW_SAMPLE, GLOW_SAMPLE);
+  // A few pixels stretched are a blur, and a picture drawn smaller and smaller over itself has soft edges.
+  const { width } = glow.canvas;
+  glow.clearRect(0, 0, width, width);
+  for (let inset = 0; inset < width / 8; inset += 1) {
+    glow.globalAlpha = 0.02 + 0.03 * inset;
+    glow.drawImage(sample.canvas, inset, inset, width - 2 * inset, width - 2 * inset);
+  }
 }, GLOW_EVERY_MS);
 
 if (query.get('autostart') === '1') {

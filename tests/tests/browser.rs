@@ -122,6 +122,32 @@ fn the_demo_face_speaks() -> Outcome {
     Ok(())
 }
 
+/// A glow that was blurred by CSS cost a compositor without a GPU up to three frames, and each picture waited for it.
+#[test]
+fn no_filter_keeps_a_live_picture_waiting() -> Outcome {
+    let _turn = Turn::take()?;
+    let server = Server::start(ServerOptions::demo())?;
+    let watcher = Watcher::open(&format!("{}?autostart=1", server.url()), Microphone::Absent)?;
+    watcher.wait_for_frames(30, Duration::from_secs(10))?;
+    watcher.page.wait_for(
+        "getComputedStyle(document.querySelector('.idle')).visibility === 'hidden'",
+        Duration::from_secs(10),
+    )?;
+    let filtered: Vec<String> = watcher.page.eval(FILTERED)?;
+    assert!(filtered.is_empty(), "filtered while a picture is live: {filtered:?}");
+    server.stop()?;
+    Ok(())
+}
+
+/// What the compositor must filter again with each picture.
+const FILTERED: &str = r"
+const filtered = (element) => {
+  const style = getComputedStyle(element);
+  return style.visibility !== 'hidden' && (style.filter !== 'none' || style.backdropFilter !== 'none');
+};
+return [...document.querySelectorAll('*')].filter(filtered).map((element) => element.outerHTML.slice(0, 80));
+";
+
 #[test]
 fn the_page_comes_back_after_the_server_did() -> Outcome {
     let _turn = Turn::take()?;
