@@ -11,22 +11,17 @@ import { FigureTaker } from './visavis-figures.js';
 import { validIceServers } from './visavis-ice-servers.js';
 import { Link } from './visavis-link.js';
 import { Microphone } from './visavis-microphone.js';
+import { Pulse } from './visavis-pulse.js';
 import { QualityJudge } from './visavis-quality.js';
 import { Recovery } from './visavis-recovery.js';
 import { Signaling } from './visavis-signaling.js';
+import { Timers, backoffMs, pause } from './visavis-timers.js';
 
 /** An attempt that shows nothing by then is given up. */
 const ATTEMPT_MS = 10_000;
 /** A connection that holds this long makes earlier failures forgotten. */
 const STABLE_MS = 5_000;
-const BACKOFF_FIRST_MS = 500;
-const BACKOFF_LIMIT_MS = 8_000;
 
-/** How often is looked whether media comes. */
-const BEAT_MS = 50;
-/** Silence of so much, and of several times what is usual, is suspicious. */
-const SILENCE_MS = 200;
-const SILENCE_INTERVALS = 3;
 /** A server that is there answers a ping within this time, and within three round trips. */
 const PONG_MS = 250;
 /** With no picture at stake there is more time for it. */
@@ -39,8 +34,6 @@ const PREPARED_MS = 120_000;
 const FINAL_ERRORS = new Set(['no-common-codec', 'bad-sdp', 'abuse', 'too-large']);
 /** Errors that leave the connection as it is. */
 const HARMLESS_ERRORS = new Set(['bad-candidate', 'bad-json', 'bad-message', 'busy']);
-
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * One viewer's connection, which looks after itself.
@@ -69,15 +62,15 @@ export class VisavisClient extends EventTarget {
   #prepared = null;
   #iceServers;
   #attempt = 0;
-  #timers = new Map();
+  #timers = new Timers();
   #figures = new FigureTaker();
   #judge = new QualityJudge();
   #roundTripMs = 0;
   #display = null;
   #microphone;
   #microphoneWanted = false;
-  /** Silence was noticed, and the server asked. */
-  #doubting = false;
+  /** Watches for silence while connected. */
+  #pulse = null;
   /** The search for a connection that was lost. */
   #recovery = null;
   #keepingSignaling = false;
@@ -152,7 +145,7 @@ export class VisavisClient extends EventTarget {
   prepare() {
     if (this.#prepared || this.#link) return;
     this.#prepared = this.#makeLink();
-    this.#timer('prepared', PREPARED_MS, () => this.#unprepare());
+    this.#timers.set('prepared', PREPARED_MS, () => this.#unprepare());
   }
 
   /** Connects. Returns at once; the rest is told by `state` events. */
@@ -270,7 +263,7 @@ export class VisavisClient extends EventTarget {
   #begin() {
     const link = this.#prepared ?? this.#makeLink();
     this.#prepared = null;
-    this.#cancel('prepared');
+    this.#timers.cancel('prepared');
     this.#link = link;
     const current = (handler) => (argument) => {
       if (this.#link === link) handler(argument);
@@ -287,7 +280,7 @@ export class VisavisClient extends EventTarget {
     });
     const { track } = this.#microphone;
     if (track) this.#speak(link);
-    this.#timer('attempt', ATTEMPT_MS, () => this.#again('no picture in time'));
+    this.#timers.set('attempt', ATTEMPT_MS, () => this.#again('no picture in time'));
     return link;
   }
 
@@ -372,36 +365,25 @@ export class VisavisClient extends EventTarget {
   }
 
   #connected(link) {
-    this.#cancel('attempt');
-    this.#timer('stable', STABLE_MS, () => {
+    this.#timers.cancel('attempt');
+    this.#timers.set('stable', STABLE_MS, () => {
       this.#attempt = 0;
     });
     this.#setState('connected');
     this.#measure();
-    this.#beat(link);
+    this.#pulse?.stop();
+    this.#pulse = new Pulse(
+      link,
+      () => this.#isServerThere(),
+      () => this.#recover(link, 'the server does not answer', true),
+    );
     this.#keepSignaling(link);
   }
 
-  /** Watches for silence. Browsers take seconds to notice that a network is gone. */
-  #beat(link) {
-    this.#timer('beat', BEAT_MS, () => {
-      const silence = link.silenceMs();
-      const tolerated = Math.max(SILENCE_MS, SILENCE_INTERVALS * link.usualIntervalMs);
-      if (silence < tolerated) this.#doubting = false;
-      else if (!this.#doubting && !document.hidden) this.#doubt(link);
-      this.#beat(link);
-    });
-  }
-
-  /** A silent server that answers has nothing to show; one that does not answer is out of reach. */
-  async #doubt(link) {
-    // Until media comes again: one question is enough.
-    this.#doubting = true;
+  /** Whether the server answers; where there is no way to ask it, nothing is made of that. */
+  async #isServerThere() {
     const signaling = this.#signaling;
-    if (!signaling?.isResumable) return;
-    const alive = await signaling.isAlive(Math.max(PONG_MS, 3 * this.#roundTripMs));
-    if (alive || !this.#doubting || this.#link !== link || this.#state !== 'connected') return;
-    this.#recover(link, 'the server does not answer', true);
+    return !signaling?.isResumable || signaling.isAlive(Math.max(PONG_MS, 3 * this.#roundTripMs));
   }
 
   /**
@@ -411,7 +393,8 @@ export class VisavisClient extends EventTarget {
    */
   #recover(link, reason, deaf) {
     if (this.#recovery || !this.#signaling) return;
-    for (const name of ['stable', 'figures', 'beat']) this.#cancel(name);
+    for (const name of ['stable', 'figures']) this.#timers.cancel(name);
+    this.#pulse?.stop();
     this.#setState('reconnecting', reason);
     const since = performance.now();
     const finish = (next) => () => {
@@ -424,7 +407,6 @@ export class VisavisClient extends EventTarget {
       onLog: (text) => this.#log(text),
       onBack: finish(() => {
         this.#log(`back after ${Math.round(performance.now() - since)} ms`);
-        this.#doubting = false;
         this.#connected(link);
       }),
       onForgotten: finish(() => this.#renew()),
@@ -458,9 +440,9 @@ export class VisavisClient extends EventTarget {
     this.#keepingSignaling = true;
     const signaling = this.#signaling;
     const wanted = () => this.#link === link && this.#state === 'connected' && signaling.isResumable;
-    for (let wait = BACKOFF_FIRST_MS; wanted(); wait = Math.min(2 * wait, BACKOFF_LIMIT_MS)) {
+    for (let attempt = 1; wanted(); attempt += 1) {
       if (await signaling.isAlive(CALM_PONG_MS)) break;
-      await pause(wait * (0.5 + Math.random() / 2));
+      await pause(backoffMs(attempt));
       if (!wanted() || !(await signaling.resume(CALM_PONG_MS)) || !wanted()) continue;
       if (signaling.peerId !== link.peerId) {
         // A server that has forgotten us while our media goes on: nobody can speak for it any more.
@@ -499,14 +481,12 @@ export class VisavisClient extends EventTarget {
       this.#fail(reason);
       return;
     }
-    const most = Math.min(BACKOFF_LIMIT_MS, BACKOFF_FIRST_MS * 2 ** (this.#attempt - 1));
-    // Spread out, so that viewers lost together do not come back together.
-    const wait = most * (0.5 + Math.random() / 2);
+    const wait = backoffMs(this.#attempt);
     this.#log(`${reason}; attempt ${this.#attempt} in ${Math.round(wait)} ms`);
     this.#setState('reconnecting', reason);
     // The browser may use the pause to get ready.
     this.#prepared = this.#makeLink();
-    this.#timer('backoff', wait, () => this.#open());
+    this.#timers.set('backoff', wait, () => this.#open());
   }
 
   /** Listens to the window while there is something to stay connected to. */
@@ -519,12 +499,8 @@ export class VisavisClient extends EventTarget {
 
   #onOnline() {
     this.#log('the browser is online');
-    if (this.#timers.has('backoff')) {
-      this.#cancel('backoff');
-      this.#open();
-    } else if (this.#state === 'connected') {
-      this.#doubt(this.#link);
-    }
+    if (this.#timers.cancel('backoff')) this.#open();
+    else if (this.#state === 'connected') this.#pulse?.doubt();
   }
 
   #fail(reason) {
@@ -543,13 +519,14 @@ export class VisavisClient extends EventTarget {
   }
 
   #drop() {
-    for (const name of [...this.#timers.keys()]) this.#cancel(name);
+    this.#timers.cancelAll();
+    this.#pulse?.stop();
+    this.#pulse = null;
     const [link, signaling] = [this.#link, this.#signaling];
     this.#link = null;
     this.#signaling = null;
     this.#recovery?.stop();
     this.#recovery = null;
-    this.#doubting = false;
     this.#display?.rest();
     this.#figures = new FigureTaker();
     this.#judge = new QualityJudge();
@@ -558,7 +535,7 @@ export class VisavisClient extends EventTarget {
   }
 
   #unprepare() {
-    this.#cancel('prepared');
+    this.#timers.cancel('prepared');
     this.#prepared?.close();
     this.#prepared = null;
   }
@@ -587,7 +564,7 @@ export class VisavisClient extends EventTarget {
   #measure() {
     const every = this.#options.figuresEveryMs;
     if (!every) return;
-    this.#timer('figures', every, async () => {
+    this.#timers.set('figures', every, async () => {
       const link = this.#link;
       const figures = await this.getFigures();
       if (!link || link !== this.#link) return;
@@ -608,19 +585,6 @@ export class VisavisClient extends EventTarget {
     this.#state = state;
     this.#log(reason ? `${state}: ${reason}` : state);
     this.#emit('state', { state, reason, attempt: this.#attempt, attempts });
-  }
-
-  #timer(name, ms, action) {
-    this.#cancel(name);
-    this.#timers.set(name, setTimeout(() => {
-      this.#timers.delete(name);
-      action();
-    }, ms));
-  }
-
-  #cancel(name) {
-    clearTimeout(this.#timers.get(name));
-    this.#timers.delete(name);
   }
 
   #log(text) {

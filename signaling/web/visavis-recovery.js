@@ -1,5 +1,7 @@
 // The way back to a peer that was lost: signaling first, then a network path for its media.
 
+import { pause } from './visavis-timers.js';
+
 /** How long it is looked for. The server keeps a peer for about as long. */
 const RECOVER_MS = 20_000;
 /** Between two looks at whether the path has healed by itself. */
@@ -22,8 +24,6 @@ const BREATH_MS = 150;
  */
 const RESTART_MS = 500;
 const RESTART_LIMIT_MS = 8_000;
-
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * One search for a lost peer. Ends by calling one of its handlers, once, unless it is stopped before.
