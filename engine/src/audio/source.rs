@@ -36,8 +36,9 @@ pub(crate) struct AudioSource {
     microphones: Microphones,
 }
 
-/// More than a chunk ever differs from its share at 48 kHz: 1 ms.
-const SPARE_SAMPLES: usize = 48;
+/// What the clock corrector may take out of the sound, and a little more by which a chunk ever differs from its
+/// share at 48 kHz: 3 ms. A packet that lacks a sample waits for the next chunk.
+const SPARE_SAMPLES: usize = 144;
 
 /// Sound that is pushed as it happens, on its way to 48 kHz mono.
 #[derive(Default)]

@@ -8,9 +8,9 @@ pub const MAX_SOUND_LEAD: Duration = Duration::from_millis(60);
 /// Sound that is sent so much before the picture of the same moment comes out of a browser with it: the
 /// difference between what Chromium's buffers take for a steady stream of sound and for pictures without a
 /// playout delay (measured by `visavis-bench sync`). Utterances are sent so. Whoever pushes live and has the
-/// sound first does well to push it some 28 ms before its timestamp: of sound that comes with the jitter of
+/// sound first does well to push it some 32 ms before its timestamp: of sound that comes with the jitter of
 /// threads a browser keeps more.
-pub const SOUND_LEAD: Duration = Duration::from_millis(21);
+pub const SOUND_LEAD: Duration = Duration::from_millis(27);
 
 /// How long receivers may hold a picture back before they show it: the playout-delay header extension,
 /// which counts in steps of 10 ms up to 40.95 s.

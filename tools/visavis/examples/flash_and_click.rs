@@ -27,7 +27,7 @@ const CHUNKS: u32 = 50;
 const CHUNK_SAMPLES: usize = (RATE_HZ / CHUNKS) as usize;
 const UTTERANCE_SECONDS: u64 = 10;
 /// What a browser keeps of sound that comes with the jitter of threads, and not of pictures.
-const VOICE_FIRST: Duration = Duration::from_millis(28);
+const VOICE_FIRST: Duration = Duration::from_millis(32);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mode = std::env::args().nth(1).unwrap_or_default();
