@@ -4,7 +4,8 @@ use std::time::Duration;
 use visavis_codec::ENCODERS;
 use visavis_core::CodecOrder;
 use visavis_types::{
-    AudioCodec, Bitrate, CodecSet, OpusSettings, PacketTime, PlayoutDelay, SessionId, VideoCodec,
+    AudioCodec, Bitrate, CodecSet, FrameSize, OpusSettings, PacketTime, PlayoutDelay, SessionId,
+    VideoCodec,
 };
 
 use crate::{IdleLoop, Scheduling};
@@ -64,6 +65,10 @@ pub struct SessionConfig {
     pub packet_time: PacketTime,
     /// What Opus does against loss and in silence. Packets that the caller has encoded stay as they are.
     pub opus: OpusSettings,
+    /// The size of the picture that viewers get: whatever is pushed, and the idle loop, is scaled to it; of what has
+    /// another shape the middle is shown. `None`: each picture in its own size. Pictures that are pushed encoded
+    /// stay as they are.
+    pub size: Option<FrameSize>,
     /// Frames per second the caller means to push: sets the encoder's rate control and what counts
     /// as a late frame. 1 to 120.
     pub fps: u32,
@@ -100,6 +105,7 @@ impl Default for SessionConfig {
             audio_codecs: vec![AudioCodec::Opus],
             packet_time: PacketTime::default(),
             opus: OpusSettings::default(),
+            size: None,
             fps: 30,
             video_bitrate: Bitrate::from_kbps(1_500),
             audio_bitrate: Bitrate::from_kbps(48),

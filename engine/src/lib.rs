@@ -76,7 +76,7 @@ pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
 pub use visavis_core::rtp_input::RtpCounters;
 pub use visavis_types::{
     AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, CodecSet, EncodedAudio,
-    EncodedFrame, FrameSize, InvalidSessionId, MAX_SOUND_LEAD, OpusSettings, PacketTime, PeerId,
-    PixelFormat, PlayoutDelay, SOUND_LEAD, SessionId, Stage, UnixMillis, UnknownCodec, VideoCodec,
-    VideoFrame, VideoFrameError,
+    EncodedFrame, FrameSize, InvalidFrameSize, InvalidSessionId, MAX_SOUND_LEAD, OpusSettings,
+    PacketTime, PeerId, PixelFormat, PlayoutDelay, SOUND_LEAD, SessionId, Stage, UnixMillis,
+    UnknownCodec, VideoCodec, VideoFrame, VideoFrameError,
 };

@@ -15,7 +15,7 @@ use visavis_types::{
 
 use crate::audio::max_samples;
 use crate::budget::Budget;
-use crate::idle::{IdleLoop, Reel, Studio};
+use crate::idle::{IdleLoop, Reel, ReelFormat, Studio};
 use crate::liveness::Liveness;
 use crate::media::MediaWaker;
 use crate::source_clock::{SourceClock, Stamped};
@@ -276,7 +276,8 @@ impl SessionShared {
     /// An idle loop as this session sends it.
     pub(crate) fn reel(&self, idle: &IdleLoop, codec: VideoCodec) -> Option<Arc<Reel>> {
         let (studio, _) = self.media.get()?;
-        Some(studio.reel(idle, codec, self.idle_bitrate()))
+        let size = self.config.size;
+        Some(studio.reel(idle, ReelFormat { codec, bitrate: self.idle_bitrate(), size }))
     }
 
     /// A face at rest moves little: it never needs more than this.

@@ -46,5 +46,5 @@ mod ws;
 
 pub use config::{IceServer, Limits, SignalingConfig, SignalingError, TlsFiles};
 pub use server::SignalingServer;
-pub use sessions::{CreateRequest, EndReason, OneOrMore, SessionApi, SessionHooks};
+pub use sessions::{CreateRequest, EndReason, OneOrMore, SessionApi, SessionHooks, Size};
 pub use speech::SpeechChunk;

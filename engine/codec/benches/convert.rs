@@ -4,7 +4,7 @@
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use visavis_codec::{ColorMatrix, I420Buffer, convert};
+use visavis_codec::{ColorMatrix, I420Buffer, Scaler, convert};
 use visavis_types::{FrameSize, PixelFormat};
 
 const SIZES: [(u32, u32); 3] = [(512, 512), (1280, 720), (1920, 1080)];
@@ -48,4 +48,16 @@ fn from_i420(bencher: Bencher<'_, '_>, size: (u32, u32)) {
 #[divan::bench(args = SIZES)]
 fn from_i420_to_bt601(bencher: Bencher<'_, '_>, size: (u32, u32)) {
     into(bencher, PixelFormat::I420, size, |_| ColorMatrix::Bt601);
+}
+
+/// What a session of 512×512 pays where pictures come in another size.
+#[divan::bench(args = SIZES)]
+fn scaled_to_512(bencher: Bencher<'_, '_>, (width, height): (u32, u32)) {
+    let mut picture = I420Buffer::new(FrameSize::new(width, height).unwrap());
+    for (i, sample) in picture.data_mut().iter_mut().enumerate() {
+        *sample = (i * 31 % 251) as u8;
+    }
+    let mut out = I420Buffer::new(FrameSize::new(512, 512).unwrap());
+    let mut scaler = Scaler::default();
+    bencher.bench_local(|| scaler.cover(divan::black_box(&picture), &mut out).unwrap());
 }

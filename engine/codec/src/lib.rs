@@ -13,6 +13,7 @@
 //! | Opus encode and decode | libopus |
 //! | MP3 decode | the `nanomp3-core` crate |
 //! | RGB to planar YUV | the `yuv` crate |
+//! | scaling | the `fast_image_resize` crate |
 //! | JPEG and PNG | the `zune-jpeg` and `png` crates |
 //! | PCMU and PCMA | none, it is a table |
 //! | voice activity | the `earshot` crate |
@@ -31,6 +32,7 @@ mod opus;
 mod opus_decoder;
 mod picture;
 mod resample;
+mod scale;
 mod still;
 mod video;
 mod voice;
@@ -48,6 +50,7 @@ pub use opus::{
 pub use opus_decoder::OpusDecoder;
 pub use picture::I420Buffer;
 pub use resample::{ResampleError, Resampler};
+pub use scale::{ScaleError, Scaler};
 pub use still::{decode_still, still_size};
 pub use video::{ENCODERS, EncodeError, Encoded, VideoEncoder, VideoEncoderConfig, video_encoder};
 pub use voice::VoiceDetector;

@@ -1,5 +1,5 @@
 //! What viewers see while nobody pushes pictures: a still picture, or a short film round and round.
-//! Encoded once for each codec and rate, however many sessions and viewers there are.
+//! Encoded once for each codec, rate and size, however many sessions and viewers there are.
 
 mod reel;
 mod studio;
@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use visavis_codec::{I420Buffer, still_size};
-use visavis_types::{Bitrate, PixelFormat, VideoCodec, VideoFrame, VideoFrameError};
+use visavis_types::{PixelFormat, VideoFrame, VideoFrameError};
 
 use crate::video::to_i420;
 
-pub(crate) use reel::{Content, Reel};
+pub(crate) use reel::{Content, Reel, ReelFormat};
 pub(crate) use studio::Studio;
 
 /// A still picture is made anew so often a second, and costs next to nothing after the first few.
@@ -127,7 +127,7 @@ impl IdleLoop {
     /// A film of `fps` pictures a second, 1 to 120, that begins anew when it ends: best where the last
     /// picture leads to the first. At most 1,800 pictures of it are shown.
     ///
-    /// `pictures` is called once for each codec and rate that it is encoded with, on a thread of the
+    /// `pictures` is called once for each codec, rate and size that it is encoded with, on a thread of the
     /// engine, and gives all pictures in order; one that cannot be used is left out.
     ///
     /// # Errors
@@ -176,13 +176,13 @@ impl IdleLoop {
     }
 
     /// It encoded so, now or soon; whether somebody has to see to that.
-    fn reel(&self, codec: VideoCodec, bitrate: Bitrate) -> (Arc<Reel>, bool) {
+    fn reel(&self, format: ReelFormat) -> (Arc<Reel>, bool) {
         let mut reels = self.0.reels.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = reels.iter().find(|reel| reel.codec == codec && reel.bitrate == bitrate);
+        let made = reels.iter().find(|reel| reel.format == format);
         if let Some(reel) = made {
             return (Arc::clone(reel), false);
         }
-        let reel = Arc::new(Reel::new(codec, bitrate, self.0.fps, self.0.gop));
+        let reel = Arc::new(Reel::new(format, self.0.fps, self.0.gop));
         reels.push(Arc::clone(&reel));
         (reel, true)
     }
@@ -217,6 +217,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
     use std::time::{Duration, Instant};
+    use visavis_types::{Bitrate, FrameSize, VideoCodec};
 
     fn wait_for(reel: &Reel) {
         let patience = Instant::now() + Duration::from_secs(60);
@@ -251,26 +252,31 @@ mod tests {
     }
 
     #[test]
-    fn a_film_is_encoded_once_for_each_codec_and_rate() {
+    fn a_film_is_encoded_once_for_each_codec_rate_and_size() {
         let (rounds, studio) = (Arc::default(), Studio::open().unwrap());
         let idle = film(&rounds);
         let looked_at = rounds.load(Relaxed);
-        let rate = Bitrate::from_kbps(500);
+        let format =
+            |codec, kbps, size| ReelFormat { codec, bitrate: Bitrate::from_kbps(kbps), size };
         for _ in 0..50 {
             for codec in [VideoCodec::H264, VideoCodec::Vp8] {
-                wait_for(&studio.reel(&idle.clone(), codec, rate));
+                wait_for(&studio.reel(&idle.clone(), format(codec, 500, None)));
             }
         }
         assert_eq!(rounds.load(Relaxed) - looked_at, 2);
-        wait_for(&studio.reel(&idle, VideoCodec::H264, Bitrate::from_kbps(900)));
+        wait_for(&studio.reel(&idle, format(VideoCodec::H264, 900, None)));
         assert_eq!(rounds.load(Relaxed) - looked_at, 3);
+        let size = FrameSize::new(32, 48).ok();
+        wait_for(&studio.reel(&idle, format(VideoCodec::H264, 900, size)));
+        assert_eq!(rounds.load(Relaxed) - looked_at, 4);
     }
 
     #[test]
     fn groups_begin_with_keyframes_and_damaged_pictures_are_left_out() {
         let studio = Studio::open().unwrap();
         for codec in [VideoCodec::H264, VideoCodec::Vp8, VideoCodec::Vp9] {
-            let reel = studio.reel(&film(&Arc::default()), codec, Bitrate::from_kbps(500));
+            let format = ReelFormat { codec, bitrate: Bitrate::from_kbps(500), size: None };
+            let reel = studio.reel(&film(&Arc::default()), format);
             wait_for(&reel);
             let groups: Vec<_> = (0..reel.len()).filter_map(|n| reel.group(n)).collect();
             assert_eq!(groups.iter().map(|group| group.len()).collect::<Vec<_>>(), [10, 10, 4]);

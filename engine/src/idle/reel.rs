@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use visavis_codec::{
-    ColorMatrix, I420Buffer, VideoEncoder, VideoEncoderConfig, recolour, video_encoder,
+    ColorMatrix, EncodeError, I420Buffer, ScaleError, Scaler, VideoEncoder, VideoEncoderConfig,
+    recolour, video_encoder,
 };
 use visavis_core::{Packetizer, Payloads};
 use visavis_types::{AccessUnit, Bitrate, FrameSize, Stamps, VideoCodec};
@@ -15,12 +16,20 @@ use visavis_types::{AccessUnit, Bitrate, FrameSize, Stamps, VideoCodec};
 /// group on, while the others are still being made.
 #[derive(Debug)]
 pub(crate) struct Reel {
-    pub(super) codec: VideoCodec,
-    pub(super) bitrate: Bitrate,
+    pub(super) format: ReelFormat,
     fps: u32,
     gop: usize,
     groups: ArcSwap<Vec<Group>>,
     complete: AtomicBool,
+}
+
+/// How an idle loop is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReelFormat {
+    pub(crate) codec: VideoCodec,
+    pub(crate) bitrate: Bitrate,
+    /// `None` for that of its pictures.
+    pub(crate) size: Option<FrameSize>,
 }
 
 /// Pictures from one keyframe up to the next.
@@ -45,9 +54,9 @@ pub(crate) enum Content {
 }
 
 impl Reel {
-    pub(super) fn new(codec: VideoCodec, bitrate: Bitrate, fps: u32, gop: usize) -> Self {
+    pub(super) fn new(format: ReelFormat, fps: u32, gop: usize) -> Self {
         let (groups, complete) = (ArcSwap::default(), AtomicBool::new(false));
-        Self { codec, bitrate, fps, gop: gop.max(1), groups, complete }
+        Self { format, fps, gop: gop.max(1), groups, complete }
     }
 
     /// Groups that can be shown.
@@ -67,7 +76,13 @@ impl Reel {
 
     /// Encodes it all; group by group it can be shown.
     pub(super) fn make(&self, pictures: impl Iterator<Item = I420Buffer>) {
-        let mut camera = Camera { reel: self, encoder: None, recoloured: None };
+        let mut camera = Camera {
+            reel: self,
+            encoder: None,
+            scaler: Scaler::default(),
+            scaled: None,
+            recoloured: None,
+        };
         let mut group: Vec<ReelUnit> = Vec::with_capacity(self.gop);
         for (number, picture) in (0u32..).zip(pictures) {
             let first = group.len() == self.gop;
@@ -78,7 +93,7 @@ impl Reel {
             match camera.take(&picture, group.is_empty(), at) {
                 Ok(unit) => group.push(unit),
                 Err(error) => {
-                    tracing::error!(codec = %self.codec, %error, "an idle loop is not encoded");
+                    tracing::error!(codec = %self.format.codec, %error, "an idle loop is not encoded");
                     break;
                 }
             }
@@ -99,7 +114,17 @@ impl Reel {
 struct Camera<'a> {
     reel: &'a Reel,
     encoder: Option<(FrameSize, Box<dyn VideoEncoder>)>,
+    scaler: Scaler,
+    scaled: Option<I420Buffer>,
     recoloured: Option<I420Buffer>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CameraError {
+    #[error(transparent)]
+    Scale(#[from] ScaleError),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
 }
 
 impl Camera<'_> {
@@ -108,9 +133,17 @@ impl Camera<'_> {
         picture: &I420Buffer,
         keyframe: bool,
         at: Duration,
-    ) -> Result<ReelUnit, visavis_codec::EncodeError> {
-        let (size, codec) = (picture.size(), self.reel.codec);
-        let (made, wanted) = (ColorMatrix::for_size(size), ColorMatrix::for_stream(codec, size));
+    ) -> Result<ReelUnit, CameraError> {
+        let ReelFormat { codec, bitrate, size } = self.reel.format;
+        let (own, size) = (picture.size(), size.unwrap_or(picture.size()));
+        let picture = if own == size {
+            picture
+        } else {
+            let other = self.scaled.get_or_insert_with(|| I420Buffer::new(size));
+            self.scaler.cover(picture, other)?;
+            other
+        };
+        let (made, wanted) = (ColorMatrix::for_size(own), ColorMatrix::for_stream(codec, size));
         let picture = if made == wanted {
             picture
         } else {
@@ -121,8 +154,7 @@ impl Camera<'_> {
         let (_, encoder) = match self.encoder.take() {
             Some(encoder) if encoder.0 == size => self.encoder.insert(encoder),
             _ => {
-                let Reel { fps, bitrate, .. } = *self.reel;
-                let config = VideoEncoderConfig { size, fps, bitrate };
+                let config = VideoEncoderConfig { size, fps: self.reel.fps, bitrate };
                 self.encoder.insert((size, video_encoder(codec, &config)?))
             }
         };

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Sender, unbounded};
-use visavis_types::{Bitrate, VideoCodec};
 
-use super::{IdleLoop, Reel};
+use super::{IdleLoop, Reel, ReelFormat};
 
 /// Where idle loops are brought to be encoded. One for the whole engine; its thread ends with the last
 /// clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Studio {
-    /// Holds what is asked for once for each loop, codec and rate: as much as the application makes.
+    /// Holds what is asked for once for each loop and format: as much as the application makes.
     jobs: Sender<(IdleLoop, Arc<Reel>)>,
 }
 
@@ -26,8 +25,8 @@ impl Studio {
     }
 
     /// A loop encoded so: made before, being made, or made from now on.
-    pub(crate) fn reel(&self, idle: &IdleLoop, codec: VideoCodec, bitrate: Bitrate) -> Arc<Reel> {
-        let (reel, is_new) = idle.reel(codec, bitrate);
+    pub(crate) fn reel(&self, idle: &IdleLoop, format: ReelFormat) -> Arc<Reel> {
+        let (reel, is_new) = idle.reel(format);
         if is_new && self.jobs.send((idle.clone(), Arc::clone(&reel))).is_err() {
             tracing::error!("the thread that encodes idle loops has ended");
         }

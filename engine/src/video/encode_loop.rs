@@ -4,7 +4,8 @@ use std::thread;
 use std::time::Instant;
 
 use visavis_codec::{
-    ColorMatrix, I420Buffer, VideoEncoder, VideoEncoderConfig, convert, recolour, video_encoder,
+    ColorMatrix, I420Buffer, Scaler, VideoEncoder, VideoEncoderConfig, convert, recolour,
+    video_encoder,
 };
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{AccessUnit, CodecSet, FrameSize, Stage, Stamps, VideoCodec};
@@ -29,6 +30,9 @@ pub(crate) struct EncodeLoop {
 /// From a picture to what is sent.
 struct Encoders {
     output: Lanes<PacketizedFrame>,
+    scaler: Scaler,
+    /// The picture in the session's size.
+    scaled: I420Buffer,
     /// The picture in the matrix of the codecs that have another.
     recoloured: I420Buffer,
     renditions: [Rendition; VideoCodec::ALL.len()],
@@ -64,6 +68,8 @@ impl EncodeLoop {
             shared,
             encoders: Encoders {
                 output,
+                scaler: Scaler::default(),
+                scaled: I420Buffer::new(smallest),
                 recoloured: I420Buffer::new(smallest),
                 renditions: VideoCodec::ALL.map(|codec| Rendition::new(codec, epoch)),
                 epoch,
@@ -117,7 +123,7 @@ impl EncodeLoop {
         let mut shot = Shot { captured: frame.captured, stamps: frame.stamps };
         shot.stamps.set(Stage::Taken, Instant::now());
         let (format, size) = (frame.format, frame.size);
-        let matrix = matrix_in_use(active, size);
+        let matrix = matrix_in_use(active, self.shared.config.size.unwrap_or(size));
         if let Err(error) = convert(&slot.pixels, format, size, matrix, &mut self.picture) {
             tracing::error!(session = %self.shared.config.id, %error, "frame not converted");
             return;
@@ -175,6 +181,17 @@ impl Encoders {
         shot: Shot,
         active: CodecSet,
     ) {
+        let picture = match shared.config.size {
+            Some(size) if size != picture.size() => {
+                self.scaled.resize(size);
+                if let Err(error) = self.scaler.cover(picture, &mut self.scaled) {
+                    tracing::error!(session = %shared.config.id, %error, "frame not scaled");
+                    return;
+                }
+                &self.scaled
+            }
+            _ => picture,
+        };
         // There are two matrices, so that one other picture is all there can be.
         let mut is_recoloured = false;
         for codec in active.iter() {
@@ -187,7 +204,7 @@ impl Encoders {
             let keyframe = shared.take_keyframe_request(codec);
             let rendition = &mut self.renditions[codec.index()];
             match rendition.encode(&shared.config, picture, shot, keyframe, self.epoch) {
-                Ok(Some(packetized)) => self.hand_over(shared, packetized),
+                Ok(Some(packetized)) => hand_over(&mut self.output, shared, packetized),
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(session = %shared.config.id, %codec, %error, "frame not encoded");
@@ -197,22 +214,26 @@ impl Encoders {
             }
         }
     }
+}
 
-    fn hand_over(&mut self, shared: &SessionShared, packetized: PacketizedFrame) {
-        let (codec, keyframe) = (packetized.codec, packetized.keyframe);
-        match self.output.push(packetized) {
-            Ok(()) => {
-                shared.counters.encoded_frames.fetch_add(1, Relaxed);
-                shared.counters.keyframes.fetch_add(keyframe.into(), Relaxed);
-            }
-            Err(Full) => {
-                // Without this frame the next ones do not decode.
-                shared.counters.dropped_units.fetch_add(1, Relaxed);
-                shared.want_keyframe(codec);
-            }
+fn hand_over(
+    output: &mut Lanes<PacketizedFrame>,
+    shared: &SessionShared,
+    packetized: PacketizedFrame,
+) {
+    let (codec, keyframe) = (packetized.codec, packetized.keyframe);
+    match output.push(packetized) {
+        Ok(()) => {
+            shared.counters.encoded_frames.fetch_add(1, Relaxed);
+            shared.counters.keyframes.fetch_add(keyframe.into(), Relaxed);
         }
-        self.output.wake();
+        Err(Full) => {
+            // Without this frame the next ones do not decode.
+            shared.counters.dropped_units.fetch_add(1, Relaxed);
+            shared.want_keyframe(codec);
+        }
     }
+    output.wake();
 }
 
 /// The matrix of the codecs in use, if they have the same; else that of the size.

@@ -22,4 +22,4 @@ pub use rate::Bitrate;
 pub use stamp::{Stage, Stamps};
 pub use time::{ClockAnchor, MAX_SOUND_LEAD, PlayoutDelay, SOUND_LEAD, UnixMillis};
 pub use unit::{AccessUnit, AudioPacket};
-pub use video::{FrameSize, PixelFormat, VideoFrame, VideoFrameError};
+pub use video::{FrameSize, InvalidFrameSize, PixelFormat, VideoFrame, VideoFrameError};

@@ -1,3 +1,6 @@
+use std::fmt;
+use std::str::FromStr;
+
 use crate::UnixMillis;
 
 /// How a frame's bytes are laid out.
@@ -70,6 +73,38 @@ impl FrameSize {
     /// Height in pixels.
     pub const fn height(self) -> u32 {
         self.height as u32
+    }
+}
+
+/// As in `1280x720`.
+impl fmt::Display for FrameSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+/// Why a text names no [`FrameSize`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidFrameSize {
+    /// It is not of the form `1280x720`.
+    #[error("{0:?} is no size: it takes the form WIDTHxHEIGHT, such as 512x512")]
+    Form(String),
+    /// A size that cannot be.
+    #[error(transparent)]
+    Size(#[from] VideoFrameError),
+}
+
+impl FromStr for FrameSize {
+    type Err = InvalidFrameSize;
+
+    /// Reads a size written as `1280x720`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let sides = text.split_once('x').and_then(|(width, height)| {
+            let side = |digits: &str| digits.parse::<u32>().ok();
+            Some((side(width)?, side(height)?))
+        });
+        let (width, height) = sides.ok_or_else(|| InvalidFrameSize::Form(text.to_owned()))?;
+        Ok(Self::new(width, height)?)
     }
 }
 
@@ -179,6 +214,20 @@ mod tests {
         for (w, h) in [(511, 512), (512, 13), (0, 0), (14, 16), (4098, 16), (u32::MAX, u32::MAX)] {
             let error = frame(&[], w, h).validate().unwrap_err();
             assert_eq!(error, VideoFrameError::Size { width: w, height: h });
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_as_they_are_written() {
+        let size: FrameSize = "1280x720".parse().unwrap();
+        assert_eq!(
+            (size.width(), size.height(), size.to_string().as_str()),
+            (1280, 720, "1280x720")
+        );
+        for text in
+            ["", "x", "512", "512x", "512x512x", "-2x16", "0x200", "511x512", "99999999999x16"]
+        {
+            assert!(text.parse::<FrameSize>().is_err(), "{text:?}");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::SpeechChunk;
 
 pub(crate) use registry::{Created, Managed, Registry};
 pub(crate) use request::Settings;
-pub use request::{CreateRequest, OneOrMore};
+pub use request::{CreateRequest, OneOrMore, Size};
 
 /// Settings of the HTTP API that makes sessions.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use visavis::{Bitrate, ENCODERS, PacketTime, SessionConfig, SessionId};
+use visavis::{Bitrate, ENCODERS, FrameSize, PacketTime, SessionConfig, SessionId};
 
 use super::SessionApi;
 
@@ -30,6 +30,8 @@ pub struct CreateRequest {
     pub video_codec: Option<OneOrMore>,
     /// Audio codecs in order of preference.
     pub audio_codec: Option<OneOrMore>,
+    /// What all pictures are scaled to.
+    pub size: Option<Size>,
     /// Frames per second, 1 to 120.
     pub fps: Option<u32>,
     /// Target rate of the video in bit/s.
@@ -75,6 +77,16 @@ impl OneOrMore {
     }
 }
 
+/// Pixels; both even, and from 16 to 4096.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Size {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
 /// How long a session lives, beside being ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Life {
@@ -108,6 +120,10 @@ impl CreateRequest {
         }
         if let Some(names) = &self.audio_codec {
             config.audio_codecs = codecs("audioCodec", names)?;
+        }
+        if let Some(Size { width, height }) = self.size {
+            let size = FrameSize::new(width, height).map_err(|error| format!("`size`: {error}"))?;
+            config.size = Some(size);
         }
         if let Some(fps) = self.fps {
             config.fps = within("fps", fps, &(1..=120))?;
@@ -198,6 +214,7 @@ where
 pub(crate) struct Settings {
     video_codec: Vec<&'static str>,
     audio_codec: Vec<&'static str>,
+    size: Option<Size>,
     fps: u32,
     /// Bit/s.
     video_bitrate: u64,
@@ -215,6 +232,7 @@ impl Settings {
         Self {
             video_codec: config.video_codecs.iter().map(|codec| codec.name()).collect(),
             audio_codec: config.audio_codecs.iter().map(|codec| codec.name()).collect(),
+            size: config.size.map(|size| Size { width: size.width(), height: size.height() }),
             fps: config.fps,
             video_bitrate: config.video_bitrate.bps(),
             audio_bitrate: config.audio_bitrate.bps(),
@@ -247,7 +265,7 @@ mod tests {
         assert_eq!(life, Life::default());
         let (config, life) = resolve(json!({
             "id": "anna", "videoCodec": ["vp9", "H264"], "audioCodec": "pcmu", "fps": 25,
-            "videoBitrate": 800_000, "private": true, "packetMs": 10, "idleGraceMs": 200,
+            "size": {"width": 320, "height": 240}, "videoBitrate": 800_000, "private": true, "packetMs": 10, "idleGraceMs": 200,
             "lifetimeSeconds": 60, "metadata": {"voice": "low"},
         }))
         .unwrap();
@@ -261,6 +279,7 @@ mod tests {
         assert_eq!(life, Life { lifetime: Some(Duration::from_secs(60)), idle_timeout: None });
         let settings = serde_json::to_value(Settings::new(&config, life)).unwrap();
         assert_eq!(settings["videoCodec"], json!(["VP9", "H264"]));
+        assert_eq!(settings["size"], json!({"width": 320, "height": 240}));
         assert_eq!((&settings["private"], &settings["maxViewers"]), (&json!(true), &json!(1)));
     }
 
@@ -275,6 +294,9 @@ mod tests {
             (json!({"videoCodec": []}), "`videoCodec`"),
             (json!({"audioCodec": ["opus", "OPUS"]}), "`audioCodec`"),
             (json!({"videoCodec": 7}), "list of names"),
+            (json!({"size": {"width": 321, "height": 240}}), "`size`"),
+            (json!({"size": {"width": 8192, "height": 240}}), "`size`"),
+            (json!({"size": {"width": 320}}), "height"),
             (json!({"fps": 0}), "`fps`"),
             (json!({"fps": 121}), "`fps`"),
             (json!({"videoBitrate": 1}), "`videoBitrate`"),

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
+use visavis::FrameSize;
+
+use crate::settings::size_text;
 
 /// Puts a live face on a web page.
 #[derive(Debug, Parser)]
@@ -202,6 +205,12 @@ pub struct ServeFlags {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opus_red: Option<bool>,
+
+    /// Scale all pictures to this size, the idle loop's too; of pictures of another shape the middle is
+    /// shown [default: each keeps its own]
+    #[arg(long, value_name = "WIDTHxHEIGHT")]
+    #[serde(serialize_with = "size_text", skip_serializing_if = "Option::is_none")]
+    pub size: Option<FrameSize>,
 
     /// Frames per second of the demo, 1 to 120 [default: 30; a file keeps its own rate]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=120))]

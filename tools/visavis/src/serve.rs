@@ -211,6 +211,7 @@ fn session_config(settings: &Settings, info: Option<&SourceInfo>, idle: IdleLoop
         },
         idle: Some(idle),
         encoded: settings.rtp_video.map(|_| settings.rtp_video_codec),
+        size: settings.size,
         fps: fps.clamp(1, 120),
         video_bitrate: Bitrate::from_kbps(settings.bitrate),
         ..defaults
@@ -364,7 +365,9 @@ fn announce(
         let SourceInfo { label, width, height, fps, .. } = info;
         let fps = (fps * 100.0).round() / 100.0;
         writeln!(out, "  playing  {label}, {width}x{height} at {fps} fps, {sound}")?;
-        writeln!(out, "  sending  {} at {} kbit/s", video_codec(settings), settings.bitrate)?;
+        let size = settings.size.map_or_else(String::new, |size| format!(", {size}"));
+        let (codec, rate) = (video_codec(settings), settings.bitrate);
+        writeln!(out, "  sending  {codec} at {rate} kbit/s{size}")?;
     }
     if let Some(addr) = rtp_video {
         writeln!(out, "  playing  {} that comes as RTP to udp {addr}", video_codec(settings))?;

@@ -7,7 +7,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use visavis::{AudioCodec, ENCODERS, VideoCodec};
+use visavis::{AudioCodec, ENCODERS, FrameSize, VideoCodec};
 
 use crate::cli::ServeFlags;
 
@@ -60,6 +60,9 @@ pub struct Settings {
     pub opus_dtx: bool,
     /// Whether Opus is sent twice.
     pub opus_red: bool,
+    /// What all pictures are scaled to; `None`: each keeps its own size.
+    #[serde(deserialize_with = "size", serialize_with = "size_text")]
+    pub size: Option<FrameSize>,
     /// Frames per second of the demo; a file keeps its own rate.
     pub fps: Option<u32>,
     /// Target rate of the video in kbit/s.
@@ -121,6 +124,7 @@ impl Default for Settings {
             opus_fec: true,
             opus_dtx: false,
             opus_red: false,
+            size: None,
             fps: None,
             bitrate: 1_500,
             max_clients: 100,
@@ -142,7 +146,7 @@ impl Default for Settings {
 }
 
 /// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-const OWN_VARIABLES: [&str; 32] = [
+const OWN_VARIABLES: [&str; 33] = [
     "listen",
     "udp",
     "announce",
@@ -163,6 +167,7 @@ const OWN_VARIABLES: [&str; 32] = [
     "opus_fec",
     "opus_dtx",
     "opus_red",
+    "size",
     "fps",
     "bitrate",
     "max_clients",
@@ -422,6 +427,18 @@ fn codec_name<S: Serializer>(codec: &VideoCodec, serializer: S) -> Result<S::Ok,
     serializer.serialize_str(codec.name())
 }
 
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<FrameSize>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(de::Error::custom)).transpose()
+}
+
+pub(crate) fn size_text<S: Serializer>(
+    size: &Option<FrameSize>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    size.map(|size| size.to_string()).serialize(serializer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -498,6 +515,8 @@ mod tests {
                 assert!(refused(jail, "video_codec = 'av1'\n").contains("`--features av1`"));
             }
             assert!(refused(jail, "fps = 0\n").contains("1 to 120"));
+            assert!(refused(jail, "size = '512'\n").contains("WIDTHxHEIGHT"));
+            assert!(refused(jail, "size = '511x512'\n").contains("must be even"));
             assert!(refused(jail, "tls_cert = 'a.pem'\n").contains("tls_key"));
             assert!(refused(jail, "turn_user = 'a'\n").contains("turn_urls"));
             refused(jail, "bitrate = \n");
