@@ -4,6 +4,7 @@
 # From you it needs Rust (https://rustup.rs), git and make.
 
 CARGO ?= cargo
+TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 .PHONY: help run test test-av1 lint bench micro instructions profile fuzz setup setup-count setup-profile setup-test
 
@@ -15,7 +16,8 @@ run: setup ## build visavis and start the demo: a talking face on http://localho
 
 test: setup-test ## every test, the browser ones included
 	$(CARGO) build --workspace --all-targets
-	$(CARGO) test --workspace $(ARGS)
+	@# Without this the whole-system tests would build the programs once more, with the features that these have alone.
+	$(if $(filter --release,$(ARGS)),,VISAVIS_BIN=$(TARGET)/debug/visavis) $(CARGO) test --workspace $(ARGS)
 
 test-av1: setup-test ## the encoders and Chromium with AV1; builds libaom, which takes minutes
 	$(CARGO) test -p visavis-codec --features av1 --test encode

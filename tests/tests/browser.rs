@@ -11,7 +11,7 @@ use visavis_bench::{Microphone, Server, ServerOptions};
 use visavis_tests::{Outcome, Still, Turn, Watcher, artifacts, fixtures};
 
 /// How long a page is watched.
-const WATCH: Duration = Duration::from_secs(20);
+const WATCH: Duration = Duration::from_secs(10);
 
 /// Left out at the start: decoder and jitter buffer are still filling.
 const WARM_UP: Duration = Duration::from_secs(1);
