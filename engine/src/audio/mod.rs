@@ -3,6 +3,7 @@
 mod audio_loop;
 mod drift;
 mod encoders;
+mod fade;
 mod microphone;
 mod opus_queue;
 mod pacer;

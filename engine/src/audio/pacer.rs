@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use visavis_types::{MAX_SOUND_LEAD, PacketTime};
 
+use super::fade::{Fader, fading};
 use super::{SAMPLE_RATE_HZ, max_samples, samples_duration};
 
 /// How long a packet that is due waits for sound that is late, before silence is sent in its place.
@@ -22,9 +23,6 @@ const QUIET_INTERVAL: Duration = Duration::from_millis(400);
 /// A capture time this much before the moment of sending, or more than [`MAX_SOUND_LEAD`] after it,
 /// belongs to sound pushed ahead of time: it is then taken to happen when it is sent.
 const LIVE_TOLERANCE: Duration = Duration::from_millis(250);
-
-/// What is cut off fades out for so long: 5 ms.
-pub(super) const FADE_SAMPLES: usize = 240;
 
 /// Stamps are whole milliseconds, and resamplers hold back a little.
 const STAMP_TOLERANCE: Duration = Duration::from_millis(5);
@@ -67,10 +65,7 @@ pub(crate) struct Pacer {
     silent: Duration,
     /// What there is is all: nothing late is waited for.
     ending: bool,
-    /// The last samples of sound sent.
-    tail: Vec<i16>,
-    /// Sound was late, and what was sent in its place begins with a fade: what comes next begins so too.
-    broken_off: bool,
+    fader: Fader,
 }
 
 /// What is known of a chunk's first sample.
@@ -126,8 +121,7 @@ impl Pacer {
             packet,
             silent: Duration::ZERO,
             ending: false,
-            tail: Vec::new(),
-            broken_off: false,
+            fader: Fader::default(),
         }
     }
 
@@ -222,15 +216,10 @@ impl Pacer {
     /// Stops: what waits is dropped, but for its beginning, which fades out; `next` is what would have
     /// come after it.
     pub(crate) fn cut(&mut self, next: &[i16], now: Instant) {
-        let fading: Vec<i16> = self.queue.iter().chain(next).take(FADE_SAMPLES).copied().collect();
+        let faded = fading(self.queue.iter().chain(next).copied());
         self.head += self.queue.len() as u64;
         self.queue.clear();
         if matches!(self.state, State::Playing { .. }) {
-            let count = fading.len().max(1) as i32;
-            let faded: Vec<i16> = (0..)
-                .zip(&fading)
-                .map(|(i, &sample)| (i32::from(sample) * (count - i) / count) as i16)
-                .collect();
             self.push(&faded, now, now);
         }
         self.ending = true;
@@ -275,12 +264,8 @@ impl Pacer {
     fn play(&mut self, due: Instant, now: Instant, talkspurt: bool, packet: &mut Vec<i16>) -> Slot {
         let captured = self.capture_time(due, now);
         packet.extend(self.queue.drain(..self.packet.samples()));
-        if std::mem::take(&mut self.broken_off) && !talkspurt {
-            for (i, sample) in (0i32..).zip(packet.iter_mut().take(FADE_SAMPLES)) {
-                *sample = (i32::from(*sample) * i / FADE_SAMPLES as i32) as i16;
-            }
-        }
-        self.remember(packet);
+        self.fader.begin(packet, talkspurt);
+        self.fader.follow(packet);
         self.head += self.packet.samples() as u64;
         self.played = self.packet.samples() as u64 + if talkspurt { 0 } else { self.played };
         self.silent = Duration::ZERO;
@@ -297,9 +282,9 @@ impl Pacer {
         let captured = self.capture_time(due, now);
         let rest = self.queue.len();
         packet.extend(self.queue.drain(..));
-        self.remember(packet);
+        self.fader.follow(packet);
         if !self.ending {
-            self.fade_out(packet);
+            self.fader.break_off(packet, self.packet.samples());
         }
         let faded = packet.iter().skip(rest).any(|&sample| sample != 0);
         packet.resize(self.packet.samples(), 0);
@@ -313,24 +298,6 @@ impl Pacer {
             State::Playing { due: next }
         };
         Slot { sound: rest > 0 || faded, ..self.slot(due, captured) }
-    }
-
-    fn remember(&mut self, sent: &[i16]) {
-        self.tail.extend(&sent[sent.len().saturating_sub(FADE_SAMPLES)..]);
-        self.tail.drain(..self.tail.len().saturating_sub(FADE_SAMPLES));
-    }
-
-    /// Where sound breaks off, its last samples follow backwards, ever softer: a wave that stops in its
-    /// midst is a click.
-    fn fade_out(&mut self, packet: &mut Vec<i16>) {
-        let count = self.tail.len().min(self.packet.samples() - packet.len());
-        let steps = count.max(1) as i32;
-        let back = self.tail.iter().rev().take(count);
-        packet.extend(
-            (1..).zip(back).map(|(i, &sample)| (i32::from(sample) * (steps - i) / steps) as i16),
-        );
-        self.broken_off = true;
-        self.tail.clear();
     }
 
     fn silence(&mut self, now: Instant) -> Slot {
@@ -366,6 +333,7 @@ impl Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::fade::FADE_SAMPLES;
 
     const MS: Duration = Duration::from_millis(1);
     const PACKET_SAMPLES: usize = PacketTime::Ms20.samples();

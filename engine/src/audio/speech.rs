@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use visavis_codec::{ResampleError, Resampler};
 use visavis_types::{PacketTime, SOUND_LEAD};
 
-use super::pacer::{FADE_SAMPLES, Pacer};
+use super::fade::FADE_SAMPLES;
+use super::pacer::Pacer;
 use super::{PcmBlock, SAMPLE_RATE_HZ, samples_duration};
 use crate::budget::Reservation;
 use crate::utterance::{Ready, UtteranceState};
