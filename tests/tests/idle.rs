@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use visavis::{
@@ -14,7 +14,7 @@ use visavis::{
 };
 use visavis_bench::{Browser, Microphone};
 use visavis_signaling::{SignalingConfig, SignalingServer};
-use visavis_tests::{Outcome, Turn, Watcher};
+use visavis_tests::{Outcome, Senses, Turn, Watcher, wall_clock_ms};
 
 const SIDE: u32 = 320;
 const FPS: u32 = 30;
@@ -24,54 +24,6 @@ const CHUNK: Duration = Duration::from_millis(20);
 
 /// Live pictures are brighter than this, those of the idle loop darker.
 const BETWEEN: f64 = 128.0;
-
-/// Notes, by the wall clock in ms, when each picture comes out of the decoder and how bright it is, and the
-/// largest step from one sample of the sound to the next in each stretch of it.
-const WATCH: &str = r"
-const stream = document.querySelector('video').srcObject;
-window.seen = { steps: [], picture: [] };
-const each = async (track, handle) => {
-  const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    handle(value, performance.timeOrigin + performance.now());
-    value.close();
-  }
-};
-let before = null;
-let until = 0;
-each(stream.getAudioTracks()[0], (data, at) => {
-  const samples = new Float32Array(data.numberOfFrames);
-  data.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
-  let most = 0;
-  // What a busy page did not read in time was dropped on the way to it.
-  if (Math.abs(data.timestamp - until) > 1000) before = null;
-  until = data.timestamp + data.duration;
-  for (const sample of samples) {
-    if (before !== null) most = Math.max(most, Math.abs(sample - before));
-    before = sample;
-  }
-  seen.steps.push([at, most]);
-});
-const canvas = new OffscreenCanvas(8, 8);
-const pixels = canvas.getContext('2d', { willReadFrequently: true });
-each(stream.getVideoTracks()[0], (frame, at) => {
-  pixels.drawImage(frame, 0, 0, 8, 8);
-  seen.picture.push([at, pixels.getImageData(4, 4, 1, 1).data[1]]);
-});
-return null;
-";
-
-#[derive(Debug, Deserialize)]
-struct Seen {
-    steps: Vec<(f64, f64)>,
-    picture: Vec<(f64, f64)>,
-}
-
-fn wall_clock_ms() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1_000.0
-}
 
 /// One shade of gray.
 fn gray(luma: u8) -> Vec<u8> {
@@ -150,7 +102,7 @@ fn switches(codec: VideoCodec, rounds: u32) -> Outcome {
     let url = format!("http://{}/?autostart=1&codec={}", signaling.local_addr(), codec.name());
     let watcher = Watcher::open(&url, Microphone::Absent)?;
     thread::sleep(Duration::from_secs(2));
-    watcher.page.eval::<()>(WATCH)?;
+    Senses::attend(&watcher.page)?;
 
     let stop = AtomicBool::new(false);
     let (mut started, mut ended) = (Vec::new(), Vec::new());
@@ -177,28 +129,29 @@ fn switches(codec: VideoCodec, rounds: u32) -> Outcome {
         voice.join().map_err(|_| "the voice panicked")??;
         played
     })?;
-    let seen: Seen = watcher.page.eval("return seen;")?;
+    let Senses { sound, pictures } = Senses::take(&watcher.page)?;
     let status = session.status();
     signaling.stop();
 
     let first_after = |at: f64, bright: bool| {
-        let mut later = seen.picture.iter().filter(|picture| picture.0 > at);
-        later.find(|picture| (picture.1 > BETWEEN) == bright).map_or(f64::NAN, |p| p.0 - at)
+        let mut later = pictures.iter().filter(|picture| picture.at > at);
+        let first = later.find(|picture| (picture.brightness > BETWEEN) == bright);
+        first.map_or(f64::NAN, |picture| picture.at - at)
     };
     let mut live: Vec<f64> = started.iter().map(|&at| first_after(at, true)).collect();
     let mut idle: Vec<f64> = ended.iter().map(|&at| first_after(at, false)).collect();
     // From the first push to well after the last switch, without the grace, which is meant.
-    let gaps = seen.picture.windows(2).filter(|two| two[0].0 > started[0] - 500.0);
+    let gaps = pictures.windows(2).filter(|two| two[0].at > started[0] - 500.0);
     let grace_ms = GRACE.as_secs_f64() * 1_000.0;
     let mut gaps: Vec<f64> = gaps
         .map(|two| {
-            let ends = two[0].1 > BETWEEN && two[1].1 < BETWEEN;
-            two[1].0 - two[0].0 - if ends { grace_ms } else { 0.0 }
+            let ends = two[0].brightness > BETWEEN && two[1].brightness < BETWEEN;
+            two[1].at - two[0].at - if ends { grace_ms } else { 0.0 }
         })
         .collect();
-    let darkest = seen.picture.iter().map(|picture| picture.1).fold(f64::INFINITY, f64::min);
-    let heard = seen.steps.iter().filter(|step| step.0 > started[0]);
-    let loudest_step = heard.map(|step| step.1).fold(0.0, f64::max);
+    let darkest = pictures.iter().map(|picture| picture.brightness).fold(f64::INFINITY, f64::min);
+    let heard = sound.iter().filter(|sound| sound.at > started[0]);
+    let loudest_step = heard.map(|sound| sound.step).fold(0.0, f64::max);
     let ((live_most, live_usual), (idle_most, idle_usual)) =
         (summary(&mut live), summary(&mut idle));
     let (gap_most, gap_usual) = summary(&mut gaps);
@@ -242,10 +195,9 @@ fn switches_are_seamless_where_pictures_are_numbered() -> Outcome {
 
 const SESSIONS: u32 = 20;
 
-/// Opens a client for each session, and tells what each shows and how high it sounds.
-const MANY: &str = r"
+/// Opens a client for each session.
+const OPEN: &str = r"
 const { VisavisClient } = await import('/visavis-client.js');
-const names = Array.from({ length: SESSIONS }, (_, n) => `s${n}`);
 const open = async (session) => {
   const video = document.createElement('video');
   Object.assign(video, { muted: true, autoplay: true, playsInline: true });
@@ -259,28 +211,37 @@ const open = async (session) => {
   });
   return { video, client };
 };
-const opened = [];
-for (const name of names) opened.push(await open(name));
-await new Promise((resolve) => setTimeout(resolve, 2000));
+window.opened = [];
+for (let n = 0; n < SESSIONS; n += 1) opened.push(await open(`s${n}`));
+return null;
+";
+
+/// What each of them shows, and how high it sounds.
+const LOOK: &str = r"
 const canvas = document.createElement('canvas');
 canvas.width = canvas.height = 8;
 const context = canvas.getContext('2d', { willReadFrequently: true });
 const pitch = async (track) => {
   const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
-  // The usual distance from one upward crossing to the next: gaps and stretched time leave it alone.
+  // The usual distance from one upward crossing to the next in more than a second: stretched time and short
+  // holes leave it alone.
   const distances = [];
-  let [since, rate, last] = [0, 48000, 0];
-  while (distances.length < 200) {
+  let [since, rate, last, until, heard] = [NaN, 48000, 0, 0, 0];
+  while (heard < 1.3 * rate) {
     const { value } = await reader.read();
     const samples = new Float32Array(value.numberOfFrames);
     value.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
     rate = value.sampleRate;
+    heard += samples.length;
+    // A busy page is not given all there is.
+    if (Math.abs(value.timestamp - until) > 1000) since = NaN;
+    until = value.timestamp + value.duration;
     for (const sample of samples) {
       since += 1;
       if (last < 0 && sample >= 0) {
         // Where between two samples it crosses.
         const early = sample / (sample - last);
-        distances.push(since - early);
+        if (!Number.isNaN(since)) distances.push(since - early);
         since = early;
       }
       last = sample;
@@ -289,14 +250,16 @@ const pitch = async (track) => {
   }
   await reader.cancel();
   distances.sort((a, b) => a - b);
-  return rate / distances[100];
+  return rate / distances[distances.length >> 1];
 };
 const found = [];
-for (const { video, client } of opened) {
-  context.drawImage(video, 0, 0, 8, 8);
-  const [red, green, blue] = context.getImageData(4, 4, 1, 1).data;
-  const [audio] = video.srcObject.getAudioTracks();
-  found.push({ red, green, blue, hz: await pitch(audio) });
+while (found.length < opened.length) {
+  const some = opened.slice(found.length, found.length + 5);
+  found.push(...await Promise.all(some.map(async ({ video }) => {
+    context.drawImage(video, 0, 0, 8, 8);
+    const [red, green, blue] = context.getImageData(4, 4, 1, 1).data;
+    return { red, green, blue, hz: await pitch(video.srcObject.getAudioTracks()[0]) };
+  })));
 }
 for (const { client } of opened) client.close();
 return found;
@@ -359,9 +322,14 @@ fn twenty_sessions_each_show_their_own_colour_and_sound_their_own_tone() -> Outc
                 thread::sleep(Duration::from_millis(100));
             }
         });
-        let found = page.eval(&MANY.replace("SESSIONS", &SESSIONS.to_string()));
+        let look = || -> Result<_, Box<dyn std::error::Error>> {
+            page.eval::<()>(&OPEN.replace("SESSIONS", &SESSIONS.to_string()))?;
+            thread::sleep(Duration::from_secs(2));
+            Ok(page.eval(LOOK)?)
+        };
+        let found = look();
         stop.store(true, Relaxed);
-        Ok(found?)
+        found
     })?;
     assert_eq!(found.len(), SESSIONS as usize);
     for (n, found) in (0u32..).zip(&found) {

@@ -4,58 +4,19 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use serde::Deserialize;
 use visavis::{
     AudioChunk, AudioFormat, Engine, EngineConfig, PixelFormat, Session, SessionConfig, UnixMillis,
     Utterance, VideoFrame,
 };
 use visavis_bench::Microphone;
 use visavis_signaling::{SignalingConfig, SignalingServer};
-use visavis_tests::{Outcome, Turn, Watcher};
+use visavis_tests::{Outcome, Senses, Turn, Watcher, wall_clock_ms};
 
 const SIDE: u32 = 320;
 const RATE_HZ: u32 = 24_000;
 const FPS: u64 = 30;
-
-/// Notes, by the wall clock in ms, when each piece of sound and each picture comes out of the decoders, and
-/// how loud or bright it is.
-const WATCH: &str = r"
-const stream = document.querySelector('video').srcObject;
-window.seen = { sound: [], picture: [] };
-const each = async (track, handle) => {
-  const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    handle(value, performance.timeOrigin + performance.now());
-    value.close();
-  }
-};
-each(stream.getAudioTracks()[0], (data, at) => {
-  const samples = new Float32Array(data.numberOfFrames);
-  data.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
-  seen.sound.push([at, samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0)]);
-});
-const canvas = new OffscreenCanvas(8, 8);
-const pixels = canvas.getContext('2d', { willReadFrequently: true });
-each(stream.getVideoTracks()[0], (frame, at) => {
-  pixels.drawImage(frame, 0, 0, 8, 8);
-  seen.picture.push([at, pixels.getImageData(4, 4, 1, 1).data[1]]);
-});
-return null;
-";
-
-#[derive(Debug, Deserialize)]
-struct Seen {
-    sound: Vec<(f64, f64)>,
-    picture: Vec<(f64, f64)>,
-}
-
-fn wall_clock_ms() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1_000.0
-}
 
 fn picture(luma: u8) -> Vec<u8> {
     let pixels = (SIDE * SIDE) as usize;
@@ -98,7 +59,7 @@ fn a_visitor_that_barges_in_gets_silence_the_idle_picture_and_the_next_utterance
     let url = format!("http://{}/?autostart=1", signaling.local_addr());
     let watcher = Watcher::open(&url, Microphone::Absent)?;
     thread::sleep(Duration::from_secs(2));
-    watcher.page.eval::<()>(WATCH)?;
+    Senses::attend(&watcher.page)?;
 
     let (mut silent, mut idle, mut again) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..5 {
@@ -112,9 +73,10 @@ fn a_visitor_that_barges_in_gets_silence_the_idle_picture_and_the_next_utterance
         let utterance = speak(&session, 1)?;
         utterance.end();
         thread::sleep(Duration::from_millis(1_500));
-        let seen: Seen = watcher
-            .page
-            .eval("const was = seen; seen = { sound: [], picture: [] }; return was;")?;
+        let senses = Senses::take(&watcher.page)?;
+        let sound: Vec<_> = senses.sound.iter().map(|sound| (sound.at, sound.peak)).collect();
+        let pictures: Vec<_> =
+            senses.pictures.iter().map(|seen| (seen.at, seen.brightness)).collect();
 
         let last = |of: &[(f64, f64)], above: f64| {
             let until = of.iter().filter(|(at, _)| (cut - 900.0..next).contains(at));
@@ -127,14 +89,14 @@ fn a_visitor_that_barges_in_gets_silence_the_idle_picture_and_the_next_utterance
         };
         println!(
             "{sent:?} sent; silence after {:.0} ms, idle after {:.0} ms; next: heard after {:.0} ms, seen after {:.0} ms",
-            last(&seen.sound, 0.02) - cut,
-            last(&seen.picture, 100.0) - cut,
-            first(&seen.sound, 0.02) - next,
-            first(&seen.picture, 100.0) - next,
+            last(&sound, 0.02) - cut,
+            last(&pictures, 100.0) - cut,
+            first(&sound, 0.02) - next,
+            first(&pictures, 100.0) - next,
         );
-        silent.push(last(&seen.sound, 0.02) - cut);
-        idle.push(last(&seen.picture, 100.0) - cut);
-        again.push(first(&seen.sound, 0.02) - next);
+        silent.push(last(&sound, 0.02) - cut);
+        idle.push(last(&pictures, 100.0) - cut);
+        again.push(first(&sound, 0.02) - next);
         assert!((800..1_400).contains(&sent.as_millis()), "{sent:?}");
     }
     // What a quiet machine does is a tenth of it.
