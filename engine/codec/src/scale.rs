@@ -1,8 +1,9 @@
 //! Pictures of one size made into pictures of another.
 
-use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
 use fast_image_resize::{
-    FilterType, ImageBufferError, PixelType, ResizeAlg, ResizeError, ResizeOptions, Resizer,
+    FilterType, ImageBufferError, ResizeAlg, ResizeError, ResizeOptions, Resizer,
 };
 
 use crate::I420Buffer;
@@ -50,10 +51,12 @@ impl Scaler {
             // Colour has half the samples in each direction.
             let part = if plane == 0 { 1 } else { 2 };
             let (width, height) = (from.width() / part, from.height() / part);
-            let source = ImageRef::new(width, height, source, PixelType::U8)?;
+            // Of one type of pixel: where the library has to choose, the compiler makes the code for each of its
+            // fifteen, and takes minutes.
+            let source = TypedImageRef::<U8>::from_buffer(width, height, source)?;
             let (width, height) = (to.width() / part, to.height() / part);
-            let mut target = Image::from_slice_u8(width, height, target, PixelType::U8)?;
-            self.resizer.resize(&source, &mut target, &options)?;
+            let mut target = TypedImage::<U8>::from_buffer(width, height, target)?;
+            self.resizer.resize_typed(&source, &mut target, &options)?;
         }
         Ok(())
     }
