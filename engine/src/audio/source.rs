@@ -175,7 +175,7 @@ impl AudioSource {
 
     /// Encodes and hands over what is due; true if anything was.
     fn send_due(&mut self, now: Instant) -> bool {
-        let Self { shared, pacer, packets, encoders, output, packet, .. } = self;
+        let Self { shared, speech, pacer, packets, encoders, output, packet, .. } = self;
         let codecs = shared.active_audio();
         let mut sent = false;
         // A full ring means the media loop stands still; sound this old is then better lost.
@@ -184,6 +184,9 @@ impl AudioSource {
             tracing::error!(session = %shared.config.id, %error, "sound not encoded");
         };
         while let Some(slot) = pacer.poll(now, packet) {
+            // Said before it is done, which takes a while: who interrupts meanwhile is told of this packet too.
+            speech.note_sent(pacer, now);
+            shared.note_played(pacer.played());
             // Time goes on, even where nobody listens.
             if let Err(error) = encoders.encode(&slot, packet, codecs, &mut send) {
                 failed(&error);
