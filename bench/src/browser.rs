@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use headless_chrome::protocol::cdp::Page::{
     AddScriptToEvaluateOnNewDocument, CaptureScreenshotFormatOption, SetBypassCSP,
 };
-use headless_chrome::protocol::cdp::{HeapProfiler, Runtime};
+use headless_chrome::protocol::cdp::{HeapProfiler, Network, Runtime};
 use headless_chrome::{LaunchOptions, Tab};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -164,6 +164,25 @@ impl Page {
     /// When the browser does not answer.
     pub fn bypass_content_policy(&self) -> Result<(), Error> {
         self.tab.call_method(SetBypassCSP { enabled: true }).map(drop).map_err(browser_error)
+    }
+
+    /// From now on requests for addresses that match a pattern (`*` is anything) fail; those given before
+    /// do no longer.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub fn lose_requests(&self, patterns: &[&str]) -> Result<(), Error> {
+        let enable = Network::Enable {
+            max_total_buffer_size: None,
+            max_resource_buffer_size: None,
+            max_post_data_size: None,
+            enable_durable_messages: None,
+            report_direct_socket_traffic: None,
+        };
+        self.tab.call_method(enable).map_err(browser_error)?;
+        let urls = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+        self.tab.call_method(Network::SetBlockedURLs { urls }).map(drop).map_err(browser_error)
     }
 
     /// Goes to an address; does not wait for the page to load.

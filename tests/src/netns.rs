@@ -45,6 +45,9 @@ impl Network {
         ip(&format!("-n {server} link add cable type veth peer name cable netns {viewer}"))?;
         for (host, address) in [(server, SERVER.to_string()), (viewer, VIEWER[0].to_owned())] {
             ip(&format!("-n {host} link set lo up"))?;
+            // An IPv6 address comes to life a second or two after its cable. To a browser that is another
+            // network: it gives up what it was loading.
+            ip(&format!("-n {host} link set cable addrgenmode none"))?;
             ip(&format!("-n {host} addr add {address}/24 dev cable"))?;
             ip(&format!("-n {host} link set cable up"))?;
         }

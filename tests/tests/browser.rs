@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use visavis_bench::{Microphone, Server, ServerOptions};
+use visavis_bench::{Browser, Microphone, Server, ServerOptions};
 use visavis_tests::{Outcome, Still, Turn, Watcher, artifacts, fixtures};
 
 /// How long a page is watched.
@@ -147,6 +147,23 @@ const filtered = (element) => {
 };
 return [...document.querySelectorAll('*')].filter(filtered).map((element) => element.outerHTML.slice(0, 80));
 ";
+
+/// A visitor whose network changed at the wrong moment had a page that said it was ready, and did nothing.
+#[test]
+fn a_page_that_lost_its_scripts_loads_itself_again() -> Outcome {
+    let _turn = Turn::take()?;
+    let server = Server::start(ServerOptions::demo())?;
+    let browser = Browser::start(Microphone::Absent)?;
+    let page = browser.page()?;
+    page.lose_requests(&["*/visavis-link.js"])?;
+    page.open(&format!("{}?autostart=1", server.url()))?;
+    let says = |text: &str| format!("document.getElementById('state').textContent.includes('{text}')");
+    page.wait_for(&says("loading it again"), Duration::from_secs(10))?;
+    page.lose_requests(&[])?;
+    page.wait_for(&says("Live"), Duration::from_secs(20))?;
+    server.stop()?;
+    Ok(())
+}
 
 #[test]
 fn the_page_comes_back_after_the_server_did() -> Outcome {

@@ -7,14 +7,16 @@ use serde::Serialize;
 
 use super::problem::{Problem, ProblemBody};
 
-/// Headers of every response. The policy lets the page use its own scripts and styles, any
-/// WebSocket of its host and the microphone, and nothing else.
+/// Headers of every response. The policy lets the page use its own scripts and styles (and the one script
+/// written into index.html, by its SHA-256), any WebSocket of its host and the microphone, and nothing else.
 const COMMON: &str = "\
     Server: visavis\r\n\
     X-Content-Type-Options: nosniff\r\n\
     Referrer-Policy: same-origin\r\n\
     Permissions-Policy: microphone=(self), camera=(), geolocation=()\r\n\
-    Content-Security-Policy: default-src 'self'; connect-src 'self' ws: wss:; \
+    Content-Security-Policy: default-src 'self'; \
+    script-src 'self' 'sha256-KOgiq0hsi7uCKsv0oaqrAAlq/5lzpeEC+sVwWEm244M='; \
+    connect-src 'self' ws: wss:; \
     img-src 'self' data:; media-src 'self' blob:; object-src 'none'; base-uri 'none'\r\n";
 
 /// A response with its whole body.
