@@ -61,7 +61,7 @@ impl EngineHandle {
             return Err(SessionError::Stopped);
         };
         let shared = Arc::new(SessionShared::new(config, inner.clock, inner.loops.len()));
-        let wakers: Vec<_> = inner.loops.iter().map(|own| own.waker.clone()).collect();
+        let wakers: Vec<_> = inner.loops.iter().map(|own| own.waker.for_session()).collect();
         shared.set_media(inner.studio.clone(), wakers.clone());
         let (video_in, video_out) = Lanes::new(VIDEO_RING, &wakers);
         let (audio_in, audio_out) = Lanes::new(AUDIO_RING, &wakers);
@@ -85,10 +85,17 @@ impl EngineHandle {
             if sessions.iter().any(|other| other.config.id == shared.config.id) {
                 return Err(SessionError::Exists(shared.config.id.clone()));
             }
-            let ends = video_out.into_iter().zip(audio_out).zip(mic_in).zip(inboxes);
-            let commands = ends.map(|(((video, audio), microphones), inbox)| {
+            let ends = video_out.into_iter().zip(audio_out).zip(mic_in).zip(inboxes).zip(wakers);
+            let commands = ends.map(|((((video, audio), microphones), inbox), waker)| {
                 let shared = Arc::clone(&shared);
-                Command::AddSession(SessionMedia { shared, video, audio, microphones, inbox })
+                Command::AddSession(SessionMedia {
+                    shared,
+                    video,
+                    audio,
+                    microphones,
+                    inbox,
+                    waker,
+                })
             });
             if inner.send_to_all(commands).is_err() {
                 inner.remove_session(&shared.config.id, Duration::ZERO);

@@ -17,7 +17,7 @@ use crate::audio::max_samples;
 use crate::budget::Budget;
 use crate::idle::{IdleLoop, Reel, ReelFormat, Studio};
 use crate::liveness::Liveness;
-use crate::media::MediaWaker;
+use crate::media::SessionWaker;
 use crate::source_clock::{SourceClock, Stamped};
 use crate::utterance::{UtteranceState, Utterances};
 use crate::video::{Mailbox, PreparedPicture};
@@ -44,7 +44,7 @@ pub(crate) struct SessionShared {
     spare_pictures: ArrayQueue<I420Buffer>,
     pub(crate) idle: ArcSwapOption<IdleLoop>,
     /// Set where there are media loops: where idle loops are encoded, and how the loops are woken.
-    media: OnceLock<(Studio, Vec<MediaWaker>)>,
+    media: OnceLock<(Studio, Vec<SessionWaker>)>,
     pub(crate) liveness: Liveness,
     pub(crate) waiting_sound: Arc<Budget>,
     pub(crate) waiting_pictures: Arc<Budget>,
@@ -251,7 +251,7 @@ impl SessionShared {
 
     // --- What is seen in between ---
 
-    pub(crate) fn set_media(&self, studio: Studio, loops: Vec<MediaWaker>) {
+    pub(crate) fn set_media(&self, studio: Studio, loops: Vec<SessionWaker>) {
         let _ = self.media.set((studio, loops));
         self.prepare_idle();
     }
@@ -287,7 +287,7 @@ impl SessionShared {
 
     fn wake_media_loops(&self) {
         if let Some((_, loops)) = self.media.get() {
-            loops.iter().for_each(MediaWaker::wake);
+            loops.iter().for_each(SessionWaker::wake);
         }
     }
 

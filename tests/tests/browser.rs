@@ -157,7 +157,8 @@ fn a_page_that_lost_its_scripts_loads_itself_again() -> Outcome {
     let page = browser.page()?;
     page.lose_requests(&["*/visavis-link.js"])?;
     page.open(&format!("{}?autostart=1", server.url()))?;
-    let says = |text: &str| format!("document.getElementById('state').textContent.includes('{text}')");
+    let says =
+        |text: &str| format!("document.getElementById('state').textContent.includes('{text}')");
     page.wait_for(&says("loading it again"), Duration::from_secs(10))?;
     page.lose_requests(&[])?;
     page.wait_for(&says("Live"), Duration::from_secs(20))?;

@@ -1,16 +1,16 @@
-//! Which peer is due next, without looking at all of them.
+//! Which of many is due next, without looking at all of them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// A heap of peers by deadline with lazy updates: a deadline that moves later leaves its entry where
-/// it is, and the entry is re-filed when it surfaces. A frame to every viewer therefore costs no heap
-/// operation for a peer whose next deadline did not come nearer.
+/// A heap of deadlines, by whose they are: peers or sessions, under the small numbers that index them. Updates are
+/// lazy: a deadline that moves later leaves its entry where it is, and the entry is re-filed when it surfaces. A frame
+/// to every viewer therefore costs no heap operation for a peer whose next deadline did not come nearer.
 #[derive(Debug, Default)]
-pub(crate) struct Deadlines {
+pub struct Deadlines {
     heap: BinaryHeap<Reverse<(Instant, usize)>>,
-    /// Per peer key: its true deadline, and the earliest entry for it in the heap.
+    /// By key: the true deadline, and the earliest entry for it in the heap.
     slots: Vec<Slot>,
 }
 
@@ -21,8 +21,8 @@ struct Slot {
 }
 
 impl Deadlines {
-    /// Sets when a peer is due next; `None` takes it out.
-    pub(crate) fn set(&mut self, key: usize, deadline: Option<Instant>) {
+    /// Sets when a key is due next; `None` takes it out.
+    pub fn set(&mut self, key: usize, deadline: Option<Instant>) {
         if key >= self.slots.len() {
             self.slots.resize(key + 1, Slot::default());
         }
@@ -36,13 +36,13 @@ impl Deadlines {
         }
     }
 
-    /// The earliest moment at which [`pop_due`](Self::pop_due) may give a peer.
-    pub(crate) fn next(&self) -> Option<Instant> {
+    /// The earliest moment at which [`pop_due`](Self::pop_due) may give a key.
+    pub fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Takes a peer that is due, if there is one. Its deadline must be set anew.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<usize> {
+    /// Takes a key that is due, if there is one. Its deadline must be set anew.
+    pub fn pop_due(&mut self, now: Instant) -> Option<usize> {
         while let Some(&Reverse((at, key))) = self.heap.peek() {
             if at > now {
                 return None;

@@ -30,6 +30,7 @@ pub use data::{
     DataGauge, DataMessage, DataRefusal, MAX_CHANNELS, MAX_MESSAGE_BYTES, MAX_WAITING_BYTES,
     MESSAGE_OVERHEAD_BYTES, OutgoingMessage,
 };
+pub use deadline::Deadlines;
 pub use hub::{Hub, HubEvent, SessionKey};
 pub use negotiate::{Certificate, CodecOrder, NegotiateError, PeerSetup};
 pub use packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer, Payloads};

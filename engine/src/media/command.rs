@@ -5,6 +5,7 @@ use rtrb::{Consumer, Producer};
 use visavis_core::{OutgoingMessage, PacketizedFrame, Peer};
 use visavis_types::{AudioPacket, PeerId, SessionId};
 
+use super::SessionWaker;
 use crate::OfferError;
 use crate::audio::MicEvent;
 use crate::data::Inbox;
@@ -44,6 +45,8 @@ pub(crate) struct SessionMedia {
     pub(crate) audio: Consumer<AudioPacket>,
     pub(crate) microphones: Producer<MicEvent>,
     pub(crate) inbox: Inbox,
+    /// Rung for this session on this loop.
+    pub(crate) waker: SessionWaker,
 }
 
 /// A message for some viewers of a media loop, for which each has room reserved.

@@ -1,11 +1,11 @@
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::MediaWaker;
+use super::SessionWaker;
 
 /// The ways from one producer to every media loop. Each loop gets everything: which of its viewers want
 /// it, it knows best.
 #[derive(Debug)]
-pub(crate) struct Lanes<T>(Vec<(Producer<T>, MediaWaker)>);
+pub(crate) struct Lanes<T>(Vec<(Producer<T>, SessionWaker)>);
 
 /// A media loop has no room for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(crate) struct Full;
 
 impl<T: Clone> Lanes<T> {
     /// A lane of `capacity` to each loop, and their ends there.
-    pub(crate) fn new(capacity: usize, loops: &[MediaWaker]) -> (Self, Vec<Consumer<T>>) {
+    pub(crate) fn new(capacity: usize, loops: &[SessionWaker]) -> (Self, Vec<Consumer<T>>) {
         let (lanes, ends) = loops
             .iter()
             .map(|waker| {
@@ -45,12 +45,14 @@ impl<T: Clone> Lanes<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::MediaWaker;
     use std::sync::Arc;
 
     #[test]
     fn a_full_lane_does_not_keep_things_from_the_others() {
         let poll = mio::Poll::new().unwrap();
-        let waker = MediaWaker(Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap()));
+        let waker = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let waker = MediaWaker { waker, ready: Arc::default() }.for_session();
         let (mut lanes, mut ends) = Lanes::new(2, &[waker.clone(), waker.clone(), waker]);
         assert_eq!((lanes.push(1), lanes.push(2)), (Ok(()), Ok(())));
         for end in [0, 2] {

@@ -13,6 +13,7 @@ use visavis_types::{ClockAnchor, CodecSet, PeerId, SessionId, Stage, VideoCodec}
 
 use super::MediaWaker;
 use super::addresses::Addresses;
+use super::agenda::Agenda;
 use super::command::{Command, DataSend, SessionMedia};
 use super::egress::Egress;
 use super::splice::{Splice, Verdict};
@@ -53,6 +54,10 @@ pub(crate) struct MediaLoop {
     sending: Option<Sending>,
     /// Indexed by [`SessionKey::index`].
     sessions: Vec<Option<Session>>,
+    /// Which of them to look at.
+    agenda: Agenda,
+    /// Reused: those that are looked at now.
+    due: Vec<usize>,
     subscribers: Subscribers,
     /// Ids of peers that have left, for whoever counts them.
     departed: Arc<SegQueue<PeerId>>,
@@ -89,7 +94,9 @@ impl MediaLoop {
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut endpoint, SOCKET, interest)?;
         poll.registry().register(&mut timer, TIMER, Interest::READABLE)?;
-        let waker = MediaWaker(Arc::new(Waker::new(poll.registry(), WAKER)?));
+        let agenda = Agenda::default();
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let waker = MediaWaker { waker, ready: Arc::clone(agenda.ready()) };
         let media_loop = Self {
             index,
             poll,
@@ -101,6 +108,8 @@ impl MediaLoop {
             messages,
             sending: None,
             sessions: Vec::new(),
+            agenda,
+            due: Vec::new(),
             subscribers: Subscribers::default(),
             departed,
             readable: false,
@@ -137,7 +146,6 @@ impl MediaLoop {
             }
             self.send_messages();
             self.send_media();
-            self.watch_sources();
             self.hub.handle_due(Instant::now(), &mut self.egress);
             self.report();
         }
@@ -145,11 +153,11 @@ impl MediaLoop {
 
     fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
         let messages = self.sending.is_some() || !self.messages.is_empty();
-        let busy = self.readable || messages || !self.commands.is_empty();
+        let busy = self.readable || messages || !self.commands.is_empty() || self.agenda.is_ready();
         let timeout = busy.then_some(Duration::ZERO);
         if !busy {
             let deadline =
-                [self.hub.next_deadline(), self.next_picture()].into_iter().flatten().min();
+                [self.hub.next_deadline(), self.agenda.next()].into_iter().flatten().min();
             self.timer.arm(deadline, Instant::now())?;
         }
         match self.poll.poll(events, timeout) {
@@ -194,9 +202,13 @@ impl MediaLoop {
 
     // --- Frames and sound out ---
 
+    /// Looks at the sessions that something was put into, or for which a moment has come.
     fn send_media(&mut self) {
-        let Self { index, sessions, hub, egress, subscribers, epoch, .. } = self;
-        for session in sessions.iter_mut().flatten() {
+        let mut due = std::mem::take(&mut self.due);
+        self.agenda.take(Instant::now(), &mut due);
+        let Self { index, sessions, agenda, hub, egress, subscribers, epoch, .. } = self;
+        for &place in &due {
+            let Some(Some(session)) = sessions.get_mut(place) else { continue };
             // Sound first: it is small, and its rhythm is what an ear hears.
             while let Ok(packet) = session.media.audio.pop() {
                 hub.send_audio(session.key, &packet, egress);
@@ -232,45 +244,13 @@ impl MediaLoop {
             splice.run(&media.shared, *active, (now, *epoch), |frame| {
                 hub.send_frame(*key, frame, now, egress);
             });
-        }
-    }
-
-    /// When a picture of an idle loop is due.
-    fn next_picture(&self) -> Option<Instant> {
-        let sessions = self.sessions.iter().flatten();
-        let own = sessions.filter_map(|session| {
-            let ends = session.was_live.then(|| session.media.shared.liveness.until()).flatten();
-            [session.splice.deadline(), ends].into_iter().flatten().min()
-        });
-        own.min()
-    }
-
-    /// Tells when pictures begin and cease to be pushed. One loop does so for all.
-    fn watch_sources(&mut self) {
-        if self.index != 0 {
-            return;
-        }
-        let now = Instant::now();
-        let Self { sessions, subscribers, .. } = self;
-        for session in sessions.iter_mut().flatten() {
-            let shared = &session.media.shared;
-            let live = shared.liveness.is_live(now);
-            if live == std::mem::replace(&mut session.was_live, live) {
-                continue;
+            // One loop tells for all.
+            if *index == 0 {
+                session.watch_source(now, subscribers);
             }
-            let id = shared.config.id.clone();
-            if live {
-                tracing::info!(session = %id, "live");
-                subscribers.tell(&Event::LiveStarted { session: id });
-                continue;
-            }
-            let stalled = !shared.liveness.is_pause_expected();
-            if stalled {
-                shared.counters.stalls.fetch_add(1, Relaxed);
-            }
-            tracing::info!(session = %id, stalled, "idle");
-            subscribers.tell(&Event::LiveEnded { session: id, stalled });
+            agenda.set(session.key, session.next_look());
         }
+        self.due = due;
     }
 
     fn send_messages(&mut self) {
@@ -331,6 +311,8 @@ impl MediaLoop {
         if self.sessions.len() <= key.index() {
             self.sessions.resize_with(key.index() + 1, || None);
         }
+        self.agenda.enter(key, &media.waker);
+        self.agenda.set(key, Some(now));
         self.sessions[key.index()] = Some(Session {
             key,
             media,
@@ -347,10 +329,11 @@ impl MediaLoop {
             session.as_ref().is_some_and(|session| &session.media.shared.config.id == id)
         });
         if let Some(index) = position
-            && let Some(session) = &self.sessions[index]
+            && let Some(Session { key, .. }) = self.sessions[index]
         {
-            self.hub.remove_session(session.key, now, &mut self.egress);
+            self.hub.remove_session(key, now, &mut self.egress);
             self.report();
+            self.agenda.set(key, None);
             self.sessions[index] = None;
         }
     }
@@ -408,10 +391,11 @@ impl MediaLoop {
                     self.tell(&Event::PeerLeft { session, peer, reason });
                 }
                 HubEvent::KeyframeWanted { session, codec } => {
-                    let Self { sessions, subscribers, .. } = self;
+                    let Self { sessions, agenda, subscribers, .. } = self;
                     if let Some(Some(watched)) = sessions.get_mut(session.index()) {
                         watched.ask_for_keyframe(codec, subscribers);
                         watched.splice.keyframe_wanted(watched.viewers, Instant::now());
+                        agenda.set(session, watched.next_look());
                     }
                 }
                 HubEvent::ActiveCodecs { session, video, audio } => {
@@ -419,6 +403,7 @@ impl MediaLoop {
                     if let Some(watched) = self.session(session) {
                         watched.active = video;
                         watched.media.shared.set_active_codecs(index, video, audio);
+                        self.agenda.set(session, Some(Instant::now()));
                     }
                 }
                 HubEvent::MicPacket { session, peer, packet } => {
@@ -492,6 +477,33 @@ impl MediaLoop {
 }
 
 impl Session {
+    /// When to look at it though nothing is put into it.
+    fn next_look(&self) -> Option<Instant> {
+        let ends = self.was_live.then(|| self.media.shared.liveness.until()).flatten();
+        [self.splice.deadline(), ends].into_iter().flatten().min()
+    }
+
+    /// Tells when pictures begin and cease to be pushed.
+    fn watch_source(&mut self, now: Instant, subscribers: &mut Subscribers) {
+        let shared = &self.media.shared;
+        let live = shared.liveness.is_live(now);
+        if live == std::mem::replace(&mut self.was_live, live) {
+            return;
+        }
+        let id = shared.config.id.clone();
+        if live {
+            tracing::info!(session = %id, "live");
+            subscribers.tell(&Event::LiveStarted { session: id });
+            return;
+        }
+        let stalled = !shared.liveness.is_pause_expected();
+        if stalled {
+            shared.counters.stalls.fetch_add(1, Relaxed);
+        }
+        tracing::info!(session = %id, stalled, "idle");
+        subscribers.tell(&Event::LiveEnded { session: id, stalled });
+    }
+
     /// Says that the next picture is to be a keyframe, to the encode loop or to the caller's encoder.
     fn ask_for_keyframe(&self, codec: VideoCodec, subscribers: &mut Subscribers) {
         let shared = &self.media.shared;

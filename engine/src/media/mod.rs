@@ -2,6 +2,7 @@
 //! viewers of a host that has cores to spare.
 
 mod addresses;
+mod agenda;
 mod command;
 mod egress;
 mod lanes;
@@ -10,20 +11,32 @@ mod splice;
 mod stages;
 
 pub(crate) use addresses::Addresses;
+pub(crate) use agenda::SessionWaker;
 pub(crate) use command::{Command, DataSend, SessionMedia};
 pub(crate) use lanes::{Full, Lanes};
 pub(crate) use media_loop::MediaLoop;
 
 use std::sync::Arc;
 
-/// Wakes the media loop. A wake-up while one is pending costs next to nothing.
+use agenda::Ready;
+
+/// Wakes a media loop.
 #[derive(Debug, Clone)]
-pub(crate) struct MediaWaker(Arc<mio::Waker>);
+pub(crate) struct MediaWaker {
+    waker: Arc<mio::Waker>,
+    ready: Ready,
+}
 
 impl MediaWaker {
+    /// Something was put where the loop looks in each of its turns.
     pub(crate) fn wake(&self) {
-        if let Err(error) = self.0.wake() {
+        if let Err(error) = self.waker.wake() {
             tracing::error!(%error, "the media loop cannot be woken");
         }
+    }
+
+    /// A waker for one session.
+    pub(crate) fn for_session(&self) -> SessionWaker {
+        SessionWaker::new(self.clone())
     }
 }
