@@ -33,6 +33,7 @@
 mod audio;
 mod budget;
 mod config;
+mod counters;
 mod create;
 mod data;
 mod encoded;

@@ -9,15 +9,14 @@ use crossbeam_queue::SegQueue;
 use mio::{Events, Interest, Poll, Token, Waker};
 use visavis_core::{Farewell, Hub, HubEvent, NegotiateError, Outbox, SessionKey};
 use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
-use visavis_types::{ClockAnchor, CodecSet, PeerId, SessionId, Stage, VideoCodec};
+use visavis_types::{ClockAnchor, PeerId, SessionId};
 
 use super::MediaWaker;
 use super::addresses::Addresses;
 use super::agenda::Agenda;
 use super::command::{Command, DataSend, SessionMedia};
 use super::egress::Egress;
-use super::splice::{Splice, Verdict};
-use super::stages::StageHistograms;
+use super::session::{Session, Surroundings};
 use crate::audio::MicEvent;
 use crate::data::{PeerMessage, Sending};
 use crate::event::Subscribers;
@@ -65,19 +64,6 @@ pub(crate) struct MediaLoop {
     readable: bool,
     /// Idle loops change pictures at moments counted from here.
     epoch: Instant,
-}
-
-struct Session {
-    key: SessionKey,
-    media: SessionMedia,
-    stages: StageHistograms,
-    splice: Splice,
-    /// Video codecs that its viewers use.
-    active: CodecSet,
-    /// Viewers on this media loop.
-    viewers: usize,
-    /// Whether pictures were pushed, as far as was told.
-    was_live: bool,
 }
 
 impl MediaLoop {
@@ -207,48 +193,12 @@ impl MediaLoop {
         let mut due = std::mem::take(&mut self.due);
         self.agenda.take(Instant::now(), &mut due);
         let Self { index, sessions, agenda, hub, egress, subscribers, epoch, .. } = self;
+        let mut around = Surroundings { index: *index, hub, egress, subscribers, epoch: *epoch };
         for &place in &due {
-            let Some(Some(session)) = sessions.get_mut(place) else { continue };
-            // Sound first: it is small, and its rhythm is what an ear hears.
-            while let Ok(packet) = session.media.audio.pop() {
-                hub.send_audio(session.key, &packet, egress);
+            if let Some(Some(session)) = sessions.get_mut(place) {
+                session.send(&mut around);
+                agenda.set(session.key(), session.next_look());
             }
-            while let Ok(frame) = session.media.video.pop() {
-                match session.splice.judge(&frame, &session.media.shared) {
-                    Verdict::Send => {}
-                    Verdict::Drop => continue,
-                    Verdict::Ask => {
-                        session.ask_for_keyframe(frame.codec, subscribers);
-                        continue;
-                    }
-                }
-                let (captured, mut stamps) = (frame.captured, frame.stamps);
-                egress.mark();
-                let reached = hub.send_frame(session.key, frame, Instant::now(), egress);
-                let first = egress.first_flush();
-                if reached == 0 {
-                    continue;
-                }
-                let last = Instant::now();
-                stamps.set(Stage::FirstSent, first.unwrap_or(last));
-                stamps.set(Stage::LastSent, last);
-                session.stages.record(&stamps);
-                let shared = &session.media.shared;
-                shared.counters.note_latency(last.saturating_duration_since(captured));
-                if let Some(summary) = session.stages.snapshot(last) {
-                    shared.publish_stages(*index, summary);
-                }
-            }
-            let Session { key, media, splice, active, .. } = session;
-            let now = Instant::now();
-            splice.run(&media.shared, *active, (now, *epoch), |frame| {
-                hub.send_frame(*key, frame, now, egress);
-            });
-            // One loop tells for all.
-            if *index == 0 {
-                session.watch_source(now, subscribers);
-            }
-            agenda.set(session.key, session.next_look());
         }
         self.due = due;
     }
@@ -313,15 +263,7 @@ impl MediaLoop {
         }
         self.agenda.enter(key, &media.waker);
         self.agenda.set(key, Some(now));
-        self.sessions[key.index()] = Some(Session {
-            key,
-            media,
-            stages: StageHistograms::default(),
-            splice: Splice::new(),
-            active: CodecSet::EMPTY,
-            viewers: 0,
-            was_live: false,
-        });
+        self.sessions[key.index()] = Some(Session::new(key, media));
     }
 
     fn remove_session(&mut self, id: &SessionId, now: Instant) {
@@ -329,7 +271,7 @@ impl MediaLoop {
             session.as_ref().is_some_and(|session| &session.media.shared.config.id == id)
         });
         if let Some(index) = position
-            && let Some(Session { key, .. }) = self.sessions[index]
+            && let Some(key) = self.sessions[index].as_ref().map(Session::key)
         {
             self.hub.remove_session(key, now, &mut self.egress);
             self.report();
@@ -393,8 +335,7 @@ impl MediaLoop {
                 HubEvent::KeyframeWanted { session, codec } => {
                     let Self { sessions, agenda, subscribers, .. } = self;
                     if let Some(Some(watched)) = sessions.get_mut(session.index()) {
-                        watched.ask_for_keyframe(codec, subscribers);
-                        watched.splice.keyframe_wanted(watched.viewers, Instant::now());
+                        watched.keyframe_wanted(codec, subscribers);
                         agenda.set(session, watched.next_look());
                     }
                 }
@@ -473,45 +414,6 @@ impl MediaLoop {
 
     fn tell(&mut self, event: &Event) {
         self.subscribers.tell(event);
-    }
-}
-
-impl Session {
-    /// When to look at it though nothing is put into it.
-    fn next_look(&self) -> Option<Instant> {
-        let ends = self.was_live.then(|| self.media.shared.liveness.until()).flatten();
-        [self.splice.deadline(), ends].into_iter().flatten().min()
-    }
-
-    /// Tells when pictures begin and cease to be pushed.
-    fn watch_source(&mut self, now: Instant, subscribers: &mut Subscribers) {
-        let shared = &self.media.shared;
-        let live = shared.liveness.is_live(now);
-        if live == std::mem::replace(&mut self.was_live, live) {
-            return;
-        }
-        let id = shared.config.id.clone();
-        if live {
-            tracing::info!(session = %id, "live");
-            subscribers.tell(&Event::LiveStarted { session: id });
-            return;
-        }
-        let stalled = !shared.liveness.is_pause_expected();
-        if stalled {
-            shared.counters.stalls.fetch_add(1, Relaxed);
-        }
-        tracing::info!(session = %id, stalled, "idle");
-        subscribers.tell(&Event::LiveEnded { session: id, stalled });
-    }
-
-    /// Says that the next picture is to be a keyframe, to the encode loop or to the caller's encoder.
-    fn ask_for_keyframe(&self, codec: VideoCodec, subscribers: &mut Subscribers) {
-        let shared = &self.media.shared;
-        shared.want_keyframe(codec);
-        if shared.config.encoded == Some(codec) {
-            let session = shared.config.id.clone();
-            subscribers.tell(&Event::KeyframeRequested { session, codec });
-        }
     }
 }
 

@@ -7,6 +7,7 @@ mod command;
 mod egress;
 mod lanes;
 mod media_loop;
+mod session;
 mod splice;
 mod stages;
 

@@ -1,0 +1,276 @@
+use super::*;
+use crate::audio::fade::FADE_SAMPLES;
+
+const MS: Duration = Duration::from_millis(1);
+const PACKET_SAMPLES: usize = PacketTime::Ms20.samples();
+
+struct Run {
+    pacer: Pacer,
+    now: Instant,
+    sent: Vec<(u64, Slot, Vec<i16>)>,
+    start: Instant,
+}
+
+impl Run {
+    fn new() -> Self {
+        let start = Instant::now();
+        Self {
+            pacer: Pacer::new(Duration::from_secs(60), PacketTime::Ms20),
+            now: start,
+            sent: Vec::new(),
+            start,
+        }
+    }
+
+    /// Lets time pass as the audio loop would: waking when something is due.
+    fn advance(&mut self, until_ms: u64) {
+        let until = self.start + MS * until_ms as u32;
+        let mut packet = Vec::new();
+        loop {
+            while let Some(slot) = self.pacer.poll(self.now, &mut packet) {
+                let at = self.now.duration_since(self.start).as_millis() as u64;
+                self.sent.push((at, slot, packet.clone()));
+            }
+            match self.pacer.deadline() {
+                Some(at) if at <= until => self.now = self.now.max(at),
+                _ => break,
+            }
+        }
+        self.now = until;
+    }
+
+    fn push(&mut self, samples: usize, value: i16) {
+        let now = self.now;
+        self.pacer.push(&vec![value; samples], now, now);
+    }
+
+    fn sound(&self) -> Vec<&(u64, Slot, Vec<i16>)> {
+        self.sent.iter().filter(|(_, slot, _)| slot.sound).collect()
+    }
+}
+
+#[test]
+fn a_burst_is_played_at_its_own_rate() {
+    let mut run = Run::new();
+    run.push(48_000, 1);
+    run.advance(2_000);
+    let sound = run.sound();
+    assert_eq!(sound.len(), 50);
+    for (i, (at, slot, samples)) in sound.iter().enumerate() {
+        assert_eq!(*at, i as u64 * 20);
+        assert_eq!(slot.rtp_time, i as u64 * 960);
+        assert_eq!(slot.talkspurt, i == 0);
+        assert_eq!(samples.len(), PACKET_SAMPLES);
+    }
+}
+
+#[test]
+fn packets_of_ten_milliseconds_leave_twice_as_often() {
+    let mut run = Run::new();
+    run.pacer = Pacer::new(Duration::from_secs(60), PacketTime::Ms10);
+    run.push(48_000, 1);
+    run.advance(4_000);
+    let sound = run.sound();
+    assert_eq!(sound.len(), 100);
+    for (i, (at, slot, samples)) in sound.iter().enumerate() {
+        assert_eq!((*at, slot.rtp_time), (i as u64 * 10, i as u64 * 480));
+        assert_eq!(samples.len(), 480);
+    }
+    let silence = run.sent.iter().filter(|(_, slot, _)| !slot.sound).count();
+    // As long as with longer packets, then one each 400 ms.
+    assert!((19 + 5..=20 + 8).contains(&silence), "{silence}");
+}
+
+#[test]
+fn live_chunks_leave_when_they_come() {
+    let mut run = Run::new();
+    for chunk in 0..100u64 {
+        run.advance(chunk * 20);
+        run.push(960, 1);
+    }
+    run.advance(2_000);
+    let waits: Vec<u64> =
+        run.sound().iter().enumerate().map(|(i, (at, ..))| at - i as u64 * 20).collect();
+    assert!(waits.iter().all(|&wait| wait == 0), "{waits:?}");
+}
+
+#[test]
+fn a_late_chunk_leaves_no_hole_in_rtp_time() {
+    let mut run = Run::new();
+    for (chunk, late) in [0, 0, 30, 5, 0, 0].into_iter().enumerate() {
+        run.advance(chunk as u64 * 20 + late);
+        run.push(960, 1);
+    }
+    run.advance(140);
+    let times: Vec<u64> = run.sound().iter().map(|(_, slot, _)| slot.rtp_time).collect();
+    assert_eq!(times, [0, 960, 1_920, 2_880, 3_840, 4_800]);
+}
+
+#[test]
+fn the_end_of_an_utterance_is_padded_then_silent_then_quiet() {
+    let mut run = Run::new();
+    run.push(960 + 100, 5);
+    run.advance(3_000);
+    let (_, last, samples) = run.sound()[1];
+    assert_eq!(&samples[..100], [5; 100]);
+    assert!(samples[100..].is_sorted_by(|before, after| before >= after));
+    assert_eq!(&samples[100 + FADE_SAMPLES..], [0; PACKET_SAMPLES - 100 - FADE_SAMPLES]);
+    assert_eq!(last.rtp_time, 960);
+    let silence = run.sent.iter().filter(|(_, slot, _)| !slot.sound).count();
+    // Nine more at full rate, then one each 400 ms.
+    assert!((9 + 5..=9 + 8).contains(&silence), "{silence}");
+}
+
+#[test]
+fn sound_that_breaks_off_in_its_midst_does_not_click() {
+    let wave =
+        |i: usize| ((i as f64 / 48_000.0 * 440.0 * std::f64::consts::TAU).sin() * 1e4) as i16;
+    let tone: Vec<i16> = (0..48_000).map(wave).collect();
+    // At the end of a packet, in the midst of one, and too near to its end for a whole fade.
+    for length in [960 * 5, 960 * 5 + 300, 960 * 5 + 900] {
+        let mut run = Run::new();
+        let start = run.start;
+        run.pacer.push(&tone[..length], start, start);
+        run.advance(200);
+        let late = start + MS * 200;
+        run.pacer.push(&tone[length..length + 960 * 3], late, late);
+        run.advance(600);
+        let sent: Vec<i16> = run.sent.iter().flat_map(|(_, _, samples)| samples.clone()).collect();
+        let step = sent.windows(2).map(|two| (i32::from(two[1]) - i32::from(two[0])).abs()).max();
+        // The tone itself takes steps of 576; the shortest fade has 60 samples.
+        assert!(step < Some(800), "{length}: {step:?}");
+        let heard = sent.iter().filter(|sample| sample.unsigned_abs() > 5_000).count();
+        assert!(heard > 4_500, "{heard}");
+    }
+}
+
+#[test]
+fn rtp_time_keeps_step_with_the_clock_over_a_pause() {
+    let mut run = Run::new();
+    run.push(960, 1);
+    run.advance(5_000);
+    run.push(960, 1);
+    run.advance(5_100);
+    let sound = run.sound();
+    let (_, first, _) = sound[0];
+    let (at, second, _) = sound[1];
+    assert_eq!(*at, 5_000);
+    assert!(second.talkspurt);
+    let elapsed = second.rtp_time - first.rtp_time;
+    assert!(elapsed.abs_diff(5 * 48_000) <= 960 * 2, "{elapsed}");
+}
+
+#[test]
+fn capture_times_follow_live_chunks_and_ignore_those_of_a_burst() {
+    let mut run = Run::new();
+    let start = run.start;
+    run.pacer.push(&[1; 1_920], start - MS * 30, start);
+    run.advance(100);
+    assert_eq!(run.sent[0].1.captured, start - MS * 30);
+    assert_eq!(run.sent[1].1.captured, start - MS * 10);
+
+    let mut run = Run::new();
+    let start = run.start;
+    run.pacer.push(&[1; 480_000], start, start);
+    run.pacer.push(&[1; 960], start, start); // Its turn comes ten seconds after its stamp.
+    run.advance(11_000);
+    assert_eq!(run.sound()[500].1.captured, start + Duration::from_secs(10));
+}
+
+#[test]
+fn sound_with_a_short_gap_in_every_loop_keeps_its_capture_times() {
+    let (mut run, lead) = (Run::new(), MS * 45);
+    let mut stamps = Vec::new();
+    for round in 0..20u64 {
+        for chunk in 0..10 {
+            run.advance((round * 11 + chunk) * 20);
+            let captured = run.now + lead;
+            run.pacer.push(&[1; 960], captured, run.now);
+            stamps.push(captured);
+        }
+    }
+    run.advance(20 * 220 + 100);
+    let captured: Vec<Instant> = run.sound().iter().map(|(_, slot, _)| slot.captured).collect();
+    assert_eq!(captured, stamps);
+}
+
+/// Each silence in place of late sound used to delay all sound after it by as much, up to the next
+/// pause: a film on a busy machine drifted out of sync by 20 ms at a time.
+#[test]
+fn sound_after_a_stall_of_its_caller_is_soon_in_time_again() {
+    for lead in [0, 45] {
+        let mut run = Run::new();
+        let start = run.start;
+        for chunk in 0..200u64 {
+            // The caller is held up for 130 ms, twice, and then catches up.
+            let stalled = [(50, 57), (100, 107)].iter().any(|&(a, b)| (a..b).contains(&chunk));
+            if !stalled {
+                run.advance(chunk * 20);
+            }
+            let due = if stalled { (chunk / 50) * 1_000 + 130 } else { chunk * 20 };
+            run.advance(due.max(run.now.duration_since(start).as_millis() as u64));
+            let captured = start + MS * (chunk * 20 + lead) as u32;
+            run.pacer.push(&[1; 960], captured, run.now);
+        }
+        run.advance(4_100);
+        let late: Vec<u64> = run
+            .sound()
+            .iter()
+            .map(|(at, slot, _)| {
+                let captured = slot.captured.duration_since(start).as_millis() as u64;
+                (at + lead).saturating_sub(captured)
+            })
+            .collect();
+        assert_eq!(late.len(), 200);
+        assert!(late[60..100].iter().all(|&ms| ms == 0), "{late:?}");
+        assert!(late[110..].iter().all(|&ms| ms == 0), "{late:?}");
+        let times: Vec<u64> = run.sent.iter().map(|(_, slot, _)| slot.rtp_time).collect();
+        assert!(times.windows(2).all(|pair| pair[1] == pair[0] + 960), "{times:?}");
+    }
+}
+
+#[test]
+fn what_is_cut_off_fades_out_and_is_silent_at_once() {
+    let mut run = Run::new();
+    run.push(48_000, 10_000);
+    run.advance(110);
+    run.pacer.cut(&[7; 960], run.now);
+    run.advance(2_000);
+    let sound = run.sound();
+    assert_eq!(sound.len(), 7, "six full packets and the one that fades");
+    let (at, _, samples) = sound[6];
+    assert_eq!(*at, 120);
+    assert!(samples[..FADE_SAMPLES].windows(2).all(|pair| pair[0] >= pair[1]), "{samples:?}");
+    assert!(samples[FADE_SAMPLES..].iter().all(|&sample| sample == 0));
+    let times: Vec<u64> = run.sent.iter().take(15).map(|(at, ..)| *at).collect();
+    assert!(times.windows(2).all(|pair| pair[1] == pair[0] + 20), "{times:?}");
+    // And the next thing that is said is not late.
+    run.push(960, 1);
+    run.advance(2_001);
+    assert_eq!(run.sound().last().unwrap().0, 2_000);
+}
+
+#[test]
+fn a_burst_stamped_with_its_moment_of_pushing_is_not_rushed() {
+    let mut run = Run::new();
+    for _ in 0..10 {
+        run.push(4_800, 1);
+        run.advance(run.now.duration_since(run.start).as_millis() as u64 + 1);
+    }
+    run.advance(1_500);
+    let sound = run.sound();
+    assert_eq!(sound.len(), 50);
+    assert!(sound.iter().enumerate().all(|(i, (at, ..))| *at == i as u64 * 20));
+}
+
+#[test]
+fn the_oldest_goes_when_the_queue_is_full() {
+    let mut pacer = Pacer::new(Duration::from_millis(40), PacketTime::Ms20);
+    let now = Instant::now();
+    assert_eq!(pacer.push(&[1; 960], now, now), 0);
+    assert_eq!(pacer.push(&[2; 960], now, now), 0);
+    assert_eq!(pacer.push(&[3; 960], now, now), 960);
+    let mut packet = Vec::new();
+    pacer.poll(now, &mut packet).unwrap();
+    assert_eq!(packet, [2; 960]);
+}

@@ -1,0 +1,244 @@
+use super::*;
+use crate::audio::pacer::Slot;
+use crate::budget::Budget;
+use crate::utterance::UtteranceId;
+use visavis_types::UnixMillis;
+
+const MS: Duration = Duration::from_millis(1);
+const PACKET: PacketTime = PacketTime::Ms20;
+
+/// A session's speech in virtual time.
+struct Run {
+    speech: Speech,
+    pacer: Pacer,
+    budget: Arc<Budget>,
+    now: Instant,
+    start: Instant,
+    /// When (ms), and what.
+    sent: Vec<(u64, Slot, Vec<i16>)>,
+    turns: Vec<(u64, String)>,
+    begun: u64,
+}
+
+impl Run {
+    fn new() -> Self {
+        let start = Instant::now();
+        Self {
+            speech: Speech::default(),
+            pacer: Pacer::new(Duration::from_secs(60), PACKET),
+            budget: Budget::new(usize::MAX),
+            now: start,
+            start,
+            sent: Vec::new(),
+            turns: Vec::new(),
+            begun: 0,
+        }
+    }
+
+    fn begin(&mut self) -> Arc<UtteranceState> {
+        self.begun += 1;
+        let state = UtteranceState::new(UtteranceId(self.begun), UnixMillis(0), self.now);
+        let state = Arc::new(state);
+        self.speech.begin(Arc::clone(&state));
+        state
+    }
+
+    /// 24 kHz sound of one value.
+    fn say(&mut self, utterance: &Arc<UtteranceState>, at_ms: u64, ms: usize, value: i16) {
+        let samples = vec![value; ms * 24];
+        let captured = self.now;
+        let block = PcmBlock { samples, sample_rate: 24_000, channels: 1, captured };
+        let place = (MS * at_ms as u32, self.budget.reserve(1).unwrap());
+        utterance.sound_pushed(self.now);
+        self.speech.push(&block, utterance, place, self.now).unwrap();
+    }
+
+    fn run(&mut self) {
+        let at = (self.now - self.start).as_millis() as u64;
+        loop {
+            let turn = self.speech.run(&mut self.pacer, PACKET, self.now);
+            let mut packet = Vec::new();
+            while let Some(slot) = self.pacer.poll(self.now, &mut packet) {
+                self.sent.push((at, slot, packet.clone()));
+            }
+            self.speech.note_sent(&self.pacer, self.now);
+            match turn {
+                Some(Turn::Started(u)) => self.turns.push((at, format!("started {}", u.id))),
+                Some(Turn::Ended(u)) => self.turns.push((at, format!("ended {}", u.id))),
+                Some(Turn::Interrupted(u)) => self.turns.push((at, format!("cut {}", u.id))),
+                None => break,
+            }
+        }
+    }
+
+    /// Lets time pass as the audio loop would.
+    fn advance(&mut self, until_ms: u64) {
+        let until = self.start + MS * until_ms as u32;
+        self.run();
+        loop {
+            let deadlines = [self.speech.deadline(self.now), self.pacer.deadline()];
+            match deadlines.into_iter().flatten().min() {
+                Some(at) if at <= until => self.now = self.now.max(at),
+                _ => break,
+            }
+            self.run();
+        }
+        self.now = until;
+    }
+
+    /// (when sent, captured by its slot), in ms, of packets with sound in them, not only its fading.
+    fn loud(&self) -> Vec<(u64, u64)> {
+        let is_loud = |samples: &[i16]| samples.iter().filter(|&&s| s > 500).count() > FADE_SAMPLES;
+        let loud = self.sent.iter().filter(|(.., samples)| is_loud(samples));
+        let time = |slot: &Slot| (slot.captured - self.start - SOUND_LEAD).as_millis() as u64;
+        loud.map(|(at, slot, _)| (*at, time(slot))).collect()
+    }
+
+    fn turns(&self) -> Vec<(u64, &str)> {
+        self.turns.iter().map(|(at, turn)| (*at, turn.as_str())).collect()
+    }
+}
+
+#[test]
+fn what_is_pushed_at_once_is_played_at_its_own_pace() {
+    let mut run = Run::new();
+    let utterance = run.begin();
+    utterance.picture_pushed(run.now);
+    for chunk in 0..10 {
+        run.say(&utterance, chunk * 100, 100, 1_000);
+    }
+    run.advance(400);
+    assert_eq!(utterance.sent(), MS * 420);
+    utterance.end();
+    utterance.pictures_are_done();
+    run.advance(2_000);
+    let loud = run.loud();
+    assert_eq!(loud.len(), 50);
+    assert!(
+        loud.iter().enumerate().all(|(i, &(at, captured))| {
+            let expected = i as u64 * 20;
+            at == expected && captured == expected
+        }),
+        "{loud:?}"
+    );
+    assert_eq!(run.turns(), [(0, "started 1"), (1_000, "ended 1")]);
+    assert_eq!(utterance.sent(), MS * 1_000);
+    assert!(run.budget.reserve(usize::MAX).is_some(), "nothing waits");
+}
+
+#[test]
+fn a_gap_in_the_stamps_is_silence_of_that_length() {
+    let mut run = Run::new();
+    let utterance = run.begin();
+    run.say(&utterance, 0, 100, 1_000);
+    run.say(&utterance, 300, 100, 1_000);
+    utterance.end();
+    run.advance(1_000);
+    let captured: Vec<u64> = run.loud().iter().map(|(_, captured)| *captured).collect();
+    assert_eq!(captured, [0, 20, 40, 60, 80, 300, 320, 340, 360, 380]);
+    assert_eq!(run.turns(), [(0, "started 1"), (400, "ended 1")]);
+}
+
+#[test]
+fn sound_that_is_late_stops_the_time_of_the_utterance() {
+    let mut run = Run::new();
+    let utterance = run.begin();
+    utterance.picture_pushed(run.now);
+    run.say(&utterance, 0, 100, 1_000);
+    run.advance(250);
+    assert_eq!(utterance.due(MS * 133), None, "the picture waits");
+    let shown = utterance.due(MS * 80).unwrap();
+    assert!((run.start + SOUND_LEAD + MS * 80).saturating_duration_since(shown) < MS);
+    run.say(&utterance, 100, 100, 1_000);
+    run.run();
+    // Four packets were full; the fifth is there now, and leaves in time with the silence before.
+    let shown = utterance.due(MS * 133).unwrap();
+    let expected = run.start + SOUND_LEAD + MS * (260 + 53);
+    assert!(expected.saturating_duration_since(shown) < MS, "{shown:?}");
+    run.advance(500);
+    let loud = run.loud();
+    assert_eq!(loud.len(), 9, "the tenth may still go on");
+    let late = &loud[4..];
+    let as_due = |(i, &(_, at)): (usize, &(u64, u64))| at == 260 + i as u64 * 20;
+    assert!(late.iter().enumerate().all(as_due), "{loud:?}");
+}
+
+#[test]
+fn an_interruption_is_heard_at_once_and_counted_to_the_packet() {
+    let mut run = Run::new();
+    let (first, second) = (run.begin(), run.begin());
+    run.say(&first, 0, 5_000, 1_000);
+    run.say(&second, 0, 100, 1_000);
+    second.end();
+    run.advance(500);
+    let begun = run.turns[0].0;
+    let sent = first.interrupt();
+    assert!(sent.abs_diff(MS * (500 - begun) as u32) <= MS * 20, "{sent:?}");
+    let heard = run.loud().len() as u32 * 20;
+    assert!((MS * heard).abs_diff(sent) <= MS * 20, "{heard} ms");
+    run.advance(2_000);
+    // What fades, and the second one.
+    assert!(run.loud().len() as u32 * 20 <= heard + 20 + 100);
+    assert_eq!(run.turns()[1..3], [(500, "cut 1"), (500, "started 2")]);
+    assert_eq!(run.turns[3].1, "ended 2");
+    assert_eq!(first.sent(), sent);
+    let rtp: Vec<u64> = run.sent.iter().map(|(_, slot, _)| slot.rtp_time).collect();
+    assert!(rtp.windows(2).all(|pair| pair[1] > pair[0]), "{rtp:?}");
+}
+
+#[test]
+fn what_is_left_of_a_chunk_and_is_no_packet_keeps_no_room() {
+    let mut run = Run::new();
+    run.budget = Budget::new(1);
+    let utterance = run.begin();
+    utterance.picture_pushed(run.now);
+    // 15 packets, of which the filter keeps the last samples until more comes.
+    run.say(&utterance, 0, 300, 1_000);
+    assert!(run.budget.reserve(1).is_none());
+    run.advance(500);
+    assert_eq!(run.loud().len(), 14);
+    run.say(&utterance, 300, 300, 1_000);
+}
+
+#[test]
+fn pictures_alone_are_an_utterance_too() {
+    let mut run = Run::new();
+    let utterance = run.begin();
+    utterance.picture_pushed(run.now);
+    run.advance(500);
+    utterance.end();
+    utterance.pictures_are_done();
+    run.advance(600);
+    assert_eq!(run.turns(), [(60, "started 1"), (500, "ended 1")]);
+    assert!(run.sent.is_empty());
+    assert!(utterance.sent() <= MS * 500);
+}
+
+#[test]
+fn sound_keeps_its_time_through_the_filter_to_the_last_sample() {
+    let mut run = Run::new();
+    let utterance = run.begin();
+    // A click every 100 ms, and one at the very end.
+    let samples = (0..24_000).map(|i| if i % 2_400 == 0 || i == 23_990 { 20_000 } else { 0 });
+    for (chunk, samples) in samples.collect::<Vec<i16>>().chunks(1_111).enumerate() {
+        let block = PcmBlock {
+            samples: samples.to_vec(),
+            sample_rate: 24_000,
+            channels: 1,
+            captured: run.now,
+        };
+        let time = Duration::from_micros(chunk as u64 * 1_111 * 1_000_000 / 24_000);
+        let place = (time, run.budget.reserve(1).unwrap());
+        utterance.sound_pushed(run.now);
+        run.speech.push(&block, &utterance, place, run.now).unwrap();
+    }
+    utterance.end();
+    run.advance(1_500);
+    let sound: Vec<i16> = run.sent.iter().flat_map(|(.., s)| s.clone()).take(48_000).collect();
+    let peaks: Vec<usize> = (1..sound.len() - 1)
+        .filter(|&i| sound[i] > 5_000 && sound[i] >= sound[i - 1] && sound[i] > sound[i + 1])
+        .collect();
+    let expected = (1..10).map(|i| i * 4_800).chain([47_980]);
+    let found = |at: usize| peaks.iter().any(|peak| peak.abs_diff(at) <= 1);
+    assert!(expected.clone().all(found), "{peaks:?}");
+}

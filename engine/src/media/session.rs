@@ -1,0 +1,147 @@
+//! A session on one media loop: what was put into it goes out to its viewers there.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use visavis_core::{Hub, SessionKey};
+use visavis_types::{CodecSet, Stage, VideoCodec};
+
+use super::command::SessionMedia;
+use super::egress::Egress;
+use super::splice::{Splice, Verdict};
+use super::stages::StageHistograms;
+use crate::Event;
+use crate::event::Subscribers;
+
+pub(super) struct Session {
+    key: SessionKey,
+    pub(super) media: SessionMedia,
+    stages: StageHistograms,
+    splice: Splice,
+    /// Video codecs that its viewers use.
+    pub(super) active: CodecSet,
+    /// Viewers on this media loop.
+    pub(super) viewers: usize,
+    /// Whether pictures were pushed, as far as was told.
+    was_live: bool,
+}
+
+/// What a session needs of its media loop.
+pub(super) struct Surroundings<'a> {
+    /// Which of the engine's media loops it is.
+    pub(super) index: usize,
+    pub(super) hub: &'a mut Hub,
+    pub(super) egress: &'a mut Egress,
+    pub(super) subscribers: &'a mut Subscribers,
+    /// Idle loops change pictures at moments counted from here.
+    pub(super) epoch: Instant,
+}
+
+impl Session {
+    pub(super) fn new(key: SessionKey, media: SessionMedia) -> Self {
+        Self {
+            key,
+            media,
+            stages: StageHistograms::default(),
+            splice: Splice::new(),
+            active: CodecSet::EMPTY,
+            viewers: 0,
+            was_live: false,
+        }
+    }
+
+    pub(super) fn key(&self) -> SessionKey {
+        self.key
+    }
+
+    /// Sends what waits, or what is due of the idle loop.
+    pub(super) fn send(&mut self, around: &mut Surroundings<'_>) {
+        // Sound first: it is small, and its rhythm is what an ear hears.
+        while let Ok(packet) = self.media.audio.pop() {
+            around.hub.send_audio(self.key, &packet, around.egress);
+        }
+        self.send_frames(around);
+        let Surroundings { index, hub, egress, subscribers, epoch } = around;
+        let Self { key, media, splice, active, .. } = self;
+        let now = Instant::now();
+        splice.run(&media.shared, *active, (now, *epoch), |frame| {
+            hub.send_frame(*key, frame, now, *egress);
+        });
+        // One loop tells for all.
+        if *index == 0 {
+            self.watch_source(now, subscribers);
+        }
+    }
+
+    fn send_frames(&mut self, around: &mut Surroundings<'_>) {
+        while let Ok(frame) = self.media.video.pop() {
+            match self.splice.judge(&frame, &self.media.shared) {
+                Verdict::Send => {}
+                Verdict::Drop => continue,
+                Verdict::Ask => {
+                    self.ask_for_keyframe(frame.codec, around.subscribers);
+                    continue;
+                }
+            }
+            let (captured, mut stamps) = (frame.captured, frame.stamps);
+            around.egress.mark();
+            let reached = around.hub.send_frame(self.key, frame, Instant::now(), around.egress);
+            let first = around.egress.first_flush();
+            if reached == 0 {
+                continue;
+            }
+            let last = Instant::now();
+            stamps.set(Stage::FirstSent, first.unwrap_or(last));
+            stamps.set(Stage::LastSent, last);
+            self.stages.record(&stamps);
+            let shared = &self.media.shared;
+            shared.counters.note_latency(last.saturating_duration_since(captured));
+            if let Some(summary) = self.stages.snapshot(last) {
+                shared.publish_stages(around.index, summary);
+            }
+        }
+    }
+
+    /// When to look at it though nothing is put into it.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        let ends = self.was_live.then(|| self.media.shared.liveness.until()).flatten();
+        [self.splice.deadline(), ends].into_iter().flatten().min()
+    }
+
+    /// A viewer needs a keyframe.
+    pub(super) fn keyframe_wanted(&mut self, codec: VideoCodec, subscribers: &mut Subscribers) {
+        self.ask_for_keyframe(codec, subscribers);
+        self.splice.keyframe_wanted(self.viewers, Instant::now());
+    }
+
+    /// Tells when pictures begin and cease to be pushed.
+    fn watch_source(&mut self, now: Instant, subscribers: &mut Subscribers) {
+        let shared = &self.media.shared;
+        let live = shared.liveness.is_live(now);
+        if live == std::mem::replace(&mut self.was_live, live) {
+            return;
+        }
+        let id = shared.config.id.clone();
+        if live {
+            tracing::info!(session = %id, "live");
+            subscribers.tell(&Event::LiveStarted { session: id });
+            return;
+        }
+        let stalled = !shared.liveness.is_pause_expected();
+        if stalled {
+            shared.counters.stalls.fetch_add(1, Relaxed);
+        }
+        tracing::info!(session = %id, stalled, "idle");
+        subscribers.tell(&Event::LiveEnded { session: id, stalled });
+    }
+
+    /// Says that the next picture is to be a keyframe, to the encode loop or to the caller's encoder.
+    fn ask_for_keyframe(&self, codec: VideoCodec, subscribers: &mut Subscribers) {
+        let shared = &self.media.shared;
+        shared.want_keyframe(codec);
+        if shared.config.encoded == Some(codec) {
+            let session = shared.config.id.clone();
+            subscribers.tell(&Event::KeyframeRequested { session, codec });
+        }
+    }
+}
