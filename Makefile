@@ -15,7 +15,7 @@ run: setup ## build visavis and start the demo: a talking face on http://localho
 	$(CARGO) run --release --bin visavis -- serve $(ARGS)
 
 test: setup-test ## every test, the browser ones included
-	$(CARGO) build --workspace --all-targets
+	$(CARGO) build --workspace --bins --examples --tests
 	@# Without this the whole-system tests would build the programs once more, with the features that these have alone.
 	$(if $(filter --release,$(ARGS)),,VISAVIS_BIN=$(TARGET)/debug/visavis) $(CARGO) test --workspace $(ARGS)
 

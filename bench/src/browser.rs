@@ -4,7 +4,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,18 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 /// Pages are quiet for long while they play, which is no reason to hang up.
 const IDLE: Duration = Duration::from_secs(600);
 
+/// An empty page.
+const BLANK: &str = "about:blank";
+
+/// How long the browser may take to its first tab.
+const FIRST_TAB_DEADLINE: Duration = Duration::from_secs(20);
+
 /// Longest a script may take unless the caller says otherwise.
 const SCRIPT_DEADLINE: Duration = Duration::from_secs(15);
 
 /// What keeps a browser from doing anything but showing the page: no updates, no QUIC, no sandbox
 /// (containers have none to offer), and sound without a click.
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 10] = [
     "--no-sandbox",
     "--disable-quic",
     "--disable-component-update",
@@ -39,6 +45,8 @@ const FLAGS: [&str; 9] = [
     "--autoplay-policy=no-user-gesture-required",
     "--no-default-browser-check",
     "--mute-audio",
+    // What it shows first. By itself it would draw a page of its own, beside the one to be looked at.
+    BLANK,
 ];
 
 /// A graphics processor in software, where a machine has none.
@@ -58,6 +66,8 @@ pub enum Microphone {
 /// A running browser with a fresh profile; ends when dropped.
 pub struct Browser {
     inner: headless_chrome::Browser,
+    /// The tab it starts with, until somebody takes it.
+    first: Mutex<Option<Arc<Tab>>>,
 }
 
 /// One tab.
@@ -125,16 +135,19 @@ impl Browser {
         };
         // A first start on a busy machine may run into the deadline of the DevTools handshake.
         let inner = launch().or_else(|_| launch()).map_err(browser_error)?;
-        Ok(Self { inner })
+        let first = Mutex::new(Some(first_tab(&inner)?));
+        Ok(Self { inner, first })
     }
 
-    /// Opens an empty tab.
+    /// An empty tab: the one it started with, then new ones.
     ///
     /// # Errors
     ///
     /// When the browser does not answer.
     pub fn page(&self) -> Result<Page, Error> {
-        Ok(Page { tab: self.inner.new_tab().map_err(browser_error)? })
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let tab = first.map_or_else(|| self.inner.new_tab().map_err(browser_error), Ok)?;
+        Ok(Page { tab })
     }
 }
 
@@ -294,6 +307,19 @@ impl Page {
             .capture_screenshot(CaptureScreenshotFormatOption::Png, None, None, true)
             .map_err(browser_error)
     }
+}
+
+fn first_tab(browser: &headless_chrome::Browser) -> Result<Arc<Tab>, Error> {
+    let end = Instant::now() + FIRST_TAB_DEADLINE;
+    while Instant::now() < end {
+        let tabs = browser.get_tabs().lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = tabs.first() {
+            return Ok(Arc::clone(first));
+        }
+        drop(tabs);
+        thread::sleep(Duration::from_millis(10));
+    }
+    Err(Error::Browser(format!("no tab within {} s", FIRST_TAB_DEADLINE.as_secs())))
 }
 
 fn browser_error(error: impl std::fmt::Display) -> Error {

@@ -1,8 +1,9 @@
-//! One test at a time, against programs that are up to date.
+//! Who may use the machine when: one test at a time, against programs that are up to date.
 
 use std::env;
 use std::error::Error;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -22,8 +23,7 @@ impl Turn {
     /// When they do not build.
     pub fn take() -> Result<Self, Box<dyn Error>> {
         let turn = Self::take_without_programs()?;
-        static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
-        BUILT.get_or_init(build).clone()?;
+        built()?;
         Ok(turn)
     }
 
@@ -33,11 +33,43 @@ impl Turn {
     ///
     /// When the lock file cannot be made.
     pub fn take_without_programs() -> Result<Self, Box<dyn Error>> {
-        fs::create_dir_all(target())?;
-        let lock = File::create(target().join("whole-system-tests.lock"))?;
+        let lock = lock_file()?;
         lock.lock()?;
         Ok(Self { _lock: lock })
     }
+
+    /// A turn beside others that share theirs: for tests that look at what arrives, and not at when.
+    ///
+    /// # Errors
+    ///
+    /// When the programs do not build.
+    pub fn share() -> Result<Self, Box<dyn Error>> {
+        let turn = Self::share_without_programs()?;
+        built()?;
+        Ok(turn)
+    }
+
+    /// [`share`](Self::share) for a test that starts none of the programs.
+    ///
+    /// # Errors
+    ///
+    /// When the lock file cannot be made.
+    pub fn share_without_programs() -> Result<Self, Box<dyn Error>> {
+        let lock = lock_file()?;
+        lock.lock_shared()?;
+        Ok(Self { _lock: lock })
+    }
+}
+
+fn lock_file() -> io::Result<File> {
+    fs::create_dir_all(target())?;
+    File::create(target().join("whole-system-tests.lock"))
+}
+
+/// Has the programs built, once.
+fn built() -> Result<(), String> {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    BUILT.get_or_init(build).clone()
 }
 
 /// A folder for pictures and figures that people may want to look at after a run.

@@ -150,7 +150,7 @@ impl Stage {
 
 #[test]
 fn a_tone_keeps_its_pitch_and_level_from_every_format_through_every_codec() -> Outcome {
-    let _turn = Turn::take_without_programs()?;
+    let _turn = Turn::share_without_programs()?;
     let stage = Stage::new()?;
     for codec in AudioCodec::ALL {
         let config = || SessionConfig { audio_codecs: vec![codec], ..SessionConfig::default() };
@@ -163,7 +163,7 @@ fn a_tone_keeps_its_pitch_and_level_from_every_format_through_every_codec() -> O
 
 #[test]
 fn short_packets_and_redundancy_are_understood() -> Outcome {
-    let _turn = Turn::take_without_programs()?;
+    let _turn = Turn::share_without_programs()?;
     let stage = Stage::new()?;
     let red = OpusSettings { red: true, ..OpusSettings::default() };
     for (name, opus, packet_time) in [
@@ -186,7 +186,7 @@ return [inbound.packetsReceived, inbound.totalAudioEnergy];
 
 #[test]
 fn in_silence_next_to_nothing_is_sent_and_speech_is_heard_again() -> Outcome {
-    let _turn = Turn::take_without_programs()?;
+    let _turn = Turn::share_without_programs()?;
     let stage = Stage::new()?;
     let opus = OpusSettings { dtx: true, ..OpusSettings::default() };
     let session =

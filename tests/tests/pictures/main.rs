@@ -30,7 +30,7 @@ const FORMATS: [PixelFormat; 7] = [
 /// Colour bars of a size that goes with BT.601 and of one that goes with BT.709, each format with its
 /// own way to the picture: from RGB, from full-range BT.601, as it is.
 fn colours_are_right(codec: VideoCodec) -> Outcome {
-    let _turn = Turn::take_without_programs()?;
+    let _turn = Turn::share_without_programs()?;
     let browser = Browser::start_with_graphics(Microphone::Absent)?;
     let studio = Studio::open(browser, codec, &Drawing::bars(512, 512, 5).0)?;
     let mut off = Vec::new();
@@ -68,7 +68,7 @@ fn colours_are_right(codec: VideoCodec) -> Outcome {
 
 /// Each format with a picture of its own, one after another in one stream.
 fn every_format_arrives(codec: VideoCodec) -> Outcome {
-    let _turn = Turn::take_without_programs()?;
+    let _turn = Turn::share_without_programs()?;
     let mut before = Drawing::portrait(512, 512, FORMATS.len());
     let studio = Studio::open(Browser::start(Microphone::Absent)?, codec, &before)?;
     for (n, format) in FORMATS.into_iter().enumerate() {
@@ -87,7 +87,7 @@ fn every_format_arrives(codec: VideoCodec) -> Outcome {
 
 /// Another size is another encoder: one keyframe, and nothing that the browser must agree to.
 fn sizes_change_with_one_keyframe(codec: VideoCodec) -> Outcome {
-    let _turn = Turn::take_without_programs()?;
+    let _turn = Turn::share_without_programs()?;
     let portrait = Drawing::portrait(512, 512, 9);
     let studio = Studio::open(Browser::start(Microphone::Absent)?, codec, &portrait)?;
     // What joining costs is paid by then.
