@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// A test's turn on the machine: none of the others that take one runs meanwhile, in whatever
-/// process it is. Ends when dropped.
+/// process it is, unless both share theirs. Ends when dropped.
 #[derive(Debug)]
 pub struct Turn {
     _lock: File,
@@ -23,7 +23,8 @@ impl Turn {
     /// When they do not build.
     pub fn take() -> Result<Self, Box<dyn Error>> {
         let turn = Self::take_without_programs()?;
-        built()?;
+        static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+        BUILT.get_or_init(build).clone()?;
         Ok(turn)
     }
 
@@ -33,43 +34,25 @@ impl Turn {
     ///
     /// When the lock file cannot be made.
     pub fn take_without_programs() -> Result<Self, Box<dyn Error>> {
-        let lock = lock_file()?;
-        lock.lock()?;
-        Ok(Self { _lock: lock })
+        Self::locked(File::lock)
     }
 
-    /// A turn beside others that share theirs: for tests that look at what arrives, and not at when.
-    ///
-    /// # Errors
-    ///
-    /// When the programs do not build.
-    pub fn share() -> Result<Self, Box<dyn Error>> {
-        let turn = Self::share_without_programs()?;
-        built()?;
-        Ok(turn)
-    }
-
-    /// [`share`](Self::share) for a test that starts none of the programs.
+    /// A turn beside others that share theirs: for tests that look at what arrives, and not at when, and start
+    /// none of the programs.
     ///
     /// # Errors
     ///
     /// When the lock file cannot be made.
     pub fn share_without_programs() -> Result<Self, Box<dyn Error>> {
-        let lock = lock_file()?;
-        lock.lock_shared()?;
-        Ok(Self { _lock: lock })
+        Self::locked(File::lock_shared)
     }
-}
 
-fn lock_file() -> io::Result<File> {
-    fs::create_dir_all(target())?;
-    File::create(target().join("whole-system-tests.lock"))
-}
-
-/// Has the programs built, once.
-fn built() -> Result<(), String> {
-    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
-    BUILT.get_or_init(build).clone()
+    fn locked(lock: impl FnOnce(&File) -> io::Result<()>) -> Result<Self, Box<dyn Error>> {
+        fs::create_dir_all(target())?;
+        let file = File::create(target().join("whole-system-tests.lock"))?;
+        lock(&file)?;
+        Ok(Self { _lock: file })
+    }
 }
 
 /// A folder for pictures and figures that people may want to look at after a run.
