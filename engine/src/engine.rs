@@ -10,6 +10,7 @@ use visavis_net::UdpEndpoint;
 use visavis_types::ClockAnchor;
 
 use crate::audio::{AudioCommand, AudioLoop};
+use crate::faults::Faults;
 use crate::handle::{Inner, LoopHandle, Parts};
 use crate::idle::Studio;
 use crate::media::{Addresses, Command, MediaLoop};
@@ -43,6 +44,9 @@ impl Engine {
         }
         let certificate = Certificate::generate().map_err(StartError::Certificate)?;
         let (clock, departed) = (ClockAnchor::now(), Arc::new(SegQueue::new()));
+        let faults = Arc::<Faults>::default();
+        #[cfg(debug_assertions)]
+        faults.plant_from_environment();
         let (mut loops, mut media_loops, mut udp) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..config.media_loops {
             let (endpoint, addresses) = bind(&config, index)?;
@@ -58,6 +62,7 @@ impl Engine {
                 config.connect_timeout,
                 (receiver, message_receiver),
                 Arc::clone(&departed),
+                Arc::clone(&faults),
             )?;
             loops.push(LoopHandle { commands, messages, waker, candidates });
             media_loops.push(media_loop);
@@ -72,6 +77,7 @@ impl Engine {
             certificate,
             max_peers: config.max_peers,
             event_capacity: config.event_capacity,
+            faults,
         });
         let mut engine = Self {
             handle: EngineHandle { inner: Arc::new(inner) },

@@ -11,6 +11,7 @@ use visavis_types::{ClockAnchor, PeerId, SessionId, UnixMillis};
 
 use crate::audio::{AudioCommand, AudioSink};
 use crate::event::Subscriber;
+use crate::faults::{Faults, Health};
 use crate::idle::Studio;
 use crate::media::{Command, DataSend, MediaWaker};
 use crate::placement::Placement;
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     max_peers: usize,
     event_capacity: usize,
     pub(crate) stopped: AtomicBool,
+    pub(crate) faults: Arc<Faults>,
 }
 
 /// A media loop as others see it.
@@ -78,6 +80,7 @@ pub(crate) struct Parts {
     pub(crate) certificate: Certificate,
     pub(crate) max_peers: usize,
     pub(crate) event_capacity: usize,
+    pub(crate) faults: Arc<Faults>,
 }
 
 impl Inner {
@@ -95,6 +98,7 @@ impl Inner {
             max_peers: parts.max_peers,
             event_capacity: parts.event_capacity,
             stopped: AtomicBool::new(false),
+            faults: parts.faults,
         }
     }
 
@@ -241,9 +245,24 @@ impl EngineHandle {
         self.inner.viewer(session, peer).is_some()
     }
 
-    /// Whether the engine has not been stopped.
+    /// Whether the engine has not been stopped, and none of its loops has ended by a fault.
     pub fn is_running(&self) -> bool {
-        !self.inner.stopped.load(Relaxed)
+        !self.inner.stopped.load(Relaxed) && !self.inner.faults.is_fatal()
+    }
+
+    /// Whether visitors can be sent here, and if not, why.
+    pub fn health(&self) -> Health {
+        let mut health = self.inner.faults.health();
+        if self.inner.stopped.load(Relaxed) {
+            health.wrong.push("the engine has stopped".to_owned());
+        }
+        health
+    }
+
+    /// The faults that were caught so far; also for what runs beside the engine, to count its own, and to be
+    /// told when the engine cannot go on ([`Faults::on_fatal`]).
+    pub fn faults(&self) -> &Arc<Faults> {
+        &self.inner.faults
     }
 
     /// Answers an SDP offer. The first offer of a peer makes the connection; a later one with the same

@@ -40,6 +40,7 @@ mod encoded;
 mod engine;
 mod error;
 mod event;
+mod faults;
 mod handle;
 mod idle;
 mod liveness;
@@ -63,6 +64,7 @@ pub use error::{
     CandidateError, EncodedAudioError, EncodedFrameError, OfferError, SessionError, StartError,
 };
 pub use event::{Event, LeaveReason};
+pub use faults::{FatalFault, FaultDomain, Faults, Health};
 pub use handle::EngineHandle;
 pub use idle::{IdleError, IdleLoop, IdlePicture};
 pub use rtp_input::{RtpInput, RtpInputConfig, RtpInputError, RtpInputStatus};
@@ -79,5 +81,5 @@ pub use visavis_types::{
     AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, CodecSet, EncodedAudio,
     EncodedFrame, FrameSize, InvalidFrameSize, InvalidSessionId, MAX_SOUND_LEAD, OpusSettings,
     PacketTime, PeerId, PixelFormat, PlayoutDelay, SOUND_LEAD, SessionId, Stage, UnixMillis,
-    UnknownCodec, VideoCodec, VideoFrame, VideoFrameError,
+    UnknownCodec, VideoCodec, VideoFrame, VideoFrameError, install_panic_hook,
 };

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use slab::Slab;
 use str0m::RtcError;
 use visavis_types::{
     AudioCodecSet, AudioPacket, ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, VideoCodec,
+    catch_panic,
 };
 
 use crate::Outbox;
@@ -120,6 +120,15 @@ pub enum HubEvent {
         /// Whose it was.
         peer: PeerId,
     },
+    /// A bug in what is done for a peer was caught: it is dropped, and nobody else.
+    PeerFault {
+        /// Of which session.
+        session: SessionKey,
+        /// Whose it was.
+        peer: PeerId,
+        /// What the panic said.
+        why: String,
+    },
     /// Messages that were taken will not reach a peer: their channel was closed, or it left.
     Undelivered {
         /// Of which session.
@@ -154,6 +163,11 @@ pub struct Hub {
     events: VecDeque<HubEvent>,
     refused: Refused,
     scratch: Vec<PeerEvent>,
+    /// Peers that a fan-out has failed for.
+    faulty: Vec<(usize, String)>,
+    /// The next turn of a peer panics: for tests, which release builds have nothing of.
+    #[cfg(debug_assertions)]
+    planted: bool,
 }
 
 impl Hub {
@@ -172,6 +186,9 @@ impl Hub {
             events: VecDeque::new(),
             refused: Refused::default(),
             scratch: Vec::new(),
+            faulty: Vec::new(),
+            #[cfg(debug_assertions)]
+            planted: false,
         }
     }
 
@@ -364,6 +381,13 @@ impl Hub {
         }
     }
 
+    /// Has the next turn of a peer panic.
+    #[cfg(debug_assertions)]
+    #[doc(hidden)]
+    pub fn plant_fault(&mut self) {
+        self.planted = true;
+    }
+
     // --- Fan-out ---
 
     /// Sends a frame to every peer of a session that uses its codec; returns to how many.
@@ -382,7 +406,7 @@ impl Hub {
         }
         let stamp = state.stamp(&frame, &self.clock);
         let (keys, history) = state.peers_and_history(frame.codec);
-        let reached = fan_out(&mut self.peers, keys, out, |peer, out| {
+        let reached = fan_out(&mut self.peers, keys, out, &mut self.faulty, |peer, out| {
             peer.send_frame(&frame, &stamp, history, out)
         });
         if reached > 0 {
@@ -392,6 +416,7 @@ impl Hub {
                 state.keyframes(codec).sent(now);
             }
         }
+        self.drop_faulty();
         reached
     }
 
@@ -405,11 +430,23 @@ impl Hub {
         let Some(SessionState { peers, redundancy, .. }) = self.sessions.get_mut(session.0) else {
             return 0;
         };
-        let reached = fan_out(&mut self.peers, peers, out, |peer, out| {
+        let reached = fan_out(&mut self.peers, peers, out, &mut self.faulty, |peer, out| {
             peer.send_audio(packet, redundancy, out)
         });
         redundancy.follow(packet);
+        self.drop_faulty();
         reached
+    }
+
+    /// Drops the peers that the last fan-out has failed for.
+    fn drop_faulty(&mut self) {
+        while let Some((key, why)) = self.faulty.pop() {
+            if let Some(peer) = self.peers.get(key) {
+                let (session, peer) = (peer.session_key, peer.id());
+                self.events.push_back(HubEvent::PeerFault { session, peer, why });
+                self.remove_peer(key, Farewell::Failed);
+            }
+        }
     }
 
     fn resend(&mut self, key: usize, now: Instant, out: &mut impl Outbox) {
@@ -443,10 +480,14 @@ impl Hub {
             return false;
         };
         let mut happened = std::mem::take(&mut self.scratch);
-        let turn = catch_unwind(AssertUnwindSafe(|| {
+        #[cfg(debug_assertions)]
+        let planted = std::mem::take(&mut self.planted);
+        let turn = catch_panic(|| {
+            #[cfg(debug_assertions)]
+            assert!(!planted, "a fault on purpose in a peer's turn");
             mutate(peer)?;
             peer.drain(now, &self.clock, out, &mut happened)
-        }));
+        });
         out.flush();
         let (id, session) = (peer.id(), peer.session_key);
         match turn {
@@ -455,8 +496,8 @@ impl Hub {
                 tracing::info!(peer = %id, %error, "peer failed");
                 happened.push(PeerEvent::Gone(Farewell::Failed));
             }
-            Err(_) => {
-                tracing::error!(peer = %id, "a peer's state machine panicked; only this peer is dropped");
+            Err(why) => {
+                self.events.push_back(HubEvent::PeerFault { session, peer: id, why });
                 happened.push(PeerEvent::Gone(Farewell::Failed));
             }
         }
@@ -571,20 +612,30 @@ fn of_data(session: SessionKey, peer: PeerId, event: DataEvent) -> HubEvent {
 }
 
 /// Sends something to every peer that is connected; returns to how many. Media changes nothing in str0m
-/// and makes no peer due, so this is no turn of theirs.
+/// and makes no peer due, so this is no turn of theirs. One catch for all of them costs nothing; whom a panic
+/// was for is noted, and the others get theirs.
 fn fan_out<O: Outbox>(
     peers: &mut Slab<Peer>,
     keys: &[usize],
     out: &mut O,
+    faulty: &mut Vec<(usize, String)>,
     mut send: impl FnMut(&mut Peer, &mut O) -> bool,
 ) -> usize {
-    let mut reached = 0;
-    for &key in keys {
-        if let Some(peer) = peers.get_mut(key).filter(|peer| peer.is_connected())
-            && send(peer, out)
-        {
-            out.flush();
-            reached += 1;
+    let (mut reached, mut next) = (0, 0);
+    while next < keys.len() {
+        let caught = catch_panic(|| {
+            while let Some(&key) = keys.get(next) {
+                next += 1;
+                if let Some(peer) = peers.get_mut(key).filter(|peer| peer.is_connected())
+                    && send(peer, out)
+                {
+                    out.flush();
+                    reached += 1;
+                }
+            }
+        });
+        if let Err(why) = caught {
+            faulty.extend(keys.get(next.wrapping_sub(1)).map(|&key| (key, why)));
         }
     }
     reached

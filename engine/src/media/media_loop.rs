@@ -20,6 +20,7 @@ use super::session::{Session, Surroundings};
 use crate::audio::MicEvent;
 use crate::data::{PeerMessage, Sending};
 use crate::event::Subscribers;
+use crate::faults::{FaultDomain, Faults};
 use crate::{Event, LeaveReason, OfferError};
 
 const SOCKET: Token = Token(0);
@@ -64,6 +65,7 @@ pub(crate) struct MediaLoop {
     readable: bool,
     /// Idle loops change pictures at moments counted from here.
     epoch: Instant,
+    faults: Arc<Faults>,
 }
 
 impl MediaLoop {
@@ -74,6 +76,7 @@ impl MediaLoop {
         connect_timeout: Duration,
         (commands, messages): (Receiver<Command>, Receiver<DataSend>),
         departed: Arc<SegQueue<PeerId>>,
+        faults: Arc<Faults>,
     ) -> io::Result<(Self, MediaWaker)> {
         let poll = Poll::new()?;
         let mut timer = Timer::new()?;
@@ -100,6 +103,7 @@ impl MediaLoop {
             departed,
             readable: false,
             epoch: Instant::now(),
+            faults,
         };
         Ok((media_loop, waker))
     }
@@ -389,6 +393,11 @@ impl MediaLoop {
                         tracing::debug!(%peer, "a message that cannot be used");
                         shared.counters.data_dropped.fetch_add(1, Relaxed);
                     }
+                }
+                HubEvent::PeerFault { session, peer, why } => {
+                    let of = self.shared(session).map_or("?", |shared| shared.config.id.as_str());
+                    let whose = format_args!("peer {peer} of session {of}").to_string();
+                    self.faults.note(FaultDomain::Peer, &whose, &why);
                 }
                 HubEvent::Undelivered { session, peer, messages } => {
                     if let Some(shared) = self.shared(session) {

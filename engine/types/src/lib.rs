@@ -8,6 +8,7 @@ mod audio;
 mod codec;
 mod encoded;
 mod id;
+mod panics;
 mod rate;
 mod stamp;
 mod time;
@@ -18,6 +19,7 @@ pub use audio::{AudioChunk, AudioChunkError, AudioFormat, OpusSettings, PacketTi
 pub use codec::{AudioCodec, AudioCodecSet, CodecSet, UnknownCodec, VideoCodec};
 pub use encoded::{EncodedAudio, EncodedFrame};
 pub use id::{InvalidSessionId, PeerId, SessionId};
+pub use panics::{catch_panic, install_panic_hook};
 pub use rate::Bitrate;
 pub use stamp::{Stage, Stamps};
 pub use time::{ClockAnchor, MAX_SOUND_LEAD, PlayoutDelay, SOUND_LEAD, UnixMillis};

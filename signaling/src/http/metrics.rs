@@ -6,6 +6,7 @@ use visavis::{SessionId, SessionStatus};
 
 use super::Response;
 use super::routes::{Call, Reply};
+use super::status::counted;
 use crate::connection::Context;
 
 /// Of the default session, and of all others where clients may list them anyway: who must not see the
@@ -23,6 +24,10 @@ pub(super) fn metrics(_: &Call<'_>, context: &mut Context) -> Reply {
     text.sample("visavis_websocket_clients", "", context.clients.len());
     text.head("visavis_http_requests_total", "counter", "HTTP requests served.");
     text.sample("visavis_http_requests_total", "", context.tickets);
+    text.head("visavis_faults_total", "counter", "Faults caught, by what they were confined to.");
+    for (domain, count) in counted(context.engine.faults()) {
+        text.sample("visavis_faults_total", &format!("{{domain=\"{domain}\"}}"), count);
+    }
     text.sessions(&sessions);
     let response = Response::new(http::StatusCode::OK)
         .header(http::header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")

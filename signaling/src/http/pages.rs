@@ -44,7 +44,9 @@ pub(super) fn status(call: &Call<'_>, context: &mut Context) -> Reply {
         Err(response) => return Reply::Response(response),
     };
     Reply::Response(match context.engine.status(&session) {
-        Some(status) => Response::json(StatusCode::OK, &StatusBody::new(&session, &status)),
+        Some(status) => {
+            Response::json(StatusCode::OK, &StatusBody::new(&session, &status, context))
+        }
         None => no_session(&session),
     })
 }
@@ -55,9 +57,14 @@ pub(super) fn health(_: &Call<'_>, _: &mut Context) -> Reply {
 
 /// Whether visitors can be sent here.
 pub(super) fn ready(_: &Call<'_>, context: &mut Context) -> Reply {
-    Reply::Response(match context.engine.is_running() {
-        true => text("ready\n"),
-        false => Response::problem(&problem::STOPPED, "the engine has stopped"),
+    let health = context.engine.health();
+    Reply::Response(match health.fatal {
+        Some(fault) => Response::problem(&problem::STOPPED, &fault.to_string()),
+        None if !context.engine.is_running() => {
+            Response::problem(&problem::STOPPED, "the engine has stopped")
+        }
+        None if health.wrong.is_empty() => text("ready\n"),
+        None => Response::problem(&problem::NOT_READY, &health.wrong.join("; ")),
     })
 }
 

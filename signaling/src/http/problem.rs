@@ -55,6 +55,7 @@ problems! {
     TRANSFER_ENCODING: NOT_IMPLEMENTED "transfer-encoding", "The transfer encoding is not known";
     FULL: SERVICE_UNAVAILABLE "full", "All places are taken";
     BUSY: SERVICE_UNAVAILABLE "busy", "The engine has too much to do";
+    NOT_READY: SERVICE_UNAVAILABLE "not-ready", "Visitors cannot be served now";
     REFUSED: SERVICE_UNAVAILABLE "refused", "The application refused the session";
     STOPPED: SERVICE_UNAVAILABLE "stopped", "The engine has stopped";
     HTTP_VERSION: HTTP_VERSION_NOT_SUPPORTED "http-version", "The HTTP version is not spoken here";

@@ -89,7 +89,7 @@ pub(crate) fn detail(
         summary,
         settings: context.sessions.get(id).map(|managed| &managed.settings),
         ice_servers: &context.config.ice_servers,
-        status: StatusBody::new(id, &status),
+        status: StatusBody::new(id, &status, context),
     };
     Ok(Response::json(code, &body))
 }

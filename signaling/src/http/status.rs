@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use visavis::{SessionId, SessionStatus};
+use visavis::{FaultDomain, Faults, SessionId, SessionStatus};
+
+use crate::connection::Context;
 
 /// The JSON of `GET /status`.
 #[derive(Debug, Serialize)]
@@ -13,6 +15,8 @@ pub(crate) struct StatusBody<'a> {
     /// Time from push to each stage.
     stages: BTreeMap<&'static str, StageBody>,
     encoders: Vec<&'static str>,
+    /// Of the whole server, by domain: those that there were.
+    faults: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -51,7 +55,11 @@ struct StageBody {
 }
 
 impl<'a> StatusBody<'a> {
-    pub(crate) fn new(session: &'a SessionId, status: &SessionStatus) -> Self {
+    pub(crate) fn new(session: &'a SessionId, status: &SessionStatus, context: &Context) -> Self {
+        Self::with(session, status, context.engine.faults())
+    }
+
+    fn with(session: &'a SessionId, status: &SessionStatus, faults: &Faults) -> Self {
         let m = &status.metrics;
         // Microseconds since push stay far below 2^53, where an f64 stops being exact.
         let ms = |us: u64| us as f64 / 1_000.0;
@@ -90,8 +98,14 @@ impl<'a> StatusBody<'a> {
             },
             stages: stages.collect(),
             encoders: status.encoders.iter().map(|codec| codec.name()).collect(),
+            faults: counted(faults).filter(|(_, count)| *count > 0).collect(),
         }
     }
+}
+
+/// Faults by domain, those that never happened included.
+pub(super) fn counted(faults: &Faults) -> impl Iterator<Item = (&'static str, u64)> {
+    FaultDomain::ALL.into_iter().map(|domain| (domain.as_str(), faults.total(domain)))
 }
 
 #[cfg(test)]
@@ -120,7 +134,10 @@ mod tests {
             }],
             encoders: vec![VideoCodec::Vp8],
         };
-        let json = serde_json::to_value(StatusBody::new(&SessionId::default(), &status)).unwrap();
+        let faults = Faults::default();
+        faults.count(FaultDomain::Encoder);
+        let id = SessionId::default();
+        let json = serde_json::to_value(StatusBody::with(&id, &status, &faults)).unwrap();
         assert_eq!(json["session"], "default");
         assert_eq!(json["peerCount"], 2);
         assert_eq!(json["metrics"]["videoFrames"], 7);
@@ -131,6 +148,7 @@ mod tests {
             json["stages"]["firstSent"],
             serde_json::json!({"p50": 2.5, "p99": 4.0, "max": 9.001, "count": 7})
         );
+        assert_eq!(json["faults"], serde_json::json!({"encoder": 1}));
         assert_eq!(json["encoders"], serde_json::json!(["VP8"]));
     }
 }

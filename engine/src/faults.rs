@@ -1,0 +1,399 @@
+//! What a bug may cost: a peer, a session, or the whole, and never more than its own domain.
+//!
+//! Whatever parses what came from outside, works for one peer or one session, or calls the application runs
+//! inside [`Faults::guard`]: a panic in there is caught, counted, and told once with whose it was. A loop
+//! that serves everybody and ends all the same ends the engine ([`Faults::run_loop`]), and whoever asked for
+//! it is told ([`Faults::on_fatal`]): a process that lives and serves nobody helps nobody.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::{self, Display};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use visavis_types::catch_panic;
+
+/// Faults that are told one by one; further ones are only counted, so that the log does not fill up.
+const MAX_TOLD: usize = 1_000;
+
+/// What a fault is confined to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum FaultDomain {
+    /// One viewer's connection, which is closed.
+    Peer,
+    /// An offer or a candidate, which is refused.
+    Offer,
+    /// A command to a media loop: a join, a renegotiation.
+    Command,
+    /// One session's turn on a media loop: what was to be sent in it is not.
+    Session,
+    /// A session's video encoder, which is made anew.
+    Encoder,
+    /// An idle loop's pictures or their encoder.
+    Idle,
+    /// A session's sound, or one of its microphones.
+    Audio,
+    /// A function of the application that the engine calls.
+    Callback,
+    /// What an encoder outside sends as RTP.
+    RtpInput,
+    /// One connection to the signaling server, which is closed.
+    Connection,
+    /// One file or speech that is uploaded.
+    Upload,
+    /// Following this machine's addresses.
+    Addresses,
+    /// A media loop, and with it the engine.
+    MediaLoop,
+    /// The audio loop, and with it the engine.
+    AudioLoop,
+    /// The loop that encodes idle loops, and with it the engine.
+    IdleLoop,
+    /// The signaling loop, and with it the engine.
+    SignalingLoop,
+    /// A line of the log that could not be written.
+    Log,
+}
+
+impl FaultDomain {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::Peer,
+        Self::Offer,
+        Self::Command,
+        Self::Session,
+        Self::Encoder,
+        Self::Idle,
+        Self::Audio,
+        Self::Callback,
+        Self::RtpInput,
+        Self::Connection,
+        Self::Upload,
+        Self::Addresses,
+        Self::MediaLoop,
+        Self::AudioLoop,
+        Self::IdleLoop,
+        Self::SignalingLoop,
+        Self::Log,
+    ];
+
+    /// A stable word for logs and figures.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Offer => "offer",
+            Self::Command => "command",
+            Self::Session => "session",
+            Self::Encoder => "encoder",
+            Self::Idle => "idle",
+            Self::Audio => "audio",
+            Self::Callback => "callback",
+            Self::RtpInput => "rtp-input",
+            Self::Connection => "connection",
+            Self::Upload => "upload",
+            Self::Addresses => "addresses",
+            Self::MediaLoop => "media-loop",
+            Self::AudioLoop => "audio-loop",
+            Self::IdleLoop => "idle-loop",
+            Self::SignalingLoop => "signaling-loop",
+            Self::Log => "log",
+        }
+    }
+}
+
+impl Display for FaultDomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A loop that everybody needs has ended: the engine has stopped, and cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the {domain} has ended by a fault: {why}")]
+pub struct FatalFault {
+    /// Which loop.
+    pub domain: FaultDomain,
+    /// What is known of the reason.
+    pub why: String,
+}
+
+/// Whether the engine can serve visitors.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Health {
+    /// What is wrong now and keeps visitors from being served, a sentence each. Empty: all is well.
+    pub wrong: Vec<String>,
+    /// The loop that has ended, where one has. The process should end, with a code that is not 0.
+    pub fatal: Option<FatalFault>,
+}
+
+impl Health {
+    /// Whether visitors can be sent here.
+    pub fn is_ready(&self) -> bool {
+        self.wrong.is_empty() && self.fatal.is_none()
+    }
+}
+
+/// The faults of one engine and of what runs beside it. Nothing in here is touched, let alone locked, while
+/// there is no fault.
+#[derive(Default)]
+pub struct Faults {
+    counts: [AtomicU64; FaultDomain::ALL.len()],
+    is_fatal: AtomicBool,
+    state: Mutex<State>,
+    #[cfg(debug_assertions)]
+    planted: [AtomicU64; FaultDomain::ALL.len()],
+}
+
+#[derive(Default)]
+struct State {
+    told: HashSet<(FaultDomain, String)>,
+    wrong: BTreeMap<&'static str, String>,
+    fatal: Option<FatalFault>,
+    on_fatal: Vec<OnFatal>,
+}
+
+type OnFatal = Box<dyn FnOnce(&FatalFault) + Send>;
+
+impl Faults {
+    /// Runs something of `domain`; `whose` says of which peer or session. `None` where it panicked: that is
+    /// counted, and told once.
+    ///
+    /// What `run` borrows must be usable, or thrown away, after a panic in the middle of it.
+    pub fn guard<T>(
+        &self,
+        domain: FaultDomain,
+        whose: &dyn Display,
+        run: impl FnOnce() -> T,
+    ) -> Option<T> {
+        let caught = catch_panic(|| {
+            #[cfg(debug_assertions)]
+            self.panic_if_planted(domain);
+            run()
+        });
+        match caught {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.note(domain, whose, &why);
+                None
+            }
+        }
+    }
+
+    /// Drops what belongs to the application, whose destructors may panic as well.
+    pub(crate) fn drop_guarded<T>(&self, whose: &dyn Display, value: T) {
+        self.guard(FaultDomain::Callback, whose, || drop(value));
+    }
+
+    /// Runs a loop that everybody needs. Where it panics, or returns an error, the engine has stopped:
+    /// [`on_fatal`](Self::on_fatal) tells.
+    pub fn run_loop<E: Display>(&self, domain: FaultDomain, run: impl FnOnce() -> Result<(), E>) {
+        let caught = catch_panic(run);
+        let why = match caught {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(why) => why,
+        };
+        self.note(domain, &"the process", &why);
+        let fault = FatalFault { domain, why };
+        let watchers = {
+            let mut state = self.state();
+            state.fatal.get_or_insert_with(|| fault.clone());
+            self.is_fatal.store(true, Relaxed);
+            std::mem::take(&mut state.on_fatal)
+        };
+        tracing::error!(%fault, "the engine has stopped; end the process, and start it anew");
+        for watcher in watchers {
+            self.guard(FaultDomain::Callback, &"on_fatal", || watcher(&fault));
+        }
+    }
+
+    /// Has `told` called when a loop that everybody needs has ended by a fault, on that loop's thread; at
+    /// once, on this one, where that has happened already. An application ends its process then, with a code
+    /// that is not 0 (the `visavis` command: 70, `EX_SOFTWARE`), so that whoever supervises it starts it anew.
+    pub fn on_fatal(&self, told: impl FnOnce(&FatalFault) + Send + 'static) {
+        let mut state = self.state();
+        match state.fatal.clone() {
+            None => state.on_fatal.push(Box::new(told)),
+            Some(fault) => {
+                drop(state);
+                told(&fault);
+            }
+        }
+    }
+
+    /// Counts a fault that was caught elsewhere, and tells it once.
+    pub fn note(&self, domain: FaultDomain, whose: &dyn Display, why: &str) {
+        self.count(domain);
+        let mut state = self.state();
+        if state.told.len() >= MAX_TOLD {
+            return;
+        }
+        let whose = whose.to_string();
+        if state.told.insert((domain, whose.clone())) {
+            let last = state.told.len() == MAX_TOLD;
+            drop(state);
+            tracing::error!(%domain, %whose, why, "a fault, caught; more of its kind are only counted");
+            if last {
+                tracing::error!("so many faults that further ones are only counted");
+            }
+        }
+    }
+
+    /// Counts a fault and says nothing.
+    pub fn count(&self, domain: FaultDomain) {
+        self.counts[domain as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Faults of a domain so far.
+    pub fn total(&self, domain: FaultDomain) -> u64 {
+        self.counts[domain as usize].load(Relaxed)
+    }
+
+    /// Says what keeps visitors from being served, or, with `None`, that it does so no more. `what` names
+    /// it; a later sentence for the same takes the place of the one before. True where that is news.
+    pub fn set_wrong(&self, what: &'static str, sentence: Option<String>) -> bool {
+        let mut state = self.state();
+        let before = match &sentence {
+            Some(sentence) => state.wrong.insert(what, sentence.clone()),
+            None => state.wrong.remove(what),
+        };
+        before != sentence
+    }
+
+    /// What is wrong now.
+    pub fn health(&self) -> Health {
+        let state = self.state();
+        Health { wrong: state.wrong.values().cloned().collect(), fatal: state.fatal.clone() }
+    }
+
+    /// Whether a loop that everybody needs has ended.
+    pub fn is_fatal(&self) -> bool {
+        self.is_fatal.load(Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Faults on purpose, for tests. Release builds have none of this.
+#[cfg(debug_assertions)]
+impl Faults {
+    /// Has the next guard of this domain panic, so many times.
+    #[doc(hidden)]
+    pub fn plant(&self, domain: FaultDomain, times: u64) {
+        self.planted[domain as usize].store(times, Relaxed);
+    }
+
+    /// Faults planted by the environment: `VISAVIS_PLANT_FAULT=media-loop`.
+    pub(crate) fn plant_from_environment(&self) {
+        let named = std::env::var("VISAVIS_PLANT_FAULT").unwrap_or_default();
+        let domain = FaultDomain::ALL.into_iter().find(|domain| domain.as_str() == named);
+        if let Some(domain) = domain {
+            self.plant(domain, 1);
+        }
+    }
+
+    /// Where a loop lets itself be ended by a planted fault.
+    #[expect(clippy::panic, reason = "that is what it is for, and release builds do not have it")]
+    pub fn panic_if_planted(&self, domain: FaultDomain) {
+        let planted = &self.planted[domain as usize];
+        // A plain load first: nothing is planted but in tests.
+        if planted.load(Relaxed) > 0
+            && planted.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+        {
+            panic!("a fault on purpose in {domain}");
+        }
+    }
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = FaultDomain::ALL.into_iter().map(|domain| (domain, self.total(domain)));
+        f.debug_map().entries(counted.filter(|(_, count)| *count > 0)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_panic_is_caught_and_counted_in_its_domain() {
+        let faults = Faults::default();
+        assert_eq!(faults.guard(FaultDomain::Offer, &"a", || 7), Some(7));
+        for _ in 0..3 {
+            let outcome: Option<()> =
+                faults.guard(FaultDomain::Offer, &"a", || panic!("{}", "as it were"));
+            assert_eq!(outcome, None);
+        }
+        assert_eq!(faults.total(FaultDomain::Offer), 3);
+        assert_eq!(faults.total(FaultDomain::Peer), 0);
+        assert!(faults.health().is_ready(), "what is caught keeps nobody from being served");
+    }
+
+    #[test]
+    fn a_panic_whose_payload_panics_when_it_is_dropped_is_caught_as_well() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("and again");
+            }
+        }
+        let faults = Faults::default();
+        let outcome: Option<()> =
+            faults.guard(FaultDomain::Callback, &"a", || std::panic::panic_any(Bomb));
+        assert_eq!((outcome, faults.total(FaultDomain::Callback)), (None, 1));
+        faults.drop_guarded(&"a", Bomb);
+        assert_eq!(faults.total(FaultDomain::Callback), 2);
+    }
+
+    #[test]
+    fn a_loop_that_ends_by_a_fault_is_fatal_and_told_once_to_each() {
+        let faults = Faults::default();
+        faults.run_loop(FaultDomain::AudioLoop, || Ok::<(), String>(()));
+        assert!(faults.health().is_ready(), "it was told to end");
+        let told = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&told);
+        faults.on_fatal(|_| panic!("an application with a bug"));
+        faults.on_fatal(move |fault| {
+            assert_eq!(fault.domain, FaultDomain::MediaLoop);
+            count.fetch_add(1, Relaxed);
+        });
+        faults.run_loop(FaultDomain::MediaLoop, || -> Result<(), String> { panic!("oh") });
+        faults.run_loop(FaultDomain::AudioLoop, || Err("the second"));
+        assert_eq!(told.load(Relaxed), 1);
+        let health = faults.health();
+        assert!(!health.is_ready());
+        let fatal = health.fatal.unwrap();
+        assert_eq!((fatal.domain, &*fatal.why), (FaultDomain::MediaLoop, "oh"));
+        let late = Arc::new(AtomicBool::new(false));
+        let heard = Arc::clone(&late);
+        faults.on_fatal(move |_| heard.store(true, Relaxed));
+        assert!(late.load(Relaxed), "who asks late is told at once");
+    }
+
+    #[test]
+    fn what_is_wrong_is_wrong_until_it_is_mended() {
+        let faults = Faults::default();
+        let sentence = || Some("no address".to_owned());
+        assert!(faults.set_wrong("addresses", sentence()));
+        assert!(!faults.set_wrong("addresses", sentence()), "no news");
+        assert_eq!(faults.health().wrong, ["no address"]);
+        assert!(faults.set_wrong("addresses", None));
+        assert!(!faults.set_wrong("addresses", None));
+        assert!(faults.health().is_ready());
+    }
+
+    #[test]
+    fn words_are_stable_and_unique() {
+        let words: HashSet<&str> = FaultDomain::ALL.iter().map(|domain| domain.as_str()).collect();
+        assert_eq!(words.len(), FaultDomain::ALL.len());
+        for (index, domain) in FaultDomain::ALL.into_iter().enumerate() {
+            assert_eq!(domain as usize, index);
+        }
+    }
+}
