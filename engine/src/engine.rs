@@ -7,7 +7,7 @@ use crossbeam_channel::bounded;
 use crossbeam_queue::SegQueue;
 use visavis_core::Certificate;
 use visavis_net::UdpEndpoint;
-use visavis_types::ClockAnchor;
+use visavis_types::{ClockAnchor, Refusals};
 
 use crate::audio::{AudioCommand, AudioLoop};
 use crate::faults::Faults;
@@ -47,6 +47,7 @@ impl Engine {
         let faults = Arc::<Faults>::default();
         #[cfg(debug_assertions)]
         faults.plant_from_environment();
+        let refusals = Arc::<Refusals>::default();
         let (mut loops, mut media_loops, mut udp) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..config.media_loops {
             let (endpoint, addresses) = bind(&config, index)?;
@@ -63,6 +64,7 @@ impl Engine {
                 (receiver, message_receiver),
                 Arc::clone(&departed),
                 Arc::clone(&faults),
+                Arc::clone(&refusals),
             )?;
             loops.push(LoopHandle { commands, messages, waker, candidates });
             media_loops.push(media_loop);
@@ -74,6 +76,7 @@ impl Engine {
             loops,
             audio,
             departed,
+            refusals,
             certificate,
             max_peers: config.max_peers,
             event_capacity: config.event_capacity,

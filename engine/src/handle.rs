@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
 use visavis_core::{Certificate, DataGauge, PeerSetup, check_candidate};
-use visavis_types::{ClockAnchor, PeerId, SessionId, UnixMillis};
+use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId, UnixMillis};
 
 use crate::audio::{AudioCommand, AudioSink};
 use crate::event::Subscriber;
@@ -35,6 +35,7 @@ pub(crate) struct Inner {
     /// Peers that were answered and have not left.
     peers: Mutex<Placement>,
     departed: Arc<SegQueue<PeerId>>,
+    pub(crate) refusals: Arc<Refusals>,
     certificate: Certificate,
     pub(crate) clock: ClockAnchor,
     pub(crate) studio: Studio,
@@ -77,6 +78,7 @@ pub(crate) struct Parts {
     pub(crate) loops: Vec<LoopHandle>,
     pub(crate) audio: Sender<AudioCommand>,
     pub(crate) departed: Arc<SegQueue<PeerId>>,
+    pub(crate) refusals: Arc<Refusals>,
     pub(crate) certificate: Certificate,
     pub(crate) max_peers: usize,
     pub(crate) event_capacity: usize,
@@ -92,6 +94,7 @@ impl Inner {
             sessions: RwLock::default(),
             voices: RwLock::default(),
             departed: parts.departed,
+            refusals: parts.refusals,
             certificate: parts.certificate,
             clock: parts.clock,
             studio: parts.studio,
@@ -377,6 +380,11 @@ impl EngineHandle {
     /// The state of a session, or `None` where there is none of this name.
     pub fn status(&self, session: &SessionId) -> Option<SessionStatus> {
         Some(self.inner.session(session)?.status())
+    }
+
+    /// What was refused or dropped since the start, by kind, whoever sent it. Signaling counts in here too.
+    pub fn refusals(&self) -> &Refusals {
+        &self.inner.refusals
     }
 
     /// Events of all sessions, from now on. `wake` is called after each, on the engine's own threads; it

@@ -12,7 +12,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use room::{Act, FRAME_INTERVAL, Room};
 use visavis_core::PacketizedFrame;
-use visavis_types::AudioPacket;
+use visavis_types::{AudioPacket, Refusal};
 
 const VIEWERS: [usize; 3] = [1, 50, 200];
 
@@ -74,7 +74,7 @@ mod refused {
             let Room { world, tray, .. } = &mut *room.borrow_mut();
             world.hub.receive(world.now, source, hub, divan::black_box(datagram), tray);
         });
-        assert!(room.borrow().world.hub.refused().datagrams > 0);
+        assert!(room.borrow().world.hub.refusals().get(Refusal::Datagram) > 0);
     }
 
     /// By address.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 use str0m::RtcError;
 use visavis_types::{
-    AudioCodecSet, AudioPacket, ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, VideoCodec,
-    catch_panic,
+    AudioCodecSet, AudioPacket, ClockAnchor, CodecSet, PeerId, PlayoutDelay, Refusal, Refusals,
+    SessionId, VideoCodec, catch_panic,
 };
 
 use crate::Outbox;
@@ -140,13 +140,6 @@ pub enum HubEvent {
     },
 }
 
-/// Counters of what never reached a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Refused {
-    /// Datagrams that are none of STUN, DTLS, RTP and RTCP, or that no peer owns.
-    pub datagrams: u64,
-}
-
 /// All peers and sessions of one media loop. See the [crate docs](crate) for how it is driven.
 #[derive(Debug)]
 pub struct Hub {
@@ -161,7 +154,7 @@ pub struct Hub {
     /// Renditions with a keyframe request that waits for its time.
     waiting_keyframes: Vec<(SessionKey, VideoCodec)>,
     events: VecDeque<HubEvent>,
-    refused: Refused,
+    refusals: Arc<Refusals>,
     scratch: Vec<PeerEvent>,
     /// Peers that a fan-out has failed for.
     faulty: Vec<(usize, String)>,
@@ -171,8 +164,9 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// An empty hub. `clock` ties media time to the wall clock in sender reports and capture times.
-    pub fn new(clock: ClockAnchor, connect_timeout: Duration) -> Self {
+    /// An empty hub. `clock` ties media time to the wall clock in sender reports and capture times; what
+    /// is refused is counted in `refusals`.
+    pub fn new(clock: ClockAnchor, connect_timeout: Duration, refusals: Arc<Refusals>) -> Self {
         Self {
             clock,
             connect_timeout,
@@ -184,7 +178,7 @@ impl Hub {
             deadlines: Deadlines::default(),
             waiting_keyframes: Vec::new(),
             events: VecDeque::new(),
-            refused: Refused::default(),
+            refusals,
             scratch: Vec::new(),
             faulty: Vec::new(),
             #[cfg(debug_assertions)]
@@ -207,9 +201,9 @@ impl Hub {
         next
     }
 
-    /// Datagrams nobody wanted.
-    pub fn refused(&self) -> Refused {
-        self.refused
+    /// What was refused, by kind.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// Peers, connected or not yet.
@@ -359,7 +353,7 @@ impl Hub {
     ) {
         let address = address_of(datagram);
         let Some(key) = self.demux.find(&address, source) else {
-            self.refused.datagrams += 1;
+            self.refusals.count(Refusal::Datagram);
             return;
         };
         // Anybody can write a user name into a check; str0m verifies the password behind it.

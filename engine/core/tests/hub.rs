@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{MS, World};
 use visavis_core::{Farewell, HubEvent};
-use visavis_types::{AudioCodec, AudioPacket, CodecSet, VideoCodec};
+use visavis_types::{AudioCodec, AudioPacket, CodecSet, Refusal, VideoCodec};
 
 const H264: VideoCodec = VideoCodec::H264;
 const VP8: VideoCodec = VideoCodec::Vp8;
@@ -377,7 +377,7 @@ fn garbage_is_refused_and_harms_nobody() {
             }
         }
     }
-    assert!(world.hub.refused().datagrams > 0);
+    assert!(world.hub.refusals().get(Refusal::Datagram) > 0);
     let keyframe = world.frame(H264, true, &[500]);
     world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
     world.run(100 * MS);

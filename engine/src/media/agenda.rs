@@ -130,7 +130,7 @@ mod tests {
 
     /// Sessions of a loop.
     fn keys<const N: usize>(now: Instant) -> [SessionKey; N] {
-        let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(1));
+        let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(1), Arc::default());
         std::array::from_fn(|n| {
             let id = SessionId::new(&format!("s{n}")).unwrap();
             hub.add_session(id, PlayoutDelay::NONE, now)

@@ -9,7 +9,7 @@ use crossbeam_queue::SegQueue;
 use mio::{Events, Interest, Poll, Token, Waker};
 use visavis_core::{Farewell, Hub, HubEvent, NegotiateError, Outbox, SessionKey};
 use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
-use visavis_types::{ClockAnchor, PeerId, SessionId};
+use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId};
 
 use super::MediaWaker;
 use super::addresses::Addresses;
@@ -77,6 +77,7 @@ impl MediaLoop {
         (commands, messages): (Receiver<Command>, Receiver<DataSend>),
         departed: Arc<SegQueue<PeerId>>,
         faults: Arc<Faults>,
+        refusals: Arc<Refusals>,
     ) -> io::Result<(Self, MediaWaker)> {
         let poll = Poll::new()?;
         let mut timer = Timer::new()?;
@@ -92,7 +93,7 @@ impl MediaLoop {
             timer,
             buffers: ReceiveBuffers::default(),
             egress: Egress::new(endpoint, addresses),
-            hub: Hub::new(clock, connect_timeout),
+            hub: Hub::new(clock, connect_timeout, refusals),
             commands,
             messages,
             sending: None,
@@ -300,7 +301,7 @@ impl MediaLoop {
         }
         self.egress.flush();
         let sent = self.egress.sender.counters();
-        tracing::info!(?sent, refused = ?self.hub.refused(), "media loop stopped");
+        tracing::info!(?sent, "media loop stopped");
     }
 
     // --- What follows ---

@@ -28,6 +28,10 @@ pub(super) fn metrics(_: &Call<'_>, context: &mut Context) -> Reply {
     for (domain, count) in counted(context.engine.faults()) {
         text.sample("visavis_faults_total", &format!("{{domain=\"{domain}\"}}"), count);
     }
+    text.head("visavis_refused_total", "counter", "What was refused or dropped, by kind.");
+    for (kind, count) in context.engine.refusals().iter() {
+        text.sample("visavis_refused_total", &format!("{{kind=\"{}\"}}", kind.name()), count);
+    }
     text.sessions(&sessions);
     let response = Response::new(http::StatusCode::OK)
         .header(http::header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")

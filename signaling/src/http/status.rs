@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use visavis::{FaultDomain, Faults, SessionId, SessionStatus};
+use visavis::{FaultDomain, Faults, Refusals, SessionId, SessionStatus};
 
 use crate::connection::Context;
 
@@ -17,6 +17,8 @@ pub(crate) struct StatusBody<'a> {
     encoders: Vec<&'static str>,
     /// Of the whole server, by domain: those that there were.
     faults: BTreeMap<&'static str, u64>,
+    /// What the whole server refused or dropped since its start; kinds of which there were none are absent.
+    refused: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,10 +58,15 @@ struct StageBody {
 
 impl<'a> StatusBody<'a> {
     pub(crate) fn new(session: &'a SessionId, status: &SessionStatus, context: &Context) -> Self {
-        Self::with(session, status, context.engine.faults())
+        Self::with(session, status, context.engine.faults(), context.engine.refusals())
     }
 
-    fn with(session: &'a SessionId, status: &SessionStatus, faults: &Faults) -> Self {
+    fn with(
+        session: &'a SessionId,
+        status: &SessionStatus,
+        faults: &Faults,
+        refusals: &Refusals,
+    ) -> Self {
         let m = &status.metrics;
         // Microseconds since push stay far below 2^53, where an f64 stops being exact.
         let ms = |us: u64| us as f64 / 1_000.0;
@@ -99,6 +106,11 @@ impl<'a> StatusBody<'a> {
             stages: stages.collect(),
             encoders: status.encoders.iter().map(|codec| codec.name()).collect(),
             faults: counted(faults).filter(|(_, count)| *count > 0).collect(),
+            refused: refusals
+                .iter()
+                .filter(|&(_, count)| count > 0)
+                .map(|(kind, count)| (kind.name(), count))
+                .collect(),
         }
     }
 }
@@ -110,7 +122,7 @@ pub(super) fn counted(faults: &Faults) -> impl Iterator<Item = (&'static str, u6
 
 #[cfg(test)]
 mod tests {
-    use visavis::{Metrics, Stage, StageSummary, UnixMillis, VideoCodec};
+    use visavis::{Metrics, Refusal, Stage, StageSummary, UnixMillis, VideoCodec};
 
     use super::*;
 
@@ -134,10 +146,12 @@ mod tests {
             }],
             encoders: vec![VideoCodec::Vp8],
         };
-        let faults = Faults::default();
+        let (faults, refusals) = (Faults::default(), Refusals::default());
         faults.count(FaultDomain::Encoder);
+        refusals.count_many(Refusal::Datagram, 5);
         let id = SessionId::default();
-        let json = serde_json::to_value(StatusBody::with(&id, &status, &faults)).unwrap();
+        let json =
+            serde_json::to_value(StatusBody::with(&id, &status, &faults, &refusals)).unwrap();
         assert_eq!(json["session"], "default");
         assert_eq!(json["peerCount"], 2);
         assert_eq!(json["metrics"]["videoFrames"], 7);
@@ -150,5 +164,6 @@ mod tests {
         );
         assert_eq!(json["faults"], serde_json::json!({"encoder": 1}));
         assert_eq!(json["encoders"], serde_json::json!(["VP8"]));
+        assert_eq!(json["refused"], serde_json::json!({"datagram": 5}));
     }
 }

@@ -30,7 +30,7 @@ impl World {
     /// begun.
     fn new() -> Self {
         let now = Instant::now();
-        let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15));
+        let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15), Arc::default());
         hub.add_session(SessionId::default(), PlayoutDelay::NONE, now);
         let (peer, answer) = answer(OFFER, now).expect("an answer");
         let line = |start| answer.lines().find_map(|line| line.strip_prefix(start)).expect(start);

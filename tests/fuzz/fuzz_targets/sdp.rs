@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
     let now = Instant::now();
     let Ok((peer, _)) = answer(first, now) else { return };
     let id = peer.id();
-    let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15));
+    let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15), Arc::default());
     hub.add_session(SessionId::default(), PlayoutDelay::NONE, now);
     let mut out = Nowhere::default();
     hub.adopt(peer, now, &mut out).expect("the session is there");

@@ -87,7 +87,7 @@ pub struct World {
 impl World {
     pub fn new() -> Self {
         let now = Instant::now();
-        let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15));
+        let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15), Arc::default());
         let session = hub.add_session(SessionId::default(), PlayoutDelay::NONE, now);
         Self {
             now,

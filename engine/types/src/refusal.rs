@@ -1,0 +1,83 @@
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The kinds in one place. A new one is a line below; `/metrics` and `/status` show it from then on.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal,)+) => {
+        /// What was refused or dropped because it was unusable, or more than its sender may have.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Refusal {
+            $($(#[$doc])* $kind,)+
+        }
+
+        impl Refusal {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$kind,)+];
+
+            /// The stable word for it in `/metrics` and `/status`.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Datagrams that are none of STUN, DTLS, RTP and RTCP, or that no peer owns.
+    Datagram = "datagram",
+}
+
+/// Counts refusals by kind, for everybody: writers on any thread, without waiting.
+#[derive(Debug)]
+pub struct Refusals {
+    counts: [AtomicU64; Refusal::ALL.len()],
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self { counts: [const { AtomicU64::new(0) }; Refusal::ALL.len()] }
+    }
+}
+
+impl Refusals {
+    /// Counts one.
+    pub fn count(&self, kind: Refusal) {
+        self.count_many(kind, 1);
+    }
+
+    /// Counts `many` at once.
+    pub fn count_many(&self, kind: Refusal, many: u64) {
+        self.counts[kind as usize].fetch_add(many, Relaxed);
+    }
+
+    /// How many of a kind there were.
+    pub fn get(&self, kind: Refusal) -> u64 {
+        self.counts[kind as usize].load(Relaxed)
+    }
+
+    /// Every kind with how many there were.
+    pub fn iter(&self) -> impl Iterator<Item = (Refusal, u64)> + '_ {
+        Refusal::ALL.iter().map(|&kind| (kind, self.get(kind)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_counted_on_its_own_under_a_word_of_its_own() {
+        let refusals = Refusals::default();
+        for (index, &kind) in Refusal::ALL.iter().enumerate() {
+            refusals.count_many(kind, index as u64 + 1);
+        }
+        let mut names = Vec::new();
+        for (index, (kind, count)) in refusals.iter().enumerate() {
+            assert_eq!(count, index as u64 + 1);
+            assert!(!names.contains(&kind.name()), "{kind:?}");
+            names.push(kind.name());
+        }
+    }
+}
