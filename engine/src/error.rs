@@ -65,6 +65,9 @@ pub enum OfferError {
     /// The session has as many viewers as it may have.
     #[error("all {0} places of this session are taken")]
     SessionFull(usize),
+    /// The peer makes offers faster than they are taken: two a second, sixteen at once.
+    #[error("too many offers of this peer; wait a second")]
+    TooMany,
     /// The peer of a renegotiation has gone.
     #[error("this peer has left")]
     PeerGone,

@@ -1,107 +1,187 @@
 //! Whose datagram this is, without asking every peer.
+//!
+//! Nobody's word is taken for it. An address is a peer's because a connectivity check came from there that
+//! was made with the peer's password; and where two have been at one address, it is his who answered a check
+//! of ours there last, because to answer it one must have got it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use str0m::ice::StunMessage;
 
-/// Addresses kept per peer. A browser shows a handful (one per interface and candidate); the bound
-/// keeps a peer that keeps changing its port from growing the map.
-const MAX_ADDRESSES_PER_PEER: usize = 16;
+/// ICE user names kept per peer: the one in use, and those of the restarts before it, by which checks still
+/// find the peer on their way.
+const MAX_UFRAGS: usize = 4;
+
+/// How long an answer to a check of ours is waited for. No path that takes longer carries a face.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// What a datagram is addressed by (RFC 7983 tells the protocols apart by the first byte).
 pub(crate) enum Address<'a> {
     /// An ICE connectivity check: names the peer by our half of its user name (RFC 8445 §7.2.2).
-    Ufrag(&'a str),
-    /// Anything else belongs to whoever was seen at its source address.
-    Source,
+    Check(StunMessage<'a>, &'a str),
+    /// The answer to a check of ours, which it names by transaction.
+    Answer(StunMessage<'a>, TransactionId),
+    /// DTLS, RTP or RTCP: belongs to whoever was seen at its source address.
+    Source(Content),
+    /// STUN that wants nothing: indications keep a NAT's binding alive (RFC 8445 §11).
+    Nothing,
     /// No STUN, DTLS, RTP or RTCP, or broken STUN.
     Garbage,
 }
 
+/// What a peer sends beside STUN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    Dtls,
+    Rtp,
+    Rtcp,
+}
+
+/// RFC 8489 §5.
+pub(crate) type TransactionId = [u8; 12];
+
+/// Class and method of STUN (RFC 8489 §5): binding requests, indications, and answers of both kinds.
+const REQUEST: [u8; 2] = [0x00, 0x01];
+const INDICATION: [u8; 2] = [0x00, 0x11];
+const SUCCESS: [u8; 2] = [0x01, 0x01];
+const FAILURE: [u8; 2] = [0x01, 0x11];
+
 /// Reads how a datagram names its peer.
 pub(crate) fn address_of(datagram: &[u8]) -> Address<'_> {
-    match datagram.first() {
-        Some(0..=3) => match StunMessage::parse(datagram) {
-            Ok(stun) if stun.is_binding_request() => {
-                // `USERNAME` is "ours:theirs"; borrowed from the datagram, not from the parser.
-                stun.username()
-                    .and_then(|name| name.split_once(':'))
-                    .map_or(Address::Garbage, |(ours, _)| Address::Ufrag(ours))
-            }
-            Ok(_) => Address::Source,
-            Err(_) => Address::Garbage,
-        },
-        Some(20..=63 | 128..=191) => Address::Source,
+    match datagram {
+        [0..=3, ..] => stun(datagram).unwrap_or(Address::Garbage),
+        [20..=63, ..] => Address::Source(Content::Dtls),
+        // RFC 5761 §4.
+        [128..=191, 192..=223, ..] => Address::Source(Content::Rtcp),
+        [128..=191, ..] => Address::Source(Content::Rtp),
         _ => Address::Garbage,
     }
 }
 
-/// Maps from ICE user names and addresses to peers.
+fn stun(datagram: &[u8]) -> Option<Address<'_>> {
+    let message = StunMessage::parse(datagram).ok()?;
+    Some(match *datagram.first_chunk()? {
+        // `USERNAME` is "ours:theirs"; borrowed from the datagram, not from the parser.
+        REQUEST => Address::Check(message, message.username()?.split_once(':')?.0),
+        SUCCESS | FAILURE => Address::Answer(message, transaction(datagram)?),
+        INDICATION => Address::Nothing,
+        _ => return None,
+    })
+}
+
+/// The transaction of a check that is sent, by its bytes; `None` where they are none.
+pub(crate) fn check_in(datagram: &[u8]) -> Option<TransactionId> {
+    datagram.starts_with(&REQUEST).then(|| transaction(datagram)).flatten()
+}
+
+fn transaction(datagram: &[u8]) -> Option<TransactionId> {
+    datagram.get(8..20)?.try_into().ok()
+}
+
+/// A check of ours that was not answered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SentCheck {
+    /// Whose it is.
+    pub(crate) peer: usize,
+    /// Our candidate.
+    pub(crate) from: SocketAddr,
+    /// Theirs. The answer must come from there (RFC 8445 §7.2.5.2.1).
+    pub(crate) to: SocketAddr,
+}
+
+/// Maps from ICE user names, addresses and checks of ours to peers.
 #[derive(Debug, Default)]
 pub(crate) struct Demux {
     by_ufrag: HashMap<String, usize>,
     by_source: HashMap<SocketAddr, usize>,
+    checks: HashMap<TransactionId, SentCheck>,
+    /// The checks in the order they were sent.
+    sent: VecDeque<(Instant, TransactionId)>,
 }
 
-/// The names under which one peer can be reached; kept beside the peer, to unregister it.
+/// The user names under which one peer can be reached; kept beside the peer, to unregister it.
 #[derive(Debug, Default)]
 pub(crate) struct Registration {
     ufrags: Vec<String>,
-    sources: Vec<SocketAddr>,
 }
 
 impl Demux {
-    /// The peer a datagram belongs to.
-    pub(crate) fn find(&self, address: &Address<'_>, source: SocketAddr) -> Option<usize> {
-        match address {
-            Address::Ufrag(ufrag) => self.by_ufrag.get(*ufrag).copied(),
-            Address::Source => self.by_source.get(&source).copied(),
-            Address::Garbage => None,
-        }
+    /// The peer that a connectivity check names.
+    pub(crate) fn by_ufrag(&self, ufrag: &str) -> Option<usize> {
+        self.by_ufrag.get(ufrag).copied()
     }
 
-    /// Adds a user name of a peer: at the start and after an ICE restart. The old one stays valid, for
-    /// checks that are still on their way.
+    /// The peer that was seen at an address.
+    pub(crate) fn by_source(&self, source: SocketAddr) -> Option<usize> {
+        self.by_source.get(&source).copied()
+    }
+
+    /// The check that an answer from `source` is for.
+    pub(crate) fn sent_check(&self, id: TransactionId, source: SocketAddr) -> Option<SentCheck> {
+        self.checks.get(&id).copied().filter(|check| check.to == source)
+    }
+
+    /// A check of ours leaves.
+    pub(crate) fn check_sent(&mut self, id: TransactionId, check: SentCheck, now: Instant) {
+        while let Some((at, old)) = self.sent.front()
+            && *at + ANSWER_TIMEOUT <= now
+        {
+            self.checks.remove(old);
+            self.sent.pop_front();
+        }
+        self.checks.insert(id, check);
+        self.sent.push_back((now, id));
+    }
+
+    /// A check of ours was answered, once and for all.
+    pub(crate) fn check_answered(&mut self, id: TransactionId) {
+        self.checks.remove(&id);
+    }
+
+    /// Adds a user name of a peer: at the start and after an ICE restart.
     pub(crate) fn add_ufrag(&mut self, names: &mut Registration, key: usize, ufrag: &str) {
         if names.ufrags.iter().any(|known| known == ufrag) {
             return;
         }
-        if names.ufrags.len() == MAX_ADDRESSES_PER_PEER {
+        if names.ufrags.len() == MAX_UFRAGS {
             self.by_ufrag.remove(&names.ufrags.remove(0));
         }
         names.ufrags.push(ufrag.to_owned());
         self.by_ufrag.insert(ufrag.to_owned(), key);
     }
 
-    /// Notes that a peer lives at an address. The newest owner wins: a browser's port can be given to
-    /// its next connection.
-    pub(crate) fn add_source(&mut self, names: &mut Registration, key: usize, source: SocketAddr) {
-        if self.by_source.insert(source, key) == Some(key) {
-            return;
-        }
-        if names.sources.contains(&source) {
-            return;
-        }
-        if names.sources.len() == MAX_ADDRESSES_PER_PEER {
-            self.remove_source(key, names.sources.remove(0));
-        }
-        names.sources.push(source);
+    /// A check with a peer's password came from an address. That can be sent from anywhere under a false
+    /// name, so it takes the address from nobody.
+    pub(crate) fn claim(&mut self, source: SocketAddr, key: usize) {
+        self.by_source.entry(source).or_insert(key);
     }
 
-    /// Forgets a peer.
-    pub(crate) fn remove(&mut self, names: Registration, key: usize) {
+    /// A peer has answered a check that was sent to an address: it is there.
+    pub(crate) fn prove(&mut self, source: SocketAddr, key: usize) {
+        self.by_source.insert(source, key);
+    }
+
+    /// A peer is not at an address any more, whoever else may be.
+    pub(crate) fn leave(&mut self, source: SocketAddr, key: usize) {
+        if self.by_source.get(&source) == Some(&key) {
+            self.by_source.remove(&source);
+        }
+    }
+
+    /// Forgets a peer that was seen at these addresses.
+    pub(crate) fn remove(
+        &mut self,
+        names: Registration,
+        sources: impl Iterator<Item = SocketAddr>,
+        key: usize,
+    ) {
         for ufrag in names.ufrags {
             self.by_ufrag.remove(&ufrag);
         }
-        for source in names.sources {
-            self.remove_source(key, source);
-        }
-    }
-
-    fn remove_source(&mut self, key: usize, source: SocketAddr) {
-        if self.by_source.get(&source) == Some(&key) {
-            self.by_source.remove(&source);
+        for source in sources {
+            self.leave(source, key);
         }
     }
 }
@@ -115,27 +195,56 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_owner_of_an_address_keeps_it_when_the_old_one_leaves() {
+    fn an_address_is_his_who_answers_there() {
         let mut demux = Demux::default();
-        let (mut old, mut new) = (Registration::default(), Registration::default());
-        demux.add_source(&mut old, 1, source(5));
-        demux.add_source(&mut new, 2, source(5));
-        demux.remove(old, 1);
-        assert_eq!(demux.find(&Address::Source, source(5)), Some(2));
-        demux.remove(new, 2);
-        assert_eq!(demux.find(&Address::Source, source(5)), None);
+        demux.claim(source(5), 1);
+        demux.claim(source(5), 2);
+        assert_eq!(demux.by_source(source(5)), Some(1), "a claim takes it from nobody");
+        demux.prove(source(5), 2);
+        demux.claim(source(5), 1);
+        assert_eq!(demux.by_source(source(5)), Some(2));
+        demux.prove(source(5), 1);
+        assert_eq!(demux.by_source(source(5)), Some(1), "its owner takes it back");
+        demux.remove(Registration::default(), [source(5)].into_iter(), 2);
+        assert_eq!(demux.by_source(source(5)), Some(1));
+        demux.remove(Registration::default(), [source(5)].into_iter(), 1);
+        assert_eq!(demux.by_source(source(5)), None);
     }
 
     #[test]
-    fn a_peer_that_changes_ports_forever_stays_bounded() {
-        let mut demux = Demux::default();
-        let mut names = Registration::default();
-        for port in 1..1_000 {
-            demux.add_source(&mut names, 3, source(port));
+    fn an_answer_is_for_a_check_to_where_it_comes_from_and_only_once() {
+        let (mut demux, now) = (Demux::default(), Instant::now());
+        let check = |to| SentCheck { peer: 3, from: source(1), to: source(to) };
+        demux.check_sent([1; 12], check(5), now);
+        assert_eq!(demux.sent_check([1; 12], source(6)), None);
+        assert_eq!(demux.sent_check([2; 12], source(5)), None);
+        assert_eq!(demux.sent_check([1; 12], source(5)), Some(check(5)));
+        demux.check_answered([1; 12]);
+        assert_eq!(demux.sent_check([1; 12], source(5)), None);
+    }
+
+    #[test]
+    fn checks_that_nobody_answers_are_forgotten() {
+        let (mut demux, start) = (Demux::default(), Instant::now());
+        for n in 0..10_000_u32 {
+            let mut id = [0; 12];
+            id[..4].copy_from_slice(&n.to_be_bytes());
+            let check = SentCheck { peer: 3, from: source(1), to: source(5) };
+            demux.check_sent(id, check, start + n * Duration::from_millis(50));
         }
-        assert_eq!(demux.by_source.len(), MAX_ADDRESSES_PER_PEER);
-        demux.remove(names, 3);
-        assert!(demux.by_source.is_empty());
+        assert_eq!((demux.checks.len(), demux.sent.len()), (120, 120));
+    }
+
+    #[test]
+    fn a_peer_that_restarts_ice_for_ever_stays_bounded() {
+        let (mut demux, mut names) = (Demux::default(), Registration::default());
+        for n in 0..1_000 {
+            demux.add_ufrag(&mut names, 3, &n.to_string());
+        }
+        assert_eq!(demux.by_ufrag.len(), MAX_UFRAGS);
+        assert_eq!(demux.by_ufrag("999"), Some(3));
+        demux.remove(names, std::iter::empty(), 3);
+        assert!(demux.by_ufrag.is_empty());
     }
 
     #[test]
@@ -145,7 +254,8 @@ mod tests {
         {
             assert!(matches!(address_of(bytes), Address::Garbage), "{bytes:?}");
         }
-        assert!(matches!(address_of(&[0x80; 30]), Address::Source));
-        assert!(matches!(address_of(&[22; 30]), Address::Source));
+        assert!(matches!(address_of(&[0x80; 30]), Address::Source(Content::Rtp)));
+        assert!(matches!(address_of(&[0x80, 200]), Address::Source(Content::Rtcp)));
+        assert!(matches!(address_of(&[22; 30]), Address::Source(Content::Dtls)));
     }
 }

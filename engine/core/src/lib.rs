@@ -9,11 +9,14 @@
 #![forbid(unsafe_code)]
 
 pub mod bitstream;
+mod candidates;
+mod credentials;
 mod data;
 mod deadline;
 mod demux;
 mod drive;
 mod dtls;
+mod entropy;
 mod h264_level;
 mod hub;
 mod keyframe;
@@ -22,6 +25,7 @@ mod negotiate;
 mod offers;
 mod packetize;
 mod peer;
+mod rate;
 pub mod rtp_input;
 mod rtp_output;
 mod session;

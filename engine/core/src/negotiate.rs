@@ -12,10 +12,13 @@ use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Rtc, RtcConfig};
 use visavis_types::{AudioCodec, CodecSet, PeerId, SessionId, VideoCodec};
 
+use crate::candidates::RemoteCandidates;
+use crate::credentials;
 use crate::data::MAX_MESSAGE_BYTES;
 use crate::dtls;
+use crate::entropy::{self, Entropy};
 use crate::h264_level;
-use crate::peer::Peer;
+use crate::peer::{Checks, Peer};
 use crate::rtp_output::{ExtensionIds, RtpOutput};
 
 /// The media stream all tracks of a peer belong to.
@@ -80,6 +83,12 @@ pub enum NegotiateError {
     /// Not SDP, or not SDP that WebRTC can work with.
     #[error("{0}")]
     Sdp(String),
+    /// The peer makes offers faster than they are taken.
+    #[error("too many offers of this peer; wait a second")]
+    TooManyOffers,
+    /// The system gave none for the credentials of a new peer.
+    #[error("the system has no randomness")]
+    NoRandomness,
     /// Nothing in it that we could send.
     #[error("no codec in common")]
     NoCommonCodec,
@@ -88,8 +97,13 @@ pub enum NegotiateError {
 impl PeerSetup<'_> {
     /// Answers an offer. Runs on any thread; the peer is then handed to the [`Hub`](crate::Hub).
     pub fn answer(self, offer: &str) -> Result<(Peer, String), NegotiateError> {
+        let mut candidates = RemoteCandidates::default();
+        let (offer, refused) = candidates.filter(offer);
+        let offer = &*offer;
         let parsed = parse_offer(offer)?;
-        let (mut rtc, keys) = dtls::with_keys(|| self.build_rtc());
+        let local = entropy::ice_credentials().ok_or(NegotiateError::NoRandomness)?;
+        Entropy::default().reseed();
+        let (mut rtc, keys) = dtls::with_keys(|| self.build_rtc(local.clone()));
         for &addr in self.candidates {
             match Candidate::host(addr, "udp") {
                 Ok(candidate) => {
@@ -98,19 +112,31 @@ impl PeerSetup<'_> {
                 Err(error) => tracing::warn!(%addr, %error, "not usable as an ICE candidate"),
             }
         }
-        let answer = accept(&mut rtc, parsed, offer)?;
+        let answer = credentials::unlogged(|| accept(&mut rtc, parsed, offer))?;
+        let remote = credentials::of(offer).ok_or_else(|| {
+            NegotiateError::Sdp("the offer has no ICE user name and password".to_owned())
+        })?;
+        let hmac = self.certificate.provider.sha1_hmac_provider;
+        let checks = Checks::new(hmac, local, remote);
         let output = RtpOutput::new(keys);
-        let peer =
-            Peer::new((self.peer, self.session), self.order, (rtc, output), &answer, self.now)?;
+        let mut peer = Peer::new(
+            (self.peer, self.session),
+            self.order,
+            (rtc, output),
+            (checks, candidates),
+            &answer,
+            self.now,
+        )?;
+        peer.note_refused_candidates(refused);
         peer.note_max_message(offer);
         Ok((peer, answer))
     }
 
-    fn build_rtc(&self) -> Rtc {
+    fn build_rtc(&self, credentials: IceCreds) -> Rtc {
         let mut config = RtcConfig::new()
             .set_crypto_provider(Arc::clone(&self.certificate.provider))
             .set_dtls_cert(self.certificate.certificate.clone())
-            .set_local_ice_credentials(IceCreds::new())
+            .set_local_ice_credentials(credentials)
             .set_rtp_mode(true)
             // Reports and retransmission requests: what is sent is ours to know.
             .enable_raw_packets(true)

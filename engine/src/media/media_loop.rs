@@ -31,8 +31,21 @@ const TIMER: Token = Token(2);
 /// flood, must not delay media that flows.
 const RECEIVE_BUDGET: Duration = Duration::from_millis(2);
 
-/// Commands handled before frames get their turn.
-const COMMAND_BUDGET: usize = 32;
+/// Time spent on commands before frames get their turn: an offer takes up to a millisecond.
+const COMMAND_BUDGET: Duration = Duration::from_millis(2);
+
+/// Time spent on peers whose timers are due before frames get their turn: a thousand may be due at once.
+const TIMER_BUDGET: Duration = Duration::from_millis(2);
+
+/// Time spent on what follows before frames get their turn.
+const EVENT_BUDGET: Duration = Duration::from_millis(2);
+
+/// Time spent on sessions that have something to send before datagrams get their turn. A session that was not
+/// looked at is the first one next time.
+const SESSION_BUDGET: Duration = Duration::from_millis(10);
+
+/// Events that may wait. While there are more, no datagrams are taken in: those make more of them.
+const MAX_EVENTS: usize = 4_096;
 
 /// Time spent on messages for viewers before frames get their turn: one for hundreds of viewers takes
 /// longer than a frame may wait.
@@ -56,7 +69,7 @@ pub(crate) struct MediaLoop {
     sessions: Vec<Option<Session>>,
     /// Which of them to look at.
     agenda: Agenda,
-    /// Reused: those that are looked at now.
+    /// Reused: those that are looked at now, and those whose turn comes next, the last one first.
     due: Vec<usize>,
     subscribers: Subscribers,
     /// Ids of peers that have left, for whoever counts them.
@@ -137,14 +150,16 @@ impl MediaLoop {
             }
             self.send_messages();
             self.send_media();
-            self.hub.handle_due(Instant::now(), &mut self.egress);
-            self.report();
+            self.handle_due();
+            self.report(Some(Instant::now() + EVENT_BUDGET));
         }
     }
 
     fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
         let messages = self.sending.is_some() || !self.messages.is_empty();
-        let busy = self.readable || messages || !self.commands.is_empty() || self.agenda.is_ready();
+        let unfinished = !self.due.is_empty() || self.hub.waiting_events() > 0;
+        let waiting = messages || !self.commands.is_empty() || self.agenda.is_ready();
+        let busy = self.readable || waiting || unfinished;
         let timeout = busy.then_some(Duration::ZERO);
         if !busy {
             let deadline =
@@ -160,7 +175,7 @@ impl MediaLoop {
     // --- Datagrams in ---
 
     fn receive(&mut self) {
-        if !self.readable {
+        if !self.readable || self.hub.waiting_events() > MAX_EVENTS {
             return;
         }
         let until = Instant::now() + RECEIVE_BUDGET;
@@ -195,17 +210,34 @@ impl MediaLoop {
 
     /// Looks at the sessions that something was put into, or for which a moment has come.
     fn send_media(&mut self) {
-        let mut due = std::mem::take(&mut self.due);
-        self.agenda.take(Instant::now(), &mut due);
-        let Self { index, sessions, agenda, hub, egress, subscribers, epoch, .. } = self;
+        let Self { index, sessions, agenda, hub, egress, subscribers, epoch, due, .. } = self;
+        let now = Instant::now();
+        if due.is_empty() {
+            agenda.take(now, due);
+            due.reverse();
+        }
+        let until = now + SESSION_BUDGET;
         let mut around = Surroundings { index: *index, hub, egress, subscribers, epoch: *epoch };
-        for &place in &due {
+        while let Some(place) = due.pop() {
             if let Some(Some(session)) = sessions.get_mut(place) {
                 session.send(&mut around);
                 agenda.set(session.key(), session.next_look());
             }
+            if !due.is_empty() && Instant::now() >= until {
+                return;
+            }
         }
-        self.due = due;
+    }
+
+    /// Handles the timers of peers that are due.
+    fn handle_due(&mut self) {
+        let until = Instant::now() + TIMER_BUDGET;
+        loop {
+            let now = Instant::now();
+            if !self.hub.handle_due(now, &mut self.egress) || now >= until {
+                return;
+            }
+        }
     }
 
     fn send_messages(&mut self) {
@@ -226,11 +258,11 @@ impl MediaLoop {
 
     /// Handles waiting commands; false when the loop should end.
     fn obey(&mut self) -> bool {
-        for _ in 0..COMMAND_BUDGET {
-            let Ok(command) = self.commands.try_recv() else {
-                break;
-            };
-            let now = Instant::now();
+        let mut now = Instant::now();
+        let until = now + COMMAND_BUDGET;
+        while now < until
+            && let Ok(command) = self.commands.try_recv()
+        {
             match command {
                 Command::AddSession(media) => self.add_session(media, now),
                 Command::RemoveSession { id, done } => {
@@ -256,6 +288,7 @@ impl MediaLoop {
                     return false;
                 }
             }
+            now = Instant::now();
         }
         true
     }
@@ -279,7 +312,7 @@ impl MediaLoop {
             && let Some(key) = self.sessions[index].as_ref().map(Session::key)
         {
             self.hub.remove_session(key, now, &mut self.egress);
-            self.report();
+            self.report(None);
             self.agenda.set(key, None);
             self.sessions[index] = None;
         }
@@ -306,8 +339,11 @@ impl MediaLoop {
 
     // --- What follows ---
 
-    fn report(&mut self) {
-        while let Some(event) = self.hub.poll_event() {
+    /// Tells of what happened, until it is time for something else; what is left is told next time.
+    fn report(&mut self, until: Option<Instant>) {
+        while until.is_none_or(|until| Instant::now() < until)
+            && let Some(event) = self.hub.poll_event()
+        {
             match event {
                 HubEvent::Joined { session, peer, codec } => {
                     let Some(watched) = self.session(session) else {
@@ -444,6 +480,8 @@ impl From<NegotiateError> for OfferError {
         match error {
             NegotiateError::Sdp(text) => Self::Sdp(text),
             NegotiateError::NoCommonCodec => Self::NoCommonCodec,
+            NegotiateError::TooManyOffers => Self::TooMany,
+            NegotiateError::NoRandomness => Self::Busy,
         }
     }
 }

@@ -56,8 +56,10 @@ impl Session {
 
     /// Sends what waits, or what is due of the idle loop.
     pub(super) fn send(&mut self, around: &mut Surroundings<'_>) {
-        // Sound first: it is small, and its rhythm is what an ear hears.
-        while let Ok(packet) = self.media.audio.pop() {
+        // Sound first: it is small, and its rhythm is what an ear hears. What is put in from here on has a turn of
+        // its own.
+        for _ in 0..self.media.audio.slots() {
+            let Ok(packet) = self.media.audio.pop() else { break };
             around.hub.send_audio(self.key, &packet, around.egress);
         }
         self.send_frames(around);
@@ -74,7 +76,8 @@ impl Session {
     }
 
     fn send_frames(&mut self, around: &mut Surroundings<'_>) {
-        while let Ok(frame) = self.media.video.pop() {
+        for _ in 0..self.media.video.slots() {
+            let Ok(frame) = self.media.video.pop() else { break };
             match self.splice.judge(&frame, &self.media.shared) {
                 Verdict::Send => {}
                 Verdict::Drop => continue,

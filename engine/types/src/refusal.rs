@@ -27,6 +27,28 @@ macro_rules! kinds {
 kinds! {
     /// Datagrams that are none of STUN, DTLS, RTP and RTCP, or that no peer owns.
     Datagram = "datagram",
+    /// Connectivity checks, or answers to ours, that were not made with the peer's password.
+    IceIntegrity = "ice_integrity",
+    /// Connectivity checks of a peer beyond its rate.
+    IceCheck = "ice_check",
+    /// Checks from more addresses than one peer may have.
+    IceSource = "ice_source",
+    /// Answers to no check of ours, or from elsewhere than it was sent to.
+    IceAnswer = "ice_answer",
+    /// ICE candidates beyond those one peer may tell of.
+    Candidate = "candidate",
+    /// Offers of a living peer beyond its rate.
+    Offer = "offer",
+    /// RTP packets of a peer beyond its rate.
+    Rtp = "rtp",
+    /// RTCP packets of a peer beyond its rate.
+    Rtcp = "rtcp",
+    /// DTLS datagrams of a peer beyond its rate; its messages come in them.
+    Dtls = "dtls",
+    /// Messages of a peer beyond its rate.
+    Message = "message",
+    /// Keyframe requests of a peer that had to wait.
+    Keyframe = "keyframe",
 }
 
 /// Counts refusals by kind, for everybody: writers on any thread, without waiting.

@@ -157,6 +157,7 @@ pub(crate) fn refused_offer(error: &OfferError) -> Response {
         OfferError::NoSession(_) => &problem::NO_SESSION,
         OfferError::Full(_) => &problem::FULL,
         OfferError::SessionFull(_) => &problem::SESSION_FULL,
+        OfferError::TooMany => &problem::BUSY,
         OfferError::PeerGone => &problem::NO_PEER,
         OfferError::Busy => &problem::BUSY,
         OfferError::Stopped => &problem::STOPPED,

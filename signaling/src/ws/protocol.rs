@@ -79,6 +79,7 @@ impl From<OfferError> for Fault {
             OfferError::NoCommonCodec => "no-common-codec",
             OfferError::NoSession(_) => "no-session",
             OfferError::Full(_) | OfferError::SessionFull(_) => "full",
+            OfferError::TooMany => "busy",
             OfferError::PeerGone => "peer-gone",
             OfferError::Busy => "busy",
             OfferError::Stopped => "stopped",

@@ -172,7 +172,7 @@ impl Act {
                     hub.receive(now, *from, *to, contents, tray);
                 }
             }
-            Self::HandleDue => hub.handle_due(now, tray),
+            Self::HandleDue => while hub.handle_due(now, tray) {},
         }
         while hub.poll_event().is_some() {}
     }

@@ -1,5 +1,7 @@
 //! One viewer.
 
+mod checks;
+mod path;
 mod tracks;
 
 use std::net::SocketAddr;
@@ -10,21 +12,43 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RawPacket;
 use str0m::rtp::rtcp::Rtcp;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
-use visavis_types::{AudioCodec, AudioPacket, ClockAnchor, PeerId, SessionId, VideoCodec};
+use visavis_types::{AudioCodec, AudioPacket, ClockAnchor, PeerId, Refusal, SessionId, VideoCodec};
 
+use crate::candidates::{RemoteCandidates, Verdict};
+use crate::credentials;
 use crate::data::{DataChannels, DataEvent, DataGauge, OutgoingMessage};
-use crate::demux::Registration;
+use crate::demux::{self, Content, Registration, TransactionId};
 use crate::drive::{Drained, drain};
+use crate::entropy;
+use crate::keyframe::KeyframeRequests;
 use crate::negotiate::{self, CodecOrder, NegotiateError};
 use crate::packetize::{PacketizedFrame, Redundancy};
+use crate::rate::RateLimit;
 use crate::rtp_input::MicPacket;
 use crate::rtp_output::{FrameStamp, History, RtpOutput};
 use crate::{Outbox, SessionKey};
+pub(crate) use checks::Checks;
+use path::IceRestart;
 use tracks::{AudioState, MicFormat, VideoState};
 
 /// How long ICE may be without a working path before the peer counts as gone. It comes on top of the
 /// time ICE itself takes to notice (RFC 7675 consent), and leaves room for an ICE restart.
 const VANISH_GRACE: Duration = Duration::from_secs(10);
+
+/// Offers of a peer that lives. Each is answered on the media loop.
+const OFFERS: RateLimit = RateLimit::per_second(2, 16);
+
+/// Packets of a microphone: one each 10 or 20 ms, and what the network held back comes at once.
+const RTP: RateLimit = RateLimit::per_second(250, 500);
+
+/// Feedback: reports, and each 20 ms a request for what was lost.
+const RTCP: RateLimit = RateLimit::per_second(200, 400);
+
+/// DTLS: the handshake and then SCTP. What is too much counts as lost to it, and it slows down.
+const DTLS: RateLimit = RateLimit::per_second(2_000, 4_000);
+
+/// Messages of one viewer: dozens fit into a packet, and each is an event.
+const MESSAGES: RateLimit = RateLimit::per_second(1_000, 4_000);
 
 /// Retransmissions noted in one turn. More than this in one go is a stream that is lost anyway: the
 /// viewer asks for a keyframe.
@@ -64,9 +88,18 @@ pub struct Peer {
     data: DataChannels,
     pub(crate) session_key: SessionKey,
     pub(crate) names: Registration,
+    pub(crate) checks: Checks,
+    candidates: RemoteCandidates,
+    /// Those of its first offer that were too many, until they are counted.
+    refused_candidates: u64,
+    /// New ICE credentials wait in str0m, which would write them into the log in the next turn.
+    pub(crate) unlogged: bool,
     restart: IceRestart,
-    /// Where the last datagram went, so that a new destination is noticed.
-    last_destination: Option<SocketAddr>,
+    /// Media flows again after it did not: the next picture must be a keyframe.
+    resumed: bool,
+    ice: IceConnectionState,
+    pub(crate) keyframes: KeyframeRequests,
+    limits: Limits,
     /// Set when the peer is on its way out.
     farewell: Option<Farewell>,
 }
@@ -84,18 +117,6 @@ enum Phase {
     },
 }
 
-/// Where an ICE restart is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum IceRestart {
-    None,
-    /// No path is known to work.
-    Searching,
-    /// One works; the viewer has not nominated it yet.
-    Found,
-    /// The same, and a keyframe was asked for.
-    Told,
-}
-
 /// What a turn of a peer leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PeerEvent {
@@ -105,9 +126,38 @@ pub(crate) enum PeerEvent {
     Data(DataEvent),
     /// Packets are missing: [`Peer::resend`].
     PacketsLost,
-    /// A datagram went to an address not used before.
-    NewDestination(SocketAddr),
+    /// A connectivity check leaves.
+    CheckSent(TransactionId, SocketAddr, SocketAddr),
+    /// Something it sent is not taken.
+    Refused(Refusal),
     Gone(Farewell),
+}
+
+/// How much of each kind a peer may send.
+#[derive(Debug)]
+struct Limits {
+    offers: RateLimit,
+    rtp: RateLimit,
+    rtcp: RateLimit,
+    dtls: RateLimit,
+    messages: RateLimit,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { offers: OFFERS, rtp: RTP, rtcp: RTCP, dtls: DTLS, messages: MESSAGES }
+    }
+}
+
+/// A datagram of a peer, as far as it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// A connectivity check with the peer's password.
+    Check,
+    /// The answer to one of ours, which went from here to there; whether it says that the path works.
+    Answer { from: SocketAddr, to: SocketAddr, success: bool },
+    /// Anything else, which is protected by keys of its own.
+    Protected,
 }
 
 impl Peer {
@@ -115,6 +165,7 @@ impl Peer {
         (id, session): (PeerId, SessionId),
         order: CodecOrder,
         (rtc, output): (Rtc, RtpOutput),
+        (checks, candidates): (Checks, RemoteCandidates),
         answer: &str,
         now: Instant,
     ) -> Result<Self, NegotiateError> {
@@ -132,8 +183,15 @@ impl Peer {
             data: DataChannels::default(),
             session_key: SessionKey::NONE,
             names: Registration::default(),
+            checks,
+            candidates,
+            refused_candidates: 0,
+            unlogged: true,
             restart: IceRestart::None,
-            last_destination: None,
+            resumed: false,
+            ice: IceConnectionState::New,
+            keyframes: KeyframeRequests::default(),
+            limits: Limits::default(),
             farewell: None,
         };
         peer.choose_tracks(answer);
@@ -187,8 +245,8 @@ impl Peer {
     }
 
     /// Our ICE user name fragment, by which connectivity checks name this peer.
-    pub(crate) fn ufrag(&mut self) -> String {
-        self.rtc.direct_api().local_ice_credentials().ufrag
+    pub(crate) fn ufrag(&self) -> &str {
+        &self.checks.local().ufrag
     }
 
     pub(crate) fn start_connecting(&mut self, until: Instant) {
@@ -197,32 +255,34 @@ impl Peer {
 
     // --- Mutations. Each is followed by `drain`, which the hub sees to. ---
 
+    /// Whether it may send one more of these now.
+    pub(crate) fn admit(&mut self, content: Content, now: Instant) -> Result<(), Refusal> {
+        let Limits { rtp, rtcp, dtls, .. } = &mut self.limits;
+        let (limit, refusal) = match content {
+            Content::Rtp => (rtp, Refusal::Rtp),
+            Content::Rtcp => (rtcp, Refusal::Rtcp),
+            Content::Dtls => (dtls, Refusal::Dtls),
+        };
+        if limit.take(now) { Ok(()) } else { Err(refusal) }
+    }
+
     pub(crate) fn receive(
         &mut self,
         now: Instant,
-        source: SocketAddr,
-        destination: SocketAddr,
+        (source, destination): (SocketAddr, SocketAddr),
         datagram: &[u8],
-        check: bool,
+        arrival: Arrival,
     ) -> Result<(), RtcError> {
         let Ok(receive) = Receive::new(Protocol::Udp, source, destination, datagram) else {
             return Ok(()); // Looked like ours by its first byte, but is not.
         };
-        let input = Input::Receive(now, receive);
-        let consent = self.restart == IceRestart::Searching && is_success_response(datagram);
-        if (check || consent) && !self.rtc.accepts(&input) {
-            return Ok(());
-        }
-        self.rtc.handle_input(input)?;
-        // Any valid pair will do until one is nominated (RFC 8445 §12.1.1): a browser whose old path looks
-        // alive to it takes seconds over that, and str0m would send to the old one until then.
-        if consent {
-            self.output.use_path(destination, source);
-            self.restart = IceRestart::Found;
+        self.rtc.handle_input(Input::Receive(now, receive))?;
+        if let Arrival::Answer { from, to, success: true } = arrival {
+            self.answered(from, to);
         }
         // A pair that a check has nominated is used once our own check on it is answered (RFC 8445
         // §7.3.1.5).
-        if check || is_stun(datagram) {
+        if arrival != Arrival::Protected {
             self.ask_for_path();
         }
         Ok(())
@@ -245,13 +305,54 @@ impl Peer {
         self.rtc.close()
     }
 
+    /// Whether ICE is to know a candidate.
+    pub(crate) fn admit_candidate(&mut self, candidate: &Candidate) -> Verdict {
+        self.candidates.admit(candidate)
+    }
+
     pub(crate) fn add_remote_candidate(&mut self, candidate: Candidate) {
         self.rtc.add_remote_candidate(candidate);
     }
 
+    pub(crate) fn note_refused_candidates(&mut self, refused: u64) {
+        self.refused_candidates += refused;
+    }
+
+    /// Candidates that were left out of offers since the last call.
+    pub(crate) fn take_refused_candidates(&mut self) -> u64 {
+        std::mem::take(&mut self.refused_candidates)
+    }
+
+    /// Whether it may make one more offer now.
+    pub(crate) fn admit_offer(&mut self, now: Instant) -> bool {
+        self.limits.offers.take(now)
+    }
+
     pub(crate) fn renegotiate(&mut self, offer: &str) -> Result<String, NegotiateError> {
-        let answer = negotiate::renegotiate(&mut self.rtc, offer)?;
-        self.note_max_message(offer);
+        let remote = credentials::of(offer);
+        let known = self.candidates.clone();
+        if remote.as_ref() != Some(self.checks.remote()) {
+            self.candidates.restart();
+        }
+        let (offer, refused) = self.candidates.filter(offer);
+        self.refused_candidates += refused;
+        let answer = negotiate::renegotiate(&mut self.rtc, &offer);
+        let mut local = self.rtc.direct_api().local_ice_credentials();
+        if local != *self.checks.local() {
+            // ICE begins anew, with credentials that str0m has drawn.
+            if let Some(drawn) = entropy::ice_credentials() {
+                self.rtc.direct_api().set_local_ice_credentials(drawn.clone());
+                local = drawn;
+            }
+            let remote = remote.unwrap_or_else(|| self.checks.remote().clone());
+            self.checks.restart(local, remote);
+            // Not only by the state that ICE tells: where it was checking before, it still is.
+            self.restart = IceRestart::Searching;
+        } else if answer.is_err() {
+            self.candidates = known;
+        }
+        let answer = credentials::put(&answer?, self.checks.local());
+        self.note_max_message(&offer);
         self.choose_tracks(&answer);
         Ok(answer)
     }
@@ -265,17 +366,6 @@ impl Peer {
     pub(crate) fn note_max_message(&self, offer: &str) {
         if let Some(bytes) = negotiate::max_message_size(offer) {
             self.data.gauge().set_max_message(bytes);
-        }
-    }
-
-    /// Has str0m send something to the pair that ICE has nominated. It does not tell which one that is,
-    /// and media goes there too: what it sends is noted and thrown away.
-    fn ask_for_path(&mut self) {
-        if let Some(track) =
-            &self.output.tracks.video.as_ref().or(self.output.tracks.audio.as_ref())
-        {
-            let ssrc = track.ssrc().into();
-            self.rtc.direct_api().send_pli_feedback(ssrc, ssrc);
         }
     }
 
@@ -339,10 +429,17 @@ impl Peer {
         while self.data.write(&mut self.rtc, |event| events.push(PeerEvent::Data(event))) {
             rtc_deadline = self.drain_once(now, clock, out, events)?;
         }
+        let consent = self.mind_consent(now);
         // Whoever restarts ICE has been without a picture for a while, and its requests for one may still
         // go the old way.
         if self.restart == IceRestart::Found {
             self.restart = IceRestart::Told;
+            events.push(PeerEvent::KeyframeWanted);
+        }
+        if std::mem::take(&mut self.resumed)
+            && let Some(video) = &mut self.video
+        {
+            video.awaiting_keyframe = true;
             events.push(PeerEvent::KeyframeWanted);
         }
         if !self.lost.is_empty() {
@@ -351,10 +448,11 @@ impl Peer {
         if !self.rtc.is_alive() {
             events.push(PeerEvent::Gone(self.farewell.unwrap_or(Farewell::Closed)));
         }
-        Ok(match self.phase {
-            Phase::Connecting { until } | Phase::Disconnected { until } => until.min(rtc_deadline),
-            Phase::Connected => rtc_deadline,
-        })
+        let phase = match self.phase {
+            Phase::Connecting { until } | Phase::Disconnected { until } => Some(until),
+            Phase::Connected => None,
+        };
+        Ok([phase, consent].into_iter().flatten().fold(rtc_deadline, Instant::min))
     }
 
     fn drain_once(
@@ -364,16 +462,20 @@ impl Peer {
         out: &mut impl Outbox,
         events: &mut Vec<PeerEvent>,
     ) -> Result<Instant, RtcError> {
-        let Self { rtc, phase, output, video, lost, data, last_destination, farewell, .. } = self;
-        let restart = &mut self.restart;
-        let microphone = &self.microphone;
+        let Self { rtc, phase, output, video, lost, data, farewell, .. } = self;
+        let Self { restart, ice, limits, .. } = self;
+        let (microphone, checks) = (&self.microphone, &self.checks);
         drain(rtc, |drained| match drained {
             Drained::Transmit(transmit) => {
-                if *last_destination != Some(transmit.destination) {
-                    *last_destination = Some(transmit.destination);
-                    events.push(PeerEvent::NewDestination(transmit.destination));
+                let (from, to) = (transmit.source, transmit.destination);
+                if let Some(id) = demux::check_in(&transmit.contents) {
+                    events.push(PeerEvent::CheckSent(id, from, to));
                 }
-                output.forward(&transmit, now, clock, out);
+                // Checks go to whatever address a peer names; anything else only to where it has answered
+                // one (RFC 7675 §5.1).
+                if is_stun(&transmit.contents) || checks.consents(to, now) {
+                    output.forward(&transmit, now, clock, out);
+                }
             }
             Drained::Event(event) => match event {
                 Event::Connected => {
@@ -381,6 +483,7 @@ impl Peer {
                     events.push(PeerEvent::Connected);
                 }
                 Event::IceConnectionStateChange(state) => {
+                    *ice = state;
                     if state != IceConnectionState::Checking {
                         if matches!(*restart, IceRestart::Searching | IceRestart::Found) {
                             events.push(PeerEvent::KeyframeWanted);
@@ -390,7 +493,7 @@ impl Peer {
                     } else if !matches!(phase, Phase::Connecting { .. }) {
                         *restart = IceRestart::Searching;
                     }
-                    let resumed = ice_changed(phase, state, now);
+                    let resumed = path::ice_changed(phase, state, now);
                     if resumed && let Some(video) = video {
                         video.awaiting_keyframe = true;
                         events.push(PeerEvent::KeyframeWanted);
@@ -421,7 +524,13 @@ impl Peer {
                     events.extend(data.opened(id, &label).map(PeerEvent::Data));
                 }
                 Event::ChannelData(received) => {
-                    events.push(PeerEvent::Data(data.received(received)));
+                    let event = if limits.messages.take(now) {
+                        data.received(received)
+                    } else {
+                        events.push(PeerEvent::Refused(Refusal::Message));
+                        DataEvent::Refused
+                    };
+                    events.push(PeerEvent::Data(event));
                 }
                 Event::ChannelClose(id) => {
                     data.closed(id, |event| events.push(PeerEvent::Data(event)));
@@ -433,11 +542,6 @@ impl Peer {
             },
         })
     }
-}
-
-/// The answer to a connectivity check of ours (RFC 8489 §5).
-fn is_success_response(datagram: &[u8]) -> bool {
-    datagram.starts_with(&[0x01, 0x01])
 }
 
 /// By the first byte (RFC 7983 §7).
@@ -465,23 +569,5 @@ fn hear(rtcp: Rtcp, output: &mut RtpOutput, lost: &mut Vec<u16>) {
             report.reports.iter().for_each(|block| output.acknowledge(*block.ssrc));
         }
         _ => {}
-    }
-}
-
-/// Follows ICE. True when a path was found again after it was lost.
-fn ice_changed(phase: &mut Phase, state: IceConnectionState, now: Instant) -> bool {
-    match (*phase, state) {
-        (Phase::Connected, IceConnectionState::Disconnected) => {
-            *phase = Phase::Disconnected { until: now + VANISH_GRACE };
-            false
-        }
-        (
-            Phase::Disconnected { .. },
-            IceConnectionState::Connected | IceConnectionState::Completed,
-        ) => {
-            *phase = Phase::Connected;
-            true
-        }
-        _ => false,
     }
 }

@@ -183,6 +183,17 @@ impl RtpOutput {
         self.path_is_held = false;
     }
 
+    /// Where media goes.
+    pub(crate) fn remote(&self) -> Option<SocketAddr> {
+        self.path.map(|(_, to)| to)
+    }
+
+    /// Sends nothing more this way.
+    pub(crate) fn leave_path(&mut self) {
+        self.path = None;
+        self.path_is_held = false;
+    }
+
     /// A receiver has reported on a stream: it knows by now whose it is.
     pub(crate) fn acknowledge(&mut self, ssrc: u32) {
         if let Some(track) = self.tracks.by_ssrc(ssrc) {

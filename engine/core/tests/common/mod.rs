@@ -49,6 +49,9 @@ impl Outbox for Wire {
 
 pub struct Viewer {
     pub id: PeerId,
+    /// The descriptions that it and the hub agreed on last.
+    pub offer: String,
+    pub answer: String,
     pub rtc: Rtc,
     pub video: Mid,
     pub addr: SocketAddr,
@@ -79,9 +82,11 @@ pub struct World {
     pub order: CodecOrder,
     pub red: bool,
     certificate: Certificate,
-    hub_addr: SocketAddr,
+    pub hub_addr: SocketAddr,
     /// Decides whether a datagram to a viewer is lost.
     pub lose: Box<dyn FnMut(&Datagram) -> bool>,
+    /// What the network makes of each datagram, either way; false where it loses it.
+    pub bend: Box<dyn FnMut(&mut Datagram) -> bool>,
 }
 
 impl World {
@@ -103,6 +108,7 @@ impl World {
             certificate: Certificate::generate().unwrap(),
             hub_addr: "192.0.2.1:5000".parse().unwrap(),
             lose: Box::new(|_| false),
+            bend: Box::new(|_| true),
         }
     }
 
@@ -149,13 +155,16 @@ impl World {
             certificate: &self.certificate,
             now: self.now,
         };
-        let (peer, answer) = setup.answer(&offer).unwrap();
+        let (peer, answer_sdp) = setup.answer(&offer).unwrap();
+        let (offer_sdp, answer) = (offer, answer_sdp.clone());
         let answer = str0m::change::SdpAnswer::from_sdp_string(&answer).unwrap();
-        rtc.sdp_api().accept_answer(pending, answer).unwrap();
+        quietly(|| rtc.sdp_api().accept_answer(pending, answer).unwrap());
         self.gauges.push(Arc::clone(peer.data_gauge()));
         assert!(self.hub.adopt(peer, self.now, &mut self.wire).is_ok());
         self.viewers.push(Viewer {
             id,
+            offer: offer_sdp,
+            answer: answer_sdp,
             rtc,
             video,
             addr,
@@ -195,7 +204,7 @@ impl World {
             let now = self.now;
             self.hub.handle_due(now, &mut self.wire);
             for viewer in self.viewers.iter_mut().filter(|v| v.online && v.deadline <= now) {
-                viewer.rtc.handle_input(Input::Timeout(now)).unwrap();
+                quietly(|| viewer.rtc.handle_input(Input::Timeout(now)).unwrap());
                 viewer.drain(&mut self.wire);
             }
         }
@@ -206,7 +215,10 @@ impl World {
     }
 
     fn deliver(&mut self) {
-        while let Some(datagram) = self.wire.queue.pop_front() {
+        while let Some(mut datagram) = self.wire.queue.pop_front() {
+            if !(self.bend)(&mut datagram) {
+                continue;
+            }
             if datagram.to == self.hub_addr {
                 let Datagram { from, to, contents } = datagram;
                 self.hub.receive(self.now, from, to, &contents, &mut self.wire);
@@ -218,7 +230,7 @@ impl World {
                 }
                 let Datagram { from, to, contents } = &datagram;
                 let receive = Receive::new(Protocol::Udp, *from, *to, contents).unwrap();
-                viewer.rtc.handle_input(Input::Receive(self.now, receive)).unwrap();
+                quietly(|| viewer.rtc.handle_input(Input::Receive(self.now, receive)).unwrap());
                 viewer.drain(&mut self.wire);
             }
         }
@@ -280,10 +292,11 @@ impl World {
         let mut api = target.rtc.sdp_api();
         change(&mut api, target.video);
         let (offer, pending) = api.apply().unwrap();
-        let answer =
-            self.hub.renegotiate(target.id, &offer.to_sdp_string(), self.now, &mut self.wire);
-        let answer = str0m::change::SdpAnswer::from_sdp_string(&answer.unwrap().unwrap()).unwrap();
-        target.rtc.sdp_api().accept_answer(pending, answer).unwrap();
+        target.offer = offer.to_sdp_string();
+        let answer = self.hub.renegotiate(target.id, &target.offer, self.now, &mut self.wire);
+        target.answer = answer.unwrap().unwrap();
+        let answer = str0m::change::SdpAnswer::from_sdp_string(&target.answer).unwrap();
+        quietly(|| target.rtc.sdp_api().accept_answer(pending, answer).unwrap());
         target.drain(&mut self.wire);
     }
 }
@@ -291,7 +304,7 @@ impl World {
 impl Viewer {
     pub fn drain(&mut self, wire: &mut Wire) {
         loop {
-            match self.rtc.poll_output().unwrap() {
+            match quietly(|| self.rtc.poll_output().unwrap()) {
                 Output::Transmit(t) => {
                     let contents = t.contents.to_vec();
                     wire.queue.push_back(Datagram { from: t.source, to: t.destination, contents });
@@ -315,6 +328,16 @@ impl Viewer {
             }
         }
     }
+}
+
+/// The viewers are str0m as well, and say in the log what is not theirs to say here.
+fn quietly<T>(run: impl FnOnce() -> T) -> T {
+    tracing::dispatcher::with_default(&tracing::Dispatch::none(), run)
+}
+
+/// The value of a line of a description.
+pub fn value<'a>(sdp: &'a str, line: &str) -> &'a str {
+    sdp.lines().find_map(|text| text.strip_prefix(line)).unwrap()
 }
 
 /// What browsers offer and we have a use for, and one more.

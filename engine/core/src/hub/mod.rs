@@ -1,5 +1,9 @@
 //! All peers and sessions of one media loop.
 
+mod arrivals;
+mod event;
+mod keyframes;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,14 +17,21 @@ use visavis_types::{
 };
 
 use crate::Outbox;
-use crate::data::{DataEvent, DataMessage, OutgoingMessage};
+use crate::candidates::Verdict;
+use crate::credentials;
+use crate::data::OutgoingMessage;
 use crate::deadline::Deadlines;
-use crate::demux::{Address, Demux, address_of};
+use crate::demux::{Demux, SentCheck};
+use crate::entropy::Entropy;
 use crate::negotiate::{self, NegotiateError};
 use crate::packetize::PacketizedFrame;
 use crate::peer::{Farewell, Peer, PeerEvent};
-use crate::rtp_input::MicPacket;
 use crate::session::SessionState;
+pub use event::HubEvent;
+use event::of_data;
+
+/// Peers whose timers are handled in one call of [`Hub::handle_due`].
+const DUE_AT_ONCE: usize = 16;
 
 /// Names a session of a [`Hub`] without a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,111 +44,6 @@ impl SessionKey {
     pub const fn index(self) -> usize {
         self.0
     }
-}
-
-/// What follows from what a hub was given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HubEvent {
-    /// A peer's media flows.
-    Joined {
-        /// Its session.
-        session: SessionKey,
-        /// Its id.
-        peer: PeerId,
-        /// The video codec it gets; `None` for a listener without picture.
-        codec: Option<VideoCodec>,
-    },
-    /// A peer is gone.
-    Left {
-        /// Its session.
-        session: SessionKey,
-        /// Its id.
-        peer: PeerId,
-        /// Why.
-        reason: Farewell,
-        /// Whether it had been [`Joined`](HubEvent::Joined).
-        was_connected: bool,
-    },
-    /// The encoder of a rendition should make its next picture a keyframe.
-    KeyframeWanted {
-        /// Of which session.
-        session: SessionKey,
-        /// Of which codec.
-        codec: VideoCodec,
-    },
-    /// The codecs that a session's peers use have changed.
-    ActiveCodecs {
-        /// Of which session.
-        session: SessionKey,
-        /// All those of pictures.
-        video: CodecSet,
-        /// All those of sound.
-        audio: AudioCodecSet,
-    },
-    /// A peer's microphone packet arrived.
-    MicPacket {
-        /// To which session.
-        session: SessionKey,
-        /// Whose it is.
-        peer: PeerId,
-        /// The packet.
-        packet: MicPacket,
-    },
-    /// A peer has opened a data channel.
-    ChannelOpened {
-        /// Of which session.
-        session: SessionKey,
-        /// Whose it is.
-        peer: PeerId,
-        /// What the peer calls it.
-        label: Arc<str>,
-    },
-    /// A data channel is closed, while its peer stays.
-    ChannelClosed {
-        /// Of which session.
-        session: SessionKey,
-        /// Whose it was.
-        peer: PeerId,
-        /// What the peer called it.
-        label: Arc<str>,
-    },
-    /// A peer's message arrived.
-    Message {
-        /// To which session.
-        session: SessionKey,
-        /// Whose it is.
-        peer: PeerId,
-        /// Of the channel it came on.
-        label: Arc<str>,
-        /// The message.
-        message: DataMessage,
-    },
-    /// A peer's message arrived that cannot be used: a text that is no UTF-8, too much, or on a channel
-    /// that is not open.
-    MessageRefused {
-        /// To which session.
-        session: SessionKey,
-        /// Whose it was.
-        peer: PeerId,
-    },
-    /// A bug in what is done for a peer was caught: it is dropped, and nobody else.
-    PeerFault {
-        /// Of which session.
-        session: SessionKey,
-        /// Whose it was.
-        peer: PeerId,
-        /// What the panic said.
-        why: String,
-    },
-    /// Messages that were taken will not reach a peer: their channel was closed, or it left.
-    Undelivered {
-        /// Of which session.
-        session: SessionKey,
-        /// For whom they were.
-        peer: PeerId,
-        /// How many.
-        messages: usize,
-    },
 }
 
 /// All peers and sessions of one media loop. See the [crate docs](crate) for how it is driven.
@@ -161,6 +67,7 @@ pub struct Hub {
     /// The next turn of a peer panics: for tests, which release builds have nothing of.
     #[cfg(debug_assertions)]
     planted: bool,
+    entropy: Entropy,
 }
 
 impl Hub {
@@ -183,12 +90,18 @@ impl Hub {
             faulty: Vec::new(),
             #[cfg(debug_assertions)]
             planted: false,
+            entropy: Entropy::default(),
         }
     }
 
     /// Takes what has happened since the last call, one by one.
     pub fn poll_event(&mut self) -> Option<HubEvent> {
         self.events.pop_front()
+    }
+
+    /// How much has happened that was not taken yet.
+    pub fn waiting_events(&self) -> usize {
+        self.events.len()
     }
 
     /// When [`handle_due`](Self::handle_due) should be called next.
@@ -255,7 +168,8 @@ impl Hub {
         };
         peer.session_key = session;
         peer.start_connecting(now + self.connect_timeout);
-        let (id, ufrag) = (peer.id(), peer.ufrag());
+        self.refusals.count_many(Refusal::Candidate, peer.take_refused_candidates());
+        let (id, ufrag) = (peer.id(), peer.ufrag().to_owned());
         let key = self.peers.insert(peer);
         self.demux.add_ufrag(&mut self.peers[key].names, key, &ufrag);
         self.peer_by_id.insert(id, key);
@@ -274,21 +188,29 @@ impl Hub {
         out: &mut impl Outbox,
     ) -> Option<Result<String, NegotiateError>> {
         let key = *self.peer_by_id.get(&id)?;
+        let peer = self.peers.get_mut(key)?;
+        if !peer.admit_offer(now) {
+            self.refusals.count(Refusal::Offer);
+            return Some(Err(NegotiateError::TooManyOffers));
+        }
+        peer.unlogged = true;
         let mut answer = None;
         self.turn(key, now, out, |peer| {
             answer = Some(peer.renegotiate(offer));
-            Ok(())
+            peer.handle_timeout(now)
         });
         if let Some(peer) = self.peers.get_mut(key) {
-            let (ufrag, session) = (peer.ufrag(), peer.session_key);
-            self.demux.add_ufrag(&mut self.peers[key].names, key, &ufrag);
+            let (ufrag, session) = (peer.ufrag().to_owned(), peer.session_key);
+            self.refusals.count_many(Refusal::Candidate, peer.take_refused_candidates());
+            self.demux.add_ufrag(&mut peer.names, key, &ufrag);
             self.update_active(session);
         }
         answer
     }
 
     /// Adds a remote candidate (its syntax checked before, with
-    /// [`check_candidate`](crate::check_candidate)); an unknown peer is ignored.
+    /// [`check_candidate`](crate::check_candidate)); an unknown peer is ignored, and so is what is more than
+    /// one peer may have. That a peer names an address does not make it the peer's: only its checks do.
     pub fn add_candidate(
         &mut self,
         id: PeerId,
@@ -299,11 +221,20 @@ impl Hub {
         let Some(&key) = self.peer_by_id.get(&id) else {
             return;
         };
-        if let Ok(Some(candidate)) = negotiate::parse_candidate(candidate) {
-            self.turn(key, now, out, |peer| {
-                peer.add_remote_candidate(candidate);
-                peer.handle_timeout(now)
-            });
+        let (Ok(Some(candidate)), Some(peer)) =
+            (negotiate::parse_candidate(candidate), self.peers.get_mut(key))
+        else {
+            return;
+        };
+        match peer.admit_candidate(&candidate) {
+            Verdict::Take => {
+                self.turn(key, now, out, |peer| {
+                    peer.add_remote_candidate(candidate);
+                    peer.handle_timeout(now)
+                });
+            }
+            Verdict::Ignore => {}
+            Verdict::Refuse => self.refusals.count(Refusal::Candidate),
         }
     }
 
@@ -351,19 +282,23 @@ impl Hub {
         datagram: &[u8],
         out: &mut impl Outbox,
     ) {
-        let address = address_of(datagram);
-        let Some(key) = self.demux.find(&address, source) else {
-            self.refusals.count(Refusal::Datagram);
-            return;
-        };
-        // Anybody can write a user name into a check; str0m verifies the password behind it.
-        let check = matches!(address, Address::Ufrag(_));
-        self.turn(key, now, out, |peer| peer.receive(now, source, destination, datagram, check));
+        match self.admit(now, source, datagram) {
+            Ok(Some((key, arrival))) => {
+                self.turn(key, now, out, |peer| {
+                    peer.receive(now, (source, destination), datagram, arrival)
+                });
+            }
+            Ok(None) => {}
+            Err(refusal) => self.refusals.count(refusal),
+        }
     }
 
-    /// Does what is due: timers of peers, and keyframe requests that have waited long enough.
-    pub fn handle_due(&mut self, now: Instant, out: &mut impl Outbox) {
-        while let Some(key) = self.deadlines.pop_due(now) {
+    /// Does what is due: timers of peers, and keyframe requests that have waited long enough. A bounded
+    /// number of peers is looked at in one call, so that the caller has its say in between; true where more
+    /// are due.
+    pub fn handle_due(&mut self, now: Instant, out: &mut impl Outbox) -> bool {
+        for _ in 0..DUE_AT_ONCE {
+            let Some(key) = self.deadlines.pop_due(now) else { break };
             self.turn(key, now, out, |peer| peer.handle_timeout(now));
         }
         for index in (0..self.waiting_keyframes.len()).rev() {
@@ -373,6 +308,7 @@ impl Hub {
                 self.waiting_keyframes.swap_remove(index);
             }
         }
+        self.deadlines.next().is_some_and(|at| at <= now)
     }
 
     /// Has the next turn of a peer panic.
@@ -476,16 +412,23 @@ impl Hub {
         let mut happened = std::mem::take(&mut self.scratch);
         #[cfg(debug_assertions)]
         let planted = std::mem::take(&mut self.planted);
-        let turn = catch_panic(|| {
+        self.entropy.reseed();
+        let unlogged = std::mem::take(&mut peer.unlogged);
+        let run = || {
             #[cfg(debug_assertions)]
             assert!(!planted, "a fault on purpose in a peer's turn");
             mutate(peer)?;
             peer.drain(now, &self.clock, out, &mut happened)
+        };
+        let turn = catch_panic(|| match unlogged {
+            true => credentials::unlogged(run),
+            false => run(),
         });
         out.flush();
         let (id, session) = (peer.id(), peer.session_key);
+        let mut due = None;
         match turn {
-            Ok(Ok(deadline)) => self.deadlines.set(key, Some(deadline)),
+            Ok(Ok(deadline)) => due = Some(deadline),
             Ok(Err(error)) => {
                 tracing::info!(peer = %id, %error, "peer failed");
                 happened.push(PeerEvent::Gone(Farewell::Failed));
@@ -501,7 +444,7 @@ impl Hub {
                 PeerEvent::Connected => {
                     let codec = self.peers.get(key).and_then(Peer::video_codec);
                     self.events.push_back(HubEvent::Joined { session, peer: id, codec });
-                    self.want_keyframe(key, now);
+                    self.ask_for_keyframe(key, now);
                 }
                 PeerEvent::KeyframeWanted => self.want_keyframe(key, now),
                 PeerEvent::MicPacket(packet) => {
@@ -511,11 +454,10 @@ impl Hub {
                     self.events.push_back(of_data(session, id, event));
                 }
                 PeerEvent::PacketsLost => self.resend(key, now, out),
-                PeerEvent::NewDestination(addr) => {
-                    if let Some(peer) = self.peers.get_mut(key) {
-                        self.demux.add_source(&mut peer.names, key, addr);
-                    }
+                PeerEvent::CheckSent(id, from, to) => {
+                    self.demux.check_sent(id, SentCheck { peer: key, from, to }, now);
                 }
+                PeerEvent::Refused(refusal) => self.refusals.count(refusal),
                 PeerEvent::Gone(reason) => {
                     self.remove_peer(key, reason);
                     stays = false;
@@ -523,40 +465,12 @@ impl Hub {
             }
         }
         self.scratch = happened;
+        if stays {
+            self.pass_on_keyframe_request(key, now);
+            let waiting = self.peers.get(key).and_then(|peer| peer.keyframes.due());
+            self.deadlines.set(key, [due, waiting].into_iter().flatten().min());
+        }
         stays
-    }
-
-    fn want_keyframe(&mut self, key: usize, now: Instant) {
-        let Some(peer) = self.peers.get(key) else {
-            return;
-        };
-        let (session, Some(codec)) = (peer.session_key, peer.video_codec()) else {
-            return;
-        };
-        let Some(state) = self.sessions.get_mut(session.0) else {
-            return;
-        };
-        state.keyframes(codec).request();
-        if !self.grant_keyframe(session, codec, now)
-            && !self.waiting_keyframes.contains(&(session, codec))
-        {
-            self.waiting_keyframes.push((session, codec));
-        }
-    }
-
-    fn is_keyframe_wanted(&mut self, session: SessionKey, codec: VideoCodec) -> bool {
-        self.sessions.get_mut(session.0).is_some_and(|s| s.keyframes(codec).is_pending())
-    }
-
-    fn grant_keyframe(&mut self, session: SessionKey, codec: VideoCodec, now: Instant) -> bool {
-        let Some(state) = self.sessions.get_mut(session.0) else {
-            return true;
-        };
-        let granted = state.keyframes(codec).grant(now);
-        if granted {
-            self.events.push_back(HubEvent::KeyframeWanted { session, codec });
-        }
-        granted
     }
 
     fn remove_peer(&mut self, key: usize, reason: Farewell) {
@@ -565,7 +479,7 @@ impl Hub {
         };
         let session = peer.session_key;
         self.deadlines.set(key, None);
-        self.demux.remove(std::mem::take(&mut peer.names), key);
+        self.demux.remove(std::mem::take(&mut peer.names), peer.checks.sources(), key);
         self.peer_by_id.remove(&peer.id());
         if let Some(state) = self.sessions.get_mut(session.0) {
             state.peers.retain(|&other| other != key);
@@ -592,16 +506,6 @@ impl Hub {
             state.active = (video, audio);
             self.events.push_back(HubEvent::ActiveCodecs { session, video, audio });
         }
-    }
-}
-
-fn of_data(session: SessionKey, peer: PeerId, event: DataEvent) -> HubEvent {
-    match event {
-        DataEvent::Opened(label) => HubEvent::ChannelOpened { session, peer, label },
-        DataEvent::Closed(label) => HubEvent::ChannelClosed { session, peer, label },
-        DataEvent::Message(label, message) => HubEvent::Message { session, peer, label, message },
-        DataEvent::Refused => HubEvent::MessageRefused { session, peer },
-        DataEvent::Undelivered(messages) => HubEvent::Undelivered { session, peer, messages },
     }
 }
 

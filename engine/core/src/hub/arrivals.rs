@@ -1,0 +1,53 @@
+//! What comes from the network: whose it is, and whether it is taken.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use visavis_types::Refusal;
+
+use super::Hub;
+use crate::demux::{Address, SentCheck, address_of};
+use crate::peer::Arrival;
+
+impl Hub {
+    /// Whose a datagram is, and what. What is refused costs no turn of a peer.
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        datagram: &[u8],
+    ) -> Result<Option<(usize, Arrival)>, Refusal> {
+        let Self { peers, demux, .. } = self;
+        match address_of(datagram) {
+            Address::Check(check, ufrag) => {
+                let key = demux.by_ufrag(ufrag).ok_or(Refusal::Datagram)?;
+                let peer = peers.get_mut(key).ok_or(Refusal::Datagram)?;
+                let left = peer.checks.admit_check(&check, source, now)?;
+                left.into_iter().for_each(|left| demux.leave(left, key));
+                demux.claim(source, key);
+                Ok(Some((key, Arrival::Check)))
+            }
+            Address::Answer(answer, id) => {
+                let sent = demux.sent_check(id, source).ok_or(Refusal::IceAnswer)?;
+                let SentCheck { peer: key, from, to } = sent;
+                let peer = peers.get_mut(key).ok_or(Refusal::IceAnswer)?;
+                let left = peer.checks.admit_answer(&answer, source, now)?;
+                demux.check_answered(id);
+                left.into_iter().for_each(|left| demux.leave(left, key));
+                let success = answer.is_successful_binding_response();
+                if success {
+                    demux.prove(source, key);
+                }
+                Ok(Some((key, Arrival::Answer { from, to, success })))
+            }
+            Address::Source(content) => {
+                let key = demux.by_source(source).ok_or(Refusal::Datagram)?;
+                let peer = peers.get_mut(key).ok_or(Refusal::Datagram)?;
+                peer.admit(content, now)?;
+                Ok(Some((key, Arrival::Protected)))
+            }
+            Address::Nothing => Ok(None),
+            Address::Garbage => Err(Refusal::Datagram),
+        }
+    }
+}

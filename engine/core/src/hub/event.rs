@@ -1,0 +1,125 @@
+//! What a hub tells.
+
+use std::sync::Arc;
+
+use visavis_types::{AudioCodecSet, CodecSet, PeerId, VideoCodec};
+
+use super::SessionKey;
+use crate::data::{DataEvent, DataMessage};
+use crate::peer::Farewell;
+use crate::rtp_input::MicPacket;
+
+/// What follows from what a hub was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HubEvent {
+    /// A peer's media flows.
+    Joined {
+        /// Its session.
+        session: SessionKey,
+        /// Its id.
+        peer: PeerId,
+        /// The video codec it gets; `None` for a listener without picture.
+        codec: Option<VideoCodec>,
+    },
+    /// A peer is gone.
+    Left {
+        /// Its session.
+        session: SessionKey,
+        /// Its id.
+        peer: PeerId,
+        /// Why.
+        reason: Farewell,
+        /// Whether it had been [`Joined`](HubEvent::Joined).
+        was_connected: bool,
+    },
+    /// The encoder of a rendition should make its next picture a keyframe.
+    KeyframeWanted {
+        /// Of which session.
+        session: SessionKey,
+        /// Of which codec.
+        codec: VideoCodec,
+    },
+    /// The codecs that a session's peers use have changed.
+    ActiveCodecs {
+        /// Of which session.
+        session: SessionKey,
+        /// All those of pictures.
+        video: CodecSet,
+        /// All those of sound.
+        audio: AudioCodecSet,
+    },
+    /// A peer's microphone packet arrived.
+    MicPacket {
+        /// To which session.
+        session: SessionKey,
+        /// Whose it is.
+        peer: PeerId,
+        /// The packet.
+        packet: MicPacket,
+    },
+    /// A peer has opened a data channel.
+    ChannelOpened {
+        /// Of which session.
+        session: SessionKey,
+        /// Whose it is.
+        peer: PeerId,
+        /// What the peer calls it.
+        label: Arc<str>,
+    },
+    /// A data channel is closed, while its peer stays.
+    ChannelClosed {
+        /// Of which session.
+        session: SessionKey,
+        /// Whose it was.
+        peer: PeerId,
+        /// What the peer called it.
+        label: Arc<str>,
+    },
+    /// A peer's message arrived.
+    Message {
+        /// To which session.
+        session: SessionKey,
+        /// Whose it is.
+        peer: PeerId,
+        /// Of the channel it came on.
+        label: Arc<str>,
+        /// The message.
+        message: DataMessage,
+    },
+    /// A peer's message arrived that cannot be used: a text that is no UTF-8, too much, or on a channel
+    /// that is not open.
+    MessageRefused {
+        /// To which session.
+        session: SessionKey,
+        /// Whose it was.
+        peer: PeerId,
+    },
+    /// A bug in what is done for a peer was caught: it is dropped, and nobody else.
+    PeerFault {
+        /// Of which session.
+        session: SessionKey,
+        /// Whose it was.
+        peer: PeerId,
+        /// What the panic said.
+        why: String,
+    },
+    /// Messages that were taken will not reach a peer: their channel was closed, or it left.
+    Undelivered {
+        /// Of which session.
+        session: SessionKey,
+        /// For whom they were.
+        peer: PeerId,
+        /// How many.
+        messages: usize,
+    },
+}
+
+pub(super) fn of_data(session: SessionKey, peer: PeerId, event: DataEvent) -> HubEvent {
+    match event {
+        DataEvent::Opened(label) => HubEvent::ChannelOpened { session, peer, label },
+        DataEvent::Closed(label) => HubEvent::ChannelClosed { session, peer, label },
+        DataEvent::Message(label, message) => HubEvent::Message { session, peer, label, message },
+        DataEvent::Refused => HubEvent::MessageRefused { session, peer },
+        DataEvent::Undelivered(messages) => HubEvent::Undelivered { session, peer, messages },
+    }
+}
