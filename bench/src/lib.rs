@@ -14,6 +14,7 @@
 //!   server on this machine can go below;
 //! - [`sync`] tells how far sound and picture are apart in the browser;
 //! - [`idle`] measures what sessions cost in which nothing happens;
+//! - [`siege`] lets viewers watch while strangers do their worst;
 //! - [`encode`] measures what encoding costs, each codec alone;
 //! - [`profile`] samples the server under load and draws a flame graph;
 //! - [`peers`] puts the same load on what people use instead.
@@ -36,6 +37,7 @@ pub mod peers;
 mod process;
 pub mod profile;
 mod server;
+pub mod siege;
 mod spread;
 pub mod sync;
 mod table;

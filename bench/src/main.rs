@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use visavis_bench::peers::Contender;
 use visavis_bench::{
-    Error, Server, ServerOptions, encode, fanout, floor, glass, idle, peers, profile, sync, viewers,
+    Error, Server, ServerOptions, encode, fanout, floor, glass, idle, peers, profile, siege, sync,
+    viewers,
 };
 use visavis_types::VideoCodec;
 
@@ -26,6 +27,7 @@ Examples:
   visavis-bench sync --check                   lip sync, live and in utterances
   visavis-bench idle --sessions 200            what sessions cost in which nothing happens
   visavis-bench profile                        where the time goes in the server's media loop
+  visavis-bench siege --check                  what viewers notice of each attack, and whether limits hold
   visavis-bench peers --only visavis,naive     visavis beside the str0m loop that most people write
 
 All but encode and floor start the `visavis` program that lies beside this one (VISAVIS_BIN names another);
@@ -81,6 +83,11 @@ enum Command {
     /// Needs Linux' perf. Prints the functions with the most time of their own, and writes an SVG; a
     /// browser shows it with names, and zooms in at a click.
     Profile(ProfileArgs),
+    /// Viewers watch while strangers do their worst: floods, forged datagrams, hostile offers, slow sockets.
+    ///
+    /// For each attack: the viewers' frame gaps, who was dropped, when a newcomer gets a picture, processor
+    /// time, memory, and what the server counted as refused. Everything stays on this machine's loopback.
+    Siege(siege::Args),
     /// The same load on what people use instead: a naive str0m loop, Janus, aiortc.
     ///
     /// Feeds each server the same pre-encoded stream over RTP (2 Mbit/s H264 at 30 fps with a keyframe
@@ -279,6 +286,7 @@ fn main() -> ExitCode {
         Command::Sync(args) => run_sync(&args),
         Command::Idle(args) => run_idle(&args),
         Command::Profile(args) => run_profile(args),
+        Command::Siege(args) => args.run(),
         Command::Peers(args) => run_peers(&args),
     };
     match outcome {

@@ -19,12 +19,18 @@ pub(crate) struct Feeder {
 }
 
 impl Feeder {
-    /// Sends video of about `bits` per second to `video`, and sound to `audio`.
+    /// Sends video of about `bits` per second to `video`, with a keyframe in every `group` pictures, and
+    /// sound to `audio`.
     ///
     /// # Errors
     ///
     /// When the system gives no sockets.
-    pub(crate) fn start(video: SocketAddr, audio: SocketAddr, bits: u32) -> Result<Self, Error> {
+    pub(crate) fn start(
+        video: SocketAddr,
+        audio: SocketAddr,
+        bits: u32,
+        group: usize,
+    ) -> Result<Self, Error> {
         let video_socket = connected(video)?;
         let audio_socket = connected(audio)?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -32,7 +38,7 @@ impl Feeder {
         let feed = Feed {
             video_socket,
             audio_socket,
-            video: Video::new(bits),
+            video: Video::new(bits, group),
             audio: Audio::new(),
             log: Arc::clone(&log),
         };
@@ -122,7 +128,7 @@ mod tests {
         let audio = UdpSocket::bind("127.0.0.1:0").unwrap();
         let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let feeder =
-            Feeder::start(video.local_addr().unwrap(), audio.local_addr().unwrap(), 1_000_000)
+            Feeder::start(video.local_addr().unwrap(), audio.local_addr().unwrap(), 1_000_000, 60)
                 .unwrap();
         let mut buffer = [0; 2_000];
         let mut counters = Vec::new();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::feeder::Feeder;
+use super::stream::GROUP;
 use super::{Options, Source};
 use crate::server::{from_ticks, process_cpu_time};
 use crate::viewers::{self, Decrypt, Swarm, Window};
@@ -59,7 +60,8 @@ impl Rig {
         let feeder = match (options.source, server.rtp_video(), server.rtp_audio()) {
             (Source::Live, ..) => None,
             (Source::Rtp, Some(video), Some(audio)) => {
-                Some(Feeder::start(video, audio, options.bitrate_kbps.saturating_mul(1_000))?)
+                let bits = options.bitrate_kbps.saturating_mul(1_000);
+                Some(Feeder::start(video, audio, bits, GROUP)?)
             }
             (Source::Rtp, ..) => {
                 let message = "its ready line does not tell where it takes RTP";

@@ -12,7 +12,7 @@ pub(super) const FPS: u32 = 30;
 pub(super) const AUDIO_RATE: u32 = 50;
 
 /// Pictures from one keyframe to the next: two seconds.
-const GROUP: usize = 60;
+pub(crate) const GROUP: usize = 60;
 
 /// A keyframe of a talking head at 2 Mbps. It never takes more than a third of its group's bytes.
 const KEYFRAME_BYTES: usize = 67_000;
@@ -83,14 +83,15 @@ pub(super) struct Audio {
 }
 
 impl Video {
-    /// A stream of about `bits` per second.
-    pub(super) fn new(bits: u32) -> Self {
+    /// A stream of about `bits` per second, with a keyframe in every `group` pictures.
+    pub(super) fn new(bits: u32, group: usize) -> Self {
         let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
-        let group_bytes = (bits / 8) as usize * GROUP / FPS as usize;
+        let group = group.max(2);
+        let group_bytes = (bits / 8) as usize * group / FPS as usize;
         let key = KEYFRAME_BYTES.min(group_bytes / 3);
-        let mean = (group_bytes - key) / (GROUP - 1);
+        let mean = (group_bytes - key) / (group - 1);
         let mut frames = vec![Frame::new(&IDR, key, &mut noise)];
-        for index in 1..GROUP {
+        for index in 1..group {
             // Every other frame is a fifth larger or smaller, so that the mean is met.
             let size = if index % 2 == 0 { mean + mean / 5 } else { mean - mean / 5 };
             frames.push(Frame::new(&DELTA, size, &mut noise));
@@ -239,7 +240,7 @@ mod tests {
 
     #[test]
     fn has_the_rate_and_the_structure_asked_for() {
-        let mut video = Video::new(2_000_000);
+        let mut video = Video::new(2_000_000, GROUP);
         let mut bytes = 0;
         let mut packets = 0;
         for counter in 0..GROUP as u32 {
@@ -264,7 +265,7 @@ mod tests {
 
     #[test]
     fn sequence_numbers_and_times_go_on_over_their_ends() {
-        let mut video = Video::new(200_000);
+        let mut video = Video::new(200_000, GROUP);
         let (mut expected, mut time) = (FIRST_SEQUENCE, FIRST_TIME);
         for _ in 0..4 * GROUP {
             for packet in video.next() {

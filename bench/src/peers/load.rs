@@ -7,6 +7,7 @@ use super::running::{Inputs, Running};
 use crate::Error;
 use crate::fanout::feeder::Feeder;
 use crate::fanout::rig::allow_files;
+use crate::fanout::stream::GROUP;
 use crate::process::busy_time;
 use crate::viewers::{Measured, Options, Report, Swarm, VideoCodec, Window};
 
@@ -82,7 +83,7 @@ pub(super) fn measure(
 
 /// Sends the stream, unless the server makes its own.
 fn feed(running: &Running) -> Result<Option<Feeder>, Error> {
-    let start = |to: Inputs| Feeder::start(to.video, to.audio, BITS_PER_SECOND);
+    let start = |to: Inputs| Feeder::start(to.video, to.audio, BITS_PER_SECOND, GROUP);
     running.inputs.map(start).transpose()
 }
 

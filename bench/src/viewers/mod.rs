@@ -11,6 +11,7 @@ mod stream;
 mod swarm;
 mod viewer;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
@@ -19,9 +20,9 @@ use std::time::{Duration, Instant};
 pub(crate) use figures::Window;
 pub use report::{Measured, Report, StreamReport, ViewerReport};
 
-use crate::Error;
 use crate::mark::PushLog;
 use crate::peers::Dialect;
+use crate::{Error, Spread};
 
 /// The video codec a viewer is able to decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct Options {
     pub dialect: Dialect,
     /// Which viewers decrypt media; the others count and time its packets, and drop them.
     pub decrypt: Decrypt,
+    /// Local addresses that their signaling comes from, in turn; where there are none, the system chooses.
+    pub sources: Vec<Ipv4Addr>,
     /// Where pushes of marked frames are noted; without it frames are timed from their capture time.
     pub(crate) marks: Option<Arc<PushLog>>,
 }
@@ -81,6 +84,7 @@ impl Options {
             vanish: false,
             dialect: Dialect::Visavis,
             decrypt: Decrypt::All,
+            sources: Vec::new(),
             marks: None,
         }
     }
@@ -95,7 +99,6 @@ pub struct Swarm {
     thread: JoinHandle<Result<Report, Error>>,
 }
 
-/// What the thread of the viewers and its owner both see.
 /// What the owner of a swarm asks of it while it runs.
 #[derive(Debug)]
 enum Order {
@@ -105,8 +108,36 @@ enum Order {
     Join { count: usize, spacing: Duration },
     /// The guest who came first leaves.
     LeaveOldest,
+    /// What the watchers have seen up to now.
+    Tell(mpsc::Sender<Seen>),
 }
 
+/// What the watchers have seen so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    /// Between complete frames, in the window where there is one.
+    pub(crate) gaps: Option<Spread>,
+    pub(crate) watchers: Vec<Watcher>,
+}
+
+/// One of those who watch, as it is now.
+#[derive(Debug, Clone)]
+pub(crate) struct Watcher {
+    /// Where its media socket is.
+    pub(crate) address: Option<SocketAddr>,
+    /// The user name that the server chose for it (ICE).
+    pub(crate) server_ufrag: Option<String>,
+    /// The user name that it chose.
+    pub(crate) own_ufrag: String,
+    /// Since its last complete picture; `None` before the first.
+    pub(crate) without_picture: Option<Duration>,
+    /// Sound packets so far.
+    pub(crate) sounds: u64,
+    /// What went wrong.
+    pub(crate) error: Option<String>,
+}
+
+/// What the thread of the viewers and its owner both see.
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
@@ -183,6 +214,13 @@ impl Swarm {
     /// Lets the guest leave who came first; nothing happens where there is none.
     pub(crate) fn leave_oldest(&self) -> Result<(), Error> {
         self.order(Order::LeaveOldest)
+    }
+
+    /// What the watchers have seen up to now.
+    pub(crate) fn seen(&self) -> Result<Seen, Error> {
+        let (sender, told) = mpsc::channel();
+        self.order(Order::Tell(sender))?;
+        told.recv().map_err(|_| Error::Viewers("their thread has ended".to_owned()))
     }
 
     fn order(&self, order: Order) -> Result<(), Error> {

@@ -1,11 +1,12 @@
 //! The WebSocket of one viewer, never blocking: the loop that owns it owns a hundred others.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use tungstenite::client::{IntoClientRequest, client_with_config};
 use tungstenite::handshake::HandshakeError;
 use tungstenite::handshake::MidHandshake;
@@ -17,8 +18,34 @@ use tungstenite::{Message, WebSocket};
 
 use crate::peers::{Conversation, Dialect};
 
+/// What `connect` says of a socket that does not wait.
+const IN_PROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
+
 /// Answers are a few kilobytes.
 const BUFFER: usize = 8 * 1024;
+
+/// From where to where a connection goes; without a source the system chooses one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way {
+    pub(super) from: Option<Ipv4Addr>,
+    pub(super) to: SocketAddr,
+}
+
+impl Way {
+    fn connect(self) -> io::Result<TcpStream> {
+        let Some(from) = self.from else { return TcpStream::connect(self.to) };
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SocketAddr::from((from, 0)).into())?;
+        match socket.connect(&self.to.into()) {
+            Ok(()) => {}
+            // On its way.
+            Err(error) if error.raw_os_error() == Some(IN_PROGRESS) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(TcpStream::from_std(socket.into()))
+    }
+}
 
 enum State {
     Connecting(TcpStream),
@@ -36,15 +63,15 @@ pub(super) struct Signal {
 }
 
 impl Signal {
-    /// Starts to connect; `url` is the `ws://` address, `address` where it leads.
+    /// Starts to connect; `url` is the `ws://` address, `way` where it leads.
     pub(super) fn connect(
         url: String,
-        address: SocketAddr,
+        way: Way,
         dialect: Dialect,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
+        let mut stream = way.connect()?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let state = State::Connecting(stream);
         Ok(Self { state, url, dialect, conversation: dialect.begin() })

@@ -104,6 +104,11 @@ impl StreamMeter {
         self.longest_gap.max(open)
     }
 
+    /// Since the last complete frame.
+    pub(super) fn since_last(&self, now: Instant) -> Option<Duration> {
+        Some(now.saturating_duration_since(self.last_complete?))
+    }
+
     /// Takes a packet, in whatever order it came.
     pub(super) fn packet(&mut self, packet: Packet, now: Instant) -> Progress {
         let mut progress = Progress::default();

@@ -15,9 +15,9 @@ use super::figures::{Figures, Window};
 use super::frames::Frames;
 use super::inbox::{Arrival, Inbox};
 use super::report::{Measured, Report};
-use super::signal::Signal;
+use super::signal::{Signal, Way};
 use super::viewer::{Kit, Role, Viewer};
-use super::{Decrypt, Options, Order, Shared, blind};
+use super::{Decrypt, Options, Order, Seen, Shared, blind};
 use crate::http::split_url;
 use crate::{Error, Machine};
 
@@ -157,6 +157,12 @@ impl<'a> Swarm<'a> {
                         self.dismiss(index, now);
                     }
                 }
+                Order::Tell(to) => {
+                    let present = self.viewers.iter_mut().flatten();
+                    let watchers = present.filter(|viewer| viewer.role().watcher);
+                    let watchers = watchers.map(|viewer| viewer.seen(now.at)).collect();
+                    let _ = to.send(Seen { gaps: self.figures.gaps.spread(), watchers });
+                }
             }
         }
         Ok(())
@@ -177,10 +183,13 @@ impl<'a> Swarm<'a> {
                 Some(prefix) => format!("{}?session={prefix}{}", self.url, self.started),
                 None => self.url.clone(),
             };
+            let sources = &self.options.sources;
+            let source = sources.get(self.started % sources.len().max(1)).copied();
             self.started += 1;
             let dialect = self.options.dialect;
             let token = Token(2 * index);
-            let signal = Signal::connect(url, self.address, dialect, registry, token)?;
+            let way = Way { from: source, to: self.address };
+            let signal = Signal::connect(url, way, dialect, registry, token)?;
             let role = Role { decrypts, watcher };
             let viewer = Viewer::new(signal, Token(2 * index + 1), role, &self.kit, now);
             match self.viewers.get_mut(index) {

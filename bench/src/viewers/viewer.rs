@@ -16,12 +16,12 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, RtpPacket};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
-use super::VideoCodec;
 use super::figures::Figures;
 use super::inbox::{Arrival, Inbox, MediaSocket};
 use super::report::{StreamReport, ViewerReport};
 use super::signal::Signal;
 use super::stream::{Packet, Progress, StreamMeter, h264_keyframe, vp8_keyframe};
+use super::{VideoCodec, Watcher};
 use crate::mark::find_mark;
 
 /// A browser asks again about this often while it cannot decode.
@@ -70,6 +70,8 @@ pub(super) struct Viewer {
     /// Codecs by payload type.
     codecs: Vec<(u8, Codec)>,
     video_mid: Option<Mid>,
+    /// The ICE user name of the server's half.
+    server_ufrag: Option<String>,
     started: Instant,
     connected: Option<Duration>,
     first_picture: Option<Duration>,
@@ -108,6 +110,7 @@ impl Viewer {
             told: now,
             codecs,
             video_mid: None,
+            server_ufrag: None,
             started: now,
             connected: None,
             first_picture: None,
@@ -231,6 +234,18 @@ impl Viewer {
         }
     }
 
+    /// What it has seen up to now.
+    pub(super) fn seen(&mut self, now: Instant) -> Watcher {
+        Watcher {
+            address: self.socket.as_ref().map(MediaSocket::local),
+            server_ufrag: self.server_ufrag.clone(),
+            own_ufrag: self.rtc.direct_api().local_ice_credentials().ufrag,
+            without_picture: self.video.since_last(now),
+            sounds: self.audio.counts().packets,
+            error: self.error.clone(),
+        }
+    }
+
     fn message(&mut self, message: &Value, registry: &Registry) -> Result<(), String> {
         match message.get("type").and_then(Value::as_str) {
             Some("config") => self.send_offer(),
@@ -265,6 +280,8 @@ impl Viewer {
 
     fn answer(&mut self, sdp: &str, registry: &Registry) -> Result<(), String> {
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(|error| error.to_string())?;
+        let ufrag = sdp.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:"));
+        self.server_ufrag = ufrag.map(|ufrag| ufrag.trim().to_owned());
         let pending = self.offer.take().ok_or("an answer that nobody asked for")?;
         let accepted = self.rtc.sdp_api().accept_answer(pending, answer);
         accepted.map_err(|error| error.to_string())?;

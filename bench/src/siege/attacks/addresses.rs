@@ -1,0 +1,101 @@
+//! A viewer that names another one's address as its own.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::Attack;
+use crate::siege::field::{Field, stranger};
+use crate::siege::ground::Ground;
+use crate::siege::metrics::metric;
+use crate::siege::peer::{Manner, Peer};
+use crate::siege::wire::Client;
+
+/// A microphone's packets.
+const SPOKEN: Duration = Duration::from_millis(20);
+
+/// Of a hundred packets of the one whose address is named, this many have to be heard.
+const HEARD: f64 = 0.9;
+
+/// Names the addresses of all who watch, and of one who speaks: that one has to be heard on.
+pub(super) struct AnothersAddress;
+
+impl Attack for AnothersAddress {
+    fn name(&self) -> &'static str {
+        "anothers-address"
+    }
+
+    fn about(&self) -> &'static str {
+        "a viewer names every other viewer's address as its own, ten a second; who speaks is heard on"
+    }
+
+    fn ground(&self) -> Ground {
+        Ground::Echo
+    }
+
+    fn run(&self, field: &Field) {
+        let manner = Manner { speaks: true, loses: 0 };
+        let speaker = match Peer::connect(field, stranger(20), manner) {
+            Ok(peer) => Some(peer),
+            Err(error) => return field.note(format!("not done: {error}")),
+        };
+        let spoken_from = speaker.as_ref().map(|peer| peer.local);
+        std::thread::scope(|scope| {
+            if let Some(peer) = speaker {
+                scope.spawn(move || speak(field, peer));
+            }
+            field.crew(1, |_| {
+                let mut peer = Peer::connect(field, stranger(21), Manner::default())?;
+                let mut client = Client::new(stranger(21), field.tcp);
+                let watching = field.watchers.iter().filter_map(|watcher| watcher.address);
+                let addresses: Vec<_> = spoken_from.into_iter().chain(watching).collect();
+                let mut next = addresses.iter().cycle();
+                field.paced(10, |due| {
+                    for address in next.by_ref().take(due as usize) {
+                        let line = format!(
+                            "candidate:1 1 udp 2122260223 {} {} typ host",
+                            address.ip(),
+                            address.port()
+                        );
+                        let candidate =
+                            json!({"candidate": line, "sdpMid": "0", "sdpMLineIndex": 0});
+                        let body = json!({"peerId": peer.id(), "candidate": candidate});
+                        let answer = client.post_json("/webrtc/sessions/default/ice", &body);
+                        field.sent(1);
+                        if !answer.is_ok_and(|answer| answer.is_success()) {
+                            field.turned_away(1);
+                        }
+                    }
+                    peer.work(Duration::from_millis(5));
+                    Ok(())
+                })
+            });
+        });
+    }
+}
+
+/// Speaks as a browser does, and compares what was sent with what the server heard.
+fn speak(field: &Field, mut peer: Peer) {
+    let before = metric(field.tcp, "visavis_mic_packets_total{session=\"default\"}");
+    // Opus: full band, 20 ms, mono, one frame (RFC 6716 §3.1).
+    let packet = [0xf8; 60];
+    let mut sent = 0_u32;
+    let mut next = Instant::now();
+    while !field.is_over() {
+        peer.work(next.saturating_duration_since(Instant::now()));
+        peer.speak(&packet, 960);
+        sent += 1;
+        next += SPOKEN;
+    }
+    let after = metric(field.tcp, "visavis_mic_packets_total{session=\"default\"}");
+    match (before, after) {
+        (Some(before), Some(after)) => {
+            let heard = (after - before) / f64::from(sent.max(1));
+            field.note(format!("{:.0} % of the speaker's packets heard", heard * 100.0));
+            if heard < HEARD {
+                field.fault("a viewer whose address another one named is not heard any more");
+            }
+        }
+        _ => field.note("the server does not tell how much it hears"),
+    }
+}

@@ -1,0 +1,109 @@
+//! Candidates in a flood, and sessions that are ended meanwhile.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::Attack;
+use crate::siege::field::{Field, stranger};
+use crate::siege::peer::{Manner, Peer};
+use crate::siege::wire::Client;
+
+const RATE: u32 = 1_000;
+
+/// Threads that share the rate: each request waits for its answer.
+const CREW: usize = 4;
+
+/// A viewer of a session that was ended is told within this time.
+const TOLD: Duration = Duration::from_secs(3);
+
+/// A thousand candidates a second, and sessions ended meanwhile.
+pub(super) struct Candidates;
+
+impl Attack for Candidates {
+    fn name(&self) -> &'static str {
+        "candidates"
+    }
+
+    fn about(&self) -> &'static str {
+        "1,000 candidates a second over HTTP; sessions that are ended meanwhile have to end"
+    }
+
+    fn run(&self, field: &Field) {
+        std::thread::scope(|scope| {
+            scope.spawn(|| end_sessions(field));
+            field.crew(CREW, |thread| {
+                let from = stranger(5_000 + thread);
+                let mut peer = Peer::connect(field, from, Manner::default())?;
+                let mut client = Client::new(from, field.tcp);
+                let mut number = 0_u32;
+                field.paced(RATE / CREW as u32, |due| {
+                    for _ in 0..due {
+                        number += 1;
+                        let [_, second, third, fourth] = (number * 4 + thread as u32).to_be_bytes();
+                        let line = format!(
+                            "candidate:1 1 udp 2122260223 127.{second}.{third}.{fourth} 9 typ host"
+                        );
+                        let candidate =
+                            json!({"candidate": line, "sdpMid": "0", "sdpMLineIndex": 0});
+                        let body = json!({"peerId": peer.id(), "candidate": candidate});
+                        field.sent(1);
+                        let answer = client.post_json("/webrtc/sessions/default/ice", &body);
+                        if !answer.is_ok_and(|answer| answer.is_success()) {
+                            field.turned_away(1);
+                        }
+                        if field.is_over() {
+                            break;
+                        }
+                    }
+                    peer.work(Duration::ZERO);
+                    Ok(())
+                })
+            });
+        });
+    }
+}
+
+/// Makes a session, watches it, ends it, and looks whether that was told: one a second.
+fn end_sessions(field: &Field) {
+    let from = stranger(5_100);
+    let mut client = Client::new(from, field.tcp);
+    let (mut ended, mut number) = (0, 0);
+    while field.left() > TOLD {
+        number += 1;
+        let id = format!("ends-{number}");
+        match client.post_json("/webrtc/sessions/create", &json!({ "id": id })) {
+            Ok(answer) if answer.is_success() => {}
+            Ok(answer) => {
+                field.note(format!("a session was not made: {}", answer.status));
+                field.rest(Duration::from_secs(1));
+                continue;
+            }
+            Err(_) => continue,
+        }
+        let mut peer = match Peer::join_session(field, from, &id, Manner::default()) {
+            Ok(peer) => peer,
+            Err(error) => {
+                field.note(error);
+                let _ = client.request("DELETE", &format!("/webrtc/sessions/{id}"), &[], b"");
+                continue;
+            }
+        };
+        let connected = peer.wait_connected(field).is_ok();
+        let answer = client.request("DELETE", &format!("/webrtc/sessions/{id}"), &[], b"");
+        if !answer.as_ref().is_ok_and(super::super::wire::Answer::is_success) {
+            field.note("a session could not be ended");
+            continue;
+        }
+        ended += 1;
+        let end = Instant::now() + TOLD;
+        while connected && !peer.is_closed() && Instant::now() < end {
+            peer.work(Duration::from_millis(20));
+        }
+        if connected && !peer.is_closed() {
+            field.fault(format!("the viewer of session {id}, which was ended, was not told"));
+        }
+        field.rest(Duration::from_millis(500));
+    }
+    field.note(format!("{ended} sessions ended meanwhile"));
+}

@@ -1,0 +1,113 @@
+//! Connectivity checks: of users that do not exist, with a wrong password, and right ones by the thousand.
+
+use super::Attack;
+use crate::siege::field::{Dice, Field, stranger};
+use crate::siege::peer::{Manner, Peer};
+use crate::siege::sources::{Sources, socket};
+use crate::siege::stun::Check;
+
+const WRONG_RATE: u32 = 20_000;
+const RIGHT_RATE: u32 = 20_000;
+
+/// Checks of users that do not exist.
+pub(super) struct WrongUser;
+
+impl Attack for WrongUser {
+    fn name(&self) -> &'static str {
+        "stun-wrong-user"
+    }
+
+    fn about(&self) -> &'static str {
+        "20,000 checks a second with user names that the server never gave"
+    }
+
+    fn run(&self, field: &Field) {
+        field.crew(1, |_| {
+            let socket = socket(10)?;
+            let mut dice = Dice::new(10);
+            field.paced(WRONG_RATE, |due| {
+                for _ in 0..due {
+                    let server = format!("{:08x}", dice.next() as u32);
+                    let check = check(&server, "user", "no-such-password-at-all", &mut dice);
+                    let _ = socket.send_to(&check, field.udp);
+                }
+                field.sent(due);
+                Ok(())
+            })
+        });
+    }
+}
+
+/// Checks of the viewers, whose user names somebody has learnt, without their password.
+pub(super) struct WrongPassword;
+
+impl Attack for WrongPassword {
+    fn name(&self) -> &'static str {
+        "stun-wrong-password"
+    }
+
+    fn about(&self) -> &'static str {
+        "20,000 checks a second with the viewers' right user names and a wrong integrity"
+    }
+
+    fn run(&self, field: &Field) {
+        field.crew(1, |_| {
+            let mut sources = Sources::many().map_err(|error| error.to_string())?;
+            let users: Vec<_> = field
+                .watchers
+                .iter()
+                .filter_map(|watcher| Some((watcher.server_ufrag.clone()?, &watcher.own_ufrag)))
+                .collect();
+            let mut dice = Dice::new(11);
+            field.paced(WRONG_RATE, |due| {
+                for _ in 0..due {
+                    let Some((server, own)) = users.get(dice.below(users.len())) else { continue };
+                    let check = check(server, own, "this-is-not-the-password", &mut dice);
+                    sources.send(dice.below(60_000), field.udp, &check);
+                }
+                field.sent(due);
+                Ok(())
+            })
+        });
+    }
+}
+
+/// Valid checks of one's own peer, each from another port.
+pub(super) struct OwnChecks;
+
+impl Attack for OwnChecks {
+    fn name(&self) -> &'static str {
+        "own-checks"
+    }
+
+    fn about(&self) -> &'static str {
+        "20,000 valid checks a second of a viewer of its own, from 60,000 sources"
+    }
+
+    fn run(&self, field: &Field) {
+        field.crew(1, |_| {
+            let mut peer = Peer::connect(field, stranger(12), Manner::default())?;
+            let mut sources = Sources::many().map_err(|error| error.to_string())?;
+            sources.note().into_iter().for_each(|note| field.note(note));
+            let mut dice = Dice::new(12);
+            let mut number = 0;
+            field.paced(RIGHT_RATE, |due| {
+                for _ in 0..due {
+                    let (server, own) = (&peer.server_ufrag, &peer.own_ufrag);
+                    let check = check(server, own, &peer.server_password, &mut dice);
+                    number += 1;
+                    sources.send(number, field.udp, &check);
+                }
+                field.sent(due);
+                peer.work(std::time::Duration::ZERO);
+                Ok(())
+            })
+        });
+    }
+}
+
+fn check(server: &str, own: &str, password: &str, dice: &mut Dice) -> Vec<u8> {
+    let mut transaction = [0; 12];
+    dice.fill(&mut transaction);
+    Check { server, own, password, transaction, nominates: false }.bytes()
+}

@@ -1,0 +1,135 @@
+//! Two viewers who speak faster than anybody can.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::Attack;
+use crate::siege::field::{Field, stranger};
+use crate::siege::ground::Ground;
+use crate::siege::peer::{Manner, Peer};
+use crate::siege::wire::{Client, connect};
+
+/// Of each of the two.
+const RATE: u32 = 1_500;
+
+/// Six frames of 20 ms in one packet: full band, mono, equal lengths (RFC 6716 §3.2.5).
+const HEAD: [u8; 2] = [0xfb, 6];
+
+/// Bytes of each frame.
+const FRAME: usize = 20;
+
+/// At 48 kHz.
+const TICKS: u32 = 6 * 960;
+
+/// Another session, in which a face speaks meanwhile, and the sound packets a second that its viewer has to get.
+const OTHER: &str = "speaks-on";
+const SOUNDS: f64 = 45.0;
+
+/// From the start of its speech until it counts, and the pieces in which it comes.
+const BEGINS: Duration = Duration::from_millis(700);
+const PIECE: Duration = Duration::from_millis(50);
+
+/// Bytes of a piece: 24 kHz, 16 bits, mono.
+const PIECE_BYTES: usize = 2_400;
+
+pub(super) struct Microphone;
+
+impl Attack for Microphone {
+    fn name(&self) -> &'static str {
+        "microphone"
+    }
+
+    fn about(&self) -> &'static str {
+        "3,000 microphone packets of 120 ms a second from two viewers; another session's face speaks on"
+    }
+
+    fn ground(&self) -> Ground {
+        Ground::Echo
+    }
+
+    fn run(&self, field: &Field) {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                if let Err(error) = listen_to_another(field) {
+                    field.note(error);
+                }
+            });
+            flood(field);
+        });
+    }
+}
+
+fn flood(field: &Field) {
+    field.crew(2, |index| {
+        let manner = Manner { speaks: true, loses: 0 };
+        let mut peer = Peer::connect(field, stranger(30 + index), manner)?;
+        let mut packet = HEAD.to_vec();
+        packet.extend((0..6 * FRAME).map(|byte| (byte * 37) as u8 | 1));
+        field.paced(RATE, |due| {
+            for _ in 0..due {
+                peer.speak(&packet, TICKS);
+            }
+            field.sent(due);
+            peer.work(Duration::ZERO);
+            if peer.is_closed() {
+                return Err("a viewer who speaks too much was sent away".to_owned());
+            }
+            Ok(())
+        })
+    });
+}
+
+/// Makes a session whose face speaks throughout, and counts what its viewer hears.
+fn listen_to_another(field: &Field) -> Result<(), String> {
+    let from = stranger(33);
+    let mut client = Client::new(from, field.tcp);
+    let made = client.post_json("/webrtc/sessions/create", &json!({ "id": OTHER }));
+    if !made.is_ok_and(|answer| answer.is_success()) {
+        return Err("the other session was not made".to_owned());
+    }
+    let outcome = std::thread::scope(|scope| {
+        let mut peer = Peer::join_session(field, from, OTHER, Manner::default())?;
+        peer.wait_connected(field)?;
+        scope.spawn(|| say(field).unwrap_or_else(|error| field.note(format!("speech: {error}"))));
+        peer.work(BEGINS.min(field.left()));
+        let (before, since) = (peer.sounds(), Instant::now());
+        peer.work(field.left());
+        let rate = (peer.sounds() - before) as f64 / since.elapsed().as_secs_f64().max(0.001);
+        field.note(format!("{rate:.1} sound packets a second in another session"));
+        if rate < SOUNDS {
+            field.fault("the sound of another session suffers");
+        }
+        Ok(())
+    });
+    let _ = client.request("DELETE", &format!("/webrtc/sessions/{OTHER}"), &[], b"");
+    outcome
+}
+
+/// Uploads speech a little faster than it is played, until the end.
+fn say(field: &Field) -> std::io::Result<()> {
+    let pieces = field.left().as_millis() / PIECE.as_millis() + 40;
+    let length = pieces as usize * PIECE_BYTES;
+    let mut stream = connect(stranger(34), field.tcp)?;
+    write!(
+        stream,
+        "POST /webrtc/sessions/{OTHER}/stream HTTP/1.1\r\nHost: {}\r\n\
+         Content-Type: audio/pcm;rate=24000\r\nContent-Length: {length}\r\n\r\n",
+        field.tcp
+    )?;
+    // 500 Hz, a triangle.
+    let wave = (0..PIECE_BYTES / 2).map(|index| ((index % 48) as i16 - 24).abs() * 400 - 4_800);
+    let piece: Vec<u8> = wave.flat_map(i16::to_le_bytes).collect();
+    let started = Instant::now();
+    for sent in 0..pieces as u32 {
+        if field.is_over() {
+            break;
+        }
+        // Half a second ahead.
+        let due = started + PIECE * sent.saturating_sub(10);
+        field.rest(due.saturating_duration_since(Instant::now()));
+        stream.write_all(&piece)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! TCP connections that say nothing, or little, for long.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::Attack;
+use crate::siege::field::{Field, stranger};
+use crate::siege::wire::connect;
+
+const IDLE: usize = 5_000;
+
+/// Connections that send a byte now and then.
+const SLOW: usize = 1_000;
+
+/// Each of these has its own address.
+const SLOW_ADDRESSES: usize = 100;
+
+const TRICKLE: Duration = Duration::from_millis(500);
+
+/// Five thousand connections from one address that say nothing.
+pub(super) struct Idle;
+
+impl Attack for Idle {
+    fn name(&self) -> &'static str {
+        "tcp-idle"
+    }
+
+    fn about(&self) -> &'static str {
+        "5,000 connections from one address that say nothing; closed ones are opened again"
+    }
+
+    fn run(&self, field: &Field) {
+        field.crew(1, |_| {
+            let mut open: Vec<TcpStream> = Vec::with_capacity(IDLE);
+            let mut oldest = 0;
+            field.paced(5_000, |due| {
+                // A few at a time: a server whose queue is full lets each of them wait.
+                for _ in 0..due.min(100) {
+                    if field.is_over() {
+                        break;
+                    }
+                    let Ok(stream) = connect(stranger(2_000), field.tcp) else {
+                        field.turned_away(1);
+                        continue;
+                    };
+                    field.sent(1);
+                    if open.len() < IDLE {
+                        open.push(stream);
+                    } else if let Some(place) = open.get_mut(oldest) {
+                        if is_closed(place) {
+                            field.turned_away(1);
+                            *place = stream;
+                        }
+                        oldest = (oldest + 1) % IDLE;
+                    }
+                }
+                if open.len() >= IDLE {
+                    field.rest(Duration::from_millis(20));
+                }
+                Ok(())
+            })?;
+            let held = open.iter().filter(|stream| !is_closed(stream)).count();
+            field.note(format!("{held} of {} still open at the end", open.len()));
+            Ok(())
+        });
+    }
+}
+
+/// Heads of requests, a byte at a time.
+pub(super) struct SlowHeads;
+
+impl Attack for SlowHeads {
+    fn name(&self) -> &'static str {
+        "slow-heads"
+    }
+
+    fn about(&self) -> &'static str {
+        "1,000 requests from 100 addresses whose heads come a byte every half second"
+    }
+
+    fn run(&self, field: &Field) {
+        trickle(field, b"GET /status HTTP/1.1\r\nHost: localhost\r\nX-Long: ");
+    }
+}
+
+/// Bodies of requests, a byte at a time.
+pub(super) struct SlowBodies;
+
+impl Attack for SlowBodies {
+    fn name(&self) -> &'static str {
+        "slow-bodies"
+    }
+
+    fn about(&self) -> &'static str {
+        "1,000 offers from 100 addresses whose bodies come a byte every half second"
+    }
+
+    fn run(&self, field: &Field) {
+        trickle(
+            field,
+            b"POST /webrtc/sessions/default/offer HTTP/1.1\r\nHost: localhost\r\n\
+              Content-Type: application/json\r\nContent-Length: 20000\r\n\r\n{\"sdp\":\"",
+        );
+    }
+}
+
+fn trickle(field: &Field, start: &[u8]) {
+    field.crew(1, |_| {
+        let mut open: Vec<TcpStream> = Vec::with_capacity(SLOW);
+        let mut host = 0;
+        while !field.is_over() {
+            while open.len() < SLOW && !field.is_over() {
+                host += 1;
+                let begun = connect(stranger(2_100 + host % SLOW_ADDRESSES), field.tcp)
+                    .and_then(|mut stream| stream.write_all(start).map(|()| stream));
+                if let Ok(stream) = begun {
+                    field.sent(1);
+                    open.push(stream);
+                } else {
+                    field.turned_away(1);
+                    field.rest(Duration::from_millis(5));
+                }
+            }
+            let before = open.len();
+            open.retain_mut(|stream| !is_closed(stream) && stream.write_all(b"a").is_ok());
+            field.turned_away((before - open.len()) as u64);
+            field.rest(TRICKLE);
+        }
+        Ok(())
+    });
+}
+
+/// Whether the other side has ended it, by what can be read now.
+fn is_closed(stream: &TcpStream) -> bool {
+    if stream.set_nonblocking(true).is_err() {
+        return true;
+    }
+    let closed = match stream.peek(&mut [0]) {
+        Ok(read) => read == 0 || answered(stream),
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+    };
+    let _ = stream.set_nonblocking(false);
+    closed
+}
+
+/// Takes an answer out of the way: whoever gets one has been refused.
+fn answered(mut stream: &TcpStream) -> bool {
+    let _ = std::io::Read::read(&mut stream, &mut [0; 4_096]);
+    true
+}

@@ -1,0 +1,210 @@
+//! WebSockets that say much, or nothing.
+
+use std::io::{ErrorKind, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use tungstenite::{Message, WebSocket};
+
+use super::Attack;
+use crate::siege::field::{Dice, Field, stranger};
+use crate::siege::wire::websocket;
+
+/// Sockets that flood.
+const FLOODING: usize = 40;
+
+/// Frames in one write.
+const BATCH: usize = 500;
+
+/// Sockets that never offer, and addresses that they come from.
+const SILENT: usize = 1_000;
+const SILENT_ADDRESSES: usize = 100;
+
+/// Fragments without a byte in them.
+pub(super) struct EmptyFragments;
+
+impl Attack for EmptyFragments {
+    fn name(&self) -> &'static str {
+        "ws-empty-fragments"
+    }
+
+    fn about(&self) -> &'static str {
+        "a million empty fragments a second over 40 WebSockets"
+    }
+
+    fn run(&self, field: &Field) {
+        // A text message begins, and goes on without an end (RFC 6455 §5.4); masked by zeros.
+        flood(field, &[0x01, 0x80, 0, 0, 0, 0], |_| [0x00, 0x80, 0, 0, 0, 0].repeat(BATCH));
+    }
+}
+
+/// Pings of the protocol.
+pub(super) struct Pings;
+
+impl Attack for Pings {
+    fn name(&self) -> &'static str {
+        "ws-pings"
+    }
+
+    fn about(&self) -> &'static str {
+        "a million pings a second over 40 WebSockets that read no answer"
+    }
+
+    fn run(&self, field: &Field) {
+        flood(field, &[], |_| [0x89, 0x80, 0, 0, 0, 0].repeat(BATCH));
+    }
+}
+
+/// Messages that mean nothing.
+pub(super) struct Junk;
+
+impl Attack for Junk {
+    fn name(&self) -> &'static str {
+        "ws-junk"
+    }
+
+    fn about(&self) -> &'static str {
+        "messages that mean nothing over 40 WebSockets: no JSON, JSON of no type, binary"
+    }
+
+    fn run(&self, field: &Field) {
+        flood(field, &[], |dice| {
+            let mut frames = Vec::new();
+            for _ in 0..BATCH {
+                let (kind, text): (u8, &[u8]) = match dice.below(4) {
+                    0 => (0x81, b"{"),
+                    1 => (0x81, b"{\"type\":\"\"}"),
+                    2 => (0x81, b"{\"type\":\"offer\",\"sdp\":\"v=0\"}"),
+                    _ => (0x82, b"\x00\xff"),
+                };
+                frames.extend([kind, 0x80 | text.len() as u8, 0, 0, 0, 0]);
+                frames.extend(text);
+            }
+            frames
+        });
+    }
+}
+
+/// Writes frames as fast as a million a second over all sockets; one that is closed is opened again.
+fn flood(field: &Field, first: &[u8], frames: impl Fn(&mut Dice) -> Vec<u8> + Sync) {
+    const THREADS: usize = 2;
+    field.crew(THREADS, |thread| {
+        let mut dice = Dice::new(thread);
+        let mut open: Vec<Option<Flooded>> = (0..FLOODING / THREADS).map(|_| None).collect();
+        let mut next = 0;
+        field.paced((1_000_000 / BATCH / THREADS) as u32, |due| {
+            for _ in 0..due {
+                next = (next + 1) % open.len().max(1);
+                let Some(place) = open.get_mut(next) else { break };
+                if place.is_none() {
+                    let from = stranger(3_000 + thread * FLOODING + next);
+                    *place = start(field, from, first);
+                }
+                let Some(flooded) = place else { continue };
+                if flooded.unsent.is_empty() {
+                    flooded.unsent = frames(&mut dice);
+                }
+                match flooded.write() {
+                    Ok(true) => field.sent(BATCH as u64),
+                    Ok(false) => {}
+                    Err(_) => {
+                        field.turned_away(1);
+                        *place = None;
+                    }
+                }
+            }
+            Ok(())
+        })
+    });
+}
+
+/// A connection, and what it did not take yet: frames are never cut.
+struct Flooded {
+    stream: TcpStream,
+    unsent: Vec<u8>,
+}
+
+impl Flooded {
+    /// Writes what it takes now; says whether that was all.
+    fn write(&mut self) -> std::io::Result<bool> {
+        match self.stream.write(&self.unsent) {
+            Ok(written) => {
+                self.unsent.drain(..written);
+                Ok(self.unsent.is_empty())
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn start(field: &Field, from: Ipv4Addr, first: &[u8]) -> Option<Flooded> {
+    let Ok(socket) = websocket(from, field.tcp) else {
+        field.turned_away(1);
+        field.rest(Duration::from_millis(2));
+        return None;
+    };
+    let mut stream = socket.get_ref().try_clone().ok()?;
+    stream.write_all(first).ok()?;
+    stream.set_nonblocking(true).ok()?;
+    Some(Flooded { stream, unsent: Vec::new() })
+}
+
+/// WebSockets that are alive and want nothing.
+pub(super) struct NeverOffer;
+
+impl Attack for NeverOffer {
+    fn name(&self) -> &'static str {
+        "ws-never-offer"
+    }
+
+    fn about(&self) -> &'static str {
+        "1,000 WebSockets from 100 addresses that answer pings and never offer"
+    }
+
+    fn run(&self, field: &Field) {
+        field.crew(1, |_| {
+            let mut open: Vec<WebSocket<TcpStream>> = Vec::with_capacity(SILENT);
+            let mut host = 0;
+            while !field.is_over() {
+                for _ in 0..50 {
+                    if open.len() >= SILENT || field.is_over() {
+                        break;
+                    }
+                    host += 1;
+                    match websocket(stranger(3_500 + host % SILENT_ADDRESSES), field.tcp) {
+                        Ok(socket) if socket.get_ref().set_nonblocking(true).is_ok() => {
+                            field.sent(1);
+                            open.push(socket);
+                        }
+                        _ => field.turned_away(1),
+                    }
+                }
+                let before = open.len();
+                open.retain_mut(answer_pings);
+                field.turned_away((before - open.len()) as u64);
+                field.rest(Duration::from_millis(50));
+            }
+            field.note(format!("{} still open at the end", open.len()));
+            Ok(())
+        });
+    }
+}
+
+/// Answers what came; `false` once the connection has ended.
+fn answer_pings(socket: &mut WebSocket<TcpStream>) -> bool {
+    loop {
+        match socket.read() {
+            Ok(Message::Text(text)) if text.contains("\"ping\"") => {
+                let _ = socket.send(Message::text("{\"type\":\"pong\"}"));
+            }
+            Ok(Message::Text(text)) if text.contains("\"error\"") => return false,
+            Ok(Message::Close(_)) => return false,
+            Ok(_) => {}
+            Err(tungstenite::Error::Io(error)) => {
+                return error.kind() == ErrorKind::WouldBlock;
+            }
+            Err(_) => return false,
+        }
+    }
+}
