@@ -17,7 +17,7 @@ use crate::sessions::Registry;
 use crate::speech::Uploads;
 use crate::tls::Transport;
 use crate::whep::Whep;
-use crate::ws::{Fate, Resumptions, WsPeer};
+use crate::ws::{Fate, Outgoing, Resumptions, WsPeer};
 use crate::{Limits, SignalingConfig};
 
 /// What serving a request takes out of the turn's budget, beside its bytes: a pipeline of tiny
@@ -158,6 +158,21 @@ impl Connection {
         now: Instant,
     ) -> Next {
         self.with_peer(context, now, |peer, io, context| peer.on_left(io, reason, context))
+    }
+
+    /// Whether its client is to be told what happens in a session.
+    pub(crate) fn is_told_of(&self, session: &SessionId) -> bool {
+        matches!(&self.phase, Phase::WebSocket(peer) if peer.is_told_of(session))
+    }
+
+    /// Tells its client what happened in the session.
+    pub(crate) fn on_notice(
+        &mut self,
+        notice: &Outgoing<'_>,
+        context: &mut Context,
+        now: Instant,
+    ) -> Next {
+        self.with_peer(context, now, |peer, io, _| peer.on_notice(io, notice))
     }
 
     /// When [`on_deadline`](Self::on_deadline) wants to be called.

@@ -17,6 +17,7 @@ use crate::http::Routes;
 use crate::mailbox::{Mailbox, Post};
 use crate::sessions::Registry;
 use crate::tls::{self, Transport};
+use crate::ws::notice;
 use crate::{SignalingConfig, SignalingError};
 
 const LISTENER: Token = Token(0);
@@ -58,11 +59,14 @@ impl SignalingServer {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let stop = Arc::new(AtomicBool::new(false));
         let (replies_in, replies) = crossbeam_channel::unbounded();
-        let wake = waker.clone();
+        let wake = || {
+            let waker = waker.clone();
+            move || drop(waker.wake())
+        };
         let left = |event: &Event| matches!(event, Event::PeerLeft { .. });
-        let events = engine.subscribe_to(left, move || {
-            let _ = wake.wake();
-        });
+        let events = engine.subscribe_to(left, wake());
+        // A channel of their own: much talk takes no room from goodbyes.
+        let notices = engine.subscribe_to(notice::is_wanted, wake());
         let (posts_in, posts) = crossbeam_channel::unbounded();
         let routes = Arc::new(Routes::new(&config)?);
         let mailbox = Mailbox::new(posts_in, waker.clone());
@@ -78,6 +82,7 @@ impl SignalingServer {
             replies,
             posts,
             events,
+            notices,
             stop: stop.clone(),
             context: Context {
                 config,
@@ -174,6 +179,8 @@ struct Loop {
     replies: Receiver<OfferReply>,
     posts: Receiver<Post>,
     events: Receiver<Event>,
+    /// What happens in sessions, for those who watch them.
+    notices: Receiver<Event>,
     stop: Arc<AtomicBool>,
     context: Context,
 }
@@ -306,6 +313,15 @@ impl Loop {
                 self.visit(key, |connection, context| connection.on_left(reason, context, now));
             }
             self.context.resumptions.forget_peer(peer);
+        }
+        while let Ok(event) = self.notices.try_recv() {
+            let Some((session, notice)) = notice::of(&event) else { continue };
+            let told =
+                |(key, entry): (usize, &Entry)| entry.connection.is_told_of(session).then_some(key);
+            let told: Vec<_> = self.connections.iter().filter_map(told).collect();
+            for key in told {
+                self.visit(key, |connection, context| connection.on_notice(&notice, context, now));
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use support::{OFFER, PATIENCE, world, world_with_limits};
 use tungstenite::Message;
-use visavis::{Event, LeaveReason};
+use visavis::{AudioChunk, AudioFormat, Event, LeaveReason, PixelFormat, UnixMillis, VideoFrame};
 use visavis_signaling::IceServer;
 
 #[test]
@@ -341,4 +341,35 @@ fn each_visitor_gets_a_session_of_its_own_and_comes_back_to_it() {
     stranger.receive();
     stranger.send(json!({"type": "offer", "sdp": OFFER}));
     assert_eq!(stranger.receive_error(), "full");
+}
+
+#[test]
+fn who_asks_is_told_when_the_face_is_live_and_what_it_says_and_nobody_else_is() {
+    let world = world(|_| {});
+    let (mut silent, _) = world.client();
+    let mut told = world.websocket("/ws?events=1");
+    assert_eq!(told.receive()["type"], "config");
+    assert_eq!(told.receive(), json!({"type": "session", "live": false}));
+
+    let data = vec![128; 64 * 64 * 3 / 2];
+    let (format, timestamp) = (PixelFormat::I420, UnixMillis::now());
+    let frame = VideoFrame { data: &data, width: 64, height: 64, format, timestamp };
+    world.session.video().push(&frame).unwrap();
+    assert_eq!(told.receive(), json!({"type": "session", "live": true}));
+    assert_eq!(told.receive(), json!({"type": "session", "live": false}));
+
+    let utterance = world.session.begin_utterance(UnixMillis(0)).unwrap();
+    let id = utterance.id().as_raw();
+    let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis(0));
+    let data = [0; 3_200];
+    let sound = AudioChunk { data: &data, sample_rate: 16_000, channels: 1, format, timestamp };
+    utterance.push_audio(&sound).unwrap();
+    utterance.end();
+    let started = json!({"type": "utterance", "utterance": id, "state": "started"});
+    assert_eq!(told.receive(), started);
+    let ended = json!({"type": "utterance", "utterance": id, "state": "ended", "sentMs": 100});
+    assert_eq!(told.receive(), ended);
+
+    silent.send(json!({"type": "ping"}));
+    assert_eq!(silent.receive()["type"], "pong");
 }

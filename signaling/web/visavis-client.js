@@ -6,16 +6,21 @@
 //   client.addEventListener('state', ({ detail }) => console.log(detail.state));
 //   client.connect();
 
+import { addressOf } from './visavis-address.js';
+import { listDevices, watchDevices } from './visavis-devices.js';
 import { Display } from './visavis-display.js';
-import { FigureTaker } from './visavis-figures.js';
+import { FAILURES, VisavisError, meaningOf } from './visavis-failures.js';
 import { validIceServers } from './visavis-ice-servers.js';
 import { Link } from './visavis-link.js';
+import { Measurements } from './visavis-measurements.js';
 import { Microphone } from './visavis-microphone.js';
+import { withDefaults } from './visavis-options.js';
 import { Pulse } from './visavis-pulse.js';
-import { QualityJudge } from './visavis-quality.js';
 import { Recovery } from './visavis-recovery.js';
 import { Signaling } from './visavis-signaling.js';
-import { Timers, backoffMs, pause } from './visavis-timers.js';
+import { Outcome, Timers, backoffMs, pause, placeMs } from './visavis-timers.js';
+
+export { VisavisError };
 
 /** An attempt that shows nothing by then is given up. */
 const ATTEMPT_MS = 10_000;
@@ -30,30 +35,16 @@ const CALM_PONG_MS = 2_000;
 /** A connection prepared and not used is given back after this time. */
 const PREPARED_MS = 120_000;
 
-/** Errors that another attempt does not cure. */
-const FINAL_ERRORS = new Set(['no-common-codec', 'bad-sdp', 'abuse', 'too-large']);
-/** Errors that leave the connection as it is. */
-const HARMLESS_ERRORS = new Set(['bad-candidate', 'bad-json', 'bad-message', 'busy']);
+/** In these there is a connection, or one is on its way. */
+const UNDER_WAY = ['connecting', 'connected', 'reconnecting', 'waiting'];
 
 /**
- * One viewer's connection, which looks after itself.
- *
- * Events (all CustomEvents):
- * - `state`: {state, reason, attempt, attempts}; the state is one of `idle`, `connecting`,
- *   `connected`, `reconnecting`, `failed`, `closed`.
- * - `stream`: {stream}, when there is something to show.
- * - `firstpicture`: {elapsedMs}, once per connection made, from its start to a frame on screen.
- * - `figures`: a Figures object (visavis-figures.js), once a second while connected.
- * - `quality`: {level, reasons}, when it changes: `good`, `fair` or `poor` (visavis-quality.js).
- * - `microphone`: {on, talking, pushToTalk, error}.
- * - `channel`: {open}, when messages can be sent, and when the server has closed the channel.
- * - `message`: {data}, from the server: a string or an ArrayBuffer.
- * - `muted`: {muted, forced}; forced when the browser refused sound without a click.
- * - `error`: {code, message}, as the server said it.
- * - `log`: {text}.
+ * One viewer's connection, which looks after itself. Options, events and methods are described in
+ * visavis-client.d.ts.
  */
 export class VisavisClient extends EventTarget {
   #options;
+  #address;
   #state = 'idle';
   /** The connection in use. Whatever waits looks after each wait whether it still is. */
   #link = null;
@@ -62,51 +53,69 @@ export class VisavisClient extends EventTarget {
   #prepared = null;
   #iceServers;
   #attempt = 0;
+  /** How often a place was asked for in vain. */
+  #queued = 0;
+  /** Whether there was a picture since connect(). */
+  #watched = false;
+  #live = null;
+  #channelOpen = false;
+  /** What connect() has promised. */
+  #outcome = null;
   #timers = new Timers();
-  #figures = new FigureTaker();
-  #judge = new QualityJudge();
-  #roundTripMs = 0;
+  #measurements;
   #display = null;
   #microphone;
-  #microphoneWanted = false;
   /** Watches for silence while connected. */
   #pulse = null;
   /** The search for a connection that was lost. */
   #recovery = null;
   #keepingSignaling = false;
-  /** Ends what listens to the window. */
+  /** Ends what listens to the window and the devices. */
   #attending = null;
 
-  /**
-   * @param {object} [options]
-   * @param {string} [options.url] WebSocket address; by default `/ws` on the page's own host
-   * @param {string} [options.session] the session to watch; by default the server's own
-   * @param {string} [options.videoCodec] insist on this codec, such as `VP8`, if the browser has it
-   * @param {RTCIceServer[]} [options.iceServers] used instead of what the server announces
-   * @param {number} [options.maxAttempts] attempts in a row before giving up; 6
-   * @param {number} [options.figuresEveryMs] 1000; 0 for none
-   * @param {boolean} [options.pushToTalk] the microphone is heard only while talk(true); false
-   */
-  constructor(options = {}) {
-    super();
-    this.#options = { maxAttempts: 6, figuresEveryMs: 1000, ...options };
-    this.#iceServers = this.#checked(options.iceServers ?? []);
-    this.#microphone = new Microphone(options.pushToTalk ?? false, () => this.setMicrophone(false));
+  /** Whether this browser can watch at all. */
+  static isSupported() {
+    return typeof globalThis.RTCPeerConnection === 'function' && typeof globalThis.WebSocket === 'function';
   }
 
-  /** @returns {'idle'|'connecting'|'connected'|'reconnecting'|'failed'|'closed'} */
+  constructor(options = {}) {
+    super();
+    this.#options = withDefaults(options);
+    const { iceServers, figuresEveryMs, pushToTalk, levelEveryMs } = this.#options;
+    this.#address = addressOf(this.#options);
+    this.#iceServers = this.#checked(iceServers ?? []);
+    this.#measurements = new Measurements({
+      everyMs: figuresEveryMs,
+      onFigures: (figures) => this.#emit('figures', figures),
+      onQuality: (quality) => this.#emit('quality', quality),
+    });
+    this.#microphone = new Microphone({
+      pushToTalk,
+      levelEveryMs,
+      onTrack: (track) => this.#speak(track),
+      onChange: () => this.#tellMicrophone(),
+      onLevel: (level) => this.#emit('level', level),
+    });
+  }
+
   get state() {
     return this.#state;
   }
 
-  /** The RTCPeerConnection in use, or null. */
   get connection() {
     return this.#link?.pc ?? null;
   }
 
-  /** The id the server gave this viewer, or null. */
   get peerId() {
     return this.#link?.peerId ?? null;
+  }
+
+  get live() {
+    return this.#live;
+  }
+
+  get microphone() {
+    return this.#microphone.status;
   }
 
   get microphoneOn() {
@@ -117,7 +126,6 @@ export class VisavisClient extends EventTarget {
     return this.#microphone.pushToTalk;
   }
 
-  /** Whether what is said is sent right now. */
   get talking() {
     return this.#microphone.isTalking;
   }
@@ -126,104 +134,88 @@ export class VisavisClient extends EventTarget {
     return this.#display?.muted ?? false;
   }
 
-  /** @returns {import('./visavis-quality.js').Quality} */
-  get quality() {
-    return this.#judge.verdict;
+  get volume() {
+    return this.#display?.volume ?? 1;
   }
 
-  /** Shows what arrives on a `<video>` element, which should have `playsinline`. */
+  get quality() {
+    return this.#measurements.quality;
+  }
+
   attach(video) {
     this.#display?.clear();
     this.#display = new Display(video);
     if (this.#link?.stream.getTracks().length) this.#show(this.#link);
   }
 
-  /**
-   * Has the browser make connection, offer and candidates before they are needed, for a page that expects
-   * connect() soon. Nothing is sent to the server yet. What is not used within two minutes is given back.
-   */
   prepare() {
-    if (this.#prepared || this.#link) return;
+    if (this.#prepared || this.#link || !VisavisClient.isSupported()) return;
     this.#prepared = this.#makeLink();
     this.#timers.set('prepared', PREPARED_MS, () => this.#unprepare());
   }
 
-  /** Connects. Returns at once; the rest is told by `state` events. */
   connect() {
-    if (['connecting', 'connected', 'reconnecting'].includes(this.#state)) return;
-    this.#attempt = 0;
-    this.#attend();
-    this.#setState('connecting');
-    this.#open();
+    if (UNDER_WAY.includes(this.#state)) return this.#outcome.promise;
+    this.#outcome = new Outcome();
+    const { promise } = this.#outcome;
+    [this.#attempt, this.#queued, this.#watched] = [0, 0, false];
+    if (VisavisClient.isSupported()) {
+      this.#attend();
+      this.#setState('connecting');
+      this.#open();
+    } else {
+      this.#fail('unsupported');
+    }
+    return promise;
   }
 
-  /** Says goodbye and gives everything back, the microphone too; connect() may be called again. */
   close() {
     this.#unprepare();
     if (this.#state === 'idle' || this.#state === 'closed') return;
     this.#leave();
     this.#setState('closed');
+    this.#outcome?.reject(new VisavisError('closed'));
   }
 
-  /** Sound on or off. */
   setMuted(muted) {
     if (!this.#display) return;
     this.#display.setMuted(muted);
     this.#emit('muted', { muted, forced: false });
   }
 
-  /**
-   * Turns the microphone on or off. The first time on renegotiates; after that it is a matter of
-   * replacing the track. Resolves to whether it is on now; never rejects.
-   */
-  async setMicrophone(on) {
-    this.#microphoneWanted = on;
-    if (!on) {
-      this.#microphone.release();
-      await this.#link?.speak(null).catch(() => {});
-      this.#tellMicrophone();
-      return false;
-    }
-    if (this.#microphone.isOn) return true;
-    try {
-      await this.#microphone.acquire();
-    } catch (error) {
-      this.#log(`no microphone: ${error.message}`);
-      this.#tellMicrophone(error);
-      return false;
-    }
-    if (!this.#microphoneWanted) {
-      this.#microphone.release();
-      return false;
-    }
-    if (this.#link) await this.#speak(this.#link);
-    this.#tellMicrophone();
-    return this.#microphone.isOn;
+  setVolume(volume) {
+    this.#display?.setVolume(volume);
   }
 
-  /** With push-to-talk the microphone, once on, is heard only while talk(true). */
+  async setOutput(deviceId) {
+    try {
+      await this.#display?.setOutput(deviceId);
+      return this.#display !== null;
+    } catch (error) {
+      this.#log(`the sound stays where it is: ${error.message}`);
+      return false;
+    }
+  }
+
+  getDevices() {
+    return listDevices();
+  }
+
+  async setMicrophone(wish) {
+    return this.#microphone.set(wish);
+  }
+
   setPushToTalk(pushToTalk) {
     this.#microphone.setPushToTalk(pushToTalk);
-    this.#tellMicrophone();
   }
 
-  /**
-   * Push-to-talk: call with true while the visitor holds the key, with false when it is let go. The first
-   * time turns the microphone on. Resolves to whether the visitor is heard now; never rejects.
-   */
   async talk(held) {
     if (!this.#microphone.pushToTalk) return this.talking;
     this.#microphone.hold(held);
-    if (this.#microphone.isOn) this.#tellMicrophone();
-    else if (held) await this.setMicrophone(true);
+    if (held) await this.#microphone.set(true);
     return this.talking;
   }
 
-  /**
-   * Sends the server a message, of 64 KiB at most. Messages arrive in the order they were sent.
-   * @param {string|ArrayBuffer|ArrayBufferView} data not empty
-   * @returns {boolean} false where it was not taken: there is no connection, or too much waits already
-   */
   send(data) {
     try {
       return this.#link?.send(data) ?? false;
@@ -233,28 +225,22 @@ export class VisavisClient extends EventTarget {
     }
   }
 
-  /**
-   * Takes figures now. Rates are over the time since they were last taken, for a `figures` event or here.
-   * @returns {Promise<?import('./visavis-figures.js').Figures>} null without a connection
-   */
   async getFigures() {
     const link = this.#link;
-    if (!link) return null;
-    try {
-      return await this.#figures.take(link.pc);
-    } catch {
-      return null;
-    }
+    return link ? this.#measurements.take(link) : null;
   }
 
   // --- one attempt -------------------------------------------------------------------------
 
   /** Starts the WebSocket and, while it opens, the offer: neither waits for the other. */
   #open() {
-    this.#begin();
-    const signaling = new Signaling(this.#address(), {
+    if (!this.#begin()) return;
+    const signaling = new Signaling(this.#address, {
       onMessage: (message) => this.#onMessage(signaling, message),
       onClosed: (reason) => this.#onSignalingClosed(signaling, reason),
+      onBadAddress: (error) => {
+        if (this.#signaling === signaling) this.#fail(error.code, error.message);
+      },
     });
     this.#signaling = signaling;
   }
@@ -263,6 +249,7 @@ export class VisavisClient extends EventTarget {
   #begin() {
     const link = this.#prepared ?? this.#makeLink();
     this.#prepared = null;
+    if (!link) return false;
     this.#timers.cancel('prepared');
     this.#link = link;
     const current = (handler) => (argument) => {
@@ -275,26 +262,25 @@ export class VisavisClient extends EventTarget {
         this.#show(link);
       }),
       onState: current(() => this.#onLinkState(link)),
-      onChannel: current((open) => this.#emit('channel', { open })),
+      onChannel: current((open) => this.#tellChannel(open)),
       onMessage: current((data) => this.#emit('message', { data })),
     });
     const { track } = this.#microphone;
-    if (track) this.#speak(link);
-    this.#timers.set('attempt', ATTEMPT_MS, () => this.#again('no picture in time'));
-    return link;
+    if (track) this.#speak(track);
+    this.#timers.set('attempt', ATTEMPT_MS, () => this.#again('no-media', 'no picture in time'));
+    return true;
   }
 
+  /** Null where the browser makes none. */
   #makeLink() {
     const { videoCodec } = this.#options;
-    return new Link({ iceServers: this.#iceServers, videoCodec, speaking: this.#microphone.isOn });
-  }
-
-  #address() {
-    const url = new URL(this.#options.url ?? '/ws', location.href);
-    url.protocol = url.protocol.replace('http', 'ws');
-    url.hash = '';
-    if (this.#options.session) url.searchParams.set('session', this.#options.session);
-    return url.href;
+    try {
+      return new Link({ iceServers: this.#iceServers, videoCodec, speaking: this.#microphone.isOn });
+    } catch (error) {
+      // Switched off by a policy, or as many connections as the browser has room for.
+      this.#fail('unsupported', error.message);
+      return null;
+    }
   }
 
   async #onMessage(signaling, message) {
@@ -312,12 +298,18 @@ export class VisavisClient extends EventTarget {
         case 'ice-candidate':
           await link.pc.addIceCandidate(message.data);
           break;
+        case 'session':
+          this.#tellLive(message.live === true);
+          break;
+        case 'utterance':
+          this.#emit('utterance', { id: message.utterance, state: message.state, sentMs: message.sentMs ?? null });
+          break;
         case 'error':
           this.#onError(message);
           break;
       }
     } catch (error) {
-      if (this.#link === link) this.#again(error.message);
+      if (this.#link === link) this.#again('no-media', error.message);
     }
   }
 
@@ -345,7 +337,7 @@ export class VisavisClient extends EventTarget {
         this.#log(`first picture after ${Math.round(elapsedMs)} ms`);
         this.#emit('firstpicture', { elapsedMs });
       },
-      onFrame: (metadata) => this.#figures.noteFrame(metadata, link.video.receiver),
+      onFrame: (metadata) => this.#measurements.noteFrame(metadata, link.video.receiver),
       onSilenced: () => this.#emit('muted', { muted: true, forced: true }),
     });
   }
@@ -360,7 +352,7 @@ export class VisavisClient extends EventTarget {
       if (this.#state !== 'connected') this.#connected(link);
     } else if (link.state === 'disconnected' || link.state === 'failed') {
       if (this.#state === 'connected') this.#recover(link, 'the network is gone', false);
-      else this.#again('the media connection failed');
+      else this.#again('no-media', 'the media connection failed');
     }
   }
 
@@ -369,8 +361,10 @@ export class VisavisClient extends EventTarget {
     this.#timers.set('stable', STABLE_MS, () => {
       this.#attempt = 0;
     });
+    [this.#watched, this.#queued] = [true, 0];
     this.#setState('connected');
-    this.#measure();
+    this.#outcome.resolve();
+    this.#measurements.start(link);
     this.#pulse?.stop();
     this.#pulse = new Pulse(
       link,
@@ -383,7 +377,8 @@ export class VisavisClient extends EventTarget {
   /** Whether the server answers; where there is no way to ask it, nothing is made of that. */
   async #isServerThere() {
     const signaling = this.#signaling;
-    return !signaling?.isResumable || signaling.isAlive(Math.max(PONG_MS, 3 * this.#roundTripMs));
+    const patience = Math.max(PONG_MS, 3 * this.#measurements.roundTripMs);
+    return !signaling?.isResumable || signaling.isAlive(patience);
   }
 
   /**
@@ -393,9 +388,10 @@ export class VisavisClient extends EventTarget {
    */
   #recover(link, reason, deaf) {
     if (this.#recovery || !this.#signaling) return;
-    for (const name of ['stable', 'figures']) this.#timers.cancel(name);
+    this.#timers.cancel('stable');
+    this.#measurements.pause();
     this.#pulse?.stop();
-    this.#setState('reconnecting', reason);
+    this.#setState('reconnecting', 'lost', reason);
     const since = performance.now();
     const finish = (next) => () => {
       this.#recovery = null;
@@ -403,32 +399,34 @@ export class VisavisClient extends EventTarget {
     };
     this.#recovery = new Recovery(link, this.#signaling, {
       deaf,
-      roundTripMs: this.#roundTripMs,
+      roundTripMs: this.#measurements.roundTripMs,
       onLog: (text) => this.#log(text),
       onBack: finish(() => {
         this.#log(`back after ${Math.round(performance.now() - since)} ms`);
         this.#connected(link);
       }),
       onForgotten: finish(() => this.#renew()),
-      onLost: finish(() => this.#again(reason)),
+      onLost: finish(() => this.#again('lost', reason)),
     });
   }
 
   /** The server is there and knows nothing of us: a new connection over the WebSocket that it answered on. */
   #renew() {
     this.#log('the server no longer knows this connection');
-    const signaling = this.#signaling;
+    const [signaling, live] = [this.#signaling, this.#live];
     this.#signaling = null;
     this.#drop();
+    // What it has said of the session since it is back.
+    this.#live = live;
     this.#attempt += 1;
     if (this.#attempt > this.#options.maxAttempts) {
       signaling.close();
-      this.#fail('the connection was lost');
+      this.#fail('lost');
       return;
     }
     this.#signaling = signaling;
-    this.#begin();
-    this.#onMessage(signaling, signaling.config);
+    if (this.#begin()) this.#onMessage(signaling, signaling.config);
+    else signaling.close();
   }
 
   /**
@@ -460,52 +458,73 @@ export class VisavisClient extends EventTarget {
       this.#log('signaling closed; the picture goes on');
       this.#keepSignaling(link);
     } else {
-      this.#again(reason);
+      this.#again('unreachable', reason);
     }
   }
 
-  #onError({ code, error }) {
+  #onError({ code, error, retryAfter = 0 }) {
     this.#log(`server: ${error} (${code})`);
     this.#emit('error', { code, message: error });
-    if (HARMLESS_ERRORS.has(code)) return;
-    if (FINAL_ERRORS.has(code)) this.#fail(error);
+    const meaning = meaningOf(code, this.#watched);
+    // Whoever has a picture keeps it, whatever else was too much.
+    if (meaning === null || (meaning === 'later' && this.#state === 'connected')) return;
+    if (meaning === 'full' && this.#options.waitForPlace) this.#queue(error);
+    else if (meaning === 'later') this.#again('refused', error, Math.max(1, retryAfter) * 1000);
+    else if (meaning !== 'again') this.#fail(meaning, meaning === 'ended' ? FAILURES.ended : error);
     else if (this.#recovery) this.#renew();
-    else this.#again(error);
+    // A session that was ended says so when it is asked for again; there is no need to wait for that.
+    else this.#again('lost', error, code === 'stopped' ? 0 : undefined);
   }
 
   /** Drops this attempt and makes another one after a pause, as long as there is hope. */
-  #again(reason) {
+  #again(code, reason, wait) {
     this.#drop();
     this.#attempt += 1;
     if (this.#attempt > this.#options.maxAttempts) {
-      this.#fail(reason);
+      this.#fail(code, reason);
       return;
     }
-    const wait = backoffMs(this.#attempt);
-    this.#log(`${reason}; attempt ${this.#attempt} in ${Math.round(wait)} ms`);
-    this.#setState('reconnecting', reason);
-    // The browser may use the pause to get ready.
-    this.#prepared = this.#makeLink();
-    this.#timers.set('backoff', wait, () => this.#open());
+    const waitMs = wait ?? backoffMs(this.#attempt);
+    this.#log(`${reason}; attempt ${this.#attempt} in ${Math.round(waitMs)} ms`);
+    this.#setState('reconnecting', code, reason);
+    this.#tryIn(waitMs);
   }
 
-  /** Listens to the window while there is something to stay connected to. */
+  /** There is no place: asks again from time to time, as long as the visitor likes. */
+  #queue(reason) {
+    this.#drop();
+    this.#display?.clear();
+    this.#attempt = 0;
+    this.#queued += 1;
+    if (this.#state !== 'waiting') this.#setState('waiting', 'full', reason);
+    this.#tryIn(placeMs(this.#queued));
+  }
+
+  #tryIn(waitMs) {
+    // The browser may use the pause to get ready.
+    this.#prepared = this.#makeLink();
+    if (this.#prepared) this.#timers.set('pause', waitMs, () => this.#open());
+  }
+
+  /** Listens to the window and the devices while there is something to stay connected to. */
   #attend() {
     this.#attending?.abort();
     this.#attending = new AbortController();
     const { signal } = this.#attending;
     globalThis.addEventListener?.('online', () => this.#onOnline(), { signal });
+    watchDevices(async () => this.#emit('devices', await listDevices()), signal);
   }
 
   #onOnline() {
     this.#log('the browser is online');
-    if (this.#timers.cancel('backoff')) this.#open();
+    if (this.#timers.cancel('pause')) this.#open();
     else if (this.#state === 'connected') this.#pulse?.doubt();
   }
 
-  #fail(reason) {
+  #fail(code, reason = FAILURES[code]) {
     this.#leave();
-    this.#setState('failed', reason);
+    this.#setState('failed', code, reason);
+    this.#outcome?.reject(new VisavisError(code, reason));
   }
 
   #leave() {
@@ -513,8 +532,9 @@ export class VisavisClient extends EventTarget {
     this.#attending = null;
     this.#drop();
     this.#unprepare();
-    this.#microphoneWanted = false;
+    const { on, state } = this.#microphone.status;
     this.#microphone.release();
+    if (on || state === 'asking') this.#tellMicrophone();
     this.#display?.clear();
   }
 
@@ -528,10 +548,11 @@ export class VisavisClient extends EventTarget {
     this.#recovery?.stop();
     this.#recovery = null;
     this.#display?.rest();
-    this.#figures = new FigureTaker();
-    this.#judge = new QualityJudge();
+    this.#measurements.reset();
+    this.#live = null;
     signaling?.close();
     link?.close();
+    this.#tellChannel(false);
   }
 
   #unprepare() {
@@ -540,14 +561,15 @@ export class VisavisClient extends EventTarget {
     this.#prepared = null;
   }
 
-  // --- microphone and figures --------------------------------------------------------------
+  // --- microphone and messages -------------------------------------------------------------
 
-  async #speak(link) {
+  async #speak(track) {
+    const link = this.#link;
     try {
-      const negotiate = await link.speak(this.#microphone.track);
+      const negotiate = await link?.speak(track);
       if (!negotiate || this.#link !== link) return;
       if (this.#state === 'connected' && !this.#signaling?.isOpen) {
-        this.#again('the microphone needs signaling');
+        this.#again('lost', 'the microphone needs signaling');
       } else {
         await link.renegotiate();
       }
@@ -556,35 +578,31 @@ export class VisavisClient extends EventTarget {
     }
   }
 
-  #tellMicrophone(error) {
-    const { isOn: on, isTalking: talking, pushToTalk } = this.#microphone;
-    this.#emit('microphone', { on, talking, pushToTalk, error });
+  #tellMicrophone() {
+    const { status } = this.#microphone;
+    if (status.error) this.#log(`no microphone: ${status.error.message}`);
+    this.#emit('microphone', status);
   }
 
-  #measure() {
-    const every = this.#options.figuresEveryMs;
-    if (!every) return;
-    this.#timers.set('figures', every, async () => {
-      const link = this.#link;
-      const figures = await this.getFigures();
-      if (!link || link !== this.#link) return;
-      if (figures) {
-        this.#roundTripMs = figures.rttMs ?? 0;
-        this.#emit('figures', figures);
-        const quality = this.#judge.judge(figures);
-        if (quality) this.#emit('quality', quality);
-      }
-      if (this.#state === 'connected') this.#measure();
-    });
+  #tellChannel(open) {
+    if (this.#channelOpen === open) return;
+    this.#channelOpen = open;
+    this.#emit('channel', { open });
+  }
+
+  #tellLive(live) {
+    if (this.#live === live) return;
+    this.#live = live;
+    this.#emit('live', { live });
   }
 
   // --- small things ------------------------------------------------------------------------
 
-  #setState(state, reason = '') {
+  #setState(state, code = null, reason = '') {
     const { maxAttempts: attempts } = this.#options;
     this.#state = state;
     this.#log(reason ? `${state}: ${reason}` : state);
-    this.#emit('state', { state, reason, attempt: this.#attempt, attempts });
+    this.#emit('state', { state, code, reason, attempt: this.#attempt, attempts });
   }
 
   #log(text) {

@@ -20,6 +20,20 @@ export class Display {
     if (!muted) this.#video.play().catch(() => {});
   }
 
+  get volume() {
+    return this.#video.volume;
+  }
+
+  setVolume(volume) {
+    this.#video.volume = Math.min(1, Math.max(0, volume));
+  }
+
+  /** Plays the sound on another device. Rejects where the browser cannot, or does not know it. */
+  async setOutput(deviceId) {
+    if (!this.#video.setSinkId) throw new Error('this browser plays sound on the default device alone');
+    await this.#video.setSinkId(deviceId);
+  }
+
   /**
    * Plays a stream, without sound where the browser wants a click before sound.
    * @param {MediaStream} stream

@@ -1,5 +1,7 @@
 // One conversation with the server, which may outlive its WebSocket.
 
+import { VisavisError, reasonOfRefusal } from './visavis-failures.js';
+
 /** The close code that says goodbye: the server ends the peer with it. */
 const GOODBYE = 1000;
 /** The close code of a socket that another one takes the place of: the peer stays. */
@@ -11,6 +13,7 @@ const REPLACED = 4000;
  * @typedef {object} SignalingHandlers
  * @property {(message: object) => void} onMessage everything but pings and pongs
  * @property {(reason: string) => void} onClosed the socket in use is gone, or never opened
+ * @property {(error: VisavisError) => void} onBadAddress there is nothing to open
  */
 export class Signaling {
   #address;
@@ -22,15 +25,16 @@ export class Signaling {
   #peerId = null;
   #config = null;
   #waiting = [];
+  #over = false;
 
   /**
-   * @param {string} address of the WebSocket
+   * @param {() => string|Promise<string>} address of the WebSocket, asked for each time one is opened
    * @param {SignalingHandlers} handlers
    */
   constructor(address, handlers) {
     this.#address = address;
     this.#handlers = handlers;
-    this.#use(new WebSocket(address));
+    this.#open();
   }
 
   get isOpen() {
@@ -78,11 +82,17 @@ export class Signaling {
    * @param {number} withinMs
    * @returns {Promise<?object>} the server's `config`; null where there was none in time
    */
-  resume(withinMs) {
+  async resume(withinMs) {
     this.#successor?.close(REPLACED);
-    const url = new URL(this.#address);
-    if (this.#token) url.searchParams.set('resume', this.#token);
-    const socket = new WebSocket(url);
+    let socket;
+    try {
+      const url = new URL(await this.#address());
+      if (this.#over) return null;
+      if (this.#token) url.searchParams.set('resume', this.#token);
+      socket = new WebSocket(url);
+    } catch {
+      return null;
+    }
     this.#successor = socket;
     return new Promise((resolve) => {
       const settle = (config) => {
@@ -120,18 +130,37 @@ export class Signaling {
   }
 
   #end(code) {
+    this.#over = true;
     this.#successor?.close(REPLACED);
     this.#successor = null;
     this.#token = null;
     this.#retire(code);
   }
 
+  async #open() {
+    try {
+      const address = await this.#address();
+      if (!this.#over) this.#use(new WebSocket(address));
+    } catch (error) {
+      if (this.#over) return;
+      const known = error instanceof VisavisError;
+      this.#handlers.onBadAddress(known ? error : new VisavisError('bad-address', error.message));
+    }
+  }
+
   #use(socket) {
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#onMessage(data);
-    socket.onclose = ({ reason }) => {
+    socket.onclose = async ({ reason }) => {
       this.#socket = null;
-      this.#handlers.onClosed(reason || (this.#peerId ? 'signaling closed' : 'the server cannot be reached'));
+      if (this.#config || reason) {
+        this.#handlers.onClosed(reason || 'signaling closed');
+        return;
+      }
+      const refusal = await reasonOfRefusal(socket.url);
+      if (this.#over) return;
+      if (refusal) this.#handlers.onMessage({ type: 'error', ...refusal });
+      else this.#handlers.onClosed('the server cannot be reached');
     };
   }
 

@@ -12,6 +12,26 @@ export function backoffMs(attempt) {
   return most * (0.5 + Math.random() / 2);
 }
 
+const PLACE_FIRST_MS = 1_500;
+const PLACE_LIMIT_MS = 5_000;
+
+/** How long to wait before a place is asked for once more. */
+export function placeMs(asked) {
+  return Math.min(PLACE_LIMIT_MS, PLACE_FIRST_MS + 500 * (asked - 1)) * (0.75 + Math.random() / 2);
+}
+
+/** A promise that somebody keeps later. Nobody has to listen to it. */
+export class Outcome {
+  promise = new Promise((resolve, reject) => {
+    this.resolve = resolve;
+    this.reject = reject;
+  });
+
+  constructor() {
+    this.promise.catch(() => {});
+  }
+}
+
 /** Timers that go by names: one for each name at a time. */
 export class Timers {
   #running = new Map();

@@ -3,6 +3,7 @@
 mod firefox;
 mod likeness;
 mod netns;
+mod node;
 mod page;
 mod pattern;
 mod players;
@@ -15,6 +16,7 @@ mod weather;
 pub use firefox::Firefox;
 pub use likeness::{SPEECH_RATE, correlation, likeness, speech};
 pub use netns::{Network, SERVER};
+pub use node::run_page_tests;
 pub use page::{CAPTURE_PEERS_AND_FRAMES, Picture, Stats, Watcher};
 pub use pattern::Still;
 pub use players::{AiortcReport, PlayerSite, watch_with_aiortc};

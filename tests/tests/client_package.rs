@@ -14,6 +14,9 @@ use visavis_tests::{Outcome, fixtures, root};
 /// Pinned, so that a newer compiler's opinions fail no build.
 const TYPESCRIPT: &str = "typescript@5.9.3";
 
+/// What others import.
+const MODULES: [&str; 2] = ["visavis-client", "visavis-element"];
+
 fn web() -> PathBuf {
     root().join("signaling/web")
 }
@@ -52,8 +55,11 @@ fn the_package_has_what_the_client_needs_and_nothing_else() -> Outcome {
     let files: BTreeSet<String> =
         files.iter().filter_map(|file| Some(file["path"].as_str()?.to_owned())).collect();
     let mut wanted = BTreeSet::new();
-    needed("visavis-client.js", &mut wanted)?;
-    wanted.extend(["package.json", "README.md", "visavis-client.d.ts"].map(str::to_owned));
+    for module in MODULES {
+        needed(&format!("{module}.js"), &mut wanted)?;
+        wanted.insert(format!("{module}.d.ts"));
+    }
+    wanted.extend(["package.json", "README.md"].map(str::to_owned));
     println!("{} bytes packed: {files:?}", package["size"]);
     assert_eq!(files, wanted);
     assert_eq!(package["version"], env!("CARGO_PKG_VERSION"));
@@ -92,7 +98,9 @@ fn the_types_name_what_the_class_has() -> Outcome {
     let script = r"
         import { VisavisClient } from './visavis-client.js';
         const own = Object.getOwnPropertyNames(VisavisClient.prototype);
-        console.log(JSON.stringify(own.filter((name) => name !== 'constructor')));
+        const inherent = ['length', 'name', 'prototype', 'constructor'];
+        const all = [...own, ...Object.getOwnPropertyNames(VisavisClient)];
+        console.log(JSON.stringify(all.filter((name) => !inherent.includes(name))));
     ";
     let own =
         run(Command::new("node").args(["--input-type=module", "-e", script]).current_dir(web()))?;
@@ -104,7 +112,7 @@ fn the_types_name_what_the_class_has() -> Outcome {
         .filter_map(|line| {
             line.strip_prefix("  ").filter(|line| !line.starts_with([' ', '*', '/', ')']))
         })
-        .map(|line| line.trim_start_matches("readonly "))
+        .map(|line| line.trim_start_matches("readonly ").trim_start_matches("static "))
         .filter_map(|line| Some(line.split_once(['(', ':', '<'])?.0.to_owned()))
         .filter(|name| {
             !["constructor", "addEventListener", "removeEventListener"].contains(&&**name)

@@ -105,6 +105,8 @@ pub(crate) struct Visit {
     pub(crate) session: Option<SessionId>,
     /// The token of a peer to come back to (`?resume=`).
     pub(crate) resume: Option<String>,
+    /// Whether it is to be told what happens in the session (`?events=1`).
+    pub(crate) events: bool,
 }
 
 /// The server's half of the opening handshake (RFC 6455 §4.2).
@@ -131,11 +133,12 @@ fn upgrade(request: &Request) -> Result<(Response, Visit), Response> {
         Some(name) => Some(session_id(name)?),
     };
     let resume = request.query_value("resume").map(str::to_owned);
+    let events = request.query_value("events") == Some("1");
     let response = Response::new(StatusCode::SWITCHING_PROTOCOLS)
         .header(UPGRADE, "websocket")
         .header(CONNECTION, "Upgrade")
         .header(SEC_WEBSOCKET_ACCEPT, tungstenite::handshake::derive_accept_key(key));
-    Ok((response, Visit { session, resume }))
+    Ok((response, Visit { session, resume, events }))
 }
 
 #[cfg(test)]
@@ -163,14 +166,16 @@ mod tests {
 
     #[test]
     fn the_opening_handshake_is_that_of_the_rfc() {
-        let (response, visit) = ask("/?session=anna&resume=5eC", "dGhlIHNhbXBsZSBub25jZQ==", "13")
-            .unwrap_or_else(|r| panic!("{r:?}"));
+        let (response, visit) =
+            ask("/?session=anna&resume=5eC&events=1", "dGhlIHNhbXBsZSBub25jZQ==", "13")
+                .unwrap_or_else(|r| panic!("{r:?}"));
         let text = String::from_utf8(response.to_bytes(false, true)).unwrap();
         assert!(text.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{text}");
         assert!(text.contains("\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         assert!(!text.contains("content-length"), "{text}");
         let session = SessionId::new("anna").ok();
-        assert_eq!(visit, Visit { session, resume: Some("5eC".to_owned()) });
+        let resume = Some("5eC".to_owned());
+        assert_eq!(visit, Visit { session, resume, events: true });
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The signaling protocol over WebSocket.
 
+pub(crate) mod notice;
 mod peer;
 mod protocol;
 mod resume;
@@ -8,4 +9,5 @@ mod window;
 pub(crate) use peer::{Fate, WsPeer};
 #[cfg(fuzzing)]
 pub(crate) use protocol::Incoming;
+pub(crate) use protocol::Outgoing;
 pub(crate) use resume::Resumptions;

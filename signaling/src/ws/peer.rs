@@ -59,6 +59,8 @@ pub(crate) struct WsPeer {
     token: Option<Token>,
     /// Whether the engine has heard of this peer.
     offered: bool,
+    /// Whether the client wants to know what happens in the session.
+    wants_events: bool,
     /// The request for a session of its own, and an offer that waits for it.
     making: Option<(Ticket, Option<String>)>,
     /// The number of the offer that waits for its answer.
@@ -76,7 +78,7 @@ impl WsPeer {
     /// the token of a peer that is still there it speaks for that one.
     pub(crate) fn new(
         rest: Vec<u8>,
-        Visit { session, resume }: Visit,
+        Visit { session, resume, events }: Visit,
         key: usize,
         context: &mut Context,
         now: Instant,
@@ -108,6 +110,7 @@ impl WsPeer {
             key,
             token,
             offered,
+            wants_events: events,
             making,
             pending_offer: None,
             takes_peer_along: false,
@@ -156,8 +159,28 @@ impl WsPeer {
                 let made = context.sessions.create_for_visitor(ticket, &context.engine);
                 if made { Fate::Keep } else { self.refuse(io, no_face(), CloseCode::Again) }
             }
-            None => Fate::Keep,
+            None => self.describe_session(io, context),
         }
+    }
+
+    /// Says how the session is, before it says what becomes of it.
+    fn describe_session(&mut self, io: &mut TurnIo<'_>, context: &Context) -> Fate {
+        if !self.wants_events {
+            return Fate::Keep;
+        }
+        // Where there is none, the answer to the offer says so.
+        let Some(status) = context.engine.status(&self.session) else { return Fate::Keep };
+        self.send(io, &Outgoing::Session { live: status.metrics.is_live })
+    }
+
+    /// Whether what happens in a session is to be told here.
+    pub(crate) fn is_told_of(&self, session: &SessionId) -> bool {
+        self.wants_events && self.making.is_none() && self.session == *session
+    }
+
+    /// Passes on what happened in the session.
+    pub(crate) fn on_notice(&mut self, io: &mut TurnIo<'_>, notice: &Outgoing<'_>) -> Fate {
+        self.send(io, notice)
     }
 
     /// The session that was asked for is there, or there is none.
@@ -178,9 +201,10 @@ impl WsPeer {
         };
         let Some(session) = made else { return self.refuse(io, no_face(), CloseCode::Again) };
         self.session = session;
+        let fate = self.describe_session(io, context);
         match offer {
-            Some(sdp) => self.obey(io, Incoming::Offer(sdp), context, now),
-            None => Fate::Keep,
+            Some(sdp) if fate == Fate::Keep => self.obey(io, Incoming::Offer(sdp), context, now),
+            _ => fate,
         }
     }
 

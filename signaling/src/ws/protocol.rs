@@ -26,12 +26,33 @@ pub(crate) enum Outgoing<'a> {
         peer_id: String,
         data: Description<'a>,
     },
+    /// Whether the session shows what is pushed, or its idle loop.
+    Session {
+        live: bool,
+    },
+    /// Something is said in the session.
+    Utterance {
+        utterance: u64,
+        state: UtteranceState,
+        /// How much of it was sent, once it is over.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sent_ms: Option<u64>,
+    },
     Error {
         /// A sentence.
         error: String,
         /// A stable word.
         code: &'a str,
     },
+}
+
+/// How far an utterance is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum UtteranceState {
+    Started,
+    Ended,
+    Interrupted,
 }
 
 /// `RTCSessionDescriptionInit`.
@@ -273,6 +294,19 @@ mod tests {
                 "type": "config", "peerId": "00", "videoCodec": "VP8", "audioCodec": "opus",
                 "iceServers": [{"urls": ["stun:stun.example.org"]}], "resume": "5eC",
             })
+        );
+        assert_eq!(
+            serde_json::to_value(Outgoing::Session { live: true }).unwrap(),
+            json!({"type": "session", "live": true})
+        );
+        let said = |state, sent_ms| Outgoing::Utterance { utterance: 7, state, sent_ms };
+        assert_eq!(
+            serde_json::to_value(said(UtteranceState::Started, None)).unwrap(),
+            json!({"type": "utterance", "utterance": 7, "state": "started"})
+        );
+        assert_eq!(
+            serde_json::to_value(said(UtteranceState::Interrupted, Some(340))).unwrap(),
+            json!({"type": "utterance", "utterance": 7, "state": "interrupted", "sentMs": 340})
         );
         let data = Description { kind: "answer", sdp: "v=0" };
         assert_eq!(

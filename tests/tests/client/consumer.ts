@@ -1,6 +1,7 @@
 // A page's code in TypeScript, as strict as it gets. Compiled and never run.
-import { VisavisClient } from 'visavis-client';
-import type { Figures, Quality, State, VisavisOptions } from 'visavis-client';
+import { VisavisClient, VisavisError } from 'visavis-client';
+import type { Device, FailureCode, Figures, MicrophoneFault, Quality, State, VisavisOptions } from 'visavis-client';
+import 'visavis-client/element';
 
 const options: VisavisOptions = {
   url: 'wss://faces.example.org/ws',
@@ -8,6 +9,9 @@ const options: VisavisOptions = {
   videoCodec: 'VP8',
   iceServers: [{ urls: 'stun:stun.example.org' }],
   pushToTalk: true,
+  token: async () => 'word',
+  maxAttempts: undefined,
+  levelEveryMs: 100,
 };
 const client = new VisavisClient(options);
 client.attach(document.createElement('video'));
@@ -26,8 +30,38 @@ client.addEventListener('quality', ({ detail }) => {
 client.addEventListener('message', ({ detail: { data } }) => {
   console.log(typeof data === 'string' ? data.length : data.byteLength);
 });
+client.addEventListener('live', ({ detail }) => {
+  const live: boolean = detail.live;
+  console.log(live, client.live === null);
+});
+client.addEventListener('utterance', ({ detail: { id, state, sentMs } }) => {
+  console.log(id + (sentMs ?? 0), state === 'interrupted');
+});
+client.addEventListener('microphone', ({ detail: { code, label, state } }) => {
+  const fault: MicrophoneFault | null = code;
+  console.log(fault, label, state === 'asking');
+});
+client.addEventListener('level', ({ detail }) => console.log(detail.level + detail.dbfs));
 client.prepare();
-client.connect();
+async function visit(track: MediaStreamTrack): Promise<FailureCode | undefined> {
+  if (!VisavisClient.isSupported()) return 'unsupported';
+  try {
+    await client.connect();
+  } catch (error) {
+    return error instanceof VisavisError ? error.code : undefined;
+  }
+  const { microphones } = await client.getDevices();
+  const first: Device | undefined = microphones[0];
+  if (first) await client.setMicrophone({ deviceId: first.deviceId });
+  else await client.setMicrophone({ track });
+  client.setVolume(0.5);
+  const moved: boolean = await client.setOutput('default');
+  console.log(moved);
+  return undefined;
+}
+console.log(visit);
+const player = document.createElement('visavis-player');
+player.client?.close();
 const heard: Promise<boolean> = client.talk(true);
 const taken: boolean = client.send(new Uint8Array(3));
 const peer: string | null = client.connection === null ? null : client.peerId;
@@ -38,5 +72,7 @@ client.close();
 new VisavisClient({ videoCodec: 'H261' });
 // @ts-expect-error an event of this name carries no figures
 client.addEventListener('muted', ({ detail }) => detail.latencyMs);
+// @ts-expect-error a microphone is chosen by its id
+client.setMicrophone({ label: 'mine' });
 // @ts-expect-error the state is the client's own
 client.state = 'closed';

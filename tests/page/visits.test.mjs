@@ -1,0 +1,445 @@
+// What visitors do and what happens to them, on the real page against the real server.
+
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { everybodyElse, leave, noWebRtc, quit, refusal, says, seen, server, silence, tell, until, visit } from './browser.mjs';
+
+after(quit);
+
+const text = (page, id) => page.textContent(`#${id}`);
+const focused = (page) => page.evaluate(() => document.activeElement.id);
+
+/** Runs in the page: a client of its own, whose events are kept. */
+const LIBRARY = `
+  const { VisavisClient, VisavisError } = await import('/visavis-client.js');
+  const watch = (client) => {
+    const events = [];
+    for (const type of ['state', 'microphone', 'channel', 'live', 'level', 'devices']) {
+      client.addEventListener(type, ({ detail }) => events.push({ type, ...detail }));
+    }
+    return events;
+  };
+  const until = async (condition) => {
+    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+`;
+const run = (page, body) => page.evaluate(`(async () => { ${LIBRARY} ${body} })()`);
+
+// --- what does not work is said at once ---------------------------------------------------
+
+test('webrtc that is switched off is said before anybody presses a button', async () => {
+  const page = await visit('', { before: noWebRtc });
+  assert.equal(await text(page, 'state'), 'This browser cannot show it');
+  assert.match(await text(page, 'reason'), /no WebRTC, or it is switched off/);
+  assert.equal(await run(page, 'return VisavisClient.isSupported();'), false);
+  assert.equal(await run(page, "return new VisavisClient().connect().catch(({ code }) => code);"), 'unsupported');
+  await leave(page);
+});
+
+test('connections that the browser refuses are said at once', async () => {
+  const before = () => {
+    window.RTCPeerConnection = class {
+      constructor() {
+        throw new DOMException('Cannot create so many PeerConnections', 'UnknownError');
+      }
+    };
+  };
+  const page = await visit('', { before });
+  await page.click('#start');
+  await says(page, 'This browser cannot show it');
+  assert.match(await text(page, 'reason'), /Cannot create so many/);
+  await leave(page);
+});
+
+test('an unknown session is named at once and not asked for again', async () => {
+  const page = await visit('?session=nobody');
+  await page.click('#start');
+  await says(page, 'No such session');
+  assert.match(await text(page, 'reason'), /There is no session nobody/);
+  assert.equal(await focused(page), 'start');
+  const events = await run(page, `
+    const client = new VisavisClient({ session: 'nobody' });
+    const events = watch(client);
+    const code = await client.connect().catch((error) => error instanceof VisavisError && error.code);
+    return [code, events.map(({ state }) => state)];
+  `);
+  assert.deepEqual(events, ['unknown-session', ['connecting', 'failed']]);
+  await leave(page);
+});
+
+test('a bad address is said at once', async () => {
+  const page = await visit();
+  const codes = await run(page, `
+    const bad = [{ url: 'http://' }, { url: 'ftp://faces.example.org/' }, { session: 'two words' }];
+    return Promise.all(bad.map((options) => new VisavisClient(options).connect().catch(({ code }) => code)));
+  `);
+  assert.deepEqual(codes, ['bad-address', 'bad-address', 'bad-address']);
+  const nothing = await run(page, "return new VisavisClient({ url: '/nothing/here' }).connect().catch(({ code }) => code);");
+  assert.equal(nothing, 'bad-address');
+  await leave(page);
+});
+
+test('a server that is out of reach is named while it is tried, and given up in the end', async () => {
+  const page = await visit();
+  const [first, code, state] = await run(page, `
+    const client = new VisavisClient({ url: 'ws://127.0.0.1:9/', maxAttempts: 1 });
+    const events = watch(client);
+    const code = await client.connect().catch((error) => error.code);
+    return [events.find(({ state }) => state === 'reconnecting'), code, client.state];
+  `);
+  assert.equal(first.code, 'unreachable');
+  assert.match(first.reason, /cannot be reached/);
+  assert.deepEqual([code, state], ['unreachable', 'failed']);
+  await leave(page);
+});
+
+test('attempts that are given as undefined are the default', async () => {
+  const page = await visit();
+  const attempts = await run(page, `
+    const client = new VisavisClient({ url: 'ws://127.0.0.1:9/', maxAttempts: undefined });
+    const events = watch(client);
+    client.connect();
+    await until(() => events.some(({ state }) => state === 'reconnecting'));
+    client.close();
+    return events.find(({ state }) => state === 'reconnecting').attempts;
+  `);
+  assert.equal(attempts, 6);
+  await leave(page);
+});
+
+test('whom the server does not let in is told so', async () => {
+  const page = await visit();
+  await page.route('**/guarded**', (route) => route.fulfill({ status: 403, json: { code: 'cross-origin', error: 'not you' } }));
+  const failure = await run(page, "return new VisavisClient({ url: '/guarded' }).connect().catch(({ code, message }) => [code, message]);");
+  assert.deepEqual(failure, ['forbidden', 'not you']);
+  const token = await run(page, `
+    const token = async () => { throw new Error('logged out'); };
+    return new VisavisClient({ token }).connect().catch(({ code, message }) => [code, message]);
+  `);
+  assert.deepEqual(token, ['forbidden', 'logged out']);
+  await leave(page);
+});
+
+test('a token is asked for before each websocket and sent with it', async () => {
+  const page = await visit();
+  const addresses = [];
+  page.on('websocket', (socket) => addresses.push(new URL(socket.url()).searchParams.get('token')));
+  await run(page, `
+    let count = 0;
+    const client = new VisavisClient({ token: async () => 'word' + (count += 1) });
+    await client.connect();
+    client.close();
+    await client.connect();
+    client.close();
+  `);
+  assert.deepEqual(addresses, ['word1', 'word2']);
+  await leave(page);
+});
+
+// --- waiting for a place -----------------------------------------------------------------
+
+test('who finds all places taken waits until he leaves', async () => {
+  const page = await visit('', { before: everybodyElse });
+  await page.click('#start');
+  await says(page, 'Waiting for a place');
+  assert.match(await text(page, 'reason'), /All 3 places are taken. The next one is yours./);
+  // It is asked for again and again, and that is no reason to give up.
+  await page.waitForTimeout(6_000);
+  assert.equal(await page.evaluate('visavis.client.state'), 'waiting');
+  await page.click('#leave');
+  await says(page, 'You have left');
+  assert.equal(await focused(page), 'start');
+  await leave(page);
+});
+
+test('who would rather not wait is told that it is full', async () => {
+  const page = await visit('', { before: everybodyElse });
+  const failure = await run(page, `
+    return new VisavisClient({ waitForPlace: false }).connect().catch(({ code, message }) => [code, message]);
+  `);
+  assert.deepEqual(failure, ['full', 'all 3 places are taken']);
+  await leave(page);
+});
+
+// --- connect and close -------------------------------------------------------------------
+
+test('connect resolves once connected, and close tells microphone and channel', async () => {
+  const page = await visit();
+  const events = await run(page, `
+    const client = new VisavisClient();
+    const events = watch(client);
+    await client.connect();
+    await until(() => events.some(({ type, open }) => type === 'channel' && open));
+    await client.setMicrophone(true);
+    events.length = 0;
+    client.close();
+    const told = events.map(({ type, state, open }) => [type, state ?? open]);
+    const again = client.connect().catch(({ code }) => code);
+    client.close();
+    return [told, await again];
+  `);
+  assert.deepEqual(events, [[['channel', false], ['microphone', 'off'], ['state', 'closed']], 'closed']);
+  await leave(page);
+});
+
+test('focus is kept after start and after leave', async () => {
+  const page = await visit();
+  await page.focus('#start');
+  await page.keyboard.press('Enter');
+  assert.equal(await focused(page), 'mute');
+  await seen(page);
+  assert.equal(await focused(page), 'mute');
+  await page.focus('#leave');
+  await page.keyboard.press('Enter');
+  assert.equal(await focused(page), 'start');
+  await page.waitForTimeout(600);
+  assert.equal(await focused(page), 'start');
+  await leave(page);
+});
+
+test('everything can be reached by keyboard, in the order in which it is seen, and has a name', async () => {
+  const page = await visit('?autostart=1&chat=1&interrupt=1');
+  await seen(page);
+  await page.click('#show-figures');
+  await page.focus('#show-figures');
+  const order = [];
+  for (let at = 0; at < 12; at += 1) {
+    order.push(await page.evaluate(() => {
+      const { id, ariaLabel, textContent } = document.activeElement;
+      return id || ariaLabel || textContent.trim();
+    }));
+    await page.keyboard.press('Tab');
+  }
+  assert.deepEqual(order, ['show-figures', 'full-screen', 'open-settings', 'mute', 'microphone', 'talk', 'interrupt',
+    'leave', 'messages', 'words', 'Send', 'Log']);
+  for (const [role, name] of [
+    ['button', 'Figures'], ['button', 'Full screen'], ['button', 'Settings'], ['button', 'Mute the sound'],
+    ['button', 'Microphone'], ['button', 'Hold to talk'], ['button', 'Interrupt'], ['button', 'Leave'],
+    ['log', 'Messages'], ['textbox', 'Message'], ['button', 'Send'], ['group', 'Controls'],
+  ]) {
+    assert.equal(await page.getByRole(role, { name, exact: true }).count(), 1, `${role} ${name}`);
+  }
+  await page.click('#open-settings');
+  for (const [role, name] of [
+    ['dialog', 'Settings'], ['combobox', 'Microphone'], ['meter', 'Microphone level'], ['slider', 'Volume'],
+    ['radio', 'Light'], ['switch', 'Captions'], ['button', 'Close'],
+  ]) {
+    assert.equal(await page.getByRole(role, { name, exact: true }).count(), 1, `${role} ${name}`);
+  }
+  await page.keyboard.press('Escape');
+  assert.equal(await focused(page), 'open-settings');
+  await leave(page);
+});
+
+test('keys that are typed are no commands', async () => {
+  const page = await visit('?autostart=1&chat=1');
+  await seen(page);
+  const muted = await page.evaluate('visavis.client.muted');
+  await page.fill('#words', '');
+  await page.type('#words', 'mvt if ');
+  assert.equal(await page.inputValue('#words'), 'mvt if ');
+  assert.equal(await page.evaluate('visavis.client.muted'), muted);
+  assert.equal(await page.evaluate('visavis.client.microphoneOn'), false);
+  await leave(page);
+});
+
+test('a finger on the talk button is heard, and no longer when it is lifted', async () => {
+  const context = { hasTouch: true, isMobile: true, viewport: { width: 375, height: 667 } };
+  const page = await visit('', { context });
+  await page.tap('#start');
+  await seen(page);
+  const { x, y, width, height } = await page.locator('#talk').boundingBox();
+  const devtools = await page.context().newCDPSession(page);
+  const touch = (type, touchPoints) => devtools.send('Input.dispatchTouchEvent', { type, touchPoints });
+  await touch('touchStart', [{ x: x + width / 2, y: y + height / 2 }]);
+  await until(page, 'visavis.client.talking');
+  assert.equal(await text(page, 'talk-label'), 'Talking');
+  assert.equal(await text(page, 'notice'), 'You are heard');
+  await touch('touchEnd', []);
+  await until(page, '!visavis.client.talking');
+  assert.equal(await text(page, 'talk-label'), 'Hold to talk');
+  assert.equal(await text(page, 'notice'), '');
+  await leave(page);
+});
+
+// --- the microphone ----------------------------------------------------------------------
+
+test('after a refusal the page recovers', async () => {
+  const page = await visit('?autostart=1', { before: refusal });
+  await seen(page);
+  const before = await text(page, 'state');
+  await page.click('#microphone');
+  await until(page, "document.getElementById('notice').textContent.includes('not allowed')");
+  assert.equal(await page.evaluate('visavis.client.microphone.code'), 'denied');
+  await page.evaluate('window.allowed = true');
+  await page.click('#microphone');
+  await until(page, "document.getElementById('notice').textContent === 'You are heard'");
+  await page.click('#microphone');
+  await until(page, "document.getElementById('notice').textContent === ''");
+  assert.equal(await text(page, 'state'), before);
+  await leave(page);
+});
+
+test('a question that nobody answers is seen, and can be taken back', async () => {
+  const page = await visit('?autostart=1', { before: silence });
+  await seen(page);
+  await page.click('#microphone');
+  await until(page, "document.getElementById('notice').textContent.includes('Allow the microphone')");
+  assert.equal(await page.evaluate('visavis.client.microphone.state'), 'asking');
+  await page.click('#microphone');
+  await until(page, "document.getElementById('notice').textContent === ''");
+  await leave(page);
+});
+
+test('a microphone that is muted by the system or taken away is seen', async () => {
+  const before = () => {
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (constraints) => {
+      const stream = await ask(constraints);
+      [window.track] = stream.getAudioTracks();
+      return stream;
+    };
+  };
+  const page = await visit('?autostart=1', { before });
+  await seen(page);
+  await page.click('#microphone');
+  await until(page, 'visavis.client.talking');
+  await page.evaluate(() => {
+    Object.defineProperty(track, 'muted', { value: true, configurable: true });
+    track.dispatchEvent(new Event('mute'));
+  });
+  assert.match(await text(page, 'notice'), /muted by the system/);
+  assert.equal(await page.evaluate('visavis.client.talking'), false);
+  await page.evaluate(() => {
+    delete track.muted;
+    track.dispatchEvent(new Event('unmute'));
+  });
+  assert.equal(await text(page, 'notice'), 'You are heard');
+  await page.evaluate(() => {
+    track.stop();
+    track.dispatchEvent(new Event('ended'));
+  });
+  await until(page, "document.getElementById('notice').textContent === 'The microphone is gone'");
+  assert.equal(await page.getAttribute('#microphone', 'aria-pressed'), 'false');
+  await leave(page);
+});
+
+test('a microphone can be chosen, is remembered, and shows how loud it is', async () => {
+  const page = await visit('?autostart=1');
+  await seen(page);
+  await page.click('#microphone');
+  await until(page, 'visavis.client.talking');
+  await page.click('#open-settings');
+  await until(page, "document.getElementById('which-microphone').options.length === 3");
+  const chosen = await page.evaluate(() => document.getElementById('which-microphone').options[2].value);
+  await page.selectOption('#which-microphone', { index: 2 });
+  await until(page, (id) => visavis.client.microphone.deviceId === id, chosen);
+  await until(page, "Number(document.getElementById('level').getAttribute('aria-valuenow')) > 10");
+  await page.keyboard.press('Escape');
+  await page.reload();
+  await seen(page);
+  await page.click('#microphone');
+  await until(page, (id) => visavis.client.microphone.deviceId === id, chosen);
+  await leave(page);
+});
+
+test('a track of the page\'s own is sent and is not stopped', async () => {
+  const page = await visit();
+  const [on, sent, state, code] = await run(page, `
+    const audio = new AudioContext();
+    const tone = audio.createOscillator();
+    const out = audio.createMediaStreamDestination();
+    tone.connect(out);
+    tone.start();
+    const [track] = out.stream.getAudioTracks();
+    const client = new VisavisClient();
+    await client.connect();
+    const on = await client.setMicrophone({ track });
+    await until(() => client.connection.getSenders().some((sender) => sender.track === track));
+    client.close();
+    const gone = await client.setMicrophone({ track: { readyState: 'ended' } });
+    return [on, true, track.readyState, gone || client.microphone.code];
+  `);
+  assert.deepEqual([on, sent, state, code], [true, true, 'live', 'failed']);
+  await leave(page);
+});
+
+test('volume and loudspeaker are set', async () => {
+  const page = await visit('?autostart=1');
+  await seen(page);
+  await page.click('#open-settings');
+  await page.fill('#volume', '40');
+  assert.equal(await page.evaluate('visavis.video.volume'), 0.4);
+  assert.equal(await page.evaluate("visavis.client.setOutput('no such device')"), false);
+  assert.equal(await page.evaluate("visavis.client.setOutput('')"), true);
+  await leave(page);
+});
+
+// --- what else is on the page ------------------------------------------------------------
+
+test('the theme is the system\'s until one is chosen, which is remembered', async () => {
+  const page = await visit('', { context: { colorScheme: 'light' } });
+  const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue('--ground'));
+  assert.equal(await ground(), '#f7f5f1');
+  await page.click('#open-settings');
+  await page.check('[name=theme][value=dark]', { force: true });
+  assert.equal(await ground(), '#0b0c10');
+  await page.reload();
+  await until(page, 'window.visavis');
+  assert.equal(await ground(), '#0b0c10');
+  await leave(page);
+});
+
+test('captions, chat and controls come and go as the application says', async () => {
+  const page = await visit('?autostart=1');
+  await seen(page);
+  assert.equal(await page.isVisible('#chat') || (await page.isVisible('#interrupt')), false);
+  await tell(page, { type: 'caption', text: 'Hello' });
+  assert.equal(await text(page, 'caption'), 'Hello');
+  await tell(page, { type: 'caption', text: '' });
+  assert.equal(await page.isVisible('#caption'), false);
+  await tell(page, { type: 'chat', text: '<img src=x onerror=alert(1)>', from: 'Anna' });
+  assert.equal(await text(page, 'messages'), 'Anna<img src=x onerror=alert(1)>');
+  await tell(page, { type: 'controls', chat: false, interrupt: true });
+  assert.equal(await page.isVisible('#chat'), false);
+  assert.equal(await page.isVisible('#interrupt'), true);
+  for (const other of ['{', '{"type":7}', '[]', 'plain words', '{"type":"caption","text":5}', '{"type":"chat"}', 'null']) {
+    await tell(page, other);
+  }
+  assert.equal(await page.isVisible('#caption'), false);
+  assert.deepEqual(page.faults, []);
+  await leave(page);
+});
+
+test('the picture fills the screen and comes back', async () => {
+  const page = await visit('?autostart=1');
+  await seen(page);
+  await page.click('#full-screen');
+  await until(page, "document.fullscreenElement?.id === 'scene'");
+  assert.equal(await page.getAttribute('#full-screen', 'aria-pressed'), 'true');
+  assert.equal(await page.isVisible('#leave'), true);
+  await page.keyboard.press('f');
+  await until(page, '!document.fullscreenElement');
+  await leave(page);
+});
+
+test('the element shows the face on any page of the server and leaves with it', async () => {
+  const page = await visit();
+  const url = new URL('/ws', server).href;
+  const states = await run(page, `
+    await import('/visavis-element.js');
+    const player = document.createElement('visavis-player');
+    player.setAttribute('url', '${url}');
+    player.setAttribute('autostart', '');
+    const states = [];
+    player.addEventListener('state', ({ detail }) => states.push(detail.state));
+    const shown = new Promise((resolve) => player.addEventListener('firstpicture', resolve));
+    document.body.append(player);
+    await shown;
+    const { client } = player;
+    player.remove();
+    return [...states, client.state, player.client];
+  `);
+  assert.deepEqual(states, ['connecting', 'connected', 'closed', 'closed', null]);
+  await leave(page);
+});

@@ -1,0 +1,62 @@
+//! Tests of the page that run in Node, with a browser of their own.
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::turn::{artifacts, root, target};
+
+/// What says which packages are wanted.
+const LOCK: &str = "package-lock.json";
+
+/// Runs the tests of a file in `tests/page` against a server. Pictures are left among the artifacts.
+///
+/// # Errors
+///
+/// Where one of them fails, with all that was said; or where npm does not give the packages.
+pub fn run_page_tests(file: &str, url: &str) -> Result<String, Box<dyn Error>> {
+    let folder = installed()?;
+    let shots = artifacts()?.join("page");
+    let mut command = Command::new("node");
+    command.args(["--test", "--test-reporter=spec", file]).current_dir(folder);
+    command.env("VISAVIS_URL", url).env("VISAVIS_SHOTS", shots).stdin(Stdio::null());
+    let output = command.output().map_err(|error| format!("node: {error}; tools/setup test"))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    match output.status.success() {
+        true => Ok(said),
+        false => Err(format!("{said}{}", String::from_utf8_lossy(&output.stderr)).into()),
+    }
+}
+
+/// The folder with the tests and the packages they need.
+fn installed() -> Result<PathBuf, Box<dyn Error>> {
+    let (from, folder) = (root().join("tests/page"), target().join("test-page"));
+    fs::create_dir_all(&folder)?;
+    let wanted = fs::read_to_string(from.join(LOCK))?;
+    let mark = folder.join("installed");
+    let is_there = fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted);
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), folder.join(entry.file_name()))?;
+        }
+    }
+    if is_there {
+        return Ok(folder);
+    }
+    let quiet = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
+    // Playwright's browsers are not wanted: it drives the one that is installed.
+    let output = Command::new("npm")
+        .args(quiet)
+        .current_dir(&folder)
+        .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("npm: {error}; tools/setup test"))?;
+    if !output.status.success() {
+        return Err(format!("npm ci: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    fs::write(&mark, wanted)?;
+    Ok(folder)
+}
