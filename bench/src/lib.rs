@@ -15,6 +15,7 @@
 //! - [`sync`] tells how far sound and picture are apart in the browser;
 //! - [`idle`] measures what sessions cost in which nothing happens;
 //! - [`siege`] lets viewers watch while strangers do their worst;
+//! - [`faces`] tells what viewers get of many live faces on one machine;
 //! - [`encode`] measures what encoding costs, each codec alone;
 //! - [`profile`] samples the server under load and draws a flame graph;
 //! - [`peers`] puts the same load on what people use instead.
@@ -26,6 +27,7 @@ mod browser;
 mod check;
 pub mod encode;
 mod error;
+pub mod faces;
 pub mod fanout;
 pub mod floor;
 pub mod glass;

@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use visavis_bench::peers::Contender;
 use visavis_bench::{
-    Error, Server, ServerOptions, encode, fanout, floor, glass, idle, peers, profile, siege, sync,
-    viewers,
+    Error, Server, ServerOptions, encode, faces, fanout, floor, glass, idle, peers, profile, siege,
+    sync, viewers,
 };
 use visavis_types::VideoCodec;
 
@@ -26,6 +26,7 @@ Examples:
   visavis-bench encode                         milliseconds a picture, for each codec and size
   visavis-bench sync --check                   lip sync, live and in utterances
   visavis-bench idle --sessions 200            what sessions cost in which nothing happens
+  visavis-bench faces --count 45               what viewers get of many live faces on one machine
   visavis-bench profile                        where the time goes in the server's media loop
   visavis-bench siege --check                  what viewers notice of each attack, and whether limits hold
   visavis-bench peers --only visavis,naive     visavis beside the str0m loop that most people write
@@ -78,6 +79,11 @@ enum Command {
     /// Starts the example idle_sessions. They show a still face, or ten seconds of film at 25 fps, encoded
     /// once for all of them.
     Idle(IdleArgs),
+    /// What viewers get of many live faces, each with a viewer of its own.
+    ///
+    /// Starts the example live_sessions. With more faces than the processors can encode, sound is to stay whole and
+    /// pictures are to share what is left.
+    Faces(FacesArgs),
     /// Where the time goes: a flame graph of the server's media loop while viewers watch.
     ///
     /// Needs Linux' perf. Prints the functions with the most time of their own, and writes an SVG; a
@@ -178,7 +184,32 @@ struct SyncArgs {
     /// Seconds to measure, in each mode, after ten to warm up.
     #[arg(long, default_value_t = 60.0)]
     seconds: f64,
+    /// By how many ms the clock is off that stamps what is pushed live; less than nothing: behind.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    stamp_offset_ms: i64,
+    /// By how many ms that clock is set half a minute after the start.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    clock_step_ms: i64,
+    /// By how many ms the stamp of a single picture is off then.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    bad_stamp_ms: i64,
     /// Fail where a mode's p95 is over 10 ms.
+    #[arg(long)]
+    check: bool,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct FacesArgs {
+    /// Faces, with a viewer each.
+    #[arg(long, default_value_t = 45, value_parser = clap::value_parser!(u32).range(1..=500))]
+    count: u32,
+    /// Seconds to measure, once every viewer has a picture.
+    #[arg(long, default_value_t = 20.0, value_parser = seconds)]
+    seconds: f64,
+    /// Fail where sound has holes or pictures are not shared fairly.
     #[arg(long)]
     check: bool,
     /// Print JSON instead of a table.
@@ -285,6 +316,7 @@ fn main() -> ExitCode {
         Command::Encode(args) => run_encode(&args),
         Command::Sync(args) => run_sync(&args),
         Command::Idle(args) => run_idle(&args),
+        Command::Faces(args) => run_faces(&args),
         Command::Profile(args) => run_profile(args),
         Command::Siege(args) => args.run(),
         Command::Peers(args) => run_peers(&args),
@@ -365,7 +397,12 @@ fn run_sync(args: &SyncArgs) -> Result<(), Error> {
         None => ["live", "utterance"].map(str::to_owned).to_vec(),
     };
     let duration = Duration::from_secs_f64(args.seconds);
-    let reports = modes.into_iter().map(|mode| sync::run(&sync::Options { duration, mode }));
+    let reports = modes.into_iter().map(|mode| {
+        let SyncArgs { stamp_offset_ms, clock_step_ms, bad_stamp_ms, .. } = *args;
+        let options =
+            sync::Options { duration, mode, stamp_offset_ms, clock_step_ms, bad_stamp_ms };
+        sync::run(&options)
+    });
     let reports = reports.collect::<Result<Vec<_>, _>>()?;
     let tables = || reports.iter().map(sync::Report::table).collect::<Vec<_>>().join("\n");
     print(args.json, &reports, tables)?;
@@ -384,6 +421,13 @@ fn run_idle(args: &IdleArgs) -> Result<(), Error> {
     let tables = || reports.iter().map(idle::Report::table).collect::<Vec<_>>().join("\n");
     print(args.json, &reports, tables)?;
     verdict(args.check, reports.iter().flat_map(idle::Report::missed).collect())
+}
+
+fn run_faces(args: &FacesArgs) -> Result<(), Error> {
+    let duration = Duration::from_secs_f64(args.seconds);
+    let report = faces::run(&faces::Options { count: args.count, duration })?;
+    print(args.json, &report, || report.table())?;
+    verdict(args.check, report.missed())
 }
 
 fn run_profile(args: ProfileArgs) -> Result<(), Error> {

@@ -19,6 +19,7 @@ pub(crate) struct Counters {
     pub(crate) late_frames: AtomicU64,
     pub(crate) replaced_frames: AtomicU64,
     pub(crate) dropped_audio_samples: AtomicU64,
+    pub(crate) corrected_stamps: AtomicU64,
     pub(crate) dropped_units: AtomicU64,
     pub(crate) encoded_frames: AtomicU64,
     pub(crate) keyframes: AtomicU64,
@@ -51,16 +52,17 @@ impl Counters {
     }
 
     /// What they say now of a session that is started or not, and live or not.
-    pub(crate) fn metrics(&self, is_started: bool, is_live: bool) -> Metrics {
+    pub(crate) fn metrics(&self, now: Instant, is_started: bool, is_live: bool) -> Metrics {
         let last_frame = self.last_frame_time.load(Relaxed);
-        let age_ms = UnixMillis::now().0.saturating_sub(last_frame);
-        let recent = last_frame > 0 && u128::from(age_ms) < STREAMING_TIMEOUT.as_millis();
+        let recent =
+            self.fps.last().is_some_and(|at| now.saturating_duration_since(at) < STREAMING_TIMEOUT);
         Metrics {
             video_frames: self.video_frames.load(Relaxed),
             audio_chunks: self.audio_chunks.load(Relaxed),
             dropped_frames: self.late_frames.load(Relaxed),
             replaced_frames: self.replaced_frames.load(Relaxed),
             dropped_audio_ms: self.dropped_audio_samples.load(Relaxed) / 48,
+            corrected_stamps: self.corrected_stamps.load(Relaxed),
             dropped_units: self.dropped_units.load(Relaxed),
             encoded_frames: self.encoded_frames.load(Relaxed),
             keyframes: self.keyframes.load(Relaxed),
@@ -84,6 +86,8 @@ impl Counters {
 struct FpsWindow {
     origin: OnceLock<Instant>,
     start_us: AtomicU64,
+    /// When the last frame came.
+    last_us: AtomicU64,
     frames: AtomicU64,
     /// `f64` bits.
     latest: AtomicU64,
@@ -93,6 +97,7 @@ impl FpsWindow {
     fn note(&self, at: Instant) {
         let origin = *self.origin.get_or_init(|| at);
         let now_us = at.saturating_duration_since(origin).as_micros() as u64;
+        self.last_us.store(now_us, Relaxed);
         let frames = self.frames.fetch_add(1, Relaxed) + 1;
         let elapsed_us = now_us.saturating_sub(self.start_us.load(Relaxed));
         if elapsed_us >= 1_000_000 {
@@ -102,6 +107,11 @@ impl FpsWindow {
             self.start_us.store(now_us, Relaxed);
             self.frames.store(1, Relaxed);
         }
+    }
+
+    /// When the last frame came, by the clock that is never set.
+    fn last(&self) -> Option<Instant> {
+        Some(*self.origin.get()? + Duration::from_micros(self.last_us.load(Relaxed)))
     }
 
     fn latest(&self) -> f64 {
@@ -120,6 +130,20 @@ mod tests {
             window.note(start + Duration::from_micros(frame * 33_333));
         }
         assert!((window.latest() - 30.0).abs() < 0.1, "{}", window.latest());
+    }
+
+    #[test]
+    fn a_source_that_is_silent_is_not_streaming_whatever_its_clock_says() {
+        let (counters, start) = (Counters::default(), Instant::now());
+        let streams = |counters: &Counters, ms| {
+            counters.metrics(start + Duration::from_millis(ms), true, true).is_streaming
+        };
+        assert!(!streams(&counters, 0));
+        // The wall clock was set back by an hour since.
+        counters.note_frame(start, UnixMillis(UnixMillis::now().0 + 3_600_000));
+        assert!(streams(&counters, 1_999) && !streams(&counters, 2_000));
+        counters.note_frame(start + Duration::from_secs(5), UnixMillis(1));
+        assert!(streams(&counters, 6_999) && !streams(&counters, 7_001));
     }
 
     #[test]

@@ -78,8 +78,14 @@ impl EngineHandle {
             inner.clock,
             mic_out,
         );
-        let source = AudioSource::new(Arc::clone(&shared), blocks_out, audio_in, microphones)
-            .map_err(|error| SessionError::Audio(error.to_string()))?;
+        let source = AudioSource::new(
+            Arc::clone(&shared),
+            blocks_out,
+            audio_in,
+            microphones,
+            Arc::clone(&inner.refusals),
+        )
+        .map_err(|error| SessionError::Audio(error.to_string()))?;
         {
             let mut sessions = inner.sessions.write().unwrap_or_else(PoisonError::into_inner);
             if sessions.iter().any(|other| other.config.id == shared.config.id) {

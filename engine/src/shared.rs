@@ -14,12 +14,12 @@ use visavis_types::{
 };
 
 use crate::audio::max_samples;
-use crate::budget::Budget;
+use crate::budget::{Room, Waiting};
 use crate::counters::Counters;
 use crate::idle::{IdleLoop, Reel, ReelFormat, Studio};
 use crate::liveness::Liveness;
 use crate::media::SessionWaker;
-use crate::source_clock::{SourceClock, Stamped};
+use crate::source_clock::{DatedBy, SourceClock, Stamped};
 use crate::utterance::{UtteranceState, Utterances};
 use crate::video::{Mailbox, PreparedPicture};
 use crate::{SessionConfig, SessionStatus, StageSummary};
@@ -36,6 +36,7 @@ pub(crate) struct SessionShared {
     pub(crate) config: SessionConfig,
     /// Only callers take the lock, never a thread of the engine.
     source_clock: Mutex<SourceClock>,
+    absurd_stamps_told: AtomicBool,
     pub(crate) mailbox: Mailbox,
     /// Pictures of utterances.
     pub(crate) prepared: SegQueue<PreparedPicture>,
@@ -44,13 +45,18 @@ pub(crate) struct SessionShared {
     /// Set where there are media loops: where idle loops are encoded, and how the loops are woken.
     media: OnceLock<(Studio, Vec<SessionWaker>)>,
     pub(crate) liveness: Liveness,
-    pub(crate) waiting_sound: Arc<Budget>,
-    pub(crate) waiting_pictures: Arc<Budget>,
+    /// Sound and pictures of utterances that wait for their time, and callers that wait for room for more.
+    pub(crate) sound_room: Room,
+    pub(crate) picture_room: Room,
+    pub(crate) pushers: Arc<Waiting>,
     /// Only callers take the lock.
     utterances: Mutex<Utterances>,
     interruptions: AtomicU64,
     /// How much of what is said live was sent, in µs.
     played: AtomicU64,
+    /// Live sound on its way to the audio loop, and waiting there, in samples at 48 kHz.
+    pub(crate) live_coming: AtomicU64,
+    pub(crate) live_waiting: AtomicU64,
     pub(crate) counters: Counters,
     started: AtomicBool,
     stopped: AtomicBool,
@@ -107,19 +113,24 @@ pub(crate) enum AudioKind {
 
 impl SessionShared {
     pub(crate) fn new(config: SessionConfig, clock: ClockAnchor, media_loops: usize) -> Self {
+        let pushers = Arc::default();
         Self {
             source_clock: Mutex::new(SourceClock::new(clock)),
+            absurd_stamps_told: AtomicBool::new(false),
             mailbox: Mailbox::default(),
             prepared: SegQueue::new(),
             spare_pictures: ArrayQueue::new(SPARE_PICTURES),
             idle: ArcSwapOption::new(config.idle.clone().map(Arc::new)),
             media: OnceLock::new(),
             liveness: Liveness::new(config.idle_grace, Instant::now()),
-            waiting_sound: Budget::new(max_samples(config.audio_queue)),
-            waiting_pictures: Budget::new(config.utterance_bytes),
+            sound_room: Room::new(max_samples(config.audio_queue), &pushers),
+            picture_room: Room::new(config.utterance_bytes, &pushers),
+            pushers,
             utterances: Mutex::default(),
             interruptions: AtomicU64::new(0),
             played: AtomicU64::new(0),
+            live_coming: AtomicU64::new(0),
+            live_waiting: AtomicU64::new(0),
             counters: Counters::default(),
             started: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
@@ -146,7 +157,7 @@ impl SessionShared {
     pub(crate) fn stop(&self) {
         self.started.store(false, Relaxed);
         self.stopped.store(true, Relaxed);
-        self.encode_thread.wake();
+        self.wake_all();
     }
 
     pub(crate) fn is_started(&self) -> bool {
@@ -164,8 +175,27 @@ impl SessionShared {
         stamp: UnixMillis,
         pushed: Instant,
     ) -> Instant {
-        let mut clock = self.source_clock.lock().unwrap_or_else(PoisonError::into_inner);
-        clock.capture_time(what, stamp, pushed)
+        let dated = {
+            let mut clock = self.source_clock.lock().unwrap_or_else(PoisonError::into_inner);
+            clock.capture_time(what, stamp, pushed)
+        };
+        self.note_stamp(dated.by == DatedBy::Stamp);
+        if dated.by == DatedBy::PushAsStampIsAbsurd && !self.absurd_stamps_told.swap(true, Relaxed)
+        {
+            tracing::warn!(
+                session = %self.config.id, stamp = stamp.0, now = UnixMillis::now().0,
+                "stamps are no Unix time in milliseconds, or of a clock that is far off: what carries them is dated by \
+                 when it is pushed"
+            );
+        }
+        dated.at
+    }
+
+    /// Counts a stamp that was not taken as it is.
+    pub(crate) fn note_stamp(&self, is_believed: bool) {
+        if !is_believed {
+            self.counters.corrected_stamps.fetch_add(1, Relaxed);
+        }
     }
 
     // --- Utterances ---
@@ -270,9 +300,11 @@ impl SessionShared {
         self.played.store(played.as_micros() as u64, Relaxed);
     }
 
+    /// Everybody who may have something to do now, or need not wait any longer.
     pub(crate) fn wake_all(&self) {
         self.audio_thread.wake();
         self.encode_thread.wake();
+        self.pushers.wake();
     }
 
     // --- Media loops → audio loop: microphones ---
@@ -366,10 +398,11 @@ impl SessionShared {
     }
 
     pub(crate) fn status(&self) -> SessionStatus {
-        let is_live = self.liveness.is_live(Instant::now());
+        let now = Instant::now();
+        let is_live = self.liveness.is_live(now);
         SessionStatus {
             peer_count: self.peer_count.load(Relaxed),
-            metrics: self.counters.metrics(self.is_started(), is_live),
+            metrics: self.counters.metrics(now, self.is_started(), is_live),
             stages: self.stages(),
             encoders: self.active_codecs().iter().collect(),
         }

@@ -28,6 +28,9 @@ pub struct Metrics {
     pub replaced_frames: u64,
     /// Milliseconds of queued sound dropped because the queue was full.
     pub dropped_audio_ms: u64,
+    /// Pictures and chunks of sound whose stamps could not be meant: so far from all others that they were dated by
+    /// when they were pushed, or, in an utterance, before its beginning or going backwards.
+    pub corrected_stamps: u64,
     /// Encoded frames dropped because the media loop did not keep up.
     pub dropped_units: u64,
     /// Frames encoded, over all codecs.

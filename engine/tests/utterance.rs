@@ -265,3 +265,83 @@ fn whoever_has_the_handle_begins_utterances_and_follows_them() {
     let refused = handle.begin_utterance(&default, UnixMillis(0)).unwrap_err();
     assert_eq!(refused, UtteranceError::NoSession, "it has stopped");
 }
+
+#[test]
+fn whoever_waits_for_room_is_woken_when_there_is_some() {
+    let engine = engine();
+    let config = SessionConfig { audio_queue: MS * 400, ..SessionConfig::default() };
+    let session = session(&engine, config);
+    let utterance = session.begin_utterance(UnixMillis(0)).unwrap();
+    let data = tone(300);
+    let push = |at_ms, patience| {
+        let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis(at_ms));
+        let chunk = AudioChunk { data: &data, sample_rate: 24_000, channels: 1, format, timestamp };
+        utterance.push_audio_within(&chunk, patience).unwrap()
+    };
+    assert_eq!(push(0, Duration::ZERO), PushOutcome::Accepted);
+    assert_eq!(push(300, Duration::ZERO), PushOutcome::Full);
+    for n in 1..4 {
+        assert_eq!(push(n * 300, Duration::from_secs(20)), PushOutcome::Accepted);
+    }
+    // An interruption ends the waiting, too.
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(MS * 50);
+            session.interrupt();
+        });
+        let mut last = PushOutcome::Accepted;
+        for n in 4..8 {
+            last = push(n * 300, Duration::from_secs(60));
+        }
+        assert_eq!(last, PushOutcome::Dropped);
+    });
+}
+
+#[test]
+fn a_session_that_is_stopped_tells_the_end_of_what_is_said_once() {
+    let engine = engine();
+    let events = engine.handle().subscribe(|| {});
+    let session = session(&engine, SessionConfig::default());
+    let [first, second] = [0, 1].map(|_| session.begin_utterance(UnixMillis(0)).unwrap());
+    say(&first, 0, &tone(5_000));
+    say(&second, 0, &tone(5_000));
+    let progress = [first.progress(), second.progress()];
+    let until = Instant::now() + Duration::from_secs(20);
+    while progress[0].sent() < MS * 100 && Instant::now() < until {
+        thread::sleep(MS);
+    }
+    session.stop();
+    while !progress.iter().all(|progress| progress.is_over()) && Instant::now() < until {
+        thread::sleep(MS);
+    }
+    assert!(progress.iter().all(|progress| progress.is_over() && progress.is_interrupted()));
+    assert!(session.begin_utterance(UnixMillis(0)).is_err());
+    drop((first, second));
+    thread::sleep(MS * 100);
+    let told: Vec<_> = std::iter::from_fn(|| events.try_recv().ok())
+        .filter_map(|event| match event {
+            Event::Interrupted { utterance, sent, .. } => Some((utterance.unwrap().as_raw(), sent)),
+            Event::UtteranceEnded { .. } => panic!("{event:?}"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [(1, progress[0].sent()), (2, Duration::ZERO)]);
+}
+
+#[test]
+fn live_sound_that_does_not_fit_is_told_to_whoever_pushes_it() {
+    let engine = engine();
+    let config = SessionConfig { audio_queue: MS * 1_000, ..SessionConfig::default() };
+    let session = session(&engine, config);
+    let data = tone(100);
+    let mut outcomes = Vec::new();
+    for _ in 0..50 {
+        let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis::now());
+        let chunk = AudioChunk { data: &data, sample_rate: 24_000, channels: 1, format, timestamp };
+        outcomes.push(session.audio().push(&chunk).unwrap());
+    }
+    assert_eq!(outcomes[..9], [PushOutcome::Accepted; 9]);
+    let PushOutcome::DroppedOldest(last) = outcomes[49] else { panic!("{outcomes:?}") };
+    // All of it may still be on its way to the thread that drops it.
+    assert!(last > MS * 50 && last <= MS * 4_100, "{last:?}");
+}

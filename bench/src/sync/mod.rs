@@ -27,6 +27,12 @@ pub struct Options {
     pub duration: Duration,
     /// `live` or `utterance`.
     pub mode: String,
+    /// By how many ms the clock is off that stamps what is pushed live.
+    pub stamp_offset_ms: i64,
+    /// By how many ms it is set half a minute after the start.
+    pub clock_step_ms: i64,
+    /// By how many ms a single picture's stamp is off then.
+    pub bad_stamp_ms: i64,
 }
 
 /// When flashes and clicks came out, in ms of the page's clock.
@@ -60,8 +66,12 @@ pub struct Report {
 /// When server or browser do not start, or no picture comes.
 pub fn run(options: &Options) -> Result<Report, Error> {
     let binary = find_binary("examples/flash_and_click", "visavis-cli", "VISAVIS_SYNC_BIN")?;
-    let (process, ready) =
-        Process::start_until_ready(Command::new(binary).arg(&options.mode), READY_DEADLINE)?;
+    let mut command = Command::new(binary);
+    command.arg(&options.mode).args(
+        [options.stamp_offset_ms, options.clock_step_ms, options.bad_stamp_ms]
+            .map(|ms| ms.to_string()),
+    );
+    let (process, ready) = Process::start_until_ready(&mut command, READY_DEADLINE)?;
     let url = ready.get("url").and_then(|url| url.as_str()).unwrap_or_default();
     let browser = Browser::start(Microphone::Absent)?;
     let page = browser.page()?;

@@ -23,6 +23,7 @@
 mod aom;
 mod clock;
 mod convert;
+mod downmix;
 mod g711;
 mod g711_decoder;
 mod h264;
@@ -39,6 +40,7 @@ mod voice;
 mod vpx;
 
 pub use convert::{ConvertError, convert};
+pub use downmix::Downmix;
 pub use g711::G711Law;
 pub use g711_decoder::G711Decoder;
 pub use h264::{DecodeError, Decoded, H264Decoder, write_sps_without_reordering};

@@ -7,6 +7,8 @@ use rubato::{
 };
 use visavis_types::AudioChunk;
 
+use crate::Downmix;
+
 /// Length of the filter in samples of the lower rate: its half is the delay, 1 ms at 16 kHz.
 const FILTER_TAPS: usize = 32;
 /// The most by which [`Resampler::correct`] changes the rate: a hundredth of a semitone is 580 ppm.
@@ -30,7 +32,7 @@ pub enum ResampleError {
 
 /// Turns a stream of interleaved 16-bit samples into another rate, mono or stereo.
 ///
-/// Stereo becomes mono by the mean of both channels, mono becomes stereo by doubling. Between equal
+/// Stereo becomes mono as [`Downmix`] does it, mono becomes stereo by doubling. Between equal
 /// rates nothing is filtered, and with equal channels the samples stay what they are. Going down, what
 /// the lower rate cannot carry is taken out first.
 ///
@@ -38,6 +40,7 @@ pub enum ResampleError {
 pub struct Resampler {
     input_channels: usize,
     output_channels: usize,
+    downmix: Downmix,
     /// Absent between equal rates that need no correction.
     filter: Option<Filter>,
     /// Where there is no filter, the last samples that went by, should one be needed.
@@ -84,8 +87,8 @@ impl Resampler {
         } else {
             Some(Filter::new(input_hz, output_hz, input_channels.min(output_channels))?)
         };
-        let (recent, rate_hz) = (Vec::new(), input_hz);
-        Ok(Self { input_channels, output_channels, filter, recent, rate_hz })
+        let (recent, rate_hz, downmix) = (Vec::new(), input_hz, Downmix::default());
+        Ok(Self { input_channels, output_channels, downmix, filter, recent, rate_hz })
     }
 
     /// By how many output samples per channel the sound is later than it was.
@@ -102,7 +105,14 @@ impl Resampler {
     pub fn process(&mut self, samples: &[i16], out: &mut Vec<i16>) -> Result<(), ResampleError> {
         let (from, to) = (self.input_channels, self.output_channels);
         let Some(filter) = &mut self.filter else {
-            samples.chunks_exact(from).for_each(|frame| push_frame(frame, to, out));
+            for frame in samples.chunks_exact(from) {
+                match *frame {
+                    [left, right] if to == 1 => {
+                        out.push(self.downmix.mix(left, right).round() as i16);
+                    }
+                    _ => push_frame(frame, to, out),
+                }
+            }
             self.remember(samples);
             return Ok(());
         };
@@ -111,7 +121,7 @@ impl Resampler {
             for frame in block.chunks_exact(from) {
                 match *frame {
                     [left, right] if to == 1 => {
-                        filter.input.push((f32::from(left) + f32::from(right)) / 2.0);
+                        filter.input.push(self.downmix.mix(left, right));
                     }
                     _ => filter.input.extend(frame.iter().map(|&sample| f32::from(sample))),
                 }
@@ -171,6 +181,7 @@ impl Resampler {
     /// Forgets everything that went through, as if new.
     pub fn reset(&mut self) {
         self.recent.clear();
+        self.downmix.reset();
         if let Some(filter) = &mut self.filter {
             filter.sinc.reset();
             filter.skip = 0;
@@ -231,13 +242,8 @@ impl Filter {
 fn push_frame(frame: &[i16], channels: usize, out: &mut Vec<i16>) {
     match *frame {
         [mono] if channels == 2 => out.extend([mono, mono]),
-        [left, right] if channels == 1 => out.push(mean(left, right)),
         _ => out.extend_from_slice(frame),
     }
-}
-
-fn mean(left: i16, right: i16) -> i16 {
-    ((i32::from(left) + i32::from(right)) / 2) as i16
 }
 
 #[cfg(test)]

@@ -1,15 +1,20 @@
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::AudioSource;
 use crate::event::{Subscriber, Subscribers};
 
+/// How long viewers' microphones are decoded before it is looked whether sound is due.
+const MICROPHONE_SLICE: Duration = Duration::from_millis(2);
+
 /// The thread that paces and encodes the sound of all sessions.
 pub(crate) struct AudioLoop {
     commands: Receiver<AudioCommand>,
     sources: Vec<AudioSource>,
+    /// Whose microphones come first in the next slice.
+    turn: usize,
     subscribers: Subscribers,
 }
 
@@ -21,30 +26,70 @@ pub(crate) enum AudioCommand {
 
 impl AudioLoop {
     pub(crate) fn new(commands: Receiver<AudioCommand>) -> Self {
-        Self { commands, sources: Vec::new(), subscribers: Subscribers::default() }
+        Self { commands, sources: Vec::new(), turn: 0, subscribers: Subscribers::default() }
     }
 
     /// Runs until told to stop, or until nobody is left to tell.
     pub(crate) fn run(mut self) {
-        loop {
-            loop {
-                match self.commands.try_recv() {
-                    Ok(AudioCommand::Add(source)) => self.sources.push(*source),
-                    Ok(AudioCommand::Subscribe(subscriber)) => self.subscribers.add(subscriber),
-                    Ok(AudioCommand::Stop) | Err(TryRecvError::Disconnected) => return,
-                    Err(TryRecvError::Empty) => break,
-                }
-            }
-            self.sources.retain(|source| !source.is_over());
-            let now = Instant::now();
+        while self.take_commands() {
+            self.close_stopped();
             let Self { sources, subscribers, .. } = &mut self;
             for source in sources.iter_mut() {
-                source.run(now, &mut |event| subscribers.tell(event));
+                source.run(Instant::now(), &mut |event| subscribers.tell(event));
             }
+            if self.listen() {
+                // There is more to listen to, once what is due by now has been sent.
+                continue;
+            }
+            let now = Instant::now();
             match self.sources.iter().filter_map(|source| source.deadline(now)).min() {
                 Some(at) => thread::park_timeout(at.saturating_duration_since(Instant::now())),
                 None => thread::park(),
             }
         }
+        for mut source in self.sources.drain(..) {
+            source.close(&mut |event| self.subscribers.tell(event));
+        }
+    }
+
+    /// False when it is time to stop.
+    fn take_commands(&mut self) -> bool {
+        loop {
+            match self.commands.try_recv() {
+                Ok(AudioCommand::Add(source)) => self.sources.push(*source),
+                Ok(AudioCommand::Subscribe(subscriber)) => self.subscribers.add(subscriber),
+                Ok(AudioCommand::Stop) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
+            }
+        }
+    }
+
+    fn close_stopped(&mut self) {
+        let Self { sources, subscribers, .. } = self;
+        sources.retain_mut(|source| {
+            let over = source.is_over();
+            if over {
+                source.close(&mut |event| subscribers.tell(event));
+            }
+            !over
+        });
+    }
+
+    /// Deals with what viewers say, for a slice of time; true where there is more. Whoever says too much comes
+    /// after the others.
+    fn listen(&mut self) -> bool {
+        let Self { sources, subscribers, turn, .. } = self;
+        let until = Instant::now() + MICROPHONE_SLICE;
+        let count = sources.len();
+        for step in 0..count {
+            let index = (*turn + step) % count;
+            let Some(source) = sources.get_mut(index) else { continue };
+            let now = Instant::now();
+            if source.run_microphones(now, until, &mut |event| subscribers.tell(event)) {
+                *turn = index + 1;
+                return true;
+            }
+        }
+        false
     }
 }

@@ -61,6 +61,25 @@ pub(crate) enum AudioBlock {
     },
 }
 
+impl AudioBlock {
+    /// The same of sound that is pushed live.
+    fn live_samples(&self) -> usize {
+        match self {
+            Self::Pcm(_) | Self::Opus(_) => self.full_rate_samples(),
+            Self::Speech { .. } | Self::Begin(_) => 0,
+        }
+    }
+
+    /// How many samples it is at [`SAMPLE_RATE_HZ`], on one channel.
+    fn full_rate_samples(&self) -> usize {
+        match self {
+            Self::Pcm(block) | Self::Speech { block, .. } => block.full_rate_samples(),
+            Self::Opus(block) => block.samples as usize,
+            Self::Begin(_) => 0,
+        }
+    }
+}
+
 /// A chunk of samples.
 #[derive(Debug)]
 pub(crate) struct PcmBlock {
@@ -72,7 +91,31 @@ pub(crate) struct PcmBlock {
     pub(crate) captured: Instant,
 }
 
+/// A longer chunk goes to the audio loop in pieces: what it takes in at a time must not keep it from what is due.
+const PIECES_A_SECOND: usize = 10;
+
+/// So many pieces at most, each as long as it takes: they all must find a place in the ring.
+const MAX_PIECES: usize = 256;
+
 impl PcmBlock {
+    /// The block in pieces of a length that is soon dealt with, and where in it each begins.
+    fn into_pieces(self) -> Vec<(Duration, Self)> {
+        let channels = usize::from(self.channels).max(1);
+        let (frames, rate) = (self.samples.len() / channels, self.sample_rate.max(1) as usize);
+        let longest = (rate / PIECES_A_SECOND).max(frames.div_ceil(MAX_PIECES)).max(1);
+        if frames <= longest {
+            return vec![(Duration::ZERO, self)];
+        }
+        let Self { samples, sample_rate, channels: count, captured } = self;
+        let piece = |(n, samples): (usize, &[i16])| {
+            let before = (n * longest) as u64 * 1_000_000 / u64::from(sample_rate.max(1));
+            let (before, samples) = (Duration::from_micros(before), samples.to_vec());
+            let captured = captured + before;
+            (before, Self { samples, sample_rate, channels: count, captured })
+        };
+        samples.chunks(longest * channels).enumerate().map(piece).collect()
+    }
+
     /// How many samples it is at [`SAMPLE_RATE_HZ`], on one channel.
     fn full_rate_samples(&self) -> usize {
         let frames = self.samples.len() / usize::from(self.channels).max(1);

@@ -60,6 +60,11 @@ impl OpusQueue {
         dropped
     }
 
+    /// Samples that wait.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting_samples
+    }
+
     /// Drops what waits.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();

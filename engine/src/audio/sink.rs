@@ -3,12 +3,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use rtrb::{Producer, PushError};
+use rtrb::Producer;
 use visavis_codec::{Mp3Decoder, Mp3Sound};
 use visavis_core::bitstream::opus;
 use visavis_types::{AudioChunk, AudioChunkError, EncodedAudio};
 
-use super::{AudioBlock, OpusBlock, OpusTiming, PcmBlock, Queued};
+use super::{AudioBlock, OpusBlock, OpusTiming, PcmBlock, Queued, max_samples, samples_duration};
 use crate::shared::{AudioKind, SessionShared};
 use crate::source_clock::Stamped;
 use crate::utterance::UtteranceState;
@@ -41,7 +41,7 @@ impl AudioSink {
 
     /// Queues a chunk. It is played at its own rate however fast chunks come; of more than
     /// [`SessionConfig::audio_queue`](crate::SessionConfig::audio_queue) the oldest is dropped and
-    /// counted.
+    /// counted, and [`PushOutcome::DroppedOldest`] says so.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl AudioSink {
             return Ok(PushOutcome::NotStarted);
         }
         let captured = self.shared.capture_time(Stamped::Sound, chunk.timestamp, Instant::now());
-        Ok(self.queue(AudioBlock::Pcm(pcm(chunk, captured))))
+        Ok(self.queue_live(pcm(chunk, captured)))
     }
 
     /// Queues one or more whole MP3 frames, which are decoded here, on the caller's thread (about 1 % of
@@ -76,7 +76,7 @@ impl AudioSink {
         }
         let captured = self.shared.capture_time(Stamped::Sound, frames.timestamp, Instant::now());
         let Mp3Sound { sample_rate, channels } = sound;
-        Ok(self.queue(AudioBlock::Pcm(PcmBlock { samples, sample_rate, channels, captured })))
+        Ok(self.queue_live(PcmBlock { samples, sample_rate, channels, captured }))
     }
 
     /// Queues one Opus packet, which goes as it is to viewers that take Opus. Packets are sent at the rate
@@ -99,14 +99,14 @@ impl AudioSink {
         if !self.shared.is_started() {
             return Ok(PushOutcome::NotStarted);
         }
-        Ok(self.queue(AudioBlock::Opus(block)))
+        Ok(self.queue(vec![AudioBlock::Opus(block)]))
     }
 
     // --- Utterances ---
 
     /// Lines an utterance up; false where that is not possible now.
     pub(crate) fn begin(&self, utterance: Arc<UtteranceState>) -> bool {
-        self.queue(AudioBlock::Begin(utterance)) == PushOutcome::Accepted
+        self.queue(vec![AudioBlock::Begin(utterance)]) == PushOutcome::Accepted
     }
 
     /// Whether the session's sound is given as PCM, or not yet at all.
@@ -124,7 +124,11 @@ impl AudioSink {
         if !self.note(AudioKind::Pcm) {
             return Err(AudioChunkError::EncodedSession);
         }
-        Ok(self.say(pcm(chunk, Instant::now()), utterance, time))
+        let outcome = self.say(pcm(chunk, Instant::now()), utterance, time);
+        if outcome == PushOutcome::Accepted {
+            self.shared.note_stamp(!utterance.is_before(chunk.timestamp));
+        }
+        Ok(outcome)
     }
 
     pub(crate) fn push_mp3_into(
@@ -145,6 +149,7 @@ impl AudioSink {
         let outcome = self.say(block, utterance, time);
         if outcome != PushOutcome::Full {
             *decoder = tried;
+            self.shared.note_stamp(!utterance.is_before(frames.timestamp));
         }
         Ok(outcome)
     }
@@ -156,12 +161,18 @@ impl AudioSink {
         if utterance.is_interrupted() {
             return PushOutcome::Dropped;
         }
-        let Some(reservation) = self.shared.waiting_sound.reserve(block.full_rate_samples()) else {
+        let room = &self.shared.sound_room;
+        let Some(mut reservation) = room.reserve(utterance.is_first(), block.full_rate_samples())
+        else {
             return PushOutcome::Full;
         };
         utterance.sound_pushed(Instant::now());
-        let utterance = Arc::clone(utterance);
-        self.queue(AudioBlock::Speech { block, utterance, time, reservation })
+        let pieces = block.into_pieces().into_iter().map(|(before, block)| {
+            let reservation = reservation.split(block.full_rate_samples());
+            let (utterance, time) = (Arc::clone(utterance), time + before);
+            AudioBlock::Speech { block, utterance, time, reservation }
+        });
+        self.queue(pieces.collect())
     }
 
     // --- The way to the audio loop ---
@@ -175,23 +186,38 @@ impl AudioSink {
         agreed
     }
 
-    /// Hands a block over. The ring is full only where the audio loop stands still.
-    fn queue(&self, block: AudioBlock) -> PushOutcome {
-        let samples = match &block {
-            AudioBlock::Pcm(block) | AudioBlock::Speech { block, .. } => block.full_rate_samples(),
-            AudioBlock::Opus(block) => block.samples as usize,
-            AudioBlock::Begin(_) => 0,
-        };
+    fn queue_live(&self, block: PcmBlock) -> PushOutcome {
+        let pieces = block.into_pieces();
+        self.queue(pieces.into_iter().map(|(_, block)| AudioBlock::Pcm(block)).collect())
+    }
+
+    /// Hands blocks over, all or none. The ring is full only where the audio loop does not keep up.
+    fn queue(&self, blocks: Vec<AudioBlock>) -> PushOutcome {
         let interruptions = self.shared.interruptions();
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = match ring.push(Queued { block, interruptions }) {
-            Ok(()) => PushOutcome::Accepted,
-            Err(PushError::Full(Queued { block: AudioBlock::Speech { .. }, .. })) => {
-                PushOutcome::Full
+        let outcome = if ring.slots() < blocks.len() {
+            let samples: usize = blocks.iter().map(AudioBlock::full_rate_samples).sum();
+            match blocks.first() {
+                Some(AudioBlock::Speech { .. }) => PushOutcome::Full,
+                _ => {
+                    self.shared.counters.dropped_audio_samples.fetch_add(samples as u64, Relaxed);
+                    PushOutcome::Dropped
+                }
             }
-            Err(PushError::Full(_)) => {
-                self.shared.counters.dropped_audio_samples.fetch_add(samples as u64, Relaxed);
-                PushOutcome::Dropped
+        } else {
+            let live: usize = blocks.iter().map(AudioBlock::live_samples).sum();
+            let coming = self.shared.live_coming.fetch_add(live as u64, Relaxed) + live as u64;
+            for block in blocks {
+                // There is room: nobody else holds the lock.
+                let _ = ring.push(Queued { block, interruptions });
+            }
+            let waiting = coming + self.shared.live_waiting.load(Relaxed);
+            let most = max_samples(self.shared.config.audio_queue) as u64;
+            match waiting.saturating_sub(most) {
+                excess if live > 0 && excess > 0 => {
+                    PushOutcome::DroppedOldest(samples_duration(excess))
+                }
+                _ => PushOutcome::Accepted,
             }
         };
         drop(ring);

@@ -1,19 +1,20 @@
 //! One session's sound, from what was pushed to what is sent.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::fence;
+use std::time::{Duration, Instant};
 
 use rtrb::Consumer;
 use visavis_codec::{OpusError, ResampleError, Resampler};
-use visavis_types::AudioPacket;
+use visavis_types::{AudioPacket, Refusal, Refusals};
 
 use super::drift::DriftCorrector;
 use super::encoders::Encoders;
 use super::microphone::Microphones;
 use super::opus_queue::OpusQueue;
 use super::pacer::Pacer;
-use super::speech::{Speech, Turn};
+use super::speech::{Speech, Tally, Turn};
 use super::{AudioBlock, PcmBlock, Queued, SAMPLE_RATE_HZ, samples_duration};
 use crate::Event;
 use crate::media::Lanes;
@@ -34,7 +35,13 @@ pub(crate) struct AudioSource {
     /// Reused.
     packet: Vec<i16>,
     microphones: Microphones,
+    refusals: Arc<Refusals>,
+    /// More was pushed than could be taken in.
+    behind: bool,
 }
+
+/// How long a session may take in what was pushed before the others get their turn.
+const TAKE_IN: Duration = Duration::from_millis(2);
 
 /// What the clock corrector may take out of the sound, and a little more by which a chunk ever differs from its
 /// share at 48 kHz: 3 ms. A packet that lacks a sample waits for the next chunk.
@@ -57,6 +64,7 @@ impl AudioSource {
         input: Consumer<Queued>,
         output: Lanes<AudioPacket>,
         microphones: Microphones,
+        refusals: Arc<Refusals>,
     ) -> Result<Self, OpusError> {
         let config = &shared.config;
         Ok(Self {
@@ -71,6 +79,8 @@ impl AudioSource {
             output,
             packet: Vec::new(),
             microphones,
+            refusals,
+            behind: false,
         })
     }
 
@@ -79,10 +89,13 @@ impl AudioSource {
         self.shared.is_stopped()
     }
 
-    /// Does what is due; tells what has happened.
+    /// Sends what is due; tells what has happened.
     pub(super) fn run(&mut self, now: Instant, tell: &mut impl FnMut(&Event)) {
-        self.take_in(now);
-        self.microphones.run(now, tell);
+        self.speech.look_for_ends();
+        self.behind = !self.take_in(now);
+        if !self.behind {
+            self.speech.all_taken_in();
+        }
         self.handle_interruption(now, tell);
         let mut sent = false;
         // Each turn of an utterance may make something due, and what is sent may end it.
@@ -92,11 +105,63 @@ impl AudioSource {
             self.speech.note_sent(&self.pacer, now);
             let Some(turn) = turn else { break };
             self.shared.encode_thread.wake();
+            self.shared.pushers.wake();
             tell(&self.event(&turn));
         }
+        self.count();
         self.shared.note_played(self.pacer.played());
         if sent {
+            self.note_waiting();
             self.output.wake();
+        }
+    }
+
+    /// Says how much live sound waits.
+    fn note_waiting(&self) {
+        let waiting = self.pacer.waiting() as u64 + self.packets.waiting();
+        self.shared.live_waiting.store(waiting, Relaxed);
+    }
+
+    /// Deals with what viewers say, up to `until`; true where there is more. What is sent is not kept waiting by it.
+    pub(super) fn run_microphones(
+        &mut self,
+        now: Instant,
+        until: Instant,
+        tell: &mut impl FnMut(&Event),
+    ) -> bool {
+        let more = self.microphones.run(now, until, tell);
+        match self.microphones.take_refused() {
+            0 => {}
+            refused => self.refusals.count_many(Refusal::Microphone, refused),
+        }
+        more
+    }
+
+    /// Its session was stopped: tells the end of whatever is said, or was to be.
+    pub(super) fn close(&mut self, tell: &mut impl FnMut(&Event)) {
+        // Whoever begins an utterance looks for the stop after having put it into the ring.
+        fence(SeqCst);
+        while let Ok(Queued { block, .. }) = self.input.pop() {
+            if let AudioBlock::Begin(utterance) = block {
+                self.speech.begin(utterance);
+            }
+        }
+        let mut turns = Vec::new();
+        self.speech.close(|turn| turns.push(turn));
+        turns.iter().for_each(|turn| tell(&self.event(turn)));
+        self.shared.pushers.wake();
+    }
+
+    fn count(&mut self) {
+        let Tally { dropped, corrected, moved } = self.speech.take_tally();
+        if moved {
+            self.shared.encode_thread.wake();
+        }
+        if dropped > 0 {
+            self.shared.counters.dropped_audio_samples.fetch_add(dropped, Relaxed);
+        }
+        if corrected > 0 {
+            self.shared.counters.corrected_stamps.fetch_add(corrected, Relaxed);
         }
     }
 
@@ -135,6 +200,9 @@ impl AudioSource {
 
     /// When [`run`](Self::run) should be called though nothing was pushed.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        if self.behind {
+            return Some(now);
+        }
         let deadlines = [
             self.pacer.deadline(),
             self.packets.deadline(),
@@ -144,9 +212,14 @@ impl AudioSource {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Moves what was pushed into the queues.
-    fn take_in(&mut self, now: Instant) {
+    /// Moves what was pushed into the queues, for as long as other sound may wait; true where that was all.
+    fn take_in(&mut self, now: Instant) -> bool {
+        let until = Instant::now() + TAKE_IN;
         while let Ok(Queued { block, interruptions }) = self.input.pop() {
+            let live = block.live_samples() as u64;
+            if live > 0 {
+                self.shared.live_coming.fetch_sub(live, Relaxed);
+            }
             let cut_off = interruptions < self.shared.interruptions();
             let dropped = match block {
                 AudioBlock::Opus(block) if cut_off => Ok(block.samples.into()),
@@ -170,7 +243,12 @@ impl AudioSource {
                 0
             });
             self.shared.counters.dropped_audio_samples.fetch_add(dropped, Relaxed);
+            self.note_waiting();
+            if Instant::now() >= until {
+                return false;
+            }
         }
+        true
     }
 
     /// Encodes and hands over what is due; true if anything was.
@@ -198,6 +276,13 @@ impl AudioSource {
             }
         }
         sent
+    }
+}
+
+impl Drop for AudioSource {
+    fn drop(&mut self) {
+        // Where it was closed already, there is nothing left to end.
+        self.close(&mut |_| {});
     }
 }
 

@@ -6,6 +6,8 @@ use std::thread;
 
 use crossbeam_channel::{Sender, unbounded};
 
+use crate::scheduling::give_way;
+
 use super::{IdleLoop, Reel, ReelFormat};
 
 /// Where idle loops are brought to be encoded. One for the whole engine; its thread ends with the last
@@ -19,7 +21,10 @@ pub(crate) struct Studio {
 impl Studio {
     pub(crate) fn open() -> io::Result<Self> {
         let (jobs, waiting) = unbounded::<(IdleLoop, Arc<Reel>)>();
-        let work = move || waiting.iter().for_each(|(idle, reel)| reel.make(idle.frames()));
+        let work = move || {
+            give_way();
+            waiting.iter().for_each(|(idle, reel)| reel.make(idle.frames()));
+        };
         thread::Builder::new().name("visavis-idle".to_owned()).spawn(work)?;
         Ok(Self { jobs })
     }

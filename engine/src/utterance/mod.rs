@@ -3,7 +3,9 @@
 mod state;
 
 use std::fmt;
+use std::sync::atomic::{Ordering::SeqCst, fence};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use visavis_codec::Mp3Decoder;
@@ -49,6 +51,9 @@ pub enum UtteranceError {
     EncodedSession,
 }
 
+/// Who waits for room looks for it this often even if nobody says that there is some.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Something that is said, pushed as fast as it is made and played at its own pace.
 ///
 /// Sound and pictures carry their times inside it: a stamp of the `zero` given to
@@ -57,7 +62,12 @@ pub enum UtteranceError {
 /// time, all of it waits; pictures that are not there in time are shown when they come, or not at all if a
 /// later one is due. While an utterance with pictures plays, pictures pushed live are not shown.
 ///
-/// Utterances are played one after the other, in the order in which they were begun. Callable from any
+/// Each tells its end exactly once: [`Event::UtteranceEnded`](crate::Event::UtteranceEnded), or
+/// [`Event::Interrupted`](crate::Event::Interrupted) where it was cut off, also by the end of its session. Sound
+/// pushed live that waits when an utterance begins to sound is dropped, as is what comes meanwhile.
+///
+/// Utterances are played one after the other, in the order in which they were begun. The first of them has
+/// room of its own, all that wait behind it share as much again. Callable from any
 /// thread, and several at a time. Dropping it ends it: what was pushed is still played.
 #[derive(Debug)]
 pub struct Utterance {
@@ -80,6 +90,12 @@ impl Utterance {
             state.finish();
             return Err(UtteranceError::Busy);
         }
+        // The audio loop looks once more at what is on its way after it has seen that the session was stopped: it
+        // has found this one, or we see it too.
+        fence(SeqCst);
+        if session.is_stopped() && state.finish() {
+            return Err(UtteranceError::NoSession);
+        }
         let video = VideoSink::new(Arc::clone(&session));
         Ok(Self { state, session, video, audio: voice.clone(), mp3: Mutex::default() })
     }
@@ -96,7 +112,9 @@ impl Utterance {
 
     /// Converts a picture and keeps it until its time: some 0.3 ms for 512×512 RGBA.
     /// [`PushOutcome::Full`] where [`SessionConfig::utterance_bytes`](crate::SessionConfig::utterance_bytes)
-    /// are waiting already; push it again when some have been shown.
+    /// are waiting already; push it again when some have been shown, or let
+    /// [`push_video_within`](Self::push_video_within) wait for that. A stamp before that of the frame before is
+    /// counted as corrected; the frame is shown after that one.
     ///
     /// # Errors
     ///
@@ -107,7 +125,10 @@ impl Utterance {
 
     /// Keeps a chunk of sound until its time. A gap in the stamps is silence; chunks that follow each other
     /// closely are joined. [`PushOutcome::Full`] where
-    /// [`SessionConfig::audio_queue`](crate::SessionConfig::audio_queue) of sound is waiting already.
+    /// [`SessionConfig::audio_queue`](crate::SessionConfig::audio_queue) of sound is waiting already;
+    /// [`push_audio_within`](Self::push_audio_within) waits for room. A stamp that lies before the utterance or in
+    /// what was pushed of it already is counted in [`Metrics::corrected_stamps`](crate::Metrics::corrected_stamps);
+    /// the sound then follows what was pushed before it.
     ///
     /// # Errors
     ///
@@ -124,6 +145,57 @@ impl Utterance {
     pub fn push_mp3(&self, frames: &EncodedAudio<'_>) -> Result<PushOutcome, EncodedAudioError> {
         let mut decoder = self.mp3.lock().unwrap_or_else(PoisonError::into_inner);
         self.audio.push_mp3_into(frames, &mut decoder, &self.state)
+    }
+
+    /// As [`push_video`](Self::push_video), but waits up to `patience` where there is no room:
+    /// [`PushOutcome::Full`] means that there was none for so long. Also returns where there is nothing to wait for
+    /// any more, as after an interruption.
+    ///
+    /// # Errors
+    ///
+    /// As [`push_video`](Self::push_video).
+    pub fn push_video_within(
+        &self,
+        frame: &VideoFrame<'_>,
+        patience: Duration,
+    ) -> Result<PushOutcome, VideoFrameError> {
+        self.within(patience, || self.push_video(frame))
+    }
+
+    /// As [`push_audio`](Self::push_audio), but waits up to `patience` where there is no room.
+    ///
+    /// # Errors
+    ///
+    /// As [`push_audio`](Self::push_audio).
+    pub fn push_audio_within(
+        &self,
+        chunk: &AudioChunk<'_>,
+        patience: Duration,
+    ) -> Result<PushOutcome, AudioChunkError> {
+        self.within(patience, || self.push_audio(chunk))
+    }
+
+    /// Pushes again and again, whenever there is room somewhere.
+    fn within<E>(
+        &self,
+        patience: Duration,
+        push: impl Fn() -> Result<PushOutcome, E>,
+    ) -> Result<PushOutcome, E> {
+        let mut outcome = push()?;
+        let began = Instant::now();
+        while outcome == PushOutcome::Full {
+            let Some(left) = patience.checked_sub(began.elapsed()).filter(|left| !left.is_zero())
+            else {
+                break;
+            };
+            self.session.pushers.register();
+            // There may have been room in between.
+            outcome = push()?;
+            if outcome == PushOutcome::Full {
+                thread::park_timeout(left.min(LOOK));
+            }
+        }
+        Ok(outcome)
     }
 
     /// Nothing more will be pushed: when all of it is played it is over, and the next one begins.
@@ -159,7 +231,8 @@ impl UtteranceProgress {
         self.0.is_interrupted()
     }
 
-    /// Whether nothing more of it will be sent. Stays false where its session was stopped before its end.
+    /// Whether nothing more of it will be sent: it was played to its end, or cut off by an interruption or by the end
+    /// of its session.
     pub fn is_over(&self) -> bool {
         self.0.is_over()
     }
@@ -184,6 +257,9 @@ impl Utterances {
         self.begun += 1;
         let state = Arc::new(UtteranceState::new(UtteranceId(self.begun), zero, now));
         self.unfinished.retain(|utterance| !utterance.is_over());
+        if self.unfinished.is_empty() {
+            state.becomes_first();
+        }
         self.unfinished.push(Arc::clone(&state));
         state
     }

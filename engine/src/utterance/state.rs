@@ -1,6 +1,6 @@
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,10 @@ pub(crate) struct UtteranceState {
     hold: AtomicU64,
     /// How much of it was sent.
     sent: AtomicU64,
+    /// The time of the picture pushed last, in µs.
+    last_picture: AtomicU64,
+    /// None is before it, so that what it pushes is played as it comes.
+    first: AtomicBool,
     has_sound: AtomicBool,
     has_pictures: AtomicBool,
     ended: AtomicBool,
@@ -61,6 +65,8 @@ impl UtteranceState {
             origin: AtomicU64::new(0),
             hold: AtomicU64::new(FREE),
             sent: AtomicU64::new(0),
+            last_picture: AtomicU64::new(0),
+            first: AtomicBool::new(false),
             has_sound: AtomicBool::new(false),
             has_pictures: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -81,6 +87,26 @@ impl UtteranceState {
     pub(crate) fn time_of(&self, stamp: UnixMillis) -> Result<Duration, u64> {
         let ms = stamp.0.saturating_sub(self.zero.0);
         if ms <= MAX_MS { Ok(Duration::from_millis(ms)) } else { Err(ms) }
+    }
+
+    /// Whether a stamp lies before its beginning.
+    pub(crate) fn is_before(&self, stamp: UnixMillis) -> bool {
+        stamp < self.zero
+    }
+
+    /// Notes the time of a picture; true where it lies before that of the picture pushed last.
+    pub(crate) fn goes_back(&self, time: Duration) -> bool {
+        let time = time.as_micros() as u64;
+        self.last_picture.swap(time, Relaxed) > time
+    }
+
+    /// It is played now, or is the next to be.
+    pub(crate) fn becomes_first(&self) {
+        self.first.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_first(&self) -> bool {
+        self.first.load(Relaxed)
     }
 
     pub(crate) fn sound_pushed(&self, now: Instant) {
@@ -170,8 +196,9 @@ impl UtteranceState {
         self.pictures_done.load(Acquire)
     }
 
-    pub(crate) fn finish(&self) {
-        self.over.store(true, Release);
+    /// It is over; false where it was already. Whoever makes it so tells of it.
+    pub(crate) fn finish(&self) -> bool {
+        !self.over.swap(true, AcqRel)
     }
 
     // --- The encode loop ---

@@ -12,8 +12,10 @@ use visavis_types::{AccessUnit, CodecSet, FrameSize, Stage, Stamps, VideoCodec};
 
 use super::mailbox::Slot;
 use super::prepared::{Due, Prepared};
+use super::turns;
 use crate::SessionConfig;
 use crate::media::{Full, Lanes};
+use crate::scheduling::give_way;
 use crate::shared::SessionShared;
 
 /// The thread that turns one session's frames into packetized access units: converted once, encoded
@@ -79,6 +81,7 @@ impl EncodeLoop {
 
     /// Runs until the session stops.
     pub(crate) fn run(mut self) {
+        give_way();
         while !self.shared.is_stopped() {
             // A push between the look and the park leaves a token: the park returns at once.
             match self.turn(Instant::now()) {
@@ -94,20 +97,27 @@ impl EncodeLoop {
     fn turn(&mut self, now: Instant) -> Option<Instant> {
         let next = match self.prepared.poll(&self.shared, now) {
             Due::Picture(picture, due) => {
+                let turn = turns::take();
                 self.encode_prepared(&picture, due);
+                drop(turn);
                 self.shared.give_back_picture(picture);
                 return Some(now);
             }
             Due::At(at) => Some(at),
             Due::Nothing => None,
         };
-        if let Some(slot) = self.shared.mailbox.take() {
-            if self.prepared.is_showing() {
-                self.shared.counters.replaced_frames.fetch_add(1, Relaxed);
-            } else {
-                self.encode_live(&slot);
+        if self.shared.mailbox.is_waiting() {
+            // Taken from the mailbox only then: a newer one may come while this thread waits for its turn.
+            let turn = turns::take();
+            if let Some(slot) = self.shared.mailbox.take() {
+                if self.prepared.is_showing() {
+                    self.shared.counters.replaced_frames.fetch_add(1, Relaxed);
+                } else {
+                    self.encode_live(&slot);
+                }
+                self.shared.mailbox.give_back(slot);
             }
-            self.shared.mailbox.give_back(slot);
+            drop(turn);
             return Some(now);
         }
         let rest = self.rest(now);

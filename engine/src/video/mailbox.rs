@@ -54,6 +54,11 @@ impl Mailbox {
         first
     }
 
+    /// Whether there is a frame.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Takes the newest frame, if there is one. The slot is given back after use.
     pub(crate) fn take(&self) -> Option<Slot> {
         self.waiting.pop()

@@ -4,6 +4,7 @@ mod encode_loop;
 mod mailbox;
 mod prepared;
 mod sink;
+mod turns;
 
 pub(crate) use encode_loop::EncodeLoop;
 pub(crate) use mailbox::Mailbox;

@@ -109,12 +109,15 @@ impl VideoSink {
             return Ok(PushOutcome::Dropped);
         }
         let bytes = PixelFormat::I420.frame_bytes(size).unwrap_or(usize::MAX);
-        let Some(reservation) = self.shared.waiting_pictures.reserve(bytes) else {
+        let Some(reservation) = self.shared.picture_room.reserve(utterance.is_first(), bytes)
+        else {
             return Ok(PushOutcome::Full);
         };
         let mut picture = self.shared.spare_picture(size);
         to_i420(frame, size, &mut picture)?;
         self.shared.counters.note_frame(pushed.at, pushed.unix);
+        let goes_back = utterance.goes_back(time);
+        self.shared.note_stamp(!utterance.is_before(frame.timestamp) && !goes_back);
         utterance.picture_pushed(pushed.at);
         self.shared.prepared.push(PreparedPicture {
             picture,

@@ -49,6 +49,8 @@ kinds! {
     Message = "message",
     /// Keyframe requests of a peer that had to wait.
     Keyframe = "keyframe",
+    /// Packets of a viewer's microphone, or made up in place of lost ones, that are more than a voice needs.
+    Microphone = "microphone",
 }
 
 /// Counts refusals by kind, for everybody: writers on any thread, without waiting.

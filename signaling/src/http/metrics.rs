@@ -61,6 +61,9 @@ const FIGURES: &[Figure] = &[
     ("dropped_audio_seconds_total", "counter", "Sound dropped from full queues.", |s| {
         s.metrics.dropped_audio_ms as f64 / 1_000.0
     }),
+    ("corrected_stamps_total", "counter", "Stamps that could not be meant.", |s| {
+        s.metrics.corrected_stamps as f64
+    }),
     ("dropped_units_total", "counter", "Encoded frames dropped.", |s| {
         s.metrics.dropped_units as f64
     }),

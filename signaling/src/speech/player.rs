@@ -164,7 +164,7 @@ impl Player<'_> {
         loop {
             let outcome = utterance.push_audio(&chunk);
             match outcome.map_err(|error| PlayError::Unusable(error.to_string()))? {
-                PushOutcome::Accepted => break,
+                PushOutcome::Accepted | PushOutcome::DroppedOldest(_) => break,
                 PushOutcome::Dropped => return Ok(false),
                 // What was started once is stopped now, and gone a moment later.
                 PushOutcome::NotStarted if !pushed.is_zero() => return Err(PlayError::SessionGone),

@@ -4,6 +4,9 @@
 //! `cargo run -p visavis-cli --release --example flash_and_click -- live`
 //! `cargo run -p visavis-cli --release --example flash_and_click -- utterance`
 //!
+//! Behind `live`, in ms: by how much all stamps are off, and by how much more half a minute after the start, as where
+//! a clock is set; a third number is how much a single picture is off then.
+//!
 //! Prints a line of JSON with the address of the page.
 
 use std::error::Error;
@@ -30,7 +33,10 @@ const UTTERANCE_SECONDS: u64 = 10;
 const VOICE_FIRST: Duration = Duration::from_millis(32);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mode = std::env::args().nth(1).unwrap_or_default();
+    let mut arguments = std::env::args().skip(1);
+    let mode = arguments.next().unwrap_or_default();
+    let mut ms = || arguments.next().map_or(Ok(0), |text| text.parse::<i64>());
+    let wrong = Wrong { always_ms: ms()?, step_ms: ms()?, once_ms: ms()? };
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
     let session = engine.create_session(SessionConfig::default())?;
@@ -42,34 +48,58 @@ fn main() -> Result<(), Box<dyn Error>> {
     out.flush()?;
     let scene = Scene::new();
     match mode.as_str() {
-        "live" => live(&session, &scene),
+        "live" => live(&session, &scene, wrong),
         "utterance" => utterances(&session, &scene),
         _ => Err("say live or utterance".into()),
     }
 }
 
+/// How wrong the clock is that stamps what is pushed live.
+#[derive(Debug, Clone, Copy)]
+struct Wrong {
+    always_ms: i64,
+    step_ms: i64,
+    once_ms: i64,
+}
+
+/// When the clock is set.
+const STEP_AFTER: Duration = Duration::from_secs(30);
+
+impl Wrong {
+    /// The stamp of what is captured then.
+    fn stamp(self, first: u64, at: Duration) -> UnixMillis {
+        let step = if at < STEP_AFTER { 0 } else { self.step_ms };
+        let right = first.saturating_add(at.as_millis() as u64);
+        UnixMillis(right.saturating_add_signed(self.always_ms.saturating_add(step)))
+    }
+}
+
 /// A voice and a renderer, each on a thread of its own. The voice is first, as it is where the renderer moves
 /// lips by it: its sound is pushed a little before the picture of the same moment.
-fn live(session: &Session, scene: &Scene) -> Result<(), Box<dyn Error>> {
+fn live(session: &Session, scene: &Scene, wrong: Wrong) -> Result<(), Box<dyn Error>> {
     let (video, audio) = (session.video(), session.audio());
     let (start, first) = (Instant::now() + Duration::from_millis(100), UnixMillis::now().0 + 100);
     let wait_for = |at: Duration| {
         thread::sleep((start + at).saturating_duration_since(Instant::now()));
-        UnixMillis(first + at.as_millis() as u64)
     };
     thread::scope(|scope| {
         scope.spawn(|| {
             for chunk in 0.. {
                 wait_for((CHUNK * chunk).saturating_sub(VOICE_FIRST));
-                let stamp = UnixMillis(first + (CHUNK * chunk).as_millis() as u64);
+                let stamp = wrong.stamp(first, CHUNK * chunk);
                 if audio.push(&scene.sound(chunk, stamp)).is_err() {
                     return;
                 }
             }
         });
         for frame in 0.. {
-            let now = wait_for(time_of(frame));
-            video.push(&scene.picture(frame, now))?;
+            let at = time_of(frame);
+            wait_for(at);
+            let mut stamp = wrong.stamp(first, at);
+            if frame == STEP_AFTER.as_secs() * FPS {
+                stamp = UnixMillis(stamp.0.saturating_add_signed(wrong.once_ms));
+            }
+            video.push(&scene.picture(frame, stamp))?;
         }
         Ok(())
     })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use visavis_codec::{G711Decoder, G711Law, OpusDecoder, OpusError, ResampleError, Resampler};
+use visavis_core::bitstream::opus;
 use visavis_types::AudioCodec;
 
 /// Why a packet became no sound.
@@ -142,6 +143,14 @@ impl Decoder {
             Inner::Opus(_) => self.sample_rate,
             Inner::G711(_) => G711Law::SAMPLE_RATE_HZ,
         }
+    }
+}
+
+/// How long a packet says that it plays; of what is no packet nothing.
+pub(super) fn duration_of(codec: AudioCodec, packet: &[u8]) -> Duration {
+    match codec {
+        AudioCodec::Opus => duration(opus::duration(packet).unwrap_or(0) as usize, 48_000),
+        AudioCodec::Pcmu | AudioCodec::Pcma => duration(packet.len(), G711Law::SAMPLE_RATE_HZ),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The viewers' microphones: put in order, decoded, listened to, and given to the application.
 
+mod allowance;
 mod decode;
 mod output;
 mod voice;
@@ -15,7 +16,8 @@ use rtrb::Consumer;
 use visavis_core::rtp_input::{Kind, MediaClock, MicPacket, MicReceiver, MicTurn};
 use visavis_types::{AudioCodec, ClockAnchor, PeerId, SessionId, UnixMillis};
 
-use self::decode::{DecodeError, Decoder};
+use self::allowance::Allowance;
+use self::decode::{DecodeError, Decoder, duration_of};
 use self::output::{Callback, Output};
 use self::voice::Voice;
 use crate::Event;
@@ -106,6 +108,7 @@ struct Peer {
     receiver: MicReceiver,
     sound: Sound,
     heard: Instant,
+    allowance: Allowance,
 }
 
 /// What becomes of one viewer's packets once they are in order.
@@ -130,12 +133,21 @@ impl Microphones {
         (Self { inputs, peers: HashMap::new(), output }, ends)
     }
 
-    /// Takes in what has arrived, gives out what is in order, and tells what is heard in it.
-    pub(crate) fn run(&mut self, now: Instant, tell: &mut dyn FnMut(&Event)) {
+    /// Takes in what has arrived, gives out what is in order, and tells what is heard in it. Stops at `until`, by the
+    /// system's clock; true where something is left then.
+    pub(crate) fn run(
+        &mut self,
+        now: Instant,
+        until: Instant,
+        tell: &mut dyn FnMut(&Event),
+    ) -> bool {
         let Self { inputs, peers, output, .. } = self;
         output.take_callback();
-        for input in inputs {
-            while let Ok(event) = input.pop() {
+        let mut left = false;
+        // Not more than is there now: the ring may be filled as fast as it is emptied.
+        'inputs: for input in inputs {
+            for _ in 0..input.slots() {
+                let Ok(event) = input.pop() else { break };
                 match event {
                     MicEvent::Packet(id, packet) => {
                         match Peer::of(peers, id, packet.codec, output.sample_rate, now) {
@@ -151,6 +163,10 @@ impl Microphones {
                         }
                     }
                 }
+                if Instant::now() >= until {
+                    left = true;
+                    break 'inputs;
+                }
             }
         }
         peers.retain(|&id, peer| {
@@ -158,6 +174,12 @@ impl Microphones {
             peer.sound.voice.handle_due(now, |heard| output.tell(id, heard, tell));
             now.saturating_duration_since(peer.heard) < FORGET
         });
+        left
+    }
+
+    /// How many packets were not decoded since the last time because they were more than their viewers may send.
+    pub(crate) fn take_refused(&mut self) -> u64 {
+        std::mem::take(&mut self.output.refused)
     }
 
     /// When [`run`](Self::run) should be called though nothing has arrived.
@@ -183,7 +205,8 @@ impl Peer {
                     clock: MediaClock::new(now.checked_sub(FORGET).unwrap_or(now)),
                     voice: Voice::new(sample_rate)?,
                 };
-                Ok(place.insert(Self { receiver: MicReceiver::default(), sound, heard: now }))
+                let (receiver, allowance) = (MicReceiver::default(), Allowance::new(now));
+                Ok(place.insert(Self { receiver, sound, heard: now, allowance }))
             }
         }
     }
@@ -196,13 +219,17 @@ impl Peer {
         tell: &mut dyn FnMut(&Event),
     ) {
         self.heard = now;
-        let Self { receiver, sound, .. } = self;
-        receiver.receive(packet, now, |turn| sound.turn(&turn, now, output, tell));
+        let Self { receiver, sound, allowance, .. } = self;
+        if !allowance.take(duration_of(packet.codec, &packet.payload), now) {
+            output.refused();
+            return;
+        }
+        receiver.receive(packet, now, |turn| sound.turn(&turn, allowance, now, output, tell));
     }
 
     fn handle_due(&mut self, now: Instant, output: &mut Output, tell: &mut dyn FnMut(&Event)) {
-        let Self { receiver, sound, .. } = self;
-        receiver.handle_due(now, |turn| sound.turn(&turn, now, output, tell));
+        let Self { receiver, sound, allowance, .. } = self;
+        receiver.handle_due(now, |turn| sound.turn(&turn, allowance, now, output, tell));
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -215,6 +242,7 @@ impl Sound {
     fn turn(
         &mut self,
         turn: &MicTurn,
+        allowance: &mut Allowance,
         now: Instant,
         output: &mut Output,
         tell: &mut dyn FnMut(&Event),
@@ -226,6 +254,11 @@ impl Sound {
         let captured = self.clock.capture_time(Kind::Audio, turn.rtp_time, turn.arrived);
         let missing = turn.lost.min(MAX_CONCEALED);
         for before in (1..=missing).rev() {
+            // What is made up costs as much as what came.
+            if !allowance.take(self.decoder.packet_duration(), now) {
+                output.refused();
+                continue;
+            }
             let mut samples = Vec::new();
             let next =
                 (before == 1 && turn.codec == self.decoder.codec()).then_some(&*turn.payload);

@@ -30,6 +30,8 @@ pub(super) struct Output {
     oldest: Receiver<MicChunk>,
     callback: Option<Callback>,
     callbacks: Receiver<Callback>,
+    /// Packets that were not decoded: more than their sender may send.
+    pub(super) refused: u64,
 }
 
 impl Output {
@@ -42,7 +44,17 @@ impl Output {
         let (callbacks_in, callbacks) = unbounded();
         let oldest = chunks_out.clone();
         let (read, callback) = (Arc::default(), None);
-        let made = Self { sample_rate, read, session, clock, chunks, oldest, callback, callbacks };
+        let made = Self {
+            sample_rate,
+            read,
+            session,
+            clock,
+            chunks,
+            oldest,
+            callback,
+            callbacks,
+            refused: 0,
+        };
         (made, chunks_out, callbacks_in)
     }
 
@@ -94,6 +106,11 @@ impl Output {
                 Ok(()) | Err(TrySendError::Disconnected(_)) => return,
             }
         }
+    }
+
+    /// A viewer sent more than a voice needs.
+    pub(super) fn refused(&mut self) {
+        self.refused += 1;
     }
 
     /// What it holds is the application's, and may panic as well.

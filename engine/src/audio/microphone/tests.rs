@@ -40,6 +40,11 @@ fn microphones() -> (Producer<MicEvent>, Microphones, Microphone) {
     (producer, engine_end, ends.open())
 }
 
+/// As long as it takes.
+fn later() -> Instant {
+    Instant::now() + FORGET
+}
+
 fn nobody() -> impl FnMut(&Event) {
     |_: &Event| {}
 }
@@ -85,9 +90,9 @@ fn what_is_lost_is_made_up_for_without_a_gap() {
         }
         // As the audio loop would, at the deadline and at the arrival.
         if let Some(due) = engine_end.deadline().filter(|due| *due <= now) {
-            engine_end.run(due, &mut nobody());
+            engine_end.run(due, later(), &mut nobody());
         }
-        engine_end.run(now, &mut nobody());
+        engine_end.run(now, later(), &mut nobody());
     }
     let chunks = all(&microphone);
     assert_eq!(chunks.len(), 100);
@@ -110,16 +115,16 @@ fn each_viewer_has_its_own_decoder_until_it_leaves() {
         for id in [1, 2] {
             input.push(MicEvent::Packet(peer(id), packet.clone())).ok().unwrap();
         }
-        engine_end.run(now, &mut nobody());
+        engine_end.run(now, later(), &mut nobody());
     }
     let chunks = all(&microphone);
     let of = |id| chunks.iter().filter(move |c| c.peer == peer(id)).flat_map(|c| c.samples.clone());
     assert_eq!(of(1).count(), 3_200);
     assert!(of(1).eq(of(2)));
     input.push(MicEvent::Left(peer(1))).ok().unwrap();
-    engine_end.run(Instant::now(), &mut nobody());
+    engine_end.run(Instant::now(), later(), &mut nobody());
     assert_eq!(engine_end.peers.keys().collect::<Vec<_>>(), [&peer(2)]);
-    engine_end.run(Instant::now() + 2 * FORGET, &mut nobody());
+    engine_end.run(Instant::now() + 2 * FORGET, later(), &mut nobody());
     assert!(engine_end.peers.is_empty());
 }
 
@@ -132,7 +137,7 @@ fn noise_in_packets_costs_nothing_but_itself() {
     for packet in packets {
         let now = packet.arrived;
         input.push(MicEvent::Packet(peer(1), packet)).ok().unwrap();
-        engine_end.run(now, &mut nobody());
+        engine_end.run(now, later(), &mut nobody());
     }
     let chunks = all(&microphone);
     assert!((4..=5).contains(&chunks.len()), "{}", chunks.len());
@@ -147,7 +152,7 @@ fn an_application_that_does_not_read_loses_the_oldest() {
     for packet in packets {
         let now = packet.arrived;
         input.push(MicEvent::Packet(peer(1), packet)).ok().unwrap();
-        engine_end.run(now, &mut nobody());
+        engine_end.run(now, later(), &mut nobody());
     }
     let chunks = all(&microphone);
     assert_eq!(chunks.len(), CHUNKS);
@@ -165,9 +170,9 @@ fn g711_comes_out_at_the_rate_that_is_wanted_and_losses_are_made_up_for() {
                 input.push(MicEvent::Packet(peer(1), packet)).ok().unwrap();
             }
             if let Some(due) = engine_end.deadline().filter(|due| *due <= now) {
-                engine_end.run(due, &mut nobody());
+                engine_end.run(due, later(), &mut nobody());
             }
-            engine_end.run(now, &mut nobody());
+            engine_end.run(now, later(), &mut nobody());
         }
         let chunks = all(&microphone);
         assert_eq!(chunks.len(), 100);
@@ -198,9 +203,9 @@ fn a_browser_may_go_over_to_another_codec_and_back() {
             input.push(MicEvent::Packet(peer(1), packet)).ok().unwrap();
         }
         if let Some(due) = engine_end.deadline().filter(|due| *due <= now) {
-            engine_end.run(due, &mut nobody());
+            engine_end.run(due, later(), &mut nobody());
         }
-        engine_end.run(now, &mut nobody());
+        engine_end.run(now, later(), &mut nobody());
     }
     let chunks = all(&microphone);
     assert_eq!(chunks.len(), 120);
@@ -251,7 +256,7 @@ fn who_speaks_and_how_loud_is_told() {
     for packet in packets {
         let now = packet.arrived;
         input.push(MicEvent::Packet(peer(7), packet)).ok().unwrap();
-        engine_end.run(now, &mut tell);
+        engine_end.run(now, later(), &mut tell);
     }
     let (mut speaking, mut starts, mut levels) = (false, 0, Vec::new());
     for event in told.try_iter() {
@@ -285,18 +290,18 @@ fn who_leaves_or_falls_silent_in_the_middle_of_a_word_has_stopped_speaking() {
         for packet in speech(0).into_iter().take(50) {
             last = packet.arrived;
             input.push(MicEvent::Packet(peer(7), packet)).ok().unwrap();
-            engine_end.run(last, &mut tell);
+            engine_end.run(last, later(), &mut tell);
         }
         let speech = |event: &Event| !matches!(event, Event::MicrophoneLevel { .. });
         let before: Vec<Event> = told.try_iter().filter(speech).collect();
         assert!(matches!(before[..], [Event::SpeechStarted { .. }]), "{before:?}");
         if leaves {
             input.push(MicEvent::Left(peer(7))).ok().unwrap();
-            engine_end.run(last, &mut tell);
+            engine_end.run(last, later(), &mut tell);
         } else {
             let due = engine_end.deadline().unwrap();
             assert_eq!(due, last + Duration::from_millis(500));
-            engine_end.run(due, &mut tell);
+            engine_end.run(due, later(), &mut tell);
         }
         let after: Vec<Event> = told.try_iter().filter(speech).collect();
         assert!(matches!(after[..], [Event::SpeechEnded { .. }]), "{after:?}");
@@ -315,7 +320,7 @@ fn a_callback_is_shown_every_chunk_beside_the_ring() {
         for packet in packets.by_ref().take(count) {
             let now = packet.arrived;
             input.push(MicEvent::Packet(peer(3), packet)).ok().unwrap();
-            engine_end.run(now, &mut nobody());
+            engine_end.run(now, later(), &mut nobody());
         }
     };
     play(&mut input, 10);
@@ -348,12 +353,57 @@ fn a_callback_that_panics_costs_only_itself() {
     for packet in tone(10) {
         let now = packet.arrived;
         input.push(MicEvent::Packet(peer(3), packet)).ok().unwrap();
-        engine_end.run(now, &mut nobody());
+        engine_end.run(now, later(), &mut nobody());
     }
     assert_eq!((called.try_iter().count(), all(&microphone).len()), (1, 10));
     let (called_in, called) = bounded(1_000);
     ends.call(move |_| called_in.send(()).unwrap());
-    engine_end.run(Instant::now(), &mut nobody());
+    engine_end.run(Instant::now(), later(), &mut nobody());
     drop(engine_end);
     assert!(called.is_empty());
+}
+
+#[test]
+fn a_flood_of_one_viewer_costs_what_a_voice_costs_and_the_others_are_heard() {
+    let (mut input, mut engine_end, microphone) = microphones();
+    let start = Instant::now();
+    let packets = tone(100);
+    // The longest packets there are: six frames of 20 ms, without sound.
+    let longest: Arc<[u8]> = Arc::from([0xfb_u8, 0x06].as_slice());
+    assert_eq!(duration_of(AudioCodec::Opus, &longest), Duration::from_millis(120));
+    let mut flood = 0_u32;
+    for packet in packets {
+        let now = start + Duration::from_millis(20) * u32::from(packet.sequence);
+        // 2,000 a second, each with a hole before it.
+        for _ in 0..40 {
+            flood += 2;
+            let (codec, arrived) = (AudioCodec::Opus, now);
+            let (sequence, rtp_time) = (flood as u16, flood * 960);
+            let payload = Arc::clone(&longest);
+            let flooding = MicPacket { codec, sequence, rtp_time, payload, arrived };
+            input.push(MicEvent::Packet(peer(1), flooding)).ok().unwrap();
+        }
+        input.push(MicEvent::Packet(peer(2), packet)).ok().unwrap();
+        assert!(!engine_end.run(now, later(), &mut nobody()));
+    }
+    let refused = engine_end.take_refused();
+    let chunks: Vec<MicChunk> = all(&microphone);
+    let heard = |id| chunks.iter().filter(|chunk| chunk.peer == peer(id)).count();
+    // Two seconds, and the one that may come at once, at 1.2 times real time.
+    assert!(heard(1) * 120 <= 3_600, "{} chunks of the flood", heard(1));
+    assert!(refused >= 3_800, "{refused}");
+    assert_eq!(heard(2), 100);
+}
+
+#[test]
+fn decoding_stops_when_its_time_is_over_and_goes_on_later() {
+    let (mut input, mut engine_end, microphone) = microphones();
+    for packet in tone(10) {
+        input.push(MicEvent::Packet(peer(1), packet)).ok().unwrap();
+    }
+    let now = Instant::now();
+    assert!(engine_end.run(now, now, &mut nobody()), "there is more");
+    assert_eq!(all(&microphone).len(), 1);
+    assert!(!engine_end.run(now, later(), &mut nobody()));
+    assert_eq!(all(&microphone).len(), 9);
 }

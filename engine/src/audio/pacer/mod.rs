@@ -20,9 +20,16 @@ const FADING: Duration = Duration::from_millis(200);
 /// While it is quiet, one packet of silence in this time keeps the receiver's clock.
 const QUIET_INTERVAL: Duration = Duration::from_millis(400);
 
-/// A capture time this much before the moment of sending, or more than [`MAX_SOUND_LEAD`] after it,
+/// A capture time this much before the moment of sending, or more than [`AHEAD_TOLERANCE`] after it,
 /// belongs to sound pushed ahead of time: it is then taken to happen when it is sent.
 const LIVE_TOLERANCE: Duration = Duration::from_millis(250);
+
+/// [`MAX_SOUND_LEAD`], and what the stamps of pictures may be ahead: sound and picture of one moment are dated alike.
+const AHEAD_TOLERANCE: Duration = MAX_SOUND_LEAD.saturating_mul(2);
+
+/// Where nothing could be sent for so long (the machine slept), what is due is not sent all at once: RTP time jumps
+/// as far as the clock did.
+const MAX_CATCH_UP: Duration = Duration::from_millis(500);
 
 /// Stamps are whole milliseconds, and resamplers hold back a little.
 const STAMP_TOLERANCE: Duration = Duration::from_millis(5);
@@ -65,6 +72,8 @@ pub(crate) struct Pacer {
     silent: Duration,
     /// What there is is all: nothing late is waited for.
     ending: bool,
+    /// How much silence was sent in place of late sound: so much sooner may sound follow.
+    behind: Duration,
     fader: Fader,
 }
 
@@ -121,6 +130,7 @@ impl Pacer {
             packet,
             silent: Duration::ZERO,
             ending: false,
+            behind: Duration::ZERO,
             fader: Fader::default(),
         }
     }
@@ -183,23 +193,41 @@ impl Pacer {
                 Some(self.caught_up(due))
             }
             State::Playing { due } => Some(due + self.lateness_allowed()),
-            State::Quiet { due } => due,
+            State::Quiet { due } => [due, self.scrap_due()].into_iter().flatten().min(),
         }
+    }
+
+    /// When less than a packet, pushed into the quiet, is filled up and sent: nothing has followed it.
+    fn scrap_due(&self) -> Option<Instant> {
+        let first = self.promptest.filter(|_| !self.queue.is_empty())?;
+        Some(first.pushed + self.lateness_allowed())
     }
 
     /// Gives the next packet if it is due; its samples replace what is in `packet`.
     pub(crate) fn poll(&mut self, now: Instant, packet: &mut Vec<i16>) -> Option<Slot> {
         packet.clear();
+        if let State::Playing { due } = self.state
+            && now.saturating_duration_since(due) > MAX_CATCH_UP
+        {
+            self.state = State::Playing { due: now };
+            self.behind = Duration::ZERO;
+        }
         let full = self.queue.len() >= self.packet.samples();
         match self.state {
             State::Quiet { .. } if full => Some(self.play(now, now, true, packet)),
+            State::Quiet { .. } if self.scrap_due().is_some_and(|due| due <= now) => {
+                self.queue.resize(self.packet.samples(), 0);
+                Some(self.play(now, now, true, packet))
+            }
             State::Quiet { due: Some(due) } if due <= now => {
                 self.state = State::Quiet { due: Some(due + QUIET_INTERVAL) };
                 Some(self.silence(now))
             }
             State::Quiet { .. } => None,
             State::Playing { due } if full && self.caught_up(due) <= now => {
-                Some(self.play(self.caught_up(due), now, false, packet))
+                let at = self.caught_up(due);
+                self.behind = self.behind.saturating_sub(due.saturating_duration_since(at));
+                Some(self.play(at, now, false, packet))
             }
             State::Playing { due } if !full && due + self.lateness_allowed() <= now => {
                 Some(self.starve(due, now, packet))
@@ -223,6 +251,20 @@ impl Pacer {
             self.push(&faded, now, now);
         }
         self.ending = true;
+    }
+
+    /// Lets other sound begin at once: what waits is dropped, but for its beginning, which fades out under the
+    /// first of `sound`. Returns how many samples had to go.
+    pub(crate) fn make_way(&mut self, sound: &mut [i16]) -> usize {
+        let dropped = self.queue.len();
+        let faded = fading(self.queue.drain(..));
+        self.head += dropped as u64;
+        for (sample, under) in sound.iter_mut().zip(faded) {
+            *sample = sample.saturating_add(under);
+        }
+        // Who pushed that was prompt or not; whoever comes now is another.
+        self.promptest = None;
+        dropped
     }
 
     /// Samples at 48 kHz that wait.
@@ -252,7 +294,9 @@ impl Pacer {
         };
         let captured = first.captured + samples_duration(self.head.saturating_sub(first.index));
         let prompt = self.promptest.and_then(|prompt| prompt.pushes(captured));
-        prompt.map_or(due, |at| at.min(due))
+        // No sooner than that silence allows: whatever the stamps say, sound stays at its rate.
+        let soonest = due.checked_sub(self.behind).unwrap_or(due);
+        prompt.map_or(due, |at| at.min(due).max(soonest))
     }
 
     /// The chunk to which the queue's first sample belongs.
@@ -269,6 +313,9 @@ impl Pacer {
         self.head += self.packet.samples() as u64;
         self.played = self.packet.samples() as u64 + if talkspurt { 0 } else { self.played };
         self.silent = Duration::ZERO;
+        if talkspurt {
+            self.behind = Duration::ZERO;
+        }
         self.state = State::Playing { due: due + self.packet.duration() };
         let slot = self.slot(due, captured);
         if talkspurt {
@@ -291,6 +338,7 @@ impl Pacer {
         self.head += rest as u64;
         self.played += rest as u64;
         self.silent += self.packet.duration();
+        self.behind += self.packet.duration();
         let next = due + self.packet.duration();
         self.state = if self.silent >= FADING {
             State::Quiet { due: Some(next + QUIET_INTERVAL) }
@@ -325,7 +373,7 @@ impl Pacer {
         };
         let captured = captured + samples_duration(self.head.saturating_sub(index));
         // Measured against now: where sound keeps coming a little late, `due` falls behind.
-        let live = captured <= now + MAX_SOUND_LEAD && captured + LIVE_TOLERANCE >= now;
+        let live = captured <= now + AHEAD_TOLERANCE && captured + LIVE_TOLERANCE >= now;
         if live { captured } else { due }
     }
 }

@@ -1,12 +1,15 @@
 //! The sound of utterances: kept until its time, then handed to the pacer as if it were pushed live.
 
+mod filter;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use visavis_codec::{ResampleError, Resampler};
+use visavis_codec::ResampleError;
 use visavis_types::{PacketTime, SOUND_LEAD};
 
+use self::filter::Filter;
 use super::fade::FADE_SAMPLES;
 use super::pacer::Pacer;
 use super::{PcmBlock, SAMPLE_RATE_HZ, samples_duration};
@@ -20,65 +23,22 @@ const GAP_SAMPLES: u64 = 480;
 /// A gap longer than this is a mistake in the stamps.
 const MAX_GAP_SAMPLES: u64 = 60 * SAMPLE_RATE_HZ as u64;
 
-/// From any rate to 48 kHz mono, without a delay: as many samples as went in take, no more and no fewer.
-#[derive(Debug)]
-struct Filter {
-    inner: Resampler,
-    /// Rate and channels.
-    takes: (u32, u16),
-    /// Samples that come out next and are older than what went in.
-    skip: usize,
-    taken: u64,
-    given: u64,
-    /// Reused.
-    scratch: Vec<i16>,
-}
-
-impl Filter {
-    fn new(rate: u32, channels: u16) -> Result<Self, ResampleError> {
-        let inner = Resampler::new(rate, channels, SAMPLE_RATE_HZ, 1)?;
-        let (skip, takes, scratch) = (inner.delay(), (rate, channels), Vec::new());
-        Ok(Self { inner, takes, skip, taken: 0, given: 0, scratch })
-    }
-
-    fn process(&mut self, samples: &[i16], out: &mut VecDeque<i16>) -> Result<(), ResampleError> {
-        self.taken += (samples.len() / usize::from(self.takes.1)) as u64;
-        self.run(samples, usize::MAX, out)
-    }
-
-    /// Gives what it still holds.
-    fn finish(mut self, out: &mut VecDeque<i16>) -> Result<(), ResampleError> {
-        let (rate, channels) = self.takes;
-        let owed = self.taken * u64::from(SAMPLE_RATE_HZ) / u64::from(rate);
-        let owed = owed.saturating_sub(self.given) as usize;
-        let silence = (owed + self.inner.delay() + 1) * rate as usize / SAMPLE_RATE_HZ as usize + 2;
-        let before = out.len();
-        self.run(&vec![0; silence * usize::from(channels)], owed, out)?;
-        out.resize(before + owed, 0);
-        Ok(())
-    }
-
-    fn run(
-        &mut self,
-        samples: &[i16],
-        most: usize,
-        out: &mut VecDeque<i16>,
-    ) -> Result<(), ResampleError> {
-        self.scratch.clear();
-        self.inner.process(samples, &mut self.scratch)?;
-        let skipped = self.skip.min(self.scratch.len());
-        self.skip -= skipped;
-        let before = out.len();
-        out.extend(self.scratch.iter().skip(skipped).take(most));
-        self.given += (out.len() - before) as u64;
-        Ok(())
-    }
-}
-
 /// The utterances of a session, the first of which may be playing.
 #[derive(Debug, Default)]
 pub(super) struct Speech {
     voices: VecDeque<Voice>,
+    tally: Tally,
+}
+
+/// What happened to sound and stamps, to be counted.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Samples of live sound that had to give way, at 48 kHz.
+    pub(super) dropped: u64,
+    /// Chunks whose stamps lay in what was pushed before, or too far ahead.
+    pub(super) corrected: u64,
+    /// The time of the utterance goes on after it stood still: its pictures are due anew.
+    pub(super) moved: bool,
 }
 
 /// What an utterance has come to.
@@ -101,23 +61,56 @@ struct Voice {
     /// When the time inside the utterance was 0.
     origin: Option<Instant>,
     heard: bool,
+    /// Some of it was handed on.
+    begun: bool,
     stalled: bool,
     /// It has stood still, and what it waited for is there.
     resumes: bool,
+    end: End,
     /// What each chunk has reserved, until so many samples are fed.
     reservations: VecDeque<(u64, Reservation)>,
     /// Reused.
     resampled: Vec<i16>,
 }
 
+/// Whether more is to come. Callers say that nothing is after their last push, whose chunk may still be on its way
+/// to here: the end counts once all that was pushed before it has been taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// Said before the chunks that are being taken in now.
+    Said,
+    Reached,
+}
+
 impl Speech {
     pub(super) fn begin(&mut self, state: Arc<UtteranceState>) {
+        let first = self.voices.is_empty();
         self.voices.push_back(Voice::new(state));
+        if first {
+            self.front_is_first();
+        }
     }
 
     /// Whether one of them has sound, or had, that is played now.
     pub(super) fn is_playing(&self) -> bool {
         self.voices.front().is_some_and(|voice| voice.origin.is_some() && voice.heard)
+    }
+
+    /// Before chunks are taken in: which utterances have been ended by then.
+    pub(super) fn look_for_ends(&mut self) {
+        for voice in self.voices.iter_mut().filter(|voice| voice.end == End::Open) {
+            if voice.state.is_ended() {
+                voice.end = End::Said;
+            }
+        }
+    }
+
+    /// All that was pushed before [`look_for_ends`](Self::look_for_ends) has been taken in.
+    pub(super) fn all_taken_in(&mut self) {
+        for voice in self.voices.iter_mut().filter(|voice| voice.end == End::Said) {
+            voice.reach_end();
+        }
     }
 
     /// Takes a chunk in; one of an utterance that is over is dropped.
@@ -130,7 +123,10 @@ impl Speech {
     ) -> Result<(), ResampleError> {
         let voice = self.voices.iter_mut().find(|voice| Arc::ptr_eq(&voice.state, state));
         match voice {
-            Some(voice) => voice.push(block, time, reservation, now),
+            Some(voice) => {
+                self.tally.corrected += u64::from(voice.is_out_of_step(time));
+                voice.push(block, time, reservation, now)
+            }
             None => Ok(()),
         }
     }
@@ -148,27 +144,55 @@ impl Speech {
             if voice.origin.is_some() {
                 voice.fade_out(pacer, now);
             }
-            state.finish();
-            self.voices.pop_front();
-            return Some(Turn::Interrupted(state));
+            self.next_is_first();
+            return state.finish().then_some(Turn::Interrupted(state));
         }
         if voice.origin.is_none() {
             if state.ready(now) != Ready::Now {
                 return None;
             }
             voice.move_origin(pacer.next_packet(now));
+            // Before anything else that is due at this moment.
+            self.tally.dropped += voice.feed(pacer, packet, now);
             return Some(Turn::Started(state));
         }
-        voice.resume(pacer, now);
-        voice.feed(pacer, packet, now);
+        self.tally.moved |= voice.resume(pacer, now);
+        self.tally.dropped += voice.feed(pacer, packet, now);
         if !voice.is_done(now) {
             return None;
         }
-        state.set_sent(voice.time());
-        state.finish();
+        if voice.heard {
+            state.set_sent(voice.time());
+        }
         pacer.end();
+        self.next_is_first();
+        state.finish().then_some(Turn::Ended(state))
+    }
+
+    /// The session is at its end, and with it whatever was said, or waits.
+    pub(super) fn close(&mut self, mut tell: impl FnMut(Turn)) {
+        for Voice { state, .. } in self.voices.drain(..) {
+            state.interrupt();
+            if state.finish() {
+                tell(Turn::Interrupted(state));
+            }
+        }
+    }
+
+    /// What there is to count since the last time.
+    pub(super) fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    fn next_is_first(&mut self) {
         self.voices.pop_front();
-        Some(Turn::Ended(state))
+        self.front_is_first();
+    }
+
+    fn front_is_first(&self) {
+        if let Some(first) = self.voices.front() {
+            first.state.becomes_first();
+        }
     }
 
     /// Notes how much of the current utterance was sent.
@@ -193,11 +217,13 @@ impl Speech {
                 Ready::NotYet => None,
             };
         };
-        let due = origin + samples_duration(voice.fed);
-        let waits = voice.samples.is_empty() && (!voice.state.is_ended() || due <= now);
-        if voice.resumes {
+        // The end was said after the last look.
+        let unseen = voice.end == End::Open && voice.state.is_ended();
+        if voice.resumes || unseen || voice.state.is_interrupted() {
             return Some(now);
         }
+        let due = origin + samples_duration(voice.fed);
+        let waits = voice.samples.is_empty() && (voice.end != End::Reached || due <= now);
         (!waits && !voice.stalled).then_some(due)
     }
 }
@@ -211,8 +237,10 @@ impl Voice {
             fed: 0,
             origin: None,
             heard: false,
+            begun: false,
             stalled: false,
             resumes: false,
+            end: End::Open,
             reservations: VecDeque::new(),
             resampled: Vec::new(),
         }
@@ -230,6 +258,18 @@ impl Voice {
         self.state.set_origin(origin + SOUND_LEAD);
     }
 
+    /// The time of what is pushed next, if it follows.
+    fn expected(&self) -> u64 {
+        self.fed + self.samples.len() as u64
+    }
+
+    /// Whether a chunk's stamp lies in what was pushed before it, or so far ahead that it cannot be meant. It
+    /// then follows at once.
+    fn is_out_of_step(&self, time: Duration) -> bool {
+        let (at, expected) = (full_rate(time), self.expected());
+        self.heard && (at + GAP_SAMPLES < expected || at >= expected + MAX_GAP_SAMPLES)
+    }
+
     fn push(
         &mut self,
         block: &PcmBlock,
@@ -237,15 +277,15 @@ impl Voice {
         reservation: Reservation,
         now: Instant,
     ) -> Result<(), ResampleError> {
-        let at = (time.as_micros() * u128::from(SAMPLE_RATE_HZ) / 1_000_000) as u64;
+        let at = full_rate(time);
         if let Some(origin) = self.origin {
             self.meet(at, origin, now);
         }
         self.heard = true;
-        let gap = at.saturating_sub(self.fed + self.samples.len() as u64);
+        let gap = at.saturating_sub(self.expected());
         if (GAP_SAMPLES..MAX_GAP_SAMPLES).contains(&gap) {
             self.flush();
-            let gap = at.saturating_sub(self.fed + self.samples.len() as u64);
+            let gap = at.saturating_sub(self.expected());
             self.samples.extend(std::iter::repeat_n(0, gap as usize));
         }
         let (rate, channels) = (block.sample_rate, block.channels);
@@ -257,14 +297,13 @@ impl Voice {
             None => self.resampler.insert(Filter::new(rate, channels)?),
         };
         filter.process(&block.samples, &mut self.samples)?;
-        self.reservations.push_back((self.fed + self.samples.len() as u64, reservation));
+        self.reservations.push_back((self.expected(), reservation));
         Ok(())
     }
 
     /// Sound comes for an utterance that has begun: where it is late, all of it waits for the sound.
     fn meet(&mut self, at: u64, origin: Instant, now: Instant) {
-        let elapsed = now.saturating_duration_since(origin);
-        let elapsed_samples = (elapsed.as_micros() * u128::from(SAMPLE_RATE_HZ) / 1_000_000) as u64;
+        let elapsed_samples = full_rate(now.saturating_duration_since(origin));
         if !self.heard {
             // Pictures were alone so far; what was before is silence.
             self.fed = at.min(elapsed_samples);
@@ -278,13 +317,22 @@ impl Voice {
         }
     }
 
-    /// Time that stood still goes on.
-    fn resume(&mut self, pacer: &Pacer, now: Instant) {
-        if std::mem::take(&mut self.resumes) {
+    /// Nothing more comes. What waited for it waits no longer: its time goes on to the end.
+    fn reach_end(&mut self) {
+        self.end = End::Reached;
+        self.flush();
+        self.resumes |= std::mem::take(&mut self.stalled);
+    }
+
+    /// Time that stood still goes on; true where it did.
+    fn resume(&mut self, pacer: &Pacer, now: Instant) -> bool {
+        let resumes = std::mem::take(&mut self.resumes);
+        if resumes {
             let next = pacer.next_packet(now);
             self.move_origin(next.checked_sub(self.time()).unwrap_or(next));
             self.state.release_pictures();
         }
+        resumes
     }
 
     /// The last samples are still in the filter.
@@ -296,22 +344,26 @@ impl Voice {
         }
     }
 
-    /// Hands on what is due. Sound that is not there stops the time of the utterance.
-    fn feed(&mut self, pacer: &mut Pacer, packet: PacketTime, now: Instant) {
-        let Some(origin) = self.origin else { return };
+    /// Hands on what is due. Sound that is not there stops the time of the utterance. Returns how many samples of
+    /// live sound had to give way.
+    fn feed(&mut self, pacer: &mut Pacer, packet: PacketTime, now: Instant) -> u64 {
+        let mut dropped = 0;
+        let Some(origin) = self.origin else { return dropped };
         loop {
             let due = origin + self.time();
             if due > now || self.stalled {
-                return;
+                return dropped;
             }
-            let ended = self.state.is_ended();
-            if ended {
-                self.flush();
-            }
+            let ended = self.end == End::Reached;
             let count = packet.samples().min(self.samples.len());
             if count == packet.samples() || (ended && count > 0) {
                 self.resampled.clear();
                 self.resampled.extend(self.samples.drain(..count));
+                // The last packet is filled up: less than that would wait for what comes after it.
+                self.resampled.resize(packet.samples(), 0);
+                if !std::mem::replace(&mut self.begun, true) {
+                    dropped += pacer.make_way(&mut self.resampled) as u64;
+                }
                 pacer.push(&self.resampled, due + SOUND_LEAD, now);
                 self.fed += count as u64;
                 self.make_room(packet);
@@ -321,7 +373,7 @@ impl Voice {
                 self.stalled = true;
                 self.state.hold_pictures_at(self.time());
             }
-            return;
+            return dropped;
         }
     }
 
@@ -338,7 +390,7 @@ impl Voice {
         let Some(origin) = self.origin else { return false };
         let played = self.samples.is_empty() && origin + self.time() <= now;
         let shown = !self.state.has_pictures() || self.state.are_pictures_done();
-        self.state.is_ended() && played && shown
+        self.end == End::Reached && !self.resumes && played && shown
     }
 
     fn fade_out(&mut self, pacer: &mut Pacer, now: Instant) {
@@ -347,6 +399,11 @@ impl Voice {
         self.resampled.extend(next);
         pacer.cut(&self.resampled, now);
     }
+}
+
+/// A time in samples at 48 kHz.
+fn full_rate(time: Duration) -> u64 {
+    (time.as_micros() * u128::from(SAMPLE_RATE_HZ) / 1_000_000) as u64
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+mod property;
+
 use super::*;
 use crate::audio::pacer::Slot;
 use crate::budget::Budget;
@@ -55,6 +57,8 @@ impl Run {
 
     fn run(&mut self) {
         let at = (self.now - self.start).as_millis() as u64;
+        self.speech.look_for_ends();
+        self.speech.all_taken_in();
         loop {
             let turn = self.speech.run(&mut self.pacer, PACKET, self.now);
             let mut packet = Vec::new();
@@ -161,6 +165,73 @@ fn sound_that_is_late_stops_the_time_of_the_utterance() {
     let late = &loud[4..];
     let as_due = |(i, &(_, at)): (usize, &(u64, u64))| at == 260 + i as u64 * 20;
     assert!(late.iter().enumerate().all(as_due), "{loud:?}");
+}
+
+#[test]
+fn an_utterance_whose_sound_ran_dry_before_its_end_is_over_and_the_next_one_plays() {
+    for (ms, end_ms) in [(1_000, 1_500), (1_000, 1_005), (1_001, 5_000), (10, 70), (10, 700)] {
+        let mut run = Run::new();
+        let (first, second) = (run.begin(), run.begin());
+        run.say(&first, 0, ms, 1_000);
+        run.say(&second, 0, 100, 1_000);
+        second.end();
+        run.advance(end_ms);
+        assert_eq!(run.turns(), [(60, "started 1")]);
+        first.end();
+        run.advance(end_ms + 1_500);
+        let turns: Vec<&str> = run.turns.iter().map(|(_, turn)| turn.as_str()).collect();
+        assert_eq!(turns, ["started 1", "ended 1", "started 2", "ended 2"], "{ms} ms");
+        assert_eq!(first.sent(), MS * ms as u32);
+        let latest = (end_ms + 40).max(60 + ms as u64 + 20);
+        assert!(run.turns[1].0 <= latest && second.is_over(), "{:?}", run.turns);
+    }
+}
+
+#[test]
+fn what_is_said_takes_the_place_of_what_was_pushed_live() {
+    let mut run = Run::new();
+    // Ten seconds that were pushed at once.
+    run.pacer.push(&[700; 480_000], run.now, run.now);
+    run.advance(200);
+    let utterance = run.begin();
+    run.say(&utterance, 0, 100, 2_000);
+    utterance.end();
+    run.advance(1_000);
+    let said = run.sent.iter().filter(|(.., samples)| samples.iter().any(|&s| s > 1_500));
+    let said: Vec<u64> = said.map(|(at, ..)| *at).collect();
+    assert_eq!((said.len(), said[0]), (5, 220));
+    let after = run.sent.iter().filter(|(at, ..)| *at > 300);
+    assert!(after.into_iter().all(|(_, slot, _)| !slot.sound), "nothing else follows");
+    assert_eq!(run.speech.take_tally().dropped, 480_000 - 11 * 960);
+}
+
+#[test]
+fn stamps_that_go_back_are_counted_and_the_sound_follows_on() {
+    let mut run = Run::new();
+    let utterance = run.begin();
+    for at_ms in [0, 100, 50, 300, 100_000_000] {
+        run.say(&utterance, at_ms, 100, 1_000);
+    }
+    utterance.end();
+    run.advance(1_000);
+    assert_eq!((run.speech.take_tally().corrected, utterance.sent()), (2, MS * 500));
+}
+
+#[test]
+fn a_session_that_ends_tells_the_end_of_all_that_was_to_be_said() {
+    let mut run = Run::new();
+    let all = [run.begin(), run.begin()];
+    run.say(&all[0], 0, 5_000, 1_000);
+    run.advance(1_000);
+    let mut told = Vec::new();
+    run.speech.close(|turn| told.push(turn));
+    let [Turn::Interrupted(first), Turn::Interrupted(second)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((first.id, second.id), (all[0].id, all[1].id));
+    assert!(all.iter().all(|utterance| utterance.is_over() && utterance.is_interrupted()));
+    assert!(all[0].sent().abs_diff(MS * 940) <= MS * 20, "{:?}", all[0].sent());
+    run.speech.close(|turn| panic!("{turn:?} a second time"));
 }
 
 #[test]
