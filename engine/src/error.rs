@@ -2,6 +2,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use visavis_codec::Mp3Error;
+use visavis_core::SdpError;
 use visavis_core::bitstream::{BitstreamError, OpusPacketError};
 use visavis_types::{AudioChunkError, SessionId, VideoCodec};
 
@@ -52,10 +53,13 @@ pub enum SessionError {
 pub enum OfferError {
     /// Not SDP, or not SDP that WebRTC can work with.
     #[error("the offer cannot be used: {0}")]
-    Sdp(String),
+    Sdp(SdpError),
     /// The offer has no codec in common with us.
     #[error("the offer has no codec that this session can send")]
     NoCommonCodec,
+    /// A later offer of a peer that is from another connection: its certificate is another one.
+    #[error("this offer is from another connection than this peer's")]
+    OtherConnection,
     /// No session of this name.
     #[error("there is no session {0}")]
     NoSession(SessionId),
@@ -77,6 +81,13 @@ pub enum OfferError {
     /// The engine has stopped.
     #[error("the engine has stopped")]
     Stopped,
+}
+
+impl OfferError {
+    /// Whether the offer itself is what was wrong.
+    pub(crate) const fn is_the_offers(&self) -> bool {
+        matches!(self, Self::Sdp(_) | Self::NoCommonCodec | Self::OtherConnection)
+    }
 }
 
 /// Why an ICE candidate was refused.

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
-use visavis_core::{Certificate, DataGauge, PeerSetup, check_candidate};
-use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId, UnixMillis};
+use visavis_core::{Certificate, DataGauge, Offer, PeerSetup, SdpError, check_candidate};
+use visavis_types::{ClockAnchor, PeerId, Refusal, Refusals, SessionId, UnixMillis};
 
 use crate::audio::{AudioCommand, AudioSink};
 use crate::event::Subscriber;
-use crate::faults::{Faults, Health};
+use crate::faults::{FaultDomain, Faults, Health};
 use crate::idle::Studio;
 use crate::media::{Command, DataSend, MediaWaker};
 use crate::placement::Placement;
@@ -280,12 +280,29 @@ impl EngineHandle {
         sdp: &str,
         reply: impl FnOnce(Result<String, OfferError>) + Send + 'static,
     ) {
+        let refusals = Arc::clone(&self.inner.refusals);
+        let reply = move |answer: Result<String, OfferError>| {
+            if answer.as_ref().is_err_and(OfferError::is_the_offers) {
+                refusals.count(Refusal::Offer);
+            }
+            reply(answer);
+        };
+        // Reading is the part whose cost is up to whoever sent it: never on the media loop.
+        let parsed = self.inner.faults.guard(FaultDomain::Offer, &peer, || Offer::parse(sdp));
+        let offer = match parsed.unwrap_or(Err(SdpError::Unworkable)) {
+            Ok(offer) => offer,
+            // A session that is not there is the greater news.
+            Err(_) if !self.has_session(session) => {
+                return reply(Err(OfferError::NoSession(session.clone())));
+            }
+            Err(problem) => return reply(Err(OfferError::Sdp(problem))),
+        };
         let lives_on = self.inner.living_peers().get(peer);
         let Some(media_loop) = lives_on else {
-            reply(self.connect(session, peer, sdp));
+            reply(self.connect(session, peer, &offer));
             return;
         };
-        let (offer, reply) = (sdp.to_owned(), Box::new(reply));
+        let (offer, reply) = (Box::new(offer), Box::new(reply));
         let command = Command::Renegotiate { peer, offer, reply };
         if let Err((error, command)) = self.inner.send(media_loop, command)
             && let Command::Renegotiate { reply, .. } = *command
@@ -296,7 +313,12 @@ impl EngineHandle {
 
     /// Makes a peer and its answer on this thread, so that parsing and key material cost the media
     /// loop nothing; then hands the peer over.
-    fn connect(&self, session: &SessionId, peer: PeerId, sdp: &str) -> Result<String, OfferError> {
+    fn connect(
+        &self,
+        session: &SessionId,
+        peer: PeerId,
+        offer: &Offer,
+    ) -> Result<String, OfferError> {
         let inner = &*self.inner;
         let shared =
             inner.session(session).ok_or_else(|| OfferError::NoSession(session.clone()))?;
@@ -322,7 +344,9 @@ impl EngineHandle {
             certificate: &inner.certificate,
             now: Instant::now(),
         };
-        let answered = setup.answer(sdp).map_err(OfferError::from).and_then(|(made, answer)| {
+        let answered = inner.faults.guard(FaultDomain::Offer, &peer, || setup.answer(offer));
+        let answered = answered.unwrap_or(Err(SdpError::Unworkable.into()));
+        let answered = answered.map_err(OfferError::from).and_then(|(made, answer)| {
             // Known before it is adopted: from then on it may leave.
             inner.living_peers().answered(peer, Arc::clone(made.data_gauge()));
             let adopt = Command::Adopt(Box::new(made));
@@ -358,6 +382,12 @@ impl EngineHandle {
         {
             tracing::warn!(%peer, "the media loop is busy; this peer is left to its ICE timeout");
         }
+    }
+
+    /// Closes a peer, and gives its place away at once: for one that comes in its stead.
+    pub fn replace(&self, peer: PeerId) {
+        self.disconnect(peer);
+        self.inner.living_peers().remove(peer);
     }
 
     /// Begins an utterance in a session, as [`Session::begin_utterance`](crate::Session::begin_utterance)

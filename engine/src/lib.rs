@@ -74,9 +74,9 @@ pub use status::{Metrics, SessionStatus, StageSummary};
 pub use utterance::{Utterance, UtteranceError, UtteranceId, UtteranceProgress};
 pub use video::{FrameMemory, VideoSink};
 pub use visavis_codec::{ENCODERS, Mp3Decoder, Mp3Error, Mp3Sound};
-pub use visavis_core::DataMessage;
 pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
 pub use visavis_core::rtp_input::RtpCounters;
+pub use visavis_core::{DataMessage, SdpError};
 pub use visavis_types::{
     AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, CodecSet, EncodedAudio,
     EncodedFrame, FrameSize, InvalidFrameSize, InvalidSessionId, MAX_SOUND_LEAD, OpusSettings,

@@ -142,7 +142,9 @@ impl Connection {
         context: &mut Context,
         now: Instant,
     ) -> Next {
-        self.with_peer(context, now, |peer, io, _| peer.on_answer(io, number, answer, now))
+        self.with_peer(context, now, |peer, io, context| {
+            peer.on_answer(io, number, answer, context, now)
+        })
     }
 
     /// Ends it, because its client has come back on another connection.

@@ -87,6 +87,8 @@ def main():
     seed("sdp", "media", lines.encode())
     seed("sdp", "channel", with_channel.encode())
     seed("sdp", "channel-added", f"{lines}\0{with_channel}".encode())
+    for path in sorted((HERE / "../../fixtures/sdp").glob("*.sdp")):
+        seed("sdp", path.stem, path.read_bytes())
     seed("candidate", "host", b"candidate:1 1 udp 2122260223 192.0.2.7 52000 typ host generation 0 ufrag abcd")
     seed("candidate", "relay", b"a=candidate:3 1 UDP 1 2001:db8::1 9 typ relay raddr 192.0.2.1 rport 8")
     seed("candidate", "mdns", b"candidate:1 1 udp 1 0d7b4a4e-77c6-4a2c-8d35-6d1e6e0f6f52.local 9 typ host")

@@ -17,7 +17,6 @@ mod demux;
 mod drive;
 mod dtls;
 mod entropy;
-mod h264_level;
 mod hub;
 mod keyframe;
 mod negotiate;
@@ -28,6 +27,7 @@ mod peer;
 mod rate;
 pub mod rtp_input;
 mod rtp_output;
+pub mod sdp;
 mod session;
 
 pub use data::{
@@ -36,9 +36,10 @@ pub use data::{
 };
 pub use deadline::Deadlines;
 pub use hub::{Hub, HubEvent, SessionKey};
-pub use negotiate::{Certificate, CodecOrder, NegotiateError, PeerSetup};
+pub use negotiate::{Certificate, CodecOrder, PeerSetup};
 pub use packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer, Payloads};
 pub use peer::{Farewell, Peer};
+pub use sdp::{NegotiateError, Offer, SdpError};
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! From a browser's offer to a peer with an answer.
+//! From an offer to a peer with an answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, DtlsCert};
+use str0m::format::{Codec as RtcCodec, FormatParams};
 use str0m::ice::IceCreds;
-use str0m::media::{MediaKind, Mid};
 use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Rtc, RtcConfig};
 use visavis_types::{AudioCodec, CodecSet, PeerId, SessionId, VideoCodec};
@@ -17,12 +17,9 @@ use crate::credentials;
 use crate::data::MAX_MESSAGE_BYTES;
 use crate::dtls;
 use crate::entropy::{self, Entropy};
-use crate::h264_level;
 use crate::peer::{Checks, Peer};
-use crate::rtp_output::{ExtensionIds, RtpOutput};
-
-/// The media stream all tracks of a peer belong to.
-const STREAM_ID: &str = "visavis";
+use crate::rtp_output::RtpOutput;
+use crate::sdp::{Codec, NegotiateError, Offer, Ours, Plan, SdpError, Sections, Supported, Taken};
 
 /// The one DTLS certificate all peers share, and the cryptography behind it. Making a certificate per
 /// peer would cost milliseconds each.
@@ -77,30 +74,37 @@ pub struct CodecOrder {
     pub audio: Vec<AudioCodec>,
 }
 
-/// Why an offer got no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NegotiateError {
-    /// Not SDP, or not SDP that WebRTC can work with.
-    #[error("{0}")]
-    Sdp(String),
-    /// The peer makes offers faster than they are taken.
-    #[error("too many offers of this peer; wait a second")]
-    TooManyOffers,
-    /// The system gave none for the credentials of a new peer.
-    #[error("the system has no randomness")]
-    NoRandomness,
-    /// Nothing in it that we could send.
-    #[error("no codec in common")]
-    NoCommonCodec,
+/// A first offer, accepted.
+pub(crate) struct Accepted {
+    pub(crate) rtc: Rtc,
+    pub(crate) output: RtpOutput,
+    pub(crate) media: Media,
+    pub(crate) checks: Checks,
+    pub(crate) candidates: RemoteCandidates,
+}
+
+/// What was negotiated.
+#[derive(Debug)]
+pub(crate) struct Media {
+    supported: Supported,
+    sections: Sections,
+    /// The sections that were taken of the last offer.
+    pub(crate) taken: Vec<Taken>,
 }
 
 impl PeerSetup<'_> {
     /// Answers an offer. Runs on any thread; the peer is then handed to the [`Hub`](crate::Hub).
-    pub fn answer(self, offer: &str) -> Result<(Peer, String), NegotiateError> {
+    ///
+    /// # Errors
+    ///
+    /// See [`NegotiateError`].
+    pub fn answer(self, offer: &Offer) -> Result<(Peer, String), NegotiateError> {
+        let supported = Supported { video: self.video_codecs, red: self.red };
+        let mut media = Media { supported, sections: Sections::default(), taken: Vec::new() };
+        let plan = media.plan(offer)?;
         let mut candidates = RemoteCandidates::default();
-        let (offer, refused) = candidates.filter(offer);
-        let offer = &*offer;
-        let parsed = parse_offer(offer)?;
+        let (inner, refused) = candidates.filter(&plan.text);
+        let remote = credentials::of(&inner).ok_or(NegotiateError::Sdp(SdpError::NoIce))?;
         let local = entropy::ice_credentials().ok_or(NegotiateError::NoRandomness)?;
         Entropy::default().reseed();
         let (mut rtc, keys) = dtls::with_keys(|| self.build_rtc(local.clone()));
@@ -112,21 +116,11 @@ impl PeerSetup<'_> {
                 Err(error) => tracing::warn!(%addr, %error, "not usable as an ICE candidate"),
             }
         }
-        let answer = credentials::unlogged(|| accept(&mut rtc, parsed, offer))?;
-        let remote = credentials::of(offer).ok_or_else(|| {
-            NegotiateError::Sdp("the offer has no ICE user name and password".to_owned())
-        })?;
-        let hmac = self.certificate.provider.sha1_hmac_provider;
-        let checks = Checks::new(hmac, local, remote);
+        let answer = media.accept(&mut rtc, plan, &inner)?;
+        let checks = Checks::new(self.certificate.provider.sha1_hmac_provider, local, remote);
         let output = RtpOutput::new(keys);
-        let mut peer = Peer::new(
-            (self.peer, self.session),
-            self.order,
-            (rtc, output),
-            (checks, candidates),
-            &answer,
-            self.now,
-        )?;
+        let accepted = Accepted { rtc, output, media, checks, candidates };
+        let mut peer = Peer::new((self.peer, self.session), self.order, accepted, self.now);
         peer.note_refused_candidates(refused);
         peer.note_max_message(offer);
         Ok((peer, answer))
@@ -145,20 +139,39 @@ impl PeerSetup<'_> {
             .enable_opus(true, self.red)
             .enable_pcmu(true, false)
             .enable_pcma(true, false)
-            .enable_vp8(self.video_codecs.contains(VideoCodec::Vp8))
-            .enable_vp9(self.video_codecs.contains(VideoCodec::Vp9))
-            .enable_av1(self.video_codecs.contains(VideoCodec::Av1))
             // A browser refuses to send more than it is told here.
             .set_sctp_max_message_size(MAX_MESSAGE_BYTES as u32)
             // Without the first report a browser cannot tie sound to picture.
             .set_rtcp_report_interval_audio(std::time::Duration::from_secs(1));
-        // Constrained baseline and baseline, both with packetization-mode 1. What the encoder makes is
-        // constrained baseline, which is also valid baseline (RFC 6184 §8.1).
-        if self.video_codecs.contains(VideoCodec::H264) {
-            config.codec_config().add_h264(108.into(), Some(109.into()), true, 0x42_e01f);
-            config.codec_config().add_h264(127.into(), Some(121.into()), true, 0x42_001f);
+        for codec in Codec::VIDEO {
+            let (of, format) = video_format(codec);
+            if let Some((number, resend)) = codec.inner_numbers() {
+                let (number, resend) = (number.into(), Some(resend.into()));
+                let clock = str0m::media::Frequency::NINETY_KHZ;
+                config.codec_config().add_config(number, resend, of, clock, None, format);
+            }
         }
         config.build(self.now)
+    }
+}
+
+/// A codec of pictures as the stack knows it. Which of them a viewer is sent is not the stack's to know, so
+/// that all are there.
+fn video_format(codec: Codec) -> (RtcCodec, FormatParams) {
+    let h264 = |profile_level_id| FormatParams {
+        level_asymmetry_allowed: Some(true),
+        packetization_mode: Some(1),
+        profile_level_id: Some(profile_level_id),
+        ..FormatParams::default()
+    };
+    match codec {
+        Codec::Vp9 => {
+            (RtcCodec::Vp9, FormatParams { profile_id: Some(0), ..FormatParams::default() })
+        }
+        Codec::Av1 => (RtcCodec::Av1, FormatParams::default()),
+        Codec::H264ConstrainedBaseline => (RtcCodec::H264, h264(0x42_e01f)),
+        Codec::H264Baseline => (RtcCodec::H264, h264(0x42_001f)),
+        _ => (RtcCodec::Vp8, FormatParams::default()),
     }
 }
 
@@ -175,94 +188,36 @@ fn extensions() -> ExtensionMap {
     map
 }
 
-fn parse_offer(offer: &str) -> Result<SdpOffer, NegotiateError> {
-    SdpOffer::from_sdp_string(offer).map_err(|error| NegotiateError::Sdp(error.to_string()))
-}
-
-fn accept(rtc: &mut Rtc, parsed: SdpOffer, offer: &str) -> Result<String, NegotiateError> {
-    let answer = rtc.sdp_api().accept_offer(parsed);
-    let answer = answer.map_err(|error| NegotiateError::Sdp(error.to_string()))?;
-    Ok(h264_level::as_offered(&as_one_stream(&answer.to_sdp_string()), offer))
-}
-
-/// Gives all tracks of an answer one media stream id and one CNAME (RFC 8830 §2, RFC 3550 §6.5.1).
-/// str0m draws new ones for each section where the offer has none, and a browser plays tracks of
-/// different streams without keeping them in sync.
-fn as_one_stream(answer: &str) -> String {
-    let mut one = String::with_capacity(answer.len());
-    for line in answer.split_inclusive("\r\n") {
-        let mut rewrite = |before: &str, after: &str| {
-            one.push_str(before);
-            one.push_str(STREAM_ID);
-            one.push_str(after);
-        };
-        if let Some(ids) = line.strip_prefix("a=msid:") {
-            rewrite("a=msid:", ids.find(' ').map_or("\r\n", |at| &ids[at..]));
-        } else if let Some(at) = line.find(" msid:").filter(|_| line.starts_with("a=ssrc:")) {
-            let (before, ids) = line.split_at(at + " msid:".len());
-            rewrite(before, ids.find(' ').map_or("\r\n", |at| &ids[at..]));
-        } else if let Some(at) = line.find(" cname:").filter(|_| line.starts_with("a=ssrc:")) {
-            rewrite(&line[..at + " cname:".len()], "\r\n");
-        } else {
-            one.push_str(line);
-        }
+impl Media {
+    /// What to do with an offer.
+    pub(crate) fn plan<'o>(&self, offer: &'o Offer) -> Result<Plan<'o>, NegotiateError> {
+        self.sections.plan(offer, self.supported)
     }
-    one
-}
 
-/// A later offer on a peer that lives: new media, or an ICE restart.
-pub(crate) fn renegotiate(rtc: &mut Rtc, offer: &str) -> Result<String, NegotiateError> {
-    accept(rtc, parse_offer(offer)?, offer)
-}
-
-/// A media section of an answer.
-#[derive(Debug)]
-pub(crate) struct MediaSection {
-    pub(crate) mid: Mid,
-    pub(crate) kind: MediaKind,
-    pub(crate) extensions: ExtensionIds,
-}
-
-/// The media sections of an answer. str0m tells of new media only once SRTP is up, which is too late to
-/// refuse an offer; the answer it made has them all.
-pub(crate) fn media_sections(sdp: &str) -> Vec<MediaSection> {
-    let mut sections = Vec::new();
-    for section in sdp.split("\r\nm=").skip(1) {
-        let kind = match section.split_ascii_whitespace().next() {
-            Some("video") => MediaKind::Video,
-            Some("audio") => MediaKind::Audio,
-            _ => continue,
+    /// Has the stack accept what was planned, and writes the answer. `inner` is the plan's text, without
+    /// candidates that are too much.
+    pub(crate) fn accept(
+        &mut self,
+        rtc: &mut Rtc,
+        plan: Plan<'_>,
+        inner: &str,
+    ) -> Result<String, NegotiateError> {
+        let unworkable = |error: &dyn std::fmt::Display| {
+            tracing::warn!(%error, "the WebRTC stack does not take an offer");
+            NegotiateError::Sdp(SdpError::Unworkable)
         };
-        let mut extensions = ExtensionIds::default();
-        let mut mid = None;
-        for line in section.lines() {
-            if let Some(value) = line.strip_prefix("a=mid:") {
-                mid = Some(Mid::from(value.trim_ascii_end()));
-            } else if let Some((id, uri)) =
-                line.strip_prefix("a=extmap:").and_then(|value| value.split_once(' '))
-            {
-                // An id may be followed by a direction (RFC 8285 §5).
-                let id = id.split('/').next().and_then(|id| id.parse().ok());
-                let uri = uri.split_ascii_whitespace().next();
-                if let (Some(id), Some(uri)) = (id, uri) {
-                    extensions.add(id, uri);
-                }
-            }
-        }
-        sections.extend(mid.map(|mid| MediaSection { mid, kind, extensions }));
+        let inner = SdpOffer::from_sdp_string(inner).map_err(|error| unworkable(&error))?;
+        let inner = credentials::unlogged(|| rtc.sdp_api().accept_offer(inner));
+        let inner = inner.map_err(|error| unworkable(&error))?;
+        let ours = Ours::read(&inner.to_sdp_string(), MAX_MESSAGE_BYTES);
+        let ours = ours.ok_or_else(|| unworkable(&"its answer lacks something"))?;
+        let answer = plan.answer(&ours);
+        let checked = plan.check(&answer);
+        // The stack has accepted it, whatever becomes of the answer.
+        (self.sections, self.taken) = plan.commit(ours.role());
+        checked.map_err(|error| unworkable(&error))?;
+        Ok(answer)
     }
-    sections
-}
-
-/// How large a message an offer's data channels take, in bytes (RFC 8841 §6.1: 0 is no limit, and 64 KiB
-/// where nothing is said). `None` where it has none.
-pub(crate) fn max_message_size(sdp: &str) -> Option<usize> {
-    let section = sdp.split("\nm=").find(|section| section.starts_with("application "))?;
-    let said = section.lines().find_map(|line| line.strip_prefix("a=max-message-size:"));
-    Some(match said.map(|size| size.trim().parse::<u64>()) {
-        Some(Ok(0) | Err(_)) | None => MAX_MESSAGE_BYTES,
-        Some(Ok(size)) => usize::try_from(size).unwrap_or(usize::MAX),
-    })
 }
 
 /// Reads a remote candidate. `None`: nothing to add, for a good reason — end of candidates, an mDNS
@@ -306,45 +261,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_viewer_takes_is_read_from_its_offer() {
-        let with = |line: &str| {
-            format!(
-                "v=0\r\nm=audio 9 X 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n{line}"
-            )
-        };
-        assert_eq!(max_message_size("v=0\r\nm=audio 9 X 0\r\n"), None);
-        assert_eq!(max_message_size(&with("a=max-message-size:1200\r\n")), Some(1_200));
-        for line in ["", "a=max-message-size:0\r\n", "a=max-message-size:many\r\n"] {
-            assert_eq!(max_message_size(&with(line)), Some(MAX_MESSAGE_BYTES), "{line:?}");
-        }
-    }
-
-    #[test]
-    fn tracks_of_an_answer_are_one_stream() {
-        let answer = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=msid:abc t1\r\n\
-                      a=ssrc:1 cname:xyz\r\na=ssrc:1 msid:abc t1\r\n\
-                      m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:def t2\r\na=ssrc:2 cname:uvw\r\n";
-        let expected = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=msid:visavis t1\r\n\
-                        a=ssrc:1 cname:visavis\r\na=ssrc:1 msid:visavis t1\r\n\
-                        m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:visavis t2\r\na=ssrc:2 cname:visavis\r\n";
-        assert_eq!(as_one_stream(answer), expected);
-    }
-
-    #[test]
-    fn broken_offers_are_refused() {
-        let certificate = Certificate::generate().unwrap();
+    fn what_is_no_offer_is_refused() {
         for offer in ["", "hello", "v=0\r\n", "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"] {
-            let setup = PeerSetup {
-                peer: PeerId::from_raw(1),
-                session: SessionId::default(),
-                order: CodecOrder::default(),
-                video_codecs: CodecSet::ALL,
-                red: false,
-                candidates: &[],
-                certificate: &certificate,
-                now: Instant::now(),
-            };
-            assert!(matches!(setup.answer(offer), Err(NegotiateError::Sdp(_))), "{offer:?}");
+            assert!(Offer::parse(offer).is_err(), "{offer:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use visavis_types::VideoCodec::{self, Av1, H264, Vp8, Vp9};
 use visavis_types::{CodecSet, PeerId, SessionId};
 
-use crate::{Certificate, CodecOrder, PeerSetup};
+use crate::{Certificate, CodecOrder, Offer, PeerSetup};
 
 /// What a viewer gets: the codec, the browser's payload type for it, and what the answer says of it
 /// (`a=fmtp`, if there is such a line).
@@ -72,7 +72,7 @@ fn answer(offer: &str, preferred: VideoCodec) -> (String, VideoCodec, u8) {
         certificate: &certificate,
         now: Instant::now(),
     };
-    let (peer, answer) = setup.answer(offer).unwrap();
+    let (peer, answer) = setup.answer(&Offer::parse(offer).unwrap()).unwrap();
     (answer, peer.video_codec().unwrap(), peer.video_payload_type().unwrap())
 }
 
@@ -105,8 +105,15 @@ fn every_browser_gets_what_is_preferred_in_a_format_it_offered() {
             check(name, &offer, preferred, given);
         }
     }
-    let listed = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/sdp"));
-    assert_eq!(listed.unwrap().count(), OFFERS.len(), "an offer that nobody answers");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/sdp");
+    let names = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+    let of_browsers = names.filter(|name| {
+        let name = name.to_str().unwrap();
+        // What applications make of such offers is in `tests/sdp`.
+        ["-watch.sdp", "-microphone.sdp"].iter().any(|end| name.ends_with(end))
+            && !name.starts_with("webrtcbin")
+    });
+    assert_eq!(of_browsers.count(), OFFERS.len(), "an offer that nobody answers");
 }
 
 #[test]

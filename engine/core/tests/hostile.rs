@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{Datagram, MS, World, value};
 use str0m::ice::{StunMessage, TransId};
 use str0m::media::KeyframeRequestKind;
-use visavis_core::{Farewell, HubEvent, NegotiateError};
+use visavis_core::{Farewell, HubEvent, NegotiateError, Offer};
 use visavis_types::{Refusal, VideoCodec};
 
 const H264: VideoCodec = VideoCodec::H264;
@@ -374,7 +374,11 @@ fn a_hundred_ice_restarts_at_once_are_held_back() {
     for n in 0..100 {
         let user = format!("a=ice-ufrag:{}", value(&world.viewers[0].offer, "a=ice-ufrag:"));
         let offer = world.viewers[0].offer.replace(&user, &format!("a=ice-ufrag:new{n}"));
-        match world.hub.renegotiate(id, &offer, world.now, &mut world.wire).unwrap() {
+        match world
+            .hub
+            .renegotiate(id, &Offer::parse(&offer).unwrap(), world.now, &mut world.wire)
+            .unwrap()
+        {
             Ok(_) => answered += 1,
             Err(error) => assert_eq!(error, NegotiateError::TooManyOffers),
         }

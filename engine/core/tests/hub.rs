@@ -138,6 +138,39 @@ fn video_that_was_switched_off_goes_on_where_it_was() {
 
 /// Sequence numbers come around after 65,536 packets; SRTP counts how often.
 #[test]
+fn video_taken_up_again_asks_for_a_keyframe_with_the_answer() {
+    let mut world = World::joined();
+    world.join(None);
+    world.run(2_000 * MS);
+    world.set_video(0, false);
+    let keyframe = world.frame(H264, true, &[700]);
+    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+    world.run(1_000 * MS);
+    let before = keyframes_wanted(&world);
+    world.set_video(0, true);
+    // No time passes: nobody has had a chance to ask over the network.
+    world.events.extend(std::iter::from_fn(|| world.hub.poll_event()));
+    assert_eq!(keyframes_wanted(&world), before + 1, "{:?}", world.events);
+}
+
+#[test]
+fn media_is_added_where_there_was_a_data_channel_alone() {
+    let mut world = World::new();
+    let viewer = world.join_for_data("captions");
+    world.run(2_000 * MS);
+    assert!(world.viewers[viewer].connected);
+    assert_eq!(world.viewers[viewer].channels.len(), 1);
+    assert_eq!(keyframes_wanted(&world), 0);
+    world.add_media(viewer);
+    world.run(10 * MS);
+    assert_eq!(keyframes_wanted(&world), 1, "{:?}", world.events);
+    let keyframe = world.frame(H264, true, &[700]);
+    assert_eq!(world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire), 1);
+    world.stream(H264, 3);
+    assert_eq!(world.viewers[viewer].packets.len(), 1 + 3 * 3);
+}
+
+#[test]
 fn lost_packets_are_sent_again_across_a_roll_over() {
     let mut world = World::joined();
     let mut count = 0_usize;

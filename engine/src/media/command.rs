@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use rtrb::{Consumer, Producer};
-use visavis_core::{OutgoingMessage, PacketizedFrame, Peer};
+use visavis_core::{Offer, OutgoingMessage, PacketizedFrame, Peer};
 use visavis_types::{AudioPacket, PeerId, SessionId};
 
 use super::SessionWaker;
@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Adopt(Box<Peer>),
     Renegotiate {
         peer: PeerId,
-        offer: String,
+        offer: Box<Offer>,
         reply: Reply,
     },
     AddCandidate {

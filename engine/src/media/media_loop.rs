@@ -478,10 +478,11 @@ impl From<Farewell> for LeaveReason {
 impl From<NegotiateError> for OfferError {
     fn from(error: NegotiateError) -> Self {
         match error {
-            NegotiateError::Sdp(text) => Self::Sdp(text),
+            NegotiateError::Sdp(problem) => Self::Sdp(problem),
             NegotiateError::NoCommonCodec => Self::NoCommonCodec,
             NegotiateError::TooManyOffers => Self::TooMany,
             NegotiateError::NoRandomness => Self::Busy,
+            NegotiateError::OtherConnection => Self::OtherConnection,
         }
     }
 }

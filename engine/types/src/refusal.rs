@@ -37,7 +37,8 @@ kinds! {
     IceAnswer = "ice_answer",
     /// ICE candidates beyond those one peer may tell of.
     Candidate = "candidate",
-    /// Offers of a living peer beyond its rate.
+    /// Offers that are no session descriptions, too long, or have nothing that can be sent; and those of a
+    /// living peer beyond its rate.
     Offer = "offer",
     /// RTP packets of a peer beyond its rate.
     Rtp = "rtp",

@@ -154,6 +154,7 @@ pub(crate) fn refused_offer(error: &OfferError) -> Response {
     let problem = match error {
         OfferError::Sdp(_) => &problem::BAD_SDP,
         OfferError::NoCommonCodec => &problem::NO_COMMON_CODEC,
+        OfferError::OtherConnection => &problem::OTHER_CONNECTION,
         OfferError::NoSession(_) => &problem::NO_SESSION,
         OfferError::Full(_) => &problem::FULL,
         OfferError::SessionFull(_) => &problem::SESSION_FULL,

@@ -35,6 +35,7 @@ problems! {
     TIMEOUT: REQUEST_TIMEOUT "timeout", "The request took too long";
     SESSION_EXISTS: CONFLICT "session-exists", "The session's id is taken";
     SESSION_FULL: CONFLICT "session-full", "The session has all the viewers it may have";
+    OTHER_CONNECTION: CONFLICT "other-connection", "The offer is not from this peer's connection";
     NOT_STARTED: CONFLICT "not-started", "The session is not started";
     ENCODED_SESSION: CONFLICT "encoded-session", "The session's sound comes encoded";
     PRECONDITION_FAILED: PRECONDITION_FAILED "precondition-failed", "Things have changed since";

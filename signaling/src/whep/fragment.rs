@@ -126,8 +126,12 @@ pub(crate) fn restarted(offer: &str, credentials: &Credentials) -> String {
 /// An offer of somebody who only watches: WHEP answers with `sendonly`, whatever else is offered
 /// (draft-ietf-wish-whep-03 §4.2.5).
 pub(crate) fn receive_only(offer: &str) -> String {
-    let mut watching = String::with_capacity(offer.len());
+    let mut watching = String::with_capacity(offer.len() + 16);
     for line in offer.split_inclusive('\n') {
+        // To say nothing in a section would mean both ways as well (RFC 3264 §5.1).
+        if line.starts_with("m=") && !watching.contains("\nm=") {
+            watching.push_str("a=recvonly\r\n");
+        }
         match line.strip_prefix("a=sendrecv") {
             Some(end) if end.trim().is_empty() => {
                 watching.push_str("a=recvonly");
@@ -215,7 +219,7 @@ mod tests {
     #[test]
     fn who_offers_to_send_as_well_only_receives() {
         let offer = "m=video\r\na=sendrecv\r\na=sendrecvx\r\na=recvonly\r\nm=audio\r\na=sendonly\r\na=sendrecv";
-        let expected = "m=video\r\na=recvonly\r\na=sendrecvx\r\na=recvonly\r\nm=audio\r\na=sendonly\r\na=recvonly";
+        let expected = "a=recvonly\r\nm=video\r\na=recvonly\r\na=sendrecvx\r\na=recvonly\r\nm=audio\r\na=sendonly\r\na=recvonly";
         assert_eq!(receive_only(offer), expected);
     }
 }

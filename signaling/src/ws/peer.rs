@@ -65,6 +65,8 @@ pub(crate) struct WsPeer {
     making: Option<(Ticket, Option<String>)>,
     /// The number of the offer that waits for its answer.
     pending_offer: Option<u64>,
+    /// That offer, where it is not the peer's first: it may turn out to be another peer's.
+    later_offer: Option<String>,
     /// Whether the engine is to be told when this connection ends.
     takes_peer_along: bool,
     bad_messages: Window,
@@ -113,6 +115,7 @@ impl WsPeer {
             wants_events: events,
             making,
             pending_offer: None,
+            later_offer: None,
             takes_peer_along: false,
             bad_messages: Window::new(limits.abuse_window, limits.bad_messages, now),
             messages: Window::new(limits.abuse_window, limits.messages, now),
@@ -277,6 +280,7 @@ impl WsPeer {
                 self.blame(io, fault, now)
             }
             Incoming::Offer(sdp) => {
+                self.later_offer = self.offered.then(|| sdp.clone());
                 self.offered = true;
                 if let Some(token) = &self.token {
                     context.resumptions.hold(token, self.id, &self.session);
@@ -303,13 +307,24 @@ impl WsPeer {
         io: &mut TurnIo<'_>,
         number: u64,
         answer: Result<String, OfferError>,
+        context: &mut Context,
         now: Instant,
     ) -> Fate {
         if self.pending_offer != Some(number) {
             return Fate::Keep;
         }
         self.pending_offer = None;
+        let later_offer = self.later_offer.take();
         match answer {
+            Err(OfferError::OtherConnection) if later_offer.is_some() => {
+                // The page has made a new RTCPeerConnection: what there was before is gone.
+                context.engine.replace(self.id);
+                self.renew(context);
+                match later_offer {
+                    Some(sdp) => self.obey(io, Incoming::Offer(sdp), context, now),
+                    None => Fate::Keep,
+                }
+            }
             Ok(sdp) => {
                 let data = Description { kind: "answer", sdp: &sdp };
                 self.send(io, &Outgoing::Answer { peer_id: self.id.to_string(), data })
@@ -329,11 +344,7 @@ impl WsPeer {
         reason: LeaveReason,
         context: &mut Context,
     ) -> Fate {
-        context.clients.remove(&self.id);
-        self.id = context.engine.new_peer_id();
-        context.clients.insert(self.id, self.key);
-        self.offered = false;
-        self.pending_offer = None;
+        self.renew(context);
         let error = match reason {
             LeaveReason::Closed => "the media connection was closed",
             LeaveReason::ConnectTimeout => "the media connection did not come up in time",
@@ -342,6 +353,16 @@ impl WsPeer {
             _ => "the media connection failed",
         };
         self.send(io, &Fault::new(reason.as_str(), error).message())
+    }
+
+    /// Speaks for a peer that is not there yet, in the place of the one before.
+    fn renew(&mut self, context: &mut Context) {
+        context.clients.remove(&self.id);
+        self.id = context.engine.new_peer_id();
+        context.clients.insert(self.id, self.key);
+        self.offered = false;
+        self.pending_offer = None;
+        self.later_offer = None;
     }
 
     /// When [`on_deadline`](Self::on_deadline) wants to be called.

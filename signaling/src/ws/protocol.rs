@@ -98,6 +98,7 @@ impl From<OfferError> for Fault {
         let code = match error {
             OfferError::Sdp(_) => "bad-sdp",
             OfferError::NoCommonCodec => "no-common-codec",
+            OfferError::OtherConnection => "other-connection",
             OfferError::NoSession(_) => "no-session",
             OfferError::Full(_) | OfferError::SessionFull(_) => "full",
             OfferError::TooMany => "busy",

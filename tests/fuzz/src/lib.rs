@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use visavis_core::{Certificate, CodecOrder, NegotiateError, Outbox, Peer, PeerSetup};
+use visavis_core::{Certificate, CodecOrder, NegotiateError, Offer, Outbox, Peer, PeerSetup};
 use visavis_types::{CodecSet, PeerId, SessionId, VideoCodec};
 
 /// Where the hub is.
@@ -36,7 +36,7 @@ pub fn answer(offer: &str, now: Instant) -> Result<(Peer, String), NegotiateErro
         certificate,
         now,
     };
-    setup.answer(offer)
+    setup.answer(&Offer::parse(offer)?)
 }
 
 /// Keeps the last datagram, and counts them.

@@ -23,9 +23,10 @@ use crate::data::OutgoingMessage;
 use crate::deadline::Deadlines;
 use crate::demux::{Demux, SentCheck};
 use crate::entropy::Entropy;
-use crate::negotiate::{self, NegotiateError};
+use crate::negotiate;
 use crate::packetize::PacketizedFrame;
 use crate::peer::{Farewell, Peer, PeerEvent};
+use crate::sdp::{NegotiateError, Offer};
 use crate::session::SessionState;
 pub use event::HubEvent;
 use event::of_data;
@@ -183,7 +184,7 @@ impl Hub {
     pub fn renegotiate(
         &mut self,
         id: PeerId,
-        offer: &str,
+        offer: &Offer,
         now: Instant,
         out: &mut impl Outbox,
     ) -> Option<Result<String, NegotiateError>> {
@@ -204,6 +205,10 @@ impl Hub {
             self.refusals.count_many(Refusal::Candidate, peer.take_refused_candidates());
             self.demux.add_ufrag(&mut peer.names, key, &ufrag);
             self.update_active(session);
+            // Pictures that were added or taken up again begin with one; who joins asks when it has joined.
+            if self.peers[key].is_connected() && self.peers[key].awaits_keyframe() {
+                self.want_keyframe(key, now);
+            }
         }
         answer
     }

@@ -16,16 +16,17 @@ use visavis_types::{AudioCodec, AudioPacket, ClockAnchor, PeerId, Refusal, Sessi
 
 use crate::candidates::{RemoteCandidates, Verdict};
 use crate::credentials;
-use crate::data::{DataChannels, DataEvent, DataGauge, OutgoingMessage};
+use crate::data::{DataChannels, DataEvent, DataGauge, MAX_MESSAGE_BYTES, OutgoingMessage};
 use crate::demux::{self, Content, Registration, TransactionId};
 use crate::drive::{Drained, drain};
 use crate::entropy;
 use crate::keyframe::KeyframeRequests;
-use crate::negotiate::{self, CodecOrder, NegotiateError};
+use crate::negotiate::{Accepted, CodecOrder, Media};
 use crate::packetize::{PacketizedFrame, Redundancy};
 use crate::rate::RateLimit;
 use crate::rtp_input::MicPacket;
 use crate::rtp_output::{FrameStamp, History, RtpOutput};
+use crate::sdp::{NegotiateError, Offer};
 use crate::{Outbox, SessionKey};
 pub(crate) use checks::Checks;
 use path::IceRestart;
@@ -76,6 +77,7 @@ pub struct Peer {
     id: PeerId,
     session: SessionId,
     order: CodecOrder,
+    media: Media,
     rtc: Rtc,
     phase: Phase,
     output: RtpOutput,
@@ -164,15 +166,14 @@ impl Peer {
     pub(crate) fn new(
         (id, session): (PeerId, SessionId),
         order: CodecOrder,
-        (rtc, output): (Rtc, RtpOutput),
-        (checks, candidates): (Checks, RemoteCandidates),
-        answer: &str,
+        Accepted { rtc, output, media, checks, candidates }: Accepted,
         now: Instant,
-    ) -> Result<Self, NegotiateError> {
+    ) -> Self {
         let mut peer = Self {
             id,
             session,
             order,
+            media,
             rtc,
             phase: Phase::Connecting { until: now },
             output,
@@ -194,11 +195,8 @@ impl Peer {
             limits: Limits::default(),
             farewell: None,
         };
-        peer.choose_tracks(answer);
-        if peer.output.tracks.video.is_none() && peer.output.tracks.audio.is_none() {
-            return Err(NegotiateError::NoCommonCodec);
-        }
-        Ok(peer)
+        peer.choose_tracks();
+        peer
     }
 
     /// Its id.
@@ -328,15 +326,17 @@ impl Peer {
         self.limits.offers.take(now)
     }
 
-    pub(crate) fn renegotiate(&mut self, offer: &str) -> Result<String, NegotiateError> {
-        let remote = credentials::of(offer);
+    /// Answers a later offer: new media, or an ICE restart.
+    pub(crate) fn renegotiate(&mut self, offer: &Offer) -> Result<String, NegotiateError> {
+        let plan = self.media.plan(offer)?;
+        let remote = credentials::of(&plan.text);
         let known = self.candidates.clone();
         if remote.as_ref() != Some(self.checks.remote()) {
             self.candidates.restart();
         }
-        let (offer, refused) = self.candidates.filter(offer);
+        let (inner, refused) = self.candidates.filter(&plan.text);
         self.refused_candidates += refused;
-        let answer = negotiate::renegotiate(&mut self.rtc, &offer);
+        let answer = self.media.accept(&mut self.rtc, plan, &inner);
         let mut local = self.rtc.direct_api().local_ice_credentials();
         if local != *self.checks.local() {
             // ICE begins anew, with credentials that str0m has drawn.
@@ -352,9 +352,16 @@ impl Peer {
             self.candidates = known;
         }
         let answer = credentials::put(&answer?, self.checks.local());
-        self.note_max_message(&offer);
-        self.choose_tracks(&answer);
+        self.note_max_message(offer);
+        self.choose_tracks();
+        // Where there was no media yet, nothing has asked.
+        self.ask_for_path();
         Ok(answer)
+    }
+
+    /// Whether it sees nothing before the next keyframe.
+    pub(crate) fn awaits_keyframe(&self) -> bool {
+        self.video.is_some_and(|video| video.awaiting_keyframe)
     }
 
     /// Takes a message, to be written by the drain. False where its channel is gone.
@@ -363,8 +370,8 @@ impl Peer {
     }
 
     /// Notes what an offer says of the messages that the viewer takes.
-    pub(crate) fn note_max_message(&self, offer: &str) {
-        if let Some(bytes) = negotiate::max_message_size(offer) {
+    pub(crate) fn note_max_message(&self, offer: &Offer) {
+        if let Some(bytes) = offer.max_message_bytes(MAX_MESSAGE_BYTES) {
             self.data.gauge().set_max_message(bytes);
         }
     }

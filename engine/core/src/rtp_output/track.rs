@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use str0m::media::Mid;
 use visavis_types::ClockAnchor;
 
 use super::Way;
@@ -21,7 +20,8 @@ const PACKETS_PER_RESEND: usize = 2;
 /// One stream of one viewer.
 #[derive(Debug)]
 pub(crate) struct Track {
-    pub(crate) mid: Mid,
+    /// The media section it belongs to, as the viewer calls it.
+    pub(crate) mid: Box<str>,
     pub(crate) payload_type: u8,
     pub(crate) extensions: ExtensionIds,
     ssrc: u32,
@@ -87,9 +87,9 @@ impl Resend {
 
 impl Track {
     /// A stream whose first packet has the sequence number `first`.
-    pub(crate) fn new(mid: Mid, ssrc: u32, clock_hz: u32, first: u16) -> Self {
+    pub(crate) fn new(mid: &str, ssrc: u32, clock_hz: u32, first: u16) -> Self {
         Self {
-            mid,
+            mid: mid.into(),
             payload_type: 0,
             extensions: ExtensionIds::default(),
             ssrc,
@@ -271,7 +271,7 @@ mod tests {
     fn what_is_forgotten_and_not_made_up_for_by_a_keyframe_is_beyond_help() {
         let start = Instant::now();
         let mut history = History::default();
-        let mut track = Track::new(Mid::from("0"), 1, 90_000, 10);
+        let mut track = Track::new("0", 1, 90_000, 10);
         track.resend_in(Some((2, 97)), 0);
         let frame = |history: &mut History, track: &mut Track, second| {
             track.follow(history);
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn reports_follow_the_capture_time_in_both_directions() {
-        let mut track = Track::new(Mid::from("0"), 1, 48_000, 0);
+        let mut track = Track::new("0", 1, 48_000, 0);
         let (now, clock) = (Instant::now(), ClockAnchor::now());
         assert_eq!(track.report(now, &clock), None);
         let second = std::time::Duration::from_secs(1);

@@ -14,7 +14,7 @@ use str0m::rtp::rtcp::{Rtcp, SenderInfo};
 use str0m::rtp::{Extension, ExtensionMap, RawPacket, RtpPacket};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 use visavis_core::{
-    Certificate, CodecOrder, DataGauge, Hub, HubEvent, Outbox, PacketizedFrame, PeerSetup,
+    Certificate, CodecOrder, DataGauge, Hub, HubEvent, Offer, Outbox, PacketizedFrame, PeerSetup,
     SessionKey,
 };
 use visavis_types::{ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec};
@@ -135,6 +135,20 @@ impl World {
         abilities: impl FnOnce(RtcConfig) -> RtcConfig,
         labels: &[&str],
     ) -> usize {
+        self.join_offering(abilities, true, labels)
+    }
+
+    /// A viewer whose offer has a data channel and nothing else.
+    pub fn join_for_data(&mut self, label: &str) -> usize {
+        self.join_offering(|config| config, false, &[label])
+    }
+
+    fn join_offering(
+        &mut self,
+        abilities: impl FnOnce(RtcConfig) -> RtcConfig,
+        media: bool,
+        labels: &[&str],
+    ) -> usize {
         let n = self.viewers.len() as u16;
         let addr = SocketAddr::from(([192, 0, 2, 100], 6_000 + n));
         let config = Rtc::builder()
@@ -143,7 +157,7 @@ impl World {
             .enable_raw_packets(true);
         let mut rtc = abilities(config).build(self.now);
         rtc.add_local_candidate(Candidate::host(addr, "udp").unwrap());
-        let (offer, pending, video) = offer(&mut rtc, labels);
+        let (offer, pending, video) = offer(&mut rtc, media, labels);
         let id = PeerId::from_raw(0x1000 + u64::from(n));
         let setup = PeerSetup {
             peer: id,
@@ -155,7 +169,7 @@ impl World {
             certificate: &self.certificate,
             now: self.now,
         };
-        let (peer, answer_sdp) = setup.answer(&offer).unwrap();
+        let (peer, answer_sdp) = setup.answer(&Offer::parse(&offer).unwrap()).unwrap();
         let (offer_sdp, answer) = (offer, answer_sdp.clone());
         let answer = str0m::change::SdpAnswer::from_sdp_string(&answer).unwrap();
         quietly(|| rtc.sdp_api().accept_answer(pending, answer).unwrap());
@@ -271,6 +285,13 @@ impl World {
         });
     }
 
+    /// Adds sound and picture for a viewer that had none.
+    pub fn add_media(&mut self, viewer: usize) {
+        let mut video = None;
+        self.renegotiate(viewer, |api, _| video = Some(add_media(api)));
+        self.viewers[viewer].video = video.unwrap();
+    }
+
     /// Opens one more channel, which no description tells of.
     pub fn open_channel(&mut self, viewer: usize, label: &str) -> ChannelId {
         let config = ChannelConfig { label: label.to_owned(), ..ChannelConfig::default() };
@@ -293,7 +314,12 @@ impl World {
         change(&mut api, target.video);
         let (offer, pending) = api.apply().unwrap();
         target.offer = offer.to_sdp_string();
-        let answer = self.hub.renegotiate(target.id, &target.offer, self.now, &mut self.wire);
+        let answer = self.hub.renegotiate(
+            target.id,
+            &Offer::parse(&target.offer).unwrap(),
+            self.now,
+            &mut self.wire,
+        );
         target.answer = answer.unwrap().unwrap();
         let answer = str0m::change::SdpAnswer::from_sdp_string(&target.answer).unwrap();
         quietly(|| target.rtc.sdp_api().accept_answer(pending, answer).unwrap());
@@ -350,10 +376,14 @@ fn extensions() -> ExtensionMap {
     map
 }
 
-fn offer(rtc: &mut Rtc, labels: &[&str]) -> (String, SdpPendingOffer, Mid) {
-    let mut api = rtc.sdp_api();
+fn add_media(api: &mut SdpApi<'_>) -> Mid {
     api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
-    let video = api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+    api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None)
+}
+
+fn offer(rtc: &mut Rtc, media: bool, labels: &[&str]) -> (String, SdpPendingOffer, Mid) {
+    let mut api = rtc.sdp_api();
+    let video = if media { add_media(&mut api) } else { Mid::new() };
     for label in labels {
         api.add_channel((*label).to_owned());
     }
