@@ -1,7 +1,7 @@
 //! What a session counts while it runs.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use visavis_types::UnixMillis;
@@ -24,6 +24,10 @@ pub(crate) struct Counters {
     pub(crate) encoded_frames: AtomicU64,
     pub(crate) keyframes: AtomicU64,
     pub(crate) mic_packets: AtomicU64,
+    pub(crate) dropped_mic: AtomicU64,
+    /// Written by the audio loop, which has it apart.
+    pub(crate) unread_mic: Arc<AtomicU64>,
+    pub(crate) dropped_audio_packets: AtomicU64,
     pub(crate) data_sent: AtomicU64,
     pub(crate) data_undelivered: AtomicU64,
     pub(crate) data_received: AtomicU64,
@@ -67,6 +71,9 @@ impl Counters {
             encoded_frames: self.encoded_frames.load(Relaxed),
             keyframes: self.keyframes.load(Relaxed),
             mic_packets: self.mic_packets.load(Relaxed),
+            dropped_mic_packets: self.dropped_mic.load(Relaxed),
+            unread_mic_chunks: self.unread_mic.load(Relaxed),
+            dropped_audio_packets: self.dropped_audio_packets.load(Relaxed),
             data_sent: self.data_sent.load(Relaxed),
             data_undelivered: self.data_undelivered.load(Relaxed),
             data_received: self.data_received.load(Relaxed),

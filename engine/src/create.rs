@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use rtrb::RingBuffer;
 use visavis_codec::{ENCODERS, OpusDecoder};
@@ -12,7 +11,7 @@ use visavis_types::FrameSize;
 use crate::audio::{AudioCommand, AudioSink, AudioSource, Microphones};
 use crate::data;
 use crate::encoded::EncodedVideoSink;
-use crate::media::{Command, Lanes, SessionMedia};
+use crate::media::{Control, Lanes, SessionMedia};
 use crate::session::{Ends, Running};
 use crate::shared::SessionShared;
 use crate::video::EncodeLoop;
@@ -60,9 +59,10 @@ impl EngineHandle {
         let Some(audio_thread) = inner.audio.thread.get() else {
             return Err(SessionError::Stopped);
         };
-        let shared = Arc::new(SessionShared::new(config, inner.clock, inner.loops.len()));
+        let faults = Arc::clone(&inner.faults);
+        let shared = SessionShared::new(config, inner.clock, inner.loops.len());
+        let shared = Arc::new(shared.with_faults(Arc::clone(&faults)));
         let wakers: Vec<_> = inner.loops.iter().map(|own| own.waker.for_session()).collect();
-        shared.set_media(inner.studio.clone(), wakers.clone());
         let (video_in, video_out) = Lanes::new(VIDEO_RING, &wakers);
         let (audio_in, audio_out) = Lanes::new(AUDIO_RING, &wakers);
         let (blocks_in, blocks_out) = RingBuffer::new(AUDIO_BLOCK_RING);
@@ -77,6 +77,7 @@ impl EngineHandle {
             shared.config.microphone_rate,
             inner.clock,
             mic_out,
+            (faults, Arc::clone(&shared.counters.unread_mic)),
         );
         let source = AudioSource::new(
             Arc::clone(&shared),
@@ -86,15 +87,25 @@ impl EngineHandle {
             Arc::clone(&inner.refusals),
         )
         .map_err(|error| SessionError::Audio(error.to_string()))?;
-        {
+        shared.audio_thread.is(audio_thread);
+        // One after the other: what fails leaves nothing behind.
+        let (encoded_video, encode_thread) = {
             let mut sessions = inner.sessions.write().unwrap_or_else(PoisonError::into_inner);
             if sessions.iter().any(|other| other.config.id == shared.config.id) {
                 return Err(SessionError::Exists(shared.config.id.clone()));
             }
+            let (encoded_video, encode_thread) = match shared.config.encoded {
+                Some(codec) => (EncodedVideoSink::new(Arc::clone(&shared), codec, video_in), None),
+                None => {
+                    let thread = start_encoder(&shared, video_in)?;
+                    (EncodedVideoSink::of_raw_session(Arc::clone(&shared)), Some(thread))
+                }
+            };
+            shared.set_media(inner.studio.clone(), wakers.clone());
             let ends = video_out.into_iter().zip(audio_out).zip(mic_in).zip(inboxes).zip(wakers);
             let commands = ends.map(|((((video, audio), microphones), inbox), waker)| {
                 let shared = Arc::clone(&shared);
-                Command::AddSession(SessionMedia {
+                Control::AddSession(SessionMedia {
                     shared,
                     video,
                     audio,
@@ -103,21 +114,16 @@ impl EngineHandle {
                     waker,
                 })
             });
-            if inner.send_to_all(commands).is_err() {
-                inner.remove_session(&shared.config.id, Duration::ZERO);
+            let told = inner.control_all(commands);
+            if !inner.audio.send(AudioCommand::Add(Box::new(source))) || !told {
+                // A loop has ended, and the engine with it.
+                shared.stop();
+                inner.say_goodbye(&shared);
                 return Err(SessionError::Stopped);
             }
             sessions.push(Arc::clone(&shared));
-        }
-        let (encoded_video, encode_thread) = match shared.config.encoded {
-            Some(codec) => (EncodedVideoSink::new(Arc::clone(&shared), codec, video_in), None),
-            None => {
-                let thread = start_encoder(&shared, video_in)?;
-                (EncodedVideoSink::of_raw_session(Arc::clone(&shared)), Some(thread))
-            }
+            (encoded_video, encode_thread)
         };
-        inner.audio.send(AudioCommand::Add(Box::new(source)));
-        shared.audio_thread.is(audio_thread);
         let sink = AudioSink::new(Arc::clone(&shared), blocks_in, audio_thread.clone());
         let voices = &inner.voices;
         voices.write().unwrap_or_else(PoisonError::into_inner).push(sink.clone());
@@ -133,6 +139,10 @@ fn start_encoder(
 ) -> Result<JoinHandle<()>, SessionError> {
     let smallest = FrameSize::new(FrameSize::MIN_SIDE, FrameSize::MIN_SIDE)
         .map_err(|_| SessionError::Config("no smallest frame"))?;
+    #[cfg(debug_assertions)]
+    if shared.faults.is_thread_refused() {
+        return Err(std::io::Error::from(std::io::ErrorKind::WouldBlock).into());
+    }
     let encode = EncodeLoop::new(Arc::clone(shared), output, smallest);
     let thread =
         thread::Builder::new().name("visavis-encode".to_owned()).spawn(move || encode.run())?;

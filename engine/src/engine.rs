@@ -1,23 +1,27 @@
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{bounded, unbounded};
 use crossbeam_queue::SegQueue;
 use visavis_core::Certificate;
 use visavis_net::UdpEndpoint;
 use visavis_types::{ClockAnchor, Refusals};
 
 use crate::audio::{AudioCommand, AudioLoop};
-use crate::faults::Faults;
+use crate::faults::{FaultDomain, Faults};
 use crate::handle::{Inner, LoopHandle, Parts};
 use crate::idle::Studio;
-use crate::media::{Addresses, Command, MediaLoop};
+use crate::media::{Addresses, Control, Inputs, MediaLoop};
 use crate::{EngineConfig, EngineHandle, Session, SessionConfig, SessionError, StartError};
 
-/// Commands that may wait for the media loop. A join is a handful (an offer, some candidates).
+/// Joins and renegotiations that may wait for the media loop.
 const COMMAND_CAPACITY: usize = 4_096;
+
+/// Candidates that may wait for the media loop, of all peers.
+const CANDIDATE_CAPACITY: usize = 4_096;
 
 /// Messages for viewers that may wait for the media loop.
 const MESSAGE_CAPACITY: usize = 1_024;
@@ -54,25 +58,40 @@ impl Engine {
             udp.push(endpoint.local_addr());
             tracing::info!(candidates = ?addresses.candidates(), "told to viewers");
             let (commands, receiver) = bounded(COMMAND_CAPACITY);
+            let (control, control_receiver) = unbounded();
+            let (candidates_in, candidate_receiver) = bounded(CANDIDATE_CAPACITY);
             let (messages, message_receiver) = bounded(MESSAGE_CAPACITY);
+            let inputs = Inputs {
+                control: control_receiver,
+                commands: receiver,
+                candidates: candidate_receiver,
+                messages: message_receiver,
+            };
             let candidates = addresses.candidates().to_vec();
             let (media_loop, waker) = MediaLoop::new(
                 index,
                 (endpoint, addresses),
                 clock,
                 config.connect_timeout,
-                (receiver, message_receiver),
+                inputs,
                 Arc::clone(&departed),
-                Arc::clone(&faults),
-                Arc::clone(&refusals),
+                (Arc::clone(&faults), Arc::clone(&refusals)),
             )?;
-            loops.push(LoopHandle { commands, messages, waker, candidates });
+            loops.push(LoopHandle {
+                control,
+                commands,
+                candidates_in,
+                messages,
+                waker,
+                candidates,
+            });
             media_loops.push(media_loop);
         }
-        let (audio, audio_receiver) = bounded(COMMAND_CAPACITY);
+        // Nothing that strangers do goes this way.
+        let (audio, audio_receiver) = unbounded();
         let inner = Inner::new(Parts {
             clock,
-            studio: Studio::open()?,
+            studio: Studio::open(Arc::clone(&faults))?,
             loops,
             audio,
             departed,
@@ -80,7 +99,7 @@ impl Engine {
             certificate,
             max_peers: config.max_peers,
             event_capacity: config.event_capacity,
-            faults,
+            faults: Arc::clone(&faults),
         });
         let mut engine = Self {
             handle: EngineHandle { inner: Arc::new(inner) },
@@ -91,15 +110,16 @@ impl Engine {
         // A failure from here on drops the engine, which stops the threads it has.
         let scheduling = config.scheduling;
         for (index, media_loop) in media_loops.into_iter().enumerate() {
+            let faults = Arc::clone(&faults);
             engine.media_threads.push(spawn("visavis-media", move || {
                 scheduling.apply_to_media(index);
-                media_loop.run();
+                faults.run_loop(FaultDomain::MediaLoop, || media_loop.run());
             })?);
         }
-        let audio_loop = AudioLoop::new(audio_receiver);
+        let audio_loop = AudioLoop::new(audio_receiver, Arc::clone(&faults));
         let audio_thread = spawn("visavis-audio", move || {
             scheduling.apply_to_audio();
-            audio_loop.run();
+            faults.run_loop(FaultDomain::AudioLoop, || Ok::<(), Infallible>(audio_loop.run()));
         })?;
         engine.handle.inner.audio.thread.is(audio_thread.thread());
         engine.audio_thread = Some(audio_thread);
@@ -140,13 +160,9 @@ impl Engine {
         for session in inner.sessions.read().unwrap_or_else(PoisonError::into_inner).iter() {
             session.stop();
         }
-        // Waits for a place: a stop is the one command that must not be lost.
-        for media_loop in &inner.loops {
-            let _ = media_loop.commands.send(Command::Stop);
-            media_loop.waker.wake();
-        }
         inner.stopped.store(true, Relaxed);
-        let _ = inner.audio.commands.send(AudioCommand::Stop);
+        inner.control_all(inner.loops.iter().map(|_| Control::Stop));
+        inner.audio.send(AudioCommand::Stop);
         if let Some(thread) = self.audio_thread.take() {
             thread.thread().unpark();
             let _ = thread.join();

@@ -5,6 +5,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use visavis_types::{PeerId, SessionId, UnixMillis, VideoCodec};
 
 use crate::UtteranceId;
+use crate::faults::{FaultDomain, Faults};
 
 /// Something an application may want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,17 +167,40 @@ pub(crate) struct Subscriber {
 }
 
 /// Those whom one of the engine's loops tells what happens.
-#[derive(Default)]
-pub(crate) struct Subscribers(Vec<Subscriber>);
+pub(crate) struct Subscribers {
+    all: Vec<Subscriber>,
+    faults: Arc<Faults>,
+}
 
 impl Subscribers {
+    pub(crate) fn new(faults: Arc<Faults>) -> Self {
+        Self { all: Vec::new(), faults }
+    }
+
     pub(crate) fn add(&mut self, subscriber: Subscriber) {
-        self.0.push(subscriber);
+        self.all.push(subscriber);
     }
 
     /// Tells everybody who wants to know, and forgets those who listen no more.
     pub(crate) fn tell(&mut self, event: &Event) {
-        self.0.retain(|subscriber| subscriber.tell(event));
+        let mut index = 0;
+        while let Some(subscriber) = self.all.get(index) {
+            // What is called there is the application's.
+            let whose = &"a subscriber to events";
+            let told = self.faults.guard(FaultDomain::Callback, whose, || subscriber.tell(event));
+            match told {
+                Some(false) => self.faults.drop_guarded(whose, self.all.swap_remove(index)),
+                Some(true) | None => index += 1,
+            }
+        }
+    }
+}
+
+impl Drop for Subscribers {
+    fn drop(&mut self) {
+        for subscriber in self.all.drain(..) {
+            self.faults.drop_guarded(&"a subscriber to events", subscriber);
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub enum FaultDomain {
     Peer,
     /// An offer or a candidate, which is refused.
     Offer,
+    /// What came at the media socket, before it was known whose it is.
+    Datagram,
     /// A command to a media loop: a join, a renegotiation.
     Command,
     /// One session's turn on a media loop: what was to be sent in it is not.
@@ -58,9 +60,10 @@ pub enum FaultDomain {
 
 impl FaultDomain {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Peer,
         Self::Offer,
+        Self::Datagram,
         Self::Command,
         Self::Session,
         Self::Encoder,
@@ -83,6 +86,7 @@ impl FaultDomain {
         match self {
             Self::Peer => "peer",
             Self::Offer => "offer",
+            Self::Datagram => "datagram",
             Self::Command => "command",
             Self::Session => "session",
             Self::Encoder => "encoder",
@@ -144,6 +148,8 @@ pub struct Faults {
     state: Mutex<State>,
     #[cfg(debug_assertions)]
     planted: [AtomicU64; FaultDomain::ALL.len()],
+    #[cfg(debug_assertions)]
+    refuses_thread: AtomicBool,
 }
 
 #[derive(Default)]
@@ -167,18 +173,23 @@ impl Faults {
         whose: &dyn Display,
         run: impl FnOnce() -> T,
     ) -> Option<T> {
-        let caught = catch_panic(|| {
+        self.attempt(domain, run).map_err(|why| self.note(domain, whose, &why)).ok()
+    }
+
+    /// As [`guard`](Self::guard), but a panic comes back in words: to be [noted](Self::note) by whoever knows
+    /// only then whose it was.
+    pub(crate) fn attempt<T>(
+        &self,
+        domain: FaultDomain,
+        run: impl FnOnce() -> T,
+    ) -> Result<T, String> {
+        // Without this the name is of no use in a release build.
+        let _ = domain;
+        catch_panic(|| {
             #[cfg(debug_assertions)]
             self.panic_if_planted(domain);
             run()
-        });
-        match caught {
-            Ok(value) => Some(value),
-            Err(why) => {
-                self.note(domain, whose, &why);
-                None
-            }
-        }
+        })
     }
 
     /// Drops what belongs to the application, whose destructors may panic as well.
@@ -287,6 +298,24 @@ impl Faults {
         self.planted[domain as usize].store(times, Relaxed);
     }
 
+    /// Has the system refuse the next thread that a session wants.
+    #[doc(hidden)]
+    pub fn refuse_thread(&self) {
+        self.refuses_thread.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_thread_refused(&self) -> bool {
+        self.refuses_thread.swap(false, Relaxed)
+    }
+
+    /// Takes a fault that is planted in a domain whose guard is elsewhere.
+    pub(crate) fn take_planted(&self, domain: FaultDomain) -> bool {
+        let planted = &self.planted[domain as usize];
+        // A plain load first: nothing is planted but in tests.
+        planted.load(Relaxed) > 0
+            && planted.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
     /// Faults planted by the environment: `VISAVIS_PLANT_FAULT=media-loop`.
     pub(crate) fn plant_from_environment(&self) {
         let named = std::env::var("VISAVIS_PLANT_FAULT").unwrap_or_default();
@@ -299,11 +328,7 @@ impl Faults {
     /// Where a loop lets itself be ended by a planted fault.
     #[expect(clippy::panic, reason = "that is what it is for, and release builds do not have it")]
     pub fn panic_if_planted(&self, domain: FaultDomain) {
-        let planted = &self.planted[domain as usize];
-        // A plain load first: nothing is planted but in tests.
-        if planted.load(Relaxed) > 0
-            && planted.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
-        {
+        if self.take_planted(domain) {
             panic!("a fault on purpose in {domain}");
         }
     }

@@ -13,10 +13,13 @@ use crate::audio::{AudioCommand, AudioSink};
 use crate::event::Subscriber;
 use crate::faults::{FaultDomain, Faults, Health};
 use crate::idle::Studio;
-use crate::media::{Command, DataSend, MediaWaker};
+use crate::media::{Command, Control, DataSend, MediaWaker, RemoteCandidate, Reply};
 use crate::placement::Placement;
 use crate::shared::{SessionShared, Sleeper};
 use crate::{CandidateError, Event, OfferError, SessionStatus, Utterance, UtteranceError};
+
+/// What is said of an offer or a candidate whose parser has failed.
+const UNREADABLE: &str = "it cannot be read";
 
 /// What signaling needs of the engine: cheap to clone, callable from any thread, never waits.
 #[derive(Debug, Clone)]
@@ -48,7 +51,9 @@ pub(crate) struct Inner {
 /// A media loop as others see it.
 #[derive(Debug)]
 pub(crate) struct LoopHandle {
+    pub(crate) control: Sender<Control>,
     pub(crate) commands: Sender<Command>,
+    pub(crate) candidates_in: Sender<RemoteCandidate>,
     pub(crate) messages: Sender<DataSend>,
     pub(crate) waker: MediaWaker,
     /// Its socket's ICE host candidates.
@@ -63,9 +68,9 @@ pub(crate) struct AudioHandle {
 }
 
 impl AudioHandle {
-    /// Hands it a command; false where it does not take it.
+    /// Hands it a command; false where it has ended.
     pub(crate) fn send(&self, command: AudioCommand) -> bool {
-        let sent = self.commands.try_send(command).is_ok();
+        let sent = self.commands.send(command).is_ok();
         self.thread.wake();
         sent
     }
@@ -132,28 +137,39 @@ impl Inner {
         }
     }
 
-    /// Hands a command to each media loop; the first error ends it.
-    pub(crate) fn send_to_all(
-        &self,
-        commands: impl IntoIterator<Item = Command>,
-    ) -> Result<(), SendError> {
-        commands
-            .into_iter()
-            .enumerate()
-            .try_for_each(|(index, command)| self.send(index, command).map_err(|(error, _)| error))
+    /// Tells a media loop what it cannot refuse; false where it has ended.
+    pub(crate) fn control(&self, media_loop: usize, control: Control) -> bool {
+        let Some(media_loop) = self.loops.get(media_loop) else { return false };
+        let told = media_loop.control.send(control).is_ok();
+        media_loop.waker.wake();
+        told
     }
 
-    /// Has every media loop say goodbye to a session's peers, and returns when they have, or after
-    /// `patience`.
-    pub(crate) fn remove_session(&self, id: &SessionId, patience: Duration) {
+    /// Tells each media loop something; false where one has ended.
+    pub(crate) fn control_all(&self, all: impl IntoIterator<Item = Control>) -> bool {
+        let told = all.into_iter().enumerate().map(|(index, control)| self.control(index, control));
+        told.fold(true, |all, told| all & told)
+    }
+
+    /// Has every media loop say goodbye to a session's peers; what comes back is disconnected when the last
+    /// has.
+    pub(crate) fn say_goodbye(&self, session: &Arc<SessionShared>) -> Receiver<()> {
         let (done, finished) = bounded::<()>(1);
         for index in 0..self.loops.len() {
-            let command = Command::RemoveSession { id: id.clone(), done: done.clone() };
-            if self.send(index, command).is_err() {
-                tracing::warn!(session = %id, "a media loop is busy: its viewers are left to time out");
-            }
+            let (session, done) = (Arc::clone(session), done.clone());
+            self.control(index, Control::RemoveSession { session, done });
         }
-        drop(done);
+        finished
+    }
+
+    /// Takes a session out, and returns when its peers have heard the goodbye, or after `patience`.
+    pub(crate) fn remove_session(&self, session: &Arc<SessionShared>, patience: Duration) {
+        let finished = {
+            let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+            sessions.retain(|other| !Arc::ptr_eq(other, session));
+            // Before its name is free: the loops are told of no other of this name first.
+            self.say_goodbye(session)
+        };
         // Nothing is ever sent: when the last loop has dropped its end, the wait is over.
         let _ = finished.recv_timeout(patience);
     }
@@ -287,27 +303,27 @@ impl EngineHandle {
             }
             reply(answer);
         };
+        let reply = Reply::new(reply, Arc::clone(&self.inner.faults));
         // Reading is the part whose cost is up to whoever sent it: never on the media loop.
         let parsed = self.inner.faults.guard(FaultDomain::Offer, &peer, || Offer::parse(sdp));
         let offer = match parsed.unwrap_or(Err(SdpError::Unworkable)) {
             Ok(offer) => offer,
             // A session that is not there is the greater news.
             Err(_) if !self.has_session(session) => {
-                return reply(Err(OfferError::NoSession(session.clone())));
+                return reply.send(Err(OfferError::NoSession(session.clone())));
             }
-            Err(problem) => return reply(Err(OfferError::Sdp(problem))),
+            Err(problem) => return reply.send(Err(OfferError::Sdp(problem))),
         };
         let lives_on = self.inner.living_peers().get(peer);
-        let Some(media_loop) = lives_on else {
-            reply(self.connect(session, peer, &offer));
+        let Some((media_loop, _)) = lives_on else {
+            reply.send(self.connect(session, peer, &offer));
             return;
         };
-        let (offer, reply) = (Box::new(offer), Box::new(reply));
-        let command = Command::Renegotiate { peer, offer, reply };
+        let command = Command::Renegotiate { peer, offer: Box::new(offer), reply };
         if let Err((error, command)) = self.inner.send(media_loop, command)
             && let Command::Renegotiate { reply, .. } = *command
         {
-            reply(Err(error.into()));
+            reply.send(Err(error.into()));
         }
     }
 
@@ -322,7 +338,7 @@ impl EngineHandle {
         let inner = &*self.inner;
         let shared =
             inner.session(session).ok_or_else(|| OfferError::NoSession(session.clone()))?;
-        let media_loop = {
+        let (media_loop, link) = {
             let mut peers = inner.living_peers();
             if peers.len() >= inner.max_peers {
                 return Err(OfferError::Full(inner.max_peers));
@@ -349,7 +365,7 @@ impl EngineHandle {
         let answered = answered.map_err(OfferError::from).and_then(|(made, answer)| {
             // Known before it is adopted: from then on it may leave.
             inner.living_peers().answered(peer, Arc::clone(made.data_gauge()));
-            let adopt = Command::Adopt(Box::new(made));
+            let adopt = Command::Adopt { peer: Box::new(made), session: Arc::clone(&shared), link };
             inner.send(media_loop, adopt).map_err(|(error, _)| error)?;
             Ok(answer)
         });
@@ -363,24 +379,45 @@ impl EngineHandle {
     /// candidates) and one with an mDNS name, which only its own network can resolve, are accepted and
     /// ignored: the viewer is then found by the checks it sends.
     pub fn add_candidate(&self, peer: PeerId, candidate: &str) -> Result<(), CandidateError> {
-        check_candidate(candidate).map_err(CandidateError::Syntax)?;
-        let lives_on = self.inner.living_peers().get(peer);
-        let Some(media_loop) = lives_on else {
+        let inner = &*self.inner;
+        let checked = inner.faults.guard(FaultDomain::Offer, &peer, || check_candidate(candidate));
+        match checked {
+            Some(checked) => checked.map_err(CandidateError::Syntax)?,
+            None => return Err(CandidateError::Syntax(UNREADABLE.to_owned())),
+        }
+        let lives_on = inner.living_peers().get(peer);
+        let Some((media_loop, link)) = lives_on else {
             return Ok(()); // It has left, and its candidates are still coming.
         };
-        let candidate = candidate.to_owned();
-        let sent = self.inner.send(media_loop, Command::AddCandidate { peer, candidate });
-        sent.map_err(|(error, _)| error.into())
+        let Some(media_loop) = inner.loops.get(media_loop) else {
+            return Err(CandidateError::Stopped);
+        };
+        if !link.reserve_candidate() {
+            inner.refusals.count(Refusal::Candidate);
+            return Err(CandidateError::Busy);
+        }
+        let candidate = RemoteCandidate { peer, candidate: candidate.to_owned(), link };
+        match media_loop.candidates_in.try_send(candidate) {
+            Ok(()) => {
+                media_loop.waker.wake();
+                Ok(())
+            }
+            Err(TrySendError::Full(refused)) => {
+                refused.link.release_candidate();
+                inner.refusals.count(Refusal::Candidate);
+                Err(CandidateError::Busy)
+            }
+            Err(TrySendError::Disconnected(_)) => Err(CandidateError::Stopped),
+        }
     }
 
     /// Closes a peer; an unknown one is ignored.
     pub fn disconnect(&self, peer: PeerId) {
         let lives_on = self.inner.living_peers().get(peer);
-        if let Some(media_loop) = lives_on
-            && let Err((SendError::Busy, _)) =
-                self.inner.send(media_loop, Command::Disconnect(peer))
+        if let Some((media_loop, link)) = lives_on
+            && link.leave()
         {
-            tracing::warn!(%peer, "the media loop is busy; this peer is left to its ICE timeout");
+            self.inner.control(media_loop, Control::Disconnect(peer));
         }
     }
 
@@ -433,10 +470,10 @@ impl EngineHandle {
     ) -> Receiver<Event> {
         let (events, receiver) = bounded(self.inner.event_capacity.max(1));
         let subscriber = Subscriber { events, wanted, wake: Arc::new(wake) };
-        let subscribe = self.inner.loops.iter().map(|_| Command::Subscribe(subscriber.clone()));
-        let told = self.inner.send_to_all(subscribe).is_ok();
+        let subscribe = self.inner.loops.iter().map(|_| Control::Subscribe(subscriber.clone()));
+        let told = self.inner.control_all(subscribe);
         if !self.inner.audio.send(AudioCommand::Subscribe(subscriber)) || !told {
-            tracing::warn!("the engine is busy or has stopped: not all events will come");
+            tracing::warn!("the engine has stopped: not all events will come");
         }
         receiver
     }

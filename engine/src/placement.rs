@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use visavis_core::DataGauge;
 use visavis_types::{PeerId, SessionId};
@@ -12,9 +13,44 @@ pub(crate) struct Placement {
     load: Vec<usize>,
 }
 
+/// Candidates of one peer that may wait for its media loop. A browser has some ten, and a peer that sends more
+/// than are handled at once floods.
+const MAX_WAITING_CANDIDATES: usize = 32;
+
+/// What callers and the media loop both know of a peer.
+#[derive(Debug, Default)]
+pub(crate) struct PeerLink {
+    is_leaving: AtomicBool,
+    waiting_candidates: AtomicUsize,
+}
+
+impl PeerLink {
+    /// It is to leave; false where that was said before.
+    pub(crate) fn leave(&self) -> bool {
+        !self.is_leaving.swap(true, Relaxed)
+    }
+
+    /// Whether it was to leave before it came.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Relaxed)
+    }
+
+    /// Whether another candidate may wait, which then counts.
+    pub(crate) fn reserve_candidate(&self) -> bool {
+        let more = |waiting: usize| (waiting < MAX_WAITING_CANDIDATES).then_some(waiting + 1);
+        self.waiting_candidates.fetch_update(Relaxed, Relaxed, more).is_ok()
+    }
+
+    /// One of them waits no longer.
+    pub(crate) fn release_candidate(&self) {
+        self.waiting_candidates.fetch_sub(1, Relaxed);
+    }
+}
+
 #[derive(Debug)]
 struct Placed {
     media_loop: usize,
+    link: Arc<PeerLink>,
     watches: SessionId,
     /// Known once it has its answer.
     gauge: Option<Arc<DataGauge>>,
@@ -37,8 +73,9 @@ impl Placement {
     }
 
     /// Where a peer lives.
-    pub(crate) fn get(&self, peer: PeerId) -> Option<usize> {
-        Some(self.peers.get(&peer)?.media_loop)
+    pub(crate) fn get(&self, peer: PeerId) -> Option<(usize, Arc<PeerLink>)> {
+        let placed = self.peers.get(&peer)?;
+        Some((placed.media_loop, Arc::clone(&placed.link)))
     }
 
     /// Viewers of a session, those that have no answer yet included.
@@ -47,15 +84,17 @@ impl Placement {
     }
 
     /// Gives a new viewer of a session to the loop with the fewest peers.
-    pub(crate) fn place(&mut self, peer: PeerId, session: &SessionId) -> usize {
+    pub(crate) fn place(&mut self, peer: PeerId, session: &SessionId) -> (usize, Arc<PeerLink>) {
         let least = (0..self.load.len()).min_by_key(|&index| self.load[index]).unwrap_or(0);
-        let placed = Placed { media_loop: least, watches: session.clone(), gauge: None };
+        let link = Arc::<PeerLink>::default();
+        let (watches, gauge) = (session.clone(), None);
+        let placed = Placed { media_loop: least, link: Arc::clone(&link), watches, gauge };
         if self.peers.insert(peer, placed).is_none()
             && let Some(load) = self.load.get_mut(least)
         {
             *load += 1;
         }
-        least
+        (least, link)
     }
 
     /// Says where the messages for a peer are counted.
@@ -103,7 +142,7 @@ mod tests {
         let mut placement = Placement::new(3);
         let peer = PeerId::from_raw;
         let session = SessionId::default();
-        let placed: Vec<usize> = (0..6).map(|raw| placement.place(peer(raw), &session)).collect();
+        let placed: Vec<usize> = (0..6).map(|raw| placement.place(peer(raw), &session).0).collect();
         assert_eq!(placed, [0, 1, 2, 0, 1, 2]);
         placement.answered(peer(0), Arc::default());
         placement.answered(peer(1), Arc::default());
@@ -113,8 +152,18 @@ mod tests {
         assert_eq!(viewers, [peer(0)]);
         assert_eq!(placement.count(&session), 5, "those without an answer hold their place");
         placement.remove(peer(99));
-        assert_eq!((placement.get(peer(1)), placement.len()), (None, 5));
-        assert_eq!(placement.place(peer(6), &session), 1);
-        assert_eq!(placement.get(peer(6)), Some(1));
+        assert_eq!((placement.get(peer(1)).is_none(), placement.len()), (true, 5));
+        assert_eq!(placement.place(peer(6), &session).0, 1);
+        assert_eq!(placement.get(peer(6)).unwrap().0, 1);
+    }
+
+    #[test]
+    fn a_peer_leaves_once_and_has_a_bounded_number_of_candidates_waiting() {
+        let link = PeerLink::default();
+        assert!(link.leave() && !link.leave() && link.is_leaving());
+        let taken = (0..100).filter(|_| link.reserve_candidate()).count();
+        assert_eq!(taken, MAX_WAITING_CANDIDATES);
+        link.release_candidate();
+        assert!(link.reserve_candidate() && !link.reserve_candidate());
     }
 }

@@ -45,8 +45,10 @@ pub(crate) struct Running {
 pub enum PushOutcome {
     /// It is on its way.
     Accepted,
-    /// The session is not started: counted, otherwise ignored.
+    /// The session is not started yet: counted, otherwise ignored.
     NotStarted,
+    /// The session was stopped: counted, otherwise ignored. Nothing will be taken any more.
+    Stopped,
     /// The engine does not keep up, or what it belongs to was interrupted. Encoded pictures are dropped
     /// from here to the next keyframe, which is asked for.
     Dropped,
@@ -79,6 +81,10 @@ impl Session {
         if !self.shared.is_stopped() {
             self.shared.start();
         }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<SessionShared> {
+        &self.shared
     }
 
     pub(crate) fn encoded_codec(&self) -> Option<VideoCodec> {
@@ -171,7 +177,7 @@ impl Session {
     }
 
     /// Disconnects every viewer cleanly, ends the session and returns. Pushing is a counted no-op from
-    /// then on. A second call does nothing.
+    /// then on ([`PushOutcome::Stopped`]). A second call does nothing.
     pub fn stop(&self) {
         self.shared.stop();
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -185,12 +191,7 @@ impl Session {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|voice| !Arc::ptr_eq(voice.session(), &self.shared));
-        inner
-            .sessions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|session| !Arc::ptr_eq(session, &self.shared));
-        inner.remove_session(self.id(), GOODBYE_TIMEOUT);
+        inner.remove_session(&self.shared, GOODBYE_TIMEOUT);
     }
 }
 

@@ -16,13 +16,14 @@ use visavis_types::{
 use crate::audio::max_samples;
 use crate::budget::{Room, Waiting};
 use crate::counters::Counters;
+use crate::faults::Faults;
 use crate::idle::{IdleLoop, Reel, ReelFormat, Studio};
 use crate::liveness::Liveness;
 use crate::media::SessionWaker;
 use crate::source_clock::{DatedBy, SourceClock, Stamped};
 use crate::utterance::{UtteranceState, Utterances};
 use crate::video::{Mailbox, PreparedPicture};
-use crate::{SessionConfig, SessionStatus, StageSummary};
+use crate::{PushOutcome, SessionConfig, SessionStatus, StageSummary};
 
 /// The most that idle loops are encoded with.
 const MAX_IDLE_BITRATE: Bitrate = Bitrate::from_kbps(1_000);
@@ -71,6 +72,8 @@ pub(crate) struct SessionShared {
     listening: AtomicBool,
     /// Somebody wants to read what viewers send.
     reading: AtomicBool,
+    /// Those of the engine.
+    pub(crate) faults: Arc<Faults>,
 }
 
 /// A thread that parks while it has nothing to do, once there is one.
@@ -142,8 +145,14 @@ impl SessionShared {
             audio_thread: Sleeper::default(),
             listening: AtomicBool::new(false),
             reading: AtomicBool::new(false),
+            faults: Arc::default(),
             config,
         }
+    }
+
+    /// Counts its faults there.
+    pub(crate) fn with_faults(self, faults: Arc<Faults>) -> Self {
+        Self { faults, ..self }
     }
 
     // --- Life ---
@@ -157,11 +166,21 @@ impl SessionShared {
     pub(crate) fn stop(&self) {
         self.started.store(false, Relaxed);
         self.stopped.store(true, Relaxed);
+        // Both let go of what is the session's.
         self.wake_all();
     }
 
     pub(crate) fn is_started(&self) -> bool {
         self.started.load(Relaxed)
+    }
+
+    /// What becomes of a push where nothing is taken.
+    pub(crate) fn refusal(&self) -> Option<PushOutcome> {
+        match (self.is_started(), self.is_stopped()) {
+            (true, _) => None,
+            (false, true) => Some(PushOutcome::Stopped),
+            (false, false) => Some(PushOutcome::NotStarted),
+        }
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

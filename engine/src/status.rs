@@ -39,6 +39,12 @@ pub struct Metrics {
     pub keyframes: u64,
     /// Microphone packets received from viewers.
     pub mic_packets: u64,
+    /// Those among them that were dropped because the audio loop did not keep up.
+    pub dropped_mic_packets: u64,
+    /// Chunks of microphones that were dropped because the application did not read them.
+    pub unread_mic_chunks: u64,
+    /// Packets of sound that were dropped because a media loop did not keep up.
+    pub dropped_audio_packets: u64,
     /// Messages accepted for viewers; one that is for several counts as often.
     pub data_sent: u64,
     /// Those among them whose channel or connection ended before they left.

@@ -44,8 +44,8 @@ fn pushing_outside_start_and_stop_is_counted_and_ignored() {
     session.stop();
     session.stop();
     session.start();
-    assert_eq!(video.push(&frame(&pixels)), Ok(PushOutcome::NotStarted));
-    assert_eq!(audio.push(&chunk(&sound)), Ok(PushOutcome::NotStarted));
+    assert_eq!(video.push(&frame(&pixels)), Ok(PushOutcome::Stopped));
+    assert_eq!(audio.push(&chunk(&sound)), Ok(PushOutcome::Stopped));
     let metrics = session.status().metrics;
     assert_eq!((metrics.video_frames, metrics.audio_chunks), (3, 3));
     assert!(metrics.last_frame_time.is_some());

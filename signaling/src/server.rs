@@ -9,7 +9,7 @@ use crossbeam_channel::Receiver;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
-use visavis::{EngineHandle, Event};
+use visavis::{EngineHandle, Event, FaultDomain};
 
 use crate::connection::{Connection, Context, Next, OfferReply};
 use crate::deadlines::Deadlines;
@@ -76,6 +76,7 @@ impl SignalingServer {
             listener,
             tls,
             accept: Accept::Waiting,
+            cannot_accept: false,
             connections: Slab::new(),
             deadlines: Deadlines::default(),
             runnable: Vec::new(),
@@ -102,9 +103,11 @@ impl SignalingServer {
                 tickets: 0,
             },
         };
-        let thread = std::thread::Builder::new()
-            .name("visavis-signal".to_owned())
-            .spawn(move || server.run())?;
+        let thread =
+            std::thread::Builder::new().name("visavis-signal".to_owned()).spawn(move || {
+                let faults = Arc::clone(server.context.engine.faults());
+                faults.run_loop(FaultDomain::SignalingLoop, || server.run());
+            })?;
         tracing::info!(%addr, scheme, "signaling is up");
         Ok(Self { addr, scheme, stop, waker, thread: Some(thread) })
     }
@@ -172,6 +175,8 @@ struct Loop {
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     accept: Accept,
+    /// Said, and not over yet.
+    cannot_accept: bool,
     connections: Slab<Entry>,
     deadlines: Deadlines,
     /// Connections whose budget ended before their input did.
@@ -186,17 +191,17 @@ struct Loop {
 }
 
 impl Loop {
-    fn run(mut self) {
+    /// Runs until told to stop.
+    fn run(mut self) -> io::Result<()> {
         let mut ready = Events::with_capacity(256);
         while !self.stop.load(Ordering::Acquire) {
             match self.poll.poll(&mut ready, self.timeout()) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    tracing::error!(%error, "signaling stops: its poller failed");
-                    break;
-                }
+                Err(error) => return Err(error),
                 Ok(()) => {}
             }
+            #[cfg(debug_assertions)]
+            self.context.engine.faults().panic_if_planted(FaultDomain::SignalingLoop);
             // One reading of the clock serves the whole turn.
             let now = Instant::now();
             let mut turn = std::mem::take(&mut self.runnable);
@@ -227,6 +232,7 @@ impl Loop {
             entry.connection.stop(&mut self.context, now);
         }
         self.context.sessions.stop();
+        Ok(())
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -253,6 +259,7 @@ impl Loop {
         for _ in 0..ACCEPT_BUDGET {
             match self.listener.accept() {
                 Ok((socket, remote)) => {
+                    self.descriptors_are_back();
                     if let Err(error) = self.admit(socket, now) {
                         tracing::debug!(%remote, %error, "a connection was lost at its start");
                     }
@@ -263,11 +270,30 @@ impl Loop {
                 }
                 Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections; trying again");
+                    self.cannot_accept(&error);
                     self.accept = Accept::At(now + ACCEPT_PAUSE);
                     return;
                 }
             }
+        }
+    }
+
+    /// Says so once, however long it lasts.
+    fn cannot_accept(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.cannot_accept, true) {
+            let wrong = format!(
+                "no connection can be accepted ({error}); where files are short, allow the process more of \
+                 them (`ulimit -n`, or `LimitNOFILE=` of its systemd unit)"
+            );
+            tracing::warn!("{wrong}; trying again, and saying so when it works");
+            self.context.engine.faults().set_wrong("accept", Some(wrong));
+        }
+    }
+
+    fn descriptors_are_back(&mut self) {
+        if std::mem::take(&mut self.cannot_accept) {
+            tracing::info!("connections are accepted again");
+            self.context.engine.faults().set_wrong("accept", None);
         }
     }
 
@@ -356,7 +382,12 @@ impl Loop {
     /// Lets a connection do something and keeps the books: its deadline, its next turn, its end.
     fn visit(&mut self, key: usize, action: impl FnOnce(&mut Connection, &mut Context) -> Next) {
         let Some(entry) = self.connections.get_mut(key) else { return };
-        let next = action(&mut entry.connection, &mut self.context);
+        let Self { context, .. } = self;
+        let faults = Arc::clone(context.engine.faults());
+        let whose = format_args!("a connection to the signaling server");
+        let next = faults
+            .guard(FaultDomain::Connection, &whose, || action(&mut entry.connection, context));
+        let next = next.unwrap_or(Next::Done);
         let deadline = match next {
             Next::Done => None,
             Next::Wait | Next::Again => entry.connection.deadline(&self.context.config.limits),

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -5,6 +6,11 @@ use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::AudioSource;
 use crate::event::{Subscriber, Subscribers};
+use crate::faults::{FaultDomain, Faults};
+
+/// How long the loop rests where a session's sound has failed: what has failed may fail again, at once and for
+/// ever. The others' sound is not late for that.
+const FAULT_PAUSE: Duration = Duration::from_millis(2);
 
 /// How long viewers' microphones are decoded before it is looked whether sound is due.
 const MICROPHONE_SLICE: Duration = Duration::from_millis(2);
@@ -16,6 +22,7 @@ pub(crate) struct AudioLoop {
     /// Whose microphones come first in the next slice.
     turn: usize,
     subscribers: Subscribers,
+    faults: Arc<Faults>,
 }
 
 pub(crate) enum AudioCommand {
@@ -25,17 +32,27 @@ pub(crate) enum AudioCommand {
 }
 
 impl AudioLoop {
-    pub(crate) fn new(commands: Receiver<AudioCommand>) -> Self {
-        Self { commands, sources: Vec::new(), turn: 0, subscribers: Subscribers::default() }
+    pub(crate) fn new(commands: Receiver<AudioCommand>, faults: Arc<Faults>) -> Self {
+        let subscribers = Subscribers::new(Arc::clone(&faults));
+        Self { commands, sources: Vec::new(), turn: 0, subscribers, faults }
     }
 
     /// Runs until told to stop, or until nobody is left to tell.
     pub(crate) fn run(mut self) {
         while self.take_commands() {
             self.close_stopped();
-            let Self { sources, subscribers, .. } = &mut self;
+            let Self { sources, subscribers, faults, .. } = &mut self;
+            #[cfg(debug_assertions)]
+            faults.panic_if_planted(FaultDomain::AudioLoop);
+            let mut rest = Duration::ZERO;
             for source in sources.iter_mut() {
-                source.run(Instant::now(), &mut |event| subscribers.tell(event));
+                let turn = faults.attempt(FaultDomain::Audio, || {
+                    source.run(Instant::now(), &mut |event| subscribers.tell(event));
+                });
+                if let Err(why) = turn {
+                    faults.note(FaultDomain::Audio, source.session(), &why);
+                    rest = FAULT_PAUSE;
+                }
             }
             if self.listen() {
                 // There is more to listen to, once what is due by now has been sent.
@@ -43,12 +60,14 @@ impl AudioLoop {
             }
             let now = Instant::now();
             match self.sources.iter().filter_map(|source| source.deadline(now)).min() {
+                Some(at) if at < now + rest => thread::park_timeout(rest),
                 Some(at) => thread::park_timeout(at.saturating_duration_since(Instant::now())),
                 None => thread::park(),
             }
         }
-        for mut source in self.sources.drain(..) {
-            source.close(&mut |event| self.subscribers.tell(event));
+        let Self { sources, subscribers, faults, .. } = &mut self;
+        for mut source in sources.drain(..) {
+            close(&mut source, subscribers, faults);
         }
     }
 
@@ -65,11 +84,11 @@ impl AudioLoop {
     }
 
     fn close_stopped(&mut self) {
-        let Self { sources, subscribers, .. } = self;
+        let Self { sources, subscribers, faults, .. } = self;
         sources.retain_mut(|source| {
             let over = source.is_over();
             if over {
-                source.close(&mut |event| subscribers.tell(event));
+                close(source, subscribers, faults);
             }
             !over
         });
@@ -78,18 +97,33 @@ impl AudioLoop {
     /// Deals with what viewers say, for a slice of time; true where there is more. Whoever says too much comes
     /// after the others.
     fn listen(&mut self) -> bool {
-        let Self { sources, subscribers, turn, .. } = self;
+        let Self { sources, subscribers, turn, faults, .. } = self;
         let until = Instant::now() + MICROPHONE_SLICE;
         let count = sources.len();
         for step in 0..count {
             let index = (*turn + step) % count;
             let Some(source) = sources.get_mut(index) else { continue };
             let now = Instant::now();
-            if source.run_microphones(now, until, &mut |event| subscribers.tell(event)) {
-                *turn = index + 1;
-                return true;
+            let more = faults.attempt(FaultDomain::Audio, || {
+                source.run_microphones(now, until, &mut |event| subscribers.tell(event))
+            });
+            match more {
+                Ok(true) => {
+                    *turn = index + 1;
+                    return true;
+                }
+                Ok(false) => {}
+                Err(why) => faults.note(FaultDomain::Audio, source.session(), &why),
             }
         }
         false
+    }
+}
+
+fn close(source: &mut AudioSource, subscribers: &mut Subscribers, faults: &Faults) {
+    let closed =
+        faults.attempt(FaultDomain::Audio, || source.close(&mut |event| subscribers.tell(event)));
+    if let Err(why) = closed {
+        faults.note(FaultDomain::Audio, source.session(), &why);
     }
 }

@@ -52,8 +52,8 @@ impl AudioSink {
         if !self.note(AudioKind::Pcm) {
             return Err(AudioChunkError::EncodedSession);
         }
-        if !self.shared.is_started() {
-            return Ok(PushOutcome::NotStarted);
+        if let Some(refused) = self.shared.refusal() {
+            return Ok(refused);
         }
         let captured = self.shared.capture_time(Stamped::Sound, chunk.timestamp, Instant::now());
         Ok(self.queue_live(pcm(chunk, captured)))
@@ -71,8 +71,8 @@ impl AudioSink {
         if !self.note(AudioKind::Pcm) {
             return Err(EncodedAudioError::OpusSession);
         }
-        if !self.shared.is_started() {
-            return Ok(PushOutcome::NotStarted);
+        if let Some(refused) = self.shared.refusal() {
+            return Ok(refused);
         }
         let captured = self.shared.capture_time(Stamped::Sound, frames.timestamp, Instant::now());
         let Mp3Sound { sample_rate, channels } = sound;
@@ -96,8 +96,8 @@ impl AudioSink {
         if !self.note(AudioKind::Opus) {
             return Err(EncodedAudioError::RawSession);
         }
-        if !self.shared.is_started() {
-            return Ok(PushOutcome::NotStarted);
+        if let Some(refused) = self.shared.refusal() {
+            return Ok(refused);
         }
         Ok(self.queue(vec![AudioBlock::Opus(block)]))
     }
@@ -155,8 +155,8 @@ impl AudioSink {
     }
 
     fn say(&self, block: PcmBlock, utterance: &Arc<UtteranceState>, time: Duration) -> PushOutcome {
-        if !self.shared.is_started() {
-            return PushOutcome::NotStarted;
+        if let Some(refused) = self.shared.refusal() {
+            return refused;
         }
         if utterance.is_interrupted() {
             return PushOutcome::Dropped;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rtrb::Consumer;
 use visavis_codec::{OpusError, ResampleError, Resampler};
-use visavis_types::{AudioPacket, Refusal, Refusals};
+use visavis_types::{AudioPacket, Refusal, Refusals, SessionId};
 
 use super::drift::DriftCorrector;
 use super::encoders::Encoders;
@@ -17,7 +17,7 @@ use super::pacer::Pacer;
 use super::speech::{Speech, Tally, Turn};
 use super::{AudioBlock, PcmBlock, Queued, SAMPLE_RATE_HZ, samples_duration};
 use crate::Event;
-use crate::media::Lanes;
+use crate::media::{Full, Lanes};
 use crate::shared::SessionShared;
 
 /// One session's sound.
@@ -82,6 +82,11 @@ impl AudioSource {
             refusals,
             behind: false,
         })
+    }
+
+    /// Whose sound it is.
+    pub(super) fn session(&self) -> &SessionId {
+        &self.shared.config.id
     }
 
     /// Whether its session was stopped.
@@ -257,7 +262,12 @@ impl AudioSource {
         let codecs = shared.active_audio();
         let mut sent = false;
         // A full ring means the media loop stands still; sound this old is then better lost.
-        let mut send = |packet| sent |= output.push(packet).is_ok();
+        let mut send = |packet| match output.push(packet) {
+            Ok(()) => sent = true,
+            Err(Full) => {
+                shared.counters.dropped_audio_packets.fetch_add(1, Relaxed);
+            }
+        };
         let failed = |error: &dyn std::fmt::Display| {
             tracing::error!(session = %shared.config.id, %error, "sound not encoded");
         };

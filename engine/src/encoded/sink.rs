@@ -130,12 +130,12 @@ impl EncodedVideoSink {
         if picture {
             counters.note_frame(pushed, UnixMillis::now());
         }
-        let started = self.shared.is_started();
+        let refused = self.shared.refusal();
         let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the start too: an encoder may hand out its parameter sets once.
         lane.fill(data, keyframe);
-        if !started {
-            return PushOutcome::NotStarted;
+        if let Some(refused) = refused {
+            return refused;
         }
         if picture {
             self.shared.picture_shown(pushed);

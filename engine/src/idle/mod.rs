@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use visavis_codec::{I420Buffer, still_size};
-use visavis_types::{PixelFormat, VideoFrame, VideoFrameError};
+use visavis_types::{PixelFormat, VideoFrame, VideoFrameError, catch_panic};
 
 use crate::video::to_i420;
 
@@ -198,6 +198,26 @@ impl fmt::Debug for IdleLoop {
     }
 }
 
+impl fmt::Display for IdleLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "idle loop {}", self.0.id)
+    }
+}
+
+impl Drop for Asset {
+    fn drop(&mut self) {
+        // What makes the pictures may be the application's, and its destructor fail; and the last to hold it
+        // may be any of the engine's threads.
+        let frames = std::mem::replace(&mut self.frames, Box::new(|| Box::new(std::iter::empty())));
+        if let Err(why) = catch_panic(|| drop(frames)) {
+            tracing::error!(
+                why,
+                "what made an idle loop's pictures has failed when it was dropped"
+            );
+        }
+    }
+}
+
 impl PartialEq for IdleLoop {
     /// Whether they share what is encoded.
     fn eq(&self, other: &Self) -> bool {
@@ -253,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_film_is_encoded_once_for_each_codec_rate_and_size() {
-        let (rounds, studio) = (Arc::default(), Studio::open().unwrap());
+        let (rounds, studio) = (Arc::default(), Studio::open(Arc::default()).unwrap());
         let idle = film(&rounds);
         let looked_at = rounds.load(Relaxed);
         let format =
@@ -273,7 +293,7 @@ mod tests {
 
     #[test]
     fn groups_begin_with_keyframes_and_damaged_pictures_are_left_out() {
-        let studio = Studio::open().unwrap();
+        let studio = Studio::open(Arc::default()).unwrap();
         for codec in [VideoCodec::H264, VideoCodec::Vp8, VideoCodec::Vp9] {
             let format = ReelFormat { codec, bitrate: Bitrate::from_kbps(500), size: None };
             let reel = studio.reel(&film(&Arc::default()), format);

@@ -101,6 +101,11 @@ impl Reel {
         if !group.is_empty() {
             self.publish(group);
         }
+        self.complete();
+    }
+
+    /// There are no more to come.
+    pub(super) fn complete(&self) {
         self.complete.store(true, Relaxed);
     }
 

@@ -1,14 +1,16 @@
 //! The thread that encodes idle loops, so that nobody has to wait for it.
 
-use std::io;
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::thread;
+use std::{io, iter, thread};
 
 use crossbeam_channel::{Sender, unbounded};
 
-use crate::scheduling::give_way;
+use visavis_codec::I420Buffer;
 
 use super::{IdleLoop, Reel, ReelFormat};
+use crate::faults::{FaultDomain, Faults};
+use crate::scheduling::give_way;
 
 /// Where idle loops are brought to be encoded. One for the whole engine; its thread ends with the last
 /// clone.
@@ -19,11 +21,18 @@ pub(crate) struct Studio {
 }
 
 impl Studio {
-    pub(crate) fn open() -> io::Result<Self> {
+    pub(crate) fn open(faults: Arc<Faults>) -> io::Result<Self> {
         let (jobs, waiting) = unbounded::<(IdleLoop, Arc<Reel>)>();
         let work = move || {
             give_way();
-            waiting.iter().for_each(|(idle, reel)| reel.make(idle.frames()));
+            faults.run_loop(FaultDomain::IdleLoop, || {
+                for (idle, reel) in &waiting {
+                    #[cfg(debug_assertions)]
+                    faults.panic_if_planted(FaultDomain::IdleLoop);
+                    make(&idle, &reel, &faults);
+                }
+                Ok::<(), Infallible>(())
+            });
         };
         thread::Builder::new().name("visavis-idle".to_owned()).spawn(work)?;
         Ok(Self { jobs })
@@ -37,4 +46,30 @@ impl Studio {
         }
         reel
     }
+}
+
+/// Encodes a loop. Where its pictures fail it ends with what there was of them; where there was nothing, or the
+/// encoder fails, the built-in face is shown.
+fn make(idle: &IdleLoop, reel: &Reel, faults: &Faults) {
+    let before = faults.total(FaultDomain::Idle);
+    faults.guard(FaultDomain::Idle, idle, || reel.make(pictures(idle, faults)));
+    if faults.total(FaultDomain::Idle) > before && reel.len() == 0 {
+        tracing::warn!(%idle, "the built-in face is shown instead");
+        let built_in = IdleLoop::built_in();
+        faults.guard(FaultDomain::Idle, &built_in, || reel.make(built_in.frames()));
+    }
+    reel.complete();
+}
+
+/// The loop's pictures, which may be made by the application.
+fn pictures(idle: &IdleLoop, faults: &Faults) -> impl Iterator<Item = I420Buffer> {
+    let mut pictures = faults.guard(FaultDomain::Idle, idle, || idle.frames());
+    iter::from_fn(move || {
+        let next = faults.guard(FaultDomain::Idle, idle, || pictures.as_mut()?.next());
+        if next.is_none() {
+            // It has failed: it is not asked again.
+            faults.drop_guarded(idle, pictures.take());
+        }
+        next.flatten()
+    })
 }

@@ -1,42 +1,100 @@
 use std::sync::Arc;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 use rtrb::{Consumer, Producer};
 use visavis_core::{Offer, OutgoingMessage, PacketizedFrame, Peer};
-use visavis_types::{AudioPacket, PeerId, SessionId};
+use visavis_types::{AudioPacket, PeerId};
 
 use super::SessionWaker;
 use crate::OfferError;
 use crate::audio::MicEvent;
 use crate::data::Inbox;
 use crate::event::Subscriber;
+use crate::faults::{FaultDomain, Faults};
+use crate::placement::PeerLink;
 use crate::shared::SessionShared;
 
-/// What the media loop can be asked.
-pub(crate) enum Command {
+/// What is said of sessions and peers that exist: comings, and goodbyes above all. It has a way of its own,
+/// which nothing that strangers do can fill: there is at most one of each for a session, a peer, a
+/// subscriber.
+pub(crate) enum Control {
     AddSession(SessionMedia),
-    /// Says goodbye to the session's peers; `done` is dropped when that has happened.
+    /// Says goodbye to the session's peers; `done` is dropped when that has happened. The session itself is
+    /// named, because another may have its name by then.
     RemoveSession {
-        id: SessionId,
+        session: Arc<SessionShared>,
         done: Sender<()>,
-    },
-    Adopt(Box<Peer>),
-    Renegotiate {
-        peer: PeerId,
-        offer: Box<Offer>,
-        reply: Reply,
-    },
-    AddCandidate {
-        peer: PeerId,
-        candidate: String,
     },
     Disconnect(PeerId),
     Subscribe(Subscriber),
     Stop,
 }
 
-/// Called once with the answer to an offer.
-pub(crate) type Reply = Box<dyn FnOnce(Result<String, OfferError>) + Send>;
+/// What offers lead to. A bounded number waits; one that does not fit is refused.
+pub(crate) enum Command {
+    Adopt {
+        peer: Box<Peer>,
+        /// Which it was made for: another may have its name by now.
+        session: Arc<SessionShared>,
+        link: Arc<PeerLink>,
+    },
+    Renegotiate {
+        peer: PeerId,
+        offer: Box<Offer>,
+        reply: Reply,
+    },
+}
+
+/// A candidate of a viewer. A bounded number waits, of each viewer and of all, and they keep nothing else
+/// waiting.
+pub(crate) struct RemoteCandidate {
+    pub(crate) peer: PeerId,
+    pub(crate) candidate: String,
+    pub(crate) link: Arc<PeerLink>,
+}
+
+/// Where a media loop finds what it is asked.
+pub(crate) struct Inputs {
+    pub(crate) control: Receiver<Control>,
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) candidates: Receiver<RemoteCandidate>,
+    pub(crate) messages: Receiver<DataSend>,
+}
+
+/// Called exactly once with the answer to an offer: where it is dropped uncalled, with the news that the
+/// engine has stopped.
+pub(crate) struct Reply {
+    reply: Option<Box<ReplyFn>>,
+    faults: Arc<Faults>,
+}
+
+type ReplyFn = dyn FnOnce(Result<String, OfferError>) + Send;
+
+impl Reply {
+    pub(crate) fn new(
+        reply: impl FnOnce(Result<String, OfferError>) + Send + 'static,
+        faults: Arc<Faults>,
+    ) -> Self {
+        Self { reply: Some(Box::new(reply)), faults }
+    }
+
+    pub(crate) fn send(mut self, answer: Result<String, OfferError>) {
+        self.call(answer);
+    }
+
+    fn call(&mut self, answer: Result<String, OfferError>) {
+        if let Some(reply) = self.reply.take() {
+            let whose = &"the reply to an offer";
+            self.faults.guard(FaultDomain::Callback, whose, || reply(answer));
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.call(Err(OfferError::Stopped));
+    }
+}
 
 /// A session as the media loop sees it.
 pub(crate) struct SessionMedia {

@@ -4,23 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
 use crossbeam_queue::SegQueue;
 use mio::{Events, Interest, Poll, Token, Waker};
 use visavis_core::{Farewell, Hub, HubEvent, NegotiateError, Outbox, SessionKey};
 use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
-use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId};
+use visavis_types::{ClockAnchor, PeerId, Refusals};
 
 use super::MediaWaker;
 use super::addresses::Addresses;
 use super::agenda::Agenda;
-use super::command::{Command, DataSend, SessionMedia};
+use super::command::{Command, Control, Inputs, RemoteCandidate, SessionMedia};
 use super::egress::Egress;
 use super::session::{Session, Surroundings};
 use crate::audio::MicEvent;
 use crate::data::{PeerMessage, Sending};
 use crate::event::Subscribers;
 use crate::faults::{FaultDomain, Faults};
+use crate::placement::PeerLink;
+use crate::shared::SessionShared;
 use crate::{Event, LeaveReason, OfferError};
 
 const SOCKET: Token = Token(0);
@@ -31,7 +32,8 @@ const TIMER: Token = Token(2);
 /// flood, must not delay media that flows.
 const RECEIVE_BUDGET: Duration = Duration::from_millis(2);
 
-/// Time spent on commands before frames get their turn: an offer takes up to a millisecond.
+/// Time spent on commands of each kind before frames get their turn: an offer takes up to a millisecond. One is
+/// always handled.
 const COMMAND_BUDGET: Duration = Duration::from_millis(2);
 
 /// Time spent on peers whose timers are due before frames get their turn: a thousand may be due at once.
@@ -47,6 +49,9 @@ const SESSION_BUDGET: Duration = Duration::from_millis(10);
 /// Events that may wait. While there are more, no datagrams are taken in: those make more of them.
 const MAX_EVENTS: usize = 4_096;
 
+/// A session whose turn has failed rests for so long: what has failed may fail again.
+const FAULT_PAUSE: Duration = Duration::from_millis(50);
+
 /// Time spent on messages for viewers before frames get their turn: one for hundreds of viewers takes
 /// longer than a frame may wait.
 const MESSAGE_BUDGET: Duration = Duration::from_millis(1);
@@ -61,8 +66,7 @@ pub(crate) struct MediaLoop {
     buffers: ReceiveBuffers,
     egress: Egress,
     hub: Hub,
-    commands: Receiver<Command>,
-    messages: Receiver<DataSend>,
+    inputs: Inputs,
     /// A message that has not gone to all of its viewers yet.
     sending: Option<Sending>,
     /// Indexed by [`SessionKey::index`].
@@ -87,10 +91,9 @@ impl MediaLoop {
         (mut endpoint, addresses): (UdpEndpoint, Addresses),
         clock: ClockAnchor,
         connect_timeout: Duration,
-        (commands, messages): (Receiver<Command>, Receiver<DataSend>),
+        inputs: Inputs,
         departed: Arc<SegQueue<PeerId>>,
-        faults: Arc<Faults>,
-        refusals: Arc<Refusals>,
+        (faults, refusals): (Arc<Faults>, Arc<Refusals>),
     ) -> io::Result<(Self, MediaWaker)> {
         let poll = Poll::new()?;
         let mut timer = Timer::new()?;
@@ -107,13 +110,12 @@ impl MediaLoop {
             buffers: ReceiveBuffers::default(),
             egress: Egress::new(endpoint, addresses),
             hub: Hub::new(clock, connect_timeout, refusals),
-            commands,
-            messages,
+            inputs,
             sending: None,
             sessions: Vec::new(),
             agenda,
             due: Vec::new(),
-            subscribers: Subscribers::default(),
+            subscribers: Subscribers::new(Arc::clone(&faults)),
             departed,
             readable: false,
             epoch: Instant::now(),
@@ -123,13 +125,16 @@ impl MediaLoop {
     }
 
     /// Runs until told to stop.
-    pub(crate) fn run(mut self) {
+    ///
+    /// # Errors
+    ///
+    /// Where the system lets it wait for its socket no longer.
+    pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(16);
         loop {
-            if let Err(error) = self.sleep(&mut events) {
-                tracing::error!(%error, "the media loop cannot wait for its socket");
-                return;
-            }
+            self.sleep(&mut events)?;
+            #[cfg(debug_assertions)]
+            self.fail_on_purpose();
             for event in &events {
                 match event.token() {
                     SOCKET => {
@@ -146,7 +151,7 @@ impl MediaLoop {
             self.send_media();
             self.receive();
             if !self.obey() {
-                return;
+                return Ok(());
             }
             self.send_messages();
             self.send_media();
@@ -156,9 +161,11 @@ impl MediaLoop {
     }
 
     fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
-        let messages = self.sending.is_some() || !self.messages.is_empty();
+        let Inputs { control, commands, candidates, messages } = &self.inputs;
+        let asked = !control.is_empty() || !commands.is_empty() || !candidates.is_empty();
+        let messages = self.sending.is_some() || !messages.is_empty();
         let unfinished = !self.due.is_empty() || self.hub.waiting_events() > 0;
-        let waiting = messages || !self.commands.is_empty() || self.agenda.is_ready();
+        let waiting = messages || asked || self.agenda.is_ready();
         let busy = self.readable || waiting || unfinished;
         let timeout = busy.then_some(Duration::ZERO);
         if !busy {
@@ -178,6 +185,12 @@ impl MediaLoop {
         if !self.readable || self.hub.waiting_events() > MAX_EVENTS {
             return;
         }
+        // What is a peer's is caught with the peer; this is for what comes before that.
+        let faults = Arc::clone(&self.faults);
+        faults.guard(FaultDomain::Datagram, &"a datagram", || self.receive_some());
+    }
+
+    fn receive_some(&mut self) {
         let until = Instant::now() + RECEIVE_BUDGET;
         let Self { buffers, egress, hub, .. } = self;
         loop {
@@ -211,6 +224,7 @@ impl MediaLoop {
     /// Looks at the sessions that something was put into, or for which a moment has come.
     fn send_media(&mut self) {
         let Self { index, sessions, agenda, hub, egress, subscribers, epoch, due, .. } = self;
+        let faults = &self.faults;
         let now = Instant::now();
         if due.is_empty() {
             agenda.take(now, due);
@@ -220,8 +234,16 @@ impl MediaLoop {
         let mut around = Surroundings { index: *index, hub, egress, subscribers, epoch: *epoch };
         while let Some(place) = due.pop() {
             if let Some(Some(session)) = sessions.get_mut(place) {
-                session.send(&mut around);
-                agenda.set(session.key(), session.next_look());
+                let turn = faults.attempt(FaultDomain::Session, || {
+                    session.send(&mut around);
+                    session.next_look()
+                });
+                let next = turn.unwrap_or_else(|why| {
+                    let whose = &session.media.shared.config.id;
+                    faults.note(FaultDomain::Session, whose, &why);
+                    Some(Instant::now() + FAULT_PAUSE)
+                });
+                agenda.set(session.key(), next);
             }
             if !due.is_empty() && Instant::now() >= until {
                 return;
@@ -242,7 +264,7 @@ impl MediaLoop {
 
     fn send_messages(&mut self) {
         let until = Instant::now() + MESSAGE_BUDGET;
-        let Self { hub, egress, messages, sending, .. } = self;
+        let Self { hub, egress, inputs: Inputs { messages, .. }, sending, .. } = self;
         loop {
             let next = sending.take().or_else(|| messages.try_recv().ok().map(Sending::new));
             let Some(mut next) = next else { return };
@@ -256,41 +278,88 @@ impl MediaLoop {
 
     // --- Commands ---
 
-    /// Handles waiting commands; false when the loop should end.
+    /// Handles what waits; false when the loop should end. Each thing is caught by itself.
     fn obey(&mut self) -> bool {
+        let faults = Arc::clone(&self.faults);
+        let guard = |run: &mut dyn FnMut()| {
+            faults.guard(FaultDomain::Command, &"a command to the media loop", run);
+        };
         let mut now = Instant::now();
         let until = now + COMMAND_BUDGET;
-        while now < until
-            && let Ok(command) = self.commands.try_recv()
-        {
-            match command {
-                Command::AddSession(media) => self.add_session(media, now),
-                Command::RemoveSession { id, done } => {
-                    self.remove_session(&id, now);
-                    drop(done);
-                }
-                Command::Adopt(peer) => self.adopt(*peer, now),
-                Command::Renegotiate { peer, offer, reply } => {
-                    let answer = self.hub.renegotiate(peer, &offer, now, &mut self.egress);
-                    reply(match answer {
-                        Some(Ok(answer)) => Ok(answer),
-                        Some(Err(error)) => Err(error.into()),
-                        None => Err(OfferError::PeerGone),
-                    });
-                }
-                Command::AddCandidate { peer, candidate } => {
-                    self.hub.add_candidate(peer, &candidate, now, &mut self.egress);
-                }
-                Command::Disconnect(peer) => self.hub.disconnect(peer, now, &mut self.egress),
-                Command::Subscribe(subscriber) => self.subscribers.add(subscriber),
-                Command::Stop => {
-                    self.stop(now);
-                    return false;
-                }
+        while let Ok(control) = self.inputs.control.try_recv() {
+            if matches!(control, Control::Stop) {
+                self.stop(now);
+                return false;
+            }
+            let mut control = Some(control);
+            guard(&mut || {
+                control.take().into_iter().for_each(|control| self.control(control, now))
+            });
+            now = Instant::now();
+            if now >= until {
+                break;
+            }
+        }
+        let until = now + COMMAND_BUDGET;
+        while let Ok(command) = self.inputs.commands.try_recv() {
+            let mut command = Some(command);
+            guard(&mut || {
+                command.take().into_iter().for_each(|command| self.command(command, now))
+            });
+            now = Instant::now();
+            if now >= until {
+                return true;
+            }
+        }
+        // Only now: each one's peer has come before it.
+        while let Ok(candidate) = self.inputs.candidates.try_recv() {
+            let RemoteCandidate { peer, candidate, link } = candidate;
+            link.release_candidate();
+            guard(&mut || self.hub.add_candidate(peer, &candidate, now, &mut self.egress));
+            now = Instant::now();
+            if now >= until {
+                break;
             }
             now = Instant::now();
         }
         true
+    }
+
+    fn control(&mut self, control: Control, now: Instant) {
+        match control {
+            Control::AddSession(media) => self.add_session(media, now),
+            Control::RemoveSession { session, done } => {
+                self.remove_session(&session, now);
+                drop(done);
+            }
+            Control::Disconnect(peer) => self.hub.disconnect(peer, now, &mut self.egress),
+            Control::Subscribe(subscriber) => self.subscribers.add(subscriber),
+            // Seen to by the caller, whose loop ends.
+            Control::Stop => {}
+        }
+    }
+
+    fn command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Adopt { peer, session, link } => self.adopt(*peer, &session, &link, now),
+            Command::Renegotiate { peer, offer, reply } => {
+                let answer = self.hub.renegotiate(peer, &offer, now, &mut self.egress);
+                reply.send(match answer {
+                    Some(Ok(answer)) => Ok(answer),
+                    Some(Err(error)) => Err(error.into()),
+                    None => Err(OfferError::PeerGone),
+                });
+            }
+        }
+    }
+
+    /// Faults that tests have planted.
+    #[cfg(debug_assertions)]
+    fn fail_on_purpose(&mut self) {
+        if self.faults.take_planted(FaultDomain::Peer) {
+            self.hub.plant_fault();
+        }
+        self.faults.panic_if_planted(FaultDomain::MediaLoop);
     }
 
     fn add_session(&mut self, media: SessionMedia, now: Instant) {
@@ -304,9 +373,9 @@ impl MediaLoop {
         self.sessions[key.index()] = Some(Session::new(key, media));
     }
 
-    fn remove_session(&mut self, id: &SessionId, now: Instant) {
+    fn remove_session(&mut self, shared: &Arc<SessionShared>, now: Instant) {
         let position = self.sessions.iter().position(|session| {
-            session.as_ref().is_some_and(|session| &session.media.shared.config.id == id)
+            session.as_ref().is_some_and(|session| Arc::ptr_eq(&session.media.shared, shared))
         });
         if let Some(index) = position
             && let Some(key) = self.sessions[index].as_ref().map(Session::key)
@@ -318,19 +387,34 @@ impl MediaLoop {
         }
     }
 
-    fn adopt(&mut self, peer: visavis_core::Peer, now: Instant) {
-        if let Err(orphan) = self.hub.adopt(peer, now, &mut self.egress) {
+    fn adopt(
+        &mut self,
+        peer: visavis_core::Peer,
+        session: &Arc<SessionShared>,
+        link: &PeerLink,
+        now: Instant,
+    ) {
+        // Its goodbye may have overtaken it, and its session may have ended and another have its name.
+        let welcome = match (link.is_leaving(), session.is_stopped()) {
+            (true, _) => Err((Box::new(peer), LeaveReason::Closed)),
+            (false, true) => Err((Box::new(peer), LeaveReason::Stopped)),
+            (false, false) => {
+                let adopted = self.hub.adopt(peer, now, &mut self.egress);
+                adopted.map_err(|orphan| (orphan, LeaveReason::Stopped))
+            }
+        };
+        if let Err((orphan, reason)) = welcome {
             self.departed.push(orphan.id());
             let (session, peer) = (orphan.session().clone(), orphan.id());
-            self.tell(&Event::PeerLeft { session, peer, reason: LeaveReason::Stopped });
+            self.tell(&Event::PeerLeft { session, peer, reason });
         }
     }
 
     fn stop(&mut self, now: Instant) {
-        let ids: Vec<SessionId> =
-            self.sessions.iter().flatten().map(|s| s.media.shared.config.id.clone()).collect();
-        for id in ids {
-            self.remove_session(&id, now);
+        let all = self.sessions.iter().flatten();
+        let all: Vec<_> = all.map(|session| Arc::clone(&session.media.shared)).collect();
+        for session in all {
+            self.remove_session(&session, now);
         }
         self.egress.flush();
         let sent = self.egress.sender.counters();
@@ -365,6 +449,7 @@ impl MediaLoop {
                         *viewers = viewers.saturating_sub(1);
                         media.shared.peer_left();
                     }
+                    // Where there is no room it is forgotten when it has been silent for a while.
                     if media.shared.is_listening() {
                         let _ = media.microphones.push(MicEvent::Left(peer));
                     }
@@ -395,7 +480,9 @@ impl MediaLoop {
                     media.shared.counters.mic_packets.fetch_add(1, Relaxed);
                     if media.shared.is_listening() {
                         // A full ring means the audio loop stands still; sound this old is better lost.
-                        let _ = media.microphones.push(MicEvent::Packet(peer, packet));
+                        if media.microphones.push(MicEvent::Packet(peer, packet)).is_err() {
+                            media.shared.counters.dropped_mic.fetch_add(1, Relaxed);
+                        }
                         media.shared.audio_thread.wake();
                     }
                 }
@@ -454,7 +541,7 @@ impl MediaLoop {
         self.sessions.get_mut(key.index())?.as_mut().map(|session| &mut session.media)
     }
 
-    fn shared(&self, key: SessionKey) -> Option<&crate::shared::SessionShared> {
+    fn shared(&self, key: SessionKey) -> Option<&SessionShared> {
         self.sessions.get(key.index())?.as_ref().map(|session| &*session.media.shared)
     }
 

@@ -13,7 +13,9 @@ mod stages;
 
 pub(crate) use addresses::Addresses;
 pub(crate) use agenda::SessionWaker;
-pub(crate) use command::{Command, DataSend, SessionMedia};
+pub(crate) use command::{
+    Command, Control, DataSend, Inputs, RemoteCandidate, Reply, SessionMedia,
+};
 pub(crate) use lanes::{Full, Lanes};
 pub(crate) use media_loop::MediaLoop;
 

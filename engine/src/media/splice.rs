@@ -282,7 +282,7 @@ mod tests {
             let idle = IdleLoop::film(30, pictures).unwrap();
             let config = SessionConfig { idle: Some(idle.clone()), ..SessionConfig::default() };
             let shared = SessionShared::new(config, ClockAnchor::now(), 1);
-            shared.set_media(Studio::open().unwrap(), Vec::new());
+            shared.set_media(Studio::open(Arc::default()).unwrap(), Vec::new());
             for &codec in codecs {
                 let reel = shared.reel(&idle, codec).unwrap();
                 while !reel.is_complete() {

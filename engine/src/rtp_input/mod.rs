@@ -110,6 +110,7 @@ impl RtpInput {
             audio_lane,
             Arc::clone(&status),
             Arc::clone(&stopping),
+            session.shared(),
         )?;
         let thread =
             thread::Builder::new().name("visavis-rtp".to_owned()).spawn(|| receive_loop.run())?;

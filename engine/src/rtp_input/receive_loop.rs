@@ -13,6 +13,8 @@ use visavis_net::{RtpSocket, RtpSockets};
 
 use super::RtpInputStatus;
 use crate::audio::{OpusBlock, OpusTiming};
+use crate::faults::FaultDomain;
+use crate::shared::SessionShared;
 use crate::{AudioSink, EncodedVideoSink};
 
 const WAKER: Token = Token(usize::MAX);
@@ -34,6 +36,8 @@ pub(super) struct ReceiveLoop {
     last_status: Instant,
     stopping: Arc<AtomicBool>,
     buffer: Vec<u8>,
+    /// What it is for.
+    session: Arc<SessionShared>,
 }
 
 /// One socket.
@@ -73,6 +77,7 @@ impl ReceiveLoop {
         audio: AudioLane,
         status: Arc<ArcSwap<RtpInputStatus>>,
         stopping: Arc<AtomicBool>,
+        session: &Arc<SessionShared>,
     ) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
@@ -95,6 +100,7 @@ impl ReceiveLoop {
             last_status: now,
             stopping,
             buffer: vec![0; MAX_DATAGRAM],
+            session: Arc::clone(session),
         };
         Ok((receive_loop, waker))
     }
@@ -105,6 +111,8 @@ impl ReceiveLoop {
         while !self.stopping.load(Relaxed) {
             if let Err(error) = self.sleep(&mut events) {
                 tracing::error!(%error, "RTP is taken no longer");
+                let wrong = format!("RTP is taken no longer: {error}");
+                self.session.faults.set_wrong("rtp-input", Some(wrong));
                 return;
             }
             for event in &events {
@@ -112,11 +120,14 @@ impl ReceiveLoop {
                     inlet.readable = true;
                 }
             }
-            for inlet in &mut self.inlets {
-                inlet.receive(&mut self.buffer, &mut self.streams);
-            }
+            let Self { inlets, buffer, streams, session, .. } = &mut self;
+            session.faults.guard(FaultDomain::RtpInput, &session.config.id, || {
+                for inlet in inlets {
+                    inlet.receive(buffer, streams);
+                }
+                streams.handle_due(Instant::now());
+            });
             let now = Instant::now();
-            self.streams.handle_due(now);
             if now.saturating_duration_since(self.last_status) >= STATUS_INTERVAL {
                 self.last_status = now;
                 self.status.store(Arc::new(self.streams.status()));

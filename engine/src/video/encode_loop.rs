@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use visavis_codec::{
     ColorMatrix, I420Buffer, Scaler, VideoEncoder, VideoEncoderConfig, convert, recolour,
@@ -14,9 +14,13 @@ use super::mailbox::Slot;
 use super::prepared::{Due, Prepared};
 use super::turns;
 use crate::SessionConfig;
+use crate::faults::FaultDomain;
 use crate::media::{Full, Lanes};
 use crate::scheduling::give_way;
 use crate::shared::SessionShared;
+
+/// A session whose encoder has failed rests for so long: what has failed may fail again.
+const FAULT_PAUSE: Duration = Duration::from_millis(10);
 
 /// The thread that turns one session's frames into packetized access units: converted once, encoded
 /// once per codec in use, packetized once for all viewers. Where codecs in use differ in their colour
@@ -84,11 +88,20 @@ impl EncodeLoop {
         give_way();
         while !self.shared.is_stopped() {
             // A push between the look and the park leaves a token: the park returns at once.
-            match self.turn(Instant::now()) {
-                Some(again) => {
+            let shared = Arc::clone(&self.shared);
+            let turn = shared
+                .faults
+                .guard(FaultDomain::Encoder, &shared.config.id, || self.turn(Instant::now()));
+            match turn {
+                Some(Some(again)) => {
                     thread::park_timeout(again.saturating_duration_since(Instant::now()));
                 }
-                None => thread::park(),
+                Some(None) => thread::park(),
+                None => {
+                    // Fresh encoders begin with a keyframe.
+                    self.encoders.adapt(CodecSet::EMPTY);
+                    thread::park_timeout(FAULT_PAUSE);
+                }
             }
         }
     }
@@ -106,16 +119,16 @@ impl EncodeLoop {
             Due::At(at) => Some(at),
             Due::Nothing => None,
         };
-        if self.shared.mailbox.is_waiting() {
+        let shared = Arc::clone(&self.shared);
+        if shared.mailbox.is_waiting() {
             // Taken from the mailbox only then: a newer one may come while this thread waits for its turn.
             let turn = turns::take();
-            if let Some(slot) = self.shared.mailbox.take() {
+            if let Some(slot) = shared.mailbox.take() {
                 if self.prepared.is_showing() {
-                    self.shared.counters.replaced_frames.fetch_add(1, Relaxed);
+                    shared.counters.replaced_frames.fetch_add(1, Relaxed);
                 } else {
                     self.encode_live(&slot);
                 }
-                self.shared.mailbox.give_back(slot);
             }
             drop(turn);
             return Some(now);

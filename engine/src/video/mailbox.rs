@@ -59,14 +59,35 @@ impl Mailbox {
         !self.waiting.is_empty()
     }
 
-    /// Takes the newest frame, if there is one. The slot is given back after use.
-    pub(crate) fn take(&self) -> Option<Slot> {
-        self.waiting.pop()
+    /// Takes the newest frame, if there is one.
+    pub(crate) fn take(&self) -> Option<Taken<'_>> {
+        Some(Taken { slot: self.waiting.pop()?, mailbox: self })
     }
 
     pub(crate) fn give_back(&self, slot: Slot) {
         // There are never more slots than places.
         let _ = self.free.push(slot);
+    }
+}
+
+/// A frame that was taken. Its memory goes back when this is dropped, whatever happens to the encoder.
+#[derive(Debug)]
+pub(crate) struct Taken<'a> {
+    slot: Slot,
+    mailbox: &'a Mailbox,
+}
+
+impl std::ops::Deref for Taken<'_> {
+    type Target = Slot;
+
+    fn deref(&self) -> &Slot {
+        &self.slot
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.mailbox.give_back(std::mem::take(&mut self.slot));
     }
 }
 
@@ -109,7 +130,6 @@ mod tests {
             put(&mailbox, &[7; 384]);
             let slot = mailbox.take().unwrap();
             addresses.insert(slot.pixels.as_ptr());
-            mailbox.give_back(slot);
         }
         assert!(addresses.len() <= SLOTS);
     }

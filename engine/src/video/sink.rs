@@ -35,8 +35,8 @@ impl VideoSink {
         let size = frame.validate()?;
         self.check_raw()?;
         let pushed = Pushed::now();
-        if !self.shared.is_started() {
-            return Ok(self.ignore(pushed));
+        if let Some(refused) = self.shared.refusal() {
+            return Ok(self.ignore(refused, pushed));
         }
         let Some(mut slot) = self.shared.mailbox.free_slot() else {
             // Other callers are writing newer frames.
@@ -102,8 +102,8 @@ impl VideoSink {
         self.check_raw()?;
         let time = utterance.time_of(frame.timestamp).map_err(VideoFrameError::Timestamp)?;
         let pushed = Pushed::now();
-        if !self.shared.is_started() {
-            return Ok(self.ignore(pushed));
+        if let Some(refused) = self.shared.refusal() {
+            return Ok(self.ignore(refused, pushed));
         }
         if utterance.is_interrupted() {
             return Ok(PushOutcome::Dropped);
@@ -130,9 +130,9 @@ impl VideoSink {
     }
 
     /// A frame outside of start and stop is counted, no more.
-    fn ignore(&self, pushed: Pushed) -> PushOutcome {
+    fn ignore(&self, refused: PushOutcome, pushed: Pushed) -> PushOutcome {
         self.shared.counters.note_frame(pushed.at, pushed.unix);
-        PushOutcome::NotStarted
+        refused
     }
 
     fn post(
@@ -218,14 +218,13 @@ impl FrameMemory {
     /// Hands the frame over, as [`VideoSink::push`] does.
     pub fn push(mut self, timestamp: UnixMillis) -> PushOutcome {
         let pushed = Pushed::now();
+        if let Some(refused) = self.sink.shared.refusal() {
+            return self.sink.ignore(refused, pushed);
+        }
         match self.slot.take() {
-            Some(slot) if self.sink.shared.is_started() => {
-                self.sink.post(slot, self.size, self.format, timestamp, pushed)
-            }
-            slot => {
-                self.slot = slot;
-                self.sink.ignore(pushed)
-            }
+            Some(slot) => self.sink.post(slot, self.size, self.format, timestamp, pushed),
+            // Not possible: a push takes the memory with it.
+            None => PushOutcome::Dropped,
         }
     }
 }

@@ -72,6 +72,15 @@ const FIGURES: &[Figure] = &[
     ("mic_packets_total", "counter", "Microphone packets received.", |s| {
         s.metrics.mic_packets as f64
     }),
+    ("dropped_mic_packets_total", "counter", "Microphone packets that came too fast.", |s| {
+        s.metrics.dropped_mic_packets as f64
+    }),
+    ("unread_mic_chunks_total", "counter", "Microphone chunks that nobody read.", |s| {
+        s.metrics.unread_mic_chunks as f64
+    }),
+    ("dropped_audio_packets_total", "counter", "Packets of sound dropped.", |s| {
+        s.metrics.dropped_audio_packets as f64
+    }),
     ("data_sent_total", "counter", "Messages to viewers.", |s| s.metrics.data_sent as f64),
     ("data_received_total", "counter", "Messages from viewers.", |s| {
         s.metrics.data_received as f64

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use http::StatusCode;
-use visavis::{EngineHandle, Session, SessionConfig, SessionError, SessionId};
+use visavis::{EngineHandle, FaultDomain, Faults, Session, SessionConfig, SessionError, SessionId};
 
 use super::request::Life;
 use super::{CreateRequest, EndReason, SessionApi, SessionHooks, Settings};
@@ -308,9 +307,10 @@ impl Threads {
         let (ending, to_end) = unbounded();
         let hooks = api.hooks.clone();
         let (engine, mailbox) = (engine.clone(), mailbox.clone());
+        let faults = Arc::clone(engine.faults());
         let make = move || make_all(&to_make, &engine, hooks.as_deref(), &mailbox);
         let hooks = api.hooks.clone();
-        let end = move || end_all(&to_end, hooks.as_deref());
+        let end = move || end_all(&to_end, hooks.as_deref(), &faults);
         let joins = [
             thread::Builder::new().name("visavis-make".to_owned()).spawn(make)?,
             thread::Builder::new().name("visavis-end".to_owned()).spawn(end)?,
@@ -327,7 +327,12 @@ fn make_all(
 ) {
     for Making { ticket, config, life, request } in to_make {
         let settings = Settings::new(&config, life);
-        let outcome = make(engine, config, hooks, &request);
+        let whose = format_args!("the making of session {}", config.id).to_string();
+        let made = engine
+            .faults()
+            .guard(FaultDomain::Command, &whose, || make(engine, config, hooks, &request));
+        let failed = || Err(Response::problem(&problem::INTERNAL, "the session cannot be made"));
+        let outcome = made.unwrap_or_else(failed);
         let created = Created { ticket, settings, life, outcome };
         mailbox.post(Post::Created(Box::new(created)));
     }
@@ -349,14 +354,14 @@ fn make(
         Response::problem(problem, &error.to_string())
     })?);
     if let Some(hooks) = hooks {
-        let said = catch_unwind(AssertUnwindSafe(|| hooks.created(&session, request)));
+        let whose = format_args!("the hook for session {}", session.id()).to_string();
+        let said = engine
+            .faults()
+            .guard(FaultDomain::Callback, &whose, || hooks.created(&session, request));
         let refusal = match said {
-            Ok(Ok(())) => None,
-            Ok(Err(refusal)) => Some(Response::problem(&problem::REFUSED, &refusal)),
-            Err(_) => {
-                tracing::error!(session = %session.id(), "the application's hook panicked");
-                Some(Response::problem(&problem::INTERNAL, "the application failed"))
-            }
+            Some(Ok(())) => None,
+            Some(Err(refusal)) => Some(Response::problem(&problem::REFUSED, &refusal)),
+            None => Some(Response::problem(&problem::INTERNAL, "the application failed")),
         };
         if let Some(response) = refusal {
             session.stop();
@@ -368,14 +373,13 @@ fn make(
     Ok(session)
 }
 
-fn end_all(to_end: &Receiver<Ending>, hooks: Option<&dyn SessionHooks>) {
+fn end_all(to_end: &Receiver<Ending>, hooks: Option<&dyn SessionHooks>, faults: &Faults) {
     for Ending { session, reason, answerer } in to_end {
-        session.stop();
+        let whose = format_args!("the end of session {}", session.id()).to_string();
+        faults.guard(FaultDomain::Command, &whose, || session.stop());
         if let Some(hooks) = hooks {
-            let tell = AssertUnwindSafe(|| hooks.ended(session.id(), reason));
-            if catch_unwind(tell).is_err() {
-                tracing::error!(session = %session.id(), "the application's hook panicked");
-            }
+            let whose = format_args!("the hook for session {}", session.id()).to_string();
+            faults.guard(FaultDomain::Callback, &whose, || hooks.ended(session.id(), reason));
         }
         if let Some(answerer) = answerer {
             answerer.answer(Response::new(StatusCode::NO_CONTENT));

@@ -6,14 +6,13 @@ mod mp3;
 mod player;
 mod wav;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, StatusCode};
-use visavis::{EngineHandle, SessionId, UtteranceError};
+use visavis::{EngineHandle, FaultDomain, SessionId, UtteranceError};
 
 pub use self::player::SpeechChunk;
 
@@ -126,8 +125,10 @@ impl Upload {
         let player = Player { engine: &engine, session: &session, wait, stop: &place.0.stop };
         let outcome = player.play(body, format, &mut |chunk| {
             let Some(told) = &hooks else { return };
-            if catch_unwind(AssertUnwindSafe(|| told.speech(chunk))).is_err() {
-                tracing::error!(session = %chunk.session, "a speech hook panicked; the upload is played without it");
+            let whose = format_args!("the speech hook for session {}", chunk.session).to_string();
+            let told = engine.faults().guard(FaultDomain::Callback, &whose, || told.speech(chunk));
+            if told.is_none() {
+                tracing::error!(session = %chunk.session, "an upload is played without its hook");
                 hooks = None;
             }
         });

@@ -167,6 +167,7 @@ impl Player<'_> {
                 PushOutcome::Accepted | PushOutcome::DroppedOldest(_) => break,
                 PushOutcome::Dropped => return Ok(false),
                 // What was started once is stopped now, and gone a moment later.
+                PushOutcome::Stopped => return Err(PlayError::SessionGone),
                 PushOutcome::NotStarted if !pushed.is_zero() => return Err(PlayError::SessionGone),
                 PushOutcome::NotStarted => return Err(PlayError::NotStarted),
                 PushOutcome::Full => self.pause(LOOK)?,

@@ -7,6 +7,7 @@
 //! | [`serve`] | starts the parts, waits for a signal, stops them |
 //! | [`echo`] | the demo face as an echo of its visitors |
 //! | [`idle`] | what is shown while nothing is live, out of a file |
+//! | [`log`] | lines on stderr that hold nobody up |
 //! | [`source`] | the demo face, and files played in a loop |
 //! | [`timecode`] | a clock in the picture, to measure latency by |
 //! | [`visitors`] | a face for each visitor |
@@ -15,6 +16,7 @@
 pub mod cli;
 pub mod echo;
 pub mod idle;
+pub mod log;
 pub mod serve;
 pub mod settings;
 pub mod source;

@@ -1,20 +1,21 @@
 //! `visavis serve`: starts the parts, says when they are ready, waits for a signal, stops them.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tracing_subscriber::EnvFilter;
 use visavis::{
-    AudioCodec, Bitrate, Engine, EngineConfig, IdleLoop, OpusSettings, PacketTime, PlayoutDelay,
-    RtpInput, RtpInputConfig, RtpInputError, Scheduling, SessionConfig, SessionError, StartError,
-    VideoCodec,
+    AudioCodec, Bitrate, Engine, EngineConfig, FatalFault, Faults, IdleLoop, OpusSettings,
+    PacketTime, PlayoutDelay, RtpInput, RtpInputConfig, RtpInputError, Scheduling, SessionConfig,
+    SessionError, StartError, VideoCodec,
 };
 use visavis_signaling::{
     IceServer, SessionApi, SignalingConfig, SignalingError, SignalingServer, TlsFiles,
@@ -22,6 +23,7 @@ use visavis_signaling::{
 
 use crate::echo::{self, Echo, EchoError};
 use crate::idle::{self, IdleFileError};
+use crate::log;
 use crate::settings::{NamedFile, Settings};
 use crate::source::demo::Demo;
 use crate::source::pacer::{Pacer, SessionSink};
@@ -70,14 +72,48 @@ pub enum ServeError {
     /// The signaling server did not start.
     #[error(transparent)]
     Signaling(SignalingError),
-    /// The system refused something small: a thread, a signal handler, a line on stdout.
+    /// The system refused something small: a thread, a signal handler.
     #[error("cannot {0}: {1}")]
     System(&'static str, io::Error),
+    /// A part that everything depends on has ended by a bug of the program.
+    #[error(transparent)]
+    Fault(#[from] FatalFault),
+    /// The source has ended without a reason: by a bug of the program.
+    #[error("what makes the pictures has ended by a fault")]
+    SourceFault,
 }
+
+impl ServeError {
+    /// What the process ends with: 70 (`EX_SOFTWARE` of sysexits.h) where the program itself is at fault, so that
+    /// whoever supervises it starts it anew; 1 otherwise.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Fault(_) | Self::SourceFault => EXIT_FAULT,
+            _ => 1,
+        }
+    }
+}
+
+/// `EX_SOFTWARE`.
+const EXIT_FAULT: u8 = 70;
+
+/// How long goodbyes may take after a fault. What is broken may keep them waiting for ever.
+const LAST_GOODBYES: Duration = Duration::from_secs(5);
 
 /// Serves until SIGINT or SIGTERM.
 pub fn run(settings: &Settings) -> Result<(), ServeError> {
-    start_log(&settings.log)?;
+    log::start(&settings.log)?;
+    visavis::install_panic_hook();
+    let faults = OnceCell::new();
+    let outcome = serve(settings, &faults);
+    // Whatever else went wrong went wrong for that.
+    match faults.get().and_then(|faults: &Arc<Faults>| faults.health().fatal) {
+        Some(fault) => Err(fault.into()),
+        None => outcome,
+    }
+}
+
+fn serve(settings: &Settings, known: &OnceCell<Arc<Faults>>) -> Result<(), ServeError> {
     let signals = Goodbye::install().map_err(|e| ServeError::System("handle signals", e))?;
 
     let source = open_source(settings)?;
@@ -98,6 +134,13 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
         StartError::Bind { addr, source } if is_in_use(&source) => ServeError::UdpInUse(addr),
         other => ServeError::Engine(other),
     })?;
+    let faults = Arc::clone(engine.handle().faults());
+    log::count_in(&faults);
+    let _ = known.set(Arc::clone(&faults));
+    let (fatal_in, fatal) = bounded(1);
+    faults.on_fatal(move |fault| {
+        let _ = fatal_in.try_send(fault.clone());
+    });
     let session = engine.create_session(session_config(settings, info.as_ref(), idle.clone()))?;
     let mut config = signaling_config(settings, idle);
     config.api.idle_loops = idle_loops;
@@ -129,9 +172,14 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
     };
 
     let addresses = Addresses::new(signaling.local_addr(), engine.udp_addrs(), &feed);
-    announce(settings, info.as_ref(), &addresses)
-        .map_err(|e| ServeError::System("write to stdout", e))?;
-    let outcome = wait(&signals.asked, &failure);
+    // Whoever started it may have closed stdout: the page is there all the same.
+    if let Err(error) = announce(settings, info.as_ref(), &addresses) {
+        tracing::warn!(%error, "that it is ready cannot be written to stdout");
+    }
+    let outcome = wait(&signals.asked, &failure, &fatal);
+    if let Err(error) = &outcome {
+        end_soon(error.exit_code());
+    }
 
     // From the outside inwards: nobody new, no new media, goodbye to those who are here.
     tracing::info!("stopping");
@@ -167,18 +215,6 @@ pub(crate) fn open_source(settings: &Settings) -> Result<Option<Box<dyn Source>>
 
 pub(crate) fn demo_fps(settings: &Settings) -> u32 {
     settings.fps.unwrap_or(30)
-}
-
-fn start_log(filter: &str) -> Result<(), ServeError> {
-    let parsed = EnvFilter::try_new(filter)
-        .map_err(|e| ServeError::Log(filter.to_owned(), e.to_string()))?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    // A second subscriber in one process is refused; the first one goes on.
-    let _ = subscriber.try_init();
-    Ok(())
 }
 
 fn engine_config(settings: &Settings) -> EngineConfig {
@@ -393,17 +429,31 @@ fn reachable(listening: SocketAddr) -> SocketAddr {
 }
 
 /// Waits for a signal, or for the source to give up.
-fn wait(asked: &Receiver<()>, failure: &Receiver<SourceError>) -> Result<(), ServeError> {
+fn wait(
+    asked: &Receiver<()>,
+    failure: &Receiver<SourceError>,
+    fatal: &Receiver<FatalFault>,
+) -> Result<(), ServeError> {
     select! {
         recv(asked) -> _ => Ok(()),
+        recv(fatal) -> fault => fault.map_or(Err(ServeError::SourceFault), |fault| Err(fault.into())),
         recv(failure) -> error => match error {
             Ok(error) => Err(error.into()),
             // The source thread is gone without a reason: it panicked, which is logged.
-            Err(_) => {
-                let error = io::Error::other("it ended without a reason");
-                Err(ServeError::System("go on with the source", error))
-            }
+            Err(_) => Err(ServeError::SourceFault),
         },
+    }
+}
+
+/// After a fault the goodbyes may never end: the process does.
+fn end_soon(code: u8) {
+    let end = move || {
+        std::thread::sleep(LAST_GOODBYES);
+        log::flush();
+        std::process::exit(code.into());
+    };
+    if let Err(error) = std::thread::Builder::new().name("visavis-end".to_owned()).spawn(end) {
+        tracing::warn!(%error, "nobody watches over the end");
     }
 }
 

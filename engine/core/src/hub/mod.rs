@@ -151,7 +151,10 @@ impl Hub {
             self.remove_peer(peer, Farewell::SessionEnded);
         }
         let session = self.sessions.remove(key.0);
-        self.session_by_id.remove(&session.id);
+        // Another of this name may have come already.
+        if self.session_by_id.get(&session.id) == Some(&key) {
+            self.session_by_id.remove(&session.id);
+        }
         self.waiting_keyframes.retain(|(waiting, _)| *waiting != key);
     }
 

@@ -8,7 +8,7 @@ mod voice;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -21,6 +21,7 @@ use self::decode::{DecodeError, Decoder, duration_of};
 use self::output::{Callback, Output};
 use self::voice::Voice;
 use crate::Event;
+use crate::faults::Faults;
 
 /// Lost packets that are made up for, at most; after more than that the sound goes on where it is.
 const MAX_CONCEALED: u64 = 6;
@@ -126,8 +127,10 @@ impl Microphones {
         sample_rate: u32,
         clock: ClockAnchor,
         inputs: Vec<Consumer<MicEvent>>,
+        (faults, unread): (Arc<Faults>, Arc<AtomicU64>),
     ) -> (Self, MicEnds) {
-        let (output, chunks, callbacks) = Output::new(session, sample_rate, clock);
+        let given = (faults, unread);
+        let (output, chunks, callbacks) = Output::new(session, sample_rate, clock, given);
         let read = Arc::clone(&output.read);
         let ends = MicEnds { microphone: Microphone { chunks }, read, callbacks };
         (Self { inputs, peers: HashMap::new(), output }, ends)

@@ -1,8 +1,7 @@
 //! What an application is given and told.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
@@ -11,6 +10,7 @@ use visavis_types::{ClockAnchor, PeerId, SessionId, UnixMillis};
 use super::MicChunk;
 use super::voice::Heard;
 use crate::Event;
+use crate::faults::{FaultDomain, Faults};
 
 /// Chunks that may wait for the application: ten seconds of one viewer. Past that the oldest is dropped.
 pub(super) const CHUNKS: usize = 500;
@@ -32,6 +32,9 @@ pub(super) struct Output {
     callbacks: Receiver<Callback>,
     /// Packets that were not decoded: more than their sender may send.
     pub(super) refused: u64,
+    /// Chunks that were dropped because nobody has read them.
+    unread: Arc<AtomicU64>,
+    faults: Arc<Faults>,
 }
 
 impl Output {
@@ -39,6 +42,7 @@ impl Output {
         session: SessionId,
         sample_rate: u32,
         clock: ClockAnchor,
+        (faults, unread): (Arc<Faults>, Arc<AtomicU64>),
     ) -> (Self, Receiver<MicChunk>, Sender<Callback>) {
         let (chunks, chunks_out) = bounded(CHUNKS);
         let (callbacks_in, callbacks) = unbounded();
@@ -54,6 +58,8 @@ impl Output {
             callback,
             callbacks,
             refused: 0,
+            unread,
+            faults,
         };
         (made, chunks_out, callbacks_in)
     }
@@ -84,11 +90,12 @@ impl Output {
     ) {
         let (captured, sample_rate) = (self.unix(captured), self.sample_rate);
         let chunk = MicChunk { peer, samples, sample_rate, captured, concealed };
-        if let Some(callback) = &mut self.callback
-            && catch_unwind(AssertUnwindSafe(|| callback(&chunk))).is_err()
-        {
-            tracing::error!(session = %self.session, "a microphone callback panicked; it is not called again");
-            self.drop_callback();
+        if let Some(callback) = &mut self.callback {
+            let whose = format_args!("on_microphone of {}", self.session);
+            if self.faults.guard(FaultDomain::Callback, &whose, || callback(&chunk)).is_none() {
+                tracing::error!(session = %self.session, "a microphone callback is not called again");
+                self.drop_callback();
+            }
         }
         if self.read.load(Relaxed) {
             self.queue(chunk);
@@ -100,7 +107,9 @@ impl Output {
         for _ in 0..2 {
             match self.chunks.try_send(chunk) {
                 Err(TrySendError::Full(back)) => {
-                    let _ = self.oldest.try_recv();
+                    if self.oldest.try_recv().is_ok() {
+                        self.unread.fetch_add(1, Relaxed);
+                    }
                     chunk = back;
                 }
                 Ok(()) | Err(TrySendError::Disconnected(_)) => return,
@@ -115,8 +124,10 @@ impl Output {
 
     /// What it holds is the application's, and may panic as well.
     fn drop_callback(&mut self) {
-        let callback = self.callback.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(callback)));
+        if let Some(callback) = self.callback.take() {
+            let whose = format_args!("on_microphone of {}", self.session);
+            self.faults.drop_guarded(&whose, callback);
+        }
     }
 
     pub(super) fn unix(&self, at: Instant) -> UnixMillis {

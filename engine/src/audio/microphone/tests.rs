@@ -31,7 +31,8 @@ fn tone(packets: u16) -> Vec<MicPacket> {
 fn ends() -> (Producer<MicEvent>, Microphones, MicEnds) {
     let (producer, consumer) = RingBuffer::new(64);
     let (session, clock) = (SessionId::default(), ClockAnchor::now());
-    let (engine_end, ends) = Microphones::new(session, RATE, clock, vec![consumer]);
+    let (engine_end, ends) =
+        Microphones::new(session, RATE, clock, vec![consumer], Default::default());
     (producer, engine_end, ends)
 }
 

@@ -1,0 +1,132 @@
+//! Goodbyes are heard, whatever strangers send meanwhile, and each by whom it is meant for.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod viewer;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use viewer::Viewer;
+use visavis::{Engine, EngineConfig, Event, Refusal, Session, SessionConfig, SessionId};
+
+const OFFER: &str = include_str!("../../fixtures/sdp/chromium-156-watch.sdp");
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn engine() -> Engine {
+    let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap()
+}
+
+fn session(engine: &Engine, id: &str) -> Session {
+    let id = SessionId::new(id).unwrap();
+    let session = engine.create_session(SessionConfig { id, ..SessionConfig::default() }).unwrap();
+    session.start();
+    session
+}
+
+#[test]
+fn sessions_end_and_viewers_join_while_candidates_come_in_a_flood() {
+    const CANDIDATE: &str = "candidate:1 1 udp 2113937151 192.0.2.1 4000 typ host";
+    let engine = engine();
+    let handle = engine.handle();
+    let events = handle.subscribe(|| {});
+    let kept = session(&engine, "kept");
+    let mut flooder = Viewer::join(&handle, kept.id());
+    flooder.run_until(|viewer| viewer.connected);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !over.load(Relaxed) {
+                    let _ = handle.add_candidate(flooder.id, CANDIDATE);
+                }
+            });
+        }
+        for _ in 0..20 {
+            // The same name each time: a goodbye that came late would end the next one.
+            let session = session(&engine, "again");
+            let mut viewer = Viewer::join(&handle, session.id());
+            viewer.run_until(|viewer| viewer.connected);
+            assert_eq!(session.status().peer_count, 1);
+            session.stop();
+            assert_eq!(session.status().peer_count, 0, "its viewer has heard the goodbye");
+        }
+        over.store(true, Relaxed);
+    });
+    assert!(handle.refusals().get(Refusal::Candidate) > 0, "a flood is refused and counted");
+    let left = |event: &Event| matches!(event, Event::PeerLeft { .. });
+    assert_eq!(events.try_iter().filter(left).count(), 20);
+    flooder.run_for(Duration::from_millis(50));
+    assert_eq!(kept.status().peer_count, 1);
+}
+
+#[test]
+fn a_disconnect_right_after_the_answer_is_not_lost() {
+    let engine = engine();
+    let handle = engine.handle();
+    let events = handle.subscribe(|| {});
+    let session = session(&engine, "a");
+    for _ in 0..50 {
+        let viewer = Viewer::join(&handle, session.id());
+        // Twice is once.
+        handle.disconnect(viewer.id);
+        handle.disconnect(viewer.id);
+        let left = events.recv_timeout(PATIENCE).unwrap();
+        assert!(matches!(left, Event::PeerLeft { peer, .. } if peer == viewer.id), "{left:?}");
+    }
+    assert!(events.try_iter().next().is_none());
+    assert_eq!(session.status().peer_count, 0);
+}
+
+#[test]
+fn each_offer_has_exactly_one_reply_when_the_engine_stops_under_it() {
+    let engine = engine();
+    let handle = engine.handle();
+    let session = session(&engine, "a");
+    let viewer = Viewer::join(&handle, session.id());
+    let (replies, stopped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (told, heard) = mpsc::channel();
+    let offering = {
+        let (handle, replies, id) = (handle.clone(), Arc::clone(&replies), session.id().clone());
+        let stopped = Arc::clone(&stopped);
+        std::thread::spawn(move || {
+            let mut offers = 0;
+            while !stopped.load(Relaxed) {
+                let (replies, told) = (Arc::clone(&replies), told.clone());
+                handle.offer(&id, viewer.id, OFFER, move |_| {
+                    replies.fetch_add(1, Relaxed);
+                    let _ = told.send(());
+                });
+                offers += 1;
+            }
+            offers
+        })
+    };
+    heard.recv_timeout(PATIENCE).unwrap();
+    engine.stop();
+    stopped.store(true, Relaxed);
+    let offers: usize = offering.join().unwrap();
+    assert_eq!(replies.load(Relaxed), offers);
+}
+
+#[test]
+fn a_stopped_session_lets_go_of_its_callbacks_without_a_sound() {
+    struct Held(mpsc::Sender<()>);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    let engine = engine();
+    let session = session(&engine, "a");
+    let (gone_in, gone) = mpsc::channel();
+    let held = Held(gone_in);
+    session.on_microphone(move |_| {
+        let _held = &held;
+    });
+    session.stop();
+    gone.recv_timeout(PATIENCE).unwrap();
+}
