@@ -21,6 +21,10 @@ use crate::{CandidateError, Event, OfferError, SessionStatus, Utterance, Utteran
 /// What is said of an offer or a candidate whose parser has failed.
 const UNREADABLE: &str = "it cannot be read";
 
+/// In a full session a viewer that has been silent for so long gives its place to a newcomer. Browsers check their
+/// connection every two to three seconds, and answer our own checks.
+const PLACE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What signaling needs of the engine: cheap to clone, callable from any thread, never waits.
 #[derive(Debug, Clone)]
 pub struct EngineHandle {
@@ -338,6 +342,7 @@ impl EngineHandle {
         let inner = &*self.inner;
         let shared =
             inner.session(session).ok_or_else(|| OfferError::NoSession(session.clone()))?;
+        let mut replaced = None;
         let (media_loop, link) = {
             let mut peers = inner.living_peers();
             if peers.len() >= inner.max_peers {
@@ -345,11 +350,20 @@ impl EngineHandle {
             }
             let allowed = shared.config.max_peers.unwrap_or(usize::MAX);
             if peers.count(session) >= allowed {
-                return Err(OfferError::SessionFull(allowed));
+                let now = Instant::now();
+                let Some((gone, lives_on)) = peers.silent(session, PLACE_PATIENCE, now) else {
+                    return Err(OfferError::SessionFull(allowed));
+                };
+                tracing::info!(%session, peer = %gone, "a silent viewer's place goes to a newcomer");
+                peers.remove(gone);
+                replaced = Some((gone, lives_on));
             }
             // It counts from here on, so that two who come at once do not both get the last place.
             peers.place(peer, session)
         };
+        if let Some((gone, lives_on)) = replaced {
+            inner.control(lives_on, Control::Disconnect(gone));
+        }
         let setup = PeerSetup {
             peer,
             session: session.clone(),
@@ -364,7 +378,8 @@ impl EngineHandle {
         let answered = answered.unwrap_or(Err(SdpError::Unworkable.into()));
         let answered = answered.map_err(OfferError::from).and_then(|(made, answer)| {
             // Known before it is adopted: from then on it may leave.
-            inner.living_peers().answered(peer, Arc::clone(made.data_gauge()));
+            let (gauge, heard) = (Arc::clone(made.data_gauge()), Arc::clone(made.heard()));
+            inner.living_peers().answered(peer, gauge, heard);
             let adopt = Command::Adopt { peer: Box::new(made), session: Arc::clone(&shared), link };
             inner.send(media_loop, adopt).map_err(|(error, _)| error)?;
             Ok(answer)

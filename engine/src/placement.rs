@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
-use visavis_core::DataGauge;
+use visavis_core::{DataGauge, Heard};
 use visavis_types::{PeerId, SessionId};
 
 /// Which media loop each peer lives on, and what it watches.
@@ -54,6 +55,8 @@ struct Placed {
     watches: SessionId,
     /// Known once it has its answer.
     gauge: Option<Arc<DataGauge>>,
+    /// Likewise.
+    heard: Option<Arc<Heard>>,
 }
 
 impl Placed {
@@ -87,8 +90,13 @@ impl Placement {
     pub(crate) fn place(&mut self, peer: PeerId, session: &SessionId) -> (usize, Arc<PeerLink>) {
         let least = (0..self.load.len()).min_by_key(|&index| self.load[index]).unwrap_or(0);
         let link = Arc::<PeerLink>::default();
-        let (watches, gauge) = (session.clone(), None);
-        let placed = Placed { media_loop: least, link: Arc::clone(&link), watches, gauge };
+        let placed = Placed {
+            media_loop: least,
+            link: Arc::clone(&link),
+            watches: session.clone(),
+            gauge: None,
+            heard: None,
+        };
         if self.peers.insert(peer, placed).is_none()
             && let Some(load) = self.load.get_mut(least)
         {
@@ -97,10 +105,25 @@ impl Placement {
         (least, link)
     }
 
-    /// Says where the messages for a peer are counted.
-    pub(crate) fn answered(&mut self, peer: PeerId, gauge: Arc<DataGauge>) {
+    /// The viewer of a session that has been silent for the longest time, and for so long at least.
+    pub(crate) fn silent(
+        &self,
+        session: &SessionId,
+        patience: Duration,
+        now: Instant,
+    ) -> Option<(PeerId, usize)> {
+        let of_session = self.peers.iter().filter(|(_, placed)| &placed.watches == session);
+        let silence = of_session.filter_map(|(&peer, placed)| {
+            Some((placed.heard.as_ref()?.silence(now), peer, placed.media_loop))
+        });
+        let (silence, peer, media_loop) = silence.max_by_key(|&(silence, ..)| silence)?;
+        (silence >= patience).then_some((peer, media_loop))
+    }
+
+    /// Says where the messages for a peer are counted, and when it was last heard.
+    pub(crate) fn answered(&mut self, peer: PeerId, gauge: Arc<DataGauge>, heard: Arc<Heard>) {
         if let Some(placed) = self.peers.get_mut(&peer) {
-            placed.gauge = Some(gauge);
+            (placed.gauge, placed.heard) = (Some(gauge), Some(heard));
         }
     }
 
@@ -137,6 +160,33 @@ impl Placement {
 mod tests {
     use super::*;
 
+    fn heard() -> Arc<Heard> {
+        Arc::new(Heard::new(Instant::now()))
+    }
+
+    #[test]
+    fn who_has_been_silent_for_the_longest_time_gives_its_place_up() {
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let (session, patience) = (SessionId::default(), Duration::from_secs(5));
+        let mut placement = Placement::new(1);
+        let heard: Vec<_> = (0..2).map(|_| Arc::new(Heard::new(start))).collect();
+        for (raw, heard) in (0..).zip(&heard) {
+            placement.place(PeerId::from_raw(raw), &session);
+            placement.answered(PeerId::from_raw(raw), Arc::default(), Arc::clone(heard));
+        }
+        // A third is being answered: it cannot have said anything yet.
+        placement.place(PeerId::from_raw(2), &session);
+        heard[0].note(at(3));
+        heard[1].note(at(4));
+        assert_eq!(placement.silent(&session, patience, at(7)), None);
+        assert_eq!(placement.silent(&session, patience, at(8)), Some((PeerId::from_raw(0), 0)));
+        heard[0].note(at(8));
+        assert_eq!(placement.silent(&session, patience, at(9)), Some((PeerId::from_raw(1), 0)));
+        let other = SessionId::new("other").unwrap();
+        assert_eq!(placement.silent(&other, patience, at(99)), None);
+    }
+
     #[test]
     fn new_peers_go_where_the_fewest_are() {
         let mut placement = Placement::new(3);
@@ -144,8 +194,8 @@ mod tests {
         let session = SessionId::default();
         let placed: Vec<usize> = (0..6).map(|raw| placement.place(peer(raw), &session).0).collect();
         assert_eq!(placed, [0, 1, 2, 0, 1, 2]);
-        placement.answered(peer(0), Arc::default());
-        placement.answered(peer(1), Arc::default());
+        placement.answered(peer(0), Arc::default(), heard());
+        placement.answered(peer(1), Arc::default(), heard());
         placement.remove(peer(1));
         placement.remove(peer(1));
         let viewers: Vec<PeerId> = placement.viewers(&session).map(|viewer| viewer.0).collect();

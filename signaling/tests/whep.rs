@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::{OFFER, PATIENCE, World, world};
-use visavis::{Engine, EngineConfig, SessionConfig};
+use visavis::{Engine, EngineConfig, Event, SessionConfig, SessionId};
 use visavis_signaling::{IceServer, SignalingConfig, SignalingServer};
 
 const SDP: &str = "application/sdp";
@@ -52,7 +52,7 @@ fn ask(world: &World, method: &str, path: &str, headers: &[(&str, &str)], body: 
     let headers: String =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let (head, body) = world.http(&format!(
-        "{method} {path} HTTP/1.1\r\nHost: h\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     ));
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -288,5 +288,41 @@ fn pages_of_other_origins_may_watch_where_they_are_allowed() {
     for (method, path) in [("PUT", "/whep/default"), ("POST", answer.header("location").unwrap())] {
         let refused = ask(&world, method, path, &[origin], "");
         assert_eq!((refused.status, refused.code().as_str()), (405, "method-not-allowed"));
+    }
+}
+
+#[test]
+fn a_private_place_whose_holder_is_silent_goes_to_a_newcomer() {
+    let world = world(|_| {});
+    let (id, max_peers) = (SessionId::new("private").unwrap(), Some(1));
+    let config = SessionConfig { id, max_peers, ..SessionConfig::default() };
+    let private = world.engine.create_session(config).unwrap();
+    private.start();
+    let events = world.engine.handle().subscribe(|| {});
+    let join = || ask(&world, "POST", "/whep/private", &[("Content-Type", SDP)], OFFER);
+    let first = join();
+    assert_eq!(first.status, 201);
+    let resource = first.header("location").unwrap().to_owned();
+    let start = Instant::now();
+    // Nothing is ever heard of the first one. Asking for its place does not keep it alive.
+    loop {
+        let next = join();
+        if next.status == 201 {
+            break;
+        }
+        assert_eq!((next.status, next.code()), (409, "session-full".to_owned()));
+        assert_eq!(next.header("retry-after"), Some("5"));
+        assert!(start.elapsed() < PATIENCE, "the place is kept for the dead");
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    assert!(start.elapsed() >= Duration::from_secs(5), "{:?}", start.elapsed());
+    match events.recv_timeout(PATIENCE).unwrap() {
+        Event::PeerLeft { session, .. } => assert_eq!(session.as_str(), "private"),
+        other => panic!("{other:?}"),
+    }
+    // Its resource goes with it.
+    let deadline = Instant::now() + PATIENCE;
+    while ask(&world, "GET", &resource, &[], "").status != 404 {
+        assert!(Instant::now() < deadline);
     }
 }

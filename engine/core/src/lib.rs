@@ -17,6 +17,7 @@ mod demux;
 mod drive;
 mod dtls;
 mod entropy;
+mod heard;
 mod hub;
 mod keyframe;
 mod negotiate;
@@ -35,6 +36,7 @@ pub use data::{
     MESSAGE_OVERHEAD_BYTES, OutgoingMessage,
 };
 pub use deadline::Deadlines;
+pub use heard::Heard;
 pub use hub::{Hub, HubEvent, SessionKey};
 pub use negotiate::{Certificate, CodecOrder, PeerSetup};
 pub use packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer, Payloads};

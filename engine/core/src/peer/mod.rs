@@ -20,6 +20,7 @@ use crate::data::{DataChannels, DataEvent, DataGauge, MAX_MESSAGE_BYTES, Outgoin
 use crate::demux::{self, Content, Registration, TransactionId};
 use crate::drive::{Drained, drain};
 use crate::entropy;
+use crate::heard::Heard;
 use crate::keyframe::KeyframeRequests;
 use crate::negotiate::{Accepted, CodecOrder, Media};
 use crate::packetize::{PacketizedFrame, Redundancy};
@@ -88,6 +89,7 @@ pub struct Peer {
     /// Sequence numbers of video packets to be sent again.
     lost: Vec<u16>,
     data: DataChannels,
+    heard: Arc<Heard>,
     pub(crate) session_key: SessionKey,
     pub(crate) names: Registration,
     pub(crate) checks: Checks,
@@ -182,6 +184,7 @@ impl Peer {
             microphone: Vec::new(),
             lost: Vec::new(),
             data: DataChannels::default(),
+            heard: Arc::new(Heard::new(now)),
             session_key: SessionKey::NONE,
             names: Registration::default(),
             checks,
@@ -227,6 +230,11 @@ impl Peer {
     /// What other threads may know of its data channels.
     pub fn data_gauge(&self) -> &Arc<DataGauge> {
         self.data.gauge()
+    }
+
+    /// When it was last heard, for other threads.
+    pub fn heard(&self) -> &Arc<Heard> {
+        &self.heard
     }
 
     /// Messages that wait for it.
@@ -275,6 +283,9 @@ impl Peer {
             return Ok(()); // Looked like ours by its first byte, but is not.
         };
         self.rtc.handle_input(Input::Receive(now, receive))?;
+        if arrival != Arrival::Protected {
+            self.heard.note(now);
+        }
         if let Arrival::Answer { from, to, success: true } = arrival {
             self.answered(from, to);
         }
@@ -471,7 +482,7 @@ impl Peer {
     ) -> Result<Instant, RtcError> {
         let Self { rtc, phase, output, video, lost, data, farewell, .. } = self;
         let Self { restart, ice, limits, .. } = self;
-        let (microphone, checks) = (&self.microphone, &self.checks);
+        let (microphone, checks, heard) = (&self.microphone, &self.checks, &self.heard);
         drain(rtc, |drained| match drained {
             Drained::Transmit(transmit) => {
                 let (from, to) = (transmit.source, transmit.destination);
@@ -508,6 +519,7 @@ impl Peer {
                 }
                 Event::KeyframeRequest(_) => events.push(PeerEvent::KeyframeWanted),
                 Event::RtpPacket(packet) => {
+                    heard.note(now);
                     let payload_type = *packet.header.payload_type;
                     let known = microphone.iter().find(|(pt, _)| *pt == payload_type);
                     if let Some(&(_, format)) = known
@@ -524,6 +536,7 @@ impl Peer {
                 }
                 Event::RawPacket(packet) => {
                     if let RawPacket::RtcpRx(rtcp) = *packet {
+                        heard.note(now);
                         hear(rtcp, output, lost);
                     }
                 }
