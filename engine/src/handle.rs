@@ -351,17 +351,19 @@ impl EngineHandle {
             let allowed = shared.config.max_peers.unwrap_or(usize::MAX);
             if peers.count(session) >= allowed {
                 let now = Instant::now();
-                let Some((gone, lives_on)) = peers.silent(session, PLACE_PATIENCE, now) else {
+                let Some(gone) = peers.silent(session, PLACE_PATIENCE, now) else {
                     return Err(OfferError::SessionFull(allowed));
                 };
                 tracing::info!(%session, peer = %gone, "a silent viewer's place goes to a newcomer");
+                replaced = peers.get(gone).map(|(lives_on, link)| (gone, lives_on, link));
                 peers.remove(gone);
-                replaced = Some((gone, lives_on));
             }
             // It counts from here on, so that two who come at once do not both get the last place.
             peers.place(peer, session)
         };
-        if let Some((gone, lives_on)) = replaced {
+        if let Some((gone, lives_on, link)) = replaced
+            && link.leave()
+        {
             inner.control(lives_on, Control::Disconnect(gone));
         }
         let setup = PeerSetup {

@@ -111,13 +111,12 @@ impl Placement {
         session: &SessionId,
         patience: Duration,
         now: Instant,
-    ) -> Option<(PeerId, usize)> {
+    ) -> Option<PeerId> {
         let of_session = self.peers.iter().filter(|(_, placed)| &placed.watches == session);
-        let silence = of_session.filter_map(|(&peer, placed)| {
-            Some((placed.heard.as_ref()?.silence(now), peer, placed.media_loop))
-        });
-        let (silence, peer, media_loop) = silence.max_by_key(|&(silence, ..)| silence)?;
-        (silence >= patience).then_some((peer, media_loop))
+        let silence = of_session
+            .filter_map(|(&peer, placed)| Some((placed.heard.as_ref()?.silence(now), peer)));
+        let (silence, peer) = silence.max_by_key(|&(silence, _)| silence)?;
+        (silence >= patience).then_some(peer)
     }
 
     /// Says where the messages for a peer are counted, and when it was last heard.
@@ -180,9 +179,9 @@ mod tests {
         heard[0].note(at(3));
         heard[1].note(at(4));
         assert_eq!(placement.silent(&session, patience, at(7)), None);
-        assert_eq!(placement.silent(&session, patience, at(8)), Some((PeerId::from_raw(0), 0)));
+        assert_eq!(placement.silent(&session, patience, at(8)), Some(PeerId::from_raw(0)));
         heard[0].note(at(8));
-        assert_eq!(placement.silent(&session, patience, at(9)), Some((PeerId::from_raw(1), 0)));
+        assert_eq!(placement.silent(&session, patience, at(9)), Some(PeerId::from_raw(1)));
         let other = SessionId::new("other").unwrap();
         assert_eq!(placement.silent(&other, patience, at(99)), None);
     }

@@ -24,13 +24,27 @@ pub struct SignalingConfig {
     pub video_codec: VideoCodec,
     /// The audio codec told to browsers.
     pub audio_codec: AudioCodec,
-    /// WebSocket connections at once; one more is told `full` and closed.
+    /// WebSocket connections with a viewer at once; one more is told `full` and closed.
     pub max_clients: usize,
     /// Sessions that are made over HTTP.
     pub api: SessionApi,
-    /// Origins (`https://app.example.org`) whose pages may use the HTTP API beside this server's own;
-    /// `*`: all. Other pages' requests that change something are answered 403.
+    /// Origins (`https://app.example.org`) whose pages may use the HTTP API and the WebSocket beside this
+    /// server's own; `*`: all. Other pages' requests that change something, and their WebSockets, are
+    /// answered 403.
     pub cors: Vec<String>,
+    /// Where visitors find the server, if that is behind a proxy: `https://face.example.org/avatar`. Its name
+    /// is one of the server's, its origin the server's own, and its path what the proxy takes off.
+    pub public_url: Option<String>,
+    /// Names that the server goes by: `face.example.org`, `*.example.org` for all below it, `*` for all there
+    /// are. Requests addressed to other names are answered 421, so that no page can have its own name resolve
+    /// to this server (DNS rebinding). IP addresses, `localhost`, this machine's name and that of
+    /// [`public_url`](Self::public_url) need not be told. With [`tls`](Self::tls) the certificate holds the
+    /// name, and every one is taken.
+    pub allowed_hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For`, `-Host`, `-Port` and `-Prefix` are believed: addresses, networks
+    /// (`10.0.0.0/8`), or the words `loopback`, `private` and `none`. Connections from there are not limited as
+    /// those of one client, unless they say for whom they are. By default `loopback`.
+    pub trusted_proxies: Vec<String>,
     /// What one client may cost.
     pub limits: Limits,
 }
@@ -47,12 +61,15 @@ impl Default for SignalingConfig {
             max_clients: 100,
             api: SessionApi::default(),
             cors: Vec::new(),
+            public_url: None,
+            allowed_hosts: Vec::new(),
+            trusted_proxies: vec!["loopback".to_owned()],
             limits: Limits::default(),
         }
     }
 }
 
-/// Where the certificate and its key are.
+/// Where the certificate and its key are. Files that change are read again while the server runs.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
     /// The certificate chain, leaf first, as PEM.
@@ -88,8 +105,22 @@ pub struct Limits {
     /// Output a client may leave unread. HTTP requests wait past it; a WebSocket is closed. Raised
     /// to 64 KiB where it is less, so that one SDP answer always fits.
     pub backlog_bytes: usize,
-    /// TCP connections at once; one more is answered 503 and closed.
+    /// TCP connections at once. One more closes the one that has been idle for the longest time, or is
+    /// answered 503 where none is. A few more are kept for the HTTP API and for those who watch over the server
+    /// (`/healthz`, `/readyz`, `/metrics`, `/status`).
     pub connections: usize,
+    /// TCP connections at once from one address, or one /64 of IPv6; one more is answered 429 and closed.
+    pub connections_per_address: usize,
+    /// New viewers from one address within [`abuse_window`](Self::abuse_window); one more is `rate-limited`.
+    pub joins_per_address: u32,
+    /// Sessions asked for from one address within the window; one more is `rate-limited`.
+    pub sessions_per_address: u32,
+    /// Offers of one viewer within the window; one more is `rate-limited`.
+    pub offers: u32,
+    /// Candidates of one viewer within the window; one more is `rate-limited`.
+    pub candidates: u32,
+    /// From a WebSocket's beginning, or the end of its viewer, to an offer that is answered.
+    pub offer_deadline: Duration,
     /// Uploads of speech that are played or wait for their turn at once; one more is answered 503.
     pub uploads: usize,
     /// From accepting a connection to a finished TLS handshake.
@@ -113,7 +144,8 @@ pub struct Limits {
     pub abuse_window: Duration,
     /// Unusable WebSocket messages within the window; one more is `abuse` and closes.
     pub bad_messages: u32,
-    /// WebSocket messages of any kind within the window; one more is `abuse` and closes.
+    /// WebSocket frames of any kind, fragments and empty ones too, within the window; one more is `abuse` and
+    /// closes.
     pub messages: u32,
 }
 
@@ -126,6 +158,12 @@ impl Default for Limits {
             message_bytes: 256 << 10,
             backlog_bytes: 512 << 10,
             connections: 1_024,
+            connections_per_address: 64,
+            joins_per_address: 60,
+            sessions_per_address: 60,
+            offers: 20,
+            candidates: 200,
+            offer_deadline: Duration::from_secs(15),
             uploads: 32,
             handshake_deadline: Duration::from_secs(10),
             request_deadline: Duration::from_secs(10),
@@ -169,6 +207,17 @@ pub enum SignalingError {
     /// An allowed origin is none.
     #[error("{0:?} is no origin; one looks like https://app.example.org")]
     Origin(String),
+    /// A name of the server is none.
+    #[error("{0:?} is no host name; one looks like face.example.org or *.example.org")]
+    Host(String),
+    /// The public address is none.
+    #[error("{0:?} is no address of a server; one looks like https://face.example.org/avatar")]
+    PublicUrl(String),
+    /// A trusted proxy is none.
+    #[error(
+        "{0:?} is no address or network; one looks like 192.0.2.1, 10.0.0.0/8, loopback or private"
+    )]
+    Proxy(String),
     /// The built-in routes contradict each other.
     #[error("cannot set up the routes: {0}")]
     Routes(String),

@@ -6,13 +6,14 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 use mio::Waker;
 use rustls::crypto::SecureRandom;
-use visavis::{EngineHandle, LeaveReason, OfferError, PeerId, SessionId};
+use visavis::{EngineHandle, LeaveReason, OfferError, PeerId, Refusal, SessionId};
 
 use crate::exchange::{Exchange, Outcome, Waiting};
 use crate::http::sessions::created as created_response;
 use crate::http::{Response, Routes, Visit, problem};
 use crate::io::{Output, READ_BUDGET_BYTES, TurnIo, ready};
 use crate::mailbox::{Mailbox, Ticket};
+use crate::places::{Budgets, Client, Places};
 use crate::sessions::Registry;
 use crate::speech::Uploads;
 use crate::tls::Transport;
@@ -36,6 +37,12 @@ pub(crate) struct Context {
     pub(crate) sessions: Registry,
     /// The WebSocket clients, and where their connections are.
     pub(crate) clients: HashMap<PeerId, usize>,
+    /// How many of them have a place: those with a viewer.
+    pub(crate) seated: usize,
+    /// How many connections there are from where.
+    pub(crate) places: Places,
+    /// How often what may be asked for.
+    pub(crate) budgets: Budgets,
     /// Connections whose clients have come back on others.
     pub(crate) superseded: Vec<usize>,
     pub(crate) resumptions: Resumptions,
@@ -57,6 +64,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Counts something that is refused.
+    pub(crate) fn refuse(&self, kind: Refusal) {
+        self.engine.refusals().count(kind);
+    }
+
     /// Names a request of the connection at `key`.
     pub(crate) fn new_ticket(&mut self, key: usize) -> Ticket {
         self.tickets += 1;
@@ -80,6 +92,8 @@ pub(crate) struct Connection {
     transport: Transport,
     /// Its place in the loop.
     key: usize,
+    /// Who is at the other end.
+    client: Client,
     /// Bytes that go out before anything else.
     output: Output,
     phase: Phase,
@@ -104,19 +118,24 @@ enum Phase {
 }
 
 impl Connection {
-    pub(crate) fn new(transport: Transport, key: usize, now: Instant) -> Self {
+    pub(crate) fn new(transport: Transport, key: usize, client: Client, now: Instant) -> Self {
         let waiting = match transport.is_handshaking() {
             true => Waiting::Handshake,
             false => Waiting::FirstRequest,
         };
         let phase = Phase::Http { exchange: Exchange::default(), waiting, since: now };
-        Self { transport, key, output: Output::default(), phase, stalled_since: None }
+        Self { transport, key, client, output: Output::default(), phase, stalled_since: None }
     }
 
     /// A connection that is told that there is no place for it.
-    pub(crate) fn refused(transport: Transport, key: usize, now: Instant) -> Self {
-        let mut connection = Self::new(transport, key, now);
-        let response = Response::problem(&problem::FULL, "too many connections; try again later");
+    pub(crate) fn refused(
+        transport: Transport,
+        key: usize,
+        client: Client,
+        response: &Response,
+        now: Instant,
+    ) -> Self {
+        let mut connection = Self::new(transport, key, client, now);
         connection.output.push(&response.to_bytes(false, false));
         connection.phase = Phase::Closing { peer: None, until: None };
         connection
@@ -159,7 +178,7 @@ impl Connection {
         context: &mut Context,
         now: Instant,
     ) -> Next {
-        self.with_peer(context, now, |peer, io, context| peer.on_left(io, reason, context))
+        self.with_peer(context, now, |peer, io, context| peer.on_left(io, reason, context, now))
     }
 
     /// Whether its client is to be told what happens in a session.
@@ -221,8 +240,26 @@ impl Connection {
         });
     }
 
+    /// Since when nothing useful has come of it: where places are short it is closed for another. A slow request
+    /// is none yet, and a WebSocket is of use with its first offer.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Http { waiting: Waiting::Answer | Waiting::Upload, .. } => None,
+            Phase::Http { since, .. } => Some(*since),
+            Phase::WebSocket(peer) => peer.idle_since(),
+            Phase::Closing { until, .. } => self.stalled_since.or(*until),
+        }
+    }
+
+    /// Ends it, because another needs its place.
+    pub(crate) fn evict(&mut self, context: &mut Context, now: Instant) -> Next {
+        let _ = self.with_peer(context, now, |peer, io, _| peer.evict(io));
+        Next::Done
+    }
+
     /// Gives back what the connection held elsewhere.
     pub(crate) fn end(&mut self, context: &mut Context) {
+        context.places.give_back(self.client.source.take());
         if let Phase::WebSocket(peer) = &mut self.phase {
             peer.leave(context);
         }
@@ -272,7 +309,7 @@ impl Connection {
                 break;
             }
             let Phase::Http { exchange, .. } = &mut self.phase else { return Ok(()) };
-            match exchange.step(self.key, &mut self.output, context) {
+            match exchange.step(self.key, &mut self.client, &mut self.output, context) {
                 Outcome::Progress => {}
                 Outcome::Served => {
                     *budget = budget.saturating_sub(REQUEST_COST_BYTES);
@@ -363,10 +400,12 @@ impl Connection {
     ) -> Next {
         if let Phase::WebSocket(_) = self.phase {
             return self.with_peer(context, now, |peer, io, context| {
-                peer.on_session(io, ticket, made.ok(), context, now)
+                peer.on_session(io, ticket, made.ok(), context)
             });
         }
-        let response = made.map_or_else(|error| error, |id| created_response(&id, context));
+        let Phase::Http { exchange, .. } = &self.phase else { return Next::Wait };
+        let prefix = exchange.prefix();
+        let response = made.map_or_else(|error| error, |id| created_response(&id, prefix, context));
         self.on_reply(ticket, response, context, now)
     }
 

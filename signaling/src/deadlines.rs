@@ -27,6 +27,11 @@ impl Deadlines {
         self.order.first().map(|&(at, _)| at)
     }
 
+    /// The connection whose deadline is the earliest.
+    pub(crate) fn first(&self) -> Option<usize> {
+        self.order.first().map(|&(_, key)| key)
+    }
+
     /// The connections that are due, earliest first. Their entries stay until they are replaced.
     pub(crate) fn due(&self, now: Instant) -> impl Iterator<Item = usize> {
         self.order.iter().take_while(move |&&(at, _)| at <= now).map(|&(_, key)| key)
@@ -46,7 +51,7 @@ mod tests {
         let mut deadlines = Deadlines::default();
         deadlines.replace(1, None, at(20));
         deadlines.replace(2, None, at(10));
-        assert_eq!(deadlines.next(), at(10));
+        assert_eq!((deadlines.next(), deadlines.first()), (at(10), Some(2)));
         deadlines.replace(2, at(10), at(30));
         assert_eq!(deadlines.next(), at(20));
         let due = |ms: u64| deadlines.due(start + Duration::from_millis(ms)).collect::<Vec<_>>();

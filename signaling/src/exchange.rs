@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
+use visavis::Refusal;
 
 use crate::Limits;
+use crate::access::Via;
 use crate::connection::Context;
 use crate::http::{
     Call, Framing, Handler, HttpReader, PIECE_BYTES, Plan, Rejection, Reply, Request, Response,
@@ -14,6 +16,7 @@ use crate::http::{
 };
 use crate::io::Output;
 use crate::mailbox::Ticket;
+use crate::places::Client;
 
 /// Where a connection that speaks HTTP is.
 #[derive(Debug, Default)]
@@ -42,6 +45,8 @@ struct Manner {
     keep_alive: bool,
     /// Who may read it.
     cors: Vec<(HeaderName, String)>,
+    /// How the request came here.
+    via: Via,
 }
 
 /// What came of a step.
@@ -111,10 +116,21 @@ impl Exchange {
         }
     }
 
+    /// The prefix that a proxy has taken off the request that is being served.
+    pub(crate) fn prefix(&self) -> &str {
+        match &self.state {
+            State::Head => "",
+            State::Whole { manner, .. }
+            | State::Upload { manner, .. }
+            | State::Later { manner, .. } => &manner.via.prefix,
+        }
+    }
+
     /// Does the next thing that can be done with the bytes that are here.
     pub(crate) fn step(
         &mut self,
         key: usize,
+        client: &mut Client,
         output: &mut Output,
         context: &mut Context,
     ) -> Outcome {
@@ -123,7 +139,7 @@ impl Exchange {
             State::Head => match self.reader.next(&limits) {
                 Step::More => Outcome::More,
                 Step::Reject(rejection) => self.reject(rejection, None, output),
-                Step::Head(request) => self.begin(request, key, output, context),
+                Step::Head(request) => self.begin(request, key, client, output, context),
             },
             State::Whole { mut request, plan, manner } => {
                 // One byte more than is allowed tells that there is too much.
@@ -176,16 +192,29 @@ impl Exchange {
         &mut self,
         request: Box<Request>,
         key: usize,
+        client: &mut Client,
         output: &mut Output,
         context: &mut Context,
     ) -> Outcome {
         let routes = Arc::clone(&context.routes);
+        let via = routes.access().via(&request.headers, client.remote);
         let mut manner = Manner {
             head_only: request.method == Method::HEAD,
-            keep_alive: request.keep_alive,
+            keep_alive: request.keep_alive && !client.reserved,
             cors: routes.cors().headers(&request),
+            via,
         };
-        let target = match routes.plan(&request) {
+        // A proxy says with each request for whom it is.
+        if manner.via.source != client.source {
+            context.places.give_back(client.source.take());
+            if !context.places.take(manner.via.source, &context.config.limits) {
+                context.refuse(Refusal::Connection);
+                return self.reject(TOO_MANY_CONNECTIONS, Some(manner), output);
+            }
+            client.source = manner.via.source;
+        }
+        let plan = routes.plan(&request, &manner.via, client.reserved, context.engine.refusals());
+        let target = match plan {
             Plan::Call(target) if matches!(target.handler, Handler::Upload(_)) => target,
             plan => return self.collect(request, plan, manner, output, context),
         };
@@ -194,7 +223,7 @@ impl Exchange {
         };
         let ticket = context.new_ticket(key);
         let (writer, reader) = upload(context.mailbox.clone(), ticket);
-        let call = Call { request: &request, params: &params, ticket };
+        let call = Call { request: &request, params: &params, via: &manner.via, ticket };
         match handler(&call, reader, context) {
             Reply::Later => {
                 self.go_on(&request, output);
@@ -258,7 +287,7 @@ impl Exchange {
             Plan::Call(_) => return self.answer(nonsense(), manner, output),
         };
         let ticket = context.new_ticket(key);
-        match handler(&Call { request, params: &params, ticket }, context) {
+        match handler(&Call { request, params: &params, via: &manner.via, ticket }, context) {
             Reply::Response(response) => self.answer(response, manner, output),
             Reply::Upgrade(response, visit) => Outcome::Upgrade(response, visit),
             Reply::Later => {
@@ -310,7 +339,8 @@ impl Exchange {
     ) -> Outcome {
         let (head_only, cors) =
             manner.map_or((false, Vec::new()), |manner| (manner.head_only, manner.cors));
-        self.answer(rejection.response(), Manner { head_only, keep_alive: false, cors }, output)
+        let manner = Manner { head_only, keep_alive: false, cors, via: Via::default() };
+        self.answer(rejection.response(), manner, output)
     }
 
     fn answer(&mut self, mut response: Response, manner: Manner, output: &mut Output) -> Outcome {
@@ -325,6 +355,10 @@ impl Exchange {
 
 const BODY_TOO_LARGE: Rejection =
     Rejection::new(&problem::BODY_TOO_LARGE, "the request's body is too large");
+
+/// A source that has as many connections as it may.
+pub(crate) const TOO_MANY_CONNECTIONS: Rejection =
+    Rejection::new(&problem::RATE_LIMITED, "too many connections at once from this address");
 
 /// For what the table of routes rules out.
 fn nonsense() -> Response {

@@ -28,6 +28,7 @@
 //! from each socket, so that one flood starves nobody.
 #![forbid(unsafe_code)]
 
+mod access;
 mod config;
 mod connection;
 mod deadlines;
@@ -37,11 +38,13 @@ pub mod fuzzing;
 mod http;
 mod io;
 mod mailbox;
+mod places;
 mod server;
 mod sessions;
 mod speech;
 mod tls;
 mod whep;
+mod window;
 mod ws;
 
 pub use config::{IceServer, Limits, SignalingConfig, SignalingError, TlsFiles};

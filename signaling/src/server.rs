@@ -9,12 +9,15 @@ use crossbeam_channel::Receiver;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
-use visavis::{EngineHandle, Event, FaultDomain};
+use visavis::{EngineHandle, Event, FaultDomain, Refusal};
 
+use crate::access::Source;
 use crate::connection::{Connection, Context, Next, OfferReply};
 use crate::deadlines::Deadlines;
-use crate::http::Routes;
+use crate::exchange::TOO_MANY_CONNECTIONS;
+use crate::http::{Response, Routes, problem};
 use crate::mailbox::{Mailbox, Post};
+use crate::places::{Budgets, Client, Places};
 use crate::sessions::Registry;
 use crate::tls::{self, Transport};
 use crate::ws::notice;
@@ -27,8 +30,10 @@ const FIRST_CONNECTION: usize = 2;
 
 /// Connections accepted in one turn of the loop.
 const ACCEPT_BUDGET: usize = 64;
-/// Connections over the limit that are still told so; past them the socket is just closed.
+/// Connections over a limit that are still told so; past them the socket is just closed.
 const REFUSED_AT_ONCE: usize = 64;
+/// Connections beyond those of visitors: for the HTTP API and for those who watch over the server.
+const RESERVED: usize = 32;
 /// How long to leave the listener alone when the system has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -40,6 +45,7 @@ pub struct SignalingServer {
     stop: Arc<AtomicBool>,
     waker: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
+    certificates: Option<tls::Watch>,
 }
 
 impl SignalingServer {
@@ -49,6 +55,7 @@ impl SignalingServer {
     /// Where the port is taken, a TLS file cannot be used or the system refuses a thread.
     pub fn start(config: SignalingConfig, engine: EngineHandle) -> Result<Self, SignalingError> {
         let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
+        let (tls, certificates) = tls.unzip();
         let bind = |source| SignalingError::Bind { addr: config.listen, source };
         let mut listener = TcpListener::bind(config.listen).map_err(bind)?;
         let addr = listener.local_addr()?;
@@ -68,7 +75,7 @@ impl SignalingServer {
         // A channel of their own: much talk takes no room from goodbyes.
         let notices = engine.subscribe_to(notice::is_wanted, wake());
         let (posts_in, posts) = crossbeam_channel::unbounded();
-        let routes = Arc::new(Routes::new(&config)?);
+        let routes = Arc::new(Routes::new(&config, addr.port())?);
         let mailbox = Mailbox::new(posts_in, waker.clone());
         let sessions = Registry::start(config.api.clone(), &engine, &mailbox)?;
         let server = Loop {
@@ -79,6 +86,8 @@ impl SignalingServer {
             cannot_accept: false,
             connections: Slab::new(),
             deadlines: Deadlines::default(),
+            idle: Deadlines::default(),
+            refused: 0,
             runnable: Vec::new(),
             replies,
             posts,
@@ -86,6 +95,9 @@ impl SignalingServer {
             notices,
             stop: stop.clone(),
             context: Context {
+                budgets: Budgets::new(&config.limits),
+                places: Places::default(),
+                seated: 0,
                 config,
                 engine,
                 routes,
@@ -109,12 +121,29 @@ impl SignalingServer {
                 faults.run_loop(FaultDomain::SignalingLoop, || server.run());
             })?;
         tracing::info!(%addr, scheme, "signaling is up");
-        Ok(Self { addr, scheme, stop, waker, thread: Some(thread) })
+        Ok(Self { addr, scheme, stop, waker, thread: Some(thread), certificates })
     }
 
     /// The TCP address it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Has the certificate's files read again soon, as it is done within two seconds when they have changed. New
+    /// handshakes get the new certificate, and nobody is disturbed. What cannot be used is said in the log, and the
+    /// one before stays. Without TLS there is nothing to do.
+    pub fn reload_certificates(&self) {
+        self.certificate_reloader()();
+    }
+
+    /// [`reload_certificates`](Self::reload_certificates) for another thread, as one that waits for signals.
+    pub fn certificate_reloader(&self) -> impl Fn() + Send + Sync + use<> {
+        let reload = self.certificates.as_ref().map(tls::Watch::reloader);
+        move || {
+            if let Some(reload) = &reload {
+                reload();
+            }
+        }
     }
 
     /// The player page, as a browser on this machine can open it.
@@ -165,6 +194,10 @@ enum Accept {
 
 struct Entry {
     connection: Connection,
+    /// It is only told that there is no place for it.
+    refused: bool,
+    /// Its entry in the order of idle connections.
+    idle: Option<Instant>,
     /// Its entry in the order of deadlines.
     deadline: Option<Instant>,
 }
@@ -179,6 +212,10 @@ struct Loop {
     cannot_accept: bool,
     connections: Slab<Entry>,
     deadlines: Deadlines,
+    /// Connections that are closed where places are short, by the time since when they have been idle.
+    idle: Deadlines,
+    /// Connections that are only told that there is no place for them.
+    refused: usize,
     /// Connections whose budget ended before their input did.
     runnable: Vec<usize>,
     replies: Receiver<OfferReply>,
@@ -194,10 +231,14 @@ impl Loop {
     /// Runs until told to stop.
     fn run(mut self) -> io::Result<()> {
         let mut ready = Events::with_capacity(256);
+        let mut outcome = Ok(());
         while !self.stop.load(Ordering::Acquire) {
             match self.poll.poll(&mut ready, self.timeout()) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
                 Ok(()) => {}
             }
             #[cfg(debug_assertions)]
@@ -232,7 +273,7 @@ impl Loop {
             entry.connection.stop(&mut self.context, now);
         }
         self.context.sessions.stop();
-        Ok(())
+        outcome
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -260,7 +301,7 @@ impl Loop {
             match self.listener.accept() {
                 Ok((socket, remote)) => {
                     self.descriptors_are_back();
-                    if let Err(error) = self.admit(socket, now) {
+                    if let Err(error) = self.admit(socket, remote.ip(), now) {
                         tracing::debug!(%remote, %error, "a connection was lost at its start");
                     }
                 }
@@ -297,29 +338,88 @@ impl Loop {
         }
     }
 
-    fn admit(&mut self, socket: TcpStream, now: Instant) -> io::Result<()> {
+    fn admit(&mut self, socket: TcpStream, remote: IpAddr, now: Instant) -> io::Result<()> {
         socket.set_nodelay(true)?;
-        let places = self.context.config.limits.connections;
-        let full = self.connections.len() >= places;
+        let remote = remote.to_canonical();
+        let context = &mut self.context;
+        let source = (!context.routes.access().trusts(remote)).then(|| Source::of(remote));
+        if !context.places.take(source, &context.config.limits) {
+            context.refuse(Refusal::Connection);
+            let client = Client { remote, source: None, reserved: false };
+            return self.turn_away(socket, client, &TOO_MANY_CONNECTIONS.response(), now);
+        }
+        let mut client = Client { remote, source, reserved: false };
+        let most = self.context.config.limits.connections;
+        if self.held() >= most {
+            self.make_room(now);
+        }
+        let held = self.held();
+        client.reserved = held >= most;
+        if held >= most.saturating_add(RESERVED) {
+            self.context.places.give_back(client.source.take());
+            self.context.refuse(Refusal::Connection);
+            let detail = "too many connections; try again later";
+            return self.turn_away(socket, client, &Response::problem(&problem::FULL, detail), now);
+        }
+        let transport = match Transport::new(socket, self.tls.as_ref()) {
+            Ok(transport) => transport,
+            Err(error) => {
+                self.context.places.give_back(client.source);
+                return Err(io::Error::other(error));
+            }
+        };
+        self.insert(|key| Connection::new(transport, key, client, now), false, now)
+    }
+
+    /// Says that there is no place.
+    fn turn_away(
+        &mut self,
+        socket: TcpStream,
+        client: Client,
+        response: &Response,
+        now: Instant,
+    ) -> io::Result<()> {
         // A refusal through TLS would cost a handshake, which is what a flood wants.
-        if full && (self.tls.is_some() || self.connections.len() >= places + REFUSED_AT_ONCE) {
+        if self.tls.is_some() || self.refused >= REFUSED_AT_ONCE {
             return Ok(());
         }
-        let transport = Transport::new(socket, self.tls.as_ref()).map_err(io::Error::other)?;
+        let transport = Transport::new(socket, None).map_err(io::Error::other)?;
+        self.refused += 1;
+        self.insert(|key| Connection::refused(transport, key, client, response, now), true, now)
+    }
+
+    fn insert(
+        &mut self,
+        make: impl FnOnce(usize) -> Connection,
+        refused: bool,
+        now: Instant,
+    ) -> io::Result<()> {
         let place = self.connections.vacant_entry();
         let key = place.key();
-        let mut connection = match full {
-            true => Connection::refused(transport, key, now),
-            false => Connection::new(transport, key, now),
-        };
-        self.poll.registry().register(
-            connection.socket(),
-            Token(key + FIRST_CONNECTION),
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
-        place.insert(Entry { connection, deadline: None });
-        self.visit(key, |connection, context| connection.turn(context, now));
-        Ok(())
+        let mut connection = make(key);
+        let (token, both) =
+            (Token(key + FIRST_CONNECTION), Interest::READABLE | Interest::WRITABLE);
+        let registered = self.poll.registry().register(connection.socket(), token, both);
+        place.insert(Entry { connection, refused, idle: None, deadline: None });
+        self.visit(key, |connection, context| match registered {
+            Ok(()) => connection.turn(context, now),
+            Err(_) => Next::Done,
+        });
+        registered
+    }
+
+    /// Connections that have a place.
+    fn held(&self) -> usize {
+        self.connections.len() - self.refused
+    }
+
+    /// Closes the connection that has been idle for the longest time: whoever opens many and sends nothing takes
+    /// no place away from those who have something to ask.
+    fn make_room(&mut self, now: Instant) {
+        if let Some(key) = self.idle.first() {
+            self.context.refuse(Refusal::Connection);
+            self.visit(key, |connection, context| connection.evict(context, now));
+        }
     }
 
     /// Passes on what the engine has to say: replies first, so that a peer's end follows them.
@@ -382,23 +482,29 @@ impl Loop {
     /// Lets a connection do something and keeps the books: its deadline, its next turn, its end.
     fn visit(&mut self, key: usize, action: impl FnOnce(&mut Connection, &mut Context) -> Next) {
         let Some(entry) = self.connections.get_mut(key) else { return };
-        let Self { context, .. } = self;
+        let (connection, context) = (&mut entry.connection, &mut self.context);
+        // What one client sends costs at most its own connection.
         let faults = Arc::clone(context.engine.faults());
-        let whose = format_args!("a connection to the signaling server");
+        let turn = || action(connection, context);
         let next = faults
-            .guard(FaultDomain::Connection, &whose, || action(&mut entry.connection, context));
-        let next = next.unwrap_or(Next::Done);
-        let deadline = match next {
-            Next::Done => None,
-            Next::Wait | Next::Again => entry.connection.deadline(&self.context.config.limits),
+            .guard(FaultDomain::Connection, &"a connection to the signaling server", turn)
+            .unwrap_or(Next::Done);
+        let (deadline, idle) = match next {
+            Next::Done => (None, None),
+            Next::Wait | Next::Again => {
+                let deadline = entry.connection.deadline(&self.context.config.limits);
+                (deadline, entry.connection.idle_since().filter(|_| !entry.refused))
+            }
         };
         self.deadlines.replace(key, entry.deadline, deadline);
-        entry.deadline = deadline;
+        self.idle.replace(key, entry.idle, idle);
+        (entry.deadline, entry.idle) = (deadline, idle);
         match next {
             Next::Wait => {}
             Next::Again => self.runnable.push(key),
             Next::Done => {
                 let mut entry = self.connections.remove(key);
+                self.refused -= usize::from(entry.refused);
                 entry.connection.end(&mut self.context);
                 // Closing the socket takes it out of the poller as well.
             }

@@ -183,6 +183,22 @@ fn an_offer_is_answered_and_candidates_are_taken() {
         json!({"peerId": peer, "candidate": candidate}),
         json!({"peerId": peer, "candidate": {"candidate": candidate, "sdpMid": "0"}}),
         json!({"peerId": peer, "candidates": [{"candidate": candidate}, ""]}),
+        // What is of no use here spoils nothing: one link, a name, a related address that is none, brackets.
+        json!({"peerId": peer, "candidates": [
+            "candidate:2 1 udp 2122197247 fe80::1%eth0 54321 typ host",
+            "candidate:3 1 udp 2122197247 face.example.org 54321 typ host",
+            "candidate:4 1 udp 1686052607 192.0.2.1 54321 typ srflx raddr nowhere rport 0",
+            "candidate:5 1 udp 2122197247 [2001:db8::1] 54321 typ host",
+            "nonsense",
+            {"candidate": candidate, "sdpMid": "0"},
+        ]}),
+        json!({"peerId": peer, "candidate": "candidate:2 1 udp 2122197247 fe80::1%eth0 54321 typ host"}),
+        // The end of candidates.
+        json!({"peerId": peer, "candidate": null}),
+        json!({"peerId": peer, "candidate": {"candidate": null}}),
+        json!({"peerId": peer, "candidates": [null, {"candidate": ""}]}),
+        // What is said to servers of another make.
+        json!({"peerId": peer, "candidate": candidate, "pc_id": peer, "restart_pc": true, "webrtc_id": "x"}),
     ] {
         assert_eq!(api.ask("POST", &ice, "", &body.to_string()).0, 204, "{body}");
     }
@@ -239,7 +255,7 @@ fn every_route_says_what_is_wrong() {
         ("POST", offers, "", huge.clone(), 413, "body-too-large"),
         ("POST", offers, "", one(json!({"sdp": "v=0"})), 422, "bad-sdp"),
         ("POST", offers, "", one(json!({"sdp": OFFER, "type": "answer"})), 422, "bad-value"),
-        ("POST", offers, "", one(json!({"sdp": OFFER, "extra": 1})), 422, "bad-value"),
+        ("POST", offers, "", one(json!({"sdp": 1, "extra": 1})), 422, "bad-value"),
         ("POST", offers, "", one(json!({"sdp": OFFER, "peerId": "x"})), 422, "bad-value"),
         ("POST", offers, "", one(json!({"sdp": OFFER, "peerId": "0123456789abcdef"})), 404, "no-peer"),
         ("GET", offers, "", String::new(), 405, "method-not-allowed"),
@@ -301,7 +317,7 @@ fn what_is_right_is_answered_as_documented() {
     let addr = server.local_addr();
     drop(engine);
     let mut stream = std::net::TcpStream::connect(addr).unwrap();
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let (head, body) = read_response(&mut stream);
     assert!(head.starts_with("HTTP/1.1 503 ") && body.contains("\"stopped\""), "{head}{body}");
 }
@@ -411,7 +427,7 @@ fn bodies_come_in_chunks_and_after_a_100() {
     let mut stream = api.world.tcp();
     write!(
         stream,
-        "POST {CREATE} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+        "POST {CREATE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
     )
     .unwrap();
@@ -420,14 +436,13 @@ fn bodies_come_in_chunks_and_after_a_100() {
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(b"8\r\n{\"id\":\"c\r\n7;a=b\r\nhunky\"}\r\n0\r\n\r\n").unwrap();
     // The next request is served when this one is, and not before.
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let (head, body) = read_response(&mut stream);
     assert!(head.starts_with("HTTP/1.1 201 ") && body.contains("chunky"), "{head}{body}");
     assert_eq!(read_response(&mut stream).1, "ok\n");
 
     // What is refused by its head is not asked for.
-    let ask =
-        "POST /nothing HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    let ask = "POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
     stream.write_all(ask.as_bytes()).unwrap();
     let answer = String::from_utf8(read_to_close(&mut stream)).unwrap();
     assert!(
@@ -437,8 +452,11 @@ fn bodies_come_in_chunks_and_after_a_100() {
 
     // Chunks may not go past what is allowed either.
     let mut stream = api.world.tcp();
-    write!(stream, "POST {CREATE} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
-        .unwrap();
+    write!(
+        stream,
+        "POST {CREATE} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    .unwrap();
     let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
     for _ in 0..5 {
         stream.write_all(chunk.as_bytes()).unwrap();

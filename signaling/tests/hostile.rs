@@ -7,7 +7,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use support::{World, read_response, read_to_close, world_with_limits};
+use serde_json::json;
+use support::{OFFER, World, read_response, read_to_close, world, world_with_limits};
 use tungstenite::Message;
 use visavis_signaling::Limits;
 
@@ -36,7 +37,7 @@ fn raw_websocket(world: &World) -> TcpStream {
     let mut stream = world.tcp();
     stream
         .write_all(
-            b"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
               Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
         )
         .unwrap();
@@ -80,7 +81,7 @@ fn a_silent_connection_is_closed() {
     });
     assert_eq!(read_to_close(&mut world.tcp()), b"");
     let mut kept_alive = world.tcp();
-    kept_alive.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    kept_alive.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     read_response(&mut kept_alive);
     assert_eq!(read_to_close(&mut kept_alive), b"");
 }
@@ -89,7 +90,7 @@ fn a_silent_connection_is_closed() {
 fn a_body_that_never_ends_is_given_up() {
     let world = world_with_limits(|limits| limits.request_deadline = SHORT);
     let (head, _) =
-        world.http("POST /status HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nsome");
+        world.http("POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nsome");
     assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
 }
 
@@ -97,7 +98,7 @@ fn a_body_that_never_ends_is_given_up() {
 fn an_endless_head_is_cut_off() {
     let world = world_with_limits(|_| {});
     let mut stream = world.tcp();
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nX: ").unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ").unwrap();
     let filler = [b'x'; 4_096];
     // The server answers and closes while this is still being sent.
     for _ in 0..1_000 {
@@ -191,19 +192,163 @@ fn fragments_add_up_to_one_limit() {
 }
 
 #[test]
-fn one_connection_too_many_is_told_so() {
+fn where_places_are_short_those_who_watch_over_the_server_are_answered() {
     let world = world_with_limits(|limits| limits.connections = 2);
-    let held: Vec<_> = (0..2).map(|_| world.tcp()).collect();
-    let mut third = world.tcp();
-    let answer = String::from_utf8(read_to_close(&mut third)).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let held: Vec<_> = (0..2).map(|_| world.joined().0).collect();
+    let (answer, body) = world.get("/");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && body.contains("\"full\""), "{answer}");
     assert!(answer.contains("connection: close") && answer.contains("retry-after"), "{answer}");
-    drop((held, third));
+    for path in ["/healthz", "/readyz", "/metrics", "/status", "/webrtc/sessions/default"] {
+        let (head, _) = world.get(path);
+        assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
+    }
+    drop(held);
     // The places come back.
     let deadline = Instant::now() + support::PATIENCE;
-    while !world.get("/healthz").0.starts_with("HTTP/1.1 200 ") {
+    while !world.get("/").0.starts_with("HTTP/1.1 200 ") {
         assert!(Instant::now() < deadline);
     }
+}
+
+#[test]
+fn idle_connections_make_room_for_those_with_something_to_ask() {
+    let world = world_with_limits(|limits| limits.connections = 20);
+    let mut idle: Vec<_> = (0..100).map(|_| world.tcp()).collect();
+    for half in idle.iter_mut().skip(50) {
+        // Slow heads are no better than none.
+        let _ = half.write_all(b"GET / HTTP/1.1\r\nHost: ");
+    }
+    assert!(world.get("/").0.starts_with("HTTP/1.1 200 "));
+    let (_watching, _) = world.joined();
+    for _ in 0..30 {
+        // WebSockets that never offer are idle too.
+        idle.push(world.client().0.0.into_inner());
+    }
+    assert!(world.get("/player.js").0.starts_with("HTTP/1.1 200 "));
+    // The first ones were closed for them.
+    assert_eq!(read_to_close(&mut idle[0]), b"");
+}
+
+#[test]
+fn one_address_takes_no_more_than_its_share_of_connections() {
+    let world = world(|config| {
+        config.trusted_proxies = Vec::new();
+        config.limits.connections_per_address = 3;
+    });
+    let held: Vec<_> = (0..3).map(|_| world.tcp()).collect();
+    let answer = String::from_utf8(read_to_close(&mut world.tcp())).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("rate-limited"), "{answer}");
+    // Another address of this machine.
+    let mut other = support::tcp_from("127.0.0.2", world.server.local_addr());
+    other.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let (head, _) = read_response(&mut other);
+    assert!(head.starts_with("HTTP/1.1 200 "), "others are not its business: {head}");
+    drop(held);
+}
+
+#[test]
+fn a_proxy_is_not_one_client_and_its_clients_are_told_apart() {
+    let world = world_with_limits(|limits| limits.connections_per_address = 2);
+    let open = |client: &str| {
+        let mut stream = world.tcp();
+        let head = format!(
+            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {client}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let (head, _) = read_response(&mut stream);
+        (stream, head)
+    };
+    let held: Vec<_> = (0..2).map(|_| open("192.0.2.1")).collect();
+    assert!(held.iter().all(|(_, head)| head.starts_with("HTTP/1.1 200 ")));
+    let (_, refused) = open("192.0.2.1");
+    assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
+    for number in 2..20 {
+        assert!(open(&format!("192.0.2.{number}")).1.starts_with("HTTP/1.1 200 "));
+    }
+}
+
+#[test]
+fn empty_fragments_are_abuse() {
+    let world = world_with_limits(|limits| {
+        limits.abuse_window = Duration::from_secs(3_600);
+        limits.messages = 50;
+    });
+    // A first fragment, and then others without a byte: no message ever comes of them.
+    let mut fragments = vec![0x01, 0x80, 0, 0, 0, 0];
+    fragments.extend_from_slice(&[0x00, 0x80, 0, 0, 0, 0].repeat(50));
+    for flood in [fragments, [0x89, 0x80, 0, 0, 0, 0].repeat(51)] {
+        let mut stream = raw_websocket(&world);
+        stream.write_all(&flood).unwrap();
+        let answer = read_to_close(&mut stream);
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.contains("\"code\":\"abuse\""), "{text}");
+    }
+    assert_alive(&world);
+}
+
+#[test]
+fn offers_and_candidates_of_a_viewer_are_limited_on_every_route() {
+    let world = world_with_limits(|limits| {
+        limits.abuse_window = Duration::from_secs(3_600);
+        limits.offers = 3;
+        limits.candidates = 5;
+    });
+    let candidate = "candidate:1 1 udp 2122260223 127.0.0.1 49203 typ host";
+    let (mut client, config) = world.joined();
+    for _ in 0..2 {
+        client.send(json!({"type": "offer", "sdp": OFFER}));
+        assert_eq!(client.receive()["type"], "answer");
+    }
+    client.send(json!({"type": "offer", "sdp": OFFER}));
+    let refused = client.receive();
+    assert_eq!((&refused["code"], &refused["retryAfter"]), (&json!("rate-limited"), &json!(10)));
+    // Over HTTP it is the same viewer.
+    let peer = config["peerId"].as_str().unwrap();
+    let offer = json!({"peerId": peer, "sdp": OFFER}).to_string();
+    let (head, body) = world.send("POST", "/webrtc/sessions/default/offer", "", &offer);
+    assert!(head.starts_with("HTTP/1.1 429 ") && head.contains("retry-after: "), "{head}");
+    assert!(body.contains("\"rate-limited\""), "{body}");
+    for _ in 0..5 {
+        client.send(json!({"type": "ice-candidate", "candidate": candidate}));
+    }
+    client.send(json!({"type": "ice-candidate", "candidate": candidate}));
+    assert_eq!(client.receive_error(), "rate-limited");
+    let one = json!({"peerId": peer, "candidate": candidate}).to_string();
+    let (head, _) = world.send("POST", "/webrtc/sessions/default/ice", "", &one);
+    assert!(head.starts_with("HTTP/1.1 429 "), "{head}");
+    // By WHEP each offer makes a viewer of its own, and has a PATCH for more.
+    let mut location = String::new();
+    for _ in 0..4 {
+        let (head, _) =
+            world.send("POST", "/whep/default", "Content-Type: application/sdp\r\n", OFFER);
+        assert!(head.starts_with("HTTP/1.1 201 "), "{head}");
+        let field = head.lines().find_map(|line| line.strip_prefix("location: "));
+        location = field.unwrap().to_owned();
+    }
+    let restart = |number: usize| {
+        let fragment = format!("a=ice-ufrag:abc{number}\r\na=ice-pwd:nB7dJ0wqv5m2s8LrT4kYhG6c\r\n");
+        let headers = "Content-Type: application/trickle-ice-sdpfrag\r\nIf-Match: *\r\n";
+        world.send("PATCH", &location, headers, &fragment).0
+    };
+    let answers: Vec<_> = (0..5).map(restart).collect();
+    let refused = answers.iter().filter(|head| head.starts_with("HTTP/1.1 429 ")).count();
+    assert_eq!(refused, 2, "{answers:?}");
+}
+
+#[test]
+fn one_address_does_not_send_viewers_without_end() {
+    let world = world(|config| {
+        config.trusted_proxies = Vec::new();
+        config.limits.abuse_window = Duration::from_secs(3_600);
+        config.limits.joins_per_address = 2;
+    });
+    let sdp = "Content-Type: application/sdp\r\n";
+    assert!(world.send("POST", "/whep/default", sdp, OFFER).0.starts_with("HTTP/1.1 201 "));
+    let (_client, _) = world.joined();
+    assert!(world.send("POST", "/whep/default", sdp, OFFER).0.starts_with("HTTP/1.1 429 "));
+    let (mut client, _) = world.client();
+    client.send(json!({"type": "offer", "sdp": OFFER}));
+    assert_eq!(client.receive_error(), "rate-limited");
 }
 
 #[test]
@@ -226,7 +371,7 @@ fn a_pipeline_that_is_never_read_stops_and_is_dropped() {
         limits.write_deadline = SHORT;
     });
     let mut stream = world.tcp();
-    let flood = b"GET /player.js HTTP/1.1\r\nHost: h\r\n\r\n".repeat(1_000);
+    let flood = b"GET /player.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000);
     assert_dropped_while_sending(&mut stream, &flood);
     assert_alive(&world);
 }

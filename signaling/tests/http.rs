@@ -47,8 +47,8 @@ fn a_connection_serves_many_requests_in_order() {
     let mut stream = world.tcp();
     stream
         .write_all(
-            b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n\
-              POST /status HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbodyHEAD / HTTP/1.1\r\nHost: h\r\n\r\n",
+            b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n\
+              POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbodyHEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         )
         .unwrap();
     let (head, body) = read_response(&mut stream);
@@ -62,7 +62,9 @@ fn a_connection_serves_many_requests_in_order() {
     let head = String::from_utf8_lossy(&head[..length]);
     assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
 
-    stream.write_all(b"GET /nothing HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
     let rest = String::from_utf8(read_to_close(&mut stream)).unwrap();
     assert!(rest.starts_with("HTTP/1.1 404 ") && rest.contains("connection: close"), "{rest}");
 }
@@ -72,22 +74,26 @@ fn what_cannot_be_served_is_said_in_json() {
     let world = world(|_| {});
     let big = "x".repeat(20_000);
     for (request, status, code) in [
-        ("BREW / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 501, "unknown-method"),
-        ("POST /nothing HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 404, "not-found"),
+        ("BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 501, "unknown-method"),
+        ("POST /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 404, "not-found"),
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400, "bad-request"),
-        (format!("GET /{big} HTTP/1.1\r\nHost: h\r\n\r\n"), 414, "target-too-long"),
-        (format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {big}\r\n\r\n"), 431, "head-too-large"),
+        (format!("GET /{big} HTTP/1.1\r\nHost: localhost\r\n\r\n"), 414, "target-too-long"),
         (
-            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n".to_owned(),
+            format!("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: {big}\r\n\r\n"),
+            431,
+            "head-too-large",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n".to_owned(),
             413,
             "body-too-large",
         ),
         (
-            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n".to_owned(),
+            "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n".to_owned(),
             501,
             "transfer-encoding",
         ),
-        ("GET /ws HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 426, "upgrade-required"),
+        ("GET /ws HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 426, "upgrade-required"),
     ] {
         let (head, body) = world.http(&request);
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{request:.60}: {head}");
@@ -100,7 +106,7 @@ fn what_cannot_be_served_is_said_in_json() {
 fn a_half_closed_client_still_gets_its_answer() {
     let world = world(|_| {});
     let mut stream = world.tcp();
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     let answer = String::from_utf8(read_to_close(&mut stream)).unwrap();
     assert!(answer.ends_with("\r\n\r\nok\n"), "{answer}");

@@ -44,7 +44,7 @@ fn wav(rate: u32, data: &[u8]) -> Vec<u8> {
 
 fn head(path: &str, kind: &str, length: usize) -> String {
     format!(
-        "POST {path} HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
     )
 }
 
@@ -112,7 +112,7 @@ fn a_chunked_upload_is_played_while_it_is_made() {
     let mut stream = world.tcp();
     write!(
         stream,
-        "POST {STREAM} HTTP/1.1\r\nHost: h\r\nContent-Type: audio/pcm;rate=16000\r\n\
+        "POST {STREAM} HTTP/1.1\r\nHost: localhost\r\nContent-Type: audio/pcm;rate=16000\r\n\
          Transfer-Encoding: chunked\r\n\r\n"
     )
     .unwrap();

@@ -7,9 +7,10 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
 use support::{Client, OFFER, World, read_response, read_to_close, world};
@@ -18,36 +19,101 @@ use visavis_signaling::{SignalingConfig, SignalingError, SignalingServer, TlsFil
 struct Tls {
     world: World,
     client: Arc<ClientConfig>,
-    _files: tempfile::TempDir,
+    files: TlsFiles,
+    _folder: tempfile::TempDir,
 }
 
-fn tls() -> Tls {
-    let files = tempfile::tempdir().unwrap();
+/// A certificate and its key, as PEM.
+fn pair() -> (String, String) {
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let paths = TlsFiles { cert: files.path().join("cert.pem"), key: files.path().join("key.pem") };
-    std::fs::write(&paths.cert, pair.cert.pem()).unwrap();
-    std::fs::write(&paths.key, pair.signing_key.serialize_pem()).unwrap();
+    (pair.cert.pem(), pair.signing_key.serialize_pem())
+}
+
+/// A client that trusts this certificate and no other.
+fn trusting(cert: &str) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    roots.add(pair.cert.der().clone()).unwrap();
+    roots.add(CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let client = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    // Whoever resumes a TLS session is shown no certificate.
+    config.resumption = rustls::client::Resumption::disabled();
+    Arc::new(config)
+}
+
+fn tls() -> Tls {
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = pair();
+    let files =
+        TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+    std::fs::write(&files.cert, &cert).unwrap();
+    std::fs::write(&files.key, &key).unwrap();
     let world = world(|config| {
-        config.tls = Some(paths);
+        config.tls = Some(files.clone());
         config.limits.handshake_deadline = Duration::from_millis(300);
     });
-    Tls { world, client: Arc::new(client), _files: files }
+    Tls { world, client: trusting(&cert), files, _folder: folder }
 }
 
 impl Tls {
     fn connect(&self) -> StreamOwned<ClientConnection, TcpStream> {
+        self.connect_as(&self.client)
+    }
+
+    fn connect_as(&self, client: &Arc<ClientConfig>) -> StreamOwned<ClientConnection, TcpStream> {
         let name = ServerName::try_from("localhost").unwrap();
-        let connection = ClientConnection::new(self.client.clone(), name).unwrap();
+        let connection = ClientConnection::new(client.clone(), name).unwrap();
         StreamOwned::new(connection, self.world.tcp())
     }
+
+    /// Whether a new handshake gets the certificate that this client trusts.
+    fn is_shown(&self, client: &Arc<ClientConfig>) -> bool {
+        let mut stream = self.connect_as(client);
+        let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        asked.is_ok() && read_response(&mut stream).1 == "ok\n"
+    }
+
+    fn wait_until_shown(&self, client: &Arc<ClientConfig>) {
+        let deadline = Instant::now() + support::PATIENCE;
+        while !self.is_shown(client) {
+            assert!(Instant::now() < deadline, "the new certificate is not used");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
+fn a_renewed_certificate_is_used_and_nobody_is_disturbed() {
+    let tls = tls();
+    let mut old = Client(tungstenite::client("ws://localhost/ws", tls.connect()).unwrap().0);
+    assert_eq!(old.receive()["type"], "config");
+    // One file after the other, as they are renewed; in between they do not go together.
+    let (cert, key) = pair();
+    let renewed = trusting(&cert);
+    std::fs::write(&tls.files.cert, &cert).unwrap();
+    tls.world.server.reload_certificates();
+    assert!(tls.is_shown(&tls.client), "the old one stays");
+    std::fs::write(&tls.files.key, &key).unwrap();
+    tls.wait_until_shown(&renewed);
+    assert!(!tls.is_shown(&tls.client));
+
+    // Broken files change nothing, and when they are whole again they count. Nobody has to say so.
+    for broken in ["", "nonsense", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
+        std::fs::write(&tls.files.cert, broken).unwrap();
+        tls.world.server.reload_certificates();
+        assert!(tls.is_shown(&renewed));
+    }
+    std::fs::remove_file(&tls.files.cert).unwrap();
+    let (cert, key) = pair();
+    std::fs::write(&tls.files.key, key).unwrap();
+    std::fs::write(&tls.files.cert, &cert).unwrap();
+    tls.wait_until_shown(&trusting(&cert));
+
+    old.send(json!({"type": "offer", "sdp": OFFER}));
+    assert_eq!(old.receive()["type"], "answer");
 }
 
 #[test]
@@ -78,7 +144,7 @@ fn a_stalled_or_foolish_handshake_is_dropped() {
     assert_eq!(read_to_close(&mut half), b"", "half a client hello");
 
     let mut plain = tls.world.tcp();
-    plain.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let answer = read_to_close(&mut plain);
     assert!(answer.is_empty() || answer[0] == 0x15, "an alert at most: {answer:?}");
 

@@ -15,7 +15,7 @@ fn upload(world: &World, kind: &str, length: usize) -> TcpStream {
     let mut stream = world.tcp();
     write!(
         stream,
-        "POST /webrtc/sessions/default/stream HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\n\
+        "POST /webrtc/sessions/default/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n\
          Content-Length: {length}\r\n\r\n"
     )
     .unwrap();

@@ -127,16 +127,63 @@ fn a_flood_of_sound_messages_is_abuse_too() {
 #[test]
 fn one_client_too_many_is_told_so_and_leaving_makes_room() {
     let world = world(|config| config.max_clients = 1);
-    let (mut first, _) = world.client();
+    // Places are for viewers: who only connects takes none.
+    let (mut early, _) = world.client();
+    let (mut first, _) = world.joined();
     let (mut second, _) = world.client();
-    assert_eq!(second.receive_error(), "full");
+    let refused = second.receive();
+    assert_eq!((&refused["code"], &refused["retryAfter"]), (&json!("full"), &json!(5)));
     assert_eq!(second.receive_close(), 1013);
+    early.send(json!({"type": "offer", "sdp": OFFER}));
+    assert_eq!(early.receive_error(), "full");
+    assert_eq!(early.receive_close(), 1013);
 
     first.0.close(None).unwrap();
     while first.0.read().is_ok() {}
     let (mut third, _) = world.client();
     third.send("{}");
     assert_eq!(third.receive_error(), "bad-message");
+}
+
+#[test]
+fn who_never_offers_is_told_and_closed() {
+    let world = world_with_limits(|limits| limits.offer_deadline = Duration::from_millis(200));
+    let (mut silent, _) = world.client();
+    let (mut watching, _) = world.joined();
+    assert_eq!(silent.receive_error(), "offer-timeout");
+    assert_eq!(silent.receive_close(), 1008);
+    // An offer that cannot be answered is none.
+    let (mut broken, _) = world.client();
+    broken.send(json!({"type": "offer", "sdp": "this is no SDP"}));
+    assert_eq!(broken.receive_error(), "bad-sdp");
+    assert_eq!(broken.receive_error(), "offer-timeout");
+    // With a viewer time does not matter, and after its end it begins anew.
+    watching.send(json!({"type": "ping"}));
+    assert_eq!(watching.receive(), json!({"type": "pong"}));
+    world.session.stop();
+    assert_eq!(watching.receive_error(), "stopped");
+    assert_eq!(watching.receive_error(), "offer-timeout");
+}
+
+#[test]
+fn a_page_of_another_origin_opens_no_websocket() {
+    let world = world(|_| {});
+    let open = |headers: &str| {
+        let request = format!(
+            "GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
+        );
+        let mut stream = world.tcp();
+        stream.write_all(request.as_bytes()).unwrap();
+        support::read_response(&mut stream)
+    };
+    let own = world.server.local_addr();
+    let (head, _) = open(&format!("Host: {own}\r\nOrigin: http://{own}\r\n"));
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let (head, body) = open(&format!("Host: {own}\r\nOrigin: https://evil.example\r\n"));
+    assert!(head.starts_with("HTTP/1.1 403 ") && body.contains("cross-origin"), "{head}{body}");
+    let (head, body) = open("Host: evil.example\r\nOrigin: http://evil.example\r\n");
+    assert!(head.starts_with("HTTP/1.1 421 ") && body.contains("wrong-host"), "{head}{body}");
 }
 
 #[test]
@@ -328,8 +375,11 @@ fn each_visitor_gets_a_session_of_its_own_and_comes_back_to_it() {
     back.send(json!({"type": "offer", "sdp": OFFER}));
     assert_eq!(back.receive()["peerId"], config["peerId"]);
     assert_eq!(sessions(), 2);
-    // There is room for two, and who names a session needs none of his own.
+    // There is room for two, and who names a session needs none of his own. A session is made for an offer, and
+    // not for whoever only connects.
     let (mut third, _) = world.client();
+    assert_eq!(sessions(), 2);
+    third.send(json!({"type": "offer", "sdp": OFFER}));
     assert_eq!(third.receive_error(), "full");
     let named = world.websocket("/ws?session=default").receive();
     assert_eq!(named["type"], "config");

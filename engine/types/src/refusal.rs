@@ -52,6 +52,26 @@ kinds! {
     Keyframe = "keyframe",
     /// Packets of a viewer's microphone, or made up in place of lost ones, that are more than a voice needs.
     Microphone = "microphone",
+    /// TCP connections that found no place, or were closed idle for others.
+    Connection = "connection",
+    /// Requests addressed to a name that is not the server's.
+    WrongHost = "wrong_host",
+    /// Requests and WebSockets of pages of other origins.
+    CrossOrigin = "cross_origin",
+    /// Viewers for whom there was no place.
+    Place = "place",
+    /// More new viewers from one address than may come in a short time.
+    JoinRate = "join_rate",
+    /// More sessions asked for from one address than may be in a short time.
+    SessionRate = "session_rate",
+    /// More offers of one viewer than may come in a short time.
+    OfferRate = "offer_rate",
+    /// More candidates of one viewer than may come in a short time.
+    CandidateRate = "candidate_rate",
+    /// WebSockets without an offer that could be answered.
+    OfferTimeout = "offer_timeout",
+    /// WebSockets closed for what came on them: too much, or too much that was of no use.
+    WebSocketAbuse = "websocket_abuse",
 }
 
 /// Counts refusals by kind, for everybody: writers on any thread, without waiting.

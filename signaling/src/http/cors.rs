@@ -1,22 +1,23 @@
 //! Which pages of other servers may use this one (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
 
+use http::Uri;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HOST,
-    HeaderName, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderName, ORIGIN, VARY,
 };
-use http::{Method, Uri};
 
 use super::{Request, Response};
 
-/// Header fields a page may send beside those that need no leave.
+/// Header fields that a preflight hears of where it asks for none that can be named.
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, If-Match, If-None-Match";
+/// The longest list of header fields that a preflight may ask for.
+const MAX_ASKED_BYTES: usize = 1 << 10;
 /// Header fields a page may read beside those that need no leave.
 const RESPONSE_HEADERS: &str =
     "Accept-Patch, Accept-Post, Allow, ETag, Link, Location, Retry-After";
 /// Seconds a browser may remember a preflight's answer.
 const MAX_AGE: &str = "600";
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The origins whose pages may use the server.
 #[derive(Debug, Clone)]
@@ -70,35 +71,29 @@ impl Cors {
         }
         response
             .header(ACCESS_CONTROL_ALLOW_METHODS, allow.to_owned())
-            .header(ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS)
+            .header(ACCESS_CONTROL_ALLOW_HEADERS, asked_headers(request))
             .header(ACCESS_CONTROL_MAX_AGE, MAX_AGE)
     }
 
-    /// Whether a request changes something on behalf of a page that may not. Not every such request
-    /// needs a preflight, so that the browser's own check is not enough. What tells is Sec-Fetch-Site,
-    /// which a proxy in between leaves as it is; browsers leave it out on plain HTTP, where Origin
-    /// and Host have to agree. Programs that are no browsers send neither.
-    pub(crate) fn forbids(&self, request: &Request) -> bool {
-        if [Method::GET, Method::HEAD, Method::OPTIONS].contains(&request.method) || self.any {
-            return false;
-        }
-        let origin = origin(request);
-        if origin.is_some_and(|origin| self.lists(origin)) {
-            return false;
-        }
-        match request.headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes()) {
-            Some(b"same-origin" | b"none") => false,
-            Some(_) => true,
-            None => origin.is_some_and(|origin| {
-                let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
-                let place = origin.split_once("://").map(|(_, place)| place);
-                !place.zip(host).is_some_and(|(place, host)| place.eq_ignore_ascii_case(host))
-            }),
-        }
+    /// Whether pages of all origins may do everything.
+    pub(crate) fn allows_all(&self) -> bool {
+        self.any
     }
 
-    fn lists(&self, origin: &str) -> bool {
+    pub(crate) fn lists(&self, origin: &str) -> bool {
         self.origins.iter().any(|allowed| allowed == origin)
+    }
+}
+
+/// The header fields that a page wants to send. None of them means anything to this server that a page which may
+/// use it should not say; tracing tools add theirs to whatever their pages send.
+fn asked_headers(request: &Request) -> String {
+    let asked = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
+    let asked = asked.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_name = |name: &str| HeaderName::from_bytes(name.trim().as_bytes()).is_ok();
+    match asked.len() <= MAX_ASKED_BYTES && asked.split(',').all(is_name) {
+        true => asked.to_owned(),
+        false => REQUEST_HEADERS.to_owned(),
     }
 }
 
@@ -151,21 +146,26 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_strangers_change_nothing() {
-        let none = cors(&[]);
-        let forbids = |headers| none.forbids(&request("POST", headers));
-        assert!(!forbids(""), "no browser");
-        assert!(!forbids("Origin: http://face.example\r\n"));
-        assert!(forbids("Origin: http://face.example:8080\r\n"));
-        assert!(forbids("Origin: null\r\n"));
-        assert!(!forbids("Origin: https://behind.a.proxy\r\nSec-Fetch-Site: same-origin\r\n"));
-        assert!(forbids("Origin: https://evil.example\r\nSec-Fetch-Site: cross-site\r\n"));
-        assert!(!none.forbids(&request("GET", "Origin: https://evil.example\r\n")));
-        let some = cors(&["https://app.example"]);
-        let post = |origin| {
-            request("POST", &format!("Origin: {origin}\r\nSec-Fetch-Site: cross-site\r\n"))
+    fn a_preflight_allows_the_headers_that_are_asked_for() {
+        let ask = |allowed: &[&str], headers: &str| {
+            let asked = format!(
+                "Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n\
+                 Access-Control-Request-Headers: {headers}\r\n"
+            );
+            let response = Response::new(http::StatusCode::NO_CONTENT);
+            let response =
+                cors(allowed).preflight(&request("OPTIONS", &asked), "POST, OPTIONS", response);
+            let text = String::from_utf8(response.to_bytes(false, true)).unwrap();
+            let field = "access-control-allow-headers: ";
+            text.lines().find_map(|line| line.strip_prefix(field)).map(str::to_owned)
         };
-        assert!(!some.forbids(&post("https://app.example")));
-        assert!(some.forbids(&post("https://evil.example")));
+        let tracing = "baggage,content-type,sentry-trace,traceparent";
+        for allowed in ["*", "https://app.example"] {
+            assert_eq!(ask(&[allowed], tracing).as_deref(), Some(tracing), "{allowed}");
+        }
+        assert_eq!(ask(&["https://other.example"], tracing), None);
+        for odd in ["", "a b", "a,,b", &"x,".repeat(1_000)] {
+            assert_eq!(ask(&["*"], odd).as_deref(), Some(REQUEST_HEADERS), "{odd}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! Nothing here touches a socket: bytes go in, requests come out, responses become bytes.
 
 mod body;
+pub(crate) mod candidates;
 mod cors;
 mod metrics;
 #[cfg(test)]
@@ -15,9 +16,11 @@ mod routes;
 pub(crate) mod sessions;
 mod static_files;
 mod status;
+mod target;
 mod upload;
 
 pub(crate) use body::Framing;
+pub(crate) use cors::Cors;
 pub(crate) use pages::Visit;
 pub(crate) use request::{HttpReader, Rejection, Request, Step};
 pub(crate) use response::Response;

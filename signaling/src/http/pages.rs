@@ -1,5 +1,7 @@
 //! The page and its files, the WebSocket's handshake, and what machines ask about the server.
 
+use std::borrow::Cow;
+
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -9,7 +11,8 @@ use visavis::SessionId;
 
 use super::routes::{Call, Reply, no_session, not_found, session_id};
 use super::status::StatusBody;
-use super::{Request, Response, problem};
+use super::{Request, Response, problem, static_files};
+use crate::access::Source;
 use crate::connection::Context;
 
 /// What the tests hold to the table of routes.
@@ -20,12 +23,14 @@ pub(super) fn page(call: &Call<'_>, context: &mut Context) -> Reply {
     if call.request.has_token(UPGRADE, "websocket") {
         return websocket(call, context);
     }
-    Reply::Response(file_of(call, context, "index.html"))
+    Reply::Response(file_of(call, context, static_files::PAGE))
 }
 
 pub(super) fn websocket(call: &Call<'_>, _: &mut Context) -> Reply {
     match upgrade(call.request) {
-        Ok((response, visit)) => Reply::Upgrade(response, visit),
+        Ok((response, visit)) => {
+            Reply::Upgrade(response, Visit { source: call.via.source, ..visit })
+        }
         Err(response) => Reply::Response(response),
     }
 }
@@ -92,7 +97,7 @@ fn text(body: &'static str) -> Response {
 
 /// The session the query names, or the default one.
 fn asked_session(request: &Request, default: &SessionId) -> Result<SessionId, Response> {
-    match request.query_value("session") {
+    match request.query_value("session").as_deref() {
         None | Some("") => Ok(default.clone()),
         Some(name) => session_id(name),
     }
@@ -107,6 +112,8 @@ pub(crate) struct Visit {
     pub(crate) resume: Option<String>,
     /// Whether it is to be told what happens in the session (`?events=1`).
     pub(crate) events: bool,
+    /// Whom it counts for.
+    pub(crate) source: Option<Source>,
 }
 
 /// The server's half of the opening handshake (RFC 6455 §4.2).
@@ -128,17 +135,17 @@ fn upgrade(request: &Request) -> Result<(Response, Visit), Response> {
         let error = "the Sec-WebSocket-Key is not 16 bytes in base64";
         return Err(Response::problem(&problem::BAD_REQUEST, error));
     }
-    let session = match request.query_value("session") {
+    let session = match request.query_value("session").as_deref() {
         None | Some("") => None,
         Some(name) => Some(session_id(name)?),
     };
-    let resume = request.query_value("resume").map(str::to_owned);
-    let events = request.query_value("events") == Some("1");
+    let resume = request.query_value("resume").map(Cow::into_owned);
+    let events = request.query_value("events").as_deref() == Some("1");
     let response = Response::new(StatusCode::SWITCHING_PROTOCOLS)
         .header(UPGRADE, "websocket")
         .header(CONNECTION, "Upgrade")
         .header(SEC_WEBSOCKET_ACCEPT, tungstenite::handshake::derive_accept_key(key));
-    Ok((response, Visit { session, resume, events }))
+    Ok((response, Visit { session, resume, events, source: None }))
 }
 
 #[cfg(test)]
@@ -175,7 +182,7 @@ mod tests {
         assert!(!text.contains("content-length"), "{text}");
         let session = SessionId::new("anna").ok();
         let resume = Some("5eC".to_owned());
-        assert_eq!(visit, Visit { session, resume, events: true });
+        assert_eq!(visit, Visit { session, resume, events: true, source: None });
     }
 
     #[test]

@@ -1,20 +1,21 @@
 //! Viewers over HTTP: SDP in, SDP out, and candidates.
 
+use std::time::Instant;
+
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use visavis::{CandidateError, OfferError, PeerId, SessionId};
+use visavis::{OfferError, PeerId, Refusal, SessionId};
 
+use super::candidates::{self, Candidate, MAX_CANDIDATES, given};
 use super::routes::{Call, Reply, no_session};
 use super::sessions::peer_id;
 use super::{Response, problem};
 use crate::connection::Context;
 
-/// Candidates in one request; a browser has a dozen.
-const MAX_CANDIDATES: usize = 100;
-
-/// `RTCSessionDescriptionInit`, and whom it is from.
+/// `RTCSessionDescriptionInit`, and whom it is from. What else a client says, as for servers of another make, is
+/// ignored.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct OfferBody {
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -34,34 +35,13 @@ struct AnswerBody {
 
 /// Candidates of a peer.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct IceBody {
     peer_id: String,
+    #[serde(default, deserialize_with = "given")]
     candidate: Option<Candidate>,
     #[serde(default)]
     candidates: Vec<Candidate>,
-}
-
-/// `RTCIceCandidateInit`, or its text alone.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a candidate as a text or as RTCIceCandidateInit")]
-enum Candidate {
-    Text(String),
-    Init(serde_json::Map<String, serde_json::Value>),
-}
-
-impl Candidate {
-    fn text(&self) -> Result<&str, Response> {
-        match self {
-            Self::Text(text) => Ok(text),
-            Self::Init(init) => {
-                init.get("candidate").and_then(|text| text.as_str()).ok_or_else(|| {
-                    let detail = "a candidate without its text in `candidate`";
-                    Response::problem(&problem::BAD_VALUE, detail)
-                })
-            }
-        }
-    }
 }
 
 pub(super) fn offer(call: &Call<'_>, context: &mut Context) -> Reply {
@@ -82,15 +62,25 @@ pub(super) fn offer(call: &Call<'_>, context: &mut Context) -> Reply {
     Reply::Later
 }
 
-fn read_offer(call: &Call<'_>, context: &Context) -> Result<(SessionId, PeerId, String), Response> {
+fn read_offer(
+    call: &Call<'_>,
+    context: &mut Context,
+) -> Result<(SessionId, PeerId, String), Response> {
     let session = existing_session(call, context)?;
     let body: OfferBody = call.json()?;
     if body.kind.is_some_and(|kind| kind != "offer") {
         return Err(Response::problem(&problem::BAD_VALUE, "`type` must be \"offer\""));
     }
     let peer = match body.peer_id {
-        Some(text) => known_peer(&text, &session, context)?,
-        None => context.engine.new_peer_id(),
+        Some(text) => {
+            let peer = known_peer(&text, &session, context)?;
+            may_offer(peer, context)?;
+            peer
+        }
+        None => {
+            may_join(call, context)?;
+            context.engine.new_peer_id()
+        }
     };
     Ok((session, peer, body.sdp))
 }
@@ -99,7 +89,7 @@ pub(super) fn ice(call: &Call<'_>, context: &mut Context) -> Reply {
     add_candidates(call, context).into()
 }
 
-fn add_candidates(call: &Call<'_>, context: &Context) -> Result<Response, Response> {
+fn add_candidates(call: &Call<'_>, context: &mut Context) -> Result<Response, Response> {
     let session = existing_session(call, context)?;
     let IceBody { peer_id, candidate, mut candidates } = call.json()?;
     let too_many = candidates.len() > MAX_CANDIDATES;
@@ -109,23 +99,51 @@ fn add_candidates(call: &Call<'_>, context: &Context) -> Result<Response, Respon
         return Err(Response::problem(&problem::BAD_VALUE, &detail));
     }
     let peer = known_peer(&peer_id, &session, context)?;
-    let texts = candidates.iter().map(Candidate::text).collect::<Result<Vec<_>, _>>()?;
-    for text in texts {
-        add_candidate(peer, text, context)?;
-    }
+    may_add(peer, candidates.len(), context)?;
+    candidates::add_all(peer, candidates.iter().map(Candidate::text), context)?;
     Ok(Response::new(StatusCode::NO_CONTENT))
 }
 
-/// Tells the engine of a candidate.
-pub(crate) fn add_candidate(peer: PeerId, text: &str, context: &Context) -> Result<(), Response> {
-    context.engine.add_candidate(peer, text).map_err(|error| {
-        let problem = match error {
-            CandidateError::Syntax(_) => &problem::BAD_CANDIDATE,
-            CandidateError::Busy => &problem::BUSY,
-            CandidateError::Stopped => &problem::STOPPED,
-        };
-        Response::problem(problem, &error.to_string())
-    })
+/// Whether one more viewer may come from where a request comes from.
+pub(crate) fn may_join(call: &Call<'_>, context: &mut Context) -> Result<(), Response> {
+    match context.budgets.may_join(call.via.source, Instant::now()) {
+        true => Ok(()),
+        false => {
+            context.refuse(Refusal::JoinRate);
+            Err(too_many("viewers came from this address"))
+        }
+    }
+}
+
+/// Whether a viewer may offer again.
+pub(crate) fn may_offer(peer: PeerId, context: &mut Context) -> Result<(), Response> {
+    match context.budgets.may_offer(peer, Instant::now()) {
+        true => Ok(()),
+        false => {
+            context.refuse(Refusal::OfferRate);
+            Err(too_many("offers came from this viewer"))
+        }
+    }
+}
+
+/// Whether so many candidates of a viewer may be passed on.
+pub(crate) fn may_add(
+    peer: PeerId,
+    candidates: usize,
+    context: &mut Context,
+) -> Result<(), Response> {
+    match context.budgets.may_add(peer, candidates, Instant::now()) {
+        true => Ok(()),
+        false => {
+            context.refuse(Refusal::CandidateRate);
+            Err(too_many("candidates came from this viewer"))
+        }
+    }
+}
+
+fn too_many(what: &str) -> Response {
+    let detail = format!("too many {what} in a short time");
+    Response::problem(&problem::RATE_LIMITED, &detail)
 }
 
 /// The session that the path names, if there is one.
@@ -158,7 +176,7 @@ pub(crate) fn refused_offer(error: &OfferError) -> Response {
         OfferError::NoSession(_) => &problem::NO_SESSION,
         OfferError::Full(_) => &problem::FULL,
         OfferError::SessionFull(_) => &problem::SESSION_FULL,
-        OfferError::TooMany => &problem::BUSY,
+        OfferError::TooMany => &problem::RATE_LIMITED,
         OfferError::PeerGone => &problem::NO_PEER,
         OfferError::Busy => &problem::BUSY,
         OfferError::Stopped => &problem::STOPPED,

@@ -26,6 +26,7 @@ problems! {
     BAD_SESSION: BAD_REQUEST "bad-session", "This is no session id";
     NOT_ALLOWED: FORBIDDEN "not-allowed", "This server does not allow that";
     CROSS_ORIGIN: FORBIDDEN "cross-origin", "Pages of this origin may not do that";
+    WRONG_HOST: MISDIRECTED_REQUEST "wrong-host", "The server does not go by this name";
     NOT_MANAGED: FORBIDDEN "not-managed", "The session was not made over HTTP";
     NOT_FOUND: NOT_FOUND "not-found", "Nothing is at this address";
     NO_SESSION: NOT_FOUND "no-session", "There is no such session";
@@ -50,6 +51,7 @@ problems! {
     BAD_CANDIDATE: UNPROCESSABLE_ENTITY "bad-candidate", "The ICE candidate cannot be used";
     UPGRADE_REQUIRED: UPGRADE_REQUIRED "upgrade-required", "Only WebSocket is spoken here";
     PRECONDITION_REQUIRED: PRECONDITION_REQUIRED "precondition-required", "If-Match is missing";
+    RATE_LIMITED: TOO_MANY_REQUESTS "rate-limited", "Too many requests of this kind in a short time";
     HEAD_TOO_LARGE: REQUEST_HEADER_FIELDS_TOO_LARGE "head-too-large", "The request's head is too large";
     INTERNAL: INTERNAL_SERVER_ERROR "internal", "The server failed";
     UNKNOWN_METHOD: NOT_IMPLEMENTED "unknown-method", "The method is not known";

@@ -1,9 +1,12 @@
+use std::borrow::Cow;
+
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::Response;
 use super::body::{Chunk, Framing};
 use super::problem::{self, Problem};
+use super::target;
 use crate::Limits;
 
 /// Header fields of one request; browsers send about twenty.
@@ -13,6 +16,8 @@ const MAX_HEADERS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
+    /// Whom it is addressed to, where its target says so.
+    pub(crate) authority: Option<String>,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
@@ -29,10 +34,9 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// The value of a query parameter, as it stands there.
-    pub(crate) fn query_value(&self, name: &str) -> Option<&str> {
-        let pairs = self.query.as_deref()?.split('&');
-        pairs.filter_map(|pair| pair.split_once('=')).find(|&(key, _)| key == name).map(|(_, v)| v)
+    /// The value of a query parameter, decoded.
+    pub(crate) fn query_value(&self, name: &str) -> Option<Cow<'_, str>> {
+        target::query_value(self.query.as_deref()?, name)
     }
 
     /// Whether a comma-separated header holds a token, in any case.
@@ -195,10 +199,11 @@ fn check(head: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Request, R
     let method =
         Method::from_bytes(head.method.unwrap_or_default().as_bytes()).map_err(|_| BAD_REQUEST)?;
     let uri: Uri = target.parse().map_err(|_| BAD_REQUEST)?;
-    let path = uri.path();
-    let path = if path.is_empty() { "/" } else { path };
-    // Origin form or absolute form (RFC 9112 §3.2); a bare host is for proxies.
-    if !path.starts_with('/') || (uri.scheme().is_none() && !target.starts_with('/')) {
+    let path = if uri.path().is_empty() { "/" } else { uri.path() };
+    // The whole server (RFC 9112 §3.2.4), origin form or absolute form; a bare host is for proxies.
+    let of_all = target == target::ALL && method == Method::OPTIONS;
+    let has_form = path.starts_with('/') && (uri.scheme().is_some() || target.starts_with('/'));
+    if !of_all && !has_form {
         return Err(BAD_REQUEST);
     }
 
@@ -222,7 +227,8 @@ fn check(head: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Request, R
     };
     Ok(Request {
         method,
-        path: path.to_owned(),
+        authority: uri.authority().map(|authority| authority.as_str().to_owned()),
+        path: target::path(path),
         query: uri.query().map(str::to_owned),
         headers,
         is_1_1,
@@ -321,7 +327,10 @@ mod tests {
         );
         let mut next = || next(&mut reader).unwrap();
         let first = next();
-        assert_eq!((first.path.as_str(), first.query_value("session")), ("/a", Some("x")));
+        assert_eq!(
+            (first.path.as_str(), first.query_value("session").as_deref()),
+            ("/a", Some("x"))
+        );
         assert!(first.keep_alive);
         let second = next();
         assert_eq!((second.path.as_str(), second.method), ("/b", Method::POST));

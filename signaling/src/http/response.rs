@@ -5,7 +5,7 @@ use http::StatusCode;
 use http::header::HeaderName;
 use serde::Serialize;
 
-use super::problem::{Problem, ProblemBody};
+use super::problem::{self, Problem, ProblemBody};
 
 /// Headers of every response. The policy lets the page use its own scripts and styles (and the one script
 /// written into index.html, by its SHA-256), any WebSocket of its host and the microphone, and nothing else.
@@ -17,7 +17,7 @@ const COMMON: &str = "\
     Content-Security-Policy: default-src 'self'; \
     script-src 'self' 'sha256-ezEPPuCa2c5rjrJA1aBf/rvtVjnRvoZ8ppqLdyoRxQQ='; \
     connect-src 'self' ws: wss:; \
-    img-src 'self' data:; media-src 'self' blob:; object-src 'none'; base-uri 'none'\r\n";
+    img-src 'self' data:; media-src 'self' blob:; object-src 'none'; base-uri 'self'\r\n";
 
 /// A response with its whole body.
 #[derive(Debug)]
@@ -53,6 +53,10 @@ impl Response {
         }
         match problem.status {
             StatusCode::SERVICE_UNAVAILABLE => response.header(http::header::RETRY_AFTER, "5"),
+            StatusCode::TOO_MANY_REQUESTS => response.header(http::header::RETRY_AFTER, "10"),
+            _ if *problem == problem::SESSION_FULL => {
+                response.header(http::header::RETRY_AFTER, "5")
+            }
             _ => response,
         }
     }

@@ -1,12 +1,15 @@
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, LOCATION};
 use http::{Method, StatusCode};
 use matchit::Router;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use visavis::SessionId;
+use visavis::{Refusal, Refusals, SessionId};
 
 use super::cors::Cors;
 use super::static_files::StaticFiles;
-use super::{Request, Response, UploadReader, Visit, metrics, pages, peers, problem, sessions};
+use super::{
+    Request, Response, UploadReader, Visit, metrics, pages, peers, problem, sessions, target,
+};
+use crate::access::{Access, Via};
 use crate::connection::Context;
 use crate::mailbox::{Answerer, Ticket};
 use crate::{SignalingConfig, SignalingError, speech, whep};
@@ -44,6 +47,7 @@ pub(crate) enum Handler {
 pub(crate) struct Call<'a> {
     pub(crate) request: &'a Request,
     pub(crate) params: &'a Params,
+    pub(crate) via: &'a Via,
     pub(crate) ticket: Ticket,
 }
 
@@ -58,6 +62,11 @@ impl Call<'_> {
     /// The session that the path names as `{id}`, whether or not there is one.
     pub(crate) fn session(&self) -> Result<SessionId, Response> {
         session_id(self.param("id"))
+    }
+
+    /// Where something of this server is, as the client sees it: behind the prefix that a proxy took off.
+    pub(crate) fn public_path(&self, path: &str) -> String {
+        format!("{}{path}", self.via.prefix)
     }
 
     /// The right to answer later; return [`Reply::Later`] with it.
@@ -137,6 +146,19 @@ impl Endpoint {
         self.methods.iter().find(|(own, _)| own == method).map(|&(_, handler)| handler)
     }
 
+    /// Whether it is served beyond the places that visitors take: who keeps the server running must be able to ask
+    /// how it is, and to end sessions, when it is overrun.
+    fn is_vital(&self) -> bool {
+        let machines = ["/healthz", "/readyz", "/metrics", "/status"];
+        machines.contains(&self.path) || self.path.starts_with("/webrtc/sessions")
+    }
+
+    /// Whether it tells nothing, and to whatever name it is addressed: load balancers and orchestrators ask under
+    /// names of their own.
+    fn is_harmless(&self) -> bool {
+        ["/healthz", "/readyz"].contains(&self.path)
+    }
+
     /// The methods, as `Allow` has them.
     fn allow(&self) -> String {
         let mut names = Vec::new();
@@ -198,6 +220,12 @@ pub(crate) fn table() -> Vec<Endpoint> {
 
 const JSON: &str = "application/json";
 
+/// What stands in front of a session's id in the address of its page.
+pub(super) const PLAYER: &str = "/webrtc/player/";
+
+/// The methods that something here knows, as an `OPTIONS` about the whole server is told.
+const ALL_METHODS: &str = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
+
 /// Where every path leads that leads nowhere else.
 const FILES: &str = "/{*file}";
 
@@ -207,6 +235,7 @@ pub(crate) struct Routes {
     /// Places in `endpoints`.
     router: Router<usize>,
     endpoints: Vec<Endpoint>,
+    access: Access,
     cors: Cors,
     pub(super) files: StaticFiles,
     pub(super) default_session: SessionId,
@@ -227,7 +256,8 @@ pub(crate) struct Target {
 }
 
 impl Routes {
-    pub(crate) fn new(config: &SignalingConfig) -> Result<Self, SignalingError> {
+    /// Checks the settings; `port` is where the server listens.
+    pub(crate) fn new(config: &SignalingConfig, port: u16) -> Result<Self, SignalingError> {
         let (mut router, endpoints) = (Router::new(), table());
         for (index, endpoint) in endpoints.iter().enumerate() {
             router
@@ -237,22 +267,62 @@ impl Routes {
         Ok(Self {
             router,
             endpoints,
+            access: Access::new(config, port)?,
             cors: Cors::new(&config.cors).map_err(SignalingError::Origin)?,
             files: StaticFiles::new(),
             default_session: config.default_session.clone(),
         })
     }
 
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
     pub(crate) fn cors(&self) -> &Cors {
         &self.cors
     }
 
-    /// What is to be done with a request.
-    pub(crate) fn plan(&self, request: &Request) -> Plan {
-        self.find(request).map_or_else(|response| Plan::Answer(Box::new(response)), Plan::Call)
+    /// What is to be done with a request. A `reserved` connection has a place beyond those of visitors.
+    pub(crate) fn plan(
+        &self,
+        request: &Request,
+        via: &Via,
+        reserved: bool,
+        refusals: &Refusals,
+    ) -> Plan {
+        self.find(request, via, reserved, refusals)
+            .map_or_else(|response| Plan::Answer(Box::new(response)), Plan::Call)
     }
 
-    fn find(&self, request: &Request) -> Result<Target, Response> {
+    fn find(
+        &self,
+        request: &Request,
+        via: &Via,
+        reserved: bool,
+        refusals: &Refusals,
+    ) -> Result<Target, Response> {
+        let endpoint = self.router.at(&request.path).ok();
+        let endpoint = endpoint.and_then(|found| self.endpoints.get(*found.value));
+        if !endpoint.is_some_and(Endpoint::is_harmless)
+            && let Some(rejection) = self.access.refuse(request, via, &self.cors)
+        {
+            refusals.count(match rejection.problem.code == problem::WRONG_HOST.code {
+                true => Refusal::WrongHost,
+                false => Refusal::CrossOrigin,
+            });
+            return Err(rejection.response());
+        }
+        if reserved && !endpoint.is_some_and(Endpoint::is_vital) {
+            refusals.count(Refusal::Connection);
+            let detail = "too many connections; try again later";
+            return Err(Response::problem(&problem::FULL, detail));
+        }
+        if request.path == target::ALL {
+            return Err(Response::new(StatusCode::NO_CONTENT).header(ALLOW, ALL_METHODS));
+        }
+        if let Some(place) = player_without_slash(request) {
+            return Err(Response::new(StatusCode::PERMANENT_REDIRECT).header(LOCATION, place));
+        }
         let Ok(found) = self.router.at(&request.path) else { return Err(not_found()) };
         let Some(endpoint) = self.endpoints.get(*found.value) else { return Err(not_found()) };
         let file = found.params.get("file");
@@ -265,10 +335,6 @@ impl Routes {
         let Some(handler) = endpoint.handler(&request.method) else {
             return Err(refuse_method(endpoint, &request.method));
         };
-        if self.cors.forbids(request) {
-            let detail = "pages of other origins may not do this; `cors` allows them";
-            return Err(Response::problem(&problem::CROSS_ORIGIN, detail));
-        }
         let params = found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         Ok(Target { handler, params: params.collect() })
     }
@@ -283,6 +349,17 @@ impl Routes {
         }
         self.cors.preflight(request, &allow, response)
     }
+}
+
+/// Where a player's page is whose address has a slash behind it: relative to that, so that it holds behind every
+/// prefix.
+fn player_without_slash(request: &Request) -> Option<String> {
+    let id = request.path.strip_prefix(PLAYER)?.strip_suffix('/')?;
+    if id.is_empty() || id.contains('/') || ![Method::GET, Method::HEAD].contains(&request.method) {
+        return None;
+    }
+    let query = request.query.as_deref().map_or_else(String::new, |query| format!("?{query}"));
+    Some(format!("../{id}{query}"))
 }
 
 /// A method nobody defined is a 501, one that does not apply a 405 (RFC 9110 §15.5.6, §15.6.2).
@@ -313,14 +390,18 @@ mod tests {
 
     fn routes(cors: &[&str]) -> Routes {
         let cors = cors.iter().map(|text| (*text).to_owned()).collect();
-        Routes::new(&SignalingConfig { cors, ..SignalingConfig::default() }).unwrap()
+        Routes::new(&SignalingConfig { cors, ..SignalingConfig::default() }, 8081).unwrap()
+    }
+
+    fn plan(routes: &Routes, line: &str, headers: &str, reserved: bool) -> Plan {
+        let mut reader = HttpReader::default();
+        reader.push(format!("{line} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").as_bytes());
+        let Step::Head(request) = reader.next(&crate::Limits::default()) else { panic!("{line}") };
+        routes.plan(&request, &Via::default(), reserved, &Refusals::default())
     }
 
     fn answer(routes: &Routes, line: &str, headers: &str) -> (u16, String) {
-        let mut reader = HttpReader::default();
-        reader.push(format!("{line} HTTP/1.1\r\nHost: h\r\n{headers}\r\n").as_bytes());
-        let Step::Head(request) = reader.next(&crate::Limits::default()) else { panic!() };
-        match routes.plan(&request) {
+        match plan(routes, line, headers, false) {
             Plan::Answer(response) => {
                 let text = String::from_utf8(response.to_bytes(false, true)).unwrap();
                 (response.status().as_u16(), text)
@@ -355,6 +436,61 @@ mod tests {
             "{text}"
         );
         assert!(!preflight("https://other.example").contains("access-control"));
+    }
+
+    #[test]
+    fn addresses_mean_the_same_however_they_are_written() {
+        let routes = routes(&[]);
+        for line in ["GET /%68ealthz", "GET http://localhost/healthz", "GET /webrtc/player/%61"] {
+            assert_eq!(answer(&routes, line, "").0, 0, "{line}");
+        }
+        let (status, text) = answer(&routes, "OPTIONS *", "");
+        let allow = "\r\nallow: GET, HEAD, POST, PATCH, DELETE, OPTIONS\r\n";
+        assert!(status == 204 && text.contains(allow), "{text}");
+        let (status, text) = answer(&routes, "GET /webrtc/player/anna/?codec=VP8", "");
+        assert!(status == 308 && text.contains("\r\nlocation: ../anna?codec=VP8\r\n"), "{text}");
+        for nothing in ["GET /webrtc/player/", "GET /webrtc/player/a/b/", "GET /webrtc/player//"] {
+            assert_eq!(answer(&routes, nothing, "").0, 404, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn the_last_places_are_for_those_who_keep_the_server_running() {
+        let routes = routes(&[]);
+        for (line, served) in [
+            ("GET /healthz", true),
+            ("GET /readyz", true),
+            ("GET /metrics", true),
+            ("GET /status", true),
+            ("POST /webrtc/sessions/create", true),
+            ("DELETE /webrtc/sessions/anna", true),
+            ("GET /", false),
+            ("GET /ws", false),
+            ("GET /player.js", false),
+            ("POST /whep/anna", false),
+            ("GET /nothing", false),
+        ] {
+            let status = match plan(&routes, line, "", true) {
+                Plan::Call(_) => 0,
+                Plan::Answer(response) => response.status().as_u16(),
+            };
+            assert_eq!(status, if served { 0 } else { 503 }, "{line}");
+        }
+    }
+
+    #[test]
+    fn health_is_told_under_every_name() {
+        let routes = routes(&[]);
+        for (line, status) in [("GET /healthz", 0), ("GET /readyz", 0), ("GET /status", 421)] {
+            let mut reader = HttpReader::default();
+            reader.push(format!("{line} HTTP/1.1\r\nHost: visavis-0.pods\r\n\r\n").as_bytes());
+            let Step::Head(request) = reader.next(&crate::Limits::default()) else { panic!() };
+            let got = match routes.plan(&request, &Via::default(), false, &Refusals::default()) {
+                Plan::Call(_) => 0,
+                Plan::Answer(response) => response.status().as_u16(),
+            };
+            assert_eq!(got, status, "{line}");
+        }
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Sessions over HTTP: make, list, inspect, end.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, LOCATION};
 use serde::Serialize;
-use visavis::{PeerId, SessionId};
+use visavis::{PeerId, Refusal, SessionId};
 
-use super::routes::{Call, Reply, no_session};
+use super::routes::{Call, PLAYER, Reply, no_session};
 use super::status::StatusBody;
-use super::{Response, pages, problem};
+use super::{Response, problem};
 use crate::IceServer;
 use crate::connection::Context;
 use crate::sessions::{CreateRequest, Managed, Settings};
@@ -19,7 +19,7 @@ use crate::sessions::{CreateRequest, Managed, Settings};
 #[serde(rename_all = "camelCase")]
 struct Summary<'a> {
     id: &'a str,
-    /// Relative to this server.
+    /// Relative to this server's origin.
     player_url: String,
     /// Whether it was made over HTTP, and can be ended so.
     managed: bool,
@@ -32,12 +32,12 @@ struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    fn new(id: &'a SessionId, context: &Context) -> Option<Self> {
+    fn new(id: &'a SessionId, prefix: &str, context: &Context) -> Option<Self> {
         let status = context.engine.status(id)?;
         let managed = context.sessions.get(id);
         Some(Self {
             id: id.as_str(),
-            player_url: player_url(id),
+            player_url: format!("{prefix}{PLAYER}{id}"),
             managed: managed.is_some(),
             private: managed.is_some_and(|managed| managed.settings.private),
             peer_count: status.peer_count,
@@ -60,7 +60,7 @@ struct Detail<'a> {
     status: StatusBody<'a>,
 }
 
-pub(super) fn list(_: &Call<'_>, context: &mut Context) -> Reply {
+pub(super) fn list(call: &Call<'_>, context: &mut Context) -> Reply {
     #[derive(Serialize)]
     struct List<'a> {
         sessions: Vec<Summary<'a>>,
@@ -69,21 +69,24 @@ pub(super) fn list(_: &Call<'_>, context: &mut Context) -> Reply {
         return Reply::Response(response);
     }
     let ids = context.engine.session_ids();
-    let sessions = ids.iter().filter_map(|id| Summary::new(id, context)).collect();
+    let prefix = &call.via.prefix;
+    let sessions = ids.iter().filter_map(|id| Summary::new(id, prefix, context)).collect();
     Reply::Response(Response::json(StatusCode::OK, &List { sessions }))
 }
 
 pub(super) fn inspect(call: &Call<'_>, context: &mut Context) -> Reply {
-    call.session().and_then(|id| detail(StatusCode::OK, &id, context)).into()
+    let prefix = &call.via.prefix;
+    call.session().and_then(|id| detail(StatusCode::OK, &id, prefix, context)).into()
 }
 
 /// Describes a session.
 pub(crate) fn detail(
     code: StatusCode,
     id: &SessionId,
+    prefix: &str,
     context: &Context,
 ) -> Result<Response, Response> {
-    let found = Summary::new(id, context).zip(context.engine.status(id));
+    let found = Summary::new(id, prefix, context).zip(context.engine.status(id));
     let (summary, status) = found.ok_or_else(|| no_session(id))?;
     let body = Detail {
         summary,
@@ -106,13 +109,18 @@ fn start_creating(call: &Call<'_>, context: &mut Context) -> Result<(), Response
     // Nothing at all is a request for a session as sessions are.
     let nothing = call.request.body.is_empty() && !call.request.headers.contains_key(CONTENT_TYPE);
     let request: CreateRequest = if nothing { CreateRequest::default() } else { call.json()? };
+    if !context.budgets.may_make(call.via.source, Instant::now()) {
+        context.refuse(Refusal::SessionRate);
+        let detail = "too many sessions were asked for from this address; try again later";
+        return Err(Response::problem(&problem::RATE_LIMITED, detail));
+    }
     context.sessions.create(request, call.ticket, &context.engine)
 }
 
 /// The answer to who asked for a session that is there now.
-pub(crate) fn created(id: &SessionId, context: &Context) -> Response {
-    let (Ok(response) | Err(response)) = detail(StatusCode::CREATED, id, context);
-    response.header(LOCATION, format!("/webrtc/sessions/{id}"))
+pub(crate) fn created(id: &SessionId, prefix: &str, context: &Context) -> Response {
+    let (Ok(response) | Err(response)) = detail(StatusCode::CREATED, id, prefix, context);
+    response.header(LOCATION, format!("{prefix}/webrtc/sessions/{id}"))
 }
 
 pub(super) fn delete(call: &Call<'_>, context: &mut Context) -> Reply {
@@ -139,7 +147,7 @@ pub(super) fn player(call: &Call<'_>, context: &mut Context) -> Reply {
         Err(response) => return Reply::Response(response),
     };
     Reply::Response(match context.engine.has_session(&id) {
-        true => pages::file_of(call, context, "index.html"),
+        true => context.routes.files.player(call.request),
         false => no_session(&id),
     })
 }
@@ -151,11 +159,6 @@ pub(crate) fn may_manage(context: &Context) -> Result<(), Response> {
     let detail = "this server lets nobody manage sessions over HTTP; \
         `visavis serve --api` or SessionApi::manage allows it";
     Err(Response::problem(&problem::NOT_ALLOWED, detail))
-}
-
-/// Where a browser can watch a session, relative to this server.
-pub(super) fn player_url(id: &SessionId) -> String {
-    format!("/webrtc/player/{id}")
 }
 
 fn unix_ms(time: SystemTime) -> Option<u64> {

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -7,15 +8,22 @@ use include_dir::{Dir, DirEntry, include_dir};
 
 use super::{Request, Response};
 
+/// The player page.
+pub(super) const PAGE: &str = "index.html";
+
 static WEB: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/web");
 
 /// The pages and scripts, which travel inside the binary.
 #[derive(Debug)]
-pub(crate) struct StaticFiles(HashMap<&'static str, File>);
+pub(crate) struct StaticFiles {
+    files: HashMap<&'static str, File>,
+    /// The page as it is served two folders further down.
+    player: File,
+}
 
 #[derive(Debug)]
 struct File {
-    content: &'static [u8],
+    content: Cow<'static, [u8]>,
     content_type: String,
     etag: String,
 }
@@ -30,37 +38,49 @@ impl StaticFiles {
                     DirEntry::Dir(dir) => open.push(dir),
                     DirEntry::File(file) => {
                         if let Some(name) = file.path().to_str().filter(|name| is_served(name)) {
-                            files.insert(name, describe(name, file.contents()));
+                            files.insert(name, describe(name, file.contents().into()));
                         }
                     }
                 }
             }
         }
-        Self(files)
+        Self { player: describe(PAGE, page_below().into()), files }
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.files.contains_key(name)
     }
 
     /// Answers a GET or HEAD for a file, or `None` where there is none of this name.
     pub(crate) fn respond(&self, name: &str, request: &Request) -> Option<Response> {
-        let file = self.0.get(name)?;
+        Some(self.files.get(name)?.respond(request))
+    }
+
+    /// The page at `/webrtc/player/{id}`.
+    pub(crate) fn player(&self, request: &Request) -> Response {
+        self.player.respond(request)
+    }
+}
+
+impl File {
+    fn respond(&self, request: &Request) -> Response {
         let known = request.headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
         let unchanged = known.is_some_and(|tags| {
             tags.split(',')
                 .map(str::trim)
-                .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == file.etag)
+                .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag)
         });
         let status = if unchanged { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
         // `no-cache` lets a browser keep the file but makes it ask each time, so that a new server
         // never meets an old page.
         let response =
-            Response::new(status).header(ETAG, file.etag.clone()).header(CACHE_CONTROL, "no-cache");
-        Some(match unchanged {
+            Response::new(status).header(ETAG, self.etag.clone()).header(CACHE_CONTROL, "no-cache");
+        match unchanged {
             true => response,
-            false => response.header(CONTENT_TYPE, file.content_type.clone()).body(file.content),
-        })
+            false => {
+                response.header(CONTENT_TYPE, self.content_type.clone()).body(self.content.clone())
+            }
+        }
     }
 }
 
@@ -69,7 +89,14 @@ fn is_served(name: &str) -> bool {
     name != "package.json" && !name.ends_with(".d.ts") && !name.ends_with(".md")
 }
 
-fn describe(name: &str, content: &'static [u8]) -> File {
+/// The page names its files relative to where it is, so that it works behind whatever prefix a proxy takes off. Below
+/// `/webrtc/player/` they are two folders up.
+fn page_below() -> Vec<u8> {
+    let page = WEB.get_file(PAGE).and_then(|file| file.contents_utf8()).unwrap_or_default();
+    page.replacen("<head>", "<head>\n  <base href=\"../../\">", 1).into_bytes()
+}
+
+fn describe(name: &str, content: Cow<'static, [u8]>) -> File {
     let guess = mime_guess::from_path(name).first_or_octet_stream();
     let mut content_type = guess.essence_str().to_owned();
     if guess.type_() == mime_guess::mime::TEXT || content_type.ends_with("javascript") {
@@ -100,6 +127,17 @@ mod tests {
         assert!(script.contains("content-type: text/javascript; charset=utf-8\r\n"), "{script}");
         assert!(get("player.css", "").contains("content-type: text/css; charset=utf-8\r\n"));
         assert!(get("icon.svg", "").contains("content-type: image/svg+xml\r\n"));
+    }
+
+    #[test]
+    fn the_page_names_its_files_relative_to_where_it_is() {
+        let page = WEB.get_file(PAGE).unwrap().contents_utf8().unwrap();
+        for absolute in ["=\"/", "='/", "from '/", "import('/"] {
+            assert!(!page.contains(absolute), "{absolute}");
+        }
+        let below = String::from_utf8(page_below()).unwrap();
+        let base = below.find("<base href=\"../../\">").unwrap();
+        assert!(base < below.find("<link").unwrap() && base < below.find("<script").unwrap());
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn try_stream(call: &Call<'_>, body: UploadReader, context: &mut Context) -> Res
     let upload = Upload {
         session,
         format,
-        wait: call.request.query_value("wait") != Some("false"),
+        wait: call.request.query_value("wait").as_deref() != Some("false"),
         engine: context.engine.clone(),
         hooks: context.config.api.hooks.clone(),
         place,

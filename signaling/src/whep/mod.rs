@@ -19,7 +19,8 @@ use visavis::{PeerId, SessionId};
 use self::fragment::{Credentials, Fragment};
 use self::precondition::Precondition;
 use crate::connection::Context;
-use crate::http::peers::{add_candidate, existing_session, refused_offer};
+use crate::http::candidates;
+use crate::http::peers::{existing_session, may_add, may_join, may_offer, refused_offer};
 use crate::http::problem::Problem;
 use crate::http::{Call, Reply, Response, problem};
 
@@ -108,9 +109,10 @@ fn try_watch(call: &Call<'_>, context: &mut Context) -> Result<Response, Respons
     let credentials = Credentials::of(&offer).ok_or_else(|| {
         Response::problem(&problem::BAD_SDP, "the offer has no ice-ufrag and ice-pwd")
     })?;
+    may_join(call, context)?;
     let name = new_name()?;
     let (peer, answer) = first_offer(&session, &offer, context)?;
-    let location = format!("/whep/{session}/{name}");
+    let location = call.public_path(&format!("/whep/{session}/{name}"));
     let viewer = Viewer { session, peer, offer, credentials, generation: 1 };
     let mut response = Response::new(StatusCode::CREATED)
         .header(LOCATION, location)
@@ -165,18 +167,18 @@ fn try_patch(call: &Call<'_>, context: &mut Context) -> Result<Reply, Response> 
         }
     }
     let peer = viewer.peer;
+    let texts = candidates.iter().map(String::as_str);
     let restarts = credentials.filter(|credentials| credentials != &viewer.credentials);
     if let Some(credentials) = restarts {
+        may_offer(peer, context)?;
+        may_add(peer, candidates.len(), context)?;
         restart(call, credentials, context)?;
         // They are for the new session; one that cannot be read spoils nothing.
-        for candidate in candidates {
-            let _ = context.engine.add_candidate(peer, &candidate);
-        }
+        let _ = candidates::add_all(peer, texts, context);
         return Ok(Reply::Later);
     }
-    for candidate in candidates {
-        add_candidate(peer, &candidate, context)?;
-    }
+    may_add(peer, candidates.len(), context)?;
+    candidates::add_all(peer, texts, context)?;
     Ok(Reply::Response(Response::new(StatusCode::NO_CONTENT)))
 }
 

@@ -1,10 +1,10 @@
 //! The signaling protocol over WebSocket.
 
+mod frames;
 pub(crate) mod notice;
 mod peer;
 mod protocol;
 mod resume;
-mod window;
 
 pub(crate) use peer::{Fate, WsPeer};
 #[cfg(fuzzing)]

@@ -5,16 +5,19 @@ use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
-use visavis::{LeaveReason, OfferError, PeerId, SessionId};
+use visavis::{EngineHandle, LeaveReason, OfferError, PeerId, Refusal, SessionId};
 
-use super::protocol::{Description, Fault, Incoming, Outgoing};
+use super::frames::{Counted, Frames};
+use super::protocol::{Description, Fault, Incoming, Outgoing, PLACE_SECONDS};
 use super::resume::{Resumed, Token};
-use super::window::Window;
 use crate::Limits;
+use crate::access::Source;
 use crate::connection::Context;
 use crate::http::Visit;
+use crate::http::candidates;
 use crate::io::TurnIo;
 use crate::mailbox::Ticket;
+use crate::window::Window;
 
 /// The least backlog a WebSocket needs: an SDP answer and an error or two.
 const MIN_BACKLOG_BYTES: usize = 64 << 10;
@@ -26,7 +29,13 @@ const RESUMED_ELSEWHERE: CloseCode = CloseCode::Library(4001);
 
 /// There is no session for this visitor.
 fn no_face() -> Fault {
-    Fault::new("full", "there is no room for another session; try again later")
+    let error = "there is no room for another session; try again later";
+    Fault::new("full", error).retry_after(PLACE_SECONDS)
+}
+
+/// More of something than a viewer, or those who come from one address, may send in a short time.
+fn too_many(what: &str) -> Fault {
+    Fault::new("rate-limited", format!("too many {what} in a short time")).retry_after(10)
 }
 
 /// What a turn leaves to be done.
@@ -51,18 +60,27 @@ pub(crate) enum Fate {
 #[derive(Debug)]
 pub(crate) struct WsPeer {
     socket: WebSocketContext,
+    engine: EngineHandle,
     session: SessionId,
     id: PeerId,
     /// The connection's place in the loop.
     key: usize,
     /// With which its client may come back; `None` where the system has no randomness to give.
     token: Option<Token>,
+    /// Whom it counts for.
+    source: Option<Source>,
     /// Whether the engine has heard of this peer.
     offered: bool,
     /// Whether the client wants to know what happens in the session.
     wants_events: bool,
-    /// The request for a session of its own, and an offer that waits for it.
-    making: Option<(Ticket, Option<String>)>,
+    /// Whether it has one of the places that there are for viewers.
+    seated: bool,
+    /// Since when it has had no viewer, and until when there has to be an offer that is answered.
+    waiting: Option<(Instant, Instant)>,
+    /// Whether its visitor, who named no session, is to get one of its own.
+    wants_own: bool,
+    /// The request for a session of its own, and the offer that waits for it.
+    making: Option<(Ticket, String)>,
     /// The number of the offer that waits for its answer.
     pending_offer: Option<u64>,
     /// That offer, where it is not the peer's first: it may turn out to be another peer's.
@@ -70,7 +88,10 @@ pub(crate) struct WsPeer {
     /// Whether the engine is to be told when this connection ends.
     takes_peer_along: bool,
     bad_messages: Window,
+    frames: Frames,
     messages: Window,
+    /// Whatever peers they are for.
+    offers: Window,
     next_ping: Instant,
     pong_due: Option<Instant>,
 }
@@ -80,7 +101,7 @@ impl WsPeer {
     /// the token of a peer that is still there it speaks for that one.
     pub(crate) fn new(
         rest: Vec<u8>,
-        Visit { session, resume, events }: Visit,
+        Visit { session, resume, events, source }: Visit,
         key: usize,
         context: &mut Context,
         now: Instant,
@@ -97,7 +118,6 @@ impl WsPeer {
                 (token, id, named.unwrap_or_else(|| default.clone()), wants_own)
             }
         };
-        let making = wants_own.then(|| (context.new_ticket(key), None));
         let limits = &context.config.limits;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
@@ -105,26 +125,36 @@ impl WsPeer {
             .max_write_buffer_size(limits.backlog_bytes.max(MIN_BACKLOG_BYTES))
             .max_message_size(Some(limits.message_bytes))
             .max_frame_size(Some(limits.message_bytes));
+        let (mut frames, mut messages) =
+            (Frames::default(), Window::new(limits.abuse_window, limits.messages, now));
+        messages.count(frames.count(&rest), now);
         Self {
             socket: WebSocketContext::from_partially_read(rest, Role::Server, Some(config)),
+            engine: context.engine.clone(),
             session,
             id,
             key,
             token,
+            source,
             offered,
             wants_events: events,
-            making,
+            seated: false,
+            waiting: (!offered).then(|| (now, now + limits.offer_deadline)),
+            wants_own,
+            making: None,
             pending_offer: None,
             later_offer: None,
             takes_peer_along: false,
             bad_messages: Window::new(limits.abuse_window, limits.bad_messages, now),
-            messages: Window::new(limits.abuse_window, limits.messages, now),
+            frames,
+            messages,
+            offers: Window::new(limits.abuse_window, limits.offers, now),
             next_ping: now + limits.ping_interval,
             pong_due: None,
         }
     }
 
-    /// Sends `config`; takes a place among the clients, or says that there is none.
+    /// Sends `config`, or says that there is no place for another viewer.
     pub(crate) fn greet(&mut self, io: &mut TurnIo<'_>, context: &mut Context) -> Fate {
         let config = &context.config;
         let token = self.token.clone();
@@ -142,9 +172,10 @@ impl WsPeer {
         let places = config.max_clients;
         match context.clients.get(&self.id) {
             Some(&before) => context.superseded.push(before),
-            None if context.clients.len() >= places => {
+            None if context.seated >= places => {
                 // Whoever comes back for a picture that still runs keeps it, though there is no place.
                 self.takes_peer_along = false;
+                context.refuse(Refusal::Place);
                 let fault = Fault::from(OfferError::Full(places));
                 return match self.send(io, &fault.message()) {
                     Fate::Keep => self.close(io, CloseCode::Again, "full"),
@@ -157,13 +188,23 @@ impl WsPeer {
         if let Some(token) = &self.token {
             context.resumptions.back(token);
         }
-        match self.making {
-            Some((ticket, _)) => {
-                let made = context.sessions.create_for_visitor(ticket, &context.engine);
-                if made { Fate::Keep } else { self.refuse(io, no_face(), CloseCode::Again) }
-            }
-            None => self.describe_session(io, context),
+        if self.offered {
+            self.take_seat(context);
         }
+        match self.wants_own {
+            true => Fate::Keep,
+            false => self.describe_session(io, context),
+        }
+    }
+
+    fn take_seat(&mut self, context: &mut Context) {
+        context.seated += usize::from(!self.seated);
+        self.seated = true;
+    }
+
+    fn give_seat_back(&mut self, context: &mut Context) {
+        context.seated -= usize::from(self.seated);
+        self.seated = false;
     }
 
     /// Says how the session is, before it says what becomes of it.
@@ -178,7 +219,8 @@ impl WsPeer {
 
     /// Whether what happens in a session is to be told here.
     pub(crate) fn is_told_of(&self, session: &SessionId) -> bool {
-        self.wants_events && self.making.is_none() && self.session == *session
+        let has_session = !self.wants_own && self.making.is_none();
+        self.wants_events && has_session && self.session == *session
     }
 
     /// Passes on what happened in the session.
@@ -193,7 +235,6 @@ impl WsPeer {
         ticket: Ticket,
         made: Option<SessionId>,
         context: &mut Context,
-        now: Instant,
     ) -> Fate {
         let offer = match self.making.take() {
             Some((asked, offer)) if asked == ticket => offer,
@@ -205,10 +246,10 @@ impl WsPeer {
         let Some(session) = made else { return self.refuse(io, no_face(), CloseCode::Again) };
         self.session = session;
         let fate = self.describe_session(io, context);
-        match offer {
-            Some(sdp) if fate == Fate::Keep => self.obey(io, Incoming::Offer(sdp), context, now),
-            _ => fate,
+        if fate == Fate::Keep {
+            self.offer(&offer, context);
         }
+        fate
     }
 
     /// Reads and answers what has arrived, as far as the turn's budget goes.
@@ -219,7 +260,13 @@ impl WsPeer {
         now: Instant,
     ) -> Fate {
         loop {
-            let message = match self.socket.read(io) {
+            let (frames, window) = (&mut self.frames, &mut self.messages);
+            let mut counted = Counted { io, frames, window, now, over: false };
+            let read = self.socket.read(&mut counted);
+            if counted.over {
+                return self.refuse_abuse(io);
+            }
+            let message = match read {
                 Ok(message) => message,
                 Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => return Fate::Keep,
                 Err(error) => return self.broken(io, error, &context.config.limits),
@@ -230,9 +277,6 @@ impl WsPeer {
                 self.takes_peer_along = matches!(code, CloseCode::Normal | CloseCode::Away);
                 // Reading on sends the reply and then reports the end.
                 continue;
-            }
-            if !self.messages.count(now) {
-                return self.refuse_abuse(io);
             }
             let fate = match message {
                 Message::Text(text) => match Incoming::parse(&text) {
@@ -266,38 +310,64 @@ impl WsPeer {
                 Fate::Keep
             }
             Incoming::Candidate(candidate) => {
-                match context.engine.add_candidate(self.id, &candidate) {
+                if !context.budgets.may_add(self.id, 1, now) {
+                    context.refuse(Refusal::CandidateRate);
+                    return self.blame(io, too_many("candidates"), now);
+                }
+                match candidates::add(self.id, &candidate, context) {
                     Ok(()) => Fate::Keep,
                     Err(error) => self.blame(io, error.into(), now),
                 }
-            }
-            Incoming::Offer(sdp) if matches!(self.making, Some((_, None))) => {
-                self.making = self.making.take().map(|(ticket, _)| (ticket, Some(sdp)));
-                Fate::Keep
             }
             Incoming::Offer(_) if self.pending_offer.is_some() || self.making.is_some() => {
                 let fault = Fault::new("busy", "the offer before this one is not answered yet");
                 self.blame(io, fault, now)
             }
             Incoming::Offer(sdp) => {
-                self.later_offer = self.offered.then(|| sdp.clone());
-                self.offered = true;
-                if let Some(token) = &self.token {
-                    context.resumptions.hold(token, self.id, &self.session);
+                if !self.offers.count(1, now) || !context.budgets.may_offer(self.id, now) {
+                    context.refuse(Refusal::OfferRate);
+                    return self.blame(io, too_many("offers"), now);
                 }
-                let number = context.offers;
-                context.offers += 1;
-                self.pending_offer = Some(number);
-                let (replies, waker, id) =
-                    (context.replies.clone(), context.waker.clone(), self.id);
-                context.engine.offer(&self.session, id, &sdp, move |answer| {
-                    // Without a receiver the loop has ended, and with it the connection.
-                    let _ = replies.send((id, number, answer));
-                    let _ = waker.wake();
-                });
+                if !self.offered && !context.budgets.may_join(self.source, now) {
+                    context.refuse(Refusal::JoinRate);
+                    return self.blame(io, too_many("viewers"), now);
+                }
+                let places = context.config.max_clients;
+                if !self.seated && context.seated >= places {
+                    return self.refuse(io, OfferError::Full(places).into(), CloseCode::Again);
+                }
+                self.take_seat(context);
+                if std::mem::take(&mut self.wants_own) {
+                    let ticket = context.new_ticket(self.key);
+                    self.making = Some((ticket, sdp));
+                    let made = context.sessions.create_for_visitor(ticket, &context.engine);
+                    return match made {
+                        true => Fate::Keep,
+                        false => self.refuse(io, no_face(), CloseCode::Again),
+                    };
+                }
+                self.offer(&sdp, context);
                 Fate::Keep
             }
         }
+    }
+
+    /// Passes an offer on to the engine.
+    fn offer(&mut self, sdp: &str, context: &mut Context) {
+        self.later_offer = self.offered.then(|| sdp.to_owned());
+        self.offered = true;
+        if let Some(token) = &self.token {
+            context.resumptions.hold(token, self.id, &self.session);
+        }
+        let number = context.offers;
+        context.offers += 1;
+        self.pending_offer = Some(number);
+        let (replies, waker, id) = (context.replies.clone(), context.waker.clone(), self.id);
+        context.engine.offer(&self.session, id, sdp, move |answer| {
+            // Without a receiver the loop has ended, and with it the connection.
+            let _ = replies.send((id, number, answer));
+            let _ = waker.wake();
+        });
     }
 
     /// Passes on the engine's reply to an offer. One that was made on the connection before this one
@@ -315,10 +385,15 @@ impl WsPeer {
         }
         self.pending_offer = None;
         let later_offer = self.later_offer.take();
+        if answer.is_err() && self.waiting.is_some() {
+            // There is no viewer that would need the place.
+            self.give_seat_back(context);
+        }
         match answer {
             Err(OfferError::OtherConnection) if later_offer.is_some() => {
                 // The page has made a new RTCPeerConnection: what there was before is gone.
                 context.engine.replace(self.id);
+                self.await_offer(context, now);
                 self.renew(context);
                 match later_offer {
                     Some(sdp) => self.obey(io, Incoming::Offer(sdp), context, now),
@@ -326,6 +401,7 @@ impl WsPeer {
                 }
             }
             Ok(sdp) => {
+                self.waiting = None;
                 let data = Description { kind: "answer", sdp: &sdp };
                 self.send(io, &Outgoing::Answer { peer_id: self.id.to_string(), data })
             }
@@ -343,7 +419,10 @@ impl WsPeer {
         io: &mut TurnIo<'_>,
         reason: LeaveReason,
         context: &mut Context,
+        now: Instant,
     ) -> Fate {
+        self.give_seat_back(context);
+        self.await_offer(context, now);
         self.renew(context);
         let error = match reason {
             LeaveReason::Closed => "the media connection was closed",
@@ -353,6 +432,11 @@ impl WsPeer {
             _ => "the media connection failed",
         };
         self.send(io, &Fault::new(reason.as_str(), error).message())
+    }
+
+    /// There is no viewer: there has to be one before long.
+    fn await_offer(&mut self, context: &Context, now: Instant) {
+        self.waiting.get_or_insert((now, now + context.config.limits.offer_deadline));
     }
 
     /// Speaks for a peer that is not there yet, in the place of the one before.
@@ -367,10 +451,22 @@ impl WsPeer {
 
     /// When [`on_deadline`](Self::on_deadline) wants to be called.
     pub(crate) fn deadline(&self) -> Instant {
-        self.pong_due.unwrap_or(self.next_ping)
+        let ping = self.pong_due.unwrap_or(self.next_ping);
+        self.offer_due().map_or(ping, |due| due.min(ping))
     }
 
-    /// Sends the next ping, or gives up on the last one.
+    /// Until when there has to be an offer. What the server takes for its answer is not the client's time.
+    fn offer_due(&self) -> Option<Instant> {
+        let is_answering = self.pending_offer.is_some() || self.making.is_some();
+        self.waiting.filter(|_| !is_answering).map(|(_, until)| until)
+    }
+
+    /// Since when it has been of no use.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        self.offer_due().and(self.waiting).map(|(since, _)| since)
+    }
+
+    /// Sends the next ping, or gives up on the last one, or on an offer.
     pub(crate) fn on_deadline(
         &mut self,
         io: &mut TurnIo<'_>,
@@ -379,6 +475,10 @@ impl WsPeer {
     ) -> Fate {
         if now < self.deadline() {
             return Fate::Keep;
+        }
+        if self.offer_due().is_some_and(|due| due <= now) {
+            let error = "no offer came that could be answered";
+            return self.refuse(io, Fault::new("offer-timeout", error), CloseCode::Policy);
         }
         if self.pong_due.is_some() {
             return self.close(io, CloseCode::Policy, "no pong");
@@ -392,6 +492,13 @@ impl WsPeer {
         self.close(io, CloseCode::Away, "the server stops");
     }
 
+    /// Another connection needs the place.
+    pub(crate) fn evict(&mut self, io: &mut TurnIo<'_>) -> Fate {
+        let fault = Fault::new("full", "too many connections, and this one has no viewer");
+        let _ = self.send(io, &fault.retry_after(PLACE_SECONDS).message());
+        self.close(io, CloseCode::Again, "full")
+    }
+
     /// The client has come back on another connection, to which the peer belongs now.
     pub(crate) fn supersede(&mut self, io: &mut TurnIo<'_>) -> Fate {
         self.takes_peer_along = false;
@@ -401,6 +508,7 @@ impl WsPeer {
     /// Gives up the place among the clients and, where that is called for, the media connection. Both
     /// may belong to a newer connection by now.
     pub(crate) fn leave(&mut self, context: &mut Context) {
+        self.give_seat_back(context);
         if context.clients.get(&self.id) != Some(&self.key) {
             return;
         }
@@ -432,6 +540,8 @@ impl WsPeer {
             // The client's close frame has been read already; its reply ends the connection.
             Err(Error::Protocol(ProtocolError::SendAfterClosing)) => Fate::Keep,
             Err(error) => {
+                // A viewer whose answers nobody reads needs no place.
+                self.takes_peer_along |= matches!(error, Error::WriteBufferFull(_));
                 tracing::debug!(peer = %self.id, %error, "dropping a client that does not read");
                 Fate::Gone
             }
@@ -441,7 +551,7 @@ impl WsPeer {
     /// Sends an error and counts it against the client.
     fn blame(&mut self, io: &mut TurnIo<'_>, fault: Fault, now: Instant) -> Fate {
         tracing::debug!(peer = %self.id, code = fault.code, error = fault.error, "bad message");
-        if !self.bad_messages.count(now) {
+        if !self.bad_messages.count(1, now) {
             return self.refuse_abuse(io);
         }
         self.send(io, &fault.message())
@@ -456,6 +566,15 @@ impl WsPeer {
     fn refuse(&mut self, io: &mut TurnIo<'_>, fault: Fault, code: CloseCode) -> Fate {
         self.takes_peer_along = true;
         let reason = fault.code;
+        let kind = match reason {
+            "abuse" => Some(Refusal::WebSocketAbuse),
+            "offer-timeout" => Some(Refusal::OfferTimeout),
+            "full" => Some(Refusal::Place),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            self.engine.refusals().count(kind);
+        }
         match self.send(io, &fault.message()) {
             Fate::Keep => self.close(io, code, reason),
             fate => fate,

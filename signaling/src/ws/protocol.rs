@@ -5,6 +5,11 @@ use visavis::{CandidateError, OfferError};
 
 use crate::IceServer;
 
+/// When to ask again for a place: a private one is free so long after its holder has fallen silent.
+pub(super) const PLACE_SECONDS: u32 = 5;
+/// When to ask again what was too much for the moment.
+const BUSY_SECONDS: u32 = 1;
+
 /// A message to the client.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
@@ -43,6 +48,9 @@ pub(crate) enum Outgoing<'a> {
         error: String,
         /// A stable word.
         code: &'a str,
+        /// Seconds after which the same may go well; where there are none it will not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u32>,
     },
 }
 
@@ -81,15 +89,23 @@ pub(crate) enum Incoming {
 pub(crate) struct Fault {
     pub(crate) code: &'static str,
     pub(crate) error: String,
+    /// As in the message.
+    retry_after: Option<u32>,
 }
 
 impl Fault {
     pub(crate) fn new(code: &'static str, error: impl Into<String>) -> Self {
-        Self { code, error: error.into() }
+        Self { code, error: error.into(), retry_after: None }
+    }
+
+    /// Says that it is worth while to ask again.
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     pub(crate) fn message(self) -> Outgoing<'static> {
-        Outgoing::Error { error: self.error, code: self.code }
+        let Self { code, error, retry_after } = self;
+        Outgoing::Error { error, code, retry_after }
     }
 }
 
@@ -101,12 +117,17 @@ impl From<OfferError> for Fault {
             OfferError::OtherConnection => "other-connection",
             OfferError::NoSession(_) => "no-session",
             OfferError::Full(_) | OfferError::SessionFull(_) => "full",
-            OfferError::TooMany => "busy",
+            OfferError::TooMany => "rate-limited",
             OfferError::PeerGone => "peer-gone",
             OfferError::Busy => "busy",
             OfferError::Stopped => "stopped",
         };
-        Self::new(code, error.to_string())
+        let fault = Self::new(code, error.to_string());
+        match error {
+            OfferError::Full(_) | OfferError::SessionFull(_) => fault.retry_after(PLACE_SECONDS),
+            OfferError::Busy | OfferError::TooMany => fault.retry_after(BUSY_SECONDS),
+            _ => fault,
+        }
     }
 }
 
@@ -117,7 +138,8 @@ impl From<CandidateError> for Fault {
             CandidateError::Busy => "busy",
             CandidateError::Stopped => "stopped",
         };
-        Self::new(code, error.to_string())
+        let fault = Self::new(code, error.to_string());
+        if error == CandidateError::Busy { fault.retry_after(BUSY_SECONDS) } else { fault }
     }
 }
 
@@ -317,7 +339,7 @@ mod tests {
         assert_eq!(serde_json::to_value(Outgoing::Ping).unwrap(), json!({"type": "ping"}));
         assert_eq!(
             serde_json::to_value(Fault::from(OfferError::Full(3)).message()).unwrap(),
-            json!({"type": "error", "code": "full", "error": "all 3 places are taken"})
+            json!({"type": "error", "code": "full", "error": "all 3 places are taken", "retryAfter": 5})
         );
     }
 }

@@ -75,6 +75,15 @@ impl World {
         Client(tungstenite::client(url, self.tcp()).unwrap().0)
     }
 
+    /// A WebSocket that has a viewer, and its `config`.
+    pub fn joined(&self) -> (Client<TcpStream>, Value) {
+        let (mut client, config) = self.client();
+        client.send(serde_json::json!({"type": "offer", "sdp": OFFER}));
+        let answer = client.receive();
+        assert_eq!(answer["type"], "answer", "{answer}");
+        (client, config)
+    }
+
     /// A WebSocket, and its `config`.
     pub fn client(&self) -> (Client<TcpStream>, Value) {
         let mut client = self.websocket("/ws");
@@ -82,6 +91,17 @@ impl World {
         assert_eq!(config["type"], "config", "{config}");
         (client, config)
     }
+}
+
+/// A connection from an address of this machine's own.
+pub fn tcp_from(address: &str, to: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let from: SocketAddr = format!("{address}:0").parse().unwrap();
+    socket.bind(&from.into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
 }
 
 pub struct Client<S>(pub WebSocket<S>);
@@ -125,8 +145,10 @@ pub fn read_response(stream: &mut impl Read) -> (String, String) {
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).unwrap();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let mut body = vec![0; length.map_or(0, |text| text.parse().unwrap())];
+    // Proxies write the name in their own way.
+    let fields = head.lines().filter_map(|line| line.split_once(": "));
+    let mut lengths = fields.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let mut body = vec![0; lengths.next().map_or(0, |(_, text)| text.parse().unwrap())];
     stream.read_exact(&mut body).unwrap();
     (head, String::from_utf8(body).unwrap())
 }

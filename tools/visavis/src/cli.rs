@@ -67,7 +67,8 @@ Settings, each layer over the one before:
   4. the flags
 
 SIGINT (Ctrl-C) and SIGTERM say goodbye to every viewer and end the program with exit code 0; a
-second one ends it at once. Errors end it with 1, a wrong command line with 2.";
+second one ends it at once. SIGHUP has the certificate read again. Errors end it with 1, a wrong command line
+with 2.";
 
 /// Flags of `visavis serve`.
 #[derive(Debug, Default, Args, Serialize)]
@@ -249,11 +250,34 @@ pub struct ServeFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_sessions: Option<usize>,
 
-    /// An origin such as https://app.example.org whose pages may use the HTTP API; `*`: all; repeat for
-    /// several [default: only this server's own]
+    /// An origin such as https://app.example.org whose pages may use the HTTP API and the WebSocket; `*`: all;
+    /// repeat for several [default: only this server's own]
     #[arg(long, value_name = "ORIGIN")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cors: Vec<String>,
+
+    /// Where visitors find the server behind a proxy, such as https://face.example.org/avatar
+    ///
+    /// Its name is one the server goes by, its origin the server's own, and its path what the proxy takes off.
+    /// docs/proxies.md has settings for nginx and Caddy.
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+
+    /// A name the server goes by, such as face.example.org or *.example.org; `*`: any; repeat for several
+    /// [default: addresses, localhost, this machine's name, that of --public-url]
+    ///
+    /// Requests addressed to other names are refused (421), so that no web page can have its own name resolve
+    /// to this server. With --tls-cert every name is taken: the certificate holds it.
+    #[arg(long = "allowed-host", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed_hosts: Vec<String>,
+
+    /// A proxy whose X-Forwarded-For, -Host, -Port and -Prefix are believed: an address, a network such as
+    /// 10.0.0.0/8, or loopback, private or none; repeat for several [default: loopback]
+    #[arg(long = "trusted-proxy", value_name = "NETWORK")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<String>,
 
     /// Media loops that share out the viewers, each a thread with a UDP port of its own [default: 1]
     ///

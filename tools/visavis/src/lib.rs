@@ -15,6 +15,7 @@
 
 pub mod cli;
 pub mod echo;
+mod hangup;
 pub mod idle;
 pub mod log;
 pub mod serve;

@@ -22,6 +22,7 @@ use visavis_signaling::{
 };
 
 use crate::echo::{self, Echo, EchoError};
+use crate::hangup::Hangups;
 use crate::idle::{self, IdleFileError};
 use crate::log;
 use crate::settings::{NamedFile, Settings};
@@ -115,6 +116,7 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
 
 fn serve(settings: &Settings, known: &OnceCell<Arc<Faults>>) -> Result<(), ServeError> {
     let signals = Goodbye::install().map_err(|e| ServeError::System("handle signals", e))?;
+    let hangups = Hangups::install().map_err(|e| ServeError::System("handle signals", e))?;
 
     let source = open_source(settings)?;
     let idle = match &settings.idle {
@@ -152,6 +154,10 @@ fn serve(settings: &Settings, known: &OnceCell<Arc<Faults>>) -> Result<(), Serve
             true => ServeError::TcpInUse(settings.listen),
             false => ServeError::Signaling(error),
         })?;
+
+    hangups
+        .call(signaling.certificate_reloader())
+        .map_err(|e| ServeError::System("wait for signals", e))?;
 
     session.start();
     let (failed, failure) = bounded(1);
@@ -294,6 +300,9 @@ fn signaling_config(settings: &Settings, idle: IdleLoop) -> SignalingConfig {
         max_clients: settings.max_clients,
         api: session_api(settings, idle),
         cors: settings.cors.clone(),
+        public_url: settings.public_url.clone(),
+        allowed_hosts: settings.allowed_hosts.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
         ..SignalingConfig::default()
     }
 }

@@ -75,9 +75,17 @@ pub struct Settings {
     pub per_visitor: bool,
     /// Sessions made over HTTP and for visitors at once.
     pub max_sessions: usize,
-    /// Origins whose pages may use the HTTP API; `*`: all.
+    /// Origins whose pages may use the HTTP API and the WebSocket; `*`: all.
     #[serde(deserialize_with = "list")]
     pub cors: Vec<String>,
+    /// Where visitors find the server, if that is behind a proxy.
+    pub public_url: Option<String>,
+    /// Names that the server goes by.
+    #[serde(deserialize_with = "list")]
+    pub allowed_hosts: Vec<String>,
+    /// Proxies that are believed: addresses, networks, `loopback`, `private`, `none`.
+    #[serde(deserialize_with = "list")]
+    pub trusted_proxies: Vec<String>,
     /// Media loops that share out the viewers.
     pub loops: usize,
     /// The processor core the media loop stays on.
@@ -132,6 +140,9 @@ impl Default for Settings {
             per_visitor: false,
             max_sessions: 100,
             cors: Vec::new(),
+            public_url: None,
+            allowed_hosts: Vec::new(),
+            trusted_proxies: vec![String::from("loopback")],
             loops: 1,
             media_core: None,
             realtime: false,
@@ -146,7 +157,7 @@ impl Default for Settings {
 }
 
 /// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-const OWN_VARIABLES: [&str; 33] = [
+const OWN_VARIABLES: [&str; 36] = [
     "listen",
     "udp",
     "announce",
@@ -175,6 +186,9 @@ const OWN_VARIABLES: [&str; 33] = [
     "per_visitor",
     "max_sessions",
     "cors",
+    "public_url",
+    "allowed_hosts",
+    "trusted_proxies",
     "loops",
     "media_core",
     "realtime",

@@ -15,14 +15,19 @@ impl Window {
         Self { length, limit, start: now, count: 0 }
     }
 
-    /// Counts one; false once the limit is exceeded.
-    pub(crate) fn count(&mut self, now: Instant) -> bool {
-        if now.duration_since(self.start) >= self.length {
+    /// Counts some; false once the limit is exceeded.
+    pub(crate) fn count(&mut self, events: u32, now: Instant) -> bool {
+        if self.is_over(now) {
             self.start = now;
             self.count = 0;
         }
-        self.count = self.count.saturating_add(1);
+        self.count = self.count.saturating_add(events);
         self.count <= self.limit
+    }
+
+    /// Whether what was counted no longer matters.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.start) >= self.length
     }
 }
 
@@ -35,7 +40,7 @@ mod tests {
         let start = Instant::now();
         let at = |s| start + Duration::from_secs(s);
         let mut window = Window::new(Duration::from_secs(10), 2, start);
-        assert!(window.count(at(0)) && window.count(at(9)) && !window.count(at(9)));
-        assert!(window.count(at(10)));
+        assert!(window.count(1, at(0)) && window.count(1, at(9)) && !window.count(1, at(9)));
+        assert!(window.count(2, at(10)));
     }
 }

@@ -1,37 +1,33 @@
 //! A client's byte stream, plain or through TLS, behind one pair of non-blocking read and write.
 
+mod certificates;
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
+use rustls::server::ResolvesServerCert;
 use rustls::{ServerConfig, ServerConnection};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use self::certificates::Current;
+pub(crate) use self::certificates::Watch;
 use crate::{SignalingError, TlsFiles};
 
-/// Reads the files and makes a TLS 1.2 and 1.3 server configuration that offers HTTP/1.1.
-pub(crate) fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, SignalingError> {
-    let broken = |path: &std::path::Path, reason: String| SignalingError::TlsFile {
-        path: path.to_owned(),
-        reason,
-    };
-    let chain: Vec<_> = CertificateDer::pem_file_iter(&files.cert)
-        .and_then(Iterator::collect)
-        .map_err(|e| broken(&files.cert, e.to_string()))?;
-    if chain.is_empty() {
-        return Err(broken(&files.cert, "there is no certificate in it".to_owned()));
-    }
-    let key =
-        PrivateKeyDer::from_pem_file(&files.key).map_err(|e| broken(&files.key, e.to_string()))?;
+/// Reads the files and makes a TLS 1.2 and 1.3 server configuration that offers HTTP/1.1. The files are read again
+/// when they change, as long as the watch lives.
+pub(crate) fn server_config(
+    files: &TlsFiles,
+) -> Result<(Arc<ServerConfig>, Watch), SignalingError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let current = Current::read(files, &provider)?;
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+        .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    let watch = Watch::start(files.clone(), current, provider)?;
+    Ok((Arc::new(config), watch))
 }
 
 /// One client's stream. Reads and writes never block: they answer `WouldBlock`.

@@ -1,0 +1,161 @@
+//! The certificate, read again when its files change.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::{SignalingError, TlsFiles};
+
+/// How often the files are looked at. Renewals take months; whoever cannot wait sends a signal.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Gives each handshake the certificate there is now.
+#[derive(Debug)]
+pub(super) struct Current(ArcSwap<CertifiedKey>);
+
+impl Current {
+    pub(super) fn read(
+        files: &TlsFiles,
+        provider: &CryptoProvider,
+    ) -> Result<Arc<Self>, SignalingError> {
+        Ok(Arc::new(Self(ArcSwap::from_pointee(read(files, provider)?))))
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+fn read(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, SignalingError> {
+    let broken =
+        |path: &Path, reason: String| SignalingError::TlsFile { path: path.to_owned(), reason };
+    let chain: Vec<_> = CertificateDer::pem_file_iter(&files.cert)
+        .and_then(Iterator::collect)
+        .map_err(|e| broken(&files.cert, e.to_string()))?;
+    if chain.is_empty() {
+        return Err(broken(&files.cert, "there is no certificate in it".to_owned()));
+    }
+    let key =
+        PrivateKeyDer::from_pem_file(&files.key).map_err(|e| broken(&files.key, e.to_string()))?;
+    Ok(CertifiedKey::from_der(chain, key, provider)?)
+}
+
+/// Watches the files on a thread of its own: what they lie on may be slow. Dropping it ends the thread.
+///
+/// They are looked at, and not asked to tell: a link that is moved to another folder, as certbot and Kubernetes do it,
+/// is told of in the folder that it lies in, and on some file systems not at all.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    wake: Sender<()>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    pub(super) fn start(
+        files: TlsFiles,
+        current: Arc<Current>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, SignalingError> {
+        let (wake, woken) = bounded(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let watch = move || watch(&files, &current, &provider, &woken, &stopped);
+        let thread = thread::Builder::new().name("visavis-certs".to_owned()).spawn(watch)?;
+        Ok(Self { wake, stop, thread: Some(thread) })
+    }
+
+    /// Has the files read again soon, changed or not.
+    pub(crate) fn reloader(&self) -> impl Fn() + Send + Sync + use<> {
+        let wake = self.wake.clone();
+        move || {
+            // One that waits already will do.
+            let _ = wake.try_send(());
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        let _ = self.wake.try_send(());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that watches the certificate panicked");
+        }
+    }
+}
+
+/// What tells one state of the files from another.
+fn look(files: &TlsFiles) -> [Option<(SystemTime, u64)>; 2] {
+    [&files.cert, &files.key].map(|path| {
+        let about = fs::metadata(path).ok()?;
+        Some((about.modified().ok()?, about.len()))
+    })
+}
+
+fn watch(
+    files: &TlsFiles,
+    current: &Current,
+    provider: &CryptoProvider,
+    woken: &Receiver<()>,
+    stop: &AtomicBool,
+) {
+    let mut said = String::new();
+    // They may have changed since they were read for the first time.
+    let mut seen = [None, None];
+    let mut broken = false;
+    loop {
+        let asked = match woken.recv_timeout(LOOK_EVERY) {
+            Ok(()) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        if stop.load(Ordering::Acquire) {
+            return;
+        }
+        let now = look(files);
+        // What could not be used is tried again: a file may have been caught while it was being written.
+        if !asked && !broken && now == seen {
+            continue;
+        }
+        seen = now;
+        match read(files, provider) {
+            Ok(new) => {
+                broken = false;
+                said.clear();
+                if new.cert != current.0.load().cert {
+                    current.0.store(Arc::new(new));
+                    tracing::info!(cert = %files.cert.display(), "a new certificate is in use");
+                } else if asked {
+                    tracing::info!("the certificate is the same as before");
+                }
+            }
+            Err(error) => {
+                broken = true;
+                let error = error.to_string();
+                if error != said || asked {
+                    tracing::error!(
+                        error,
+                        "the new certificate cannot be used; the one before stays"
+                    );
+                    said = error;
+                }
+            }
+        }
+    }
+}
