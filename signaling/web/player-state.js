@@ -45,7 +45,7 @@ export function showState(client) {
   const why = () => {
     const { state, code, reason } = told;
     if (!['reconnecting', 'waiting', 'failed'].includes(state) || !reason) return '';
-    const help = state === 'waiting' ? 'The next one is yours.' : state === 'failed' ? FAILED[code]?.[1] : '';
+    const help = state === 'waiting' ? 'You get in when one is free.' : state === 'failed' ? FAILED[code]?.[1] : '';
     return [sentence(reason), help].filter(Boolean).join(' ');
   };
 

@@ -142,7 +142,7 @@ test('who finds all places taken waits until he leaves', async () => {
   const page = await visit('', { before: everybodyElse });
   await page.click('#start');
   await says(page, 'Waiting for a place');
-  assert.match(await text(page, 'reason'), /All 3 places are taken. The next one is yours./);
+  assert.match(await text(page, 'reason'), /All 3 places are taken. You get in when one is free./);
   // It is asked for again and again, and that is no reason to give up.
   await page.waitForTimeout(6_000);
   assert.equal(await page.evaluate('visavis.client.state'), 'waiting');
