@@ -8,7 +8,7 @@ use visavis_types::{
     VideoCodec,
 };
 
-use crate::{IdleLoop, Scheduling};
+use crate::{AnnouncedAddress, IdleLoop, Scheduling};
 
 /// Settings of the whole engine.
 #[derive(Debug, Clone)]
@@ -19,9 +19,10 @@ pub struct EngineConfig {
     /// Media loops, each a thread with a socket of its own, that share out the viewers. One carries
     /// many hundred viewers; more are for hosts that have cores for them.
     pub media_loops: usize,
-    /// Addresses told to viewers as ICE host candidates, with the socket's own port. Empty: every
-    /// address of this machine. Set it on a host behind 1:1 NAT.
-    pub announce: Vec<IpAddr>,
+    /// Addresses told to viewers as ICE host candidates, with the socket's own port unless they have one. Empty:
+    /// every address of this machine; those that come and go while the engine runs are followed. Set it on a
+    /// host behind 1:1 NAT, or with mapped ports.
+    pub announce: Vec<AnnouncedAddress>,
     /// Viewers at once, over all sessions.
     pub max_peers: usize,
     /// How long a peer may take from its offer to a finished DTLS handshake.

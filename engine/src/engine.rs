@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use arc_swap::ArcSwap;
 use crossbeam_channel::{bounded, unbounded};
 use crossbeam_queue::SegQueue;
 use visavis_core::Certificate;
@@ -14,7 +15,7 @@ use crate::audio::{AudioCommand, AudioLoop};
 use crate::faults::{FaultDomain, Faults};
 use crate::handle::{Inner, LoopHandle, Parts};
 use crate::idle::Studio;
-use crate::media::{Addresses, Control, Inputs, MediaLoop};
+use crate::media::{Addresses, Control, Follower, Inputs, MediaLoop, own_addresses};
 use crate::{EngineConfig, EngineHandle, Session, SessionConfig, SessionError, StartError};
 
 /// Joins and renegotiations that may wait for the media loop.
@@ -33,6 +34,7 @@ pub struct Engine {
     udp: Vec<SocketAddr>,
     media_threads: Vec<JoinHandle<()>>,
     audio_thread: Option<JoinHandle<()>>,
+    follower: Option<Follower>,
 }
 
 impl Engine {
@@ -52,11 +54,15 @@ impl Engine {
         #[cfg(debug_assertions)]
         faults.plant_from_environment();
         let refusals = Arc::<Refusals>::default();
+        let own = own_addresses()?;
         let (mut loops, mut media_loops, mut udp) = (Vec::new(), Vec::new(), Vec::new());
+        let mut sockets = Vec::new();
         for index in 0..config.media_loops {
-            let (endpoint, addresses) = bind(&config, index)?;
-            udp.push(endpoint.local_addr());
-            tracing::info!(candidates = ?addresses.candidates(), "told to viewers");
+            let endpoint = bind(&config, index)?;
+            let bound = endpoint.local_addr();
+            let addresses = Addresses::new((index, bound), &config.announce, &own);
+            udp.push(bound);
+            sockets.push((bound, addresses.clone()));
             let (commands, receiver) = bounded(COMMAND_CAPACITY);
             let (control, control_receiver) = unbounded();
             let (candidates_in, candidate_receiver) = bounded(CANDIDATE_CAPACITY);
@@ -67,7 +73,7 @@ impl Engine {
                 candidates: candidate_receiver,
                 messages: message_receiver,
             };
-            let candidates = addresses.candidates().to_vec();
+            let candidates = ArcSwap::from_pointee(addresses.candidates().to_vec());
             let (media_loop, waker) = MediaLoop::new(
                 index,
                 (endpoint, addresses),
@@ -106,6 +112,7 @@ impl Engine {
             udp,
             media_threads: Vec::new(),
             audio_thread: None,
+            follower: None,
         };
         // A failure from here on drops the engine, which stops the threads it has.
         let scheduling = config.scheduling;
@@ -123,6 +130,8 @@ impl Engine {
         })?;
         engine.handle.inner.audio.thread.is(audio_thread.thread());
         engine.audio_thread = Some(audio_thread);
+        let inner = Arc::clone(&engine.handle.inner);
+        engine.follower = Some(Follower::start(inner, sockets, config.announce)?);
         Ok(engine)
     }
 
@@ -167,6 +176,7 @@ impl Engine {
             thread.thread().unpark();
             let _ = thread.join();
         }
+        self.follower = None;
         for thread in self.media_threads.drain(..) {
             let _ = thread.join();
         }
@@ -180,15 +190,13 @@ impl Drop for Engine {
 }
 
 /// The socket of a media loop: the port asked for is the first one's, those after it are the others'.
-fn bind(config: &EngineConfig, index: usize) -> Result<(UdpEndpoint, Addresses), StartError> {
+fn bind(config: &EngineConfig, index: usize) -> Result<UdpEndpoint, StartError> {
     let mut addr = config.udp;
     if config.udp.port() != 0 {
         let port = u16::try_from(index).ok().and_then(|index| config.udp.port().checked_add(index));
         addr.set_port(port.ok_or(StartError::MediaLoops(config.media_loops))?);
     }
-    let endpoint = UdpEndpoint::bind(addr).map_err(|source| StartError::Bind { addr, source })?;
-    let addresses = Addresses::discover(endpoint.local_addr(), &config.announce)?;
-    Ok((endpoint, addresses))
+    UdpEndpoint::bind(addr).map_err(|source| StartError::Bind { addr, source })
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {

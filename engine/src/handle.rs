@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
 use visavis_core::{Certificate, DataGauge, Offer, PeerSetup, SdpError, check_candidate};
@@ -61,7 +62,7 @@ pub(crate) struct LoopHandle {
     pub(crate) messages: Sender<DataSend>,
     pub(crate) waker: MediaWaker,
     /// Its socket's ICE host candidates.
-    pub(crate) candidates: Vec<SocketAddr>,
+    pub(crate) candidates: ArcSwap<Vec<SocketAddr>>,
 }
 
 /// The audio loop as others see it.
@@ -366,13 +367,15 @@ impl EngineHandle {
         {
             inner.control(lives_on, Control::Disconnect(gone));
         }
+        let own = inner.loops.get(media_loop);
+        let candidates = own.map(|own| own.candidates.load_full()).unwrap_or_default();
         let setup = PeerSetup {
             peer,
             session: session.clone(),
             order: shared.config.order(),
             video_codecs: shared.config.codecs(),
             red: shared.config.opus.red,
-            candidates: inner.loops.get(media_loop).map_or(&[], |own| &own.candidates),
+            candidates: &candidates,
             certificate: &inner.certificate,
             now: Instant::now(),
         };

@@ -67,6 +67,7 @@ pub use event::{Event, LeaveReason};
 pub use faults::{FatalFault, FaultDomain, Faults, Health};
 pub use handle::EngineHandle;
 pub use idle::{IdleError, IdleLoop, IdlePicture};
+pub use media::{AnnouncedAddress, InvalidAnnouncedAddress};
 pub use rtp_input::{RtpInput, RtpInputConfig, RtpInputError, RtpInputStatus};
 pub use scheduling::Scheduling;
 pub use session::{PushOutcome, Session};

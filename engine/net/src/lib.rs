@@ -3,6 +3,7 @@
 //! Everything that knows about a system call of the media path is in this crate. It knows nothing of
 //! WebRTC.
 
+mod addresses;
 mod receiver;
 mod rtp;
 mod sender;
@@ -10,6 +11,7 @@ mod socket;
 mod source;
 mod timer;
 
+pub use addresses::AddressChanges;
 pub use receiver::{Datagram, ReceiveBuffers};
 pub use rtp::{RtpSocket, RtpSockets};
 pub use sender::{SendCounters, Sender};

@@ -1,10 +1,79 @@
 //! Which addresses viewers are told, and how they relate to those the kernel knows.
 
-use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU16;
+use std::str::FromStr;
+
+/// An address told to viewers in the place of this machine's own, as behind 1:1 NAT, and the port where that is
+/// another too, as on a host with mapped ports: `203.0.113.7`, `203.0.113.7:20638`, `2001:db8::7`,
+/// `[2001:db8::7]:20638`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AnnouncedAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// The port of the first media loop, from which further ones count up; `None`: each socket's own.
+    pub port: Option<NonZeroU16>,
+}
+
+impl AnnouncedAddress {
+    /// What it is for one of the media loops, whose socket has this port of its own.
+    fn of_loop(self, index: usize, own: u16) -> SocketAddr {
+        let count = u16::try_from(index).unwrap_or(u16::MAX);
+        let port = self.port.map_or(own, |first| first.get().saturating_add(count));
+        SocketAddr::new(self.ip, port)
+    }
+}
+
+impl From<IpAddr> for AnnouncedAddress {
+    fn from(ip: IpAddr) -> Self {
+        Self { ip, port: None }
+    }
+}
+
+impl From<Ipv4Addr> for AnnouncedAddress {
+    fn from(ip: Ipv4Addr) -> Self {
+        IpAddr::from(ip).into()
+    }
+}
+
+impl From<SocketAddr> for AnnouncedAddress {
+    /// With port 0 it is each socket's own.
+    fn from(addr: SocketAddr) -> Self {
+        Self { ip: addr.ip(), port: NonZeroU16::new(addr.port()) }
+    }
+}
+
+/// A text that is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected an address, or ADDRESS:PORT, with an IPv6 address in brackets before a port")]
+pub struct InvalidAnnouncedAddress;
+
+impl FromStr for AnnouncedAddress {
+    type Err = InvalidAnnouncedAddress;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Ok(ip.into());
+        }
+        match text.parse::<SocketAddr>() {
+            Ok(addr) if addr.port() != 0 => Ok(addr.into()),
+            _ => Err(InvalidAnnouncedAddress),
+        }
+    }
+}
+
+impl fmt::Display for AnnouncedAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => SocketAddr::new(self.ip, port.get()).fmt(f),
+            None => self.ip.fmt(f),
+        }
+    }
+}
 
 /// The addresses of the media socket.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Addresses {
     /// Told to viewers as ICE host candidates.
     candidates: Vec<SocketAddr>,
@@ -15,19 +84,40 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// Finds the addresses for a socket bound to `bound`. `announce` replaces what is found.
-    pub(crate) fn discover(bound: SocketAddr, announce: &[IpAddr]) -> io::Result<Self> {
+    /// The addresses for the socket of a media loop, bound to `bound`, on a machine that has `own`. `announce`
+    /// replaces what is told.
+    pub(crate) fn new(
+        (index, bound): (usize, SocketAddr),
+        announce: &[AnnouncedAddress],
+        own: &[IpAddr],
+    ) -> Self {
         let v6_socket = bound.is_ipv6();
         let reachable = |ip: &IpAddr| v6_socket || ip.is_ipv4();
-        let local: Vec<IpAddr> = if bound.ip().is_unspecified() {
-            let interfaces = if_addrs::get_if_addrs()?;
-            interfaces.iter().map(if_addrs::Interface::ip).filter(reachable).collect()
-        } else {
-            vec![bound.ip()]
+        let local: Vec<IpAddr> = match bound.ip().is_unspecified() {
+            true => own.iter().copied().filter(reachable).collect(),
+            false => vec![bound.ip()],
         };
-        let told = if announce.is_empty() { worth_telling(&local) } else { announce.to_vec() };
-        let candidates = told.into_iter().map(|ip| SocketAddr::new(ip, bound.port())).collect();
-        Ok(Self { candidates, local, v6_socket })
+        let candidates = match announce {
+            [] => {
+                let told = worth_telling(&local).into_iter();
+                told.map(|ip| SocketAddr::new(ip, bound.port())).collect()
+            }
+            announce => announce.iter().map(|told| told.of_loop(index, bound.port())).collect(),
+        };
+        Self { candidates, local, v6_socket }
+    }
+
+    /// What keeps visitors from finding this machine, if anything does.
+    pub(crate) fn wrong(&self) -> Option<&'static str> {
+        self.candidates.is_empty().then_some(
+            "this machine has no address that visitors could be told: bring its network up, or name an address \
+             with --announce (EngineConfig::announce). Addresses that come are taken up without a restart",
+        )
+    }
+
+    /// Whether only this machine itself finds it.
+    pub(crate) fn is_loopback(&self) -> bool {
+        !self.candidates.is_empty() && self.candidates.iter().all(|addr| addr.ip().is_loopback())
     }
 
     /// The ICE host candidates.
@@ -106,7 +196,7 @@ mod tests {
     #[test]
     fn behind_a_nat_the_announced_address_stands_for_the_real_one() {
         let bound = "10.0.0.5:4000".parse().unwrap();
-        let addresses = Addresses::discover(bound, &[ip("203.0.113.9")]).unwrap();
+        let addresses = Addresses::new((0, bound), &[ip("203.0.113.9").into()], &[]);
         let announced = "203.0.113.9:4000".parse().unwrap();
         assert_eq!(addresses.candidates(), [announced]);
         assert_eq!(
@@ -114,6 +204,37 @@ mod tests {
             Some(announced)
         );
         assert_eq!(addresses.source_for(announced.ip()), None);
+    }
+
+    #[test]
+    fn a_mapped_port_is_told_in_the_place_of_the_sockets_and_counts_up_with_the_loops() {
+        let announced: Vec<AnnouncedAddress> =
+            ["203.0.113.9:20638", "2001:db8::7", "[2001:db8::8]:9"]
+                .map(|t| t.parse().unwrap())
+                .into();
+        let texts: Vec<String> = announced.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["203.0.113.9:20638", "2001:db8::7", "[2001:db8::8]:9"]);
+        let bound = "0.0.0.0:4001".parse().unwrap();
+        let addresses = Addresses::new((1, bound), &announced, &[ip("10.0.0.5")]);
+        let expected = ["203.0.113.9:20639", "[2001:db8::7]:4001", "[2001:db8::8]:10"];
+        assert_eq!(addresses.candidates(), expected.map(|text| text.parse().unwrap()));
+        let found = addresses.candidate_for(Some(ip("10.0.0.5")), ip("198.51.100.1"));
+        assert_eq!(found, expected[0].parse().ok());
+        for wrong in ["", "host", "203.0.113.9:", "203.0.113.9:0", "203.0.113.9:99999", "[::1]"] {
+            assert!(wrong.parse::<AnnouncedAddress>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_machine_without_an_address_says_what_to_do() {
+        let bound = "0.0.0.0:4001".parse().unwrap();
+        let none = Addresses::new((0, bound), &[], &[]);
+        assert!(none.wrong().unwrap().contains("--announce") && !none.is_loopback());
+        let alone = Addresses::new((0, bound), &[], &[ip("127.0.0.1"), ip("::1")]);
+        assert!(alone.wrong().is_none() && alone.is_loopback());
+        assert_eq!(alone.candidates().len(), 1, "an IPv4 socket has no IPv6 address");
+        let told = Addresses::new((0, bound), &[ip("203.0.113.9").into()], &[]);
+        assert!(told.wrong().is_none());
     }
 
     #[test]

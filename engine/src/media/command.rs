@@ -6,6 +6,7 @@ use visavis_core::{Offer, OutgoingMessage, PacketizedFrame, Peer};
 use visavis_types::{AudioPacket, PeerId};
 
 use super::SessionWaker;
+use super::addresses::Addresses;
 use crate::OfferError;
 use crate::audio::MicEvent;
 use crate::data::Inbox;
@@ -26,6 +27,8 @@ pub(crate) enum Control {
         done: Sender<()>,
     },
     Disconnect(PeerId),
+    /// This machine's have changed.
+    SetAddresses(Addresses),
     Subscribe(Subscriber),
     Stop,
 }

@@ -83,6 +83,8 @@ pub(crate) struct MediaLoop {
     /// Idle loops change pictures at moments counted from here.
     epoch: Instant,
     faults: Arc<Faults>,
+    /// Peers that do not know of our latest addresses yet.
+    unaware: Vec<PeerId>,
 }
 
 impl MediaLoop {
@@ -120,6 +122,7 @@ impl MediaLoop {
             readable: false,
             epoch: Instant::now(),
             faults,
+            unaware: Vec::new(),
         };
         Ok((media_loop, waker))
     }
@@ -153,6 +156,7 @@ impl MediaLoop {
             if !self.obey() {
                 return Ok(());
             }
+            self.tell_addresses();
             self.send_messages();
             self.send_media();
             self.handle_due();
@@ -164,6 +168,7 @@ impl MediaLoop {
         let Inputs { control, commands, candidates, messages } = &self.inputs;
         let asked = !control.is_empty() || !commands.is_empty() || !candidates.is_empty();
         let messages = self.sending.is_some() || !messages.is_empty();
+        let asked = asked || !self.unaware.is_empty();
         let unfinished = !self.due.is_empty() || self.hub.waiting_events() > 0;
         let waiting = messages || asked || self.agenda.is_ready();
         let busy = self.readable || waiting || unfinished;
@@ -325,6 +330,20 @@ impl MediaLoop {
         true
     }
 
+    /// Has peers reachable at addresses that are new, a few at a time.
+    fn tell_addresses(&mut self) {
+        let until = Instant::now() + COMMAND_BUDGET;
+        while let Some(peer) = self.unaware.pop() {
+            let Self { hub, egress, .. } = self;
+            let addresses = egress.addresses.candidates().to_vec();
+            let now = Instant::now();
+            hub.add_local_candidates(peer, &addresses, now, egress);
+            if now >= until {
+                return;
+            }
+        }
+    }
+
     fn control(&mut self, control: Control, now: Instant) {
         match control {
             Control::AddSession(media) => self.add_session(media, now),
@@ -333,6 +352,12 @@ impl MediaLoop {
                 drop(done);
             }
             Control::Disconnect(peer) => self.hub.disconnect(peer, now, &mut self.egress),
+            Control::SetAddresses(addresses) => {
+                if addresses.candidates() != self.egress.addresses.candidates() {
+                    self.unaware = self.hub.peer_ids();
+                }
+                self.egress.addresses = addresses;
+            }
             Control::Subscribe(subscriber) => self.subscribers.add(subscriber),
             // Seen to by the caller, whose loop ends.
             Control::Stop => {}

@@ -5,6 +5,7 @@ mod addresses;
 mod agenda;
 mod command;
 mod egress;
+mod follow;
 mod lanes;
 mod media_loop;
 mod session;
@@ -12,10 +13,12 @@ mod splice;
 mod stages;
 
 pub(crate) use addresses::Addresses;
+pub use addresses::{AnnouncedAddress, InvalidAnnouncedAddress};
 pub(crate) use agenda::SessionWaker;
 pub(crate) use command::{
     Command, Control, DataSend, Inputs, RemoteCandidate, Reply, SessionMedia,
 };
+pub(crate) use follow::{Follower, own_addresses};
 pub(crate) use lanes::{Full, Lanes};
 pub(crate) use media_loop::MediaLoop;
 

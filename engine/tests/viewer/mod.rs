@@ -32,19 +32,32 @@ pub struct Viewer {
     local: SocketAddr,
 }
 
+fn local_socket() -> UdpSocket {
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
+}
+
 impl Viewer {
     /// A viewer that takes RTP packets as they come.
     pub fn join(engine: &EngineHandle, session: &SessionId) -> Self {
-        Self::connect(engine, session, true)
+        Self::connect(engine, session, true, local_socket())
     }
 
     /// A viewer that puts access units together.
     pub fn join_for_units(engine: &EngineHandle, session: &SessionId) -> Self {
-        Self::connect(engine, session, false)
+        Self::connect(engine, session, false, local_socket())
     }
 
-    fn connect(engine: &EngineHandle, session: &SessionId, rtp_mode: bool) -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    /// A viewer that has this socket.
+    pub fn join_with(engine: &EngineHandle, session: &SessionId, socket: UdpSocket) -> Self {
+        Self::connect(engine, session, true, socket)
+    }
+
+    fn connect(
+        engine: &EngineHandle,
+        session: &SessionId,
+        rtp_mode: bool,
+        socket: UdpSocket,
+    ) -> Self {
         let local = socket.local_addr().unwrap();
         let mut rtc = Rtc::builder().set_rtp_mode(rtp_mode).build(Instant::now());
         rtc.add_local_candidate(Candidate::host(local, "udp").unwrap());
@@ -130,7 +143,8 @@ impl Viewer {
         loop {
             match self.rtc.poll_output().unwrap() {
                 Output::Transmit(out) => {
-                    self.socket.send_to(&out.contents, out.destination).unwrap();
+                    // Where a network is taken away there is no way for a while.
+                    let _ = self.socket.send_to(&out.contents, out.destination);
                 }
                 Output::Event(Event::Connected) => self.connected = true,
                 Output::Event(Event::RtpPacket(packet)) => {

@@ -1,14 +1,14 @@
 //! The command line. Flags hold no defaults: what is not given here comes from the environment, the
 //! file or [`Settings::default`](crate::settings::Settings::default).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
-use visavis::FrameSize;
+use visavis::{AnnouncedAddress, FrameSize};
 
-use crate::settings::size_text;
+use crate::settings::{size_text, texts};
 
 /// Puts a live face on a web page.
 #[derive(Debug, Parser)]
@@ -88,10 +88,12 @@ pub struct ServeFlags {
 
     /// An address browsers are told to send to; repeat for several [default: all of this machine]
     ///
-    /// Needed where the machine does not know its own public address, as behind 1:1 NAT.
-    #[arg(long, value_name = "IP")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub announce: Vec<IpAddr>,
+    /// Needed where the machine does not know its own public address, as behind 1:1 NAT. With a port where that
+    /// is mapped to another, as on rented GPUs and in containers; further media loops count up from it. Addresses
+    /// that this machine gets or loses while it runs are followed.
+    #[arg(long, value_name = "IP[:PORT]")]
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
+    pub announce: Vec<AnnouncedAddress>,
 
     /// A TOML file with settings; docs/visavis.toml is an annotated example
     #[arg(long, value_name = "FILE.toml")]

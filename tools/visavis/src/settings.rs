@@ -1,13 +1,13 @@
 //! Settings in four layers: defaults, file, environment, flags.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use visavis::{AudioCodec, ENCODERS, FrameSize, VideoCodec};
+use visavis::{AnnouncedAddress, AudioCodec, ENCODERS, FrameSize, VideoCodec};
 
 use crate::cli::ServeFlags;
 
@@ -19,9 +19,9 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where the one UDP socket for all media listens.
     pub udp: SocketAddr,
-    /// Addresses told to browsers; empty: every address of this machine.
-    #[serde(deserialize_with = "list")]
-    pub announce: Vec<IpAddr>,
+    /// Addresses told to browsers, each with a port where that is mapped; empty: every address of this machine.
+    #[serde(deserialize_with = "list", serialize_with = "texts")]
+    pub announce: Vec<AnnouncedAddress>,
     /// Certificate chain for HTTPS, as PEM; with `tls_key`.
     pub tls_cert: Option<PathBuf>,
     /// Private key for HTTPS, as PEM.
@@ -406,6 +406,14 @@ where
         .collect()
 }
 
+/// What [`list`] reads.
+pub(crate) fn texts<T: std::fmt::Display, S: Serializer>(
+    items: &[T],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(items.iter().map(ToString::to_string))
+}
+
 fn codec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VideoCodec, D::Error> {
     let name = String::deserialize(deserializer)?;
     name.parse().map_err(de::Error::custom)
@@ -479,14 +487,16 @@ mod tests {
     fn each_layer_lies_over_the_one_before() {
         jailed(|jail| {
             assert_eq!(load(&ServeFlags::default()), Ok(Settings::default()));
-            let file = "bitrate = 900\nfps = 25\nmax_clients = 7\nannounce = ['10.0.0.1']\n";
+            let file = "bitrate = 900\nfps = 25\nmax_clients = 7\nannounce = ['10.0.0.1', '203.0.113.7:20638']\n";
             jail.create_file("visavis.toml", file).unwrap();
             jail.set_env("VISAVIS_FPS", "50");
             jail.set_env("VISAVIS_MAX_CLIENTS", "8");
             let flags = ServeFlags { max_clients: Some(9), ..with_file() };
             let settings = load(&flags).unwrap();
             assert_eq!((settings.bitrate, settings.fps, settings.max_clients), (900, Some(50), 9));
-            assert_eq!(settings.announce, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+            let announced: Vec<String> =
+                settings.announce.iter().map(ToString::to_string).collect();
+            assert_eq!(announced, ["10.0.0.1", "203.0.113.7:20638"]);
             assert_eq!(settings.log, "info");
         });
     }

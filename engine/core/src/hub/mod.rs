@@ -1,5 +1,6 @@
 //! All peers and sessions of one media loop.
 
+mod addresses;
 mod arrivals;
 mod event;
 mod keyframes;

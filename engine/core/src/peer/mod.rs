@@ -319,6 +319,15 @@ impl Peer {
         self.candidates.admit(candidate)
     }
 
+    /// It can be reached at these addresses too. One that it knows already changes nothing.
+    pub(crate) fn add_local_candidates(&mut self, addresses: &[SocketAddr]) {
+        for &addr in addresses {
+            if let Ok(candidate) = Candidate::host(addr, "udp") {
+                self.rtc.add_local_candidate(candidate);
+            }
+        }
+    }
+
     pub(crate) fn add_remote_candidate(&mut self, candidate: Candidate) {
         self.rtc.add_remote_candidate(candidate);
     }
