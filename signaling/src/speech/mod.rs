@@ -100,10 +100,11 @@ fn try_stream(call: &Call<'_>, body: UploadReader, context: &mut Context) -> Res
     };
     let answerer = call.answerer(context);
     // Where there is no thread, the answerer is dropped, which is an answer too.
-    if let Err(error) = thread::Builder::new()
-        .name("visavis-speech".to_owned())
-        .spawn(move || upload.run(body, answerer))
-    {
+    if let Err(error) = thread::Builder::new().name("visavis-speech".to_owned()).spawn(move || {
+        let faults = Arc::clone(upload.engine.faults());
+        let whose = format_args!("an upload for session {}", upload.session).to_string();
+        faults.guard(FaultDomain::Upload, &whose, || upload.run(body, answerer));
+    }) {
         tracing::warn!(%error, "no thread to play an upload");
     }
     Ok(())

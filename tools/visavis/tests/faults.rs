@@ -21,6 +21,10 @@ impl Server {
         command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0"]);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         command.envs(planted.map(|domain| ("VISAVIS_PLANT_FAULT", domain)));
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -139,4 +143,26 @@ fn a_connection_that_fails_is_closed_and_the_next_is_served() {
     assert!(server.get("/healthz").starts_with("HTTP/1.1 200 "));
     assert_eq!(server.figure("visavis_faults_total{domain=\"connection\"}"), 1.0);
     assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn a_server_that_is_out_of_descriptors_says_so_once_and_serves_again_when_there_are_some() {
+    let mut command = Command::new("sh");
+    let serve = "ulimit -n 64; exec \"$0\" serve --json --listen 127.0.0.1:0 --udp 127.0.0.1:0";
+    command.args(["-c", serve, env!("CARGO_BIN_EXE_visavis")]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut server = Server::of(command);
+    let mut log = server.child.stderr.take().unwrap();
+    let held: Vec<TcpStream> =
+        (0..100).map(|_| TcpStream::connect(&server.addr).unwrap()).collect();
+    // Tried ten times a second.
+    std::thread::sleep(Duration::from_secs(1));
+    drop(held);
+    assert!(server.get("/readyz").starts_with("HTTP/1.1 200 "));
+    assert_eq!(server.stop(), Some(0));
+    let mut lines = String::new();
+    log.read_to_string(&mut lines).unwrap();
+    let said = |what: &str| lines.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(said("no connection can be accepted"), 1, "{lines}");
+    assert_eq!(said("connections are accepted again"), 1, "{lines}");
 }
