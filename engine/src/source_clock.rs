@@ -199,7 +199,8 @@ impl SourceClock {
                 let follows =
                     after_last_us.is_some_and(|after| (-BACK_US..FOLLOWS_US).contains(&after));
                 let late = latency_us > LATE_US;
-                (!late && !(lane.believed.is_some() && jumps), late && follows)
+                let goes_on = lane.believed.is_none() || !jumps;
+                (!late && goes_on, late && follows)
             }
         };
         if possible {

@@ -345,3 +345,43 @@ fn live_sound_that_does_not_fit_is_told_to_whoever_pushes_it() {
     // All of it may still be on its way to the thread that drops it.
     assert!(last > MS * 50 && last <= MS * 4_100, "{last:?}");
 }
+
+#[test]
+fn utterances_that_wait_take_no_room_from_the_one_that_plays() {
+    let engine = engine();
+    let config = SessionConfig { audio_queue: MS * 1_000, ..SessionConfig::default() };
+    let session = session(&engine, config);
+    let all: Vec<Utterance> =
+        (0..14).map(|_| session.begin_utterance(UnixMillis(0)).unwrap()).collect();
+    let waiting: Vec<PushOutcome> = all[1..].iter().map(|one| say(one, 0, &tone(900))).collect();
+    assert_eq!(waiting[..2], [PushOutcome::Accepted, PushOutcome::Full]);
+    assert_eq!(say(&all[0], 0, &tone(900)), PushOutcome::Accepted);
+    assert_eq!(say(&all[0], 900, &tone(900)), PushOutcome::Full);
+    // The next one has that room when its turn comes.
+    let progress = all[0].progress();
+    let mut all = all.into_iter();
+    all.next().unwrap().end();
+    let second = all.next().unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while !progress.is_over() && Instant::now() < until {
+        thread::sleep(MS * 5);
+    }
+    assert!(progress.is_over() && progress.sent() == MS * 900, "{progress:?}");
+    assert_eq!(say(&second, 900, &tone(900)), PushOutcome::Accepted);
+}
+
+#[test]
+fn a_session_that_is_stopped_lets_go_of_what_it_was_given_to_call() {
+    let engine = engine();
+    let session = session(&engine, SessionConfig::default());
+    let held = std::sync::Arc::new(());
+    let given = std::sync::Arc::clone(&held);
+    session.on_microphone(move |_| drop(std::sync::Arc::clone(&given)));
+    thread::sleep(MS * 100);
+    session.stop();
+    let until = Instant::now() + Duration::from_secs(20);
+    while std::sync::Arc::strong_count(&held) > 1 && Instant::now() < until {
+        thread::sleep(MS);
+    }
+    assert_eq!(std::sync::Arc::strong_count(&held), 1);
+}

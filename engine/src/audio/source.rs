@@ -105,7 +105,8 @@ impl AudioSource {
         let mut sent = false;
         // Each turn of an utterance may make something due, and what is sent may end it.
         loop {
-            let turn = self.speech.run(&mut self.pacer, self.shared.config.packet_time, now);
+            let turn =
+                self.speech.run(&mut self.pacer, self.shared.config.packet_time, self.behind, now);
             sent |= self.send_due(now);
             self.speech.note_sent(&self.pacer, now);
             let Some(turn) = turn else { break };

@@ -274,3 +274,72 @@ fn the_oldest_goes_when_the_queue_is_full() {
     pacer.poll(now, &mut packet).unwrap();
     assert_eq!(packet, [2; 960]);
 }
+
+/// Sound and picture of one moment, from the stamp to what RTP says of when they were captured.
+#[test]
+fn sound_and_picture_of_one_stamp_are_sent_under_one_date() {
+    use crate::source_clock::{SourceClock, Stamped};
+    use std::time::SystemTime;
+    use visavis_types::{ClockAnchor, UnixMillis};
+
+    for (off, step) in [
+        (-9_000, 0),
+        (-1_000, 0),
+        (-600, 0),
+        (-400, 0),
+        (200, 0),
+        (3_000, 0),
+        (0, -5_000),
+        (0, 5_000),
+        (-1_000, 5_000),
+    ] {
+        for lead in [0, 45] {
+            let mut run = Run::new();
+            let began = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+            let anchor = ClockAnchor::new(run.start, began);
+            let mut clock = SourceClock::new(anchor);
+            let stamp = |ms: u64, now: u64| {
+                let step = if now < 10_000 { 0 } else { step };
+                UnixMillis((1_800_000_000_000_u64 + ms).saturating_add_signed(off + step))
+            };
+            // By how many ms the date differs from the true one.
+            let mut pictures = Vec::new();
+            for ms in 0..20_000_u64 {
+                let now = run.start + MS * ms as u32;
+                if ms % 33 == 0 {
+                    let dated = clock.capture_time(Stamped::Picture, stamp(ms, ms), now).at;
+                    pictures.push((ms, signed_ms(dated, run.start) - ms as i64));
+                }
+                if ms % 20 == 0 {
+                    let of = ms + lead;
+                    let dated = clock.capture_time(Stamped::Sound, stamp(of, ms), now).at;
+                    run.advance(ms);
+                    run.pacer.push(&[1; PACKET_SAMPLES], dated, now);
+                    run.advance(ms);
+                }
+            }
+            let settled = |ms: u64| (2_000..10_000).contains(&ms) || ms >= 12_000;
+            for (n, (at, slot, _)) in run.sound().into_iter().enumerate() {
+                let of = n as u64 * 20 + lead;
+                let sound = signed_ms(slot.captured, run.start) - of as i64;
+                let picture =
+                    pictures.iter().rfind(|(ms, _)| *ms <= *at).map_or(0, |(_, off)| *off);
+                let apart = (sound - picture).abs();
+                assert!(
+                    !settled(*at) || apart <= 15,
+                    "{off} and {step} ms off, lead {lead}: {apart} ms apart at {at} ms"
+                );
+            }
+            let times: Vec<u64> = run.sent.iter().map(|(_, slot, _)| slot.rtp_time).collect();
+            assert!(times.windows(2).all(|pair| pair[1] == pair[0] + 960), "{off}, {step}");
+        }
+    }
+}
+
+/// Milliseconds from one moment to another, in either direction.
+fn signed_ms(at: Instant, from: Instant) -> i64 {
+    match at.checked_duration_since(from) {
+        Some(after) => after.as_millis() as i64,
+        None => -((from - at).as_millis() as i64),
+    }
+}

@@ -131,11 +131,13 @@ impl Speech {
         }
     }
 
-    /// Hands on what is due, and tells what has changed.
+    /// Hands on what is due, and tells what has changed. Where more was pushed than could be taken in yet, nothing
+    /// begins before it is, and nothing is taken to be missing.
     pub(super) fn run(
         &mut self,
         pacer: &mut Pacer,
         packet: PacketTime,
+        behind: bool,
         now: Instant,
     ) -> Option<Turn> {
         let voice = self.voices.front_mut()?;
@@ -148,16 +150,16 @@ impl Speech {
             return state.finish().then_some(Turn::Interrupted(state));
         }
         if voice.origin.is_none() {
-            if state.ready(now) != Ready::Now {
+            if behind || state.ready(now) != Ready::Now {
                 return None;
             }
             voice.move_origin(pacer.next_packet(now));
             // Before anything else that is due at this moment.
-            self.tally.dropped += voice.feed(pacer, packet, now);
+            self.tally.dropped += voice.feed(pacer, packet, behind, now);
             return Some(Turn::Started(state));
         }
         self.tally.moved |= voice.resume(pacer, now);
-        self.tally.dropped += voice.feed(pacer, packet, now);
+        self.tally.dropped += voice.feed(pacer, packet, behind, now);
         if !voice.is_done(now) {
             return None;
         }
@@ -346,7 +348,7 @@ impl Voice {
 
     /// Hands on what is due. Sound that is not there stops the time of the utterance. Returns how many samples of
     /// live sound had to give way.
-    fn feed(&mut self, pacer: &mut Pacer, packet: PacketTime, now: Instant) -> u64 {
+    fn feed(&mut self, pacer: &mut Pacer, packet: PacketTime, behind: bool, now: Instant) -> u64 {
         let mut dropped = 0;
         let Some(origin) = self.origin else { return dropped };
         loop {
@@ -369,7 +371,7 @@ impl Voice {
                 self.make_room(packet);
                 continue;
             }
-            if !ended && self.heard {
+            if !ended && !behind && self.heard {
                 self.stalled = true;
                 self.state.hold_pictures_at(self.time());
             }

@@ -60,7 +60,7 @@ impl Run {
         self.speech.look_for_ends();
         self.speech.all_taken_in();
         loop {
-            let turn = self.speech.run(&mut self.pacer, PACKET, self.now);
+            let turn = self.speech.run(&mut self.pacer, PACKET, false, self.now);
             let mut packet = Vec::new();
             while let Some(slot) = self.pacer.poll(self.now, &mut packet) {
                 self.sent.push((at, slot, packet.clone()));
