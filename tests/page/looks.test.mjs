@@ -45,7 +45,13 @@ const STATES = {
     await page.click('#show-figures');
     await page.click('#microphone');
     await until(page, "document.querySelector('[data-graph=fps] [data-value]').textContent !== '–'");
-    await tell(page, { type: 'caption', text: 'Hello! What would you like to talk about today?' });
+    // Said again and again, so that it does not fade while it is looked at.
+    await page.evaluate(() => {
+      const data = JSON.stringify({ type: 'caption', text: 'Hello! What would you like to talk about today?' });
+      const say = () => visavis.client.dispatchEvent(new CustomEvent('message', { detail: { data } }));
+      setInterval(say, 1_000);
+      say();
+    });
     await tell(page, { type: 'chat', from: 'Anna', text: 'Welcome. You can write here as well.' });
     await until(page, () => visavis.client.send(new Uint8Array(1)));
     await page.fill('#words', 'Nice, thank you!');
