@@ -9,7 +9,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use visavis::{FaultDomain, Faults};
 
 use crate::serve::ServeError;
@@ -32,12 +36,20 @@ pub(crate) fn start(filter: &str) -> Result<(), ServeError> {
         .with_env_filter(parsed)
         .with_writer(move || writer.clone())
         .log_internal_errors(false)
-        .with_ansi(io::stderr().is_terminal());
+        .with_ansi(io::stderr().is_terminal())
+        .finish()
+        .with(filter_fn(is_fit_to_print));
     // A second subscriber in one process is refused; the first one goes on.
     if subscriber.try_init().is_ok() {
         let _ = LINES.set(lines);
     }
     Ok(())
+}
+
+/// Whether lines of this kind hold no secrets, whatever the filter asks for. The WebSocket library writes whole
+/// messages at the level `TRACE`: TURN passwords, tokens to come back with, descriptions.
+fn is_fit_to_print(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() != Level::TRACE || !metadata.target().starts_with("tungstenite")
 }
 
 /// From now on lines that are lost are counted there.
@@ -178,6 +190,26 @@ mod tests {
         lines.wait();
         assert_eq!(page.0.lock().unwrap().0, b"one\nfour\n");
         assert_eq!(faults.total(FaultDomain::Log), 2);
+    }
+
+    #[test]
+    fn messages_of_the_websocket_are_in_no_log() {
+        let page = Page::default();
+        let writer = page.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new("trace,tungstenite::protocol=trace"))
+            .with_writer(move || writer.clone())
+            .finish()
+            .with(filter_fn(is_fit_to_print));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::trace!(target: "tungstenite::protocol::frame", "writing frame: a password");
+            tracing::trace!(target: "tungstenite::protocol", "a token");
+            tracing::debug!(target: "tungstenite::protocol", "a close frame");
+            tracing::trace!("one of ours");
+        });
+        let printed = String::from_utf8(page.0.lock().unwrap().0.clone()).unwrap();
+        assert!(printed.contains("a close frame") && printed.contains("one of ours"), "{printed}");
+        assert!(!printed.contains("password") && !printed.contains("token"), "{printed}");
     }
 
     #[test]
