@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use rtrb::RingBuffer;
-use visavis_codec::{ENCODERS, OpusDecoder};
+use visavis_codec::{ENCODERS, OpusDecoder, encodable_size};
 use visavis_core::PacketizedFrame;
 use visavis_types::FrameSize;
 
@@ -45,6 +45,12 @@ impl EngineHandle {
         if config.encoded.is_none() && config.video_codecs.iter().any(|&c| !ENCODERS.contains(c)) {
             return Err(SessionError::Config(
                 "this build has no encoder for a video codec; AV1 wants the cargo feature `av1`",
+            ));
+        }
+        let fits = |size| config.video_codecs.iter().all(|&c| encodable_size(c, size) == size);
+        if config.encoded.is_none() && config.size.is_some_and(|size| !fits(size)) {
+            return Err(SessionError::Config(
+                "the size is larger than H264 can be encoded: 3840x2160 or 2160x3840 at most",
             ));
         }
         if !OpusDecoder::SAMPLE_RATES_HZ.contains(&config.microphone_rate) {

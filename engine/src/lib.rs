@@ -68,7 +68,7 @@ pub use faults::{FatalFault, FaultDomain, Faults, Health};
 pub use handle::EngineHandle;
 pub use idle::{IdleError, IdleLoop, IdlePicture};
 pub use media::{AnnouncedAddress, InvalidAnnouncedAddress};
-pub use rtp_input::{RtpInput, RtpInputConfig, RtpInputError, RtpInputStatus};
+pub use rtp_input::{RtpInput, RtpInputConfig, RtpInputError, RtpInputStatus, RtpStreamStatus};
 pub use scheduling::Scheduling;
 pub use session::{PushOutcome, Session};
 pub use status::{Metrics, SessionStatus, StageSummary};
@@ -76,7 +76,7 @@ pub use utterance::{Utterance, UtteranceError, UtteranceId, UtteranceProgress};
 pub use video::{FrameMemory, VideoSink};
 pub use visavis_codec::{ENCODERS, Mp3Decoder, Mp3Error, Mp3Sound};
 pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
-pub use visavis_core::rtp_input::RtpCounters;
+pub use visavis_core::rtp_input::{Foreign, RtpCounters, RtpFault, Wanted};
 pub use visavis_core::{DataMessage, SdpError};
 pub use visavis_types::{
     AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, CodecSet, EncodedAudio,

@@ -33,6 +33,13 @@ impl Liveness {
         !was_live
     }
 
+    /// The source is still there though it shows nothing new: what is live stays so.
+    pub(crate) fn extend(&self, at: Instant) {
+        if self.is_live(at) {
+            self.last.store(self.micros(at), Relaxed);
+        }
+    }
+
     /// What was pushed so far is shown no more.
     pub(crate) fn cut(&self, at: Instant) {
         self.cut.store(self.micros(at), Relaxed);
@@ -104,6 +111,19 @@ mod tests {
         assert!(!liveness.is_live(start + MS * 2_010) && liveness.is_pause_expected());
         assert_eq!(liveness.cut_at(), Some(start + MS * 2_010));
         assert!(liveness.note(start + MS * 2_020) && !liveness.is_pause_expected());
+    }
+
+    #[test]
+    fn a_source_that_is_still_there_stays_live_and_does_not_begin() {
+        let start = Instant::now();
+        let liveness = Liveness::new(MS * 500, start);
+        liveness.extend(start + MS * 10);
+        assert!(!liveness.is_live(start + MS * 10));
+        liveness.note(start + MS * 100);
+        (1..50).for_each(|step| liveness.extend(start + MS * (100 + step * 100)));
+        assert!(liveness.is_live(start + MS * 5_400) && !liveness.is_live(start + MS * 5_500));
+        liveness.extend(start + MS * 5_600);
+        assert!(!liveness.is_live(start + MS * 5_600), "it was silent for too long");
     }
 
     #[test]

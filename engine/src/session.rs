@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use visavis_types::{SessionId, UnixMillis, VideoCodec, VideoFrame, VideoFrameError};
 
 use crate::audio::{AudioSink, MicChunk, MicEnds, Microphone};
@@ -9,7 +10,7 @@ use crate::data::{DataChannel, InboxReader};
 use crate::encoded::EncodedVideoSink;
 use crate::shared::SessionShared;
 use crate::video::VideoSink;
-use crate::{EngineHandle, IdleLoop, SessionStatus, Utterance, UtteranceError};
+use crate::{EngineHandle, IdleLoop, RtpInputStatus, SessionStatus, Utterance, UtteranceError};
 
 /// How long `stop` waits for the media loops to say the goodbyes.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -85,6 +86,10 @@ impl Session {
 
     pub(crate) fn shared(&self) -> &Arc<SessionShared> {
         &self.shared
+    }
+
+    pub(crate) fn rtp_status(&self) -> Arc<ArcSwap<RtpInputStatus>> {
+        self.shared.rtp_status()
     }
 
     pub(crate) fn encoded_codec(&self) -> Option<VideoCodec> {

@@ -23,10 +23,10 @@ use crate::media::SessionWaker;
 use crate::source_clock::{DatedBy, SourceClock, Stamped};
 use crate::utterance::{UtteranceState, Utterances};
 use crate::video::{Mailbox, PreparedPicture};
-use crate::{PushOutcome, SessionConfig, SessionStatus, StageSummary};
+use crate::{PushOutcome, RtpInputStatus, SessionConfig, SessionStatus, StageSummary};
 
-/// The most that idle loops are encoded with.
-const MAX_IDLE_BITRATE: Bitrate = Bitrate::from_kbps(1_000);
+/// What idle loops are encoded with: in steps, so that sessions of nearly the same rate share them.
+const IDLE_KBPS: [u64; 6] = [50, 100, 200, 400, 700, 1_000];
 
 /// Memory of shown pictures that is kept for those to come.
 const SPARE_PICTURES: usize = 8;
@@ -43,6 +43,9 @@ pub(crate) struct SessionShared {
     pub(crate) prepared: SegQueue<PreparedPicture>,
     spare_pictures: ArrayQueue<I420Buffer>,
     pub(crate) idle: ArcSwapOption<IdleLoop>,
+    /// The idle loop as most viewers will want it, made before they come and kept while the session lives.
+    /// Only callers take the lock.
+    prepared_idle: Mutex<Option<Arc<Reel>>>,
     /// Set where there are media loops: where idle loops are encoded, and how the loops are woken.
     media: OnceLock<(Studio, Vec<SessionWaker>)>,
     pub(crate) liveness: Liveness,
@@ -74,6 +77,8 @@ pub(crate) struct SessionShared {
     reading: AtomicBool,
     /// Those of the engine.
     pub(crate) faults: Arc<Faults>,
+    /// Of the [`RtpInput`](crate::RtpInput) that feeds it, if one does.
+    rtp_status: OnceLock<Arc<ArcSwap<RtpInputStatus>>>,
 }
 
 /// A thread that parks while it has nothing to do, once there is one.
@@ -124,6 +129,7 @@ impl SessionShared {
             prepared: SegQueue::new(),
             spare_pictures: ArrayQueue::new(SPARE_PICTURES),
             idle: ArcSwapOption::new(config.idle.clone().map(Arc::new)),
+            prepared_idle: Mutex::default(),
             media: OnceLock::new(),
             liveness: Liveness::new(config.idle_grace, Instant::now()),
             sound_room: Room::new(max_samples(config.audio_queue), &pushers),
@@ -146,6 +152,7 @@ impl SessionShared {
             listening: AtomicBool::new(false),
             reading: AtomicBool::new(false),
             faults: Arc::default(),
+            rtp_status: OnceLock::new(),
             config,
         }
     }
@@ -166,6 +173,8 @@ impl SessionShared {
     pub(crate) fn stop(&self) {
         self.started.store(false, Relaxed);
         self.stopped.store(true, Relaxed);
+        // Nobody will see it: it need not be encoded to its end.
+        *self.prepared_idle.lock().unwrap_or_else(PoisonError::into_inner) = None;
         // Both let go of what is the session's.
         self.wake_all();
     }
@@ -288,12 +297,14 @@ impl SessionShared {
 
     /// Has the idle loop encoded with what most viewers will want, before they come.
     fn prepare_idle(&self) {
-        if let Some(idle) = &*self.idle.load() {
-            let preferred = self.config.video_codecs.first().copied();
-            let codec = self.config.encoded.or(preferred).unwrap_or(VideoCodec::H264);
-            if visavis_codec::ENCODERS.contains(codec) {
-                self.reel(idle, codec);
-            }
+        let preferred = self.config.video_codecs.first().copied();
+        let codec = self.config.encoded.or(preferred).unwrap_or(VideoCodec::H264);
+        let idle = self.idle.load();
+        let idle = idle.as_ref().filter(|_| visavis_codec::ENCODERS.contains(codec));
+        let reel = idle.and_then(|idle| self.reel(idle, codec));
+        let mut prepared = self.prepared_idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_stopped() {
+            *prepared = reel;
         }
     }
 
@@ -304,9 +315,12 @@ impl SessionShared {
         Some(studio.reel(idle, ReelFormat { codec, bitrate: self.idle_bitrate(), size }))
     }
 
-    /// A face at rest moves little: it never needs more than this.
+    /// A face at rest moves little: it never needs more than the last step.
     fn idle_bitrate(&self) -> Bitrate {
-        self.config.video_bitrate.min(MAX_IDLE_BITRATE)
+        let steps = IDLE_KBPS.map(Bitrate::from_kbps);
+        let [lowest, ..] = steps;
+        let below = steps.into_iter().filter(|step| *step <= self.config.video_bitrate);
+        below.max().unwrap_or(lowest)
     }
 
     fn wake_media_loops(&self) {
@@ -416,6 +430,11 @@ impl SessionShared {
             .unwrap_or_default()
     }
 
+    /// Where the thread that takes RTP for this session says what became of it.
+    pub(crate) fn rtp_status(&self) -> Arc<ArcSwap<RtpInputStatus>> {
+        Arc::clone(self.rtp_status.get_or_init(Arc::default))
+    }
+
     pub(crate) fn status(&self) -> SessionStatus {
         let now = Instant::now();
         let is_live = self.liveness.is_live(now);
@@ -424,6 +443,7 @@ impl SessionShared {
             metrics: self.counters.metrics(now, self.is_started(), is_live),
             stages: self.stages(),
             encoders: self.active_codecs().iter().collect(),
+            rtp_input: self.rtp_status.get().map(|status| **status.load()),
         }
     }
 }

@@ -1,5 +1,7 @@
 use visavis_types::{Stage, UnixMillis, VideoCodec};
 
+use crate::RtpInputStatus;
+
 /// What [`Session::status`](crate::Session::status) tells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionStatus {
@@ -12,6 +14,9 @@ pub struct SessionStatus {
     pub stages: Vec<StageSummary>,
     /// Encoders running now.
     pub encoders: Vec<VideoCodec>,
+    /// Where an [`RtpInput`](crate::RtpInput) feeds the session: what became of what it took, and what is
+    /// wrong with it.
+    pub rtp_input: Option<RtpInputStatus>,
 }
 
 /// Counters and averages of one session, since it was created.

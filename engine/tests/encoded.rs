@@ -243,12 +243,15 @@ fn rtp_goes_through_from_socket_to_viewer() {
     let times: Vec<u32> = viewer.audio.iter().map(|packet| packet.header.timestamp).collect();
     assert!(times.windows(2).all(|pair| pair[1] == pair[0] + 960), "{times:?}");
     let deadline = Instant::now() + Duration::from_secs(10);
-    while input.status().video.packets == 0 && Instant::now() < deadline {
+    while input.status().video.counters.packets == 0 && Instant::now() < deadline {
         socket.send_to(&rtp(7, sequence, 9, true, &[0x65, 1]), video).unwrap();
         sequence += 1;
         std::thread::sleep(Duration::from_millis(100));
     }
-    assert_eq!((input.status().video.ignored, input.status().video.dropped_units), (1, 0));
+    assert_eq!(
+        (input.status().video.counters.ignored, input.status().video.counters.dropped_units),
+        (1, 0)
+    );
     drop(input);
     assert!(UdpSocket::bind(video).is_ok(), "the port is free again");
 }

@@ -255,3 +255,69 @@ fn a_renderer_is_told_of_every_piece() {
     }
     assert!(all == body, "{} of {} bytes", all.len(), body.len());
 }
+
+#[test]
+fn files_one_behind_the_other_are_all_played() {
+    let world = world(|_| {});
+    let exact = |ms| {
+        let mut file = wav(24_000, &tone(24_000, ms));
+        let length = (file.len() as u32 - 44).to_le_bytes();
+        file[40..44].copy_from_slice(&length);
+        file
+    };
+    let open = |ms| wav(24_000, &tone(24_000, ms));
+    for body in [[exact(200), exact(300), exact(100)], [open(200), open(300), open(100)]] {
+        let (status, played) = upload(&world, STREAM, "audio/wav", &body.concat());
+        let played_ms = played["playedMs"].as_u64().unwrap();
+        assert_eq!(status, 200, "{played}");
+        assert!((595..=640).contains(&played_ms), "{played}");
+    }
+}
+
+#[test]
+fn uploads_at_once_take_turns_and_too_many_are_refused() {
+    let world = Arc::new(world(|_| {}));
+    // The first is open until all others are there.
+    let mut first = world.tcp();
+    write!(
+        first,
+        "POST {STREAM} HTTP/1.1\r\nHost: h\r\nContent-Type: audio/pcm;rate=16000\r\n\
+         Transfer-Encoding: chunked\r\n\r\n"
+    )
+    .unwrap();
+    let events = world.engine.handle().subscribe(|| {});
+    let piece = tone(16_000, 200);
+    write!(first, "{:x}\r\n", piece.len()).unwrap();
+    first.write_all(&piece).unwrap();
+    write!(first, "\r\n").unwrap();
+    wait_for_start(&events);
+    let others: Vec<_> = (0..20)
+        .map(|_| {
+            let world = Arc::clone(&world);
+            let body = wav(24_000, &tone(24_000, 100));
+            thread::spawn(move || upload(&world, STREAM, "audio/wav", &body))
+        })
+        .collect();
+    // The first and fifteen have a place; five are told at once.
+    let end = Instant::now() + support::PATIENCE;
+    while others.iter().filter(|other| other.is_finished()).count() < 5 {
+        assert!(Instant::now() < end, "nobody is refused");
+        thread::sleep(Duration::from_millis(5));
+    }
+    write!(first, "0\r\n\r\n").unwrap();
+    let (status, played) = answer(&mut first);
+    assert_eq!((status, &played["playedMs"]), (200, &200.into()), "{played}");
+    let mut refused = 0;
+    for other in others {
+        let (status, played) = other.join().unwrap();
+        if status == 503 {
+            assert_eq!(played["code"], "busy", "{played}");
+            refused += 1;
+            continue;
+        }
+        assert_eq!(status, 200, "{played}");
+        assert!((95..=140).contains(&played["playedMs"].as_u64().unwrap()), "{played}");
+    }
+    assert_eq!(refused, 5);
+    assert!(world.engine.handle().refusals().get(visavis::Refusal::Upload) == 5);
+}

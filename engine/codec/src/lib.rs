@@ -44,7 +44,7 @@ pub use downmix::Downmix;
 pub use g711::G711Law;
 pub use g711_decoder::G711Decoder;
 pub use h264::{DecodeError, Decoded, H264Decoder, write_sps_without_reordering};
-pub use matrix::{ColorMatrix, recolour};
+pub use matrix::{ColorMatrix, StreamColors, recolour, to_engine_colors};
 pub use mp3::{Mp3Decoder, Mp3Error, Mp3Sound};
 pub use opus::{
     OPUS_NOTHING_BYTES, OpusApplication, OpusEncoder, OpusEncoderConfig, OpusError, opus_silence,
@@ -53,6 +53,8 @@ pub use opus_decoder::OpusDecoder;
 pub use picture::I420Buffer;
 pub use resample::{ResampleError, Resampler};
 pub use scale::{ScaleError, Scaler};
-pub use still::{decode_still, still_size};
-pub use video::{ENCODERS, EncodeError, Encoded, VideoEncoder, VideoEncoderConfig, video_encoder};
+pub use still::{decode_photo, decode_still, still_size};
+pub use video::{
+    ENCODERS, EncodeError, Encoded, VideoEncoder, VideoEncoderConfig, encodable_size, video_encoder,
+};
 pub use voice::VoiceDetector;

@@ -48,6 +48,45 @@ impl ColorMatrix {
     }
 }
 
+/// What a stream or a file says of its colours; `None` where it says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StreamColors {
+    /// The matrix.
+    pub matrix: Option<ColorMatrix>,
+    /// Whether black and white are 0 and 255 (full range), and not 16 and 235.
+    pub full_range: Option<bool>,
+}
+
+impl StreamColors {
+    /// The matrix of a `matrix_coefficients` (ITU-T H.273), as far as it is one of the two.
+    pub const fn matrix_of(code: u16) -> Option<ColorMatrix> {
+        match code {
+            1 => Some(ColorMatrix::Bt709),
+            // FCC, PAL and NTSC: the weights are those of BT.601, or nearly.
+            4..=6 => Some(ColorMatrix::Bt601),
+            _ => None,
+        }
+    }
+
+    /// What is known of it, else what `other` says.
+    pub const fn or(self, other: Self) -> Self {
+        let matrix = if self.matrix.is_some() { self.matrix } else { other.matrix };
+        let full_range = if self.full_range.is_some() { self.full_range } else { other.full_range };
+        Self { matrix, full_range }
+    }
+}
+
+/// Brings a picture with these colours into what the engine works with: limited range, and the matrix that
+/// goes with the size. Where nothing is said, that is what it has.
+pub fn to_engine_colors(picture: &mut I420Buffer, colors: StreamColors) {
+    let to = ColorMatrix::for_size(picture.size());
+    let from = colors.matrix.unwrap_or(to);
+    match colors.full_range {
+        Some(true) => map_in_place(picture, &ColorMap::new(from, FULL, 0, to)),
+        _ => recolour_in_place(picture, from, to),
+    }
+}
+
 /// How many levels black to white, and the span of a colour difference, take in one byte.
 type Levels = [f64; 2];
 
@@ -118,7 +157,10 @@ pub(crate) fn recolour_in_place(picture: &mut I420Buffer, from: ColorMatrix, to:
     if from == to {
         return;
     }
-    let map = ColorMap::new(from, LIMITED, 16, to);
+    map_in_place(picture, &ColorMap::new(from, LIMITED, 16, to));
+}
+
+fn map_in_place(picture: &mut I420Buffer, map: &ColorMap) {
     let (stride, chroma_stride) = (picture.y_stride(), picture.uv_stride());
     let [luma, blue, red] = picture.planes_mut();
     let chroma = blue.chunks_exact_mut(chroma_stride).zip(red.chunks_exact_mut(chroma_stride));
@@ -187,6 +229,36 @@ mod tests {
                 for (plane, want) in out.planes().into_iter().zip(reference(rgb, to)) {
                     let worst = plane.iter().map(|&c| (f64::from(c) - want).abs());
                     assert!(worst.fold(0.0, f64::max) <= 1.5, "{rgb:?} to {to:?}: {}", plane[0]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_film_is_shown_in_the_range_and_matrix_that_it_says_it_has() {
+        let size = FrameSize::new(32, 16).unwrap();
+        let skin = [224.0, 172.0, 105.0];
+        for from in BOTH {
+            for full_range in [false, true] {
+                let [y, u, v] = reference(skin, from);
+                let stretched = |c: f64, black: f64, levels: f64| match full_range {
+                    true => (c - black) * 255.0 / levels + if black > 16.0 { 128.0 } else { 0.0 },
+                    false => c,
+                };
+                let levels = [
+                    stretched(y, 16.0, 219.0),
+                    stretched(u, 128.0, 224.0),
+                    stretched(v, 128.0, 224.0),
+                ];
+                let mut picture = I420Buffer::new(size);
+                for (plane, level) in picture.planes_mut().into_iter().zip(levels) {
+                    plane.fill(level.round() as u8);
+                }
+                let colors = StreamColors { matrix: Some(from), full_range: Some(full_range) };
+                to_engine_colors(&mut picture, colors);
+                for (plane, want) in picture.planes().into_iter().zip(reference(skin, BOTH[0])) {
+                    let off = (f64::from(plane[0]) - want).abs();
+                    assert!(off <= 1.5, "{colors:?}: {} {want}", plane[0]);
                 }
             }
         }

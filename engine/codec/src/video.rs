@@ -3,7 +3,7 @@ use std::time::Duration;
 use visavis_types::{Bitrate, CodecSet, FrameSize, VideoCodec};
 
 use crate::I420Buffer;
-use crate::h264::H264Encoder;
+use crate::h264::{self, H264Encoder};
 use crate::vpx::VpxEncoder;
 
 /// The codecs that there are encoders for: AV1 only in a build with the feature `av1`.
@@ -11,6 +11,15 @@ pub const ENCODERS: CodecSet = {
     let always = CodecSet::EMPTY.with(VideoCodec::H264).with(VideoCodec::Vp8).with(VideoCodec::Vp9);
     if cfg!(feature = "av1") { always.with(VideoCodec::Av1) } else { always }
 };
+
+/// The size in which a codec's encoder takes pictures of some size: the same, or the largest of its shape
+/// where that is too large.
+pub fn encodable_size(codec: VideoCodec, size: FrameSize) -> FrameSize {
+    match codec {
+        VideoCodec::H264 => h264::encodable_size(size),
+        VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 => size,
+    }
+}
 
 /// Settings of a video encoder.
 #[derive(Debug, Clone, Copy)]
@@ -141,4 +150,26 @@ pub fn video_encoder(
         #[cfg(not(feature = "av1"))]
         VideoCodec::Av1 => return Err(EncodeError::NoEncoder(codec)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_for_h264_keeps_its_shape() {
+        let fitted = |width, height| {
+            let size = FrameSize::new(width, height).unwrap();
+            let fitted = encodable_size(VideoCodec::H264, size);
+            assert_eq!(encodable_size(VideoCodec::Vp8, size), size);
+            assert_eq!(encodable_size(VideoCodec::H264, fitted), fitted);
+            (fitted.width(), fitted.height())
+        };
+        assert_eq!(fitted(3_840, 2_160), (3_840, 2_160));
+        assert_eq!(fitted(2_160, 3_840), (2_160, 3_840));
+        assert_eq!(fitted(4_096, 2_304), (3_840, 2_160));
+        assert_eq!(fitted(4_032, 3_024), (2_880, 2_160));
+        assert_eq!(fitted(4_096, 4_096), (2_160, 2_160));
+        assert_eq!(fitted(16, 4_096), (16, 3_840));
+    }
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{ffmpeg, size};
-use visavis_codec::{ColorMatrix, I420Buffer, convert, decode_still};
+use visavis_codec::{ColorMatrix, I420Buffer, convert, decode_photo, decode_still};
 use visavis_types::{FrameSize, PixelFormat};
 
 /// A colourful picture as a file.
@@ -43,6 +43,61 @@ fn psnr_db(size: FrameSize, format: PixelFormat, file: &[u8]) -> [f64; 3] {
         10.0 * (255.0_f64.powi(2) * got.len() as f64 / sum.max(1e-9)).log10()
     });
     db.collect::<Vec<_>>().try_into().unwrap()
+}
+
+/// A JPEG file without its Huffman tables, as cameras send Motion JPEG.
+fn without_tables(file: &[u8]) -> Vec<u8> {
+    let (mut out, mut at) = (file[..2].to_vec(), 2);
+    loop {
+        let (marker, length) =
+            (file[at + 1], usize::from(u16::from_be_bytes([file[at + 2], file[at + 3]])));
+        if marker == 0xda {
+            out.extend_from_slice(&file[at..]);
+            return out;
+        }
+        let end = at + 2 + length;
+        if marker != 0xc4 {
+            out.extend_from_slice(&file[at..end]);
+        }
+        at = end;
+    }
+}
+
+#[test]
+fn a_picture_of_motion_jpeg_without_huffman_tables_is_decoded_with_the_standard_ones() {
+    let size = size(320, 240);
+    for sampling in ["yuvj420p", "yuvj422p", "gray"] {
+        let whole = file(
+            size,
+            &["-c:v", "mjpeg", "-q:v", "3", "-huffman", "default", "-pix_fmt", sampling],
+        );
+        let bare = without_tables(&whole);
+        assert!(bare.len() + 400 < whole.len());
+        let (mut from_whole, mut from_bare) = (Vec::new(), Vec::new());
+        decode_still(&whole, PixelFormat::Jpeg, size, &mut from_whole).unwrap();
+        decode_still(&bare, PixelFormat::Jpeg, size, &mut from_bare).unwrap();
+        assert!(from_whole == from_bare, "{sampling}");
+    }
+}
+
+#[test]
+fn a_photo_says_how_it_is_held() {
+    let size = size(320, 240);
+    let whole = file(size, &["-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p"]);
+    // One entry: the orientation.
+    let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0".to_vec();
+    exif.extend([0; 4]);
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    let held = [&whole[..2], &[0xff, 0xe1], &length, &exif, &whole[2..]].concat();
+    let (plain, turned) =
+        (decode_photo(&whole).unwrap().unwrap(), decode_photo(&held).unwrap().unwrap());
+    assert_eq!((turned.size().width(), turned.size().height()), (240, 320));
+    for x in [0, 7, 150, 319] {
+        for y in [0, 11, 239] {
+            // What was at the bottom left is at the top left.
+            assert_eq!(turned.y()[x * 240 + 239 - y], plain.y()[y * 320 + x], "{x} {y}");
+        }
+    }
 }
 
 #[test]

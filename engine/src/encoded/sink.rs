@@ -31,6 +31,8 @@ struct Lane {
     parameter_sets: ParameterSets,
     /// A frame was dropped: those after it do not decode.
     awaiting_keyframe: bool,
+    /// When a keyframe was pushed last.
+    last_keyframe: Option<Instant>,
     /// Its memory is reused.
     unit: AccessUnit,
 }
@@ -47,6 +49,7 @@ impl EncodedVideoSink {
             packetizer: Packetizer::new(codec),
             parameter_sets: ParameterSets::default(),
             awaiting_keyframe: false,
+            last_keyframe: None,
             unit: AccessUnit {
                 codec,
                 keyframe: false,
@@ -109,6 +112,17 @@ impl EncodedVideoSink {
         Ok(self.take(lane, data, inspection, captured, pushed))
     }
 
+    /// More of what was shown comes, though none of it can be shown now: the last picture stays.
+    pub(crate) fn stay_live(&self, now: Instant) {
+        self.shared.liveness.extend(now);
+    }
+
+    /// When a keyframe was pushed last.
+    pub(crate) fn last_keyframe(&self) -> Option<Instant> {
+        let lane = self.lane.as_ref()?;
+        lane.lock().unwrap_or_else(PoisonError::into_inner).last_keyframe
+    }
+
     /// Whether viewers wait for a keyframe; asking takes the request. The same as
     /// [`Event::KeyframeRequested`](crate::Event::KeyframeRequested), for encoders that would rather
     /// ask before each picture; also set where a picture had to be [dropped](PushOutcome::Dropped).
@@ -134,6 +148,9 @@ impl EncodedVideoSink {
         let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the start too: an encoder may hand out its parameter sets once.
         lane.fill(data, keyframe);
+        if keyframe {
+            lane.last_keyframe = Some(pushed);
+        }
         if let Some(refused) = refused {
             return refused;
         }

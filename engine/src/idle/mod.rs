@@ -6,10 +6,12 @@ mod studio;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
-use visavis_codec::{I420Buffer, still_size};
-use visavis_types::{PixelFormat, VideoFrame, VideoFrameError, catch_panic};
+use visavis_codec::{
+    ColorMatrix, I420Buffer, Scaler, decode_photo, encodable_size, recolour, still_size,
+};
+use visavis_types::{FrameSize, PixelFormat, VideoCodec, VideoFrame, VideoFrameError, catch_panic};
 
 use crate::video::to_i420;
 
@@ -39,8 +41,8 @@ struct Asset {
     /// Frames between keyframes, where a viewer can come in.
     gop: usize,
     frames: Box<dyn Fn() -> Frames + Send + Sync>,
-    /// What was encoded so far, or is being encoded.
-    reels: Mutex<Vec<Arc<Reel>>>,
+    /// What was encoded so far, or is being encoded, and is in use.
+    reels: Mutex<Vec<Weak<Reel>>>,
     id: u64,
 }
 
@@ -106,16 +108,41 @@ impl IdleLoop {
         Ok(Self::of_still(picture(frame)?))
     }
 
-    /// A JPEG or PNG file, as it is; its sides must be even, and from 16 to 4096 pixels.
+    /// A JPEG or PNG file, such as a photo: turned upright as its Exif data say, and made smaller where it is
+    /// larger than can be encoded, which is said in the log. Where a side is odd, its last row or column is
+    /// left out.
     ///
     /// # Errors
     ///
-    /// [`IdleError::NoImage`] where it is neither; otherwise as
-    /// [`VideoSink::push`](crate::VideoSink::push).
+    /// [`IdleError::NoImage`] where it is neither; a file that cannot be decoded, has a side of fewer than 16
+    /// or more than 16,384 pixels, or more than 64 million pixels.
     pub fn image(file: &[u8]) -> Result<Self, IdleError> {
-        let (format, width, height) = still_size(file)?.ok_or(IdleError::NoImage)?;
-        let timestamp = visavis_types::UnixMillis(0);
-        Ok(Self::still(&VideoFrame { data: file, width, height, format, timestamp })?)
+        let photo = decode_photo(file)?.ok_or(IdleError::NoImage)?;
+        let (size, most) = (photo.size(), encodable_size(VideoCodec::H264, photo.size()));
+        if let Some((_, width, height)) = still_size(file)?
+            && [(width, height), (height, width)].iter().all(|&sides| sides != sides_of(most))
+        {
+            tracing::info!("an idle picture of {width}x{height} is shown as {most}");
+        }
+        if most == size {
+            return Ok(Self::of_still(photo));
+        }
+        let mut fitted = I420Buffer::new(most);
+        match Scaler::default().cover(&photo, &mut fitted) {
+            Ok(()) => {
+                let (made, wanted) = (ColorMatrix::for_size(size), ColorMatrix::for_size(most));
+                if made != wanted {
+                    let scaled = fitted.clone();
+                    recolour(&scaled, made, wanted, &mut fitted);
+                }
+                Ok(Self::of_still(fitted))
+            }
+            Err(error) => {
+                // Both are sizes that can be; the encoder's side will say so again.
+                tracing::error!(%error, "an idle picture was not made smaller");
+                Ok(Self::of_still(photo))
+            }
+        }
     }
 
     fn of_still(picture: I420Buffer) -> Self {
@@ -178,12 +205,13 @@ impl IdleLoop {
     /// It encoded so, now or soon; whether somebody has to see to that.
     fn reel(&self, format: ReelFormat) -> (Arc<Reel>, bool) {
         let mut reels = self.0.reels.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = reels.iter().find(|reel| reel.format == format);
+        reels.retain(|reel| reel.strong_count() > 0);
+        let made = reels.iter().filter_map(Weak::upgrade).find(|reel| reel.format == format);
         if let Some(reel) = made {
-            return (Arc::clone(reel), false);
+            return (reel, false);
         }
         let reel = Arc::new(Reel::new(format, self.0.fps, self.0.gop));
-        reels.push(Arc::clone(&reel));
+        reels.push(Arc::downgrade(&reel));
         (reel, true)
     }
 
@@ -225,6 +253,10 @@ impl PartialEq for IdleLoop {
     }
 }
 
+fn sides_of(size: FrameSize) -> (u32, u32) {
+    (size.width(), size.height())
+}
+
 fn picture(frame: &VideoFrame<'_>) -> Result<I420Buffer, VideoFrameError> {
     let size = frame.validate()?;
     let mut picture = I420Buffer::new(size);
@@ -237,7 +269,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
     use std::time::{Duration, Instant};
-    use visavis_types::{Bitrate, FrameSize, VideoCodec};
+    use visavis_types::Bitrate;
 
     fn wait_for(reel: &Reel) {
         let patience = Instant::now() + Duration::from_secs(60);
@@ -278,9 +310,12 @@ mod tests {
         let looked_at = rounds.load(Relaxed);
         let format =
             |codec, kbps, size| ReelFormat { codec, bitrate: Bitrate::from_kbps(kbps), size };
+        let mut kept = Vec::new();
         for _ in 0..50 {
             for codec in [VideoCodec::H264, VideoCodec::Vp8] {
-                wait_for(&studio.reel(&idle.clone(), format(codec, 500, None)));
+                let reel = studio.reel(&idle.clone(), format(codec, 500, None));
+                wait_for(&reel);
+                kept.push(reel);
             }
         }
         assert_eq!(rounds.load(Relaxed) - looked_at, 2);
@@ -289,6 +324,43 @@ mod tests {
         let size = FrameSize::new(32, 48).ok();
         wait_for(&studio.reel(&idle, format(VideoCodec::H264, 900, size)));
         assert_eq!(rounds.load(Relaxed) - looked_at, 4);
+        // It is freed with the last who has it.
+        drop(kept);
+        assert!(idle.0.reels.lock().unwrap().iter().all(|reel| reel.strong_count() == 0));
+        wait_for(&studio.reel(&idle, format(VideoCodec::H264, 500, None)));
+        assert_eq!(rounds.load(Relaxed) - looked_at, 5);
+    }
+
+    #[test]
+    fn a_loop_that_nobody_waits_for_any_more_does_not_keep_others_waiting() {
+        let studio = Studio::open(Arc::default()).unwrap();
+        let pictures = || {
+            (0..MAX_FRAMES).map(|n| IdlePicture {
+                data: vec![(n * 7) as u8; 256 * 256 * 3],
+                width: 256,
+                height: 256,
+                format: PixelFormat::Rgb,
+            })
+        };
+        let long = IdleLoop::film(30, pictures).unwrap();
+        let format = |side: u32| ReelFormat {
+            codec: VideoCodec::H264,
+            bitrate: Bitrate::from_kbps(500),
+            size: FrameSize::new(side, side).ok(),
+        };
+        // Sessions of many sizes that come and go: minutes of work.
+        for side in (0..500).map(|n| 32 + 2 * n) {
+            drop(studio.reel(&long, format(side)));
+        }
+        let start = Instant::now();
+        let still = IdleLoop::built_in();
+        wait_for(&studio.reel(&still, format(64)));
+        println!("the new one was there after {:?}", start.elapsed());
+        // And beside one that is wanted, a group of which comes in between.
+        let wanted = studio.reel(&long, format(512));
+        let other = studio.reel(&still, format(128));
+        wait_for(&other);
+        assert!(!wanted.is_complete());
     }
 
     #[test]

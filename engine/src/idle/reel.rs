@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use visavis_codec::{
     ColorMatrix, EncodeError, I420Buffer, ScaleError, Scaler, VideoEncoder, VideoEncoderConfig,
-    recolour, video_encoder,
+    encodable_size, recolour, video_encoder,
 };
 use visavis_core::{Packetizer, Payloads};
 use visavis_types::{AccessUnit, Bitrate, FrameSize, Stamps, VideoCodec};
@@ -74,36 +74,6 @@ impl Reel {
         self.groups.load().get(index).cloned()
     }
 
-    /// Encodes it all; group by group it can be shown.
-    pub(super) fn make(&self, pictures: impl Iterator<Item = I420Buffer>) {
-        let mut camera = Camera {
-            reel: self,
-            encoder: None,
-            scaler: Scaler::default(),
-            scaled: None,
-            recoloured: None,
-        };
-        let mut group: Vec<ReelUnit> = Vec::with_capacity(self.gop);
-        for (number, picture) in (0u32..).zip(pictures) {
-            let first = group.len() == self.gop;
-            if first {
-                self.publish(std::mem::take(&mut group));
-            }
-            let at = Duration::from_secs(1) * number / self.fps;
-            match camera.take(&picture, group.is_empty(), at) {
-                Ok(unit) => group.push(unit),
-                Err(error) => {
-                    tracing::error!(codec = %self.format.codec, %error, "an idle loop is not encoded");
-                    break;
-                }
-            }
-        }
-        if !group.is_empty() {
-            self.publish(group);
-        }
-        self.complete();
-    }
-
     /// There are no more to come.
     pub(super) fn complete(&self) {
         self.complete.store(true, Relaxed);
@@ -116,8 +86,69 @@ impl Reel {
     }
 }
 
-struct Camera<'a> {
-    reel: &'a Reel,
+/// A loop that is being encoded, group by group.
+pub(super) struct Making {
+    reel: Arc<Reel>,
+    pictures: Box<dyn Iterator<Item = I420Buffer> + Send>,
+    number: u32,
+    camera: Camera,
+}
+
+impl Making {
+    pub(super) fn new(
+        reel: Arc<Reel>,
+        pictures: impl Iterator<Item = I420Buffer> + Send + 'static,
+    ) -> Self {
+        let camera = Camera {
+            format: reel.format,
+            fps: reel.fps,
+            encoder: None,
+            scaler: Scaler::default(),
+            scaled: None,
+            recoloured: None,
+        };
+        Self { reel, pictures: Box::new(pictures), number: 0, camera }
+    }
+
+    /// Whether nobody wants it any more: all sessions that did have ended, or show something else.
+    fn is_abandoned(&self) -> bool {
+        Arc::strong_count(&self.reel) == 1
+    }
+
+    /// Encodes the next group, which can be shown from then on; false when there are no more.
+    pub(super) fn group(&mut self) -> bool {
+        let mut group: Vec<ReelUnit> = Vec::with_capacity(self.reel.gop);
+        while group.len() < self.reel.gop {
+            if self.is_abandoned() {
+                return false;
+            }
+            let Some(picture) = self.pictures.next() else { break };
+            let at = Duration::from_secs(1) * self.number / self.reel.fps;
+            self.number += 1;
+            match self.camera.take(&picture, group.is_empty(), at) {
+                Ok(unit) => group.push(unit),
+                Err(error) => {
+                    let codec = self.reel.format.codec;
+                    tracing::error!(%codec, %error, "an idle loop is not encoded");
+                    self.pictures = Box::new(std::iter::empty());
+                }
+            }
+        }
+        let more = group.len() == self.reel.gop;
+        if !group.is_empty() {
+            self.reel.publish(group);
+        }
+        more
+    }
+
+    pub(super) fn reel(&self) -> &Arc<Reel> {
+        &self.reel
+    }
+}
+
+struct Camera {
+    format: ReelFormat,
+    fps: u32,
     encoder: Option<(FrameSize, Box<dyn VideoEncoder>)>,
     scaler: Scaler,
     scaled: Option<I420Buffer>,
@@ -132,15 +163,17 @@ enum CameraError {
     Encode(#[from] EncodeError),
 }
 
-impl Camera<'_> {
+impl Camera {
     fn take(
         &mut self,
         picture: &I420Buffer,
         keyframe: bool,
         at: Duration,
     ) -> Result<ReelUnit, CameraError> {
-        let ReelFormat { codec, bitrate, size } = self.reel.format;
+        let ReelFormat { codec, bitrate, size } = self.format;
         let (own, size) = (picture.size(), size.unwrap_or(picture.size()));
+        // Larger ones are shown smaller.
+        let size = encodable_size(codec, size);
         let picture = if own == size {
             picture
         } else {
@@ -159,7 +192,7 @@ impl Camera<'_> {
         let (_, encoder) = match self.encoder.take() {
             Some(encoder) if encoder.0 == size => self.encoder.insert(encoder),
             _ => {
-                let config = VideoEncoderConfig { size, fps: self.reel.fps, bitrate };
+                let config = VideoEncoderConfig { size, fps: self.fps, bitrate };
                 self.encoder.insert((size, video_encoder(codec, &config)?))
             }
         };

@@ -1,74 +1,144 @@
 //! The thread that encodes idle loops, so that nobody has to wait for it.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::{io, iter, thread};
 
-use crossbeam_channel::{Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 
 use visavis_codec::I420Buffer;
 
+use super::reel::Making;
 use super::{IdleLoop, Reel, ReelFormat};
 use crate::faults::{FaultDomain, Faults};
 use crate::scheduling::give_way;
+
+/// Loops that are encoded by turns, group by group: who wants a short one does not wait for the end of a
+/// long one. Each has its decoder and encoder open.
+const AT_ONCE: usize = 4;
 
 /// Where idle loops are brought to be encoded. One for the whole engine; its thread ends with the last
 /// clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Studio {
     /// Holds what is asked for once for each loop and format: as much as the application makes.
-    jobs: Sender<(IdleLoop, Arc<Reel>)>,
+    jobs: Sender<Job>,
+}
+
+/// A loop that is to be encoded, if somebody still wants it when its turn has come.
+#[derive(Debug)]
+struct Job {
+    idle: IdleLoop,
+    reel: Weak<Reel>,
 }
 
 impl Studio {
     pub(crate) fn open(faults: Arc<Faults>) -> io::Result<Self> {
-        let (jobs, waiting) = unbounded::<(IdleLoop, Arc<Reel>)>();
-        let work = move || {
+        let (jobs, waiting) = unbounded();
+        let run = move || {
             give_way();
             faults.run_loop(FaultDomain::IdleLoop, || {
-                for (idle, reel) in &waiting {
-                    #[cfg(debug_assertions)]
-                    faults.panic_if_planted(FaultDomain::IdleLoop);
-                    make(&idle, &reel, &faults);
-                }
+                work(&waiting, &faults);
                 Ok::<(), Infallible>(())
             });
         };
-        thread::Builder::new().name("visavis-idle".to_owned()).spawn(work)?;
+        thread::Builder::new().name("visavis-idle".to_owned()).spawn(run)?;
         Ok(Self { jobs })
     }
 
-    /// A loop encoded so: made before, being made, or made from now on.
+    /// A loop encoded so: made before, being made, or made from now on. It is freed, or not made to its
+    /// end, when nobody has it any more.
     pub(crate) fn reel(&self, idle: &IdleLoop, format: ReelFormat) -> Arc<Reel> {
         let (reel, is_new) = idle.reel(format);
-        if is_new && self.jobs.send((idle.clone(), Arc::clone(&reel))).is_err() {
+        let job = || Job { idle: idle.clone(), reel: Arc::downgrade(&reel) };
+        if is_new && self.jobs.send(job()).is_err() {
             tracing::error!("the thread that encodes idle loops has ended");
         }
         reel
     }
 }
 
-/// Encodes a loop. Where its pictures fail it ends with what there was of them; where there was nothing, or the
-/// encoder fails, the built-in face is shown.
-fn make(idle: &IdleLoop, reel: &Reel, faults: &Faults) {
-    let before = faults.total(FaultDomain::Idle);
-    faults.guard(FaultDomain::Idle, idle, || reel.make(pictures(idle, faults)));
-    if faults.total(FaultDomain::Idle) > before && reel.len() == 0 {
-        tracing::warn!(%idle, "the built-in face is shown instead");
-        let built_in = IdleLoop::built_in();
-        faults.guard(FaultDomain::Idle, &built_in, || reel.make(built_in.frames()));
+/// A loop that is being encoded.
+struct Task {
+    idle: IdleLoop,
+    making: Making,
+    /// Faults there were before it.
+    faults_before: u64,
+    /// It is there in place of another that failed.
+    is_substitute: bool,
+}
+
+fn work(waiting: &Receiver<Job>, faults: &Arc<Faults>) {
+    let mut tasks: VecDeque<Task> = VecDeque::new();
+    loop {
+        while tasks.len() < AT_ONCE {
+            let job = match tasks.is_empty() {
+                true => waiting.recv().map_err(|_| TryRecvError::Disconnected),
+                false => waiting.try_recv(),
+            };
+            match job {
+                Ok(Job { idle, reel }) => {
+                    #[cfg(debug_assertions)]
+                    faults.panic_if_planted(FaultDomain::IdleLoop);
+                    // Nobody has shown anything of it yet: it goes first.
+                    if let Some(reel) = reel.upgrade() {
+                        tasks.push_front(Task::new(idle, reel, faults));
+                    }
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return,
+            }
+        }
+        if let Some(task) = tasks.pop_front()
+            && let Some(task) = task.turn(faults)
+        {
+            tasks.push_back(task);
+        }
     }
-    reel.complete();
+}
+
+impl Task {
+    fn new(idle: IdleLoop, reel: Arc<Reel>, faults: &Arc<Faults>) -> Self {
+        let faults_before = faults.total(FaultDomain::Idle);
+        let making = Making::new(reel, pictures(&idle, faults));
+        Self { idle, making, faults_before, is_substitute: false }
+    }
+
+    /// Encodes a group; gives back what goes on with the next one. Where the loop's pictures fail it ends
+    /// with what there was of them; where there was nothing, or the encoder fails, the built-in face is shown.
+    fn turn(mut self, faults: &Arc<Faults>) -> Option<Self> {
+        let Self { idle, making, .. } = &mut self;
+        if faults.guard(FaultDomain::Idle, idle, || making.group()) == Some(true) {
+            return Some(self);
+        }
+        let reel = Arc::clone(self.making.reel());
+        let failed = faults.total(FaultDomain::Idle) > self.faults_before;
+        let is_substitute = self.is_substitute;
+        let Self { idle, making, .. } = self;
+        faults.drop_guarded(&idle, making);
+        if failed && reel.len() == 0 && !is_substitute {
+            tracing::warn!(%idle, "the built-in face is shown instead");
+            let substitute = Self::new(IdleLoop::built_in(), reel, faults);
+            return Some(Self { is_substitute: true, ..substitute });
+        }
+        reel.complete();
+        None
+    }
 }
 
 /// The loop's pictures, which may be made by the application.
-fn pictures(idle: &IdleLoop, faults: &Faults) -> impl Iterator<Item = I420Buffer> {
-    let mut pictures = faults.guard(FaultDomain::Idle, idle, || idle.frames());
+fn pictures(
+    idle: &IdleLoop,
+    faults: &Arc<Faults>,
+) -> impl Iterator<Item = I420Buffer> + Send + use<> {
+    let (idle, faults) = (idle.clone(), Arc::clone(faults));
+    let mut pictures = faults.guard(FaultDomain::Idle, &idle, || idle.frames());
     iter::from_fn(move || {
-        let next = faults.guard(FaultDomain::Idle, idle, || pictures.as_mut()?.next());
+        let next = faults.guard(FaultDomain::Idle, &idle, || pictures.as_mut()?.next());
         if next.is_none() {
             // It has failed: it is not asked again.
-            faults.drop_guarded(idle, pictures.take());
+            faults.drop_guarded(&idle, pictures.take());
         }
         next.flatten()
     })

@@ -117,10 +117,12 @@ impl Splice {
         if self.next.is_some_and(|next| now < next) {
             return;
         }
-        self.next = Some(match show.step(shared, active, now, send) {
-            true => next_tick(now, epoch, idle.fps()),
-            false => now + RETRY,
-        });
+        self.next = match show.step(shared, active, now, send) {
+            true => Some(next_tick(now, epoch, idle.fps())),
+            // What cannot be encoded will not be there in a moment either.
+            false if show.is_hopeless(active) => None,
+            false => Some(now + RETRY),
+        };
     }
 
     /// When [`run`](Self::run) should be called though nothing has happened.
@@ -178,6 +180,14 @@ impl Show {
             self.unit = 0;
         }
         self.renditions.iter_mut().flatten().for_each(|rendition| rendition.in_step = false);
+    }
+
+    /// Whether there is nothing to show in any of these codecs, now and later.
+    fn is_hopeless(&self, active: CodecSet) -> bool {
+        active.iter().all(|codec| match &self.renditions[codec.index()] {
+            Some(Rendition { reel, .. }) => reel.is_complete() && reel.len() == 0,
+            None => !ENCODERS.contains(codec),
+        })
     }
 
     /// Sends one picture in each codec; false where none is there yet.
@@ -263,6 +273,8 @@ mod tests {
         start: Instant,
         active: CodecSet,
         viewers: usize,
+        /// What nobody has is freed.
+        _reels: Vec<Arc<Reel>>,
     }
 
     /// What was sent: when, in ms, of which codec, and whether it is a keyframe.
@@ -283,15 +295,18 @@ mod tests {
             let config = SessionConfig { idle: Some(idle.clone()), ..SessionConfig::default() };
             let shared = SessionShared::new(config, ClockAnchor::now(), 1);
             shared.set_media(Studio::open(Arc::default()).unwrap(), Vec::new());
-            for &codec in codecs {
+            let reels = codecs.iter().map(|&codec| {
                 let reel = shared.reel(&idle, codec).unwrap();
                 while !reel.is_complete() {
                     std::thread::sleep(MS);
                 }
-            }
+                reel
+            });
+            let reels = reels.collect();
             shared.start();
             let active = codecs.iter().fold(CodecSet::EMPTY, |set, &codec| set.with(codec));
-            Self { shared, splice: Splice::new(), start: Instant::now(), active, viewers: 1 }
+            let (splice, start) = (Splice::new(), Instant::now());
+            Self { shared, splice, start, active, viewers: 1, _reels: reels }
         }
 
         /// Runs from one ms to another, whenever something is due.

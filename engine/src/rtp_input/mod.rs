@@ -1,5 +1,6 @@
 //! RTP from an encoder as the source of a session: what ffmpeg's and GStreamer's RTP outputs send.
 
+mod complaints;
 mod receive_loop;
 
 use std::io;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 
 use arc_swap::ArcSwap;
-use visavis_core::rtp_input::{AudioReceiver, RtpCounters, VideoReceiver};
+use visavis_core::rtp_input::{AudioReceiver, RtpCounters, RtpFault, VideoReceiver};
 use visavis_net::RtpSockets;
 
 use crate::Session;
@@ -55,17 +56,32 @@ pub enum RtpInputError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RtpInputStatus {
     /// Of the video stream.
-    pub video: RtpCounters,
+    pub video: RtpStreamStatus,
     /// Of the audio stream.
-    pub audio: RtpCounters,
+    pub audio: RtpStreamStatus,
+}
+
+/// One of the two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RtpStreamStatus {
+    /// What became of its packets.
+    pub counters: RtpCounters,
+    /// Why nothing of it can be shown or heard, or not by all viewers: as of the last packets. Its text
+    /// names the option of the sender that helps, and is in the log as well.
+    pub fault: Option<RtpFault>,
 }
 
 /// Receives RTP and pushes what is in it into a session, on a thread of its own. Dropping it ends
 /// that.
 ///
 /// Packets are put in order; an access unit goes on at its marker bit. What does not decode because
-/// something before it was lost is left out up to the next keyframe. The sender cannot be asked for
-/// one: viewers that join wait for the next, so that it should make one every second or two.
+/// something before it was lost is left out up to the next keyframe; the last picture stays meanwhile. The
+/// sender cannot be asked for one: viewers that join wait for the next, so that it should make one every
+/// second or two.
+///
+/// What viewers cannot show (B frames, keyframes without parameter sets, another codec) is not sent to
+/// them, and named within a second in the log and in [`status`](Self::status), with the option of ffmpeg
+/// or GStreamer that helps. A sender that is started again may do so at once.
 #[derive(Debug)]
 pub struct RtpInput {
     video: Option<SocketAddr>,
@@ -96,13 +112,13 @@ impl RtpInput {
         let local = |sockets: &RtpSockets| sockets.rtp.local_addr();
         let video = video_sockets.as_ref().map(local);
         let audio = audio_sockets.as_ref().map(local);
-        let video_lane = codec.map(|codec| VideoLane {
-            receiver: VideoReceiver::new(codec, config.video_payload_type),
-            sink: session.encoded_video(),
+        let video_lane = codec.map(|codec| {
+            let receiver = VideoReceiver::new(codec, config.video_payload_type);
+            VideoLane::new(receiver, session.encoded_video())
         });
         let audio_lane =
             AudioLane::new(AudioReceiver::new(config.audio_payload_type), session.audio());
-        let status = Arc::<ArcSwap<RtpInputStatus>>::default();
+        let status = session.rtp_status();
         let stopping = Arc::new(AtomicBool::new(false));
         let (receive_loop, waker) = ReceiveLoop::new(
             [video_sockets, audio_sockets],
@@ -128,7 +144,8 @@ impl RtpInput {
         self.audio
     }
 
-    /// What became of the packets so far; up to half a second old.
+    /// What became of the packets so far, and what is wrong with them; up to a quarter of a second old. The
+    /// same as [`SessionStatus::rtp_input`](crate::SessionStatus::rtp_input).
     pub fn status(&self) -> RtpInputStatus {
         **self.status.load()
     }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use mio::{Events, Interest, Poll, Token, Waker};
 use visavis_core::rtp_input::{
-    AudioReceiver, Kind, MediaClock, ReceivedPacket, ReceivedUnit, VideoReceiver, is_rtcp,
-    sender_reports,
+    AudioReceiver, Kind, MediaClock, ReceivedPacket, ReceivedUnit, RtpFault, VideoReceiver,
+    is_rtcp, sender_reports,
 };
 use visavis_net::{RtpSocket, RtpSockets};
 
-use super::RtpInputStatus;
+use super::complaints::Complaints;
+use super::{RtpInputStatus, RtpStreamStatus};
 use crate::audio::{OpusBlock, OpusTiming};
 use crate::faults::FaultDomain;
 use crate::shared::SessionShared;
@@ -25,7 +26,8 @@ const MAX_DATAGRAM: usize = 65_535;
 /// Datagrams taken from one socket before the others get their turn.
 const BUDGET: usize = 64;
 
-const STATUS_INTERVAL: Duration = Duration::from_millis(500);
+/// How often it is looked at what became of what came.
+const STATUS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Owns the sockets and the streams that come in at them.
 pub(super) struct ReceiveLoop {
@@ -33,7 +35,8 @@ pub(super) struct ReceiveLoop {
     inlets: Vec<Inlet>,
     streams: Streams,
     status: Arc<ArcSwap<RtpInputStatus>>,
-    last_status: Instant,
+    /// When to look next; `None` while nothing has come since the last time.
+    next_status: Option<Instant>,
     stopping: Arc<AtomicBool>,
     buffer: Vec<u8>,
     /// What it is for.
@@ -56,8 +59,11 @@ struct Streams {
 
 /// The way of the pictures.
 pub(super) struct VideoLane {
-    pub(super) receiver: VideoReceiver,
-    pub(super) sink: EncodedVideoSink,
+    receiver: VideoReceiver,
+    sink: EncodedVideoSink,
+    complaints: Complaints,
+    /// Since when viewers wait for a keyframe.
+    wanted_since: Option<Instant>,
 }
 
 /// The way of the sound.
@@ -68,6 +74,7 @@ pub(super) struct AudioLane {
     last: Option<i64>,
     /// Said once: the session's sound comes from elsewhere.
     refused: bool,
+    complaints: Complaints,
 }
 
 impl ReceiveLoop {
@@ -97,7 +104,7 @@ impl ReceiveLoop {
             inlets,
             streams,
             status,
-            last_status: now,
+            next_status: None,
             stopping,
             buffer: vec![0; MAX_DATAGRAM],
             session: Arc::clone(session),
@@ -120,27 +127,34 @@ impl ReceiveLoop {
                     inlet.readable = true;
                 }
             }
+            let mut came = false;
             let Self { inlets, buffer, streams, session, .. } = &mut self;
             session.faults.guard(FaultDomain::RtpInput, &session.config.id, || {
                 for inlet in inlets {
-                    inlet.receive(buffer, streams);
+                    came |= inlet.receive(buffer, streams);
                 }
                 streams.handle_due(Instant::now());
             });
             let now = Instant::now();
-            if now.saturating_duration_since(self.last_status) >= STATUS_INTERVAL {
-                self.last_status = now;
-                self.status.store(Arc::new(self.streams.status()));
+            match self.next_status {
+                Some(at) if at <= now => {
+                    self.next_status = None;
+                    self.status.store(Arc::new(self.streams.look(now)));
+                }
+                None if came => self.next_status = Some(now + STATUS_INTERVAL),
+                _ => {}
             }
         }
-        tracing::info!(counters = ?self.streams.status(), "RTP is taken no longer");
+        let RtpInputStatus { video, audio } = self.streams.status();
+        let (video, audio) = (video.counters, audio.counters);
+        tracing::info!(?video, ?audio, "RTP is taken no longer");
     }
 
     fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
         let timeout = if self.inlets.iter().any(|inlet| inlet.readable) {
             Some(Duration::ZERO)
         } else {
-            let deadline = self.streams.deadline();
+            let deadline = [self.streams.deadline(), self.next_status].into_iter().flatten().min();
             deadline.map(|at| at.saturating_duration_since(Instant::now()))
         };
         match self.poll.poll(events, timeout) {
@@ -151,22 +165,25 @@ impl ReceiveLoop {
 }
 
 impl Inlet {
-    fn receive(&mut self, buffer: &mut [u8], streams: &mut Streams) {
-        if !self.readable {
-            return;
-        }
-        for _ in 0..BUDGET {
+    /// Takes what has come; whether that was anything.
+    fn receive(&mut self, buffer: &mut [u8], streams: &mut Streams) -> bool {
+        let mut came = false;
+        for _ in 0..if self.readable { BUDGET } else { 0 } {
             match self.socket.receive(buffer) {
-                Ok(Some(datagram)) => streams.take(self.kind, datagram, Instant::now()),
+                Ok(Some(datagram)) => {
+                    came = true;
+                    streams.take(self.kind, datagram, Instant::now());
+                }
                 Ok(None) => {
                     self.readable = false;
-                    return;
+                    break;
                 }
                 Err(error) => {
                     tracing::debug!(%error, "a datagram was not received");
                 }
             }
         }
+        came
     }
 }
 
@@ -179,12 +196,17 @@ impl Streams {
         let Self { video, audio, clock } = self;
         match kind {
             Kind::Video => {
-                if let Some(VideoLane { receiver, sink }) = video {
+                if let Some(VideoLane { receiver, sink, .. }) = video {
+                    let before = receiver.counters().packets;
                     receiver.receive(datagram, now, |unit| push_unit(sink, clock, &unit, now));
+                    // The last picture stays while packets come, though some were lost.
+                    if receiver.counters().packets > before && receiver.goes_on() {
+                        sink.stay_live(now);
+                    }
                 }
             }
             Kind::Audio => {
-                let AudioLane { receiver, sink, last, refused } = audio;
+                let AudioLane { receiver, sink, last, refused, .. } = audio;
                 receiver.receive(datagram, now, |packet| {
                     push_packet(sink, clock, last, refused, &packet);
                 });
@@ -211,10 +233,10 @@ impl Streams {
 
     fn handle_due(&mut self, now: Instant) {
         let Self { video, audio, clock } = self;
-        if let Some(VideoLane { receiver, sink }) = video {
+        if let Some(VideoLane { receiver, sink, .. }) = video {
             receiver.handle_due(now, |unit| push_unit(sink, clock, &unit, now));
         }
-        let AudioLane { receiver, sink, last, refused } = audio;
+        let AudioLane { receiver, sink, last, refused, .. } = audio;
         receiver.handle_due(now, |packet| push_packet(sink, clock, last, refused, &packet));
     }
 
@@ -223,16 +245,54 @@ impl Streams {
         [video, self.audio.receiver.deadline()].into_iter().flatten().min()
     }
 
+    /// Looks at what became of what came since the last time, and says what is wrong.
+    fn look(&mut self, now: Instant) -> RtpInputStatus {
+        if let Some(lane) = &mut self.video {
+            let fault = lane.fault(now);
+            lane.complaints.note(fault, now);
+        }
+        let fault = self.audio.receiver.fault(now);
+        self.audio.complaints.note(fault, now);
+        self.status()
+    }
+
     fn status(&self) -> RtpInputStatus {
-        let video = self.video.as_ref().map(|lane| lane.receiver.counters());
-        let audio = self.audio.receiver.counters();
+        let video = self.video.as_ref().map(|VideoLane { receiver, complaints, .. }| {
+            RtpStreamStatus { counters: receiver.counters(), fault: complaints.current() }
+        });
+        let AudioLane { receiver, complaints, .. } = &self.audio;
+        let audio = RtpStreamStatus { counters: receiver.counters(), fault: complaints.current() };
         RtpInputStatus { video: video.unwrap_or_default(), audio }
+    }
+}
+
+impl VideoLane {
+    pub(super) fn new(receiver: VideoReceiver, sink: EncodedVideoSink) -> Self {
+        Self { receiver, sink, complaints: Complaints::new("video"), wanted_since: None }
+    }
+
+    fn fault(&mut self, now: Instant) -> Option<RtpFault> {
+        /// So long viewers wait for a keyframe before it is said that none comes.
+        const PATIENCE: Duration = Duration::from_millis(1_500);
+        if self.sink.take_keyframe_request() {
+            self.wanted_since.get_or_insert(now);
+        }
+        let fault = self.receiver.fault(now);
+        let waits = self.wanted_since.is_some_and(|since| {
+            let came = self.sink.last_keyframe().is_some_and(|at| at >= since);
+            if came {
+                self.wanted_since = None;
+            }
+            !came && now.saturating_duration_since(since) >= PATIENCE
+        });
+        fault.or_else(|| waits.then(|| self.receiver.no_keyframe()))
     }
 }
 
 impl AudioLane {
     pub(super) fn new(receiver: AudioReceiver, sink: AudioSink) -> Self {
-        Self { receiver, sink, last: None, refused: false }
+        let complaints = Complaints::new("audio");
+        Self { receiver, sink, last: None, refused: false, complaints }
     }
 }
 

@@ -4,8 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use visavis_codec::{
-    ColorMatrix, I420Buffer, Scaler, VideoEncoder, VideoEncoderConfig, convert, recolour,
-    video_encoder,
+    ColorMatrix, I420Buffer, Scaler, VideoEncoder, VideoEncoderConfig, convert, encodable_size,
+    recolour, video_encoder,
 };
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{AccessUnit, CodecSet, FrameSize, Stage, Stamps, VideoCodec};
@@ -39,6 +39,8 @@ struct Encoders {
     scaler: Scaler,
     /// The picture in the session's size.
     scaled: I420Buffer,
+    /// The picture as large as the one codec takes it that takes less than the others.
+    fitted: I420Buffer,
     /// The picture in the matrix of the codecs that have another.
     recoloured: I420Buffer,
     renditions: [Rendition; VideoCodec::ALL.len()],
@@ -76,6 +78,7 @@ impl EncodeLoop {
                 output,
                 scaler: Scaler::default(),
                 scaled: I420Buffer::new(smallest),
+                fitted: I420Buffer::new(smallest),
                 recoloured: I420Buffer::new(smallest),
                 renditions: VideoCodec::ALL.map(|codec| Rendition::new(codec, epoch)),
                 epoch,
@@ -218,10 +221,22 @@ impl Encoders {
         // There are two matrices, so that one other picture is all there can be.
         let mut is_recoloured = false;
         for codec in active.iter() {
-            let wanted = ColorMatrix::for_stream(codec, picture.size());
-            if wanted != matrix && !is_recoloured {
+            let size = encodable_size(codec, picture.size());
+            let whole = size == picture.size();
+            let picture = if whole {
+                picture
+            } else {
+                self.fitted.resize(size);
+                if let Err(error) = self.scaler.cover(picture, &mut self.fitted) {
+                    tracing::error!(session = %shared.config.id, %error, "frame not scaled");
+                    continue;
+                }
+                &self.fitted
+            };
+            let wanted = ColorMatrix::for_stream(codec, size);
+            if wanted != matrix && !(whole && is_recoloured) {
                 recolour(picture, matrix, wanted, &mut self.recoloured);
-                is_recoloured = true;
+                is_recoloured = whole;
             }
             let picture = if wanted == matrix { picture } else { &self.recoloured };
             let keyframe = shared.take_keyframe_request(codec);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use visavis_codec::{ColorMatrix, ConvertError, I420Buffer, convert, decode_still};
+use visavis_codec::{ColorMatrix, ConvertError, I420Buffer, convert, decode_still, encodable_size};
 use visavis_types::{FrameSize, PixelFormat, Stamps, UnixMillis, VideoFrame, VideoFrameError};
 
 use super::mailbox::{FrameInfo, Slot};
@@ -29,11 +29,11 @@ impl VideoSink {
     ///
     /// # Errors
     ///
-    /// A frame whose size, length or content is unusable is refused; what was pushed before is
-    /// unaffected.
+    /// A frame whose size, length or content is unusable, or that is larger than any encoder of the session
+    /// can take, is refused; what was pushed before is unaffected.
     pub fn push(&self, frame: &VideoFrame<'_>) -> Result<PushOutcome, VideoFrameError> {
         let size = frame.validate()?;
-        self.check_raw()?;
+        self.check(size)?;
         let pushed = Pushed::now();
         if let Some(refused) = self.shared.refusal() {
             return Ok(self.ignore(refused, pushed));
@@ -77,7 +77,7 @@ impl VideoSink {
         format: PixelFormat,
     ) -> Result<Option<FrameMemory>, VideoFrameError> {
         let size = FrameSize::new(width, height)?;
-        self.check_raw()?;
+        self.check(size)?;
         let bytes = format.frame_bytes(size).ok_or(VideoFrameError::NoFixedLength(format))?;
         Ok(self.shared.mailbox.free_slot().map(|mut slot| {
             slot.pixels.resize(bytes, 0);
@@ -85,10 +85,23 @@ impl VideoSink {
         }))
     }
 
-    fn check_raw(&self) -> Result<(), VideoFrameError> {
-        match self.shared.config.encoded {
-            Some(_) => Err(VideoFrameError::EncodedSession),
-            None => Ok(()),
+    /// Whether the session takes raw pictures, and of this size.
+    fn check(&self, size: FrameSize) -> Result<(), VideoFrameError> {
+        let config = &self.shared.config;
+        if config.encoded.is_some() {
+            return Err(VideoFrameError::EncodedSession);
+        }
+        // In a session of a fixed size all are brought to it.
+        if config.size.is_some() {
+            return Ok(());
+        }
+        let mut sizes = config.video_codecs.iter().map(|&codec| encodable_size(codec, size));
+        match sizes.next() {
+            // Where one codec can, the others are given it smaller.
+            Some(most) if most != size && sizes.all(|most| most != size) => {
+                Err(VideoFrameError::TooLarge { size, most })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -99,7 +112,7 @@ impl VideoSink {
         utterance: &Arc<UtteranceState>,
     ) -> Result<PushOutcome, VideoFrameError> {
         let size = frame.validate()?;
-        self.check_raw()?;
+        self.check(size)?;
         let time = utterance.time_of(frame.timestamp).map_err(VideoFrameError::Timestamp)?;
         let pushed = Pushed::now();
         if let Some(refused) = self.shared.refusal() {

@@ -72,6 +72,8 @@ kinds! {
     OfferTimeout = "offer_timeout",
     /// WebSockets closed for what came on them: too much, or too much that was of no use.
     WebSocketAbuse = "websocket_abuse",
+    /// Uploads of speech while too many others are played, or wait for their session.
+    Upload = "upload",
 }
 
 /// Counts refusals by kind, for everybody: writers on any thread, without waiting.

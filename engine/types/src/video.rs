@@ -190,6 +190,16 @@ pub enum VideoFrameError {
     /// The session's pictures are given encoded.
     #[error("this session's pictures are given encoded; it takes no raw ones")]
     EncodedSession,
+    /// None of the session's encoders takes pictures so large.
+    #[error(
+        "a frame of {size}, and the largest of its shape that this session can encode is {most}"
+    )]
+    TooLarge {
+        /// As given.
+        size: FrameSize,
+        /// The largest of this shape that can be.
+        most: FrameSize,
+    },
     /// A stamp so far inside an utterance.
     #[error("a picture {0} ms into an utterance; utterances are a day long at most")]
     Timestamp(u64),

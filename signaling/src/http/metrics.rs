@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use visavis::{SessionId, SessionStatus};
+use visavis::{RtpCounters, SessionId, SessionStatus};
 
 use super::Response;
 use super::routes::{Call, Reply};
@@ -106,6 +106,7 @@ impl Text {
                 self.sample(&name, &format!("{{session=\"{id}\"}}"), value(status));
             }
         }
+        self.rtp_input(sessions);
         let name = "visavis_stage_seconds";
         self.head(name, "gauge", "Time from push to each stage, quantiles.");
         for (id, status) in sessions {
@@ -120,11 +121,52 @@ impl Text {
             }
         }
     }
+
+    /// What became of RTP that came in, of those sessions that take some.
+    fn rtp_input(&mut self, sessions: &[(SessionId, SessionStatus)]) {
+        let streams: Vec<_> = sessions
+            .iter()
+            .filter_map(|(id, status)| Some((id, status.rtp_input?)))
+            .flat_map(|(id, input)| [(id, "video", input.video), (id, "audio", input.audio)])
+            .collect();
+        if streams.is_empty() {
+            return;
+        }
+        for (name, help, value) in RTP_FIGURES {
+            let name = format!("visavis_rtp_input_{name}_total");
+            self.head(&name, "counter", help);
+            for (id, stream, status) in &streams {
+                let labels = format!("{{session=\"{id}\",stream=\"{stream}\"}}");
+                self.sample(&name, &labels, value(&status.counters));
+            }
+        }
+        let name = "visavis_rtp_input_fault";
+        self.head(name, "gauge", "1 while RTP comes in that viewers cannot be shown, and why.");
+        for (id, stream, status) in &streams {
+            if let Some(fault) = status.fault {
+                let code = fault.as_str();
+                let labels = format!("{{session=\"{id}\",stream=\"{stream}\",fault=\"{code}\"}}");
+                self.sample(name, &labels, 1);
+            }
+        }
+    }
 }
+
+/// A figure of a stream that comes in: its name, what it is, and where it comes from.
+type RtpFigure = (&'static str, &'static str, fn(&RtpCounters) -> u64);
+
+const RTP_FIGURES: &[RtpFigure] = &[
+    ("packets", "RTP packets received.", |c| c.packets),
+    ("lost", "RTP packets that never came.", |c| c.lost),
+    ("ignored", "Datagrams that do not belong to the stream.", |c| c.ignored),
+    ("units", "Received pictures, or packets of sound, handed on.", |c| c.units),
+    ("dropped_units", "Received pictures or packets of no use.", |c| c.dropped_units),
+    ("restarts", "Times that the sender was started again.", |c| c.restarts),
+];
 
 #[cfg(test)]
 mod tests {
-    use visavis::{Metrics, Stage, StageSummary};
+    use visavis::{Metrics, RtpFault, RtpInputStatus, RtpStreamStatus, Stage, StageSummary};
 
     use super::*;
 
@@ -141,6 +183,13 @@ mod tests {
                 max_us: 2_000,
             }],
             encoders: Vec::new(),
+            rtp_input: Some(RtpInputStatus {
+                video: RtpStreamStatus {
+                    counters: RtpCounters { packets: 5, ..RtpCounters::default() },
+                    fault: Some(RtpFault::NoKeyframe),
+                },
+                audio: RtpStreamStatus::default(),
+            }),
         };
         let mut text = Text::default();
         text.sessions(&[(SessionId::default(), status)]);
@@ -150,6 +199,9 @@ mod tests {
             "visavis_peers{session=\"default\"} 2",
             "visavis_video_frames_total{session=\"default\"} 7",
             "visavis_latency_seconds{session=\"default\"} 0.0025",
+            "visavis_rtp_input_packets_total{session=\"default\",stream=\"video\"} 5",
+            "visavis_rtp_input_packets_total{session=\"default\",stream=\"audio\"} 0",
+            "visavis_rtp_input_fault{session=\"default\",stream=\"video\",fault=\"no-keyframe\"} 1",
             "visavis_stage_seconds{session=\"default\",stage=\"firstSent\",quantile=\"0.5\"} 0.0015",
         ] {
             assert!(text.lines().any(|own| own == line), "{line}\n{text}");

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use visavis::{FaultDomain, Faults, Refusals, SessionId, SessionStatus};
+use visavis::{
+    FaultDomain, Faults, Refusals, RtpCounters, RtpInputStatus, RtpStreamStatus, SessionId,
+    SessionStatus,
+};
 
 use crate::connection::Context;
 
@@ -19,6 +22,46 @@ pub(crate) struct StatusBody<'a> {
     faults: BTreeMap<&'static str, u64>,
     /// What the whole server refused or dropped since its start; kinds of which there were none are absent.
     refused: BTreeMap<&'static str, u64>,
+    /// Of an encoder that sends RTP into the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtp_input: Option<RtpInputBody>,
+}
+
+/// What became of the RTP that came in.
+#[derive(Debug, Serialize)]
+struct RtpInputBody {
+    video: RtpStreamBody,
+    audio: RtpStreamBody,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RtpStreamBody {
+    packets: u64,
+    lost: u64,
+    ignored: u64,
+    units: u64,
+    dropped_units: u64,
+    restarts: u64,
+    /// Why nothing of it can be shown or heard; null where all is well.
+    fault: Option<RtpFaultBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct RtpFaultBody {
+    code: &'static str,
+    detail: String,
+}
+
+impl RtpStreamBody {
+    fn new(status: &RtpStreamStatus) -> Self {
+        let RtpCounters { packets, lost, ignored, units, dropped_units, restarts } =
+            status.counters;
+        let fault = status
+            .fault
+            .map(|fault| RtpFaultBody { code: fault.as_str(), detail: fault.to_string() });
+        Self { packets, lost, ignored, units, dropped_units, restarts, fault }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -119,6 +162,10 @@ impl<'a> StatusBody<'a> {
                 .filter(|&(_, count)| count > 0)
                 .map(|(kind, count)| (kind.name(), count))
                 .collect(),
+            rtp_input: status.rtp_input.map(|RtpInputStatus { video, audio }| RtpInputBody {
+                video: RtpStreamBody::new(&video),
+                audio: RtpStreamBody::new(&audio),
+            }),
         }
     }
 }
@@ -130,7 +177,7 @@ pub(super) fn counted(faults: &Faults) -> impl Iterator<Item = (&'static str, u6
 
 #[cfg(test)]
 mod tests {
-    use visavis::{Metrics, Refusal, Stage, StageSummary, UnixMillis, VideoCodec};
+    use visavis::{Metrics, Refusal, RtpFault, Stage, StageSummary, UnixMillis, VideoCodec};
 
     use super::*;
 
@@ -153,6 +200,17 @@ mod tests {
                 max_us: 9_001,
             }],
             encoders: vec![VideoCodec::Vp8],
+            rtp_input: Some(RtpInputStatus {
+                video: RtpStreamStatus {
+                    counters: RtpCounters {
+                        packets: 9,
+                        dropped_units: 3,
+                        ..RtpCounters::default()
+                    },
+                    fault: Some(RtpFault::Reordered),
+                },
+                audio: RtpStreamStatus::default(),
+            }),
         };
         let (faults, refusals) = (Faults::default(), Refusals::default());
         faults.count(FaultDomain::Encoder);
@@ -173,5 +231,10 @@ mod tests {
         assert_eq!(json["faults"], serde_json::json!({"encoder": 1}));
         assert_eq!(json["encoders"], serde_json::json!(["VP8"]));
         assert_eq!(json["refused"], serde_json::json!({"datagram": 5}));
+        let video = &json["rtpInput"]["video"];
+        assert_eq!((&video["packets"], &video["droppedUnits"]), (&9.into(), &3.into()));
+        assert_eq!(video["fault"]["code"], "b-frames");
+        assert!(video["fault"]["detail"].as_str().is_some_and(|text| text.contains("-bf 0")));
+        assert!(json["rtpInput"]["audio"]["fault"].is_null());
     }
 }

@@ -6,11 +6,11 @@ use visavis::AudioChunk;
 
 use super::format::{Pcm, SpeechFormat};
 use super::mp3::Mp3Reader;
-use super::wav;
+use super::wav::WavReader;
 
 /// A piece of sound is so long at most, in parts of a second: short enough for speech that is uploaded
 /// while it is made.
-const PIECES_A_SECOND: u32 = 25;
+pub(crate) const PIECES_A_SECOND: u32 = 25;
 
 /// What a piece of sound is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub(crate) enum Decoder<R> {
     /// Before the first byte is read.
     Unopened(R, SpeechFormat),
     Samples(SampleReader<R>),
+    Wav(WavReader<R>),
     Mp3(Box<Mp3Reader<R>>),
     Ended,
 }
@@ -57,17 +58,18 @@ impl<R: Read> Decoder<R> {
             && let Self::Unopened(bytes, format) = std::mem::replace(self, Self::Ended)
         {
             *self = match format {
-                SpeechFormat::Wav => Self::Samples(wav::open(bytes)?),
+                SpeechFormat::Wav => Self::Wav(WavReader::new(bytes)),
                 SpeechFormat::Mp3 => Self::Mp3(Box::new(Mp3Reader::new(bytes))),
                 SpeechFormat::Pcm(Pcm { sample_rate, channels, big_endian }) => {
                     let layout = if big_endian { Layout::S16Be } else { Layout::S16Le };
                     let sound = Sound { sample_rate, channels };
-                    Self::Samples(SampleReader::new(bytes, sound, layout, None))
+                    Self::Samples(SampleReader::new(bytes, sound, layout))
                 }
             };
         }
         match self {
             Self::Samples(reader) => reader.next(samples),
+            Self::Wav(reader) => reader.next(samples),
             Self::Mp3(reader) => reader.next(samples),
             Self::Unopened(..) | Self::Ended => Ok(None),
         }
@@ -96,7 +98,7 @@ impl Layout {
         }
     }
 
-    fn sample(self, bytes: &[u8]) -> i16 {
+    pub(crate) fn sample(self, bytes: &[u8]) -> i16 {
         match (self, bytes) {
             (Self::U8, &[byte]) => (i16::from(byte) - 128) << 8,
             (Self::S16Be, &[high, low]) => i16::from_be_bytes([high, low]),
@@ -112,34 +114,26 @@ impl Layout {
     }
 }
 
-/// Reads samples that stand one behind the other.
+/// Reads samples that stand one behind the other, up to the end.
 pub(crate) struct SampleReader<R> {
     bytes: R,
     sound: Sound,
     layout: Layout,
-    /// Bytes of sound that are still to come; `None`: up to the end.
-    left: Option<u64>,
     piece: Vec<u8>,
 }
 
 impl<R: Read> SampleReader<R> {
-    pub(crate) fn new(bytes: R, sound: Sound, layout: Layout, left: Option<u64>) -> Self {
+    pub(crate) fn new(bytes: R, sound: Sound, layout: Layout) -> Self {
         let frames = (sound.sample_rate / PIECES_A_SECOND).max(1) as usize;
         let piece = vec![0; frames * usize::from(sound.channels) * layout.bytes()];
-        Self { bytes, sound, layout, left, piece }
+        Self { bytes, sound, layout, piece }
     }
 
     fn next(&mut self, samples: &mut Vec<i16>) -> Result<Option<Sound>, DecodeError> {
-        let left = self.left.and_then(|left| usize::try_from(left).ok()).unwrap_or(usize::MAX);
-        let wanted = self.piece.len().min(left);
-        let room = self.piece.get_mut(..wanted).unwrap_or_default();
-        let length = fill(&mut self.bytes, room)?;
-        if let Some(left) = &mut self.left {
-            *left -= length as u64;
-        }
+        let length = fill(&mut self.bytes, &mut self.piece)?;
         // What is no whole frame is the torn end of a file.
         let frame = self.layout.bytes() * usize::from(self.sound.channels);
-        let whole = room.get(..length - length % frame).unwrap_or_default();
+        let whole = self.piece.get(..length - length % frame).unwrap_or_default();
         let layout = self.layout;
         samples.extend(whole.chunks_exact(layout.bytes()).map(|bytes| layout.sample(bytes)));
         Ok((!samples.is_empty()).then_some(self.sound))
@@ -179,7 +173,7 @@ pub(crate) fn check(sound: Sound) -> Result<Sound, DecodeError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Gives bytes in pieces of one, as the worst network would.
@@ -204,7 +198,7 @@ mod tests {
             (Layout::S32Le, &[0xff, 0xff, 0x00, 0x80, 0xff, 0xff, 0x00, 0x40]),
         ] {
             let sound = Sound { sample_rate: 16_000, channels: 1 };
-            let mut reader = SampleReader::new(bytes, sound, layout, None);
+            let mut reader = SampleReader::new(bytes, sound, layout);
             let mut samples = Vec::new();
             assert_eq!(reader.next(&mut samples).unwrap(), Some(sound));
             assert_eq!(samples, [-32_768, 16_384], "{layout:?}");

@@ -4,6 +4,7 @@ mod decode;
 mod format;
 mod mp3;
 mod player;
+mod turns;
 mod wav;
 
 use std::sync::Arc;
@@ -12,12 +13,13 @@ use std::thread;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, StatusCode};
-use visavis::{EngineHandle, FaultDomain, SessionId, UtteranceError};
+use visavis::{EngineHandle, FaultDomain, Refusal, SessionId, UtteranceError};
 
 pub use self::player::SpeechChunk;
 
 use self::format::{FormatError, SpeechFormat};
 use self::player::{PlayError, Played, Player};
+use self::turns::{Queues, Turn};
 use crate::connection::Context;
 use crate::http::peers::existing_session;
 use crate::http::problem::Problem;
@@ -39,6 +41,7 @@ pub(crate) struct Uploads {
 struct Shared {
     playing: AtomicUsize,
     stop: AtomicBool,
+    queues: Arc<Queues>,
 }
 
 impl Drop for Uploads {
@@ -87,10 +90,16 @@ fn try_stream(call: &Call<'_>, body: UploadReader, context: &mut Context) -> Res
     })?;
     let most = context.config.limits.uploads;
     let place = context.uploads.place(most).ok_or_else(|| {
+        context.engine.refusals().count(Refusal::Upload);
         let detail = format!("{most} uploads are being played");
         Response::problem(&problem::FULL, &detail)
     })?;
+    let turn = context.uploads.shared.queues.place(&session).ok_or_else(|| {
+        context.engine.refusals().count(Refusal::Upload);
+        Response::problem(&problem::BUSY, "too many uploads wait for this session to say them")
+    })?;
     let upload = Upload {
+        turn,
         session,
         format,
         wait: call.request.query_value("wait").as_deref() != Some("false"),
@@ -112,6 +121,7 @@ fn try_stream(call: &Call<'_>, body: UploadReader, context: &mut Context) -> Res
 
 /// An upload, on its own thread.
 struct Upload {
+    turn: Turn,
     session: SessionId,
     format: SpeechFormat,
     wait: bool,
@@ -122,8 +132,9 @@ struct Upload {
 
 impl Upload {
     fn run(self, body: UploadReader, answerer: Answerer) {
-        let Self { session, format, wait, engine, mut hooks, place } = self;
-        let player = Player { engine: &engine, session: &session, wait, stop: &place.0.stop };
+        let Self { mut turn, session, format, wait, engine, mut hooks, place } = self;
+        let stop = &place.0.stop;
+        let mut player = Player { turn: &mut turn, engine: &engine, session: &session, wait, stop };
         let outcome = player.play(body, format, &mut |chunk| {
             let Some(told) = &hooks else { return };
             let whose = format_args!("the speech hook for session {}", chunk.session).to_string();
@@ -134,7 +145,7 @@ impl Upload {
             }
         });
         // Whoever has the answer may upload again.
-        drop(place);
+        drop((place, turn));
         answerer.answer(match outcome {
             Ok(played) => {
                 let all = wait || played.interrupted;

@@ -14,6 +14,7 @@ use visavis::{
 
 use super::decode::{DecodeError, Decoder, Sound};
 use super::format::SpeechFormat;
+use super::turns::Turn;
 
 /// An upload is read so far ahead of what viewers hear. Its renderer has so much time for each picture.
 const LEAD: Duration = Duration::from_secs(5);
@@ -93,6 +94,8 @@ impl From<DecodeError> for PlayError {
 
 /// Where an upload goes.
 pub(crate) struct Player<'a> {
+    /// Its place among those into the same session.
+    pub(crate) turn: &'a mut Turn,
     pub(crate) engine: &'a EngineHandle,
     pub(crate) session: &'a SessionId,
     /// Whether to return when all of it has been played, and not when all of it has been taken.
@@ -104,7 +107,7 @@ pub(crate) struct Player<'a> {
 impl Player<'_> {
     /// Plays an upload to its end. Takes as long as that.
     pub(crate) fn play(
-        &self,
+        &mut self,
         bytes: impl io::Read,
         format: SpeechFormat,
         listener: Listener<'_>,
@@ -113,11 +116,17 @@ impl Player<'_> {
         let mut samples = Vec::new();
         // What cannot be decoded is found out before anything begins.
         let first = decoder.next(&mut samples)?.ok_or(PlayError::Empty)?;
-        let utterance = Arc::new(self.engine.begin_utterance(self.session, UnixMillis(0))?);
+        // It is played when those before it are: until then an interruption drops it like all that waits.
+        let (engine, session) = (self.engine, self.session);
+        let begun = self.turn.join(|| engine.begin_utterance(session, UnixMillis(0)));
+        let utterance = Arc::new(begun?);
         let (id, progress) = (utterance.id(), utterance.progress());
         let mut speaking =
             Speaking { utterance, progress: progress.clone(), pushed: Duration::ZERO };
         let mut sound = Some(first);
+        while !self.turn.wait(LOOK) && !progress.is_interrupted() {
+            self.look()?;
+        }
         while let Some(this) = sound {
             if !self.say(&mut speaking, this, &samples, listener)? {
                 break;
@@ -128,6 +137,7 @@ impl Player<'_> {
         let pushed = speaking.pushed;
         // No more of it: what was pushed is played.
         drop(speaking);
+        self.turn.pass();
         while self.wait && !progress.is_over() {
             self.pause(pushed.saturating_sub(progress.sent()) / 2)?;
         }
@@ -180,6 +190,11 @@ impl Player<'_> {
 
     fn pause(&self, time: Duration) -> Result<(), PlayError> {
         thread::sleep(time.clamp(QUICK_LOOK, LOOK));
+        self.look()
+    }
+
+    /// Whether it still makes sense to wait.
+    fn look(&self) -> Result<(), PlayError> {
         if self.stop.load(Relaxed) {
             return Err(PlayError::Stopping);
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use libfuzzer_sys::fuzz_target;
 use visavis_cli::source::Pool;
-use visavis_cli::source::play::open_here;
+use visavis_cli::source::play::{Wanted, open_here};
 
 fuzz_target!(|data: &[u8]| {
     let path = PathBuf::from(format!("/dev/shm/visavis-fuzz-{}.film", std::process::id()));
@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
     let mut start = [0; 12];
     let length = data.len().min(start.len());
     start[..length].copy_from_slice(&data[..length]);
-    if let Ok(mut clip) = open_here(&path, start) {
+    if let Ok(mut clip) = open_here(&path, start, Wanted::All) {
         let (pool, mut sound) = (Pool::new(2), Vec::new());
         for _ in 0..2 {
             for _ in 0..20 {

@@ -128,7 +128,8 @@ pub struct ServeFlags {
     pub echo: bool,
 
     /// What viewers see while no pictures come, after half a second without one: an image (PNG, JPEG) or a
-    /// film that goes round (MP4 with H264, Y4M) [default: a face at rest]
+    /// film that goes round (MP4 with H264, Y4M; what else ffmpeg reads, where it is installed) [default: a
+    /// face at rest]
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<PathBuf>,
@@ -142,7 +143,8 @@ pub struct ServeFlags {
     ///
     /// The pictures go to viewers as they are. Nobody can ask the encoder for a keyframe: a viewer
     /// that joins waits for the next one, so let it make one every second or two (ffmpeg: -g), and no
-    /// B frames (-bf 0). RTCP is taken at the port above, if that is free. Whoever can send to this
+    /// B frames (-bf 0). What is wrong with a stream is said in the log and in /status, with the option
+    /// that helps. RTCP is taken at the port above, if that is free. Whoever can send to this
     /// address decides what is seen: use 127.0.0.1 or a network that is trusted.
     #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["play", "demo", "echo", "timecode"])]
     #[serde(skip_serializing_if = "Option::is_none")]

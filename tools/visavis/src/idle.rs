@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use visavis::{IdleError, IdleLoop, IdlePicture};
 
-use crate::source::play::{Clip, OpenError, open_here};
+use crate::source::play::{self, Clip, Wanted};
 use crate::source::{Picture, Pool, SourceError, units};
 
 /// Why a file cannot be an idle loop.
@@ -21,11 +21,11 @@ pub enum IdleFileError {
         source: std::io::Error,
     },
     /// It is of a kind that is not read here.
-    #[error("{} {reason}; an idle loop is a PNG or JPEG image, an MP4 with H264 video or a Y4M file", path.display())]
+    #[error("{}: {reason}; an idle loop is a PNG or JPEG image, an MP4 with H264 video, a Y4M file, or with ffmpeg installed any other film", path.display())]
     Kind {
         /// The file.
         path: PathBuf,
-        /// The end of the sentence.
+        /// What is wrong with it.
         reason: String,
     },
     /// It cannot be shown.
@@ -41,7 +41,7 @@ pub enum IdleFileError {
     Film(#[from] SourceError),
 }
 
-/// Opens an image (PNG, JPEG) or a film (MP4 with H264, Y4M; its sound is left out).
+/// Opens an image (PNG, JPEG) or a film (MP4 with H264, Y4M, what else ffmpeg reads; its sound is left out).
 ///
 /// # Errors
 ///
@@ -70,9 +70,12 @@ pub fn open(path: &Path) -> Result<IdleLoop, IdleFileError> {
 }
 
 fn open_clip(path: &Path) -> Result<Box<dyn Clip>, IdleFileError> {
-    open_here(path, first_bytes(path)?).map_err(|error| match error {
-        OpenError::Failed(error) => error.into(),
-        OpenError::Unsupported(reason) => IdleFileError::Kind { path: path.into(), reason },
+    let start = first_bytes(path)?;
+    play::open_clip(path, start, Wanted::Pictures).map_err(|error| match error {
+        SourceError::NeedsFfmpeg { reason, .. } | SourceError::Ffmpeg { reason, .. } => {
+            IdleFileError::Kind { path: path.into(), reason }
+        }
+        error => error.into(),
     })
 }
 

@@ -7,7 +7,7 @@ use visavis_types::FrameSize;
 use super::nal;
 use super::sps::Sps;
 use super::wels::{WelsDecoder, WelsError, WelsPicture};
-use crate::I420Buffer;
+use crate::{I420Buffer, StreamColors};
 
 /// Access units whose picture the library may still owe. It keeps 16 at most; one that is not back
 /// after this many never comes.
@@ -75,6 +75,7 @@ pub struct H264Decoder {
     wels: WelsDecoder,
     /// How many pictures may wait for one that is shown earlier.
     reorder: usize,
+    colors: StreamColors,
     /// Access units given, which is what the library is told instead of a time.
     stamp: u64,
     sequence: u64,
@@ -96,6 +97,7 @@ impl H264Decoder {
         Ok(Self {
             wels: WelsDecoder::new()?,
             reorder: 0,
+            colors: StreamColors::default(),
             stamp: 0,
             sequence: 0,
             in_flight: VecDeque::with_capacity(MAX_IN_FLIGHT + 1),
@@ -131,6 +133,11 @@ impl H264Decoder {
         Ok(self.next_due(out))
     }
 
+    /// What the stream says of its colours, as of the last parameter set.
+    pub fn colors(&self) -> StreamColors {
+        self.colors
+    }
+
     /// Gives out the pictures that still wait, one per call, until there are none. For the end of
     /// a file; afterwards the decoder wants a keyframe with its parameter sets.
     ///
@@ -162,6 +169,7 @@ impl H264Decoder {
                 && let Ok(sps) = Sps::parse(unit)
             {
                 self.reorder = sps.max_num_reorder_frames() as usize;
+                self.colors = sps.colors();
             }
             if nal::is_slice(kind) {
                 self.sequence += u64::from(kind == nal::IDR_SLICE);

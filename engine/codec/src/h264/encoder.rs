@@ -4,7 +4,7 @@ use openh264_sys2::{
     CAMERA_VIDEO_REAL_TIME, CONSTANT_ID, LOW_COMPLEXITY, PRO_BASELINE, RC_BITRATE_MODE,
     RC_OFF_MODE, SEncParamExt, SM_SINGLE_SLICE,
 };
-use visavis_types::{Bitrate, VideoCodec};
+use visavis_types::{Bitrate, FrameSize, VideoCodec};
 
 use super::intra::IntraModel;
 use super::level;
@@ -30,6 +30,22 @@ const KEYFRAME_QP_SLACK: i32 = 4;
 /// How often a keyframe is encoded at most.
 const KEYFRAME_ATTEMPTS: u32 = 3;
 
+/// The same size, or the largest of its shape that openh264 encodes.
+pub(crate) fn encodable_size(size: FrameSize) -> FrameSize {
+    let (width, height) = (size.width(), size.height());
+    let (long, short) = (width.max(height), width.min(height));
+    if long <= MAX_SIDES.0 && short <= MAX_SIDES.1 {
+        return size;
+    }
+    // By the side that is over its limit by more.
+    let (most, side) = match long * MAX_SIDES.1 >= short * MAX_SIDES.0 {
+        true => (MAX_SIDES.0, long),
+        false => (MAX_SIDES.1, short),
+    };
+    let fitted = |full: u32| ((full * most / side) & !1).max(FrameSize::MIN_SIDE);
+    FrameSize::new(fitted(width), fitted(height)).unwrap_or(size)
+}
+
 /// Constrained baseline: one reference, no reordering, one slice per picture, one thread.
 ///
 /// Keyframes do not pass through the library's rate control, which makes them six frames' worth of
@@ -49,7 +65,7 @@ impl H264Encoder {
     pub(crate) fn new(config: &VideoEncoderConfig) -> Result<Self, EncodeError> {
         let size = config.size;
         let (width, height) = (size.width(), size.height());
-        if width.max(height) > MAX_SIDES.0 || width.min(height) > MAX_SIDES.1 {
+        if encodable_size(size) != size {
             let limit = "3840x2160 or 2160x3840";
             return Err(EncodeError::UnsupportedSize { codec: VideoCodec::H264, size, limit });
         }
@@ -229,7 +245,6 @@ fn rate_control_bps(bitrate: Bitrate, fps: u32) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use visavis_types::FrameSize;
 
     use super::*;
     use crate::h264::sps::Sps;

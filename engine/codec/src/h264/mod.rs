@@ -10,5 +10,5 @@ mod sps;
 mod wels;
 
 pub use decoder::{DecodeError, Decoded, H264Decoder};
-pub(crate) use encoder::H264Encoder;
+pub(crate) use encoder::{H264Encoder, encodable_size};
 pub use sps::write_sps_without_reordering;

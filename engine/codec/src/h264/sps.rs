@@ -6,7 +6,7 @@
 
 use super::bits::{BitReader, BitWriter, Malformed, escape_into, unescape};
 use super::level;
-use crate::ColorMatrix;
+use crate::{ColorMatrix, StreamColors};
 
 /// What the engine wants to know of a sequence parameter set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +131,16 @@ impl Sps {
             // Baseline has no B slices; order type 2 means output in decoding order (§8.2.1).
             None if self.profile_idc == 66 || self.poc_type == 2 => 0,
             None => level::max_dpb_frames(self.level_idc, self.macroblocks),
+        }
+    }
+
+    /// What it says of the colours.
+    pub(super) fn colors(&self) -> StreamColors {
+        let signal = self.vui.signal;
+        let [.., code] = signal.and_then(|signal| signal.description).unwrap_or_default();
+        StreamColors {
+            matrix: StreamColors::matrix_of(code.into()),
+            full_range: signal.map(|signal| signal.full_range),
         }
     }
 

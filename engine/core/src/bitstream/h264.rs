@@ -5,6 +5,10 @@ use crate::packetize::h264::nal_units as split;
 
 /// `nal_unit_type` of a coded slice of an IDR picture.
 pub const IDR_SLICE: u8 = 5;
+/// `nal_unit_type` of a coded slice of another picture.
+pub const SLICE: u8 = 1;
+/// `nal_unit_type` of supplemental enhancement information.
+pub const SEI: u8 = 6;
 /// `nal_unit_type` of a sequence parameter set.
 pub const SPS: u8 = 7;
 /// `nal_unit_type` of a picture parameter set.
@@ -25,12 +29,31 @@ pub fn nal_units(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
     split(stream).filter(|nal| !nal.is_empty())
 }
 
+/// What is in an access unit, as far as it tells whether a viewer can show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Contents {
+    pub(crate) idr: bool,
+    pub(crate) picture: bool,
+    pub(crate) sps: bool,
+    pub(crate) pps: bool,
+    /// Slices that may refer to pictures shown later.
+    pub(crate) b_slices: bool,
+    /// A recovery point (§D.2.8): some decoders can start here though there is no IDR picture.
+    pub(crate) recovery_point: bool,
+}
+
 pub(super) fn inspect(stream: &[u8]) -> Result<Inspection, BitstreamError> {
+    let Contents { idr, picture, .. } = contents(stream)?;
+    Ok(Inspection { keyframe: idr, picture })
+}
+
+/// Looks at the NAL units of an access unit.
+pub(crate) fn contents(stream: &[u8]) -> Result<Contents, BitstreamError> {
     let zeros = stream.iter().take_while(|&&byte| byte == 0).count();
     if zeros < 2 || stream.get(zeros) != Some(&1) {
         return Err(BitstreamError::NoStartCode);
     }
-    let (mut units, mut picture, mut keyframe) = (0, false, false);
+    let (mut units, mut found) = (0, Contents::default());
     for nal in nal_units(stream) {
         let header = nal.first().copied().unwrap_or(0);
         let kind = nal_type(nal);
@@ -40,13 +63,61 @@ pub(super) fn inspect(stream: &[u8]) -> Result<Inspection, BitstreamError> {
             return Err(BitstreamError::NalHeader(header));
         }
         units += 1;
-        picture |= (1..=IDR_SLICE).contains(&kind);
-        keyframe |= kind == IDR_SLICE;
+        found.picture |= (1..=IDR_SLICE).contains(&kind);
+        found.idr |= kind == IDR_SLICE;
+        found.sps |= kind == SPS;
+        found.pps |= kind == PPS;
+        found.b_slices |= kind == SLICE && slice_kind(nal).is_some_and(|kind| kind % 5 == 1);
+        found.recovery_point |= kind == SEI && has_recovery_point(nal);
     }
     if units == 0 {
         return Err(BitstreamError::NoNalUnit);
     }
-    Ok(Inspection { keyframe, picture })
+    Ok(found)
+}
+
+/// Whether a slice is the first of its picture: `first_mb_in_slice` is 0 (§7.4.3).
+pub(crate) fn is_first_slice(nal: &[u8]) -> bool {
+    matches!(nal_type(nal), SLICE | IDR_SLICE) && nal.get(1).is_some_and(|first| first & 0x80 != 0)
+}
+
+/// `slice_type` (§7.4.3, table 7-6): 1 and 6 are B.
+fn slice_kind(nal: &[u8]) -> Option<u32> {
+    let bytes = nal.get(1..)?;
+    // Two numbers of 17 bits at most fit into this, but for the highest bits of absurd ones.
+    let window = (0..8).fold(0, |bits: u64, i| bits << 8 | u64::from(*bytes.get(i).unwrap_or(&0)));
+    let first_mb_bits = 2 * window.leading_zeros() + 1;
+    let rest = window.checked_shl(first_mb_bits)?;
+    let zeros = rest.leading_zeros();
+    // No slice type has more than seven bits.
+    (zeros <= 3).then(|| ((rest >> (63 - 2 * zeros)) - 1) as u32)
+}
+
+/// Whether one of the messages of an SEI NAL unit is a recovery point (§7.3.2.3.1).
+fn has_recovery_point(nal: &[u8]) -> bool {
+    const RECOVERY_POINT: usize = 6;
+    let mut rest = nal.get(1..).unwrap_or_default();
+    // Each number is as many bytes of 255 as it takes, and what is left.
+    let number = |rest: &mut &[u8]| {
+        let mut sum = 0_usize;
+        loop {
+            let (&byte, after) = rest.split_first()?;
+            *rest = after;
+            sum += usize::from(byte);
+            if byte != 255 {
+                return Some(sum);
+            }
+        }
+    };
+    // What follows the last message is one bit and zeros.
+    while rest.len() > 2 {
+        let Some((kind, bytes)) = number(&mut rest).zip(number(&mut rest)) else { return false };
+        if kind == RECOVERY_POINT {
+            return true;
+        }
+        rest = rest.get(bytes..).unwrap_or_default();
+    }
+    false
 }
 
 /// `seq_parameter_set_id` of an SPS, `pic_parameter_set_id` of a PPS; `None` for other NAL units and
@@ -83,6 +154,32 @@ mod tests {
         assert_eq!(look(&[0, 0, 1, 0x41, 9]), Inspection { keyframe: false, picture: true });
         let sets = look(&[0, 0, 0, 1, 0x67, 66, 0, 31, 0x80, 0, 0, 1, 0x68, 0x80]);
         assert_eq!(sets, Inspection { keyframe: false, picture: false });
+    }
+
+    #[test]
+    fn slices_and_messages_tell_what_a_viewer_needs_to_know() {
+        let look = |nal: &[u8]| contents(&[&[0, 0, 1], nal].concat()).unwrap();
+        // first_mb_in_slice 0, then slice_type 0 (P), 1 (B), 5 (P), 6 (B), 7 (I).
+        for (bits, b) in [
+            (0b1_1_000000, false),
+            (0b1_010_0000, true),
+            (0b1_00110_00, false),
+            (0b1_00111_00, true),
+            (0b1_0001000, false),
+        ] {
+            assert_eq!(look(&[0x41, bits, 0]).b_slices, b, "{bits:08b}");
+            assert!(is_first_slice(&[0x41, bits, 0]));
+        }
+        // first_mb_in_slice 20, slice_type 1.
+        assert!(look(&[0x01, 0b0000_1010, 0b1_010_0000]).b_slices);
+        assert!(!is_first_slice(&[0x01, 0b0000_1010, 0]) && !is_first_slice(&[0x67, 0x80]));
+        for absurd in [&[0x41][..], &[0x41, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[0x41, 0x80]] {
+            assert!(!look(absurd).b_slices);
+        }
+        // A message of type 5 before the recovery point, and one whose length is a lie.
+        assert!(look(&[6, 5, 2, 9, 9, 6, 1, 0xc4, 0x80]).recovery_point);
+        assert!(!look(&[6, 5, 200, 9, 9, 6, 1, 0xc4, 0x80]).recovery_point);
+        assert!(!look(&[6, 255, 255, 255]).recovery_point);
     }
 
     #[test]

@@ -78,12 +78,17 @@ impl MicReceiver {
         let waiting_since = self.reorder.deadline().map(|at| at - self.reorder.patience);
         let place = self.reorder.place(packet.sequence, || packet.clone(), now);
         match place {
-            Place::Now | Place::Restart => {
+            Place::Now => {
                 if let Some(since) = waiting_since {
                     // It was missing, and this is how late it came.
                     self.deepen(now.saturating_duration_since(since));
                 }
-                self.turn(packet, 0, place == Place::Restart, &mut each);
+                self.turn(packet, 0, false, &mut each);
+            }
+            Place::Restart => {
+                if let Some(first) = self.reorder.pop(now) {
+                    self.turn(first.packet, 0, true, &mut each);
+                }
             }
             // Given up too soon, or a duplicate, which costs little.
             Place::Stale => self.deepen(self.reorder.patience),

@@ -8,6 +8,8 @@
 mod audio;
 mod clock;
 mod depacketize;
+mod fault;
+mod foreign;
 mod microphone;
 mod packet;
 mod reorder;
@@ -16,6 +18,8 @@ mod video;
 
 pub use audio::{AudioReceiver, ReceivedPacket};
 pub use clock::{Kind, MediaClock};
+pub use fault::{RtpFault, Wanted};
+pub use foreign::Foreign;
 pub use microphone::{MicPacket, MicReceiver, MicTurn};
 pub use packet::{SenderReport, is_rtcp, sender_reports};
 pub use sequencer::RtpCounters;

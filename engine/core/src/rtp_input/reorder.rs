@@ -19,8 +19,8 @@ pub(super) struct Reorder<T> {
     /// The next sequence number, counted without wrapping.
     next: Option<u64>,
     held: BTreeMap<u64, Held<T>>,
-    /// What the sequence number after a far jump would be, if the jump is meant.
-    probation: Option<u16>,
+    /// The packet after a far jump, and its sequence number: what counts if the jump is meant.
+    probation: Option<(u16, Held<T>)>,
 }
 
 impl<T> Default for Reorder<T> {
@@ -47,7 +47,8 @@ pub(super) enum Place {
     Held,
     /// It is too late, or came before.
     Stale,
-    /// The sender has started anew with this packet.
+    /// The sender has started anew. The packet is kept, and the one before it that was
+    /// [doubtful](Self::Doubtful): both have their turn now.
     Restart,
     /// Too far from the others to be believed yet.
     Doubtful,
@@ -81,12 +82,26 @@ impl<T> Reorder<T> {
         if ahead > u16::MAX - MAX_JUMP {
             return Place::Stale;
         }
-        if self.probation.replace(sequence.wrapping_add(1)) == Some(sequence) {
-            *self = Self { patience: self.patience, ..Self::default() };
-            self.next = Some((1 << 32 | u64::from(sequence)) + 1);
-            return Place::Restart;
+        let held = Held { packet: kept(), arrived, lost: 0 };
+        match self.probation.take() {
+            Some((before, first)) if before.wrapping_add(1) == sequence => {
+                self.restart_at(before);
+                let next = self.next.unwrap_or_default();
+                self.held.insert(next, first);
+                self.held.insert(next + 1, held);
+                Place::Restart
+            }
+            _ => {
+                self.probation = Some((sequence, held));
+                Place::Doubtful
+            }
         }
-        Place::Doubtful
+    }
+
+    /// The sender has started anew: what waited is forgotten, and this is the next sequence number.
+    pub(super) fn restart_at(&mut self, sequence: u16) {
+        *self = Self { patience: self.patience, ..Self::default() };
+        self.next = Some(1 << 32 | u64::from(sequence));
     }
 
     /// The next packet that waited and need not wait any longer.
@@ -127,8 +142,8 @@ mod tests {
         for &sequence in arrivals {
             now += Duration::from_millis(1);
             match reorder.place(sequence, || sequence, now) {
-                Place::Now | Place::Restart => out.push((sequence, 0)),
-                Place::Held | Place::Stale | Place::Doubtful => {}
+                Place::Now => out.push((sequence, 0)),
+                Place::Held | Place::Restart | Place::Stale | Place::Doubtful => {}
             }
             drain(&mut reorder, now, &mut out);
         }
@@ -173,6 +188,12 @@ mod tests {
     #[test]
     fn a_jump_is_believed_when_it_is_followed_up() {
         assert_eq!(run(&[1, 2, 30_000, 3, 4]), [1, 2, 3, 4].map(|s| (s, 0)));
-        assert_eq!(run(&[1, 2, 30_000, 30_001, 30_002]), [1, 2, 30_001, 30_002].map(|s| (s, 0)));
+        assert_eq!(
+            run(&[1, 2, 30_000, 30_001, 30_002]),
+            [1, 2, 30_000, 30_001, 30_002].map(|s| (s, 0))
+        );
+        assert_eq!(run(&[1, 2, 30_000, 40_000, 40_001]), [1, 2, 40_000, 40_001].map(|s| (s, 0)));
+        let late = [1, 40_000, 40_001, 40_002, 40_003].map(|s| (s, 0));
+        assert_eq!(run(&[1, 40_000, 40_001, 40_003, 40_002]), late);
     }
 }

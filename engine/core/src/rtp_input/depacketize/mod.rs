@@ -55,7 +55,7 @@ impl Depacketizer {
     /// before it.
     pub(super) fn is_start(&self, payload: &[u8]) -> bool {
         match self {
-            Self::H264(_) => starts_h264_unit(payload),
+            Self::H264(_) => starts_h264_unit(payload) || is_first_h264_fragment(payload),
             // S set, partition 0 (RFC 7741 §4.2).
             Self::Vp8(_) => payload.first().is_some_and(|first| first & 0x17 == 0x10),
             Self::Vp9 => vp9::is_start(payload),
@@ -64,12 +64,46 @@ impl Depacketizer {
     }
 }
 
-/// Delimiters and parameter sets come before the slices of a picture (ITU-T H.264 §7.4.1.2.3).
+/// What comes before the first slice of a picture (ITU-T H.264 §7.4.1.2.3), or that slice: messages and
+/// parameter sets before it may be of the unit that is lost.
 fn starts_h264_unit(payload: &[u8]) -> bool {
-    const STAP_A: u8 = 24;
-    let nal = match h264::nal_type(payload) {
+    let nal = first_h264_unit(payload);
+    matches!(h264::nal_type(nal), h264::SEI..=h264::DELIMITER | 14..=18)
+        || h264::is_first_slice(nal)
+}
+
+/// Whether a payload begins in the middle of a picture: with a slice that is not its first, or with what
+/// is left of a NAL unit.
+pub(super) fn continues_h264_picture(payload: &[u8]) -> bool {
+    let is_slice = |kind| matches!(kind, h264::SLICE..=h264::IDR_SLICE);
+    if h264::nal_type(payload) == FU_A {
+        let Some(&header) = payload.get(1) else { return false };
+        let starts = header & 0x80 != 0;
+        let first_slice = payload.get(2).is_some_and(|first| first & 0x80 != 0);
+        return is_slice(header & 0x1f) && !(starts && first_slice);
+    }
+    let nal = first_h264_unit(payload);
+    is_slice(h264::nal_type(nal)) && !h264::is_first_slice(nal)
+}
+
+/// The first fragment of the first slice of a picture (RFC 6184 §5.8).
+fn is_first_h264_fragment(payload: &[u8]) -> bool {
+    match *payload {
+        [_, header, first, ..] if h264::nal_type(payload) == FU_A => {
+            let is_slice = matches!(header & 0x1f, h264::SLICE | h264::IDR_SLICE);
+            header & 0x80 != 0 && (first & 0x80 != 0 || !is_slice)
+        }
+        _ => false,
+    }
+}
+
+const STAP_A: u8 = 24;
+const FU_A: u8 = 28;
+
+/// The NAL unit that a payload is, or the first of those in it.
+fn first_h264_unit(payload: &[u8]) -> &[u8] {
+    match h264::nal_type(payload) {
         STAP_A => payload.get(3..).unwrap_or_default(),
         _ => payload,
-    };
-    matches!(h264::nal_type(nal), h264::DELIMITER | h264::SPS)
+    }
 }

@@ -1,5 +1,5 @@
 //! Files of every other kind, decoded by the program `ffmpeg`: one process gives pictures as Y4M, one
-//! gives sound as 48 kHz stereo, both on the clock of the file.
+//! gives sound at 48 kHz, on one channel or two, both on the clock of the file.
 
 use std::ffi::OsString;
 use std::io::{BufReader, ErrorKind, Read};
@@ -9,12 +9,12 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use super::y4m::{Reader, parse_rate};
-use super::{AudioInfo, Clip, OpenError, VideoInfo, wav};
+use super::{AudioInfo, Clip, OpenError, VideoInfo, Wanted, wav};
 use crate::source::{Picture, Pool, SourceError};
 
 /// How long before the end of a round the processes of the next are started.
 const HEAD_START: Duration = Duration::from_secs(2);
-const AUDIO: AudioInfo = AudioInfo { rate_hz: 48_000, channels: 2 };
+const RATE_HZ: u32 = 48_000;
 
 /// A file read through `ffmpeg`.
 pub struct FfmpegClip {
@@ -29,8 +29,12 @@ struct Input {
     path: PathBuf,
     /// The file with the sound, which may be another.
     sound: Option<PathBuf>,
+    /// Of the sound: 1 or 2. More are mixed to two, but one is not made two, which would make it quieter.
+    channels: u16,
     fps: (u32, u32),
     length: Option<Duration>,
+    /// The matrix that ffmpeg takes pictures for that do not say theirs, and the one they get.
+    matrices: (&'static str, &'static str),
 }
 
 /// One pass through the file.
@@ -53,8 +57,8 @@ impl Drop for Process {
 
 impl FfmpegClip {
     /// Asks `ffprobe` about the file and starts `ffmpeg`. `reason` says why it is needed.
-    pub fn open(path: &Path, reason: &str) -> Result<Self, SourceError> {
-        let input = Input::probe(path, reason)?;
+    pub fn open(path: &Path, reason: &str, wanted: Wanted) -> Result<Self, SourceError> {
+        let input = Input::probe(path, reason, wanted)?;
         let round = input.start()?;
         let info = round.pictures.info();
         Ok(Self { input, info, round, next_round: None })
@@ -82,9 +86,23 @@ fn cannot_start(path: &Path, reason: &str, error: &std::io::Error) -> SourceErro
     failed(path, format!("it cannot be started: {error}"))
 }
 
+/// The matrix that pictures have and the one that goes with the size they are shown in, as ffmpeg calls them.
+fn matrices(video: &serde_json::Value) -> (&'static str, &'static str) {
+    let side = |name: &str| video[name].as_u64().unwrap_or(0);
+    let turned = video["side_data_list"]
+        .as_array()
+        .and_then(|list| list.iter().find_map(|data| data["rotation"].as_i64()))
+        .is_some_and(|degrees| degrees.rem_euclid(180) == 90);
+    let rows = if turned { side("width") } else { side("height") };
+    let wanted = if rows >= 720 { "bt709" } else { "bt601" };
+    let is_said = video["color_space"].as_str().is_some_and(|space| space != "unknown");
+    (if is_said { "auto" } else { wanted }, wanted)
+}
+
 impl Input {
-    fn probe(path: &Path, reason: &str) -> Result<Self, SourceError> {
-        let entries = "stream=codec_type,avg_frame_rate:format=format_name,duration";
+    fn probe(path: &Path, reason: &str, wanted: Wanted) -> Result<Self, SourceError> {
+        let entries = "stream=codec_type,avg_frame_rate,width,height,color_space,channels\
+                       :stream_side_data=rotation:format=format_name,duration";
         let output = Command::new("ffprobe")
             .args(["-v", "error", "-show_entries", entries, "-of", "json"])
             .arg(url(path))
@@ -108,22 +126,36 @@ impl Input {
             return Err(failed(path, "it has no pictures"));
         };
         let fps = video["avg_frame_rate"].as_str().and_then(parse_rate).unwrap_or((30, 1));
-        let own_sound = of_type("audio").map(|_| path.to_owned());
+        let sound = match wanted {
+            Wanted::All => of_type("audio").map(|_| path.to_owned()).or_else(|| wav::beside(path)),
+            Wanted::Pictures => None,
+        };
+        let channels = match of_type("audio").and_then(|audio| audio["channels"].as_u64()) {
+            Some(1) => 1,
+            _ => 2,
+        };
         let seconds = found["format"]["duration"].as_str().and_then(|s| s.parse::<f64>().ok());
         Ok(Self {
             path: path.to_owned(),
-            sound: own_sound.or_else(|| wav::beside(path)),
+            sound,
+            channels,
             fps,
             length: seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()),
+            matrices: matrices(video),
         })
     }
 
     /// Starts a pass.
     fn start(&self) -> Result<Round, SourceError> {
         let (count, per) = self.fps;
-        // A constant rate that starts at zero; sides made even; video range.
+        let (said, wanted) = self.matrices;
+        // Whole pictures where there are fields; a constant rate that starts at zero; square pixels; sides
+        // made even; limited range in the matrix of the size.
         let filter = format!(
-            "fps=fps={count}/{per}:start_time=0,crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0,format=yuv420p"
+            "bwdif=mode=send_frame:deint=interlaced,fps=fps={count}/{per}:start_time=0,\
+             scale=w=trunc(iw*if(sar\\,sar\\,1)/2)*2:h=trunc(ih/2)*2:in_color_matrix={said}\
+             :out_color_matrix={wanted}:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int,\
+             setsar=1,format=yuv420p"
         );
         let y4m = ["-map", "0:v:0", "-vf", &filter, "-f", "yuv4mpegpipe", "-strict", "-1"];
         let (process, pictures) = self.spawn(&self.path, &y4m)?;
@@ -131,7 +163,10 @@ impl Input {
         let mut sound = None;
         if let Some(path) = &self.sound {
             let resample = "aresample=async=1:first_pts=0";
-            let pcm = ["-map", "0:a:0", "-af", resample, "-f", "s16le", "-ac", "2", "-ar", "48000"];
+            let channels = self.channels.to_string();
+            let rate = RATE_HZ.to_string();
+            let pcm = ["-map", "0:a:0", "-af", resample, "-f", "s16le"];
+            let pcm = [&pcm[..], &["-ac", &channels, "-ar", &rate]].concat();
             let (process, output) = self.spawn(path, &pcm)?;
             processes.push(process);
             sound = Some(BufReader::new(output));
@@ -172,7 +207,8 @@ impl Clip for FfmpegClip {
     }
 
     fn audio(&self) -> Option<AudioInfo> {
-        self.input.sound.as_ref().map(|_| AUDIO)
+        let channels = self.input.channels;
+        self.input.sound.as_ref().map(|_| AudioInfo { rate_hz: RATE_HZ, channels })
     }
 
     fn picture(&mut self, pool: &Pool) -> Result<Option<Picture>, SourceError> {
@@ -186,13 +222,15 @@ impl Clip for FfmpegClip {
 
     fn sound(&mut self, out: &mut Vec<i16>) -> Result<bool, SourceError> {
         let Some(sound) = &mut self.round.sound else { return Ok(false) };
-        // 20 ms of stereo.
-        let mut bytes = Vec::with_capacity(3_840);
-        let read = sound.by_ref().take(3_840).read_to_end(&mut bytes);
+        // 20 ms.
+        let wanted = RATE_HZ as usize / 50 * usize::from(self.input.channels) * 2;
+        let mut bytes = Vec::with_capacity(wanted);
+        let read = sound.by_ref().take(wanted as u64).read_to_end(&mut bytes);
         read.map_err(|e| failed(&self.input.path, e.to_string()))?;
-        let whole = bytes.chunks_exact(4).flat_map(|frame| frame.chunks_exact(2));
+        let frame = usize::from(self.input.channels) * 2;
+        let whole = bytes.chunks_exact(frame).flat_map(|frame| frame.chunks_exact(2));
         out.extend(whole.filter_map(|s| s.first_chunk().copied().map(i16::from_le_bytes)));
-        Ok(bytes.len() == 3_840)
+        Ok(bytes.len() == wanted)
     }
 
     fn video_end(&self) -> Duration {

@@ -41,6 +41,15 @@ pub trait Clip: Send {
     fn rewind(&mut self) -> Result<(), SourceError>;
 }
 
+/// What is wanted of a film.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Pictures and sound.
+    All,
+    /// Pictures alone: sound that cannot be read is no hindrance.
+    Pictures,
+}
+
 /// What a clip's pictures are like.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VideoInfo {
@@ -82,16 +91,29 @@ pub fn open(path: &Path) -> Result<Box<dyn Source>, SourceError> {
     if length == 0 {
         return Err(broken(path, "it is empty"));
     }
-    let clip = match open_here(path, start) {
-        Ok(clip) => clip,
-        Err(OpenError::Failed(error)) => return Err(error),
-        Err(OpenError::Unsupported(reason)) => {
-            tracing::debug!(reason, "trying ffmpeg");
-            Box::new(ffmpeg::FfmpegClip::open(path, &reason)?)
-        }
-    };
+    let clip = open_clip(path, start, Wanted::All)?;
     let label = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     Ok(Box::new(looped::Looped::new(clip, &label)?))
+}
+
+/// Opens a film, here or through ffmpeg. `start` is what it begins with.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_clip(
+    path: &Path,
+    start: [u8; 12],
+    wanted: Wanted,
+) -> Result<Box<dyn Clip>, SourceError> {
+    match open_here(path, start, wanted) {
+        Ok(clip) => Ok(clip),
+        Err(OpenError::Failed(error)) => Err(error),
+        Err(OpenError::Unsupported(reason)) => {
+            tracing::debug!(reason, "trying ffmpeg");
+            Ok(Box::new(ffmpeg::FfmpegClip::open(path, &reason, wanted)?))
+        }
+    }
 }
 
 /// Opens a file that is read here, without ffmpeg. `start` is what it begins with.
@@ -99,9 +121,9 @@ pub fn open(path: &Path) -> Result<Box<dyn Source>, SourceError> {
 /// # Errors
 ///
 /// A missing or broken file, or one of another kind.
-pub fn open_here(path: &Path, start: [u8; 12]) -> Result<Box<dyn Clip>, OpenError> {
+pub fn open_here(path: &Path, start: [u8; 12], wanted: Wanted) -> Result<Box<dyn Clip>, OpenError> {
     match start {
-        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Ok(Box::new(mp4::Mp4Clip::open(path)?)),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Ok(Box::new(mp4::Mp4Clip::open(path, wanted)?)),
         [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', b'2', ..] => {
             Ok(Box::new(y4m::open(path)?))
         }

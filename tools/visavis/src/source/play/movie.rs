@@ -4,6 +4,9 @@
 //! and codecs other than H264, AAC and Opus are named as [`Unsupported`], so that another reader can
 //! be tried.
 
+use visavis_codec::StreamColors;
+
+use super::Wanted;
 use super::boxes::{Fields, Mp4Box, boxes, child, descendant};
 
 /// A movie: at most one track of pictures and one of sound, the first of each.
@@ -18,6 +21,8 @@ pub struct Movie {
 pub struct VideoTrack {
     pub track: Track,
     pub avc: AvcConfig,
+    /// What the file says of them; the stream may say so itself.
+    pub colors: StreamColors,
 }
 
 /// The track of sound.
@@ -97,7 +102,11 @@ const MAX_SAMPLES: u64 = 6_000_000;
 
 impl Movie {
     /// Reads the inside of a `moov` box.
-    pub fn parse(moov: &[u8]) -> Result<Self, Unusable> {
+    ///
+    /// # Errors
+    ///
+    /// See [`Unusable`]. Sound that is not `wanted` is not looked at.
+    pub fn parse(moov: &[u8], wanted: Wanted) -> Result<Self, Unusable> {
         if child(moov, b"mvex").is_some() {
             return Err(Unsupported("is a fragmented MP4".to_owned()));
         }
@@ -107,7 +116,9 @@ impl Movie {
             let handler = descendant(trak, &[b"mdia", b"hdlr"]).and_then(|h| h.get(8..12));
             match handler {
                 Some(b"vide") if video.is_none() => video = Some(video_track(trak, movie_scale)?),
-                Some(b"soun") if audio.is_none() => audio = Some(audio_track(trak, movie_scale)?),
+                Some(b"soun") if audio.is_none() && wanted == Wanted::All => {
+                    audio = Some(audio_track(trak, movie_scale)?)
+                }
                 _ => {}
             }
         }
@@ -131,12 +142,15 @@ fn video_track(trak: &[u8], movie_scale: u32) -> Result<VideoTrack, Unusable> {
     if !matches!(&entry.kind, b"avc1" | b"avc3") {
         return Err(Unsupported(format!("has {} video", printable(entry.kind))));
     }
-    let config = || {
-        // What precedes the boxes of a visual sample entry; sizes are in the stream as well.
-        avc_config(child(entry.body.get(78..)?, b"avcC")?)
-    };
-    let avc = config().ok_or_else(|| broken("H264 description"))?;
-    Ok(VideoTrack { track: track(trak, movie_scale)?, avc })
+    // What precedes the boxes of a visual sample entry; sizes are in the stream as well.
+    let inside = entry.body.get(78..).unwrap_or_default();
+    if has_oblong_pixels(inside).unwrap_or(false) {
+        return Err(Unsupported("has pixels that are not square".to_owned()));
+    }
+    let avc = child(inside, b"avcC").and_then(avc_config);
+    let avc = avc.ok_or_else(|| broken("H264 description"))?;
+    let colors = colors(inside).unwrap_or_default();
+    Ok(VideoTrack { track: track(trak, movie_scale)?, avc, colors })
 }
 
 fn audio_track(trak: &[u8], movie_scale: u32) -> Result<AudioTrack, Unusable> {
@@ -171,6 +185,26 @@ fn is_rotated(trak: &[u8]) -> Option<bool> {
     fields.skip(4)?;
     let (c, d) = (fields.u32()?, fields.u32()? as i32);
     Some(b != 0 || c != 0 || a < 0 || d < 0)
+}
+
+/// Whether pixels are wider than high, or the other way round (ISO/IEC 14496-12 §12.1.4).
+fn has_oblong_pixels(entry: &[u8]) -> Option<bool> {
+    let mut fields = Fields(child(entry, b"pasp")?);
+    let (wide, high) = (fields.u32()?, fields.u32()?);
+    Some(wide != high && wide > 0 && high > 0)
+}
+
+/// What is said of the colours (ISO/IEC 14496-12 §12.1.5); QuickTime's form says nothing of the range.
+fn colors(entry: &[u8]) -> Option<StreamColors> {
+    let mut fields = Fields(child(entry, b"colr")?);
+    let kind = fields.take(4)?;
+    if kind != b"nclx" && kind != b"nclc" {
+        return None;
+    }
+    fields.skip(4)?;
+    let matrix = StreamColors::matrix_of(fields.u16()?);
+    let full_range = (kind == b"nclx").then(|| fields.u8().map(|flags| flags & 0x80 != 0));
+    Some(StreamColors { matrix, full_range: full_range.flatten() })
 }
 
 /// An AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1).

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use visavis::{FrameSize, PixelFormat};
-use visavis_codec::{Decoded, H264Decoder, I420Buffer};
+use visavis_codec::{Decoded, H264Decoder, I420Buffer, to_engine_colors};
 
 use super::audio::Decoder;
 use super::boxes::Header;
 use super::movie::{AudioConfig, AudioTrack, Movie, Sample, Track, Unusable, VideoTrack};
-use super::{AudioInfo, Clip, OpenError, VideoInfo, broken, unreadable};
+use super::{AudioInfo, Clip, OpenError, VideoInfo, Wanted, broken, unreadable};
 use crate::source::{Picture, Pool, SourceError};
 
 /// A description of more than this is no description.
@@ -103,10 +103,10 @@ struct Sound {
 
 impl Mp4Clip {
     /// Reads the description and decodes the first picture.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, wanted: Wanted) -> Result<Self, OpenError> {
         let file = File::open(path).map_err(|e| unreadable(path, e))?;
         let moov = read_moov(&file, path)?;
-        let movie = Movie::parse(&moov).map_err(|unusable| match unusable {
+        let movie = Movie::parse(&moov, wanted).map_err(|unusable| match unusable {
             Unusable::Unsupported(reason) => OpenError::Unsupported(reason),
             Unusable::Broken(reason) => broken(path, reason).into(),
         })?;
@@ -239,11 +239,13 @@ impl Pictures {
     }
 
     /// A copy of the decoded picture, if the edit list shows it at all.
-    fn shown(&self, decoded: Decoded, pool: &Pool) -> Option<Picture> {
+    fn shown(&mut self, decoded: Decoded, pool: &Pool) -> Option<Picture> {
         let pts = decoded.pts.as_nanos() as i128 - self.bias_ns;
         if pts < self.timeline.delay_ns || pts >= self.timeline.end_ns {
             return None;
         }
+        let colors = self.decoder.colors().or(self.track.colors);
+        to_engine_colors(&mut self.decoded, colors);
         let mut data = pool.take(self.decoded.data().len());
         data.copy_from_slice(self.decoded.data());
         let (width, height) = (decoded.size.width(), decoded.size.height());

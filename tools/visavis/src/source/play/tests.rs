@@ -49,7 +49,7 @@ fn read(clip: &mut dyn Clip) -> (Vec<(Duration, f64)>, Vec<i16>) {
 }
 
 fn mp4(path: &Path) -> mp4::Mp4Clip {
-    mp4::Mp4Clip::open(path).unwrap_or_else(|e| panic!("{}: {e:?}", path.display()))
+    mp4::Mp4Clip::open(path, Wanted::All).unwrap_or_else(|e| panic!("{}: {e:?}", path.display()))
 }
 
 /// Where in time pictures turn bright, and where sound begins after silence.
@@ -308,7 +308,7 @@ fn survives(bytes: &[u8]) -> bool {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.mp4");
     std::fs::write(&path, bytes).unwrap();
-    let Ok(mut clip) = mp4::Mp4Clip::open(&path) else { return false };
+    let Ok(mut clip) = mp4::Mp4Clip::open(&path, Wanted::All) else { return false };
     let pool = Pool::new(4);
     let mut sound = Vec::new();
     for _ in 0..12 {
@@ -366,4 +366,127 @@ fn damaged_media_never_panics() {
         bytes[start..].iter_mut().step_by(step).for_each(|b| *b ^= 0x55);
         survives(&bytes);
     }
+}
+
+/// Mean luma and colour differences of the middle of a clip's first picture.
+fn middle(clip: &mut dyn Clip) -> ((u32, u32), [f64; 3]) {
+    let picture = clip.picture(&Pool::new(1)).unwrap().unwrap();
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    let (luma, chroma) = picture.data.split_at(width * height);
+    let (blue, red) = chroma.split_at(width * height / 4);
+    let mean = |plane: &[u8], width: usize, height: usize| {
+        let rows = plane.chunks_exact(width).skip(height / 4).take(height / 2);
+        let samples = rows.flat_map(|row| &row[width / 4..width * 3 / 4]);
+        let (sum, count) = samples.fold((0.0, 0.0), |(s, n), &c| (s + f64::from(c), n + 1.0));
+        sum / count
+    };
+    let means = [
+        mean(luma, width, height),
+        mean(blue, width / 2, height / 2),
+        mean(red, width / 2, height / 2),
+    ];
+    ((picture.width, picture.height), means)
+}
+
+#[test]
+fn colours_are_what_the_film_says_whatever_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    // An orange, and what it is in limited range in the matrix of each size.
+    let expected = |height| match height {
+        720.. => [130.9, 63.9, 177.4],
+        _ => [137.2, 58.2, 184.6],
+    };
+    for (width, height) in [(512, 512), (1280, 720)] {
+        for (matrix, range) in
+            [("bt709", "tv"), ("bt709", "pc"), ("smpte170m", "tv"), ("smpte170m", "pc")]
+        {
+            for file in ["film.mp4", "film.mkv"] {
+                let path = folder.path().join(file);
+                let source = format!("color=c=0xe08020:size={width}x{height}:rate=10,format=gbrp");
+                let scale =
+                    format!("scale=out_color_matrix={matrix}:out_range={range},format=yuv420p");
+                let tags =
+                    ["-colorspace", matrix, "-color_range", range, "-c:v", "libx264", "-crf", "10"];
+                let arguments =
+                    [&["-f", "lavfi", "-i", &source, "-vf", &scale, "-t", "0.5"][..], &tags]
+                        .concat();
+                ffmpeg(&arguments, &path);
+                let mut start = [0; 12];
+                read_start(&path, &mut start).unwrap();
+                let mut clip = open_clip(&path, start, Wanted::Pictures).unwrap();
+                let (size, got) = middle(&mut *clip);
+                assert_eq!(size, (width, height));
+                let off = got.iter().zip(expected(height)).map(|(a, b)| (a - b).abs());
+                let off = off.fold(0.0, f64::max);
+                println!("{file} {width}x{height} {matrix} {range}: {got:.1?}, {off:.1} off");
+                assert!(off <= 4.0, "{file} {height} {matrix} {range}: {got:.1?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn interlaced_films_oblong_pixels_and_six_channels_are_shown_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |path: &Path, wanted| {
+        let mut start = [0; 12];
+        read_start(path, &mut start).unwrap();
+        open_clip(path, start, wanted).unwrap()
+    };
+    let source = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=50", "-t", "0.6"];
+    let interlaced = folder.path().join("interlaced.mp4");
+    let fields = [
+        "-vf",
+        "tinterlace=interleave_top,setfield=tff",
+        "-c:v",
+        "libx264",
+        "-flags",
+        "+ildct+ilme",
+    ];
+    ffmpeg(&[&source[..], &fields].concat(), &interlaced);
+    let (size, _) = middle(&mut *open(&interlaced, Wanted::Pictures));
+    assert_eq!(size, (320, 240));
+
+    let oblong = folder.path().join("oblong.mp4");
+    ffmpeg(&[&source[..], &["-vf", "setsar=4/3", "-c:v", "libx264"]].concat(), &oblong);
+    let (size, _) = middle(&mut *open(&oblong, Wanted::Pictures));
+    assert_eq!(size, (426, 240));
+
+    let six = folder.path().join("six.mp4");
+    let sound =
+        ["-f", "lavfi", "-i", "anoisesrc=r=48000", "-ac", "6", "-c:a", "aac", "-c:v", "libx264"];
+    ffmpeg(&[&source[..], &sound, &["-shortest"]].concat(), &six);
+    assert!(open(&six, Wanted::Pictures).audio().is_none());
+    assert_eq!(open(&six, Wanted::All).audio().unwrap().channels, 2);
+}
+
+#[test]
+fn sound_on_one_channel_is_as_loud_through_ffmpeg() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("film.mkv");
+    ffmpeg(
+        &[
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=64x64:rate=10",
+            "-f",
+            "lavfi",
+            "-i",
+            "aevalsrc=0.5*sin(2*PI*440*t):s=48000",
+            "-t",
+            "1",
+            "-c:a",
+            "pcm_s16le",
+            "-c:v",
+            "libx264",
+        ],
+        &path,
+    );
+    let mut clip = open_clip(&path, [0; 12], Wanted::All).unwrap();
+    let channels = clip.audio().unwrap().channels;
+    let (_, sound) = read(&mut *clip);
+    let loudest = sound.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
+    assert_eq!(channels, 1);
+    assert!(loudest.abs_diff(16_384) < 400, "{loudest}");
 }

@@ -1,3 +1,8 @@
+//! JPEG and PNG files.
+
+mod photo;
+mod segments;
+
 use std::io::Cursor;
 
 use png::{ColorType, Transformations};
@@ -9,6 +14,8 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::ColorMatrix;
 use crate::matrix::ColorMap;
+pub use photo::decode_photo;
+use segments::Segments;
 
 /// Memory a PNG decoder may take: the largest picture at 16 bits, and as much again.
 const PNG_BYTES: usize = 256 * 1024 * 1024;
@@ -74,8 +81,35 @@ fn check_size(
 }
 
 fn jpeg(file: &[u8], size: FrameSize, out: &mut Vec<u8>) -> Result<PixelFormat, VideoFrameError> {
-    let undecodable = |error: &dyn ToString| undecodable(PixelFormat::Jpeg, error.to_string());
     let most = FrameSize::MAX_SIDE as usize;
+    let file = Segments::read(file).with_tables(file);
+    let (pixels, kind) = jpeg_pixels(&file, most, |width, height| {
+        check_size(PixelFormat::Jpeg, size, (width, height))
+    })?;
+    Ok(match kind {
+        ColorSpace::YCbCr => {
+            to_i420::<3>(&pixels, size, out);
+            PixelFormat::I420
+        }
+        ColorSpace::Luma => {
+            to_i420::<1>(&pixels, size, out);
+            PixelFormat::I420
+        }
+        _ => {
+            pixels.clone_into(out);
+            PixelFormat::Rgb
+        }
+    })
+}
+
+/// Decodes a JPEG file whose sides are `most` at most, and that `check` lets pass by its width and height:
+/// to luma with both differences, luma alone, or RGB.
+fn jpeg_pixels(
+    file: &[u8],
+    most: usize,
+    check: impl FnOnce(u32, u32) -> Result<(), VideoFrameError>,
+) -> Result<(Vec<u8>, ColorSpace), VideoFrameError> {
+    let undecodable = |error: &dyn ToString| undecodable(PixelFormat::Jpeg, error.to_string());
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(most)
@@ -84,21 +118,16 @@ fn jpeg(file: &[u8], size: FrameSize, out: &mut Vec<u8>) -> Result<PixelFormat, 
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
     decoder.decode_headers().map_err(|error| undecodable(&error))?;
     let info = decoder.info().ok_or_else(|| undecodable(&"it has no header"))?;
-    check_size(PixelFormat::Jpeg, size, (info.width.into(), info.height.into()))?;
-    let (decoded_as, made) = match decoder.input_colorspace() {
-        Some(ColorSpace::YCbCr) => (ColorSpace::YCbCr, PixelFormat::I420),
-        Some(ColorSpace::Luma) => (ColorSpace::Luma, PixelFormat::I420),
+    check(info.width.into(), info.height.into())?;
+    let decoded_as = match decoder.input_colorspace() {
+        Some(ColorSpace::YCbCr) => ColorSpace::YCbCr,
+        Some(ColorSpace::Luma) => ColorSpace::Luma,
         // RGB, CMYK and their like are rare.
-        _ => (ColorSpace::RGB, PixelFormat::Rgb),
+        _ => ColorSpace::RGB,
     };
     decoder.set_options(options.jpeg_set_out_colorspace(decoded_as));
     let pixels = decoder.decode().map_err(|error| undecodable(&error))?;
-    match decoded_as {
-        ColorSpace::YCbCr => to_i420::<3>(&pixels, size, out),
-        ColorSpace::Luma => to_i420::<1>(&pixels, size, out),
-        _ => pixels.clone_into(out),
-    }
-    Ok(made)
+    Ok((pixels, decoded_as))
 }
 
 /// From full-range BT.601 at full resolution, luma alone or luma with both differences, to limited-range
@@ -134,27 +163,39 @@ fn to_i420<const N: usize>(pixels: &[u8], size: FrameSize, out: &mut Vec<u8>) {
 }
 
 fn png(file: &[u8], size: FrameSize, out: &mut Vec<u8>) -> Result<PixelFormat, VideoFrameError> {
+    let (format, _) =
+        png_pixels(file, out, |width, height| check_size(PixelFormat::Png, size, (width, height)))?;
+    Ok(format)
+}
+
+/// Decodes a PNG file that `check` lets pass by its width and height, to RGB or RGBA; also says how it is
+/// to be turned.
+fn png_pixels(
+    file: &[u8],
+    out: &mut Vec<u8>,
+    check: impl FnOnce(u32, u32) -> Result<(), VideoFrameError>,
+) -> Result<(PixelFormat, u8), VideoFrameError> {
     let undecodable = |error: &dyn ToString| undecodable(PixelFormat::Png, error.to_string());
     let limits = png::Limits { bytes: PNG_BYTES };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let mut reader = decoder.read_info().map_err(|error| undecodable(&error))?;
-    let found = (reader.info().width, reader.info().height);
-    check_size(PixelFormat::Png, size, found)?;
+    check(reader.info().width, reader.info().height)?;
+    let turned = reader.info().exif_metadata.as_deref().map_or(1, segments::orientation);
     let bytes = reader.output_buffer_size().ok_or_else(|| undecodable(&"it is too large"))?;
     out.clear();
     out.resize(bytes, 0);
     let frame = reader.next_frame(out).map_err(|error| undecodable(&error))?;
     out.truncate(frame.buffer_size());
     let grey_bytes = match frame.color_type {
-        ColorType::Rgba => return Ok(PixelFormat::Rgba),
-        ColorType::Rgb => return Ok(PixelFormat::Rgb),
+        ColorType::Rgba => return Ok((PixelFormat::Rgba, turned)),
+        ColorType::Rgb => return Ok((PixelFormat::Rgb, turned)),
         ColorType::GrayscaleAlpha => 2,
         ColorType::Grayscale => 1,
         ColorType::Indexed => return Err(undecodable(&"its palette was not applied")),
     };
     *out = out.chunks_exact(grey_bytes).flat_map(|grey| [grey[0]; 3]).collect();
-    Ok(PixelFormat::Rgb)
+    Ok((PixelFormat::Rgb, turned))
 }
 
 #[cfg(test)]

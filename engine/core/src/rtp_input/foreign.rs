@@ -1,0 +1,304 @@
+//! Media of other kinds than are taken, told by their looks: what people send by mistake.
+
+use std::fmt;
+
+use visavis_types::VideoCodec;
+
+use crate::bitstream::h264;
+
+/// Something that is not what is taken here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Foreign {
+    /// H264, where another codec is taken.
+    H264,
+    /// An H264 byte stream without packets.
+    AnnexB,
+    /// H265.
+    Hevc,
+    /// MPEG-4 part 2, which ffmpeg calls `mpeg4`.
+    Mpeg4,
+    /// VP8.
+    Vp8,
+    /// Motion JPEG.
+    Jpeg,
+    /// H261 or H263.
+    H263,
+    /// MPEG-1 or MPEG-2 video.
+    Mpeg2,
+    /// A transport stream.
+    MpegTs,
+    /// G.711 µ-law.
+    Pcmu,
+    /// G.711 A-law.
+    Pcma,
+    /// Uncompressed samples.
+    L16,
+    /// Advanced Audio Coding.
+    Aac,
+    /// MP2 or MP3.
+    MpegAudio,
+    /// Another codec of telephony.
+    Telephony,
+}
+
+impl Foreign {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "H264",
+            Self::AnnexB => "an H264 byte stream",
+            Self::Hevc => "HEVC (H265)",
+            Self::Mpeg4 => "MPEG-4 part 2",
+            Self::Vp8 => "VP8",
+            Self::Jpeg => "Motion JPEG",
+            Self::H263 => "H261 or H263",
+            Self::Mpeg2 => "MPEG-2 video",
+            Self::MpegTs => "MPEG-TS",
+            Self::Pcmu => "G.711 µ-law (PCMU)",
+            Self::Pcma => "G.711 A-law (PCMA)",
+            Self::L16 => "uncompressed sound (L16)",
+            Self::Aac => "AAC",
+            Self::MpegAudio => "MPEG audio (MP2, MP3)",
+            Self::Telephony => "a codec of telephony",
+        }
+    }
+
+    /// What to do instead.
+    pub(super) const fn remedy(self) -> &'static str {
+        match self {
+            Self::H264 => {
+                "start with `--rtp-video-codec h264`, or encode as was said (`-c:v libvpx` for VP8)"
+            }
+            Self::Vp8 => "start with `--rtp-video-codec vp8`, or encode with `-c:v libx264 -bf 0`",
+            Self::Hevc | Self::Mpeg4 | Self::Jpeg | Self::H263 | Self::Mpeg2 => {
+                "encode with `-c:v libx264 -bf 0` (ffmpeg) or x264enc and rtph264pay (GStreamer)"
+            }
+            Self::MpegTs | Self::AnnexB => {
+                "send pictures and sound each with `-f rtp rtp://…`, in place of `-f mpegts`, `-f h264` or \
+                 `-f rtp_mpegts`"
+            }
+            Self::Pcmu | Self::Pcma | Self::L16 | Self::Aac | Self::MpegAudio | Self::Telephony => {
+                "encode with `-c:a libopus` (ffmpeg) or opusenc and rtpopuspay (GStreamer)"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a payload type stands for that is given out for good (RFC 3551 §6).
+pub(super) const fn by_payload_type(payload_type: u8) -> Option<Foreign> {
+    Some(match payload_type {
+        0 => Foreign::Pcmu,
+        8 => Foreign::Pcma,
+        10 | 11 => Foreign::L16,
+        14 => Foreign::MpegAudio,
+        3..=7 | 9 | 12 | 13 | 15..=18 => Foreign::Telephony,
+        26 => Foreign::Jpeg,
+        31 | 34 => Foreign::H263,
+        32 => Foreign::Mpeg2,
+        33 => Foreign::MpegTs,
+        _ => return None,
+    })
+}
+
+/// What a datagram that is no RTP looks like.
+pub(super) fn without_rtp(datagram: &[u8]) -> Option<Foreign> {
+    if is_transport_stream(datagram) {
+        return Some(Foreign::MpegTs);
+    }
+    let begins = datagram.starts_with(&[0, 0, 0, 1]) || datagram.starts_with(&[0, 0, 1]);
+    begins.then_some(Foreign::AnnexB)
+}
+
+fn is_transport_stream(bytes: &[u8]) -> bool {
+    const PACKET: usize = 188;
+    const SYNC: u8 = 0x47;
+    bytes.len() >= PACKET
+        && bytes.len().is_multiple_of(PACKET)
+        && bytes.chunks_exact(PACKET).all(|packet| packet.first() == Some(&SYNC))
+}
+
+/// Looks at the packets of a video stream for signs of another codec than the one that is taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct VideoSigns {
+    wanted: VideoCodec,
+    packets: u32,
+    /// What cannot be anything else.
+    certain: Option<Foreign>,
+    like_hevc: u32,
+    like_vp8: u32,
+}
+
+impl VideoSigns {
+    pub(super) fn new(wanted: VideoCodec) -> Self {
+        Self { wanted, packets: 0, certain: None, like_hevc: 0, like_vp8: 0 }
+    }
+
+    /// Takes a payload; `begins` where it is the first of its RTP time.
+    pub(super) fn note(&mut self, payload: &[u8], begins: bool) {
+        self.packets = self.packets.saturating_add(1);
+        if self.certain.is_none() {
+            self.certain = certain(payload, begins).filter(|&found| {
+                !matches!(
+                    (found, self.wanted),
+                    (Foreign::H264, VideoCodec::H264) | (Foreign::Vp8, VideoCodec::Vp8)
+                )
+            });
+        }
+        if self.wanted == VideoCodec::H264 {
+            self.like_hevc += u32::from(looks_like_hevc(payload));
+            self.like_vp8 += u32::from(looks_like_vp8(payload));
+        }
+    }
+
+    /// What it is, as far as its packets tell. Of use only where nothing of the stream can be shown.
+    pub(super) fn verdict(&self) -> Option<Foreign> {
+        const ENOUGH: u32 = 5;
+        // Four of five: what is in the middle of a fragmented picture looks like anything.
+        let most = |count: u32| self.packets >= ENOUGH && count >= self.packets / 5 * 4;
+        self.certain
+            .or_else(|| most(self.like_hevc).then_some(Foreign::Hevc))
+            .or_else(|| most(self.like_vp8).then_some(Foreign::Vp8))
+    }
+}
+
+fn certain(payload: &[u8], begins: bool) -> Option<Foreign> {
+    if is_transport_stream(payload) {
+        return Some(Foreign::MpegTs);
+    }
+    // Parameter sets of HEVC, alone or the first of an aggregate (RFC 7798 §4.4.2).
+    let hevc_set = |nal: &[u8]| matches!(nal, [0x40 | 0x42 | 0x44, 1, ..]);
+    if hevc_set(payload) || matches!(payload, [0x60, 1, _, _, first @ ..] if hevc_set(first)) {
+        return Some(Foreign::Hevc);
+    }
+    // A visual object sequence, visual object, group or VOP (ISO/IEC 14496-2 §6.2).
+    if begins && matches!(payload, [0, 0, 1, 0xb0 | 0xb3 | 0xb5 | 0xb6, ..]) {
+        return Some(Foreign::Mpeg4);
+    }
+    if is_vp8_keyframe(payload) {
+        return Some(Foreign::Vp8);
+    }
+    let nal = if h264::nal_type(payload) == 24 { payload.get(3..)? } else { payload };
+    match nal {
+        [0x27 | 0x47 | 0x67, 66 | 77 | 88 | 100 | 110 | 122 | 244, _, 10..=62, ..] => {
+            Some(Foreign::H264)
+        }
+        _ => None,
+    }
+}
+
+/// The start code of a VP8 keyframe (RFC 6386 §9.1) behind a payload descriptor of one byte, or with a
+/// picture id (RFC 7741 §4.2).
+fn is_vp8_keyframe(payload: &[u8]) -> bool {
+    let frame = match payload {
+        [0x10, rest @ ..] => rest,
+        [first, 0x80, id, _, rest @ ..] if first & 0xdf == 0x90 && id & 0x80 != 0 => rest,
+        [first, 0x80, _, rest @ ..] if first & 0xdf == 0x90 => rest,
+        _ => return false,
+    };
+    matches!(frame, [tag, _, _, 0x9d, 0x01, 0x2a, ..] if tag & 1 == 0)
+}
+
+/// HEVC's NAL units have two bytes of header: of layer 0 and the lowest temporal layer, and of types that
+/// H264 has no use for.
+fn looks_like_hevc(payload: &[u8]) -> bool {
+    matches!(payload, [0 | 2 | 0x26 | 0x28 | 0x2a | 0x40 | 0x42 | 0x44 | 0x4e | 0x60 | 0x62, 1, ..])
+}
+
+/// Payload descriptors of VP8 in the first partition; H264 has no NAL units of types 0 and 16.
+fn looks_like_vp8(payload: &[u8]) -> bool {
+    matches!(payload, [0 | 0x10 | 0x20 | 0x30 | 0x80 | 0x90 | 0xa0 | 0xb0, ..])
+        && !looks_like_hevc(payload)
+}
+
+/// Whether a payload is AAC as ffmpeg and GStreamer send it (RFC 3640, mode AAC-hbr): the headers say how
+/// long the units are.
+pub(super) fn is_aac(payload: &[u8]) -> bool {
+    const HEADER_BITS: usize = 16;
+    let Some((&[high, low], rest)) = payload.split_first_chunk::<2>() else { return false };
+    let bits = usize::from(u16::from_be_bytes([high, low]));
+    if bits == 0 || !bits.is_multiple_of(HEADER_BITS) {
+        return false;
+    }
+    let Some((headers, units)) = rest.split_at_checked(bits / 8) else { return false };
+    let sizes = headers.chunks_exact(2).map(|header| match *header {
+        [high, low] => usize::from(u16::from_be_bytes([high, low]) >> 3),
+        _ => 0,
+    });
+    let sum: usize = sizes.sum();
+    // One that does not fit into a packet is sent in several.
+    sum == units.len() || (bits == HEADER_BITS && sum > units.len() && units.len() > 500)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(wanted: VideoCodec, payloads: &[&[u8]]) -> Option<Foreign> {
+        let mut signs = VideoSigns::new(wanted);
+        payloads.iter().for_each(|payload| signs.note(payload, true));
+        signs.verdict()
+    }
+
+    #[test]
+    fn codecs_are_told_by_their_first_packets() {
+        const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1e, 0xda];
+        const VP8: &[u8] = &[0x10, 0x90, 0x0c, 0, 0x9d, 1, 0x2a, 0x40, 1];
+        let h264 = VideoCodec::H264;
+        assert_eq!(verdict(h264, &[&[0x40, 1, 0x0c, 1]]), Some(Foreign::Hevc));
+        assert_eq!(verdict(h264, &[&[0x60, 1, 0, 24, 0x40, 1, 0x0c]]), Some(Foreign::Hevc));
+        assert_eq!(verdict(h264, &[&[0, 0, 1, 0xb0, 1]]), Some(Foreign::Mpeg4));
+        assert_eq!(verdict(h264, &[VP8]), Some(Foreign::Vp8));
+        assert_eq!(
+            verdict(h264, &[&[0x90, 0x80, 0x81, 0x22, 0x90, 0x0c, 0, 0x9d, 1, 0x2a]]),
+            Some(Foreign::Vp8)
+        );
+        assert_eq!(verdict(VideoCodec::Vp8, &[SPS]), Some(Foreign::H264));
+        assert_eq!(
+            verdict(VideoCodec::Vp8, &[&[0x78, 0, 5, 0x67, 0x42, 0xc0, 0x1e, 0xda]]),
+            Some(Foreign::H264)
+        );
+        // Joined in the middle.
+        assert_eq!(verdict(h264, &[&[2, 1, 0xd0][..]; 10]), Some(Foreign::Hevc));
+        assert_eq!(verdict(h264, &[&[0x10, 0xd1, 0x20][..]; 10]), Some(Foreign::Vp8));
+    }
+
+    #[test]
+    fn what_is_wanted_shows_no_signs_of_anything_else() {
+        let h264: [&[u8]; 7] = [
+            &[0x67, 0x42, 0xc0, 0x1e],
+            &[0x68, 0x01],
+            &[0x06, 0x01, 0x02],
+            &[0x65, 0x88],
+            &[0x7c, 0x85, 0x88],
+            &[0x7c, 0x01, 0x88],
+            &[0x41, 0x9a],
+        ];
+        assert_eq!(verdict(VideoCodec::H264, &h264), None);
+        let vp8: [&[u8]; 3] = [&[0x10, 0x90, 0x0c, 0, 0x9d, 1, 0x2a], &[0x00, 1], &[0x10, 1, 2]];
+        assert_eq!(verdict(VideoCodec::Vp8, &vp8), None);
+    }
+
+    #[test]
+    fn aac_is_told_by_its_headers() {
+        let one = [&[0, 16, 0, 3 << 3][..], &[1, 2, 3]].concat();
+        let two = [&[0, 32, 0, 1 << 3, 0, 2 << 3][..], &[1, 2, 3]].concat();
+        assert!(is_aac(&one) && is_aac(&two));
+        for other in [&[0xfc, 1, 2][..], &[0, 16], &[0, 16, 0, 99, 1, 2], &[0, 0, 1], &[]] {
+            assert!(!is_aac(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn transport_streams_and_byte_streams_are_told() {
+        assert_eq!(without_rtp(&[0x47; 188]), Some(Foreign::MpegTs));
+        assert_eq!(without_rtp(&[0, 0, 0, 1, 0x67]), Some(Foreign::AnnexB));
+        assert_eq!(without_rtp(&[1; 188]), None);
+        assert_eq!(without_rtp(&[]), None);
+    }
+}

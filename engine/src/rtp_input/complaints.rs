@@ -1,0 +1,65 @@
+//! Says what is wrong with a stream, once.
+
+use std::time::{Duration, Instant};
+
+use visavis_core::rtp_input::RtpFault;
+
+/// The same fault is said again only after so long: one that comes and goes does not fill the log.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// What is wrong with a stream now, and what was said of it.
+#[derive(Debug)]
+pub(super) struct Complaints {
+    stream: &'static str,
+    current: Option<RtpFault>,
+    said: Option<(RtpFault, Instant)>,
+}
+
+impl Complaints {
+    pub(super) fn new(stream: &'static str) -> Self {
+        Self { stream, current: None, said: None }
+    }
+
+    pub(super) fn current(&self) -> Option<RtpFault> {
+        self.current
+    }
+
+    /// Takes what is wrong now.
+    pub(super) fn note(&mut self, fault: Option<RtpFault>, now: Instant) {
+        if self.current == fault {
+            return;
+        }
+        self.current = fault;
+        let Some(fault) = fault else {
+            tracing::info!(stream = self.stream, "received RTP is of use again");
+            return;
+        };
+        let was_said = self.said.is_some_and(|(before, at)| {
+            before == fault && now.saturating_duration_since(at) < QUIET
+        });
+        if !was_said {
+            self.said = Some((fault, now));
+            tracing::warn!(stream = self.stream, code = fault.as_str(), "received RTP: {fault}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_that_comes_and_goes_is_said_now_and_then() {
+        let (mut complaints, start) = (Complaints::new("video"), Instant::now());
+        let mut said = Vec::new();
+        for half in 0..60 {
+            let now = start + Duration::from_millis(500) * half;
+            complaints.note((half % 2 == 0).then_some(RtpFault::NoKeyframe), now);
+            assert_eq!(complaints.current().is_some(), half % 2 == 0);
+            said.extend(complaints.said.map(|(_, at)| at).filter(|&at| at == now));
+        }
+        assert_eq!(said.len(), 3, "in half a minute");
+        complaints.note(Some(RtpFault::Reordered), start);
+        assert_eq!(complaints.said.map(|(fault, _)| fault), Some(RtpFault::Reordered));
+    }
+}
