@@ -126,7 +126,10 @@ impl Engine {
         let audio_loop = AudioLoop::new(audio_receiver, Arc::clone(&faults));
         let audio_thread = spawn("visavis-audio", move || {
             scheduling.apply_to_audio();
-            faults.run_loop(FaultDomain::AudioLoop, || Ok::<(), Infallible>(audio_loop.run()));
+            faults.run_loop(FaultDomain::AudioLoop, || {
+                audio_loop.run();
+                Ok::<(), Infallible>(())
+            });
         })?;
         engine.handle.inner.audio.thread.is(audio_thread.thread());
         engine.audio_thread = Some(audio_thread);
