@@ -13,8 +13,12 @@ use crate::siege::wire::websocket;
 /// Sockets that flood.
 const FLOODING: usize = 40;
 
-/// Frames in one write.
-const BATCH: usize = 500;
+/// Frames that mean nothing to anybody, and messages, in one write.
+const FRAMES: usize = 5_000;
+const MESSAGES: usize = 500;
+
+/// Writes a second over all sockets.
+const WRITES: u32 = 2_000;
 
 /// Sockets that never offer, and addresses that they come from.
 const SILENT: usize = 1_000;
@@ -29,12 +33,13 @@ impl Attack for EmptyFragments {
     }
 
     fn about(&self) -> &'static str {
-        "a million empty fragments a second over 40 WebSockets"
+        "10 million empty fragments a second over 40 WebSockets"
     }
 
     fn run(&self, field: &Field) {
         // A text message begins, and goes on without an end (RFC 6455 §5.4); masked by zeros.
-        flood(field, &[0x01, 0x80, 0, 0, 0, 0], |_| [0x00, 0x80, 0, 0, 0, 0].repeat(BATCH));
+        let begin = [0x01, 0x80, 0, 0, 0, 0];
+        flood(field, FRAMES, &begin, |_| [0x00, 0x80, 0, 0, 0, 0].repeat(FRAMES));
     }
 }
 
@@ -47,11 +52,11 @@ impl Attack for Pings {
     }
 
     fn about(&self) -> &'static str {
-        "a million pings a second over 40 WebSockets that read no answer"
+        "10 million pings a second over 40 WebSockets that read no answer"
     }
 
     fn run(&self, field: &Field) {
-        flood(field, &[], |_| [0x89, 0x80, 0, 0, 0, 0].repeat(BATCH));
+        flood(field, FRAMES, &[], |_| [0x89, 0x80, 0, 0, 0, 0].repeat(FRAMES));
     }
 }
 
@@ -64,13 +69,13 @@ impl Attack for Junk {
     }
 
     fn about(&self) -> &'static str {
-        "messages that mean nothing over 40 WebSockets: no JSON, JSON of no type, binary"
+        "a million messages a second that mean nothing over 40 WebSockets: no JSON, no type, binary"
     }
 
     fn run(&self, field: &Field) {
-        flood(field, &[], |dice| {
+        flood(field, MESSAGES, &[], |dice| {
             let mut frames = Vec::new();
-            for _ in 0..BATCH {
+            for _ in 0..MESSAGES {
                 let (kind, text): (u8, &[u8]) = match dice.below(4) {
                     0 => (0x81, b"{"),
                     1 => (0x81, b"{\"type\":\"\"}"),
@@ -85,14 +90,14 @@ impl Attack for Junk {
     }
 }
 
-/// Writes frames as fast as a million a second over all sockets; one that is closed is opened again.
-fn flood(field: &Field, first: &[u8], frames: impl Fn(&mut Dice) -> Vec<u8> + Sync) {
+/// Writes `count` frames at a time; a socket that is closed is opened again.
+fn flood(field: &Field, count: usize, first: &[u8], frames: impl Fn(&mut Dice) -> Vec<u8> + Sync) {
     const THREADS: usize = 2;
     field.crew(THREADS, |thread| {
         let mut dice = Dice::new(thread);
         let mut open: Vec<Option<Flooded>> = (0..FLOODING / THREADS).map(|_| None).collect();
         let mut next = 0;
-        field.paced((1_000_000 / BATCH / THREADS) as u32, |due| {
+        field.paced(WRITES / THREADS as u32, |due| {
             for _ in 0..due {
                 next = (next + 1) % open.len().max(1);
                 let Some(place) = open.get_mut(next) else { break };
@@ -105,7 +110,7 @@ fn flood(field: &Field, first: &[u8], frames: impl Fn(&mut Dice) -> Vec<u8> + Sy
                     flooded.unsent = frames(&mut dice);
                 }
                 match flooded.write() {
-                    Ok(true) => field.sent(BATCH as u64),
+                    Ok(true) => field.sent(count as u64),
                     Ok(false) => {}
                     Err(_) => {
                         field.turned_away(1);
