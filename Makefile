@@ -6,7 +6,7 @@
 CARGO ?= cargo
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help run test test-av1 lint bench micro instructions profile fuzz setup setup-count setup-profile setup-test
+.PHONY: help run test test-av1 lint bench micro instructions profile fuzz fuzz-offers setup setup-count setup-profile setup-test
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -45,6 +45,10 @@ profile: setup-profile ## a flame graph of the media loop under load, in target/
 
 fuzz: setup ## every fuzz target in turn: SECONDS=600 each, or TARGETS="sdp http"; see tests/fuzz
 	tests/fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
+
+fuzz-offers: setup ## made-up and damaged offers, answered and looked at: SECONDS=60 of each, without a fuzzer
+	OFFERS_SECONDS=$(or $(SECONDS),60) $(CARGO) test --workspace --test sdp -- --nocapture --test-threads 2 \
+		made_up mutated
 
 setup: ## install what the build needs
 	@tools/setup build

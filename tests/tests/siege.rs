@@ -8,8 +8,15 @@ use visavis_bench::siege::{self, Options};
 use visavis_tests::{Outcome, Turn};
 
 /// One of each kind that costs the machine little.
-const ATTACKS: [&str; 6] =
-    ["garbage-many", "stun-wrong-password", "client-hello", "slow-heads", "ws-junk", "feedback"];
+const ATTACKS: [&str; 7] = [
+    "garbage-many",
+    "stun-wrong-password",
+    "client-hello",
+    "one-number-twice",
+    "slow-heads",
+    "ws-junk",
+    "feedback",
+];
 
 #[test]
 fn five_viewers_watch_through_a_short_siege() -> Outcome {

@@ -7,7 +7,7 @@ use crate::Error;
 const AFTER_HELP: &str = "\
 Each server is a process of its own: one passes on an H264 stream with Opus that comes as RTP, and the attacks that \
 need a microphone or an encoder are on one with --echo. Viewers and attackers are threads of this process. Viewers \
-come from 127.0.0.1, attackers from other addresses of 127.0.0.0/8; nothing leaves the machine. Attackers run at \
+come from 127.0.1.0/24, attackers from other addresses of 127.0.0.0/8; nothing leaves the machine. Attackers run at \
 nice 10, so that those who measure get a processor first; what they used is in the table. As root they can make up \
 source addresses, which makes some attacks worse.
 

@@ -1,7 +1,7 @@
 //! Viewers watch while strangers do their worst, one attack after the other.
 //!
-//! The server is a process of its own; viewers and attackers are threads of this one. Those who watch are at
-//! 127.0.0.1, attackers at other addresses of 127.0.0.0/8, so that limits per address can tell them apart.
+//! The server is a process of its own; viewers and attackers are threads of this one. Those who watch come
+//! from 127.0.1.0/24, attackers from other addresses of 127.0.0.0/8, so that limits per address can tell them apart.
 //! Attackers run with a nice value of 10 and send at a paced rate: whatever they take from those who measure is
 //! little, and is told.
 

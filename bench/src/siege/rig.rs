@@ -27,6 +27,9 @@ const GROUP: usize = 15;
 /// One viewer in this many decrypts media, and the first two.
 const DECRYPT_ONE_IN: usize = 16;
 
+/// Viewers of one address: fewer than a server takes from one.
+const FROM_ONE: usize = 20;
+
 /// After the last picture: buffers that grow once are there.
 const WARM_UP: Duration = Duration::from_secs(2);
 
@@ -84,6 +87,8 @@ impl Rig {
         let mut watch = viewers::Options::new(server.url(), viewers);
         watch.decrypt = Decrypt::Sample(DECRYPT_ONE_IN);
         watch.spacing = Duration::from_millis(5);
+        let addresses = viewers.div_ceil(FROM_ONE) as u8;
+        watch.sources = (1..=addresses).map(|host| Ipv4Addr::new(127, 0, 1, host)).collect();
         let swarm = Swarm::start(watch);
         swarm.wait_for_pictures(Duration::from_secs(30))?;
         // One who comes and goes, and one look at the figures: code that every server runs sooner or later.

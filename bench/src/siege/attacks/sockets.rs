@@ -18,29 +18,39 @@ const SLOW_ADDRESSES: usize = 100;
 
 const TRICKLE: Duration = Duration::from_millis(500);
 
-/// Five thousand connections from one address that say nothing.
-pub(super) struct Idle;
+/// Addresses of idle connections, where they come from many.
+const IDLE_ADDRESSES: usize = 100;
+
+/// Five thousand connections that say nothing.
+pub(super) struct Idle {
+    pub(super) many: bool,
+}
 
 impl Attack for Idle {
     fn name(&self) -> &'static str {
-        "tcp-idle"
+        if self.many { "tcp-idle-many" } else { "tcp-idle" }
     }
 
     fn about(&self) -> &'static str {
-        "5,000 connections from one address that say nothing; closed ones are opened again"
+        if self.many {
+            "the same from 100 addresses"
+        } else {
+            "5,000 connections from one address that say nothing; closed ones are opened again"
+        }
     }
 
     fn run(&self, field: &Field) {
         field.crew(1, |_| {
             let mut open: Vec<TcpStream> = Vec::with_capacity(IDLE);
-            let mut oldest = 0;
+            let (mut oldest, mut host) = (0, 0);
             field.paced(5_000, |due| {
                 // A few at a time: a server whose queue is full lets each of them wait.
                 for _ in 0..due.min(100) {
                     if field.is_over() {
                         break;
                     }
-                    let Ok(stream) = connect(stranger(2_000), field.tcp) else {
+                    host = if self.many { (host + 1) % IDLE_ADDRESSES } else { 0 };
+                    let Ok(stream) = connect(stranger(2_000 + host), field.tcp) else {
                         field.turned_away(1);
                         continue;
                     };
@@ -112,7 +122,7 @@ fn trickle(field: &Field, start: &[u8]) {
         while !field.is_over() {
             while open.len() < SLOW && !field.is_over() {
                 host += 1;
-                let begun = connect(stranger(2_100 + host % SLOW_ADDRESSES), field.tcp)
+                let begun = connect(stranger(2_200 + host % SLOW_ADDRESSES), field.tcp)
                     .and_then(|mut stream| stream.write_all(start).map(|()| stream));
                 if let Ok(stream) = begun {
                     field.sent(1);

@@ -1,6 +1,6 @@
 //! Legal offers, made up: each is answered, and the answer stands.
 
-use crate::random::{Random, times};
+use crate::random::{Random, seeds};
 use crate::{answers, checked_answer};
 use visavis_core::sdp;
 
@@ -340,7 +340,7 @@ impl Made {
 
 #[test]
 fn every_legal_offer_that_can_be_made_up_is_answered() {
-    for seed in 0..times("LEGAL_OFFERS", 1_000) {
+    for seed in seeds("LEGAL_OFFERS", 1_000) {
         let mut random = Random::new(seed);
         let offer = Made::new(&mut random).text(&mut random);
         checked_answer(&offer).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{offer}"));
@@ -349,7 +349,7 @@ fn every_legal_offer_that_can_be_made_up_is_answered() {
 
 #[test]
 fn every_legal_row_of_offers_that_can_be_made_up_is_answered() {
-    for seed in 0..times("LEGAL_ROWS", 200) {
+    for seed in seeds("LEGAL_ROWS", 200) {
         let mut random = Random::new(seed);
         let mut made = Made::new(&mut random);
         let offers: Vec<String> = (0..6)

@@ -1,6 +1,6 @@
 //! Offers that something happened to: answered in a way that stands, or refused; nothing panics.
 
-use crate::random::{Random, times};
+use crate::random::{Random, seeds};
 use crate::{answer, answers, fixture, fixtures};
 use visavis_core::{NegotiateError, SdpError, sdp};
 
@@ -153,9 +153,9 @@ fn check(offer: &str, answer: Result<&str, &NegotiateError>, seed: u64) -> bool 
 #[test]
 fn mutated_offers_are_refused_or_answered_so_that_it_stands() {
     let offers: Vec<String> = fixtures().iter().map(|name| fixture(name)).collect();
-    let count = times("MUTATED_OFFERS", 2_000);
-    let mut answered = 0;
-    for seed in 0..count {
+    let (mut answered, mut count) = (0, 0);
+    for seed in seeds("MUTATED_OFFERS", 2_000) {
+        count += 1;
         let mut random = Random::new(seed);
         let (text, other) = (random.of(&offers).clone(), random.of(&offers).clone());
         let offer = mutate(&text, &other, &mut random);
@@ -169,9 +169,9 @@ fn mutated_offers_are_refused_or_answered_so_that_it_stands() {
 #[test]
 fn mutated_second_offers_are_refused_or_answered_so_that_it_stands() {
     let offers: Vec<String> = fixtures().iter().map(|name| fixture(name)).collect();
-    let count = times("MUTATED_SECOND_OFFERS", 500);
-    let mut answered = 0;
-    for seed in 0..count {
+    let (mut answered, mut count) = (0, 0);
+    for seed in seeds("MUTATED_SECOND_OFFERS", 500) {
+        count += 1;
         let mut random = Random::new(seed);
         let (text, other) = (random.of(&offers).clone(), random.of(&offers).clone());
         let second = mutate(&text, &other, &mut random);

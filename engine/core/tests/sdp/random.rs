@@ -1,5 +1,7 @@
 //! Chance that can be repeated (xorshift64*).
 
+use std::time::{Duration, Instant};
+
 pub struct Random(u64);
 
 impl Random {
@@ -34,7 +36,17 @@ impl Random {
     }
 }
 
-/// How many times: so many, or as many as a variable of the environment says.
-pub fn times(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|times| times.parse().ok()).unwrap_or(otherwise)
+/// Seeds from 0 on: so many, or as many as a variable of the environment says; or, where `OFFERS_SECONDS` is set, as
+/// many as there is time for.
+pub fn seeds(variable: &str, otherwise: u64) -> impl Iterator<Item = u64> {
+    let count = number(variable).unwrap_or(otherwise);
+    let end = number("OFFERS_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    (0..).take_while(move |&seed| match end {
+        Some(end) => Instant::now() < end,
+        None => seed < count,
+    })
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }
