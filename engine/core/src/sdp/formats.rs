@@ -173,7 +173,7 @@ fn parse_encoding(text: &str) -> Option<(&str, u32, u32)> {
     let mut parts = text.split('/');
     let (name, clock) = (parts.next()?, parts.next()?.parse().ok()?);
     let channels = parts.next().map_or(Some(1), |channels| channels.parse().ok())?;
-    Some((name, clock, channels))
+    parts.next().is_none().then_some((name, clock, channels))
 }
 
 /// A parameter of an `a=fmtp`, whose names count in any case (RFC 6838 §4.3).
@@ -331,6 +331,7 @@ mod tests {
                 &["rtpmap:96 H264/90000", "fmtp:96 packetization-mode=1;profile-level-id=640c1f"],
             ),
             ("96", &["rtpmap:96"]),
+            ("96", &["rtpmap:96 opus/48000/2/"]),
             ("96", &["rtpmap:97 VP8/90000"]),
             // RTCP's.
             ("72", &["rtpmap:72 VP8/90000"]),

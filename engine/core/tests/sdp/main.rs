@@ -71,12 +71,14 @@ fn answers(offers: &[String]) -> Vec<Result<String, NegotiateError>> {
         Err(error) => return vec![Err(error)],
     };
     let mut answers = vec![Ok(answer)];
-    let (now, id) = (Instant::now(), peer.id());
-    let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15), Arc::default());
+    let (mut now, id) = (Instant::now(), peer.id());
+    let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(3_600), Arc::default());
     hub.add_session(SessionId::default(), PlayoutDelay::NONE, now);
     let mut out = Nowhere::default();
     assert!(hub.adopt(peer, now, &mut out).is_ok());
     for offer in later {
+        // As fast as a peer may make them.
+        now += Duration::from_millis(500);
         answers.push(match Offer::parse(offer) {
             Ok(parsed) => hub.renegotiate(id, &parsed, now, &mut out).expect("the peer lives"),
             Err(problem) => Err(problem.into()),
