@@ -252,12 +252,12 @@ test('a finger on the talk button is heard, and no longer when it is lifted', as
   const devtools = await page.context().newCDPSession(page);
   const touch = (type, touchPoints) => devtools.send('Input.dispatchTouchEvent', { type, touchPoints });
   await touch('touchStart', [{ x: x + width / 2, y: y + height / 2 }]);
-  await until(page, 'visavis.client.talking');
-  assert.equal(await text(page, 'talk-label'), 'Talking');
+  await until(page, "document.getElementById('talk-label').textContent === 'Talking'");
+  assert.equal(await page.evaluate('visavis.client.talking'), true);
   assert.equal(await text(page, 'notice'), 'You are heard');
   await touch('touchEnd', []);
-  await until(page, '!visavis.client.talking');
-  assert.equal(await text(page, 'talk-label'), 'Hold to talk');
+  await until(page, "document.getElementById('talk-label').textContent === 'Hold to talk'");
+  assert.equal(await page.evaluate('visavis.client.talking'), false);
   assert.equal(await text(page, 'notice'), '');
   await leave(page);
 });
