@@ -103,7 +103,7 @@ pub(crate) struct Connection {
 
 enum Phase {
     Http {
-        exchange: Exchange,
+        exchange: Box<Exchange>,
         waiting: Waiting,
         since: Instant,
     },
@@ -123,7 +123,7 @@ impl Connection {
             true => Waiting::Handshake,
             false => Waiting::FirstRequest,
         };
-        let phase = Phase::Http { exchange: Exchange::default(), waiting, since: now };
+        let phase = Phase::Http { exchange: Box::default(), waiting, since: now };
         Self { transport, key, client, output: Output::default(), phase, stalled_since: None }
     }
 

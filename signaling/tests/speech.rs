@@ -281,7 +281,7 @@ fn uploads_at_once_take_turns_and_too_many_are_refused() {
     let mut first = world.tcp();
     write!(
         first,
-        "POST {STREAM} HTTP/1.1\r\nHost: h\r\nContent-Type: audio/pcm;rate=16000\r\n\
+        "POST {STREAM} HTTP/1.1\r\nHost: localhost\r\nContent-Type: audio/pcm;rate=16000\r\n\
          Transfer-Encoding: chunked\r\n\r\n"
     )
     .unwrap();

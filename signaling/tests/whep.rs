@@ -135,7 +135,6 @@ fn what_cannot_be_watched_is_said() {
     };
     let no_codec = OFFER.replace("VP8/90000", "X8/90000").replace("H264/90000", "X4/90000");
     let no_codec = no_codec.replace("opus/48000/2", "speex/48000/2");
-    let inactive = OFFER.replace("a=recvonly", "a=inactive");
     let anonymous = OFFER.replace("a=ice-ufrag", "a=x");
     for (path, kind, body, status, code) in [
         ("/whep/nobody", SDP, OFFER, 404, "no-session"),
@@ -145,11 +144,20 @@ fn what_cannot_be_watched_is_said() {
         ("/whep/default", SDP, "hello", 422, "bad-sdp"),
         ("/whep/default", SDP, &anonymous, 422, "bad-sdp"),
         ("/whep/default", SDP, &no_codec, 422, "no-common-codec"),
-        ("/whep/default", SDP, &inactive, 422, "no-common-codec"),
     ] {
         assert_eq!(ask(path, kind, body), (status, code.to_owned()), "{path} {kind} {body:.20}");
     }
     assert_eq!(world.session.status().peer_count, 0);
+}
+
+/// It is a legal offer (RFC 3264 §6.1), of a viewer that may want something later.
+#[test]
+fn who_wants_nothing_yet_is_answered_so() {
+    let world = world(|_| {});
+    let answer = post(&world, &OFFER.replace("a=recvonly", "a=inactive"));
+    assert_eq!(answer.status, 201, "{}{}", answer.head, answer.body);
+    assert!(!answer.body.contains("a=sendonly"), "{}", answer.body);
+    assert!(answer.body.contains("a=inactive"), "{}", answer.body);
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn upload(server: SocketAddr, kind: &str, body: &[u8]) -> Result<Value, String> 
     let failed = |error: std::io::Error| error.to_string();
     let mut stream = TcpStream::connect(server).map_err(failed)?;
     let head = format!(
-        "POST /webrtc/sessions/default/stream HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\n\
+        "POST /webrtc/sessions/default/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );

@@ -86,7 +86,7 @@ fn even(
     bytes: usize,
 ) -> Result<(Vec<u8>, FrameSize), VideoFrameError> {
     let factor = width.max(height).div_ceil(FrameSize::MAX_SIDE as usize).max(1);
-    let (wide, high) = (width / factor & !1, height / factor & !1);
+    let (wide, high) = ((width / factor) & !1, (height / factor) & !1);
     let size = FrameSize::new(wide as u32, high as u32)?;
     if (wide, high) == (width, height) {
         return Ok((pixels, size));

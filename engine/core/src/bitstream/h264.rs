@@ -161,17 +161,17 @@ mod tests {
         let look = |nal: &[u8]| contents(&[&[0, 0, 1], nal].concat()).unwrap();
         // first_mb_in_slice 0, then slice_type 0 (P), 1 (B), 5 (P), 6 (B), 7 (I).
         for (bits, b) in [
-            (0b1_1_000000, false),
-            (0b1_010_0000, true),
-            (0b1_00110_00, false),
-            (0b1_00111_00, true),
+            (0b1100_0000, false),
+            (0b1010_0000, true),
+            (0b1001_1000, false),
+            (0b1001_1100, true),
             (0b1_0001000, false),
         ] {
             assert_eq!(look(&[0x41, bits, 0]).b_slices, b, "{bits:08b}");
             assert!(is_first_slice(&[0x41, bits, 0]));
         }
         // first_mb_in_slice 20, slice_type 1.
-        assert!(look(&[0x01, 0b0000_1010, 0b1_010_0000]).b_slices);
+        assert!(look(&[0x01, 0b0000_1010, 0b1010_0000]).b_slices);
         assert!(!is_first_slice(&[0x01, 0b0000_1010, 0]) && !is_first_slice(&[0x67, 0x80]));
         for absurd in [&[0x41][..], &[0x41, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[0x41, 0x80]] {
             assert!(!look(absurd).b_slices);

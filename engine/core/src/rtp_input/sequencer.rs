@@ -299,6 +299,8 @@ impl Sequencer {
         self.stream = Some(Stream { ssrc, payload_type, last_packet: now });
         self.reorder = Reorder::default();
         self.begins = true;
+        // What was another's is this one's now.
+        self.strays.of_other_stream = Recent::default();
     }
 
     // --- A sender that is started again ---

@@ -129,7 +129,7 @@ impl Track {
     }
 
     fn header(&self, (ssrc, payload_type): (u32, u8), stamp: &FrameStamp) -> Header {
-        let mid = (!self.acknowledged).then(|| &*self.mid);
+        let mid = (!self.acknowledged).then_some(&*self.mid);
         Header::new((ssrc, payload_type), mid, stamp, &self.extensions)
     }
 

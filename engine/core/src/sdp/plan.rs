@@ -14,6 +14,9 @@ use super::formats::{Codec, Format, write_inner};
 use super::offer::{Kind, Offer, Section, Setup};
 use super::{Direction, EXTENSIONS, NegotiateError, SdpError};
 
+/// Sections that share a transport, and whether they do so as a BUNDLE group.
+type Unit = (Vec<usize>, bool);
+
 /// Streams that the stack is told of by their SSRC, in all offers of a peer: it forgets none of them. Others are
 /// known by the mid they carry.
 const MAX_ANNOUNCED: usize = 64;
@@ -173,12 +176,13 @@ impl Sections {
             .filter(|index| !offer.groups.iter().any(|group| group.contains(index)))
             .filter(|&index| usable(index, false))
             .map(|index| (vec![index], false));
-        let mut best: Option<((bool, bool, bool, bool), (Vec<usize>, bool))> = None;
+        // What it is worth, the most important first, and its sections.
+        let mut best: Option<([bool; 4], Unit)> = None;
         for unit in groups.chain(alone).filter(|(unit, _)| !unit.is_empty()) {
             let has = |kind: Kind| unit.0.iter().any(|&index| offer.sections[index].kind == kind);
             let goes_on =
                 unit.0.iter().any(|&index| self.slot_of(index, &offer.sections[index]).is_some());
-            let worth = (goes_on, has(Kind::Video), has(Kind::Audio), has(Kind::Data));
+            let worth = [goes_on, has(Kind::Video), has(Kind::Audio), has(Kind::Data)];
             if best.as_ref().is_none_or(|(other, _)| worth > *other) {
                 best = Some((worth, unit));
             }

@@ -298,7 +298,7 @@ fn check_transport(lines: &[Line<'_>], setup: Option<&str>) -> Result<(), String
     if length("ice-ufrag") < 4 || length("ice-pwd") < 22 {
         return Err("no ICE credentials".to_owned());
     }
-    if !attribute(lines, "fingerprint").is_some_and(|value| value.len() > 40) {
+    if attribute(lines, "fingerprint").is_none_or(|value| value.len() <= 40) {
         return Err("no fingerprint".to_owned());
     }
     let wrong = match (setup, attribute(lines, "setup")) {

@@ -188,7 +188,7 @@ impl Health {
         }
         self.b_slices |= contents.b_slices;
         self.reordered |= contents.b_slices;
-        !self.reordered && !(contents.idr && self.keyframe_without_sets)
+        !(self.reordered || contents.idr && self.keyframe_without_sets)
     }
 }
 
