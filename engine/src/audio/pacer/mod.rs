@@ -314,7 +314,8 @@ impl Pacer {
         self.played = self.packet.samples() as u64 + if talkspurt { 0 } else { self.played };
         self.silent = Duration::ZERO;
         if talkspurt {
-            self.behind = Duration::ZERO;
+            // The first chunk may have come later than those that follow: so much of that is made up for.
+            self.behind = MAX_SOUND_LEAD;
         }
         self.state = State::Playing { due: due + self.packet.duration() };
         let slot = self.slot(due, captured);
