@@ -343,3 +343,23 @@ fn signed_ms(at: Instant, from: Instant) -> i64 {
         None => -((from - at).as_millis() as i64),
     }
 }
+
+#[test]
+fn sound_that_began_late_leaves_when_it_comes_soon_after() {
+    let mut run = Run::new();
+    for chunk in 0..50_u64 {
+        // The first two wait for the third, as after a slow start.
+        run.advance((chunk * 20).max(40));
+        let captured = run.start + MS * 20 * chunk as u32;
+        run.pacer.push(&[1; 960], captured, run.now);
+    }
+    run.advance(1_000);
+    let late: Vec<u64> = run
+        .sound()
+        .iter()
+        .enumerate()
+        .map(|(i, (at, ..))| at.saturating_sub(i as u64 * 20))
+        .collect();
+    assert_eq!(late.len(), 50);
+    assert!(late.iter().skip(4).all(|&late| late == 0), "{late:?}");
+}
