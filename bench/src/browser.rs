@@ -13,10 +13,12 @@ use headless_chrome::protocol::cdp::Page::{
 };
 use headless_chrome::protocol::cdp::{HeapProfiler, Network, Runtime};
 use headless_chrome::{LaunchOptions, Tab};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::Error;
+use crate::process::tree;
 
 /// Where Debian and Ubuntu install it; `VISAVIS_CHROMIUM` names another.
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -148,6 +150,24 @@ impl Browser {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         let tab = first.map_or_else(|| self.inner.new_tab().map_err(browser_error), Ok)?;
         Ok(Page { tab })
+    }
+
+    /// Kills it with everything that it started (SIGKILL), as a crash or the end of a battery does: no page says
+    /// goodbye.
+    ///
+    /// # Errors
+    ///
+    /// When it is gone already.
+    pub fn kill(self) -> Result<(), Error> {
+        let gone = || Error::Browser("it is gone already".to_owned());
+        let root = self.inner.get_process_id().ok_or_else(gone)?;
+        for pid in tree(root)?.ok_or_else(gone)? {
+            // One that has ended since is as dead as it should be.
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -111,23 +111,24 @@ impl Process {
     }
 
     fn tree(&self) -> Result<Vec<u32>, Error> {
-        let mut parents = HashMap::new();
-        for entry in fs::read_dir("/proc")? {
-            let name = entry?.file_name();
-            let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
-                continue;
-            };
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            if let Some(parent) = parent(&stat) {
-                parents.insert(pid, parent);
-            }
-        }
-        let root = self.child.id();
-        if !parents.contains_key(&root) {
-            return Err(self.failed("is gone"));
-        }
-        Ok(descendants(root, &parents))
+        tree(self.child.id())?.ok_or_else(|| self.failed("is gone"))
     }
+}
+
+/// A process and everything that it started and that still runs; `None` where there is no such process.
+pub(crate) fn tree(root: u32) -> Result<Option<Vec<u32>>, Error> {
+    let mut parents = HashMap::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        if let Some(parent) = parent(&stat) {
+            parents.insert(pid, parent);
+        }
+    }
+    Ok(parents.contains_key(&root).then(|| descendants(root, &parents)))
 }
 
 impl Drop for Process {

@@ -1,5 +1,6 @@
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use visavis_codec::Mp3Error;
 use visavis_core::SdpError;
@@ -67,8 +68,14 @@ pub enum OfferError {
     #[error("all {0} places are taken")]
     Full(usize),
     /// The session has as many viewers as it may have.
-    #[error("all {0} places of this session are taken")]
-    SessionFull(usize),
+    #[error("all {viewers} places of this session are taken")]
+    SessionFull {
+        /// As many.
+        viewers: usize,
+        /// After this time a place is free if its holder is gone: one that has been silent for five seconds gives it
+        /// up. Asking sooner helps where a viewer leaves.
+        free_in: Duration,
+    },
     /// The peer makes offers faster than they are taken: two a second, sixteen at once.
     #[error("too many offers of this peer; wait a second")]
     TooMany,

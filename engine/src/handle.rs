@@ -351,9 +351,10 @@ impl EngineHandle {
             }
             let allowed = shared.config.max_peers.unwrap_or(usize::MAX);
             if peers.count(session) >= allowed {
-                let now = Instant::now();
-                let Some(gone) = peers.silent(session, PLACE_PATIENCE, now) else {
-                    return Err(OfferError::SessionFull(allowed));
+                let (silence, quietest) = peers.quietest(session, Instant::now()).unzip();
+                let free_in = PLACE_PATIENCE.saturating_sub(silence.unwrap_or_default());
+                let Some(gone) = quietest.filter(|_| free_in.is_zero()) else {
+                    return Err(OfferError::SessionFull { viewers: allowed, free_in });
                 };
                 tracing::info!(%session, peer = %gone, "a silent viewer's place goes to a newcomer");
                 replaced = peers.get(gone).map(|(lives_on, link)| (gone, lives_on, link));

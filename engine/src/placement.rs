@@ -105,18 +105,13 @@ impl Placement {
         (least, link)
     }
 
-    /// The viewer of a session that has been silent for the longest time, and for so long at least.
-    pub(crate) fn silent(
-        &self,
-        session: &SessionId,
-        patience: Duration,
-        now: Instant,
-    ) -> Option<PeerId> {
+    /// The viewer of a session that has been silent for the longest time, and for how long. One that is being
+    /// answered cannot have said anything yet.
+    pub(crate) fn quietest(&self, session: &SessionId, now: Instant) -> Option<(Duration, PeerId)> {
         let of_session = self.peers.iter().filter(|(_, placed)| &placed.watches == session);
         let silence = of_session
             .filter_map(|(&peer, placed)| Some((placed.heard.as_ref()?.silence(now), peer)));
-        let (silence, peer) = silence.max_by_key(|&(silence, _)| silence)?;
-        (silence >= patience).then_some(peer)
+        silence.max_by_key(|&(silence, _)| silence)
     }
 
     /// Says where the messages for a peer are counted, and when it was last heard.
@@ -164,10 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn who_has_been_silent_for_the_longest_time_gives_its_place_up() {
+    fn who_has_been_silent_for_the_longest_time_is_found() {
         let start = Instant::now();
         let at = |s| start + Duration::from_secs(s);
-        let (session, patience) = (SessionId::default(), Duration::from_secs(5));
+        let session = SessionId::default();
         let mut placement = Placement::new(1);
         let heard: Vec<_> = (0..2).map(|_| Arc::new(Heard::new(start))).collect();
         for (raw, heard) in (0..).zip(&heard) {
@@ -178,12 +173,12 @@ mod tests {
         placement.place(PeerId::from_raw(2), &session);
         heard[0].note(at(3));
         heard[1].note(at(4));
-        assert_eq!(placement.silent(&session, patience, at(7)), None);
-        assert_eq!(placement.silent(&session, patience, at(8)), Some(PeerId::from_raw(0)));
+        let quietest = |s, raw| Some((Duration::from_secs(s), PeerId::from_raw(raw)));
+        assert_eq!(placement.quietest(&session, at(7)), quietest(4, 0));
         heard[0].note(at(8));
-        assert_eq!(placement.silent(&session, patience, at(9)), Some(PeerId::from_raw(1)));
+        assert_eq!(placement.quietest(&session, at(9)), quietest(5, 1));
         let other = SessionId::new("other").unwrap();
-        assert_eq!(placement.silent(&other, patience, at(99)), None);
+        assert_eq!(placement.quietest(&other, at(99)), None);
     }
 
     #[test]

@@ -468,7 +468,7 @@ export class VisavisClient extends EventTarget {
     const meaning = meaningOf(code, this.#watched);
     // Whoever has a picture keeps it, whatever else was too much.
     if (meaning === null || (meaning === 'later' && this.#state === 'connected')) return;
-    if (meaning === 'full' && this.#options.waitForPlace) this.#queue(error);
+    if (meaning === 'full' && this.#options.waitForPlace) this.#queue(error, retryAfter);
     else if (meaning === 'later') this.#again('refused', error, Math.max(1, retryAfter) * 1000);
     else if (meaning !== 'again') this.#fail(meaning, meaning === 'ended' ? FAILURES.ended : error);
     else if (this.#recovery) this.#renew();
@@ -490,14 +490,17 @@ export class VisavisClient extends EventTarget {
     this.#tryIn(waitMs);
   }
 
-  /** There is no place: asks again from time to time, as long as the visitor likes. */
-  #queue(reason) {
+  /**
+   * There is no place: asks again from time to time, as long as the visitor likes. The server says when one would be
+   * free whose holder is gone.
+   */
+  #queue(reason, freeInSeconds) {
     this.#drop();
     this.#display?.clear();
     this.#attempt = 0;
     this.#queued += 1;
     if (this.#state !== 'waiting') this.#setState('waiting', 'full', reason);
-    this.#tryIn(placeMs(this.#queued));
+    this.#tryIn(placeMs(this.#queued, freeInSeconds));
   }
 
   #tryIn(waitMs) {

@@ -15,9 +15,10 @@ export function backoffMs(attempt) {
 const PLACE_FIRST_MS = 1_500;
 const PLACE_LIMIT_MS = 5_000;
 
-/** How long to wait before a place is asked for once more. */
-export function placeMs(asked) {
-  return Math.min(PLACE_LIMIT_MS, PLACE_FIRST_MS + 500 * (asked - 1)) * (0.75 + Math.random() / 2);
+/** How long to wait before a place is asked for once more; not much longer than until one may be free. */
+export function placeMs(asked, freeInSeconds) {
+  const often = Math.min(PLACE_LIMIT_MS, PLACE_FIRST_MS + 500 * (asked - 1)) * (0.75 + Math.random() / 2);
+  return freeInSeconds > 0 ? Math.min(often, 1000 * freeInSeconds + 200 * Math.random()) : often;
 }
 
 /** A promise that somebody keeps later. Nobody has to listen to it. */

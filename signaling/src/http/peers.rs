@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 use serde::{Deserialize, Serialize};
 use visavis::{OfferError, PeerId, Refusal, SessionId};
 
@@ -175,11 +176,19 @@ pub(crate) fn refused_offer(error: &OfferError) -> Response {
         OfferError::OtherConnection => &problem::OTHER_CONNECTION,
         OfferError::NoSession(_) => &problem::NO_SESSION,
         OfferError::Full(_) => &problem::FULL,
-        OfferError::SessionFull(_) => &problem::SESSION_FULL,
+        OfferError::SessionFull { .. } => &problem::SESSION_FULL,
         OfferError::TooMany => &problem::RATE_LIMITED,
         OfferError::PeerGone => &problem::NO_PEER,
         OfferError::Busy => &problem::BUSY,
         OfferError::Stopped => &problem::STOPPED,
     };
-    Response::problem(problem, &error.to_string())
+    let response = Response::problem(problem, &error.to_string());
+    match error {
+        // The header has whole seconds.
+        OfferError::SessionFull { free_in, .. } => {
+            let seconds = free_in.as_secs_f32().ceil().max(1.0);
+            response.header(RETRY_AFTER, format!("{seconds}"))
+        }
+        _ => response,
+    }
 }

@@ -5,7 +5,7 @@ use http::StatusCode;
 use http::header::HeaderName;
 use serde::Serialize;
 
-use super::problem::{self, Problem, ProblemBody};
+use super::problem::{Problem, ProblemBody};
 
 /// Headers of every response. The policy lets the page use its own scripts and styles (and the one script
 /// written into index.html, by its SHA-256), any WebSocket of its host and the microphone, and nothing else.
@@ -54,9 +54,6 @@ impl Response {
         match problem.status {
             StatusCode::SERVICE_UNAVAILABLE => response.header(http::header::RETRY_AFTER, "5"),
             StatusCode::TOO_MANY_REQUESTS => response.header(http::header::RETRY_AFTER, "10"),
-            _ if *problem == problem::SESSION_FULL => {
-                response.header(http::header::RETRY_AFTER, "5")
-            }
             _ => response,
         }
     }

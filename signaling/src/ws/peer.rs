@@ -1,5 +1,5 @@
 use std::io::ErrorKind;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -8,7 +8,7 @@ use tungstenite::{Error, Message};
 use visavis::{EngineHandle, LeaveReason, OfferError, PeerId, Refusal, SessionId};
 
 use super::frames::{Counted, Frames};
-use super::protocol::{Description, Fault, Incoming, Outgoing, PLACE_SECONDS};
+use super::protocol::{Description, Fault, Incoming, NEXT_PLACE, Outgoing};
 use super::resume::{Resumed, Token};
 use crate::Limits;
 use crate::access::Source;
@@ -27,15 +27,18 @@ const READ_BUFFER_BYTES: usize = 4 << 10;
 /// numbers from 4000 on to applications).
 const RESUMED_ELSEWHERE: CloseCode = CloseCode::Library(4001);
 
+/// When to ask again what was too often.
+const RATE: Duration = Duration::from_secs(10);
+
 /// There is no session for this visitor.
 fn no_face() -> Fault {
     let error = "there is no room for another session; try again later";
-    Fault::new("full", error).retry_after(PLACE_SECONDS)
+    Fault::new("full", error).retry_after(NEXT_PLACE)
 }
 
 /// More of something than a viewer, or those who come from one address, may send in a short time.
 fn too_many(what: &str) -> Fault {
-    Fault::new("rate-limited", format!("too many {what} in a short time")).retry_after(10)
+    Fault::new("rate-limited", format!("too many {what} in a short time")).retry_after(RATE)
 }
 
 /// What a turn leaves to be done.
@@ -406,7 +409,8 @@ impl WsPeer {
                 self.send(io, &Outgoing::Answer { peer_id: self.id.to_string(), data })
             }
             Err(
-                error @ (OfferError::Full(_) | OfferError::SessionFull(_) | OfferError::Stopped),
+                error
+                @ (OfferError::Full(_) | OfferError::SessionFull { .. } | OfferError::Stopped),
             ) => self.refuse(io, error.into(), CloseCode::Again),
             Err(error) => self.blame(io, error.into(), now),
         }
@@ -495,7 +499,7 @@ impl WsPeer {
     /// Another connection needs the place.
     pub(crate) fn evict(&mut self, io: &mut TurnIo<'_>) -> Fate {
         let fault = Fault::new("full", "too many connections, and this one has no viewer");
-        let _ = self.send(io, &fault.retry_after(PLACE_SECONDS).message());
+        let _ = self.send(io, &fault.retry_after(NEXT_PLACE).message());
         self.close(io, CloseCode::Again, "full")
     }
 

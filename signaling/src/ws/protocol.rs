@@ -1,14 +1,16 @@
 //! The messages, as JSON.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use visavis::{CandidateError, OfferError};
 
 use crate::IceServer;
 
-/// When to ask again for a place: a private one is free so long after its holder has fallen silent.
-pub(super) const PLACE_SECONDS: u32 = 5;
+/// When to ask again for a place among all, or for another session.
+pub(super) const NEXT_PLACE: Duration = Duration::from_secs(5);
 /// When to ask again what was too much for the moment.
-const BUSY_SECONDS: u32 = 1;
+const BUSY: Duration = Duration::from_secs(1);
 
 /// A message to the client.
 #[derive(Debug, Serialize)]
@@ -49,9 +51,18 @@ pub(crate) enum Outgoing<'a> {
         /// A stable word.
         code: &'a str,
         /// Seconds after which the same may go well; where there are none it will not.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        retry_after: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds")]
+        retry_after: Option<Duration>,
     },
+}
+
+/// Whole seconds as they are, others to the hundredth and never too soon.
+fn seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    let Some(time) = time else { return serializer.serialize_none() };
+    match time.subsec_nanos() {
+        0 => serializer.serialize_u64(time.as_secs()),
+        _ => serializer.serialize_f64((100.0 * time.as_secs_f64()).ceil() / 100.0),
+    }
 }
 
 /// How far an utterance is.
@@ -90,7 +101,7 @@ pub(crate) struct Fault {
     pub(crate) code: &'static str,
     pub(crate) error: String,
     /// As in the message.
-    retry_after: Option<u32>,
+    retry_after: Option<Duration>,
 }
 
 impl Fault {
@@ -99,8 +110,8 @@ impl Fault {
     }
 
     /// Says that it is worth while to ask again.
-    pub(crate) fn retry_after(self, seconds: u32) -> Self {
-        Self { retry_after: Some(seconds), ..self }
+    pub(crate) fn retry_after(self, time: Duration) -> Self {
+        Self { retry_after: Some(time), ..self }
     }
 
     pub(crate) fn message(self) -> Outgoing<'static> {
@@ -116,7 +127,7 @@ impl From<OfferError> for Fault {
             OfferError::NoCommonCodec => "no-common-codec",
             OfferError::OtherConnection => "other-connection",
             OfferError::NoSession(_) => "no-session",
-            OfferError::Full(_) | OfferError::SessionFull(_) => "full",
+            OfferError::Full(_) | OfferError::SessionFull { .. } => "full",
             OfferError::TooMany => "rate-limited",
             OfferError::PeerGone => "peer-gone",
             OfferError::Busy => "busy",
@@ -124,8 +135,9 @@ impl From<OfferError> for Fault {
         };
         let fault = Self::new(code, error.to_string());
         match error {
-            OfferError::Full(_) | OfferError::SessionFull(_) => fault.retry_after(PLACE_SECONDS),
-            OfferError::Busy | OfferError::TooMany => fault.retry_after(BUSY_SECONDS),
+            OfferError::SessionFull { free_in, .. } => fault.retry_after(free_in),
+            OfferError::Full(_) => fault.retry_after(NEXT_PLACE),
+            OfferError::Busy | OfferError::TooMany => fault.retry_after(BUSY),
             _ => fault,
         }
     }
@@ -139,7 +151,7 @@ impl From<CandidateError> for Fault {
             CandidateError::Stopped => "stopped",
         };
         let fault = Self::new(code, error.to_string());
-        if error == CandidateError::Busy { fault.retry_after(BUSY_SECONDS) } else { fault }
+        if error == CandidateError::Busy { fault.retry_after(BUSY) } else { fault }
     }
 }
 
@@ -341,5 +353,8 @@ mod tests {
             serde_json::to_value(Fault::from(OfferError::Full(3)).message()).unwrap(),
             json!({"type": "error", "code": "full", "error": "all 3 places are taken", "retryAfter": 5})
         );
+        let free_in = Duration::from_micros(3_214_001);
+        let full = Fault::from(OfferError::SessionFull { viewers: 1, free_in });
+        assert_eq!(serde_json::to_value(full.message()).unwrap()["retryAfter"], json!(3.22));
     }
 }
