@@ -45,6 +45,8 @@ pub struct SignalingConfig {
     /// (`10.0.0.0/8`), or the words `loopback`, `private` and `none`. Connections from there are not limited as
     /// those of one client, unless they say for whom they are. By default `loopback`.
     pub trusted_proxies: Vec<String>,
+    /// Title and logo of the player page.
+    pub page: PageLook,
     /// What one client may cost.
     pub limits: Limits,
 }
@@ -64,9 +66,20 @@ impl Default for SignalingConfig {
             public_url: None,
             allowed_hosts: Vec::new(),
             trusted_proxies: vec!["loopback".to_owned()],
+            page: PageLook::default(),
             limits: Limits::default(),
         }
     }
+}
+
+/// How the player page presents itself, and the page that says what is wrong with an address.
+#[derive(Debug, Clone, Default)]
+pub struct PageLook {
+    /// Its name, 1 to 80 characters, as text: in the bar, and in the browser's tab. `None`: `visavis`.
+    pub title: Option<String>,
+    /// The picture beside the title and in the browser's tab, shown 28 pixels high and up to 144 wide: SVG, PNG, JPEG
+    /// or WebP, known by its content, of 512 KiB at most. It is read when the server starts. `None`: the two halves.
+    pub logo: Option<PathBuf>,
 }
 
 /// Where the certificate and its key are. Files that change are read again while the server runs.
@@ -218,6 +231,17 @@ pub enum SignalingError {
         "{0:?} is no address or network; one looks like 192.0.2.1, 10.0.0.0/8, loopback or private"
     )]
     Proxy(String),
+    /// The page's title is none.
+    #[error("{0:?} is no title of a page; one has 1 to 80 characters, all in one line")]
+    Title(String),
+    /// The page's logo cannot be used.
+    #[error("cannot use {path} as the page's logo: {reason}")]
+    Logo {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The built-in routes contradict each other.
     #[error("cannot set up the routes: {0}")]
     Routes(String),

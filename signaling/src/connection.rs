@@ -220,7 +220,8 @@ impl Connection {
         }
         match &self.phase {
             Phase::Http { exchange, .. } if exchange.is_mid_request() => {
-                let response = Response::problem(&problem::TIMEOUT, "the request took too long");
+                let response = Response::problem(&problem::TIMEOUT, "the request took too long")
+                    .behind(exchange.prefix());
                 self.output.push(&response.to_bytes(false, false));
                 self.phase = Phase::Closing { peer: None, until: None };
                 self.turn(context, now)

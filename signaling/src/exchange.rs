@@ -39,7 +39,7 @@ enum State {
 }
 
 /// How to answer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Manner {
     head_only: bool,
     keep_alive: bool,
@@ -283,12 +283,18 @@ impl Exchange {
     ) -> Outcome {
         let (handler, params) = match plan {
             Plan::Call(Target { handler: Handler::Whole(handler), params }) => (handler, params),
-            Plan::Answer(response) => return self.answer(*response, manner, output),
+            Plan::Answer(response) => {
+                let response = context.routes.files.in_words(*response, request);
+                return self.answer(response, manner, output);
+            }
             Plan::Call(_) => return self.answer(nonsense(), manner, output),
         };
         let ticket = context.new_ticket(key);
         match handler(&Call { request, params: &params, via: &manner.via, ticket }, context) {
-            Reply::Response(response) => self.answer(response, manner, output),
+            Reply::Response(response) => {
+                let response = context.routes.files.in_words(response, request);
+                self.answer(response, manner, output)
+            }
             Reply::Upgrade(response, visit) => Outcome::Upgrade(response, visit),
             Reply::Later => {
                 self.state = State::Later { ticket, manner };
@@ -337,13 +343,13 @@ impl Exchange {
         manner: Option<Manner>,
         output: &mut Output,
     ) -> Outcome {
-        let (head_only, cors) =
-            manner.map_or((false, Vec::new()), |manner| (manner.head_only, manner.cors));
-        let manner = Manner { head_only, keep_alive: false, cors, via: Via::default() };
+        let mut manner = manner.unwrap_or_default();
+        manner.keep_alive = false;
         self.answer(rejection.response(), manner, output)
     }
 
     fn answer(&mut self, mut response: Response, manner: Manner, output: &mut Output) -> Outcome {
+        response = response.behind(&manner.via.prefix);
         for (name, value) in manner.cors {
             response = response.header(name, value);
         }

@@ -47,7 +47,7 @@ mod whep;
 mod window;
 mod ws;
 
-pub use config::{IceServer, Limits, SignalingConfig, SignalingError, TlsFiles};
+pub use config::{IceServer, Limits, PageLook, SignalingConfig, SignalingError, TlsFiles};
 pub use server::SignalingServer;
 pub use sessions::{CreateRequest, EndReason, OneOrMore, SessionApi, SessionHooks, Size};
 pub use speech::SpeechChunk;

@@ -300,6 +300,26 @@ fn pages_of_other_origins_may_watch_where_they_are_allowed() {
 }
 
 #[test]
+fn every_offer_that_we_know_is_answered_over_http() {
+    let world = world(|config| config.limits.joins_per_address = 1_000);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/sdp");
+    let mut posted = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let offer = std::fs::read_to_string(&path).unwrap();
+        let answer = post(&world, &offer);
+        assert_eq!(answer.status, 201, "{path:?}: {}{}", answer.head, answer.body);
+        let sections = |sdp: &str| sdp.lines().filter(|line| line.starts_with("m=")).count();
+        assert_eq!(sections(&answer.body), sections(&offer), "{path:?}: {}", answer.body);
+        posted += 1;
+    }
+    assert!(posted >= 35, "{posted}");
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(ask(&world, "GET", path, &[], "").status, 200, "{path}");
+    }
+}
+
+#[test]
 fn a_private_place_whose_holder_is_silent_goes_to_a_newcomer() {
     let world = world(|_| {});
     let (id, max_peers) = (SessionId::new("private").unwrap(), Some(1));

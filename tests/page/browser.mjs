@@ -35,7 +35,14 @@ export async function quit() {
  * @param {string} [path] query or path
  * @param {{before?: Function|string, context?: object}} [options] `before` runs before the page's own scripts
  */
-export async function visit(path = '', { before, context } = {}) {
+export async function visit(path = '', options) {
+  const page = await open(path, options);
+  await until(page, 'window.visavis');
+  return page;
+}
+
+/** Opens whatever is at an address. */
+export async function open(path, { before, context } = {}) {
   const browser = await started;
   const visitor = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...context });
   const page = await visitor.newPage();
@@ -44,7 +51,6 @@ export async function visit(path = '', { before, context } = {}) {
   page.on('pageerror', (error) => page.faults.push(error.message));
   if (before) await page.addInitScript(before);
   await page.goto(new URL(path, server).href);
-  await until(page, 'window.visavis');
   return page;
 }
 

@@ -5,7 +5,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, test } from 'node:test';
-import { everybodyElse, leave, noWebRtc, quit, refusal, says, seen, silence, tell, until, visit } from './browser.mjs';
+import {
+  everybodyElse, leave, noWebRtc, open as openAny, quit, refusal, says, seen, silence, tell, until, visit,
+} from './browser.mjs';
 import { contrast } from './contrast.mjs';
 
 const SIZES = [[320, 568], [375, 667], [768, 1024], [1024, 768], [1440, 900]];
@@ -21,7 +23,8 @@ const DECIDED = {
 };
 
 /** What comes with a movement is there at once. */
-const open = (path, options) => visit(path, { ...options, context: { reducedMotion: 'reduce' } });
+const context = { reducedMotion: 'reduce' };
+const open = (path, options) => visit(path, { ...options, context });
 
 const STATES = {
   idle: () => open(),
@@ -101,6 +104,15 @@ const STATES = {
     await says(page, 'No such session');
     return page;
   },
+  // The page's name is a setting.
+  'long-title': async () => {
+    const page = await open();
+    await page.evaluate(() => {
+      document.querySelector('.brand span').textContent = 'The Museum of Natural History and its Talking Guide Anna';
+    });
+    return page;
+  },
+  'no-such-session': () => openAny('/webrtc/player/nobody', { context }),
   unsupported: () => open('', { before: noWebRtc }),
   left: async () => {
     const page = await open();
@@ -115,12 +127,12 @@ const STATES = {
 function misplaced() {
   const width = document.documentElement.clientWidth;
   const faults = document.documentElement.scrollWidth > width ? ['the page scrolls sideways'] : [];
-  for (const element of document.querySelectorAll('button, select, input, p, h1, h2, dd, summary')) {
+  for (const element of document.querySelectorAll('button, select, input, p, a, h1, h2, dd, summary')) {
     if (!element.checkVisibility({ visibilityProperty: true })) continue;
     const name = element.id || element.textContent.trim().slice(0, 30) || element.name;
     const { left, right, width: wide, height } = element.getBoundingClientRect();
     if (left < -0.5 || right > width + 0.5) faults.push(`${name}: ${left.toFixed()} to ${right.toFixed()} of ${width}`);
-    if (element.matches('button') && (wide < 44 || height < 44)) faults.push(`${name}: ${wide} × ${height}`);
+    if (element.matches('button, a') && (wide < 44 || height < 44)) faults.push(`${name}: ${wide} × ${height}`);
   }
   return faults;
 }

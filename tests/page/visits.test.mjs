@@ -345,6 +345,53 @@ test('a microphone can be chosen, is remembered, and shows how loud it is', asyn
   await leave(page);
 });
 
+test('what is plugged in or out is told, and what was chosen stays chosen', async () => {
+  const before = () => {
+    window.plugged = [{ kind: 'audioinput', deviceId: 'desk', label: 'Desk' }];
+    navigator.mediaDevices.enumerateDevices = async () => window.plugged;
+  };
+  const page = await visit('?autostart=1', { before });
+  await seen(page);
+  const change = (devices) =>
+    page.evaluate((list) => {
+      window.plugged = list.map(([kind, deviceId]) => ({ kind, deviceId, label: `The ${deviceId}` }));
+      navigator.mediaDevices.dispatchEvent(new Event('devicechange'));
+    }, devices);
+  const choices = () =>
+    page.evaluate(() => [...document.getElementById('which-microphone').options].map(({ text }) => text));
+  const toldTimes = (times) => until(page, (count) => window.told.length === count, times);
+  await page.evaluate(() => {
+    window.told = [];
+    visavis.client.addEventListener('devices', ({ detail }) => told.push(detail));
+  });
+  await page.click('#open-settings');
+  await until(page, "document.getElementById('which-microphone').options.length === 2");
+  await page.selectOption('#which-microphone', 'desk');
+
+  await change([['audioinput', 'headset'], ['audioinput', 'desk'], ['audiooutput', 'headset']]);
+  await toldTimes(1);
+  assert.deepEqual(await page.evaluate('told[0]'), {
+    microphones: [{ deviceId: 'headset', label: 'The headset' }, { deviceId: 'desk', label: 'The desk' }],
+    outputs: [{ deviceId: 'headset', label: 'The headset' }],
+  });
+  assert.deepEqual(await choices(), ['Any microphone', 'The headset', 'The desk']);
+  assert.equal(await page.inputValue('#which-microphone'), 'desk');
+  assert.equal(await page.isVisible('#output-setting'), true);
+
+  await change([['audioinput', 'headset']]);
+  await toldTimes(2);
+  assert.deepEqual(await choices(), ['Any microphone', 'The headset']);
+  assert.equal(await page.inputValue('#which-microphone'), '');
+  assert.equal(await page.isVisible('#output-setting'), false);
+
+  // Who has left is told nothing more.
+  await page.evaluate('visavis.client.close()');
+  await change([]);
+  await page.waitForTimeout(200);
+  await toldTimes(2);
+  await leave(page);
+});
+
 test('a track of the page\'s own is sent and is not stopped', async () => {
   const page = await visit();
   const [on, sent, state, code] = await run(page, `

@@ -1,9 +1,13 @@
 //! HTTP/1.1 (RFC 9112), as far as a page, an API and an upgrade to WebSocket need it.
 //! Nothing here touches a socket: bytes go in, requests come out, responses become bytes.
 
+mod accept;
 mod body;
 pub(crate) mod candidates;
 mod cors;
+mod error_page;
+mod logo;
+mod look;
 mod metrics;
 #[cfg(test)]
 mod openapi;

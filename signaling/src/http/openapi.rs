@@ -29,6 +29,12 @@ fn every_route_and_method_is_in_the_document_and_the_other_way_round() {
 }
 
 #[test]
+fn the_document_says_where_everything_is_in_one_place() {
+    assert_eq!(pages::OPENAPI.matches(pages::SERVERS).count(), 1);
+    assert_eq!(pages::OPENAPI.matches("\"servers\"").count(), 1);
+}
+
+#[test]
 fn what_a_post_takes_is_what_the_document_says() {
     let document = document();
     for endpoint in routes::table() {

@@ -73,12 +73,23 @@ pub(super) fn ready(_: &Call<'_>, context: &mut Context) -> Reply {
     })
 }
 
-/// The document that describes all this (OpenAPI 3.1).
-pub(super) fn openapi(_: &Call<'_>, _: &mut Context) -> Reply {
+/// Where the document says that everything is.
+pub(super) const SERVERS: &str = r#""servers": [{"url": "/"}]"#;
+
+/// The document that describes all this (OpenAPI 3.1). Behind a proxy that takes a prefix off, all is behind that
+/// prefix; it has no characters that JSON would escape.
+pub(super) fn openapi(call: &Call<'_>, _: &mut Context) -> Reply {
+    let document: Cow<'static, [u8]> = match call.via.prefix.as_str() {
+        "" => OPENAPI.as_bytes().into(),
+        prefix => {
+            let servers = SERVERS.replacen("\"/\"", &format!("\"{prefix}\""), 1);
+            OPENAPI.replacen(SERVERS, &servers, 1).into_bytes().into()
+        }
+    };
     let response = Response::new(StatusCode::OK)
         .header(CONTENT_TYPE, "application/json")
         .header(CACHE_CONTROL, "no-cache");
-    Reply::Response(response.body(OPENAPI.as_bytes()))
+    Reply::Response(response.body(document))
 }
 
 pub(super) fn problems(_: &Call<'_>, _: &mut Context) -> Reply {

@@ -67,7 +67,7 @@ problems! {
 /// The body of an `application/problem+json` (RFC 9457 §3).
 #[derive(Serialize)]
 pub(super) struct ProblemBody<'a> {
-    /// A relative reference: the page `/problems` explains each code.
+    /// A relative reference: the page `/problems`, behind the prefix that a proxy takes off, explains each code.
     #[serde(rename = "type")]
     kind: String,
     title: &'a str,
@@ -79,9 +79,9 @@ pub(super) struct ProblemBody<'a> {
 }
 
 impl<'a> ProblemBody<'a> {
-    pub(super) fn new(problem: &'a Problem, detail: &'a str) -> Self {
+    pub(super) fn new(problem: &'a Problem, detail: &'a str, prefix: &str) -> Self {
         Self {
-            kind: format!("/problems#{}", problem.code),
+            kind: format!("{prefix}/problems#{}", problem.code),
             title: problem.title,
             status: problem.status.as_u16(),
             detail,

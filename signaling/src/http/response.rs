@@ -25,11 +25,13 @@ pub(crate) struct Response {
     status: StatusCode,
     headers: Vec<(HeaderName, Cow<'static, str>)>,
     body: Cow<'static, [u8]>,
+    /// What the body says is wrong, and about this occurrence.
+    problem: Option<(&'static Problem, String)>,
 }
 
 impl Response {
     pub(crate) fn new(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), body: Cow::Borrowed(b"") }
+        Self { status, headers: Vec::new(), body: Cow::Borrowed(b""), problem: None }
     }
 
     /// A JSON body. What cannot be written as JSON becomes a 500.
@@ -44,17 +46,46 @@ impl Response {
     }
 
     /// An error (RFC 9457); `detail` is a sentence about this occurrence.
-    pub(crate) fn problem(problem: &Problem, detail: &str) -> Self {
-        let mut response = Self::json(problem.status, &ProblemBody::new(problem, detail));
-        for (name, value) in &mut response.headers {
-            if *name == http::header::CONTENT_TYPE {
-                *value = Cow::Borrowed("application/problem+json");
-            }
-        }
+    pub(crate) fn problem(problem: &'static Problem, detail: &str) -> Self {
+        let mut response = Self::json(problem.status, &ProblemBody::new(problem, detail, ""));
+        response.set_content_type("application/problem+json");
+        response.problem = Some((problem, detail.to_owned()));
         match problem.status {
             StatusCode::SERVICE_UNAVAILABLE => response.header(http::header::RETRY_AFTER, "5"),
             StatusCode::TOO_MANY_REQUESTS => response.header(http::header::RETRY_AFTER, "10"),
             _ => response,
+        }
+    }
+
+    /// What is wrong, and about this occurrence.
+    pub(super) fn problem_told(&self) -> Option<(&'static Problem, &str)> {
+        self.problem.as_ref().map(|(problem, detail)| (*problem, detail.as_str()))
+    }
+
+    /// As it is seen behind a proxy that takes a prefix off the path: what an error points to is there too.
+    #[must_use]
+    pub(crate) fn behind(mut self, prefix: &str) -> Self {
+        if let Some((problem, detail)) = self.problem_told().filter(|_| !prefix.is_empty())
+            && let Ok(body) = serde_json::to_vec(&ProblemBody::new(problem, detail, prefix))
+        {
+            self.body = body.into();
+        }
+        self
+    }
+
+    /// The same with a page as its body.
+    #[must_use]
+    pub(super) fn into_html(mut self, page: String) -> Self {
+        self.set_content_type("text/html; charset=utf-8");
+        self.problem = None;
+        self.body(page.into_bytes())
+    }
+
+    fn set_content_type(&mut self, content_type: &'static str) {
+        for (name, value) in &mut self.headers {
+            if *name == http::header::CONTENT_TYPE {
+                *value = Cow::Borrowed(content_type);
+            }
         }
     }
 
@@ -130,6 +161,17 @@ mod tests {
             })
         );
         assert!(head.contains("content-type: application/problem+json\r\n"), "{head}");
+    }
+
+    #[test]
+    fn what_an_error_points_to_is_behind_the_prefix_too() {
+        let type_of = |prefix| {
+            let response = Response::problem(&problem::NOT_FOUND, "nothing").behind(prefix);
+            let json: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
+            (json["type"].as_str().unwrap().to_owned(), json["detail"].clone())
+        };
+        assert_eq!(type_of(""), ("/problems#not-found".to_owned(), "nothing".into()));
+        assert_eq!(type_of("/avatar"), ("/avatar/problems#not-found".to_owned(), "nothing".into()));
     }
 
     #[test]

@@ -237,7 +237,7 @@ pub(crate) struct Routes {
     endpoints: Vec<Endpoint>,
     access: Access,
     cors: Cors,
-    pub(super) files: StaticFiles,
+    pub(crate) files: StaticFiles,
     pub(super) default_session: SessionId,
 }
 
@@ -269,7 +269,7 @@ impl Routes {
             endpoints,
             access: Access::new(config, port)?,
             cors: Cors::new(&config.cors).map_err(SignalingError::Origin)?,
-            files: StaticFiles::new(),
+            files: StaticFiles::new(&config.page)?,
             default_session: config.default_session.clone(),
         })
     }

@@ -3,10 +3,13 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use include_dir::{Dir, DirEntry, include_dir};
 
+use super::error_page;
+use super::look::Look;
 use super::{Request, Response};
+use crate::{PageLook, SignalingError};
 
 /// The player page.
 pub(super) const PAGE: &str = "index.html";
@@ -19,6 +22,8 @@ pub(crate) struct StaticFiles {
     files: HashMap<&'static str, File>,
     /// The page as it is served two folders further down.
     player: File,
+    /// What [`error_page`] fills.
+    error: String,
 }
 
 #[derive(Debug)]
@@ -26,10 +31,18 @@ struct File {
     content: Cow<'static, [u8]>,
     content_type: String,
     etag: String,
+    /// Not ours, and perhaps with scripts in it (SVG): as a page of its own it may do nothing. In a page of ours, as a
+    /// picture, it cannot anyway.
+    sandboxed: bool,
 }
 
+/// A second policy beside that of all responses: both hold.
+const SANDBOX: &str = "default-src 'none'; sandbox";
+
 impl StaticFiles {
-    pub(crate) fn new() -> Self {
+    /// Reads what the operator has put in the place of ours.
+    pub(crate) fn new(settings: &PageLook) -> Result<Self, SignalingError> {
+        let look = Look::new(settings)?;
         let mut files = HashMap::new();
         let mut open = vec![&WEB];
         while let Some(dir) = open.pop() {
@@ -44,7 +57,15 @@ impl StaticFiles {
                 }
             }
         }
-        Self { player: describe(PAGE, page_below().into()), files }
+        let page = look.dress(text(PAGE));
+        let player = describe(PAGE, below(&page).into_bytes().into());
+        files.insert(PAGE, describe(PAGE, page.into_bytes().into()));
+        let error = look.dress(text(error_page::TEMPLATE));
+        if let Some(logo) = look.logo {
+            let file = File { sandboxed: true, ..describe(logo.name, logo.content.into()) };
+            files.insert(logo.name, file);
+        }
+        Ok(Self { player, error, files })
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -54,6 +75,11 @@ impl StaticFiles {
     /// Answers a GET or HEAD for a file, or `None` where there is none of this name.
     pub(crate) fn respond(&self, name: &str, request: &Request) -> Option<Response> {
         Some(self.files.get(name)?.respond(request))
+    }
+
+    /// Tells a problem as a page to a person who was sent there by a link.
+    pub(crate) fn in_words(&self, response: Response, request: &Request) -> Response {
+        error_page::in_words(response, &self.error, request)
     }
 
     /// The page at `/webrtc/player/{id}`.
@@ -73,8 +99,11 @@ impl File {
         let status = if unchanged { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
         // `no-cache` lets a browser keep the file but makes it ask each time, so that a new server
         // never meets an old page.
-        let response =
+        let mut response =
             Response::new(status).header(ETAG, self.etag.clone()).header(CACHE_CONTROL, "no-cache");
+        if self.sandboxed {
+            response = response.header(CONTENT_SECURITY_POLICY, SANDBOX);
+        }
         match unchanged {
             true => response,
             false => {
@@ -84,16 +113,23 @@ impl File {
     }
 }
 
-/// The folder is an npm package as well: what is for developers alone is not for visitors.
+/// The folder is an npm package as well: what is for developers alone is not for visitors. Nor is a page with places
+/// to be filled.
 fn is_served(name: &str) -> bool {
-    name != "package.json" && !name.ends_with(".d.ts") && !name.ends_with(".md")
+    ![error_page::TEMPLATE, "package.json"].contains(&name)
+        && !name.ends_with(".d.ts")
+        && !name.ends_with(".md")
+}
+
+/// A page, as it stands in its file.
+fn text(name: &str) -> &'static str {
+    WEB.get_file(name).and_then(|file| file.contents_utf8()).unwrap_or_default()
 }
 
 /// The page names its files relative to where it is, so that it works behind whatever prefix a proxy takes off. Below
 /// `/webrtc/player/` they are two folders up.
-fn page_below() -> Vec<u8> {
-    let page = WEB.get_file(PAGE).and_then(|file| file.contents_utf8()).unwrap_or_default();
-    page.replacen("<head>", "<head>\n  <base href=\"../../\">", 1).into_bytes()
+fn below(page: &str) -> String {
+    page.replacen("<head>", "<head>\n  <base href=\"../../\">", 1)
 }
 
 fn describe(name: &str, content: Cow<'static, [u8]>) -> File {
@@ -104,7 +140,8 @@ fn describe(name: &str, content: Cow<'static, [u8]>) -> File {
     }
     let mut hash = DefaultHasher::new();
     content.hash(&mut hash);
-    File { content, content_type, etag: format!("\"{:016x}\"", hash.finish()) }
+    let etag = format!("\"{:016x}\"", hash.finish());
+    File { content, content_type, etag, sandboxed: false }
 }
 
 #[cfg(test)]
@@ -113,10 +150,14 @@ mod tests {
     use super::*;
 
     fn get(name: &str, headers: &str) -> String {
+        get_of(&PageLook::default(), name, headers)
+    }
+
+    fn get_of(look: &PageLook, name: &str, headers: &str) -> String {
         let mut reader = HttpReader::default();
         reader.push(format!("GET /{name} HTTP/1.1\r\nHost: h\r\n{headers}\r\n").as_bytes());
         let Step::Head(request) = reader.next(&crate::Limits::default()) else { panic!() };
-        let response = StaticFiles::new().respond(name, &request).unwrap();
+        let response = StaticFiles::new(look).unwrap().respond(name, &request).unwrap();
         String::from_utf8(response.to_bytes(false, true)).unwrap()
     }
 
@@ -131,22 +172,42 @@ mod tests {
 
     #[test]
     fn the_page_names_its_files_relative_to_where_it_is() {
-        let page = WEB.get_file(PAGE).unwrap().contents_utf8().unwrap();
-        for absolute in ["=\"/", "='/", "from '/", "import('/"] {
-            assert!(!page.contains(absolute), "{absolute}");
+        for page in [text(PAGE), text(error_page::TEMPLATE)] {
+            for absolute in ["=\"/", "='/", "from '/", "import('/"] {
+                assert!(!page.contains(absolute), "{absolute}");
+            }
         }
-        let below = String::from_utf8(page_below()).unwrap();
+        let below = below(text(PAGE));
         let base = below.find("<base href=\"../../\">").unwrap();
         assert!(base < below.find("<link").unwrap() && base < below.find("<script").unwrap());
     }
 
     #[test]
     fn what_is_for_npm_is_not_served() {
-        let files = StaticFiles::new();
+        let files = StaticFiles::new(&PageLook::default()).unwrap();
         assert!(files.has("visavis-client.js") && files.has("player.js"));
-        for name in ["package.json", "README.md", "visavis-client.d.ts"] {
+        for name in ["package.json", "README.md", "visavis-client.d.ts", "error.html"] {
             assert!(WEB.get_file(name).is_some() && !files.has(name), "{name}");
         }
+    }
+
+    #[test]
+    fn title_and_logo_are_the_operators_on_every_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let logo = folder.path().join("a logo");
+        std::fs::write(&logo, "<svg><script>alert(1)</script></svg>").unwrap();
+        let look = PageLook { title: Some("Anna <3".to_owned()), logo: Some(logo) };
+        let files = StaticFiles::new(&look).unwrap();
+        let player = String::from_utf8(files.player.content.to_vec()).unwrap();
+        for (page, titles) in [(get_of(&look, PAGE, ""), 2), (player, 2), (files.error, 1)] {
+            assert_eq!(page.matches(">Anna &lt;3<").count(), titles, "{page}");
+            assert_eq!(page.matches("\"./logo.svg\"").count(), 2, "{page}");
+            assert!(!page.contains(">visavis<") && !page.contains("icon.svg"), "{page}");
+        }
+        let svg = get_of(&look, "logo.svg", "");
+        assert!(svg.contains("content-type: image/svg+xml\r\n"), "{svg}");
+        assert!(svg.contains("content-security-policy: default-src 'none'; sandbox\r\n"), "{svg}");
+        assert!(!get("icon.svg", "").contains("sandbox"));
     }
 
     #[test]

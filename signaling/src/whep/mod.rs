@@ -231,7 +231,7 @@ fn text<'a>(
     call: &Call<'a>,
     kind: &str,
     accept: HeaderName,
-    unreadable: &Problem,
+    unreadable: &'static Problem,
 ) -> Result<&'a str, Response> {
     if !call.is_of_type(kind) {
         let problem = Response::problem(&problem::MEDIA_TYPE, &format!("the body is {kind}"));

@@ -283,6 +283,20 @@ pub struct ServeFlags {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<String>,
 
+    /// What the page is called, in its bar and in the browser's tab: up to 80 characters [default: visavis]
+    #[arg(long, value_name = "TEXT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_title: Option<String>,
+
+    /// The picture beside the page's title, which is the tab's as well: SVG, PNG, JPEG or WebP, up to 512 KiB
+    /// [default: two halves of a face]
+    ///
+    /// It is shown 28 pixels high and up to 144 wide, on a light or a dark ground as the visitor likes it, and is
+    /// read when the server starts. What kind it is tells its content, not its name.
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_logo: Option<PathBuf>,
+
     /// Media loops that share out the viewers, each a thread with a UDP port of its own [default: 1]
     ///
     /// One carries many hundred viewers; more are for hosts that have cores for them. With a port in

@@ -18,7 +18,7 @@ use visavis::{
     SessionError, StartError, VideoCodec,
 };
 use visavis_signaling::{
-    IceServer, SessionApi, SignalingConfig, SignalingError, SignalingServer, TlsFiles,
+    IceServer, PageLook, SessionApi, SignalingConfig, SignalingError, SignalingServer, TlsFiles,
 };
 
 use crate::echo::{self, Echo, EchoError};
@@ -303,6 +303,7 @@ fn signaling_config(settings: &Settings, idle: IdleLoop) -> SignalingConfig {
         public_url: settings.public_url.clone(),
         allowed_hosts: settings.allowed_hosts.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
+        page: PageLook { title: settings.page_title.clone(), logo: settings.page_logo.clone() },
         ..SignalingConfig::default()
     }
 }

@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 fn visavis(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_visavis"));
@@ -24,9 +25,13 @@ struct Server {
 
 impl Server {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_logging(arguments, Stdio::null())
+    }
+
+    fn start_logging(arguments: &[&str], log: Stdio) -> Self {
         let mut child = visavis(&[&["--listen", "127.0.0.1:0"], arguments].concat())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -35,9 +40,13 @@ impl Server {
         Self { child, stdout, first_line }
     }
 
-    fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+    fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+        self.signal(signal);
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap().code(), rest)
@@ -60,6 +69,45 @@ fn json_is_one_line_and_sigterm_is_a_clean_end() {
     let url = ready["url"].as_str().unwrap();
     assert!(url.starts_with("http://127.0.0.1:") && url.ends_with('/'), "{url}");
     assert!(ready["udp"].as_str().unwrap().starts_with("0.0.0.0:"), "{ready}");
+    assert_eq!(server.stop("-TERM"), (Some(0), String::new()));
+}
+
+#[test]
+fn a_hangup_has_the_certificate_read_again_and_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let [cert, key, log] = ["cert.pem", "key.pem", "log"].map(|name| folder.path().join(name));
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&cert, pair.cert.pem()).unwrap();
+    std::fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
+    let (cert_path, key_path) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    let arguments = ["--json", "--tls-cert", cert_path, "--tls-key", key_path];
+    let file = std::fs::File::create(&log).unwrap();
+    let mut server = Server::start_logging(&arguments, file.into());
+    assert!(server.first_line.contains("https://"), "{}", server.first_line);
+    let mut hang_up = |said: &str| {
+        server.signal("-HUP");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !std::fs::read_to_string(&log).unwrap().contains(said) {
+            assert_eq!(server.child.try_wait().unwrap(), None, "it has ended");
+            assert!(Instant::now() < deadline, "{said}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    // Nobody asks but the signal: files that have not changed are not looked at by themselves.
+    hang_up("the certificate is the same as before");
+    std::fs::write(&key, "nonsense").unwrap();
+    hang_up("the new certificate cannot be used");
+    let renewed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&cert, renewed.cert.pem()).unwrap();
+    std::fs::write(&key, renewed.signing_key.serialize_pem()).unwrap();
+    hang_up("a new certificate is in use");
+    assert_eq!(server.stop("-TERM"), (Some(0), String::new()));
+
+    // Without a certificate there is nothing to read, and nothing ends either.
+    let mut server = Server::start(&["--json"]);
+    server.signal("-HUP");
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(server.child.try_wait().unwrap(), None);
     assert_eq!(server.stop("-TERM"), (Some(0), String::new()));
 }
 
@@ -104,6 +152,9 @@ fn bad_settings_and_files_end_with_one_sentence() {
         (&["--config", "/nowhere/a.toml"], "/nowhere/a.toml"),
         (&["--tls-cert", "a.pem"], "tls_key"),
         (&["--log", "=:="], "log filter"),
+        (&["--log", "error", "--page-title", ""], "title"),
+        (&["--log", "error", "--page-logo", "/nowhere/logo.svg"], "/nowhere/logo.svg"),
+        (&["--log", "error", "--page-logo", env!("CARGO_BIN_EXE_visavis")], "512 KiB"),
     ] {
         let output = run(&[&["--listen", "127.0.0.1:0"], arguments].concat());
         let text = String::from_utf8(output.stderr).unwrap();

@@ -1,0 +1,112 @@
+//! What a person sees who opens an address where there is nothing to be seen: the problem in words.
+
+use http::Method;
+use http::header::VARY;
+
+use super::accept::prefers_html;
+use super::look::escape;
+use super::problem::{self, Problem};
+use super::{Request, Response};
+
+/// The page, with places for what is said.
+pub(super) const TEMPLATE: &str = "error.html";
+
+/// Tells a problem as a page to a person who was sent there by a link; scripts and programs keep theirs.
+pub(super) fn in_words(response: Response, template: &str, request: &Request) -> Response {
+    let Some((problem, detail)) = response.problem_told() else { return response };
+    if ![Method::GET, Method::HEAD].contains(&request.method) {
+        return response;
+    }
+    let page = prefers_html(&request.headers).then(|| page(template, problem, detail, request));
+    let response = response.header(VARY, "Accept");
+    match page {
+        Some(page) => response.into_html(page),
+        None => response,
+    }
+}
+
+/// It names its files relative to where it is, so that they are found behind whatever prefix a proxy takes off.
+fn page(template: &str, problem: &Problem, detail: &str, request: &Request) -> String {
+    let up = "../".repeat(request.path.matches('/').count().saturating_sub(1));
+    let base = if up.is_empty() { "./" } else { &up };
+    let (words, small) = match help(problem) {
+        Some(help) => (help.to_owned(), detail),
+        None => (escape(&sentence(detail)), ""),
+    };
+    // What may come from outside is last: the places that it names are not filled.
+    template
+        .replace("{base}", base)
+        .replace("{title}", &escape(problem.title))
+        .replace("{status}", problem.status.as_str())
+        .replace("{code}", problem.code)
+        .replace("{words}", &words)
+        .replace("{detail}", &escape(small))
+}
+
+/// What somebody can do about it who was sent a link. Where there is nothing, the problem's own words have to do.
+fn help(problem: &Problem) -> Option<&'static str> {
+    match *problem {
+        problem::NO_SESSION => {
+            Some("Look at the link once more. The session may have ended, or not begun yet.")
+        }
+        problem::BAD_SESSION | problem::NOT_FOUND => Some("Look at the link once more."),
+        _ => None,
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::super::{HttpReader, Step};
+    use super::*;
+
+    const ANY: &str = "{base} {title} {status} {code} {words} {detail}";
+
+    fn ask(line: &str, accept: &str, response: Response) -> String {
+        let mut reader = HttpReader::default();
+        let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n");
+        reader.push(head.as_bytes());
+        let Step::Head(request) = reader.next(&crate::Limits::default()) else { panic!("{line}") };
+        let told = in_words(response, ANY, &request);
+        String::from_utf8(told.to_bytes(false, true)).unwrap()
+    }
+
+    fn no_session() -> Response {
+        Response::problem(&problem::NO_SESSION, "there is no session <b> {base}")
+    }
+
+    #[test]
+    fn people_get_a_page_and_programs_a_problem() {
+        let page = ask("GET /webrtc/player/x", "text/html", no_session());
+        let (head, body) = page.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+        assert!(head.contains("content-type: text/html; charset=utf-8\r\n"), "{head}");
+        assert!(!head.contains("problem+json") && head.contains("vary: Accept\r\n"), "{head}");
+        let help = help(&problem::NO_SESSION).unwrap();
+        assert_eq!(
+            body,
+            format!(
+                "../../ There is no such session 404 no-session {help} \
+                 there is no session &lt;b&gt; {{base}}"
+            )
+        );
+        let stopped = Response::problem(&problem::STOPPED, "it is <over>");
+        let page = ask("GET /x", "text/html", stopped);
+        assert!(page.contains("retry-after: 5\r\n"), "{page}");
+        assert!(page.ends_with(" 503 stopped It is &lt;over&gt;. "), "{page}");
+        assert!(ask("GET /x", "text/html", no_session()).contains("\r\n\r\n./ There"));
+        for (line, accept) in [("GET /x", "*/*"), ("POST /x", "text/html")] {
+            let json = ask(line, accept, no_session());
+            assert!(json.contains("application/problem+json") && json.ends_with('}'), "{json}");
+        }
+        let fine = ask("GET /x", "text/html", Response::new(StatusCode::OK).body(&b"fine"[..]));
+        assert!(fine.ends_with("\r\n\r\nfine") && !fine.contains("vary"), "{fine}");
+    }
+}
