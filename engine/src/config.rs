@@ -75,7 +75,8 @@ pub struct SessionConfig {
     pub fps: u32,
     /// Target rate of the video.
     pub video_bitrate: Bitrate,
-    /// Target rate of the audio.
+    /// Target rate of Opus with one channel. With two, for viewers that take two, it is twice as much. At most 510
+    /// kbit/s each.
     pub audio_bitrate: Bitrate,
     /// Viewers at once of this session; `None` for as many as the engine takes
     /// ([`EngineConfig::max_peers`]). 1 makes it private.

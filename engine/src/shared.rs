@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_queue::{ArrayQueue, SegQueue};
 use visavis_codec::I420Buffer;
 use visavis_types::{
-    AudioCodecSet, Bitrate, ClockAnchor, CodecSet, FrameSize, UnixMillis, VideoCodec,
+    AudioRenditionSet, Bitrate, ClockAnchor, CodecSet, FrameSize, UnixMillis, VideoCodec,
 };
 
 use crate::audio::max_samples;
@@ -375,7 +375,7 @@ impl SessionShared {
         &self,
         media_loop: usize,
         video: CodecSet,
-        audio: AudioCodecSet,
+        audio: AudioRenditionSet,
     ) {
         if let Some(state) = self.loops.get(media_loop) {
             state.active_video.store(video.bits(), Relaxed);
@@ -388,10 +388,10 @@ impl SessionShared {
         CodecSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
     }
 
-    /// The audio codecs in use; none while nobody is connected.
-    pub(crate) fn active_audio(&self) -> AudioCodecSet {
+    /// The renditions of sound in use; none while nobody is connected.
+    pub(crate) fn active_audio(&self) -> AudioRenditionSet {
         let of_loops = self.loops.iter().map(|state| state.active_audio.load(Relaxed));
-        AudioCodecSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
+        AudioRenditionSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
     }
 
     pub(crate) fn want_keyframe(&self, codec: VideoCodec) {
@@ -451,19 +451,22 @@ impl SessionShared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use visavis_types::AudioCodec;
+    use visavis_types::AudioRendition;
 
     #[test]
     fn a_codec_is_in_use_while_one_media_loop_has_a_viewer_for_it() {
         let shared = SessionShared::new(SessionConfig::default(), ClockAnchor::now(), 2);
         let [h264, vp8] = [VideoCodec::H264, VideoCodec::Vp8].map(|c| CodecSet::EMPTY.with(c));
-        let opus = AudioCodecSet::EMPTY.with(AudioCodec::Opus);
+        let opus = AudioRenditionSet::EMPTY.with(AudioRendition::Opus);
         shared.set_active_codecs(0, h264, opus);
-        shared.set_active_codecs(1, vp8, AudioCodecSet::EMPTY);
+        shared.set_active_codecs(1, vp8, AudioRenditionSet::EMPTY);
         assert_eq!(shared.active_codecs(), h264.with(VideoCodec::Vp8));
         assert_eq!(shared.active_audio(), opus);
-        shared.set_active_codecs(0, CodecSet::EMPTY, AudioCodecSet::EMPTY);
-        assert_eq!((shared.active_codecs(), shared.active_audio()), (vp8, AudioCodecSet::EMPTY));
+        shared.set_active_codecs(0, CodecSet::EMPTY, AudioRenditionSet::EMPTY);
+        assert_eq!(
+            (shared.active_codecs(), shared.active_audio()),
+            (vp8, AudioRenditionSet::EMPTY)
+        );
     }
 
     #[test]

@@ -98,6 +98,8 @@ pub struct OpusEncoder {
     encoder: Encoder,
     frame_samples: usize,
     lookahead: u32,
+    /// The next packet must be understood without those before it.
+    independent: bool,
 }
 
 impl OpusEncoder {
@@ -126,7 +128,7 @@ impl OpusEncoder {
         encoder.set_bitrate(library_bitrate(config.bitrate))?;
         let lookahead = u32::try_from(encoder.get_lookahead()?).unwrap_or(0);
         let frame_samples = config.packet_time.samples() * usize::from(config.channels);
-        Ok(Self { encoder, frame_samples, lookahead })
+        Ok(Self { encoder, frame_samples, lookahead, independent: false })
     }
 
     /// Encodes one frame, channels interleaved, [`PacketTime::samples`] per channel, and appends
@@ -143,9 +145,32 @@ impl OpusEncoder {
         let start = out.len();
         out.resize(start + MAX_PACKET_BYTES, 0);
         let room = out.get_mut(start..).unwrap_or_default();
+        if self.independent {
+            self.encoder.set_prediction_disabled(true)?;
+        }
         let result = self.encoder.encode(samples, room);
         out.truncate(start + *result.as_ref().unwrap_or(&0));
+        if std::mem::take(&mut self.independent) {
+            self.encoder.set_prediction_disabled(false)?;
+        }
         Ok(result?)
+    }
+
+    /// Begins anew in a stream that another encoder has made so far. `before` is the frame of sound before the
+    /// next one, of which the end is still to be sent, or nothing after silence. A decoder then goes on without a
+    /// click: it gets what it lacks, and nothing that refers to what it has not got.
+    ///
+    /// # Errors
+    ///
+    /// [`OpusError::FrameLength`] for any other number of samples.
+    pub fn take_over(&mut self, before: &[i16]) -> Result<(), OpusError> {
+        self.encoder.reset_state()?;
+        if before.is_empty() {
+            return Ok(());
+        }
+        self.encode(before, &mut Vec::new())?;
+        self.independent = true;
+        Ok(())
     }
 
     /// Changes the target rate from the next packet on.

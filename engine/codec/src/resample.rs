@@ -43,10 +43,12 @@ pub struct Resampler {
     downmix: Downmix,
     /// Absent between equal rates that need no correction.
     filter: Option<Filter>,
-    /// Where there is no filter, the last samples that went by, should one be needed.
+    /// The last samples that went by, should another filter be needed.
     recent: Vec<i16>,
-    /// Equal rates: the one.
-    rate_hz: u32,
+    input_hz: u32,
+    output_hz: u32,
+    /// The correction in effect.
+    relative: f64,
 }
 
 /// The filter and its memory. It works on as few channels as input and output have.
@@ -87,8 +89,17 @@ impl Resampler {
         } else {
             Some(Filter::new(input_hz, output_hz, input_channels.min(output_channels))?)
         };
-        let (recent, rate_hz, downmix) = (Vec::new(), input_hz, Downmix::default());
-        Ok(Self { input_channels, output_channels, downmix, filter, recent, rate_hz })
+        let (recent, relative, downmix) = (Vec::new(), 1.0, Downmix::default());
+        Ok(Self {
+            input_channels,
+            output_channels,
+            downmix,
+            filter,
+            recent,
+            input_hz,
+            output_hz,
+            relative,
+        })
     }
 
     /// By how many output samples per channel the sound is later than it was.
@@ -104,6 +115,7 @@ impl Resampler {
     /// [`ResampleError::Filter`], which no input is known to cause.
     pub fn process(&mut self, samples: &[i16], out: &mut Vec<i16>) -> Result<(), ResampleError> {
         let (from, to) = (self.input_channels, self.output_channels);
+        self.remember(samples);
         let Some(filter) = &mut self.filter else {
             for frame in samples.chunks_exact(from) {
                 match *frame {
@@ -113,7 +125,6 @@ impl Resampler {
                     _ => push_frame(frame, to, out),
                 }
             }
-            self.remember(samples);
             return Ok(());
         };
         for block in samples.chunks(MAX_BLOCK * from) {
@@ -153,15 +164,59 @@ impl Resampler {
             }
             self.begin_to_filter()?;
         }
-        let Some(filter) = &mut self.filter else { return Ok(()) };
-        let set = filter.sinc.set_resample_ratio_relative(relative, true);
-        set.map_err(|error| ResampleError::Filter(error.to_string()))
+        self.relative = relative;
+        self.filter.as_mut().map_or(Ok(()), |filter| filter.correct(relative, true))
+    }
+
+    /// Takes and gives other numbers of channels from now on, 1 or 2. What comes out goes on as if it had been so
+    /// all the time, at the sample where it was or the one beside it.
+    ///
+    /// # Errors
+    ///
+    /// Other numbers of channels.
+    pub fn set_channels(
+        &mut self,
+        input_channels: u16,
+        output_channels: u16,
+    ) -> Result<(), ResampleError> {
+        if let Some(&wrong) =
+            [input_channels, output_channels].iter().find(|c| !(1..=2).contains(*c))
+        {
+            return Err(ResampleError::Channels(wrong));
+        }
+        let [input, output] = [input_channels, output_channels].map(usize::from);
+        if (self.input_channels, self.output_channels) == (input, output) {
+            return Ok(());
+        }
+        match (self.input_channels, input) {
+            (1, 2) => self.recent = self.recent.iter().flat_map(|&sample| [sample; 2]).collect(),
+            (2, 1) => {
+                let (frames, _) = self.recent.as_chunks::<2>();
+                self.recent = frames.iter().map(|[left, right]| left.midpoint(*right)).collect();
+            }
+            _ => {}
+        }
+        let before = self.input_channels.min(self.output_channels);
+        (self.input_channels, self.output_channels) = (input, output);
+        let channels = input.min(output);
+        if let Some(old) = self.filter.as_ref().filter(|_| channels != before) {
+            let mut filter = Filter::new(self.input_hz, self.output_hz, channels)?;
+            filter.correct(self.relative, false)?;
+            let skip = old.skip;
+            // All that comes of these was heard.
+            filter.skip = usize::MAX;
+            self.filter = Some(filter);
+            let recent = std::mem::take(&mut self.recent);
+            self.process(&recent, &mut Vec::new())?;
+            self.filter.iter_mut().for_each(|filter| filter.skip = skip);
+        }
+        Ok(())
     }
 
     /// Goes on with a filter, at the very sample that would have been the next without.
     fn begin_to_filter(&mut self) -> Result<(), ResampleError> {
         let channels = self.input_channels.min(self.output_channels);
-        let mut filter = Filter::new(self.rate_hz, self.rate_hz, channels)?;
+        let mut filter = Filter::new(self.input_hz, self.output_hz, channels)?;
         let recent = std::mem::take(&mut self.recent);
         // The library counts its delay from one sample earlier.
         let delay = filter.sinc.output_delay().saturating_sub(1);
@@ -171,7 +226,7 @@ impl Resampler {
     }
 
     fn remember(&mut self, samples: &[i16]) {
-        let most = FILTER_TAPS * self.input_channels;
+        let most = taps(self.input_hz, self.output_hz) * self.input_channels;
         let kept = samples.get(samples.len().saturating_sub(most)..).unwrap_or_default();
         let excess = (self.recent.len() + kept.len()).saturating_sub(most);
         self.recent.drain(..excess);
@@ -206,7 +261,7 @@ impl Filter {
         // (6.5 kHz out of 16 kHz sound loses 0.3 dB), and leaves noise 65 dB below the sound. Where it
         // ends follows from its length and the lower of the two rates; rubato sees to that. Its length
         // is in input samples, of which the same slope takes more where there are more.
-        let taps = FILTER_TAPS * input_hz.div_ceil(output_hz) as usize;
+        let taps = taps(input_hz, output_hz);
         let parameters = SincInterpolationParameters::new(taps, WindowFunction::Hann);
         let most = 1.0 + 2.0 * MAX_CORRECTION;
         let sinc =
@@ -215,6 +270,12 @@ impl Filter {
         let output = vec![0.0; sinc.output_frames_max() * channels];
         let input = Vec::with_capacity(MAX_BLOCK * channels);
         Ok(Self { sinc, channels, input, output, skip: 0 })
+    }
+
+    /// Makes so much more of what comes from now on, by and by or at once.
+    fn correct(&mut self, relative: f64, ramp: bool) -> Result<(), ResampleError> {
+        let set = self.sinc.set_resample_ratio_relative(relative, ramp);
+        set.map_err(|error| ResampleError::Filter(error.to_string()))
     }
 
     /// Filters what is in `input`, at most [`MAX_BLOCK`] sample frames of it.
@@ -236,6 +297,11 @@ impl Filter {
             .map_err(|error| failed(&error))?;
         Ok(self.output.get(..written * self.channels).unwrap_or_default())
     }
+}
+
+/// The filter's length in input samples.
+fn taps(input_hz: u32, output_hz: u32) -> usize {
+    FILTER_TAPS * input_hz.div_ceil(output_hz) as usize
 }
 
 /// Appends one sample frame with another number of channels.
@@ -473,6 +539,41 @@ mod tests {
         out.clear();
         Resampler::new(16_000, 1, FULL_HZ, 2).unwrap().process(&[5_000; 1_600], &mut out).unwrap();
         assert!(out.chunks_exact(2).all(|frame| frame[0] == frame[1]));
+    }
+
+    #[test]
+    fn sound_goes_on_where_its_channels_change() {
+        for rate_hz in [48_000, 44_100, 32_000, 24_000, 16_000, 8_000] {
+            let input = rounded(&tone(440.0, rate_hz, rate_hz as usize, 0.0));
+            let convert = |changes: &[u16]| {
+                let mut resampler = Resampler::new(rate_hz, 1, FULL_HZ, 1).unwrap();
+                let mut out = Vec::new();
+                for (chunk, channels) in input.chunks(rate_hz as usize / 10).zip(changes) {
+                    resampler.set_channels(*channels, *channels).unwrap();
+                    let count = usize::from(*channels);
+                    let wide: Vec<i16> =
+                        chunk.iter().flat_map(|s| std::iter::repeat_n(*s, count)).collect();
+                    let mut given = Vec::new();
+                    resampler.process(&wide, &mut given).unwrap();
+                    out.extend(given.into_iter().step_by(count));
+                }
+                out
+            };
+            let (plain, changed) = (convert(&[1; 10]), convert(&[1, 2, 2, 1, 2, 1, 1, 2, 1, 1]));
+            // One sample at each change, at most.
+            assert!(plain.len().abs_diff(changed.len()) <= 6, "{rate_hz} Hz");
+            assert!(rate_hz != FULL_HZ || plain == changed);
+            let step = changed.windows(2).map(|two| two[1].abs_diff(two[0])).max().unwrap();
+            // The tone itself takes steps of 922.
+            println!(
+                "{rate_hz} Hz: {} and {} samples, steps of {step}",
+                plain.len(),
+                changed.len()
+            );
+            assert!(step < 1_900, "{rate_hz} Hz: a step of {step}");
+        }
+        let mut resampler = Resampler::new(24_000, 1, FULL_HZ, 1).unwrap();
+        assert_eq!(resampler.set_channels(3, 1), Err(ResampleError::Channels(3)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use visavis_types::VideoCodec::{self, Av1, H264, Vp8, Vp9};
-use visavis_types::{CodecSet, PeerId, SessionId};
+use visavis_types::{AudioCodec, AudioRendition, CodecSet, PeerId, SessionId};
 
 use crate::{Certificate, CodecOrder, Offer, PeerSetup};
 
@@ -61,19 +61,24 @@ fn offer(name: &str) -> String {
 /// The answer to an offer, and what the viewer gets.
 fn answer(offer: &str, preferred: VideoCodec) -> (String, VideoCodec, u8) {
     let certificate = Certificate::generate().unwrap();
+    let setup = setup(&certificate, preferred);
+    let (peer, answer) = setup.answer(&Offer::parse(offer).unwrap()).unwrap();
+    (answer, peer.video_codec().unwrap(), peer.video_payload_type().unwrap())
+}
+
+/// A viewer of a session that prefers a codec.
+fn setup(certificate: &Certificate, preferred: VideoCodec) -> PeerSetup<'_> {
     let encoders = CodecSet::EMPTY.with(H264).with(Vp8).with(Vp9);
-    let setup = PeerSetup {
+    PeerSetup {
         peer: PeerId::from_raw(1),
         session: SessionId::default(),
         order: CodecOrder { video: vec![preferred], ..CodecOrder::default() },
         video_codecs: if preferred == Av1 { encoders.with(Av1) } else { encoders },
         red: false,
         candidates: &[],
-        certificate: &certificate,
+        certificate,
         now: Instant::now(),
-    };
-    let (peer, answer) = setup.answer(&Offer::parse(offer).unwrap()).unwrap();
-    (answer, peer.video_codec().unwrap(), peer.video_payload_type().unwrap())
+    }
 }
 
 /// What an answer's video section says of a payload type.
@@ -114,6 +119,28 @@ fn every_browser_gets_what_is_preferred_in_a_format_it_offered() {
             && !name.starts_with("webrtcbin")
     });
     assert_eq!(of_browsers.count(), OFFERS.len(), "an offer that nobody answers");
+}
+
+#[test]
+fn browsers_that_ask_for_two_channels_are_told_that_they_may_come() {
+    for (name, stereo) in [
+        ("chromium-156-watch", false),
+        ("safari-16-watch", false),
+        ("firefox-153-watch", true),
+        ("firefox-h264-microphone", true),
+    ] {
+        let offer = offer(name);
+        let munged = offer.replace("useinbandfec=1", "useinbandfec=1;stereo=1");
+        for (offer, stereo) in [(offer, stereo), (munged, true)] {
+            let certificate = Certificate::generate().unwrap();
+            let (peer, answer) =
+                setup(&certificate, H264).answer(&Offer::parse(&offer).unwrap()).unwrap();
+            let expected = AudioRendition::of(AudioCodec::Opus, stereo);
+            assert_eq!(peer.audio_rendition(), Some(expected), "{name}");
+            assert_eq!(answer.contains("useinbandfec=1;sprop-stereo=1\r\n"), stereo, "{answer}");
+            assert!(!answer.contains(";stereo=1"), "{answer}");
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use visavis_types::{
-    AudioCodecSet, ClockAnchor, CodecSet, PlayoutDelay, SessionId, Stage, VideoCodec,
+    AudioRenditionSet, ClockAnchor, CodecSet, PlayoutDelay, SessionId, Stage, VideoCodec,
 };
 
 use crate::keyframe::KeyframePolicy;
@@ -24,8 +24,8 @@ pub(crate) struct SessionState {
     pub(crate) id: SessionId,
     /// Keys of its peers.
     pub(crate) peers: Vec<usize>,
-    /// The codecs its peers use.
-    pub(crate) active: (CodecSet, AudioCodecSet),
+    /// What its peers use.
+    pub(crate) active: (CodecSet, AudioRenditionSet),
     pub(crate) redundancy: Redundancy,
     renditions: [Rendition; VideoCodec::ALL.len()],
     epoch: Instant,
@@ -49,7 +49,7 @@ impl SessionState {
         Self {
             id,
             peers: Vec::new(),
-            active: (CodecSet::EMPTY, AudioCodecSet::EMPTY),
+            active: (CodecSet::EMPTY, AudioRenditionSet::EMPTY),
             redundancy: Redundancy::default(),
             renditions: Default::default(),
             epoch,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use common::{MS, World};
 use visavis_core::{Farewell, HubEvent};
-use visavis_types::{AudioCodec, AudioPacket, CodecSet, Refusal, VideoCodec};
+use visavis_types::{
+    AudioCodec, AudioPacket, AudioRendition, AudioRenditionSet, CodecSet, Refusal, VideoCodec,
+};
 
 const H264: VideoCodec = VideoCodec::H264;
 const VP8: VideoCodec = VideoCodec::Vp8;
@@ -225,6 +227,7 @@ fn sender_reports_tie_both_streams_to_the_same_clock() {
         }
         let packet = AudioPacket {
             codec: AudioCodec::Opus,
+            renditions: AudioRenditionSet::OPUS,
             data: Arc::from([0xf8; 40].as_slice()),
             rtp_time: tick.wrapping_mul(960).wrapping_sub(48_000),
             // Sent ahead of its time.
@@ -373,6 +376,7 @@ fn sound_reaches_every_viewer() {
     world.run(2_000 * MS);
     let packet = AudioPacket {
         codec: AudioCodec::Opus,
+        renditions: AudioRenditionSet::OPUS,
         data: Arc::from([0xf8, 0xff, 0xfe].as_slice()),
         rtp_time: 960,
         captured: world.now,
@@ -433,8 +437,14 @@ fn a_removed_session_says_goodbye() {
 
 /// A packet of sound in the next 20 ms after the one before.
 fn sound(world: &World, codec: AudioCodec, n: u32, data: &[u8]) -> AudioPacket {
-    let rtp_time = n * codec.clock_hz() / 50;
-    AudioPacket { codec, data: Arc::from(data), rtp_time, captured: world.now, talkspurt: n == 0 }
+    AudioPacket {
+        codec,
+        renditions: AudioRenditionSet::EMPTY.with(AudioRendition::of(codec, false)),
+        data: Arc::from(data),
+        rtp_time: n * codec.clock_hz() / 50,
+        captured: world.now,
+        talkspurt: n == 0,
+    }
 }
 
 #[test]
@@ -450,7 +460,8 @@ fn each_viewer_hears_the_codec_that_it_and_the_session_like_best() {
         HubEvent::ActiveCodecs { audio, .. } => Some(*audio),
         _ => None,
     });
-    assert_eq!(used.unwrap().iter().collect::<Vec<_>>(), [Opus, Pcmu, Pcma]);
+    let expected = [AudioRendition::Opus, AudioRendition::Pcmu, AudioRendition::Pcma];
+    assert_eq!(used.unwrap().iter().collect::<Vec<_>>(), expected);
     for (codec, payload_type) in [(Pcma, 8), (Opus, 111), (Pcmu, 0)] {
         let packet = sound(&world, codec, 5, &[7; 160]);
         assert_eq!(world.hub.send_audio(world.session, &packet, &mut world.wire), 1);
@@ -461,6 +472,57 @@ fn each_viewer_hears_the_codec_that_it_and_the_session_like_best() {
         });
         assert_eq!(heard, Some(packet.rtp_time), "{codec}");
     }
+}
+
+#[test]
+fn sound_of_two_channels_goes_to_who_takes_two_and_changes_nothing_in_its_stream() {
+    use AudioRendition::{Opus, OpusStereo};
+    let mut world = World::new();
+    let one = world.join(None);
+    world.stereo = true;
+    let two = world.join(None);
+    world.run(2_000 * MS);
+    let active = |world: &World| {
+        let last = world.events.iter().rev().find_map(|event| match event {
+            HubEvent::ActiveCodecs { audio, .. } => Some(*audio),
+            _ => None,
+        });
+        last.unwrap()
+    };
+    assert_eq!(active(&world), AudioRenditionSet::OPUS);
+    for n in 0..30_u8 {
+        let packet = |data: &[u8], to| AudioPacket {
+            renditions: to,
+            ..sound(&world, AudioCodec::Opus, n.into(), data)
+        };
+        let only = |rendition| AudioRenditionSet::EMPTY.with(rendition);
+        let packets = match n {
+            10..20 => vec![packet(&[2, n], only(OpusStereo)), packet(&[1, n], only(Opus))],
+            _ => vec![packet(&[0, n], AudioRenditionSet::OPUS)],
+        };
+        let reached = packets
+            .iter()
+            .map(|packet| world.hub.send_audio(world.session, packet, &mut world.wire));
+        assert_eq!(reached.sum::<usize>(), 2);
+        world.run(20 * MS);
+    }
+    for (viewer, between) in [(one, 1), (two, 2)] {
+        let packets = &world.viewers[viewer].packets;
+        let heard: Vec<_> = packets.iter().map(|packet| &*packet.payload).collect();
+        let kind = |n| if (10..20).contains(&n) { between } else { 0 };
+        let expected: Vec<_> = (0..30).map(|n| [kind(n), n]).collect();
+        assert_eq!(heard, expected);
+        for pair in packets.windows(2) {
+            let [before, after] = [&pair[0].header, &pair[1].header];
+            assert_eq!(after.timestamp, before.timestamp + 960);
+            assert_eq!(after.sequence_number, before.sequence_number.wrapping_add(1));
+            assert_eq!(after.ssrc, before.ssrc);
+        }
+    }
+    let id = world.viewers[two].id;
+    world.hub.disconnect(id, world.now, &mut world.wire);
+    world.run(50 * MS);
+    assert_eq!(active(&world), AudioRenditionSet::EMPTY.with(Opus));
 }
 
 #[test]

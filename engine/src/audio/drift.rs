@@ -74,6 +74,7 @@ impl DriftCorrector {
 mod tests {
     use super::*;
     use crate::audio::pacer::Pacer;
+    use crate::audio::sound::Sound;
     use visavis_types::PacketTime;
 
     /// What an application and the audio loop do together, in virtual time.
@@ -83,7 +84,7 @@ mod tests {
         /// The correction in effect, and the fraction of a sample that it has left.
         ppm: f64,
         fraction: f64,
-        packet: Vec<i16>,
+        packet: Sound,
         steepest: f64,
         silent: u32,
         /// The greatest difference between when a packet's sound was made and when it is sent.
@@ -98,7 +99,7 @@ mod tests {
                 drift: DriftCorrector::default(),
                 ppm: 0.0,
                 fraction: 0.0,
-                packet: Vec::new(),
+                packet: Sound::default(),
                 steepest: 0.0,
                 silent: 0,
                 waits: (Duration::MAX, Duration::ZERO),
@@ -108,7 +109,7 @@ mod tests {
 
         fn poll(&mut self, now: Instant) {
             while let Some(slot) = self.pacer.poll(now, &mut self.packet) {
-                self.silent += u32::from(!slot.sound || self.packet.contains(&0));
+                self.silent += u32::from(!slot.sound || self.packet.samples.contains(&0));
                 let wait = now.saturating_duration_since(slot.captured);
                 self.waits = (self.waits.0.min(wait), self.waits.1.max(wait));
             }
@@ -125,7 +126,7 @@ mod tests {
             }
             let samples = 960.0 * (1.0 + self.ppm / 1e6) + self.fraction;
             self.fraction = samples.fract();
-            self.pacer.push(&[1; 962][..samples as usize], captured, now);
+            self.pacer.push(&Sound::mono(&[1; 962][..samples as usize]), captured, now);
             self.poll(now);
         }
     }
@@ -165,7 +166,7 @@ mod tests {
             while let Some(due) = run.pacer.deadline().filter(|due| *due < now) {
                 run.poll(due);
             }
-            run.pacer.push(&[1; 960], now, now);
+            run.pacer.push(&Sound::mono(&[1; 960]), now, now);
             run.poll(now);
         }
         let end = run.start + Duration::from_secs_f64(8.0 * 3_600.0 / (1.0 + 200e-6));

@@ -1,16 +1,17 @@
-//! From a packet's worth of samples to a packet for each codec that somebody hears.
+//! From a packet's worth of sound to a packet for each rendition that somebody hears.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use visavis_codec::{
-    G711Law, OPUS_NOTHING_BYTES, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusError,
-    ResampleError, Resampler, opus_silence,
+    Downmix, G711Law, OpusDecoder, OpusError, ResampleError, Resampler, opus_silence,
 };
-use visavis_types::{AudioCodec, AudioCodecSet, AudioPacket, PacketTime};
+use visavis_types::{AudioCodec, AudioPacket, AudioRendition, AudioRenditionSet, PacketTime};
 
 use super::SAMPLE_RATE_HZ;
+use super::opus_streams::OpusStreams;
 use super::pacer::Slot;
+use super::sound::Sound;
 use crate::SessionConfig;
 
 /// Samples at 48 kHz for one at 8 kHz.
@@ -18,16 +19,22 @@ const NARROWING: u64 = (SAMPLE_RATE_HZ / G711Law::SAMPLE_RATE_HZ) as u64;
 
 /// The encoders of one session's sound.
 pub(super) struct Encoders {
-    opus: OpusEncoder,
-    opus_delay: Duration,
+    opus: OpusStreams,
     opus_silence: Arc<[u8]>,
-    /// Opus has said that nothing need be sent, and nothing was since.
-    resting: bool,
+    mono: Mono,
     narrow: Narrowing,
     decoder: Option<OpusDecoder>,
     /// Reused.
     scratch: Vec<u8>,
     samples: Vec<i16>,
+}
+
+/// Makes one channel of two, for those who hear one.
+#[derive(Default)]
+struct Mono {
+    downmix: Downmix,
+    /// Reused.
+    mixed: Vec<i16>,
 }
 
 /// Why a packet was not encoded.
@@ -41,17 +48,10 @@ pub(super) enum AudioEncodeError {
 
 impl Encoders {
     pub(super) fn new(config: &SessionConfig) -> Result<Self, OpusError> {
-        let opus = OpusEncoder::new(&OpusEncoderConfig {
-            bitrate: config.audio_bitrate,
-            packet_time: config.packet_time,
-            settings: config.opus,
-            ..OpusEncoderConfig::default()
-        })?;
         Ok(Self {
-            opus_delay: samples_duration(opus.lookahead().into(), SAMPLE_RATE_HZ),
-            opus,
+            opus: OpusStreams::new(config)?,
             opus_silence: Arc::from(opus_silence(config.packet_time).as_slice()),
-            resting: false,
+            mono: Mono::default(),
             narrow: Narrowing::new(config.packet_time),
             decoder: None,
             scratch: Vec::new(),
@@ -59,65 +59,68 @@ impl Encoders {
         })
     }
 
-    /// Encodes a packet's worth of samples at 48 kHz; `each` gets a packet for each of the codecs.
+    /// Encodes a packet's worth of sound at 48 kHz; `each` gets a packet for each of the renditions, or one for
+    /// several where they are the same.
     pub(super) fn encode(
         &mut self,
         slot: &Slot,
-        samples: &[i16],
-        codecs: AudioCodecSet,
+        sound: &Sound,
+        renditions: AudioRenditionSet,
         mut each: impl FnMut(AudioPacket),
     ) -> Result<(), AudioEncodeError> {
-        if codecs.contains(AudioCodec::Opus) {
-            self.encode_opus(slot, samples)?.into_iter().for_each(&mut each);
+        let opus = renditions.and(AudioRenditionSet::OPUS);
+        let narrow = g711_of(renditions);
+        let narrows = narrow.clone().next().is_some();
+        let heard = slot.sound && (narrows || sound.stereo && opus.contains(AudioRendition::Opus));
+        let one = if heard || !sound.stereo { self.mono.of(sound) } else { self.mono.skip() };
+        if slot.sound {
+            self.opus.encode(sound, one, opus, |opus| {
+                let (to, data) = (opus.to, Arc::from(opus.data));
+                let mut packet = packet(AudioCodec::Opus, to, data, slot, opus.delay);
+                packet.talkspurt |= opus.resumes;
+                each(packet);
+            })?;
+        } else {
+            let (to, data) = (AudioRenditionSet::OPUS, Arc::clone(&self.opus_silence));
+            let mut packet = packet(AudioCodec::Opus, to, data, slot, self.opus.delay());
+            packet.talkspurt |= self.opus.silence();
+            if !opus.is_empty() {
+                each(packet);
+            }
         }
-        let narrow = g711_of(codecs);
-        if narrow.clone().next().is_none() {
+        if !narrows {
             self.narrow.reset();
             return Ok(());
         }
-        let (samples, delay) = self.narrow.take(slot.sound.then_some(samples))?;
+        let (samples, delay) = self.narrow.take(slot.sound.then_some(one))?;
         for (codec, law) in narrow {
             self.scratch.clear();
             law.encode(samples, &mut self.scratch);
-            each(packet(codec, Arc::from(&*self.scratch), slot, delay));
+            each(packet(codec, only(codec), Arc::from(&*self.scratch), slot, delay));
         }
         Ok(())
     }
 
-    /// `None` where nothing need be sent.
-    fn encode_opus(
-        &mut self,
-        slot: &Slot,
-        samples: &[i16],
-    ) -> Result<Option<AudioPacket>, OpusError> {
-        let data = if slot.sound {
-            self.scratch.clear();
-            self.opus.encode(samples, &mut self.scratch)?;
-            if self.scratch.len() <= OPUS_NOTHING_BYTES {
-                self.resting = true;
-                return Ok(None);
-            }
-            Arc::from(&*self.scratch)
-        } else {
-            Arc::clone(&self.opus_silence)
-        };
-        let mut packet = packet(AudioCodec::Opus, data, slot, self.opus_delay);
-        packet.talkspurt |= std::mem::take(&mut self.resting);
-        Ok(Some(packet))
+    /// How many encoders of Opus there are.
+    #[cfg(test)]
+    pub(super) fn opus_encoders(&self) -> usize {
+        self.opus.count()
     }
 
-    /// Passes a packet that the caller has encoded to those who take Opus, and a translation to the others.
+    /// Passes a packet that the caller has encoded to those who take Opus, whatever its channels: a decoder for one
+    /// makes one of two (RFC 7587 §3.4). Others get a translation.
     pub(super) fn pass_on(
         &mut self,
         data: &Arc<[u8]>,
         slot: &Slot,
-        codecs: AudioCodecSet,
+        renditions: AudioRenditionSet,
         mut each: impl FnMut(AudioPacket),
     ) -> Result<(), AudioEncodeError> {
-        if codecs.contains(AudioCodec::Opus) {
-            each(packet(AudioCodec::Opus, Arc::clone(data), slot, Duration::ZERO));
+        if !renditions.and(AudioRenditionSet::OPUS).is_empty() {
+            let (to, data) = (AudioRenditionSet::OPUS, Arc::clone(data));
+            each(packet(AudioCodec::Opus, to, data, slot, Duration::ZERO));
         }
-        let narrow = g711_of(codecs);
+        let narrow = g711_of(renditions);
         if narrow.clone().next().is_none() {
             self.decoder = None;
             return Ok(());
@@ -131,27 +134,60 @@ impl Encoders {
         for (codec, law) in narrow {
             self.scratch.clear();
             law.encode(&self.samples, &mut self.scratch);
-            each(packet(codec, Arc::from(&*self.scratch), slot, Duration::ZERO));
+            each(packet(codec, only(codec), Arc::from(&*self.scratch), slot, Duration::ZERO));
         }
         Ok(())
     }
 }
 
+impl Mono {
+    /// The sound on one channel.
+    fn of<'a>(&'a mut self, sound: &'a Sound) -> &'a [i16] {
+        if !sound.stereo {
+            self.downmix.reset();
+            return &sound.samples;
+        }
+        let Self { downmix, mixed } = self;
+        mixed.clear();
+        let (frames, _) = sound.samples.as_chunks::<2>();
+        mixed.extend(frames.iter().map(|&[l, r]| downmix.mix(l, r).round() as i16));
+        mixed
+    }
+
+    /// Nobody hears it.
+    fn skip(&mut self) -> &[i16] {
+        self.downmix.reset();
+        &[]
+    }
+}
+
 /// The codecs of a set that are G.711, and their laws.
-fn g711_of(codecs: AudioCodecSet) -> impl Iterator<Item = (AudioCodec, G711Law)> + Clone {
+fn g711_of(renditions: AudioRenditionSet) -> impl Iterator<Item = (AudioCodec, G711Law)> + Clone {
     [(AudioCodec::Pcmu, G711Law::Mu), (AudioCodec::Pcma, G711Law::A)]
         .into_iter()
-        .filter(move |(codec, _)| codecs.contains(*codec))
+        .filter(move |(codec, _)| !renditions.and(only(*codec)).is_empty())
+}
+
+/// Those who hear a codec on one channel.
+fn only(codec: AudioCodec) -> AudioRenditionSet {
+    AudioRenditionSet::EMPTY.with(AudioRendition::of(codec, false))
 }
 
 /// What a decoder plays at the packet's RTP time is older by `delay` than its first sample.
-fn packet(codec: AudioCodec, data: Arc<[u8]>, slot: &Slot, delay: Duration) -> AudioPacket {
+fn packet(
+    codec: AudioCodec,
+    renditions: AudioRenditionSet,
+    data: Arc<[u8]>,
+    slot: &Slot,
+    delay: Duration,
+) -> AudioPacket {
     let rtp_time = match codec {
         AudioCodec::Opus => slot.rtp_time,
         AudioCodec::Pcmu | AudioCodec::Pcma => slot.rtp_time / NARROWING,
     };
     let captured: Instant = slot.captured.checked_sub(delay).unwrap_or(slot.captured);
-    AudioPacket { codec, data, rtp_time: rtp_time as u32, captured, talkspurt: slot.talkspurt }
+    let (rtp_time, talkspurt) = (rtp_time as u32, slot.talkspurt);
+    AudioPacket { codec, renditions, data, rtp_time, captured, talkspurt }
 }
 
 fn samples_duration(samples: u64, rate: u32) -> Duration {
@@ -215,8 +251,14 @@ mod tests {
     use super::*;
     use visavis_types::OpusSettings;
 
-    const ALL: AudioCodecSet =
-        AudioCodecSet::EMPTY.with(AudioCodec::Opus).with(AudioCodec::Pcmu).with(AudioCodec::Pcma);
+    const ALL: AudioRenditionSet = AudioRenditionSet::EMPTY
+        .with(AudioRendition::Opus)
+        .with(AudioRendition::Pcmu)
+        .with(AudioRendition::Pcma);
+
+    fn mono(samples: Vec<i16>) -> Sound {
+        Sound { samples, stereo: false }
+    }
 
     fn slot(n: u64, start: Instant, sound: bool) -> Slot {
         let captured = start + Duration::from_millis(20 * n as u32 as u64);
@@ -235,7 +277,7 @@ mod tests {
         let mut packets = Vec::new();
         for n in 0..50 {
             let slot = slot(n, start, true);
-            encoders.encode(&slot, &tone(n), ALL, |packet| packets.push(packet)).unwrap();
+            encoders.encode(&slot, &mono(tone(n)), ALL, |packet| packets.push(packet)).unwrap();
         }
         for (codec, law) in g711_of(ALL) {
             let of_codec: Vec<_> = packets.iter().filter(|p| p.codec == codec).collect();
@@ -262,11 +304,13 @@ mod tests {
     #[test]
     fn only_codecs_in_use_are_encoded() {
         let mut encoders = Encoders::new(&SessionConfig::default()).unwrap();
-        let only = AudioCodecSet::EMPTY.with(AudioCodec::Pcma);
+        let only = AudioRenditionSet::EMPTY.with(AudioRendition::Pcma);
         let mut codecs = Vec::new();
         for sound in [true, false, true] {
             let slot = slot(0, Instant::now(), sound);
-            encoders.encode(&slot, &tone(0), only, |packet| codecs.push(packet.codec)).unwrap();
+            encoders
+                .encode(&slot, &mono(tone(0)), only, |packet| codecs.push(packet.codec))
+                .unwrap();
         }
         assert_eq!(codecs, [AudioCodec::Pcma; 3]);
     }
@@ -281,7 +325,7 @@ mod tests {
             let samples = if n < 150 { vec![0; 960] } else { tone(n) };
             let slot = slot(n, start, true);
             encoders
-                .encode(&slot, &samples, ALL, |p| {
+                .encode(&slot, &mono(samples), ALL, |p| {
                     sent.extend((p.codec == AudioCodec::Opus).then_some((n, p.talkspurt)))
                 })
                 .unwrap();
@@ -301,8 +345,11 @@ mod tests {
         let (start, mut heard) = (Instant::now(), Vec::new());
         for n in 0..50 {
             let slot = slot(n, start, true);
-            let made = source.encode_opus(&slot, &tone(n)).unwrap().unwrap();
-            let mut codecs = Vec::new();
+            let mut made = None;
+            let opus = AudioRenditionSet::OPUS;
+            let sound = mono(tone(n));
+            source.encode(&slot, &sound, opus, |packet| made = Some(packet)).unwrap();
+            let (made, mut codecs) = (made.unwrap(), Vec::new());
             encoders
                 .pass_on(&made.data, &slot, ALL, |packet| {
                     codecs.push(packet.codec);

@@ -6,8 +6,10 @@ mod encoders;
 mod fade;
 mod microphone;
 mod opus_queue;
+mod opus_streams;
 mod pacer;
 mod sink;
+mod sound;
 mod source;
 mod speech;
 
@@ -114,6 +116,11 @@ impl PcmBlock {
             (before, Self { samples, sample_rate, channels: count, captured })
         };
         samples.chunks(longest * channels).enumerate().map(piece).collect()
+    }
+
+    /// Whether it has two channels.
+    fn is_stereo(&self) -> bool {
+        self.channels > 1
     }
 
     /// How many samples it is at [`SAMPLE_RATE_HZ`], on one channel.

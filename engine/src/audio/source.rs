@@ -14,6 +14,7 @@ use super::encoders::Encoders;
 use super::microphone::Microphones;
 use super::opus_queue::OpusQueue;
 use super::pacer::Pacer;
+use super::sound::Sound;
 use super::speech::{Speech, Tally, Turn};
 use super::{AudioBlock, PcmBlock, Queued, SAMPLE_RATE_HZ, samples_duration};
 use crate::Event;
@@ -33,7 +34,7 @@ pub(crate) struct AudioSource {
     packets: OpusQueue,
     encoders: Encoders,
     /// Reused.
-    packet: Vec<i16>,
+    packet: Sound,
     microphones: Microphones,
     refusals: Arc<Refusals>,
     /// More was pushed than could be taken in.
@@ -47,15 +48,16 @@ const TAKE_IN: Duration = Duration::from_millis(2);
 /// share at 48 kHz: 3 ms. A packet that lacks a sample waits for the next chunk.
 const SPARE_SAMPLES: usize = 144;
 
-/// Sound that is pushed as it happens, on its way to 48 kHz mono.
+/// Sound that is pushed as it happens, on its way to 48 kHz.
 #[derive(Default)]
 struct Live {
-    resampler: Option<(u32, u16, Resampler)>,
+    /// From which rate.
+    resampler: Option<(u32, Resampler)>,
     drift: DriftCorrector,
     /// Samples put before the first of this talkspurt.
     padding: usize,
     /// Reused.
-    resampled: Vec<i16>,
+    resampled: Sound,
 }
 
 impl AudioSource {
@@ -77,7 +79,7 @@ impl AudioSource {
             shared,
             input,
             output,
-            packet: Vec::new(),
+            packet: Sound::default(),
             microphones,
             refusals,
             behind: false,
@@ -196,7 +198,7 @@ impl AudioSource {
             return;
         }
         let sent = self.pacer.played();
-        self.pacer.cut(&[], now);
+        self.pacer.cut(&Sound::default(), now);
         self.packets.clear();
         if !sent.is_zero() {
             let session = self.shared.config.id.clone();
@@ -260,7 +262,7 @@ impl AudioSource {
     /// Encodes and hands over what is due; true if anything was.
     fn send_due(&mut self, now: Instant) -> bool {
         let Self { shared, speech, pacer, packets, encoders, output, packet, .. } = self;
-        let codecs = shared.active_audio();
+        let renditions = shared.active_audio();
         let mut sent = false;
         // A full ring means the media loop stands still; sound this old is then better lost.
         let mut send = |packet| match output.push(packet) {
@@ -277,12 +279,12 @@ impl AudioSource {
             speech.note_sent(pacer, now);
             shared.note_played(pacer.played());
             // Time goes on, even where nobody listens.
-            if let Err(error) = encoders.encode(&slot, packet, codecs, &mut send) {
+            if let Err(error) = encoders.encode(&slot, packet, renditions, &mut send) {
                 failed(&error);
             }
         }
         while let Some((data, slot)) = packets.poll(now) {
-            if let Err(error) = encoders.pass_on(&data, &slot, codecs, &mut send) {
+            if let Err(error) = encoders.pass_on(&data, &slot, renditions, &mut send) {
                 failed(&error);
             }
         }
@@ -307,23 +309,25 @@ impl Live {
     ) -> Result<u64, ResampleError> {
         let (rate, channels) = (block.sample_rate, block.channels);
         let mut resampler = match self.resampler.take() {
-            Some((r, c, resampler)) if (r, c) == (rate, channels) => resampler,
-            _ => Resampler::new(rate, channels, SAMPLE_RATE_HZ, 1)?,
+            Some((of, resampler)) if of == rate => resampler,
+            _ => Resampler::new(rate, channels, SAMPLE_RATE_HZ, channels)?,
         };
+        resampler.set_channels(channels, channels)?;
         if let Some(ppm) = self.drift.watch(pacer.lead(now), now) {
             resampler.correct(ppm)?;
         }
-        self.resampled.clear();
-        resampler.process(&block.samples, &mut self.resampled)?;
+        self.resampled.begin(block.is_stereo());
+        resampler.process(&block.samples, &mut self.resampled.samples)?;
         if !pacer.is_playing() {
             // The filter keeps back what it needs of the next chunk. Without something in its place each
             // packet would wait for the chunk after its own: a whole packet's delay for want of a sample.
-            let missing = block.full_rate_samples().saturating_sub(self.resampled.len());
+            let missing = block.full_rate_samples().saturating_sub(self.resampled.frames());
             self.padding = missing + SPARE_SAMPLES;
-            self.resampled.splice(..0, std::iter::repeat_n(0, self.padding));
+            let silence = self.padding << usize::from(self.resampled.stereo);
+            self.resampled.samples.splice(..0, std::iter::repeat_n(0, silence));
         }
         let late = samples_duration((resampler.delay() + self.padding) as u64);
-        self.resampler = Some((rate, channels, resampler));
+        self.resampler = Some((rate, resampler));
         let captured = block.captured.checked_sub(late);
         let captured = captured.unwrap_or(block.captured);
         Ok(pacer.push(&self.resampled, captured, now) as u64)

@@ -30,7 +30,7 @@ pub struct AudioChunk<'a> {
     pub data: &'a [u8],
     /// Sample rate in Hz, one of [`SAMPLE_RATES_HZ`](Self::SAMPLE_RATES_HZ).
     pub sample_rate: u32,
-    /// 1 or 2.
+    /// 1 or 2. Viewers that do not take two hear their mix; the number may change from chunk to chunk.
     pub channels: u16,
     /// Layout of `data`.
     pub format: AudioFormat,

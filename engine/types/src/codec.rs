@@ -110,7 +110,41 @@ impl fmt::Display for AudioCodec {
     }
 }
 
-/// Defines a set of codecs of one kind.
+/// What a viewer is sent of sound at most: a codec, and of Opus one channel or two. While a session's sound has one
+/// channel, all who take Opus are sent the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AudioRendition {
+    /// Opus with one channel.
+    Opus,
+    /// Opus with two channels where the sound has two: for viewers that asked for it (`stereo=1`, RFC 7587 §6.1).
+    OpusStereo,
+    /// PCMU, which has one channel here.
+    Pcmu,
+    /// PCMA, which has one channel here.
+    Pcma,
+}
+
+impl AudioRendition {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Opus, Self::OpusStereo, Self::Pcmu, Self::Pcma];
+
+    /// What a viewer gets that hears by a codec, and takes two channels or not.
+    pub const fn of(codec: AudioCodec, stereo: bool) -> Self {
+        match codec {
+            AudioCodec::Opus if stereo => Self::OpusStereo,
+            AudioCodec::Opus => Self::Opus,
+            AudioCodec::Pcmu => Self::Pcmu,
+            AudioCodec::Pcma => Self::Pcma,
+        }
+    }
+
+    /// A dense index, for arrays that hold one thing per rendition.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Defines a set of codecs or renditions of one kind.
 macro_rules! codec_set {
     ($(#[$doc:meta])* $set:ident of $codec:ident) => {
         $(#[$doc])*
@@ -118,7 +152,7 @@ macro_rules! codec_set {
         pub struct $set(u8);
 
         impl $set {
-            /// No codec.
+            /// Nothing.
             pub const EMPTY: Self = Self(0);
 
             /// A set out of its bits, as [`bits`](Self::bits) gave them.
@@ -126,26 +160,26 @@ macro_rules! codec_set {
                 Self(bits)
             }
 
-            /// One bit per codec.
+            /// One bit for each.
             pub const fn bits(self) -> u8 {
                 self.0
             }
 
-            /// The set with one more codec.
+            /// The set with one more.
             #[must_use]
-            pub const fn with(self, codec: $codec) -> Self {
-                Self(self.0 | 1 << codec.index())
+            pub const fn with(self, one: $codec) -> Self {
+                Self(self.0 | 1 << one.index())
             }
 
-            /// The set without a codec.
+            /// The set without one.
             #[must_use]
-            pub const fn without(self, codec: $codec) -> Self {
-                Self(self.0 & !(1 << codec.index()))
+            pub const fn without(self, one: $codec) -> Self {
+                Self(self.0 & !(1 << one.index()))
             }
 
-            /// Whether a codec is in the set.
-            pub const fn contains(self, codec: $codec) -> bool {
-                self.0 & (1 << codec.index()) != 0
+            /// Whether it is in the set.
+            pub const fn contains(self, one: $codec) -> bool {
+                self.0 & (1 << one.index()) != 0
             }
 
             /// Whether the set is empty.
@@ -153,9 +187,9 @@ macro_rules! codec_set {
                 self.0 == 0
             }
 
-            /// The codecs of the set.
+            /// What is in the set.
             pub fn iter(self) -> impl Iterator<Item = $codec> {
-                $codec::ALL.into_iter().filter(move |&codec| self.contains(codec))
+                $codec::ALL.into_iter().filter(move |&one| self.contains(one))
             }
         }
     };
@@ -167,8 +201,19 @@ codec_set! {
 }
 
 codec_set! {
-    /// A set of audio codecs, small enough to live in one atomic byte.
-    AudioCodecSet of AudioCodec
+    /// A set of renditions of sound, small enough to live in one atomic byte.
+    AudioRenditionSet of AudioRendition
+}
+
+impl AudioRenditionSet {
+    /// Both of Opus.
+    pub const OPUS: Self = Self::EMPTY.with(AudioRendition::Opus).with(AudioRendition::OpusStereo);
+
+    /// What is in both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
 }
 
 impl CodecSet {

@@ -17,7 +17,9 @@ mod unit;
 mod video;
 
 pub use audio::{AudioChunk, AudioChunkError, AudioFormat, OpusSettings, PacketTime};
-pub use codec::{AudioCodec, AudioCodecSet, CodecSet, UnknownCodec, VideoCodec};
+pub use codec::{
+    AudioCodec, AudioRendition, AudioRenditionSet, CodecSet, UnknownCodec, VideoCodec,
+};
 pub use encoded::{EncodedAudio, EncodedFrame};
 pub use id::{InvalidSessionId, PeerId, SessionId};
 pub use panics::{catch_panic, install_panic_hook};

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::{AudioCodec, Stamps, VideoCodec};
+use crate::{AudioCodec, AudioRenditionSet, Stamps, VideoCodec};
 
 /// One encoded picture.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct AccessUnit {
 pub struct AudioPacket {
     /// What it is encoded with.
     pub codec: AudioCodec,
+    /// Whom it is for: viewers that are sent one of these.
+    pub renditions: AudioRenditionSet,
     /// An Opus packet (RFC 6716), or samples of G.711; shared by all viewers.
     pub data: Arc<[u8]>,
     /// RTP time of its first sample, at the codec's [clock rate](AudioCodec::clock_hz).

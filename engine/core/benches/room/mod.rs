@@ -12,7 +12,7 @@ pub use common::{Datagram, MS, World};
 use str0m::Input;
 use str0m::net::{Protocol, Receive};
 use visavis_core::{Hub, Outbox, PacketizedFrame, Packetizer};
-use visavis_types::{AccessUnit, AudioCodec, AudioPacket, Stamps, VideoCodec};
+use visavis_types::{AccessUnit, AudioCodec, AudioPacket, AudioRenditionSet, Stamps, VideoCodec};
 
 /// 30 fps.
 pub const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
@@ -106,6 +106,7 @@ impl Room {
         self.audio_packets += 1;
         AudioPacket {
             codec: AudioCodec::Opus,
+            renditions: AudioRenditionSet::OPUS,
             data: Arc::from(vec![0xfc; AUDIO_BYTES]),
             rtp_time: self.audio_packets.wrapping_mul(960),
             captured: self.world.now,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use visavis_types::{AudioCodecSet, CodecSet, PeerId, VideoCodec};
+use visavis_types::{AudioRenditionSet, CodecSet, PeerId, VideoCodec};
 
 use super::SessionKey;
 use crate::data::{DataEvent, DataMessage};
@@ -39,14 +39,14 @@ pub enum HubEvent {
         /// Of which codec.
         codec: VideoCodec,
     },
-    /// The codecs that a session's peers use have changed.
+    /// What a session's peers use has changed.
     ActiveCodecs {
         /// Of which session.
         session: SessionKey,
-        /// All those of pictures.
+        /// All codecs of pictures.
         video: CodecSet,
-        /// All those of sound.
-        audio: AudioCodecSet,
+        /// All renditions of sound.
+        audio: AudioRenditionSet,
     },
     /// A peer's microphone packet arrived.
     MicPacket {

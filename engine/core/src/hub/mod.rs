@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 use str0m::RtcError;
 use visavis_types::{
-    AudioCodecSet, AudioPacket, ClockAnchor, CodecSet, PeerId, PlayoutDelay, Refusal, Refusals,
+    AudioPacket, AudioRenditionSet, ClockAnchor, CodecSet, PeerId, PlayoutDelay, Refusal, Refusals,
     SessionId, VideoCodec, catch_panic,
 };
 
@@ -359,7 +359,7 @@ impl Hub {
         reached
     }
 
-    /// Sends an audio packet to every peer of a session that uses its codec; returns to how many.
+    /// Sends an audio packet to every peer of a session that it is for; returns to how many.
     pub fn send_audio(
         &mut self,
         session: SessionKey,
@@ -506,10 +506,10 @@ impl Hub {
         let Some(state) = self.sessions.get_mut(session.0) else {
             return;
         };
-        let (mut video, mut audio) = (CodecSet::EMPTY, AudioCodecSet::EMPTY);
+        let (mut video, mut audio) = (CodecSet::EMPTY, AudioRenditionSet::EMPTY);
         for peer in state.peers.iter().filter_map(|&key| self.peers.get(key)) {
             video = peer.video_codec().map_or(video, |codec| video.with(codec));
-            audio = peer.audio_codec().map_or(audio, |codec| audio.with(codec));
+            audio = peer.audio_rendition().map_or(audio, |rendition| audio.with(rendition));
         }
         if state.active != (video, audio) {
             state.active = (video, audio);

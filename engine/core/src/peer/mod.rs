@@ -12,7 +12,9 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RawPacket;
 use str0m::rtp::rtcp::Rtcp;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
-use visavis_types::{AudioCodec, AudioPacket, ClockAnchor, PeerId, Refusal, SessionId, VideoCodec};
+use visavis_types::{
+    AudioPacket, AudioRendition, ClockAnchor, PeerId, Refusal, SessionId, VideoCodec,
+};
 
 use crate::candidates::{RemoteCandidates, Verdict};
 use crate::credentials;
@@ -217,9 +219,9 @@ impl Peer {
         self.video.map(|video| video.codec)
     }
 
-    /// The audio codec it gets, if it takes sound.
-    pub fn audio_codec(&self) -> Option<AudioCodec> {
-        self.audio.map(|audio| audio.codec)
+    /// How it gets sound, if it takes any.
+    pub fn audio_rendition(&self) -> Option<AudioRendition> {
+        self.audio.map(|audio| audio.rendition)
     }
 
     #[cfg(test)]
@@ -424,11 +426,12 @@ impl Peer {
         redundancy: &mut Redundancy,
         out: &mut impl Outbox,
     ) -> bool {
-        let Some(audio) = self.audio.filter(|audio| audio.codec == packet.codec) else {
+        let Some(audio) = self.audio.filter(|audio| packet.renditions.contains(audio.rendition))
+        else {
             return false;
         };
         let payload = match audio.in_red {
-            Some(payload_type) => redundancy.wrap(packet, payload_type),
+            Some(payload_type) => redundancy.wrap(packet, payload_type, audio.rendition),
             None => &packet.data,
         };
         self.output.send_audio(payload, packet, out)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use str0m::media::Mid;
-use visavis_types::{AudioCodec, VideoCodec};
+use visavis_types::{AudioCodec, AudioRendition, VideoCodec};
 
 use super::Peer;
 use crate::packetize::primary;
@@ -22,7 +22,7 @@ pub(super) struct VideoState {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AudioState {
-    pub(super) codec: AudioCodec,
+    pub(super) rendition: AudioRendition,
     /// The payload type that packets with redundancy name as what is in them, where the viewer takes
     /// such packets.
     pub(super) in_red: Option<u8>,
@@ -82,7 +82,7 @@ impl Peer {
             let number = format.red.unwrap_or(format.number);
             let track = self.track(section, codec.clock_hz(), (number, None))?;
             self.output.tracks.audio = Some(track);
-            Some(AudioState { codec, in_red })
+            Some(AudioState { rendition: AudioRendition::of(codec, format.stereo), in_red })
         });
         let before = self.video.take();
         self.video = video.and_then(|(section, format, codec)| {

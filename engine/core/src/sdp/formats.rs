@@ -105,6 +105,8 @@ pub(crate) struct Format {
     pub(crate) rtx: Option<u8>,
     /// The number of packets that carry copies of those before (RFC 2198), where the offer has one.
     pub(crate) red: Option<u8>,
+    /// Whether the viewer would rather hear two channels than one (RFC 7587 §6.1).
+    pub(crate) stereo: bool,
     /// Which of [`FEEDBACK`] were offered.
     feedback: [bool; 4],
     /// The answer's parameters.
@@ -189,8 +191,11 @@ fn format(payload: &Payload<'_>, all: &[Payload<'_>], lines: &[Line<'_>]) -> Opt
     };
     let said = |name: &str| parameter(payload.parameters, name);
     let number_said = |name: &str| said(name).map_or(Some(0), |value| value.parse::<u32>().ok());
+    let stereo = said("stereo") == Some("1");
     let (codec, parameters) = if is("opus", 48_000, 2) {
-        (Codec::Opus, Codec::Opus.inner_parameters().map(str::to_owned))
+        // Nothing of a microphone in two channels. What is said of ours is that it may have two.
+        let sent = if stereo { ";sprop-stereo=1" } else { "" };
+        (Codec::Opus, Codec::Opus.inner_parameters().map(|same| format!("{same}{sent}")))
     } else if is("PCMU", 8_000, 1) {
         (Codec::Pcmu, None)
     } else if is("PCMA", 8_000, 1) {
@@ -252,6 +257,7 @@ fn format(payload: &Payload<'_>, all: &[Payload<'_>], lines: &[Line<'_>]) -> Opt
         codec,
         rtx: rtx.map(|rtx| rtx.number),
         red: red.map(|red| red.number),
+        stereo: stereo && codec == Codec::Opus,
         feedback,
         parameters,
     })
@@ -295,6 +301,7 @@ pub(super) fn write_inner(
         codec,
         rtx,
         red,
+        stereo: false,
         feedback: [codec.video().is_some(); FEEDBACK.len()],
         parameters: codec.inner_parameters().map(str::to_owned),
     };
@@ -317,6 +324,24 @@ mod tests {
         assert_eq!(codecs, [(Codec::Pcmu, 0), (Codec::Pcma, 8), (Codec::Opus, 111)]);
         // A static number may mean something else where a map says so (RFC 3551 §3).
         assert_eq!(formats("0", &["rtpmap:0 vp8/90000"])[0].codec, Codec::Vp8);
+    }
+
+    #[test]
+    fn two_channels_are_for_who_asks_for_them() {
+        for (said, stereo, answered) in [
+            ("maxplaybackrate=48000; Stereo=1;useinbandfec=1", true, ";sprop-stereo=1"),
+            ("minptime=10;stereo=0", false, ""),
+            // Of what the viewer sends itself.
+            ("sprop-stereo=1", false, ""),
+        ] {
+            let found = formats("111", &["rtpmap:111 opus/48000/2", &format!("fmtp:111 {said}")]);
+            let [opus] = &*found else { panic!("{found:?}") };
+            assert_eq!(opus.stereo, stereo, "{said}");
+            let mut out = String::new();
+            opus.write(&mut out);
+            let expected = format!("a=fmtp:111 minptime=10;useinbandfec=1{answered}\r\n");
+            assert!(out.ends_with(&expected), "{out}");
+        }
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub struct World {
     /// What the session prefers, from the next viewer on.
     pub order: CodecOrder,
     pub red: bool,
+    /// Whether offers ask for two channels.
+    pub stereo: bool,
     certificate: Certificate,
     pub hub_addr: SocketAddr,
     /// Decides whether a datagram to a viewer is lost.
@@ -105,6 +107,7 @@ impl World {
             events: Vec::new(),
             order: CodecOrder { video: vec![VideoCodec::H264], audio: Vec::new() },
             red: false,
+            stereo: false,
             certificate: Certificate::generate().unwrap(),
             hub_addr: "192.0.2.1:5000".parse().unwrap(),
             lose: Box::new(|_| false),
@@ -168,6 +171,10 @@ impl World {
             candidates: &[self.hub_addr],
             certificate: &self.certificate,
             now: self.now,
+        };
+        let offer = match self.stereo {
+            true => offer.replace("useinbandfec=1", "useinbandfec=1;stereo=1"),
+            false => offer,
         };
         let (peer, answer_sdp) = setup.answer(&Offer::parse(&offer).unwrap()).unwrap();
         let (offer_sdp, answer) = (offer, answer_sdp.clone());

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use visavis_types::{MAX_SOUND_LEAD, PacketTime};
 
-use super::fade::{Fader, fading};
+use super::fade::{FADE_SAMPLES, Fader, fade};
+use super::sound::{Sound, SoundQueue};
 use super::{SAMPLE_RATE_HZ, max_samples, samples_duration};
 
 /// How long a packet that is due waits for sound that is late, before silence is sent in its place.
@@ -51,8 +52,8 @@ pub(crate) struct Slot {
 /// Pairs a queue of samples with a clock. No thread, no clock of its own: time comes in.
 #[derive(Debug)]
 pub(crate) struct Pacer {
-    /// 48 kHz mono.
-    queue: VecDeque<i16>,
+    queue: SoundQueue,
+    /// On each channel, as everything counted in samples here.
     max_samples: usize,
     /// Index of the queue's first sample, counted over all time.
     head: u64,
@@ -118,7 +119,7 @@ impl Pacer {
     /// Makes packets of such a length, and keeps at most `max` of sound.
     pub(crate) fn new(max: Duration, packet: PacketTime) -> Self {
         Self {
-            queue: VecDeque::new(),
+            queue: SoundQueue::default(),
             max_samples: max_samples(max).max(packet.samples()),
             head: 0,
             captures: VecDeque::new(),
@@ -136,7 +137,7 @@ impl Pacer {
     }
 
     /// Appends sound; returns how many of the oldest samples had to go for it.
-    pub(crate) fn push(&mut self, samples: &[i16], captured: Instant, now: Instant) -> usize {
+    pub(crate) fn push(&mut self, sound: &Sound, captured: Instant, now: Instant) -> usize {
         self.ending = false;
         let index = self.head + self.queue.len() as u64;
         let in_step = self.captures.back().is_none_or(|last| {
@@ -151,9 +152,9 @@ impl Pacer {
         if prompt.is_none_or(|at| now < at) {
             self.promptest = Some(Prompt { pushed: now, captured });
         }
-        self.queue.extend(samples);
+        self.queue.push(&sound.samples, sound.stereo);
         let excess = self.queue.len().saturating_sub(self.max_samples);
-        self.queue.drain(..excess);
+        self.queue.skip(excess);
         self.head += excess as u64;
         excess
     }
@@ -203,9 +204,9 @@ impl Pacer {
         Some(first.pushed + self.lateness_allowed())
     }
 
-    /// Gives the next packet if it is due; its samples replace what is in `packet`.
-    pub(crate) fn poll(&mut self, now: Instant, packet: &mut Vec<i16>) -> Option<Slot> {
-        packet.clear();
+    /// Gives the next packet if it is due; its sound replaces what is in `packet`.
+    pub(crate) fn poll(&mut self, now: Instant, packet: &mut Sound) -> Option<Slot> {
+        packet.begin(false);
         if let State::Playing { due } = self.state
             && now.saturating_duration_since(due) > MAX_CATCH_UP
         {
@@ -216,7 +217,7 @@ impl Pacer {
         match self.state {
             State::Quiet { .. } if full => Some(self.play(now, now, true, packet)),
             State::Quiet { .. } if self.scrap_due().is_some_and(|due| due <= now) => {
-                self.queue.resize(self.packet.samples(), 0);
+                self.queue.push_silence(self.packet.samples().saturating_sub(self.queue.len()));
                 Some(self.play(now, now, true, packet))
             }
             State::Quiet { due: Some(due) } if due <= now => {
@@ -243,10 +244,10 @@ impl Pacer {
 
     /// Stops: what waits is dropped, but for its beginning, which fades out; `next` is what would have
     /// come after it.
-    pub(crate) fn cut(&mut self, next: &[i16], now: Instant) {
-        let faded = fading(self.queue.iter().chain(next).copied());
+    pub(crate) fn cut(&mut self, next: &Sound, now: Instant) {
         self.head += self.queue.len() as u64;
-        self.queue.clear();
+        self.queue.push(&next.samples, next.stereo);
+        let faded = self.fade_out();
         if matches!(self.state, State::Playing { .. }) {
             self.push(&faded, now, now);
         }
@@ -255,16 +256,22 @@ impl Pacer {
 
     /// Lets other sound begin at once: what waits is dropped, but for its beginning, which fades out under the
     /// first of `sound`. Returns how many samples had to go.
-    pub(crate) fn make_way(&mut self, sound: &mut [i16]) -> usize {
+    pub(crate) fn make_way(&mut self, sound: &mut Sound) -> usize {
         let dropped = self.queue.len();
-        let faded = fading(self.queue.drain(..));
         self.head += dropped as u64;
-        for (sample, under) in sound.iter_mut().zip(faded) {
-            *sample = sample.saturating_add(under);
-        }
+        self.fade_out().mix_into(sound);
         // Who pushed that was prompt or not; whoever comes now is another.
         self.promptest = None;
         dropped
+    }
+
+    /// Empties the queue; what it began with, fading out.
+    fn fade_out(&mut self) -> Sound {
+        let mut faded = Sound::default();
+        self.queue.take(FADE_SAMPLES, &mut faded);
+        fade(&mut faded);
+        self.queue.clear();
+        faded
     }
 
     /// Samples at 48 kHz that wait.
@@ -305,9 +312,9 @@ impl Pacer {
     }
 
     /// Sends a full packet of sound.
-    fn play(&mut self, due: Instant, now: Instant, talkspurt: bool, packet: &mut Vec<i16>) -> Slot {
+    fn play(&mut self, due: Instant, now: Instant, talkspurt: bool, packet: &mut Sound) -> Slot {
         let captured = self.capture_time(due, now);
-        packet.extend(self.queue.drain(..self.packet.samples()));
+        self.queue.take(self.packet.samples(), packet);
         self.fader.begin(packet, talkspurt);
         self.fader.follow(packet);
         self.head += self.packet.samples() as u64;
@@ -326,16 +333,17 @@ impl Pacer {
     }
 
     /// Sound is late or at its end: what there is of it, filled up with silence, or silence alone.
-    fn starve(&mut self, due: Instant, now: Instant, packet: &mut Vec<i16>) -> Slot {
+    fn starve(&mut self, due: Instant, now: Instant, packet: &mut Sound) -> Slot {
         let captured = self.capture_time(due, now);
         let rest = self.queue.len();
-        packet.extend(self.queue.drain(..));
+        self.queue.take(rest, packet);
         self.fader.follow(packet);
         if !self.ending {
             self.fader.break_off(packet, self.packet.samples());
         }
-        let faded = packet.iter().skip(rest).any(|&sample| sample != 0);
-        packet.resize(self.packet.samples(), 0);
+        let given = rest << usize::from(packet.stereo);
+        let faded = packet.samples.iter().skip(given).any(|&sample| sample != 0);
+        packet.resize(self.packet.samples());
         self.head += rest as u64;
         self.played += rest as u64;
         self.silent += self.packet.duration();

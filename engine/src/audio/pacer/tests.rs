@@ -25,11 +25,11 @@ impl Run {
     /// Lets time pass as the audio loop would: waking when something is due.
     fn advance(&mut self, until_ms: u64) {
         let until = self.start + MS * until_ms as u32;
-        let mut packet = Vec::new();
+        let mut packet = Sound::default();
         loop {
             while let Some(slot) = self.pacer.poll(self.now, &mut packet) {
                 let at = self.now.duration_since(self.start).as_millis() as u64;
-                self.sent.push((at, slot, packet.clone()));
+                self.sent.push((at, slot, packet.left()));
             }
             match self.pacer.deadline() {
                 Some(at) if at <= until => self.now = self.now.max(at),
@@ -41,7 +41,7 @@ impl Run {
 
     fn push(&mut self, samples: usize, value: i16) {
         let now = self.now;
-        self.pacer.push(&vec![value; samples], now, now);
+        self.pacer.push(&Sound::mono(&vec![value; samples]), now, now);
     }
 
     fn sound(&self) -> Vec<&(u64, Slot, Vec<i16>)> {
@@ -130,10 +130,10 @@ fn sound_that_breaks_off_in_its_midst_does_not_click() {
     for length in [960 * 5, 960 * 5 + 300, 960 * 5 + 900] {
         let mut run = Run::new();
         let start = run.start;
-        run.pacer.push(&tone[..length], start, start);
+        run.pacer.push(&Sound::mono(&tone[..length]), start, start);
         run.advance(200);
         let late = start + MS * 200;
-        run.pacer.push(&tone[length..length + 960 * 3], late, late);
+        run.pacer.push(&Sound::mono(&tone[length..length + 960 * 3]), late, late);
         run.advance(600);
         let sent: Vec<i16> = run.sent.iter().flat_map(|(_, _, samples)| samples.clone()).collect();
         let step = sent.windows(2).map(|two| (i32::from(two[1]) - i32::from(two[0])).abs()).max();
@@ -164,15 +164,15 @@ fn rtp_time_keeps_step_with_the_clock_over_a_pause() {
 fn capture_times_follow_live_chunks_and_ignore_those_of_a_burst() {
     let mut run = Run::new();
     let start = run.start;
-    run.pacer.push(&[1; 1_920], start - MS * 30, start);
+    run.pacer.push(&Sound::mono(&[1; 1_920]), start - MS * 30, start);
     run.advance(100);
     assert_eq!(run.sent[0].1.captured, start - MS * 30);
     assert_eq!(run.sent[1].1.captured, start - MS * 10);
 
     let mut run = Run::new();
     let start = run.start;
-    run.pacer.push(&[1; 480_000], start, start);
-    run.pacer.push(&[1; 960], start, start); // Its turn comes ten seconds after its stamp.
+    run.pacer.push(&Sound::mono(&[1; 480_000]), start, start);
+    run.pacer.push(&Sound::mono(&[1; 960]), start, start); // Its turn comes ten seconds after its stamp.
     run.advance(11_000);
     assert_eq!(run.sound()[500].1.captured, start + Duration::from_secs(10));
 }
@@ -185,7 +185,7 @@ fn sound_with_a_short_gap_in_every_loop_keeps_its_capture_times() {
         for chunk in 0..10 {
             run.advance((round * 11 + chunk) * 20);
             let captured = run.now + lead;
-            run.pacer.push(&[1; 960], captured, run.now);
+            run.pacer.push(&Sound::mono(&[1; 960]), captured, run.now);
             stamps.push(captured);
         }
     }
@@ -210,7 +210,7 @@ fn sound_after_a_stall_of_its_caller_is_soon_in_time_again() {
             let due = if stalled { (chunk / 50) * 1_000 + 130 } else { chunk * 20 };
             run.advance(due.max(run.now.duration_since(start).as_millis() as u64));
             let captured = start + MS * (chunk * 20 + lead) as u32;
-            run.pacer.push(&[1; 960], captured, run.now);
+            run.pacer.push(&Sound::mono(&[1; 960]), captured, run.now);
         }
         run.advance(4_100);
         let late: Vec<u64> = run
@@ -234,7 +234,7 @@ fn what_is_cut_off_fades_out_and_is_silent_at_once() {
     let mut run = Run::new();
     run.push(48_000, 10_000);
     run.advance(110);
-    run.pacer.cut(&[7; 960], run.now);
+    run.pacer.cut(&Sound::mono(&[7; 960]), run.now);
     run.advance(2_000);
     let sound = run.sound();
     assert_eq!(sound.len(), 7, "six full packets and the one that fades");
@@ -248,6 +248,44 @@ fn what_is_cut_off_fades_out_and_is_silent_at_once() {
     run.push(960, 1);
     run.advance(2_001);
     assert_eq!(run.sound().last().unwrap().0, 2_000);
+}
+
+#[test]
+fn one_channel_and_two_follow_each_other_in_one_stream_and_both_fade() {
+    let mut run = Run::new();
+    let two = |left, right, frames| Sound { samples: [left, right].repeat(frames), stereo: true };
+    let mut packets = Vec::new();
+    let mut poll = |run: &mut Run, until: u64| {
+        while let Some(at) = run.pacer.deadline().filter(|at| *at <= run.start + MS * until as u32)
+        {
+            run.now = run.now.max(at);
+            let mut packet = Sound::default();
+            while let Some(slot) = run.pacer.poll(run.now, &mut packet) {
+                packets.push((slot, packet.clone()));
+            }
+        }
+        run.now = run.start + MS * until as u32;
+        std::mem::take(&mut packets)
+    };
+    let now = run.now;
+    run.pacer.push(&Sound::mono(&[9_000; 960 + 480]), now, now);
+    run.pacer.push(&two(9_000, -9_000, 480 + 960), now, now);
+    run.pacer.push(&Sound::mono(&[9_000; 960]), now, now);
+    run.pacer.push(&two(9_000, -9_000, 9_600), now, now);
+    let sent = poll(&mut run, 110);
+    let stereo: Vec<_> = sent.iter().map(|(_, packet)| packet.stereo).collect();
+    assert_eq!(stereo, [false, true, true, false, true, true]);
+    assert_eq!(sent[1].1.samples[..960], [9_000; 960]);
+    assert_eq!(sent[1].1.samples[960..962], [9_000, -9_000]);
+    let times: Vec<_> = sent.iter().map(|(slot, _)| slot.rtp_time).collect();
+    assert_eq!(times, [0, 960, 1_920, 2_880, 3_840, 4_800]);
+    run.pacer.cut(&Sound::default(), run.now);
+    let (slot, faded) = poll(&mut run, 120).remove(0);
+    assert!(slot.sound && faded.stereo && faded.frames() == PACKET_SAMPLES);
+    for (n, frame) in faded.samples.chunks(2).enumerate() {
+        let expected = 9_000 * (FADE_SAMPLES.saturating_sub(n)) as i32 / FADE_SAMPLES as i32;
+        assert_eq!((i32::from(frame[0]), i32::from(frame[1])), (expected, -expected), "{n}");
+    }
 }
 
 #[test]
@@ -267,12 +305,12 @@ fn a_burst_stamped_with_its_moment_of_pushing_is_not_rushed() {
 fn the_oldest_goes_when_the_queue_is_full() {
     let mut pacer = Pacer::new(Duration::from_millis(40), PacketTime::Ms20);
     let now = Instant::now();
-    assert_eq!(pacer.push(&[1; 960], now, now), 0);
-    assert_eq!(pacer.push(&[2; 960], now, now), 0);
-    assert_eq!(pacer.push(&[3; 960], now, now), 960);
-    let mut packet = Vec::new();
+    assert_eq!(pacer.push(&Sound::mono(&[1; 960]), now, now), 0);
+    assert_eq!(pacer.push(&Sound::mono(&[2; 960]), now, now), 0);
+    assert_eq!(pacer.push(&Sound::mono(&[3; 960]), now, now), 960);
+    let mut packet = Sound::default();
     pacer.poll(now, &mut packet).unwrap();
-    assert_eq!(packet, [2; 960]);
+    assert_eq!(packet, Sound::mono(&[2; 960]));
 }
 
 /// Sound and picture of one moment, from the stamp to what RTP says of when they were captured.
@@ -314,7 +352,7 @@ fn sound_and_picture_of_one_stamp_are_sent_under_one_date() {
                     let of = ms + lead;
                     let dated = clock.capture_time(Stamped::Sound, stamp(of, ms), now).at;
                     run.advance(ms);
-                    run.pacer.push(&[1; PACKET_SAMPLES], dated, now);
+                    run.pacer.push(&Sound::mono(&[1; PACKET_SAMPLES]), dated, now);
                     run.advance(ms);
                 }
             }
@@ -351,7 +389,7 @@ fn sound_that_began_late_leaves_when_it_comes_soon_after() {
         // The first two wait for the third, as after a slow start.
         run.advance((chunk * 20).max(40));
         let captured = run.start + MS * 20 * chunk as u32;
-        run.pacer.push(&[1; 960], captured, run.now);
+        run.pacer.push(&Sound::mono(&[1; 960]), captured, run.now);
     }
     run.advance(1_000);
     let late: Vec<u64> = run

@@ -12,6 +12,7 @@ use visavis_types::{PacketTime, SOUND_LEAD};
 use self::filter::Filter;
 use super::fade::FADE_SAMPLES;
 use super::pacer::Pacer;
+use super::sound::{Sound, SoundQueue};
 use super::{PcmBlock, SAMPLE_RATE_HZ, samples_duration};
 use crate::budget::Reservation;
 use crate::utterance::{Ready, UtteranceState};
@@ -54,8 +55,8 @@ pub(super) enum Turn {
 struct Voice {
     state: Arc<UtteranceState>,
     resampler: Option<Filter>,
-    /// At 48 kHz, mono.
-    samples: VecDeque<i16>,
+    /// At 48 kHz.
+    samples: SoundQueue,
     /// Samples handed on, and skipped: the time inside the utterance of the next.
     fed: u64,
     /// When the time inside the utterance was 0.
@@ -70,7 +71,7 @@ struct Voice {
     /// What each chunk has reserved, until so many samples are fed.
     reservations: VecDeque<(u64, Reservation)>,
     /// Reused.
-    resampled: Vec<i16>,
+    packet: Sound,
 }
 
 /// Whether more is to come. Callers say that nothing is after their last push, whose chunk may still be on its way
@@ -235,7 +236,7 @@ impl Voice {
         Self {
             state,
             resampler: None,
-            samples: VecDeque::new(),
+            samples: SoundQueue::default(),
             fed: 0,
             origin: None,
             heard: false,
@@ -244,7 +245,7 @@ impl Voice {
             resumes: false,
             end: End::Open,
             reservations: VecDeque::new(),
-            resampled: Vec::new(),
+            packet: Sound::default(),
         }
     }
 
@@ -288,17 +289,17 @@ impl Voice {
         if (GAP_SAMPLES..MAX_GAP_SAMPLES).contains(&gap) {
             self.flush();
             let gap = at.saturating_sub(self.expected());
-            self.samples.extend(std::iter::repeat_n(0, gap as usize));
+            self.samples.push_silence(gap as usize);
         }
         let (rate, channels) = (block.sample_rate, block.channels);
-        if self.resampler.as_ref().is_some_and(|filter| filter.takes != (rate, channels)) {
+        if self.resampler.as_ref().is_some_and(|filter| filter.rate != rate) {
             self.flush();
         }
         let filter = match self.resampler.take() {
             Some(filter) => self.resampler.insert(filter),
             None => self.resampler.insert(Filter::new(rate, channels)?),
         };
-        filter.process(&block.samples, &mut self.samples)?;
+        filter.process(&block.samples, channels, &mut self.samples)?;
         self.reservations.push_back((self.expected(), reservation));
         Ok(())
     }
@@ -359,14 +360,13 @@ impl Voice {
             let ended = self.end == End::Reached;
             let count = packet.samples().min(self.samples.len());
             if count == packet.samples() || (ended && count > 0) {
-                self.resampled.clear();
-                self.resampled.extend(self.samples.drain(..count));
+                self.samples.take(count, &mut self.packet);
                 // The last packet is filled up: less than that would wait for what comes after it.
-                self.resampled.resize(packet.samples(), 0);
+                self.packet.resize(packet.samples());
                 if !std::mem::replace(&mut self.begun, true) {
-                    dropped += pacer.make_way(&mut self.resampled) as u64;
+                    dropped += pacer.make_way(&mut self.packet) as u64;
                 }
-                pacer.push(&self.resampled, due + SOUND_LEAD, now);
+                pacer.push(&self.packet, due + SOUND_LEAD, now);
                 self.fed += count as u64;
                 self.make_room(packet);
                 continue;
@@ -396,10 +396,8 @@ impl Voice {
     }
 
     fn fade_out(&mut self, pacer: &mut Pacer, now: Instant) {
-        self.resampled.clear();
-        let next = self.samples.iter().take(FADE_SAMPLES).copied();
-        self.resampled.extend(next);
-        pacer.cut(&self.resampled, now);
+        self.samples.take(FADE_SAMPLES, &mut self.packet);
+        pacer.cut(&self.packet, now);
     }
 }
 

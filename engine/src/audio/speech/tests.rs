@@ -61,9 +61,9 @@ impl Run {
         self.speech.all_taken_in();
         loop {
             let turn = self.speech.run(&mut self.pacer, PACKET, false, self.now);
-            let mut packet = Vec::new();
+            let mut packet = Sound::default();
             while let Some(slot) = self.pacer.poll(self.now, &mut packet) {
-                self.sent.push((at, slot, packet.clone()));
+                self.sent.push((at, slot, packet.left()));
             }
             self.speech.note_sent(&self.pacer, self.now);
             match turn {
@@ -131,6 +131,52 @@ fn what_is_pushed_at_once_is_played_at_its_own_pace() {
 }
 
 #[test]
+fn an_utterance_of_two_channels_ends_once_and_what_was_live_fades_under_it() {
+    let mut run = Run::new();
+    run.pacer.push(&Sound::mono(&[700; 48_000]), run.now, run.now);
+    run.advance(100);
+    let utterance = run.begin();
+    for chunk in 0..10 {
+        let samples = [2_000, -2_000].repeat(100 * 24);
+        let block = PcmBlock { samples, sample_rate: 24_000, channels: 2, captured: run.now };
+        let place = (MS * 100 * chunk, run.budget.reserve(1).unwrap());
+        utterance.sound_pushed(run.now);
+        run.speech.push(&block, &utterance, place, run.now).unwrap();
+    }
+    utterance.end();
+    let mut packets = Vec::new();
+    while let Some(at) = [run.speech.deadline(run.now), run.pacer.deadline()]
+        .into_iter()
+        .flatten()
+        .min()
+        .filter(|at| *at < run.start + MS * 2_000)
+    {
+        run.now = run.now.max(at);
+        run.speech.look_for_ends();
+        run.speech.all_taken_in();
+        while let Some(turn) = run.speech.run(&mut run.pacer, PACKET, false, run.now) {
+            run.turns.push((0, format!("{turn:?}").split('(').next().unwrap().to_owned()));
+        }
+        let mut packet = Sound::default();
+        while run.pacer.poll(run.now, &mut packet).is_some() {
+            packets.push(packet.clone());
+        }
+    }
+    assert_eq!(run.turns(), [(0, "Started"), (0, "Ended")]);
+    assert_eq!(utterance.sent(), MS * 1_000);
+    let said: Vec<_> = packets.iter().filter(|packet| packet.stereo).collect();
+    assert_eq!(said.len(), 50);
+    let middle = |packet: &Sound| (packet.samples[960], packet.samples[961]);
+    assert!(said.iter().all(|packet| {
+        let (left, right) = middle(packet);
+        left.abs_diff(2_000) < 40 && right.abs_diff(-2_000) < 40
+    }));
+    // What was live is under the first of it.
+    let (left, right) = (said[0].samples[0], said[0].samples[1]);
+    assert!(left + right > 1_200, "{left}, {right}: 700 under each");
+}
+
+#[test]
 fn a_gap_in_the_stamps_is_silence_of_that_length() {
     let mut run = Run::new();
     let utterance = run.begin();
@@ -191,7 +237,7 @@ fn an_utterance_whose_sound_ran_dry_before_its_end_is_over_and_the_next_one_play
 fn what_is_said_takes_the_place_of_what_was_pushed_live() {
     let mut run = Run::new();
     // Ten seconds that were pushed at once.
-    run.pacer.push(&[700; 480_000], run.now, run.now);
+    run.pacer.push(&Sound::mono(&[700; 480_000]), run.now, run.now);
     run.advance(200);
     let utterance = run.begin();
     run.say(&utterance, 0, 100, 2_000);

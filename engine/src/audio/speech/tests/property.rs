@@ -31,8 +31,8 @@ impl Dice {
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Begin,
-    /// So many sample frames, stamped with so many ms.
-    Sound(usize, u64),
+    /// So many sample frames of so many channels, stamped with so many ms.
+    Sound(usize, u16, u64),
     /// Of such a time, in ms.
     Picture(u64),
     End,
@@ -42,7 +42,6 @@ enum Step {
 /// An utterance to be, and what became of it.
 struct Plan {
     rate: u32,
-    channels: u16,
     /// When (µs), in order.
     steps: VecDeque<(u64, Step)>,
     state: Option<Arc<UtteranceState>>,
@@ -54,7 +53,7 @@ struct Plan {
 impl Plan {
     fn new(dice: &mut Dice, from_us: u64) -> Self {
         let rate = dice.pick(&visavis_types::AudioChunk::SAMPLE_RATES_HZ);
-        let channels = 1 + dice.roll(2) as u16;
+        let (channels, changes) = (1 + dice.roll(2) as u16, dice.one_in(3));
         let mut at = from_us + dice.roll(200_000);
         let mut steps = vec![(at, Step::Begin)];
         let (stamped, with_pictures) = (!dice.one_in(4), dice.one_in(3));
@@ -65,7 +64,9 @@ impl Plan {
             at += dice.roll(pause + 1);
             let frames = 1 + dice.roll(u64::from(rate) * longest / 1_000 + 1);
             let ms = pushed * 1_000 / u64::from(rate);
-            steps.push((at, Step::Sound(frames as usize, if stamped { ms } else { 0 })));
+            let channels = if changes { 1 + dice.roll(2) as u16 } else { channels };
+            let ms = if stamped { ms } else { 0 };
+            steps.push((at, Step::Sound(frames as usize, channels, ms)));
             pushed += frames;
             if with_pictures {
                 for _ in 0..dice.roll(6) {
@@ -83,15 +84,7 @@ impl Plan {
             steps.sort_by_key(|(at, _)| *at);
         }
         let steps = VecDeque::from(steps);
-        Self {
-            rate,
-            channels,
-            steps,
-            state: None,
-            frames: 0,
-            pictures: VecDeque::new(),
-            interrupted,
-        }
+        Self { rate, steps, state: None, frames: 0, pictures: VecDeque::new(), interrupted }
     }
 }
 
@@ -121,10 +114,10 @@ impl Play {
         match step {
             Step::Begin => {}
             Step::Sound(..) | Step::Picture(_) if state.is_interrupted() => {}
-            Step::Sound(frames, ms) => {
+            Step::Sound(frames, channels, ms) => {
                 plan.frames += frames as u64;
-                let samples = vec![1_000; frames * usize::from(plan.channels)];
-                let (sample_rate, channels) = (plan.rate, plan.channels);
+                let samples = vec![1_000; frames * usize::from(channels)];
+                let sample_rate = plan.rate;
                 let block = PcmBlock { samples, sample_rate, channels, captured: now };
                 state.sound_pushed(now);
                 self.ring.push_back((state, block, MS * ms as u32));
