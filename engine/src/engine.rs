@@ -15,7 +15,8 @@ use crate::audio::{AudioCommand, AudioLoop};
 use crate::faults::{FaultDomain, Faults};
 use crate::handle::{Inner, LoopHandle, Parts};
 use crate::idle::Studio;
-use crate::media::{Addresses, Control, Follower, Inputs, MediaLoop, own_addresses};
+use crate::media::{Addresses, Control, Inputs, MediaLoop, own_addresses};
+use crate::upkeep::Upkeep;
 use crate::{EngineConfig, EngineHandle, Session, SessionConfig, SessionError, StartError};
 
 /// Joins and renegotiations that may wait for the media loop.
@@ -34,7 +35,7 @@ pub struct Engine {
     udp: Vec<SocketAddr>,
     media_threads: Vec<JoinHandle<()>>,
     audio_thread: Option<JoinHandle<()>>,
-    follower: Option<Follower>,
+    upkeep: Option<Upkeep>,
 }
 
 impl Engine {
@@ -112,7 +113,7 @@ impl Engine {
             udp,
             media_threads: Vec::new(),
             audio_thread: None,
-            follower: None,
+            upkeep: None,
         };
         // A failure from here on drops the engine, which stops the threads it has.
         let scheduling = config.scheduling;
@@ -134,7 +135,7 @@ impl Engine {
         engine.handle.inner.audio.thread.is(audio_thread.thread());
         engine.audio_thread = Some(audio_thread);
         let inner = Arc::clone(&engine.handle.inner);
-        engine.follower = Some(Follower::start(inner, sockets, config.announce)?);
+        engine.upkeep = Some(Upkeep::start(inner, sockets, config.announce)?);
         Ok(engine)
     }
 
@@ -179,7 +180,7 @@ impl Engine {
             thread.thread().unpark();
             let _ = thread.join();
         }
-        self.follower = None;
+        self.upkeep = None;
         for thread in self.media_threads.drain(..) {
             let _ = thread.join();
         }

@@ -207,6 +207,11 @@ impl Inner {
         self.living_peers().viewers(session).collect()
     }
 
+    /// Peers that have left are forgotten at the next question about them; after a crowd there may be none.
+    pub(crate) fn forget_departed(&self) {
+        drop(self.living_peers());
+    }
+
     /// The peers there are, those that left taken out.
     fn living_peers(&self) -> MutexGuard<'_, Placement> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -22,9 +22,10 @@
 //!
 //! # Threads
 //!
-//! `Engine::start` spawns three threads: the **media loop**, which owns the UDP socket and every peer (more
+//! `Engine::start` spawns four threads: the **media loop**, which owns the UDP socket and every peer (more
 //! of them where [`EngineConfig::media_loops`] says so), the **audio loop**, which paces and encodes sound
-//! and decodes microphones, and one that encodes each [`IdleLoop`] once. Each session adds an **encode
+//! and decodes microphones, one that encodes each [`IdleLoop`] once, and one for what is done every few seconds
+//! (it follows this machine's addresses). Each session adds an **encode
 //! loop**, unless its pictures come encoded; each [`RtpInput`] adds a thread that receives.
 //!
 //! They share nothing but rings and bounded channels. No call in this crate waits for the network
@@ -52,6 +53,7 @@ mod session;
 mod shared;
 mod source_clock;
 mod status;
+mod upkeep;
 mod utterance;
 mod video;
 
@@ -78,6 +80,7 @@ pub use visavis_codec::{ENCODERS, Mp3Decoder, Mp3Error, Mp3Sound};
 pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
 pub use visavis_core::rtp_input::{Foreign, RtpCounters, RtpFault, Wanted};
 pub use visavis_core::{DataMessage, SdpError};
+pub use visavis_net::memory;
 pub use visavis_types::{
     AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, CodecSet, EncodedAudio,
     EncodedFrame, FrameSize, InvalidFrameSize, InvalidSessionId, MAX_SOUND_LEAD, OpusSettings,

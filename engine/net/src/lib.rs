@@ -4,6 +4,7 @@
 //! WebRTC.
 
 mod addresses;
+pub mod memory;
 mod receiver;
 mod rtp;
 mod sender;

@@ -6,39 +6,17 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Interest, Registry, Token};
 use visavis_net::AddressChanges;
 
 use super::addresses::{Addresses, AnnouncedAddress};
-use super::command::Control;
-use crate::faults::FaultDomain;
-use crate::handle::Inner;
+use crate::faults::Faults;
 
-const CHANGES: Token = Token(0);
-const WAKER: Token = Token(1);
-
-/// How often to look though nobody has told.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// Changes come in bursts: an interface that comes up tells of itself, of its address, of its route.
-const SETTLE: Duration = Duration::from_millis(100);
-
-/// The thread that follows the addresses; ended when dropped, once the engine has stopped.
+/// What is known of this machine's addresses.
 #[derive(Debug)]
 pub(crate) struct Follower {
-    waker: Waker,
-    thread: Option<JoinHandle<()>>,
-}
-
-struct Watch {
-    poll: Poll,
     changes: Option<AddressChanges>,
-    inner: Arc<Inner>,
     /// Of each media loop: where it is bound, and what is known.
     sockets: Vec<(SocketAddr, Addresses)>,
     announce: Vec<AnnouncedAddress>,
@@ -55,65 +33,36 @@ pub(crate) fn own_addresses() -> io::Result<Vec<IpAddr>> {
 }
 
 impl Follower {
-    pub(crate) fn start(
-        inner: Arc<Inner>,
+    /// Where the system tells of changes, `registry` has its news under `token`.
+    pub(crate) fn new(
         sockets: Vec<(SocketAddr, Addresses)>,
         announce: Vec<AnnouncedAddress>,
+        (registry, token): (&Registry, Token),
     ) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
         let mut changes = AddressChanges::open()
             .inspect_err(|error| {
                 tracing::info!(%error, "the system does not tell of new addresses; they are looked for");
             })
             .ok();
         if let Some(changes) = &mut changes {
-            poll.registry().register(changes, CHANGES, Interest::READABLE)?;
+            registry.register(changes, token, Interest::READABLE)?;
         }
-        let mut watch = Watch { poll, changes, inner, sockets, announce };
-        watch.say_what_is_wrong();
-        let thread =
-            thread::Builder::new().name("visavis-addr".to_owned()).spawn(move || watch.run())?;
-        Ok(Self { waker, thread: Some(thread) })
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        let _ = self.waker.wake();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Watch {
-    fn run(mut self) {
-        let mut events = Events::with_capacity(4);
-        let mut pause = LOOK;
-        while !self.inner.stopped.load(Relaxed) {
-            if let Err(error) = self.poll.poll(&mut events, Some(pause))
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                tracing::warn!(%error, "this machine's addresses are followed no longer");
-                return;
-            }
-            if self.changes.as_ref().is_some_and(AddressChanges::take) {
-                pause = SETTLE;
-                continue;
-            }
-            pause = LOOK;
-            let faults = Arc::clone(&self.inner.faults);
-            faults.guard(FaultDomain::Addresses, &"this machine's addresses", || self.look());
-        }
+        Ok(Self { changes, sockets, announce })
     }
 
-    fn look(&mut self) {
+    /// Whether the system has told of changes since the last call.
+    pub(crate) fn has_news(&self) -> bool {
+        self.changes.as_ref().is_some_and(AddressChanges::take)
+    }
+
+    /// Looks what there is now, and tells each media loop for which it is something new. True where viewers
+    /// are told other addresses than before.
+    pub(crate) fn look(&mut self, mut tell: impl FnMut(usize, Addresses)) -> bool {
         let own = match own_addresses() {
             Ok(own) => own,
             Err(error) => {
                 tracing::debug!(%error, "this machine does not tell its addresses");
-                return;
+                return false;
             }
         };
         let mut changed = false;
@@ -124,21 +73,17 @@ impl Watch {
             }
             changed |= now.candidates() != known.candidates();
             *known = now.clone();
-            if let Some(media_loop) = self.inner.loops.get(index) {
-                media_loop.candidates.store(Arc::new(now.candidates().to_vec()));
-            }
-            self.inner.control(index, Control::SetAddresses(now));
+            tell(index, now);
         }
-        if changed {
-            self.say_what_is_wrong();
-        }
+        changed
     }
 
-    fn say_what_is_wrong(&mut self) {
+    /// Says in the log and in the status why viewers may not get through, if so.
+    pub(crate) fn say_what_is_wrong(&self, faults: &Faults) {
         let Some((bound, addresses)) = self.sockets.first() else { return };
         let wrong = addresses.wrong();
         tracing::info!(candidates = ?addresses.candidates(), "told to viewers");
-        if self.inner.faults.set_wrong("addresses", wrong.map(str::to_owned))
+        if faults.set_wrong("addresses", wrong.map(str::to_owned))
             && let Some(wrong) = wrong
         {
             tracing::warn!("{wrong}");

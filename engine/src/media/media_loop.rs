@@ -366,7 +366,7 @@ impl MediaLoop {
 
     fn command(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Adopt { peer, session, link } => self.adopt(*peer, &session, &link, now),
+            Command::Adopt { peer, session, link } => self.adopt(peer, &session, &link, now),
             Command::Renegotiate { peer, offer, reply } => {
                 let answer = self.hub.renegotiate(peer, &offer, now, &mut self.egress);
                 reply.send(match answer {
@@ -414,15 +414,15 @@ impl MediaLoop {
 
     fn adopt(
         &mut self,
-        peer: visavis_core::Peer,
+        peer: Box<visavis_core::Peer>,
         session: &Arc<SessionShared>,
         link: &PeerLink,
         now: Instant,
     ) {
         // Its goodbye may have overtaken it, and its session may have ended and another have its name.
         let welcome = match (link.is_leaving(), session.is_stopped()) {
-            (true, _) => Err((Box::new(peer), LeaveReason::Closed)),
-            (false, true) => Err((Box::new(peer), LeaveReason::Stopped)),
+            (true, _) => Err((peer, LeaveReason::Closed)),
+            (false, true) => Err((peer, LeaveReason::Stopped)),
             (false, false) => {
                 let adopted = self.hub.adopt(peer, now, &mut self.egress);
                 adopted.map_err(|orphan| (orphan, LeaveReason::Stopped))

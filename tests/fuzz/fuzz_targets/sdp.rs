@@ -24,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
     let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15), Arc::default());
     hub.add_session(SessionId::default(), PlayoutDelay::NONE, now);
     let mut out = Nowhere::default();
-    hub.adopt(peer, now, &mut out).expect("the session is there");
+    hub.adopt(Box::new(peer), now, &mut out).expect("the session is there");
     for offer in later.split('\0').take(4) {
         let Ok(parsed) = Offer::parse(offer) else { continue };
         let answer = hub.renegotiate(id, &parsed, now, &mut out).expect("no offer ends a peer");

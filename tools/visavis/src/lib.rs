@@ -18,6 +18,7 @@ pub mod echo;
 mod hangup;
 pub mod idle;
 pub mod log;
+mod memory;
 pub mod serve;
 pub mod settings;
 pub mod source;

@@ -6,6 +6,7 @@ use visavis_cli::cli::{Cli, Command};
 use visavis_cli::{log, serve, settings};
 
 fn main() -> ExitCode {
+    visavis::memory::keep_little();
     // Clap answers --help with 0 and a usage error with 2 by itself.
     let Command::Serve(flags) = Cli::parse().command;
     let settings = match settings::load(&flags) {

@@ -25,6 +25,7 @@ use crate::echo::{self, Echo, EchoError};
 use crate::hangup::Hangups;
 use crate::idle::{self, IdleFileError};
 use crate::log;
+use crate::memory::Tidy;
 use crate::settings::{NamedFile, Settings};
 use crate::source::demo::Demo;
 use crate::source::pacer::{Pacer, SessionSink};
@@ -438,20 +439,26 @@ fn reachable(listening: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listening.port())
 }
 
-/// Waits for a signal, or for the source to give up.
+/// Waits for a signal, or for the source to give up; meanwhile gives memory back that is free.
 fn wait(
     asked: &Receiver<()>,
     failure: &Receiver<SourceError>,
     fatal: &Receiver<FatalFault>,
 ) -> Result<(), ServeError> {
-    select! {
-        recv(asked) -> _ => Ok(()),
-        recv(fatal) -> fault => fault.map_or(Err(ServeError::SourceFault), |fault| Err(fault.into())),
-        recv(failure) -> error => match error {
-            Ok(error) => Err(error.into()),
-            // The source thread is gone without a reason: it panicked, which is logged.
-            Err(_) => Err(ServeError::SourceFault),
-        },
+    let mut tidy = Tidy::new();
+    loop {
+        select! {
+            recv(tidy.due) -> _ => tidy.look(),
+            recv(asked) -> _ => return Ok(()),
+            recv(fatal) -> fault => {
+                return fault.map_or(Err(ServeError::SourceFault), |fault| Err(fault.into()));
+            }
+            recv(failure) -> error => return match error {
+                Ok(error) => Err(error.into()),
+                // The source thread is gone without a reason: it panicked, which is logged.
+                Err(_) => Err(ServeError::SourceFault),
+            },
+        }
     }
 }
 

@@ -24,7 +24,7 @@ impl Hub {
 
     /// Passes on the request of a peer that had to wait, once it is time.
     pub(super) fn pass_on_keyframe_request(&mut self, key: usize, now: Instant) {
-        let waits = |peer: &Peer| peer.keyframes.due().is_some_and(|due| due <= now);
+        let waits = |peer: &Box<Peer>| peer.keyframes.due().is_some_and(|due| due <= now);
         if self.peers.get(key).is_some_and(waits) {
             let last_sent = self.last_keyframe(key);
             let passed = self.peers.get_mut(key).map(|peer| peer.keyframes.pass_on(now, last_sent));

@@ -55,7 +55,8 @@ pub struct Hub {
     connect_timeout: Duration,
     sessions: Slab<SessionState>,
     session_by_id: HashMap<SessionId, SessionKey>,
-    peers: Slab<Peer>,
+    /// Boxed: a peer is some 11 KB, and a slab that once had a thousand of them keeps that room for good.
+    peers: Slab<Box<Peer>>,
     peer_by_id: HashMap<PeerId, usize>,
     demux: Demux,
     deadlines: Deadlines,
@@ -164,12 +165,12 @@ impl Hub {
     /// Takes a new peer in. Gives it back where its session is gone.
     pub fn adopt(
         &mut self,
-        mut peer: Peer,
+        mut peer: Box<Peer>,
         now: Instant,
         out: &mut impl Outbox,
     ) -> Result<(), Box<Peer>> {
         let Some(&session) = self.session_by_id.get(peer.session()) else {
-            return Err(Box::new(peer));
+            return Err(peer);
         };
         peer.session_key = session;
         peer.start_connecting(now + self.connect_timeout);
@@ -451,7 +452,7 @@ impl Hub {
         for event in happened.drain(..) {
             match event {
                 PeerEvent::Connected => {
-                    let codec = self.peers.get(key).and_then(Peer::video_codec);
+                    let codec = self.peers.get(key).and_then(|peer| peer.video_codec());
                     self.events.push_back(HubEvent::Joined { session, peer: id, codec });
                     self.ask_for_keyframe(key, now);
                 }
@@ -522,7 +523,7 @@ impl Hub {
 /// and makes no peer due, so this is no turn of theirs. One catch for all of them costs nothing; whom a panic
 /// was for is noted, and the others get theirs.
 fn fan_out<O: Outbox>(
-    peers: &mut Slab<Peer>,
+    peers: &mut Slab<Box<Peer>>,
     keys: &[usize],
     out: &mut O,
     faulty: &mut Vec<(usize, String)>,

@@ -1,0 +1,90 @@
+//! What is done every few seconds, on a thread of its own: this machine's addresses are followed, and peers that
+//! have left are forgotten.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use mio::{Events, Poll, Token, Waker};
+
+use crate::faults::FaultDomain;
+use crate::handle::Inner;
+use crate::media::{Addresses, AnnouncedAddress, Control, Follower};
+
+const CHANGES: Token = Token(0);
+const WAKER: Token = Token(1);
+
+/// How often there is a look though nobody has told.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Changes come in bursts: an interface that comes up tells of itself, of its address, of its route.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// The thread; ended when dropped, once the engine has stopped.
+#[derive(Debug)]
+pub(crate) struct Upkeep {
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Upkeep {
+    pub(crate) fn start(
+        inner: Arc<Inner>,
+        sockets: Vec<(SocketAddr, Addresses)>,
+        announce: Vec<AnnouncedAddress>,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let follower = Follower::new(sockets, announce, (poll.registry(), CHANGES))?;
+        follower.say_what_is_wrong(&inner.faults);
+        let thread = thread::Builder::new().name("visavis-upkeep".to_owned());
+        let thread = thread.spawn(move || run(poll, follower, &inner))?;
+        Ok(Self { waker, thread: Some(thread) })
+    }
+}
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        let _ = self.waker.wake();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(mut poll: Poll, mut follower: Follower, inner: &Inner) {
+    let mut events = Events::with_capacity(4);
+    let mut pause = LOOK;
+    while !inner.stopped.load(Relaxed) {
+        if let Err(error) = poll.poll(&mut events, Some(pause))
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            tracing::warn!(%error, "this machine's addresses are followed no longer");
+            return;
+        }
+        if follower.has_news() {
+            pause = SETTLE;
+            continue;
+        }
+        pause = LOOK;
+        inner.faults.guard(FaultDomain::Addresses, &"this machine's addresses", || {
+            look(&mut follower, inner);
+        });
+        inner.forget_departed();
+    }
+}
+
+fn look(follower: &mut Follower, inner: &Inner) {
+    let changed = follower.look(|index, addresses| {
+        if let Some(media_loop) = inner.loops.get(index) {
+            media_loop.candidates.store(Arc::new(addresses.candidates().to_vec()));
+        }
+        inner.control(index, Control::SetAddresses(addresses));
+    });
+    if changed {
+        follower.say_what_is_wrong(&inner.faults);
+    }
+}
