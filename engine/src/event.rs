@@ -140,6 +140,8 @@ pub enum LeaveReason {
     Vanished,
     /// Its protocol state broke; only this peer is affected.
     Failed,
+    /// It has an RSA certificate, and DTLS takes ECDSA certificates only here.
+    RsaCertificate,
     /// The session or the engine was stopped.
     Stopped,
 }
@@ -152,6 +154,7 @@ impl LeaveReason {
             Self::ConnectTimeout => "connect-timeout",
             Self::Vanished => "vanished",
             Self::Failed => "failed",
+            Self::RsaCertificate => "rsa-certificate",
             Self::Stopped => "stopped",
         }
     }

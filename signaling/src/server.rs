@@ -434,7 +434,7 @@ impl Loop {
         while let Ok(event) = self.events.try_recv() {
             let Event::PeerLeft { session, peer, reason } = event else { continue };
             self.context.sessions.on_left(&session, now);
-            self.context.whep.forget(peer);
+            self.context.whep.on_left(peer, reason);
             if let Some(&key) = self.context.clients.get(&peer) {
                 self.visit(key, |connection, context| connection.on_left(reason, context, now));
             }

@@ -21,6 +21,7 @@ const FAILED = {
   unreachable: ['The server is not reached', 'Is your network there? Try again in a while.'],
   'no-media': ['No way for the picture', 'A firewall may stand between you and the server.'],
   'no-common-codec': ['This browser cannot play it', 'Another browser may.'],
+  'rsa-certificate': ['This browser cannot play it', 'Another browser, or a newer one, may.'],
 };
 
 const START_LABELS = { failed: 'Try again', closed: 'Come back' };

@@ -16,13 +16,14 @@ export type VideoCodec = 'H264' | 'VP8' | 'VP9' | 'AV1';
  * - `unreachable`: no answer from the server
  * - `no-media`: the server answers, but no network path for picture and sound was found
  * - `no-common-codec`: the browser has none of the session's codecs
+ * - `rsa-certificate`: the browser's certificate is RSA, and the server takes ECDSA only
  * - `lost`: there was a connection, and it is gone
  * - `refused`: the server does not take the offer
  * - `closed`: close() was called
  */
 export type FailureCode =
   | 'unsupported' | 'bad-address' | 'unknown-session' | 'ended' | 'full' | 'forbidden' | 'unreachable' | 'no-media'
-  | 'no-common-codec' | 'lost' | 'refused' | 'closed';
+  | 'no-common-codec' | 'rsa-certificate' | 'lost' | 'refused' | 'closed';
 
 /** What connect() rejects with; `message` is a sentence. */
 export class VisavisError extends Error {

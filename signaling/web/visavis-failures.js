@@ -11,6 +11,7 @@ export const FAILURES = {
   unreachable: 'the server cannot be reached',
   'no-media': 'no network path for picture and sound',
   'no-common-codec': 'this browser has none of the codecs of the session',
+  'rsa-certificate': 'the server takes no RSA certificate, which this viewer has',
   lost: 'the connection was lost',
   refused: 'the server refused the connection',
   closed: 'left',
@@ -35,6 +36,7 @@ const HARMLESS = new Set(['bad-candidate', 'bad-json', 'bad-message', 'busy']);
 /** Errors that another attempt does not cure. */
 const FINAL = {
   'no-common-codec': 'no-common-codec',
+  'rsa-certificate': 'rsa-certificate',
   'bad-session': 'bad-address',
   'not-found': 'bad-address',
   forbidden: 'forbidden',

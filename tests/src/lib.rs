@@ -20,7 +20,9 @@ pub use netns::{Network, SERVER};
 pub use node::run_page_tests;
 pub use page::{CAPTURE_PEERS_AND_FRAMES, Picture, Stats, Watcher};
 pub use pattern::Still;
-pub use players::{AiortcReport, PlayerSite, watch_with_aiortc};
+pub use players::{
+    AiortcReport, PlayerSite, WebrtcbinReport, watch_with_aiortc, watch_with_webrtcbin,
+};
 pub use proxy::Proxy;
 pub use sender::{Fault, PACKETS_PER_FRAME, Sender};
 pub use senses::{Seen, Senses, Sound, wall_clock_ms};

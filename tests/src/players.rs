@@ -1,4 +1,4 @@
-//! WHEP players that nobody here wrote: from npm, bundled for a page of another origin, and from PyPI.
+//! WHEP players that nobody here wrote: from npm, bundled for a page of another origin, from PyPI, and GStreamer.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -167,6 +168,45 @@ pub fn watch_with_aiortc(endpoint: &str, seconds: u32) -> Result<AiortcReport, B
         Command::new(python).arg(script).arg(endpoint).arg(seconds.to_string()).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// What became of webrtcbin at a WHEP endpoint.
+#[derive(Debug, Clone, Deserialize)]
+pub struct WebrtcbinReport {
+    /// Status of the POST.
+    pub created: Option<u16>,
+    /// Status of the viewer's resource, once it was gone.
+    pub ended: Option<u16>,
+    /// The code that was said with it.
+    pub code: Option<String>,
+    /// Pictures decoded.
+    pub video: u64,
+    /// Pieces of sound decoded.
+    pub audio: u64,
+}
+
+/// Watches a WHEP endpoint with GStreamer's webrtcbin until it has decoded something, its viewer is gone, or so much
+/// time has passed. webrtcbin uses no loopback addresses: the server has to have others.
+///
+/// # Errors
+///
+/// Where Debian's GStreamer is missing, or the script fails.
+pub fn watch_with_webrtcbin(
+    endpoint: &str,
+    patience: Duration,
+) -> Result<WebrtcbinReport, Box<dyn Error>> {
+    let script = root().join("tests/players/webrtcbin_whep.py");
+    // Debian's own Python has the bindings, whatever else is on the path.
+    let output = Command::new("/usr/bin/python3")
+        .arg(script)
+        .arg(endpoint)
+        .arg(patience.as_secs().to_string())
+        .output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("webrtcbin: {}, {said}; tools/setup test", output.status).into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }

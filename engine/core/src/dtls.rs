@@ -3,13 +3,14 @@
 //! str0m's own provider makes a configuration per peer, and each one tests every elliptic curve by
 //! making keys on it: milliseconds per join, before the handshake has begun.
 //!
-//! It is also where we learn the SRTP keys that str0m is given.
+//! It is also where we learn the SRTP keys that str0m is given, and why a handshake failed.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use dimpl::crypto::NamedGroup;
+use dimpl::{CertificateError, SecurityError};
 use str0m::crypto::CryptoError;
 use str0m::crypto::dtls::{
     DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, ProtocolVersion,
@@ -25,16 +26,31 @@ const KEY_EXCHANGE_GROUPS: [NamedGroup; 2] = [NamedGroup::X25519, NamedGroup::Se
 pub(crate) static SHARED: SharedDtls = SharedDtls { configs: Mutex::new(Vec::new()) };
 
 thread_local! {
-    /// Where endpoints made on this thread put their keys.
-    static KEYS: RefCell<Arc<OnceLock<SrtpKeys>>> = RefCell::default();
+    /// Where endpoints made on this thread tell of their handshakes.
+    static HANDSHAKE: RefCell<Arc<Handshake>> = RefCell::default();
 }
 
-/// Runs what makes one peer's endpoint, and gives the place where its SRTP keys will be once its
-/// handshake is done. The provider's interface has no argument to pass that place through.
-pub(crate) fn with_keys<T>(make: impl FnOnce() -> T) -> (T, Arc<OnceLock<SrtpKeys>>) {
-    let keys = Arc::default();
-    KEYS.set(Arc::clone(&keys));
-    (make(), keys)
+/// What becomes of one peer's handshake.
+#[derive(Debug, Default)]
+pub(crate) struct Handshake {
+    /// Once it is done.
+    pub(crate) keys: Arc<OnceLock<SrtpKeys>>,
+    no_common_certificate: OnceLock<()>,
+}
+
+impl Handshake {
+    /// The peer has no certificate of the kind that is asked for here: ECDSA.
+    pub(crate) fn has_no_common_certificate(&self) -> bool {
+        self.no_common_certificate.get().is_some()
+    }
+}
+
+/// Runs what makes one peer's endpoint, and gives the place where it will tell of its handshake. The
+/// provider's interface has no argument to pass that place through.
+pub(crate) fn with_handshake<T>(make: impl FnOnce() -> T) -> (T, Arc<Handshake>) {
+    let handshake = Arc::default();
+    HANDSHAKE.set(Arc::clone(&handshake));
+    (make(), handshake)
 }
 
 /// Makes DTLS endpoints that share one configuration per MTU.
@@ -86,14 +102,14 @@ impl DtlsProvider for SharedDtls {
             DtlsVersion::Auto => dimpl::Dtls::new_auto(config, cert, now),
             other => return Err(CryptoError::Other(format!("unsupported DTLS version {other}"))),
         };
-        Ok(Box::new(Endpoint { dtls, keys: KEYS.take() }))
+        Ok(Box::new(Endpoint { dtls, handshake: HANDSHAKE.take() }))
     }
 }
 
 #[derive(Debug)]
 struct Endpoint {
     dtls: dimpl::Dtls,
-    keys: Arc<OnceLock<SrtpKeys>>,
+    handshake: Arc<Handshake>,
 }
 
 impl DtlsInstance for Endpoint {
@@ -102,7 +118,8 @@ impl DtlsInstance for Endpoint {
     }
 
     fn handle_packet(&mut self, packet: &[u8]) -> Result<(), DtlsImplError> {
-        self.dtls.handle_packet(packet)
+        let result = self.dtls.handle_packet(packet);
+        self.note(result)
     }
 
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
@@ -112,13 +129,14 @@ impl DtlsInstance for Endpoint {
             && let Some(keys) = SrtpKeys::new(material, *profile, active)
         {
             // Handed out once per connection: DTLS does not renegotiate (RFC 8842 §4).
-            let _ = self.keys.set(keys);
+            let _ = self.handshake.keys.set(keys);
         }
         output
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {
-        self.dtls.handle_timeout(now)
+        let result = self.dtls.handle_timeout(now);
+        self.note(result)
     }
 
     fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
@@ -144,6 +162,35 @@ impl DtlsInstance for Endpoint {
     fn close(&mut self) -> Result<(), DtlsImplError> {
         self.dtls.close()
     }
+}
+
+impl Endpoint {
+    /// Notes why a handshake failed, if it did for want of a certificate: what is said to the peer of that is
+    /// still to be sent, and whoever drains this ends it after that.
+    fn note(&self, result: Result<(), DtlsImplError>) -> Result<(), DtlsImplError> {
+        match result {
+            Err(error) if self.handshake.keys.get().is_none() && is_of_certificate(&error) => {
+                let _ = self.handshake.no_common_certificate.set(());
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether a handshake failed for want of a certificate that both sides take. A client says so with an empty
+/// list (OpenSSL; RFC 5246 §7.4.6) or, as a server does too that can use none of our cipher suites, with an
+/// alert. Alerts give no other reason, but all else that is offered here every WebRTC stack has (RFC 8827 §6.5).
+fn is_of_certificate(error: &DtlsImplError) -> bool {
+    const HANDSHAKE_FAILURE: u8 = 40;
+    const UNSUPPORTED_CERTIFICATE: u8 = 43;
+    matches!(
+        error,
+        DtlsImplError::CertificateError(CertificateError::NoClientCertificateReceived)
+            | DtlsImplError::SecurityError(SecurityError::FatalAlert {
+                description: HANDSHAKE_FAILURE | UNSUPPORTED_CERTIFICATE,
+            })
+    )
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use visavis_types::{AudioCodec, CodecSet, PeerId, SessionId, VideoCodec};
 use crate::candidates::RemoteCandidates;
 use crate::credentials;
 use crate::data::MAX_MESSAGE_BYTES;
-use crate::dtls;
+use crate::dtls::{self, Handshake};
 use crate::entropy::{self, Entropy};
 use crate::peer::{Checks, Peer};
 use crate::rtp_output::RtpOutput;
@@ -77,6 +77,7 @@ pub struct CodecOrder {
 /// A first offer, accepted.
 pub(crate) struct Accepted {
     pub(crate) rtc: Rtc,
+    pub(crate) handshake: Arc<Handshake>,
     pub(crate) output: RtpOutput,
     pub(crate) media: Media,
     pub(crate) checks: Checks,
@@ -107,7 +108,7 @@ impl PeerSetup<'_> {
         let remote = credentials::of(&inner).ok_or(NegotiateError::Sdp(SdpError::NoIce))?;
         let local = entropy::ice_credentials().ok_or(NegotiateError::NoRandomness)?;
         Entropy::default().reseed();
-        let (mut rtc, keys) = dtls::with_keys(|| self.build_rtc(local.clone()));
+        let (mut rtc, handshake) = dtls::with_handshake(|| self.build_rtc(local.clone()));
         for &addr in self.candidates {
             match Candidate::host(addr, "udp") {
                 Ok(candidate) => {
@@ -118,8 +119,8 @@ impl PeerSetup<'_> {
         }
         let answer = media.accept(&mut rtc, plan, &inner)?;
         let checks = Checks::new(self.certificate.provider.sha1_hmac_provider, local, remote);
-        let output = RtpOutput::new(keys);
-        let accepted = Accepted { rtc, output, media, checks, candidates };
+        let output = RtpOutput::new(Arc::clone(&handshake.keys));
+        let accepted = Accepted { rtc, handshake, output, media, checks, candidates };
         let mut peer = Peer::new((self.peer, self.session), self.order, accepted, self.now);
         peer.note_refused_candidates(refused);
         peer.note_max_message(offer);

@@ -339,6 +339,48 @@ fn a_peer_that_never_connects_is_dropped_in_time() {
     }));
 }
 
+/// What a DTLS 1.2 client says in place of its certificate, in the clear, if it has none that was asked for.
+#[test]
+fn a_viewer_without_an_ecdsa_certificate_is_refused_at_once_in_words() {
+    // A handshake of RFC 5246 §7.4.6 with an empty list, as OpenSSL has it, or an alert.
+    fn empty_list(record: &[u8]) -> Vec<u8> {
+        let (sequence, message_sequence) = (&record[5..11], &record[17..19]);
+        let head = [&[22, 0xfe, 0xfd, 0, 0][..], sequence, &[0, 15, 11, 0, 0, 3], message_sequence];
+        [&head.concat()[..], &[0, 0, 0, 0, 0, 3, 0, 0, 0]].concat()
+    }
+    fn alert(record: &[u8]) -> Vec<u8> {
+        [&[21, 0xfe, 0xfd, 0, 0][..], &record[5..11], &[0, 2, 2, 40]].concat()
+    }
+    for instead in [empty_list, alert] {
+        let mut world = World::new();
+        world.join(None);
+        let hub = world.hub_addr;
+        world.bend = Box::new(move |sent| {
+            const CERTIFICATE: u8 = 11;
+            if sent.to == hub && sent.contents[0] == 22 && sent.contents[13] == CERTIFICATE {
+                sent.contents = instead(&sent.contents);
+            }
+            // What is said in return ends the viewer's connection too, which is no matter of the test's.
+            sent.to == hub || sent.contents[0] != 21
+        });
+        let start = world.now;
+        while world.hub.peer_count() > 0 {
+            world.run(MS);
+            assert!(world.now - start < 1_000 * MS);
+        }
+        let left: Vec<_> =
+            world.events.iter().filter(|event| matches!(event, HubEvent::Left { .. })).collect();
+        assert!(
+            matches!(
+                left[..],
+                [HubEvent::Left { reason: Farewell::RsaCertificate, was_connected: false, .. }]
+            ),
+            "{left:?}"
+        );
+        assert_eq!(world.hub.refusals().get(Refusal::RsaCertificate), 1);
+    }
+}
+
 #[test]
 fn a_short_outage_ends_with_a_keyframe_not_with_a_goodbye() {
     let mut world = World::joined();

@@ -582,6 +582,7 @@ impl From<Farewell> for LeaveReason {
             Farewell::ConnectTimeout => Self::ConnectTimeout,
             Farewell::Vanished => Self::Vanished,
             Farewell::Failed => Self::Failed,
+            Farewell::RsaCertificate => Self::RsaCertificate,
             Farewell::SessionEnded => Self::Stopped,
         }
     }

@@ -46,6 +46,8 @@ kinds! {
     Rtcp = "rtcp",
     /// DTLS datagrams of a peer beyond its rate; its messages come in them.
     Dtls = "dtls",
+    /// Peers without an ECDSA certificate: theirs is RSA, which DTLS takes none of here.
+    RsaCertificate = "rsa_certificate",
     /// Messages of a peer beyond its rate.
     Message = "message",
     /// Keyframe requests of a peer that had to wait.

@@ -162,6 +162,7 @@ const RTP_FIGURES: &[RtpFigure] = &[
     ("units", "Received pictures, or packets of sound, handed on.", |c| c.units),
     ("dropped_units", "Received pictures or packets of no use.", |c| c.dropped_units),
     ("restarts", "Times that the sender was started again.", |c| c.restarts),
+    ("clock_steps", "Times that the sender's RTP time went back.", |c| c.clock_steps),
 ];
 
 #[cfg(test)]

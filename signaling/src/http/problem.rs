@@ -39,6 +39,7 @@ problems! {
     OTHER_CONNECTION: CONFLICT "other-connection", "The offer is not from this peer's connection";
     NOT_STARTED: CONFLICT "not-started", "The session is not started";
     ENCODED_SESSION: CONFLICT "encoded-session", "The session's sound comes encoded";
+    RSA_CERTIFICATE: GONE "rsa-certificate", "The viewer's certificate is RSA";
     PRECONDITION_FAILED: PRECONDITION_FAILED "precondition-failed", "Things have changed since";
     BODY_TOO_LARGE: PAYLOAD_TOO_LARGE "body-too-large", "The request's body is too large";
     TARGET_TOO_LONG: URI_TOO_LONG "target-too-long", "The request's target is too long";

@@ -43,6 +43,7 @@ struct RtpStreamBody {
     units: u64,
     dropped_units: u64,
     restarts: u64,
+    clock_steps: u64,
     /// Why nothing of it can be shown or heard; null where all is well.
     fault: Option<RtpFaultBody>,
 }
@@ -55,12 +56,12 @@ struct RtpFaultBody {
 
 impl RtpStreamBody {
     fn new(status: &RtpStreamStatus) -> Self {
-        let RtpCounters { packets, lost, ignored, units, dropped_units, restarts } =
+        let RtpCounters { packets, lost, ignored, units, dropped_units, restarts, clock_steps } =
             status.counters;
         let fault = status
             .fault
             .map(|fault| RtpFaultBody { code: fault.as_str(), detail: fault.to_string() });
-        Self { packets, lost, ignored, units, dropped_units, restarts, fault }
+        Self { packets, lost, ignored, units, dropped_units, restarts, clock_steps, fault }
     }
 }
 

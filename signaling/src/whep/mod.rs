@@ -6,7 +6,7 @@ mod fragment;
 mod links;
 mod precondition;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::sync_channel;
@@ -14,7 +14,7 @@ use std::sync::mpsc::sync_channel;
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LINK, LOCATION};
 use http::{HeaderMap, StatusCode};
 use rustls::crypto::aws_lc_rs;
-use visavis::{PeerId, SessionId};
+use visavis::{LeaveReason, PeerId, SessionId};
 
 use self::fragment::{Credentials, Fragment};
 use self::precondition::Precondition;
@@ -23,6 +23,7 @@ use crate::http::candidates;
 use crate::http::peers::{existing_session, may_add, may_join, may_offer, refused_offer};
 use crate::http::problem::Problem;
 use crate::http::{Call, Reply, Response, problem};
+use crate::ws::RSA_CERTIFICATE;
 
 /// What `OPTIONS` says can be posted.
 pub(crate) const ACCEPTS: &str = SDP;
@@ -35,12 +36,17 @@ const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 /// Random bytes in the name of a resource: whoever knows the name can end the viewer.
 const NAME_BYTES: usize = 16;
 
+/// So many names of refused resources are kept.
+const MAX_REFUSED: usize = 64;
+
 /// Those who watch by WHEP. They live until they leave: no connection speaks for them.
 #[derive(Debug, Default)]
 pub(crate) struct Whep {
     /// By the names of their resources.
     viewers: HashMap<String, Viewer>,
     names: HashMap<PeerId, String>,
+    /// Resources of those whose certificate was refused, as their last requests are told: the newest last.
+    refused: VecDeque<String>,
 }
 
 #[derive(Debug)]
@@ -72,16 +78,25 @@ impl Whep {
     }
 
     /// Forgets a viewer that has left.
-    pub(crate) fn forget(&mut self, peer: PeerId) {
-        if let Some(name) = self.names.remove(&peer) {
-            self.viewers.remove(&name);
+    pub(crate) fn on_left(&mut self, peer: PeerId, reason: LeaveReason) {
+        let Some(name) = self.names.remove(&peer) else { return };
+        self.viewers.remove(&name);
+        if reason == LeaveReason::RsaCertificate {
+            if self.refused.len() >= MAX_REFUSED {
+                self.refused.pop_front();
+            }
+            self.refused.push_back(name);
         }
     }
 
     /// The viewer that a path names, of the session that it names.
     fn find(&mut self, call: &Call<'_>) -> Result<&mut Viewer, Response> {
         let session = call.session()?;
-        let viewer = self.viewers.get_mut(call.param("resource"));
+        let name = call.param("resource");
+        if self.refused.iter().any(|refused| refused == name) {
+            return Err(Response::problem(&problem::RSA_CERTIFICATE, RSA_CERTIFICATE));
+        }
+        let viewer = self.viewers.get_mut(name);
         viewer.filter(|viewer| viewer.session == session).ok_or_else(|| {
             Response::problem(&problem::NO_PEER, "nobody watches under this address, or no more")
         })
@@ -220,7 +235,7 @@ pub(crate) fn leave(call: &Call<'_>, context: &mut Context) -> Reply {
     let left = context.whep.find(call).map(|viewer| viewer.peer);
     left.map(|peer| {
         context.engine.disconnect(peer);
-        context.whep.forget(peer);
+        context.whep.on_left(peer, LeaveReason::Closed);
         Response::new(StatusCode::OK)
     })
     .into()

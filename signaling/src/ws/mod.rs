@@ -9,5 +9,5 @@ mod resume;
 pub(crate) use peer::{Fate, WsPeer};
 #[cfg(fuzzing)]
 pub(crate) use protocol::Incoming;
-pub(crate) use protocol::Outgoing;
+pub(crate) use protocol::{Outgoing, RSA_CERTIFICATE};
 pub(crate) use resume::Resumptions;

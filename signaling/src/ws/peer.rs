@@ -8,7 +8,7 @@ use tungstenite::{Error, Message};
 use visavis::{EngineHandle, LeaveReason, OfferError, PeerId, Refusal, SessionId};
 
 use super::frames::{Counted, Frames};
-use super::protocol::{Description, Fault, Incoming, NEXT_PLACE, Outgoing};
+use super::protocol::{Description, Fault, Incoming, NEXT_PLACE, Outgoing, RSA_CERTIFICATE};
 use super::resume::{Resumed, Token};
 use crate::Limits;
 use crate::access::Source;
@@ -433,6 +433,7 @@ impl WsPeer {
             LeaveReason::ConnectTimeout => "the media connection did not come up in time",
             LeaveReason::Vanished => "the media connection stopped answering",
             LeaveReason::Stopped => "the session was stopped",
+            LeaveReason::RsaCertificate => RSA_CERTIFICATE,
             _ => "the media connection failed",
         };
         self.send(io, &Fault::new(reason.as_str(), error).message())

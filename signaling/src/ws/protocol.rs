@@ -95,6 +95,10 @@ pub(crate) enum Incoming {
     Pong,
 }
 
+/// What a viewer is told whose certificate is of a kind that is not taken.
+pub(crate) const RSA_CERTIFICATE: &str =
+    "this viewer's DTLS certificate is RSA, and the server takes ECDSA certificates only";
+
 /// Something that is wrong, told to the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fault {

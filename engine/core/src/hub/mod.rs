@@ -48,6 +48,11 @@ impl SessionKey {
     }
 }
 
+/// Said once, of the first of them.
+const RSA_CERTIFICATE: &str = "a viewer's DTLS certificate is RSA, and only ECDSA certificates are taken: such viewers \
+    are refused. GStreamer's webrtcbin has one, older WebKitGTK, and pages that ask generateCertificate() for it; \
+    have it use ECDSA with P-256";
+
 /// All peers and sessions of one media loop. See the [crate docs](crate) for how it is driven.
 #[derive(Debug)]
 pub struct Hub {
@@ -469,6 +474,13 @@ impl Hub {
                 }
                 PeerEvent::Refused(refusal) => self.refusals.count(refusal),
                 PeerEvent::Gone(reason) => {
+                    if reason == Farewell::RsaCertificate {
+                        // The first time in words; from then on the reason tells.
+                        if self.refusals.get(Refusal::RsaCertificate) == 0 {
+                            tracing::warn!(peer = %id, "{RSA_CERTIFICATE}");
+                        }
+                        self.refusals.count(Refusal::RsaCertificate);
+                    }
                     self.remove_peer(key, reason);
                     stays = false;
                 }

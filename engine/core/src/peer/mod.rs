@@ -21,6 +21,7 @@ use crate::credentials;
 use crate::data::{DataChannels, DataEvent, DataGauge, MAX_MESSAGE_BYTES, OutgoingMessage};
 use crate::demux::{self, Content, Registration, TransactionId};
 use crate::drive::{Drained, drain};
+use crate::dtls::Handshake;
 use crate::entropy;
 use crate::heard::Heard;
 use crate::keyframe::KeyframeRequests;
@@ -69,6 +70,8 @@ pub enum Farewell {
     Vanished,
     /// Its protocol state broke.
     Failed,
+    /// It has no certificate of a kind that is taken here, which is ECDSA: its own is RSA, most likely.
+    RsaCertificate,
     /// Its session was removed.
     SessionEnded,
 }
@@ -82,6 +85,7 @@ pub struct Peer {
     order: CodecOrder,
     media: Media,
     rtc: Rtc,
+    handshake: Arc<Handshake>,
     phase: Phase,
     output: RtpOutput,
     video: Option<VideoState>,
@@ -170,7 +174,7 @@ impl Peer {
     pub(crate) fn new(
         (id, session): (PeerId, SessionId),
         order: CodecOrder,
-        Accepted { rtc, output, media, checks, candidates }: Accepted,
+        Accepted { rtc, handshake, output, media, checks, candidates }: Accepted,
         now: Instant,
     ) -> Self {
         let mut peer = Self {
@@ -179,6 +183,7 @@ impl Peer {
             order,
             media,
             rtc,
+            handshake,
             phase: Phase::Connecting { until: now },
             output,
             video: None,
@@ -475,7 +480,9 @@ impl Peer {
         if !self.lost.is_empty() {
             events.push(PeerEvent::PacketsLost);
         }
-        if !self.rtc.is_alive() {
+        if self.never_connected() && self.handshake.has_no_common_certificate() {
+            events.push(PeerEvent::Gone(Farewell::RsaCertificate));
+        } else if !self.rtc.is_alive() {
             events.push(PeerEvent::Gone(self.farewell.unwrap_or(Farewell::Closed)));
         }
         let phase = match self.phase {

@@ -18,7 +18,7 @@ pub struct ReceivedPacket<'a> {
     pub rtp_time: i64,
     /// When it arrived.
     pub arrived: Instant,
-    /// The sender was started anew, and its clock with it.
+    /// The sender was started anew, and its clock with it; or its clock was set back.
     pub restarted: bool,
 }
 
@@ -138,7 +138,9 @@ impl Stream {
         if delivered.restarted {
             *self = Self { restarted: true, ..Self::default() };
         }
+        let before = self.clock;
         let rtp_time = self.clock.advance(packet.timestamp);
+        let set_back = before.last().is_some_and(|last| rtp_time < last);
         if packet.payload.is_empty() {
             return;
         }
@@ -155,6 +157,8 @@ impl Stream {
             return;
         };
         counters.units += 1;
+        counters.clock_steps += u64::from(set_back);
+        self.restarted |= set_back;
         let (arrived, data) = (delivered.arrived, packet.payload);
         let restarted = std::mem::take(&mut self.restarted);
         each(ReceivedPacket { data, samples, rtp_time, arrived, restarted });

@@ -33,6 +33,8 @@ pub enum RtpFault {
     Reordered,
     /// H264 that is refreshed piece by piece, without IDR pictures: browsers start at those only.
     IntraRefresh,
+    /// The sender's RTP times go back again and again.
+    TimeGoesBack,
     /// No keyframe has come for a while; what comes is of no use before the next one.
     NoKeyframe,
 }
@@ -58,6 +60,7 @@ impl RtpFault {
             Self::NoParameterSets => "no-parameter-sets",
             Self::Reordered => "b-frames",
             Self::IntraRefresh => "intra-refresh",
+            Self::TimeGoesBack => "time-goes-back",
             Self::NoKeyframe => "no-keyframe",
         }
     }
@@ -87,10 +90,14 @@ impl fmt::Display for RtpFault {
                 f,
                 "what comes cannot be read as {codec}; encode with {}",
                 match codec {
-                    VideoCodec::H264 => "`-c:v libx264 -bf 0`",
-                    VideoCodec::Vp8 => "`-c:v libvpx`",
-                    VideoCodec::Vp9 => "`-c:v libvpx-vp9`",
-                    VideoCodec::Av1 => "`-c:v libaom-av1`",
+                    VideoCodec::H264 => {
+                        "`-c:v libx264 -bf 0` (ffmpeg) or x264enc and rtph264pay (GStreamer)"
+                    }
+                    VideoCodec::Vp8 => "`-c:v libvpx` (ffmpeg) or vp8enc and rtpvp8pay (GStreamer)",
+                    VideoCodec::Vp9 => {
+                        "`-c:v libvpx-vp9` (ffmpeg) or vp9enc and rtpvp9pay (GStreamer)"
+                    }
+                    VideoCodec::Av1 => "`-c:v libaom-av1` (ffmpeg) or av1enc and rtpav1pay (GStreamer)",
                 }
             ),
             Self::TwoSenders => f.write_str(
@@ -102,17 +109,25 @@ impl fmt::Display for RtpFault {
                  (GStreamer)",
             ),
             Self::Reordered => f.write_str(
-                "it has B frames, which WebRTC cannot send; encode with `-bf 0` or `-tune zerolatency`, \
-                 and do not copy from a file that has them",
+                "it has B frames, which WebRTC cannot send; encode with `-bf 0` or `-tune zerolatency` \
+                 (ffmpeg), `bframes=0` or `tune=zerolatency` at x264enc (GStreamer), and do not copy from a \
+                 file that has them",
             ),
             Self::IntraRefresh => f.write_str(
                 "it has no IDR pictures but is refreshed piece by piece, and browsers start at IDR \
                  pictures only; encode with `-x264-params intra-refresh=0` (libx264), `-intra-refresh 0 \
-                 -forced-idr 1` (NVENC), and `-g` for how many frames apart they are",
+                 -forced-idr 1` (NVENC), and `-g` for how many frames apart they are (ffmpeg), with \
+                 `intra-refresh=false key-int-max=30` at x264enc (GStreamer)",
+            ),
+            Self::TimeGoesBack => f.write_str(
+                "its RTP times go back again and again, so that nobody can tell when its pictures are to be \
+                 shown; send each picture once, in order: without B frames (`-bf 0`, `bframes=0`), and where a \
+                 file goes round, encode it instead of copying it",
             ),
             Self::NoKeyframe => f.write_str(
                 "a keyframe is waited for, and the sender cannot be asked for one; encode with one a \
-                 second, such as `-g 30` at 30 fps (ffmpeg) or `key-int-max=30` (GStreamer)",
+                 second, such as `-g 30` at 30 fps (ffmpeg), `key-int-max=30` at x264enc or \
+                 `keyframe-max-dist=30` at vp8enc and vp9enc (GStreamer)",
             ),
         }
     }
@@ -147,10 +162,14 @@ mod tests {
             (RtpFault::Reordered, "b-frames", ["B frames", "-bf 0"]),
             (RtpFault::IntraRefresh, "intra-refresh", ["IDR", "intra-refresh=0"]),
             (RtpFault::NoKeyframe, "no-keyframe", ["keyframe", "-g 30"]),
+            (RtpFault::TimeGoesBack, "time-goes-back", ["RTP times", "-bf 0"]),
         ] {
             let text = fault.to_string();
             assert_eq!(fault.as_str(), word);
             assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+            // For users of both, where options differ.
+            let both = text.contains("GStreamer") || text.contains("bframes=0");
+            assert!(both, "{text}");
         }
     }
 }

@@ -20,6 +20,10 @@ pub enum Foreign {
     Mpeg4,
     /// VP8.
     Vp8,
+    /// VP9.
+    Vp9,
+    /// Uncompressed pictures (RFC 4175).
+    RawVideo,
     /// Motion JPEG.
     Jpeg,
     /// H261 or H263.
@@ -50,6 +54,8 @@ impl Foreign {
             Self::Hevc => "HEVC (H265)",
             Self::Mpeg4 => "MPEG-4 part 2",
             Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::RawVideo => "uncompressed video",
             Self::Jpeg => "Motion JPEG",
             Self::H263 => "H261 or H263",
             Self::Mpeg2 => "MPEG-2 video",
@@ -67,15 +73,23 @@ impl Foreign {
     pub(super) const fn remedy(self) -> &'static str {
         match self {
             Self::H264 => {
-                "start with `--rtp-video-codec h264`, or encode as was said (`-c:v libvpx` for VP8)"
+                "start with `--rtp-video-codec h264`, or encode as was said, VP8 with `-c:v libvpx` (ffmpeg) or \
+                 vp8enc and rtpvp8pay (GStreamer)"
             }
-            Self::Vp8 => "start with `--rtp-video-codec vp8`, or encode with `-c:v libx264 -bf 0`",
-            Self::Hevc | Self::Mpeg4 | Self::Jpeg | Self::H263 | Self::Mpeg2 => {
+            Self::Vp8 => {
+                "start with `--rtp-video-codec vp8`, or encode as was said, H264 with `-c:v libx264 -bf 0` \
+                 (ffmpeg) or x264enc and rtph264pay (GStreamer)"
+            }
+            Self::Vp9 => {
+                "start with `--rtp-video-codec vp9`, or encode as was said, H264 with `-c:v libx264 -bf 0` \
+                 (ffmpeg) or x264enc and rtph264pay (GStreamer)"
+            }
+            Self::Hevc | Self::Mpeg4 | Self::RawVideo | Self::Jpeg | Self::H263 | Self::Mpeg2 => {
                 "encode with `-c:v libx264 -bf 0` (ffmpeg) or x264enc and rtph264pay (GStreamer)"
             }
             Self::MpegTs | Self::AnnexB => {
                 "send pictures and sound each with `-f rtp rtp://…`, in place of `-f mpegts`, `-f h264` or \
-                 `-f rtp_mpegts`"
+                 `-f rtp_mpegts` (ffmpeg), through rtph264pay and rtpopuspay in place of mpegtsmux (GStreamer)"
             }
             Self::Pcmu | Self::Pcma | Self::L16 | Self::Aac | Self::MpegAudio | Self::Telephony => {
                 "encode with `-c:a libopus` (ffmpeg) or opusenc and rtpopuspay (GStreamer)"
@@ -132,11 +146,24 @@ pub(super) struct VideoSigns {
     certain: Option<Foreign>,
     like_hevc: u32,
     like_vp8: u32,
+    /// Pictures that began, and how many of them as those of VP8 and VP9 do.
+    pictures: u32,
+    begun_as_vp8: u32,
+    begun_as_vp9: u32,
 }
 
 impl VideoSigns {
     pub(super) fn new(wanted: VideoCodec) -> Self {
-        Self { wanted, packets: 0, certain: None, like_hevc: 0, like_vp8: 0 }
+        Self {
+            wanted,
+            packets: 0,
+            certain: None,
+            like_hevc: 0,
+            like_vp8: 0,
+            pictures: 0,
+            begun_as_vp8: 0,
+            begun_as_vp9: 0,
+        }
     }
 
     /// Takes a payload; `begins` where it is the first of its RTP time.
@@ -150,6 +177,11 @@ impl VideoSigns {
                 )
             });
         }
+        if begins {
+            self.pictures = self.pictures.saturating_add(1);
+            self.begun_as_vp8 += u32::from(begins_as_vp8(payload));
+            self.begun_as_vp9 += u32::from(begins_as_vp9(payload));
+        }
         if self.wanted == VideoCodec::H264 {
             self.like_hevc += u32::from(looks_like_hevc(payload));
             self.like_vp8 += u32::from(looks_like_vp8(payload));
@@ -160,10 +192,16 @@ impl VideoSigns {
     pub(super) fn verdict(&self) -> Option<Foreign> {
         const ENOUGH: u32 = 5;
         // Four of five: what is in the middle of a fragmented picture looks like anything.
-        let most = |count: u32| self.packets >= ENOUGH && count >= self.packets / 5 * 4;
+        let most = |count: u32, of: u32| of >= ENOUGH && count >= of / 5 * 4;
+        let hevc = most(self.like_hevc, self.packets);
+        // One in two: where a packet is lost, or the first is in the midst, a picture does not begin.
+        let vp8 = most(self.like_vp8, self.packets) && self.begun_as_vp8 >= self.pictures / 2;
+        let takes_vp9 = !matches!(self.wanted, VideoCodec::H264 | VideoCodec::Vp8);
+        let vp9 = !takes_vp9 && most(self.begun_as_vp9, self.pictures);
         self.certain
-            .or_else(|| most(self.like_hevc).then_some(Foreign::Hevc))
-            .or_else(|| most(self.like_vp8).then_some(Foreign::Vp8))
+            .or_else(|| hevc.then_some(Foreign::Hevc))
+            .or_else(|| vp8.then_some(Foreign::Vp8))
+            .or_else(|| vp9.then_some(Foreign::Vp9))
     }
 }
 
@@ -182,6 +220,9 @@ fn certain(payload: &[u8], begins: bool) -> Option<Foreign> {
     }
     if is_vp8_keyframe(payload) {
         return Some(Foreign::Vp8);
+    }
+    if is_raw_video(payload) {
+        return Some(Foreign::RawVideo);
     }
     let nal = if h264::nal_type(payload) == 24 { payload.get(3..)? } else { payload };
     match nal {
@@ -214,6 +255,32 @@ fn looks_like_hevc(payload: &[u8]) -> bool {
 fn looks_like_vp8(payload: &[u8]) -> bool {
     matches!(payload, [0 | 0x10 | 0x20 | 0x30 | 0x80 | 0x90 | 0xa0 | 0xb0, ..])
         && !looks_like_hevc(payload)
+}
+
+/// A payload descriptor of the first packet of a picture: S set, partition 0 (RFC 7741 §4.2).
+fn begins_as_vp8(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|first| first & 0x1f == 0x10)
+}
+
+/// A payload descriptor of the first packet of a picture, not in flexible mode: B set (RFC 9628 §4.2). H264 has no
+/// use for NAL units of such types at the beginning of each picture, but for delimiters.
+fn begins_as_vp9(payload: &[u8]) -> bool {
+    const DELIMITER: u8 = 9;
+    payload.first().is_some_and(|first| first & 0x18 == 0x08 && first & 0x1f != DELIMITER)
+}
+
+/// Lines of pixels, with headers that say how many bytes of each there are (RFC 4175 §4.2).
+fn is_raw_video(payload: &[u8]) -> bool {
+    let Some(mut rest) = payload.get(2..) else { return false };
+    let mut sum = 0;
+    while let [high, low, _, _, more, _, after @ ..] = rest {
+        sum += usize::from(u16::from_be_bytes([*high, *low]));
+        rest = after;
+        if more & 0x80 == 0 {
+            return sum == rest.len() && sum > 0;
+        }
+    }
+    false
 }
 
 /// Whether a payload is AAC as ffmpeg and GStreamer send it (RFC 3640, mode AAC-hbr): the headers say how
@@ -263,6 +330,16 @@ mod tests {
             verdict(VideoCodec::Vp8, &[&[0x78, 0, 5, 0x67, 0x42, 0xc0, 0x1e, 0xda]]),
             Some(Foreign::H264)
         );
+        // Two lines of pixels.
+        const RAW: &[u8] = &[0, 0, 0, 4, 0, 1, 0x80, 0, 0, 2, 0, 2, 0, 0, 1, 2, 3, 4, 5, 6];
+        assert_eq!(verdict(h264, &[RAW]), Some(Foreign::RawVideo));
+        // VP9 as GStreamer sends it by default, and with picture ids.
+        for vp9 in [[0x0c, 0x86, 0], [0x4c, 0x86, 0], [0x8c, 1, 0x86]] {
+            assert_eq!(verdict(h264, &[&vp9[..]; 10]), Some(Foreign::Vp9));
+            assert_eq!(verdict(VideoCodec::Vp8, &[&vp9[..]; 10]), Some(Foreign::Vp9));
+        }
+        // What rtpgstpay sends, and others that nothing is known of.
+        assert_eq!(verdict(h264, &[&[0, 0, 0, 0, 9, 9][..]; 10]), None);
         // Joined in the middle.
         assert_eq!(verdict(h264, &[&[2, 1, 0xd0][..]; 10]), Some(Foreign::Hevc));
         assert_eq!(verdict(h264, &[&[0x10, 0xd1, 0x20][..]; 10]), Some(Foreign::Vp8));
@@ -280,6 +357,8 @@ mod tests {
             &[0x41, 0x9a],
         ];
         assert_eq!(verdict(VideoCodec::H264, &h264), None);
+        // With a delimiter before each picture.
+        assert_eq!(verdict(VideoCodec::H264, &[&[0x09, 0xf0][..]; 10]), None);
         let vp8: [&[u8]; 3] = [&[0x10, 0x90, 0x0c, 0, 0x9d, 1, 0x2a], &[0x00, 1], &[0x10, 1, 2]];
         assert_eq!(verdict(VideoCodec::Vp8, &vp8), None);
     }

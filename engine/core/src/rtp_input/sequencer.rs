@@ -36,6 +36,9 @@ pub struct RtpCounters {
     pub dropped_units: u64,
     /// Times that the sender was started again.
     pub restarts: u64,
+    /// Times that the RTP time of what was handed on was before that of the one before: the sender's clock was set,
+    /// and is counted anew from there.
+    pub clock_steps: u64,
 }
 
 /// A packet in its turn.
@@ -397,6 +400,10 @@ impl Unwrap {
         let time = self.near(timestamp).unwrap_or_else(|| i64::from(timestamp));
         self.0 = Some(time);
         time
+    }
+
+    pub(super) fn last(self) -> Option<i64> {
+        self.0
     }
 
     /// The nearest time to the last one, if there was one.

@@ -18,6 +18,10 @@ const FAULT_PATIENCE: Duration = Duration::from_millis(700);
 /// Where pictures were shown before, packets were lost, and a keyframe a second is soon enough.
 const KEYFRAME_PATIENCE: Duration = Duration::from_millis(1_500);
 
+/// RTP time that goes back so often, with less than this in between, is no clock that was set.
+const STEP_MEMORY: Duration = Duration::from_secs(5);
+const TOO_MANY_STEPS: u32 = 3;
+
 /// A whole access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReceivedUnit<'a> {
@@ -29,7 +33,7 @@ pub struct ReceivedUnit<'a> {
     pub rtp_time: i64,
     /// When its first packet arrived.
     pub arrived: Instant,
-    /// The sender was started anew, and its clock with it.
+    /// The sender was started anew, and its clock with it; or its clock was set back.
     pub restarted: bool,
 }
 
@@ -158,6 +162,8 @@ struct Health {
     /// There are B slices, or were between the last two keyframes.
     reordered: bool,
     b_slices: bool,
+    /// When RTP time went back last, and how often it did with less than [`STEP_MEMORY`] in between.
+    steps_back: Option<(Instant, u32)>,
 }
 
 impl Health {
@@ -172,6 +178,7 @@ impl Health {
             recovery_point: false,
             reordered: false,
             b_slices: false,
+            steps_back: None,
         }
     }
 
@@ -189,6 +196,13 @@ impl Health {
         self.b_slices |= contents.b_slices;
         self.reordered |= contents.b_slices;
         !(self.reordered || contents.idr && self.keyframe_without_sets)
+    }
+
+    fn note_step_back(&mut self, now: Instant) {
+        let recent =
+            |(last, _): &(Instant, u32)| now.saturating_duration_since(*last) < STEP_MEMORY;
+        let steps = self.steps_back.filter(recent).map_or(0, |(_, steps)| steps);
+        self.steps_back = Some((now, steps.saturating_add(1)));
     }
 }
 
@@ -217,6 +231,11 @@ impl Assembler {
         let health = &self.health;
         if health.reordered {
             return Some(RtpFault::Reordered);
+        }
+        if health.steps_back.is_some_and(|(last, steps)| {
+            steps >= TOO_MANY_STEPS && now.saturating_duration_since(last) < STEP_MEMORY
+        }) {
+            return Some(RtpFault::TimeGoesBack);
         }
         let since = health.fruitless_since?;
         if !self.shown
@@ -329,10 +348,17 @@ impl Assembler {
             self.health.fruitless_since = None;
         }
         counters.units += 1;
+        let before = self.clock;
+        let rtp_time = self.clock.advance(open.timestamp);
+        if before.last().is_some_and(|last| rtp_time < last) {
+            counters.clock_steps += 1;
+            self.health.note_step_back(open.arrived);
+            self.restarted = true;
+        }
         each(ReceivedUnit {
             data: &self.unit,
             inspection,
-            rtp_time: self.clock.advance(open.timestamp),
+            rtp_time,
             arrived: open.arrived,
             restarted: std::mem::take(&mut self.restarted),
         });

@@ -303,3 +303,34 @@ fn a_whole_picture_that_is_lost_costs_those_after_it_too() {
     assert_eq!(feed.out, [(0, 3), (1, 1)]);
     assert!(feed.receiver.goes_on());
 }
+
+#[test]
+fn rtp_time_that_goes_back_is_counted_anew_and_named_where_it_does_so_again_and_again() {
+    let mut feed = Feed::new();
+    [SPS, PPS].iter().for_each(|nal| feed.send(0, 900, false, nal));
+    feed.send(0, 900, true, IDR);
+    let mut restarted = 0;
+    // A clock that was set back by ten seconds, once.
+    for picture in 1..30_u32 {
+        let now = feed.start + Duration::from_millis(u64::from(picture) * 33);
+        let time = if picture < 10 { 900 + picture } else { 600 + picture };
+        let datagram = rtp(1, feed.sequence, time * 3_000, true, P);
+        feed.sequence += 1;
+        feed.receiver.receive(&datagram, now, |unit| restarted += u32::from(unit.restarted));
+        if let Some(due) = feed.receiver.deadline() {
+            feed.receiver.handle_due(due, |unit| restarted += u32::from(unit.restarted));
+        }
+    }
+    // The first picture begins a clock, and the tenth one another.
+    assert_eq!((restarted, feed.receiver.counters().clock_steps), (2, 1));
+    assert_eq!(feed.fault(1_000), None);
+    // Pictures that are not sent in the order of their times.
+    for picture in 30..60_u32 {
+        let order = picture + 600 + [1, 0, 0][picture as usize % 3] * 2;
+        feed.send(u64::from(picture) * 33, order, true, P);
+    }
+    assert_eq!(feed.fault(60 * 33), Some(RtpFault::TimeGoesBack));
+    assert!(feed.receiver.counters().clock_steps >= 10);
+    assert_eq!(feed.receiver.counters().dropped_units, 0);
+    assert_eq!(feed.fault(60 * 33 + 6_000), None);
+}
