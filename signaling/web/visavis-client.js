@@ -24,6 +24,8 @@ export { VisavisError };
 
 /** An attempt that shows nothing by then is given up. */
 const ATTEMPT_MS = 10_000;
+/** How long the server has to say why a connection failed that it has ended: a certificate that it does not take. */
+const REASON_MS = 300;
 /** A connection that holds this long makes earlier failures forgotten. */
 const STABLE_MS = 5_000;
 
@@ -352,7 +354,7 @@ export class VisavisClient extends EventTarget {
       if (this.#state !== 'connected') this.#connected(link);
     } else if (link.state === 'disconnected' || link.state === 'failed') {
       if (this.#state === 'connected') this.#recover(link, 'the network is gone', false);
-      else this.#again('no-media', 'the media connection failed');
+      else this.#timers.set('attempt', REASON_MS, () => this.#again('no-media', 'the media connection failed'));
     }
   }
 
