@@ -39,9 +39,9 @@ const CASES: &[(&str, &[&str])] = &[
     ("one-number-in-two-sections", ALL),
     ("disabled-audio-with-the-number-of-video", &["audio rejected", "video sendonly"]),
     ("webrtcbin-watch", &["video sendonly", "audio sendonly"]),
-    ("webrtcbin-1.22-watch", &["video sendonly", "audio sendonly"]),
+    ("webrtcbin-122-watch", &["video sendonly", "audio sendonly"]),
     // H264 without a packetization mode: nothing larger than a packet could be sent (RFC 6184 §5.4).
-    ("webrtcbin-1.22-h264-watch", &["video rejected", "audio sendonly"]),
+    ("webrtcbin-122-h264-watch", &["video rejected", "audio sendonly"]),
 ];
 
 #[test]
