@@ -1,4 +1,5 @@
-//! Sound of two channels, as a real Chromium hears it that asks for two, and one that does not.
+//! Sound of two channels, as browsers hear it: a Chromium that asks for two, one that does not, and a Firefox, which
+//! always does.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
@@ -12,7 +13,7 @@ use visavis::{
 };
 use visavis_bench::Microphone;
 use visavis_signaling::{SignalingConfig, SignalingServer};
-use visavis_tests::{Outcome, Turn, Watcher};
+use visavis_tests::{Firefox, Outcome, Turn, Watcher};
 
 /// Runs before the page's own scripts: what is offered asks for two channels (RFC 7587 §6.1).
 const ASK_FOR_TWO: &str = r"
@@ -23,10 +24,22 @@ RTCPeerConnection.prototype.createOffer = async function (...args) {
 };
 ";
 
-/// The level of two tones on the left and on the right, out of a second of what the page plays; what an answer said of
-/// two channels.
-const HEAR: &str = r"
+/// The levels of two tones in samples of a rate.
+const MEASURE: &str = r"
+const levels = (samples, rate) => [440, 880].map((hz) => {
+  let [re, im] = [0, 0];
+  samples.forEach((sample, n) => {
+    const angle = 2 * Math.PI * hz * n / rate;
+    re += sample * Math.cos(angle);
+    im += sample * Math.sin(angle);
+  });
+  return 2 * Math.hypot(re, im) / samples.length;
+});
 const stream = document.querySelector('video').srcObject;
+";
+
+/// What the page plays on the left and on the right, out of two thirds of a second.
+const HEAR: &str = r"
 const context = new AudioContext();
 await context.resume();
 const splitter = new ChannelSplitterNode(context, { numberOfOutputs: 2 });
@@ -37,91 +50,157 @@ const analysers = [0, 1].map((channel) => {
   return analyser;
 });
 await new Promise((resolve) => setTimeout(resolve, 1200));
-const levels = analysers.map((analyser) => {
+const heard = analysers.map((analyser) => {
   const samples = new Float32Array(analyser.fftSize);
   analyser.getFloatTimeDomainData(samples);
-  return [440, 880].map((hz) => {
-    let [re, im] = [0, 0];
-    samples.forEach((sample, n) => {
-      const angle = 2 * Math.PI * hz * n / context.sampleRate;
-      re += sample * Math.cos(angle);
-      im += sample * Math.sin(angle);
-    });
-    return 2 * Math.hypot(re, im) / samples.length;
-  });
+  return levels(samples, context.sampleRate);
 });
 await context.close();
-return [levels, watched.peers.at(-1).remoteDescription.sdp.includes('sprop-stereo=1')];
+return heard;
+";
+
+/// The same out of a recording: without a sound card Firefox's AudioContext stands still.
+const RECORD: &str = r"
+const recorder = new MediaRecorder(new MediaStream(stream.getAudioTracks()), { audioBitsPerSecond: 192000 });
+const pieces = [];
+recorder.ondataavailable = ({ data }) => pieces.push(data);
+const stopped = new Promise((resolve) => { recorder.onstop = resolve; });
+recorder.start();
+await new Promise((resolve) => setTimeout(resolve, 3000));
+recorder.stop();
+await stopped;
+const bytes = await new Blob(pieces).arrayBuffer();
+const buffer = await new OfflineAudioContext(2, 48000, 48000).decodeAudioData(bytes);
+const heard = [0, 1].map((channel) => {
+  const samples = buffer.getChannelData(Math.min(channel, buffer.numberOfChannels - 1));
+  return levels(samples.slice(-48000), 48000);
+});
+return heard;
 ";
 
 /// Of each tone, of 1.
 const LEVEL: f64 = 0.25;
 
-/// Pushes some seconds of sound at 44.1 kHz.
-fn push(session: &Session, seconds: f64, value: impl Fn(f64) -> (f64, f64)) -> Outcome {
-    let rate = 44_100;
-    let data: Vec<u8> = (0..(seconds * f64::from(rate)) as u32)
+/// Some seconds of sound, left and right.
+fn sound(rate: u32, seconds: f64, value: impl Fn(f64) -> (f64, f64)) -> Vec<u8> {
+    let sample = |level: f64| ((level * LEVEL * 32_767.0) as i16).to_le_bytes();
+    (0..(seconds * f64::from(rate)) as u32)
         .flat_map(|n| {
             let (left, right) = value(f64::from(n) / f64::from(rate));
-            [left, right].map(|level| (level * LEVEL * 32_767.0) as i16)
+            [sample(left), sample(right)].concat()
         })
-        .flat_map(i16::to_le_bytes)
-        .collect();
-    let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis::now());
-    let chunk = AudioChunk { data: &data, sample_rate: rate, channels: 2, format, timestamp };
-    session.audio().push(&chunk)?;
-    Ok(())
+        .collect()
 }
 
-/// A tone at a moment.
+fn chunk(data: &[u8], sample_rate: u32, timestamp: UnixMillis) -> AudioChunk<'_> {
+    AudioChunk { data, sample_rate, channels: 2, format: AudioFormat::PcmS16, timestamp }
+}
+
+/// Left one tone, right another.
+fn two_tones(at: f64) -> (f64, f64) {
+    (tone(440.0, at), tone(880.0, at))
+}
+
 fn tone(hz: f64, at: f64) -> f64 {
     (at * hz * std::f64::consts::TAU).sin()
 }
 
-/// By channel the levels of 440 and 880 Hz, and whether two channels were announced.
-type Heard = ([[f64; 2]; 2], bool);
+/// Whether the answer says that two channels may come.
+const ANNOUNCED: &str =
+    "return visavis.client.connection.remoteDescription.sdp.includes('sprop-stereo=1');";
+
+/// By channel the levels of 440 and 880 Hz.
+type Heard = [[f64; 2]; 2];
+
+fn hear(watcher: &Watcher) -> Result<Heard, Box<dyn std::error::Error>> {
+    Ok(watcher.page.eval(&format!("{MEASURE}{HEAR}"))?)
+}
+
+fn assert_apart([left, right]: Heard) {
+    println!("of two, 440 and 880 Hz: left {left:.3?}, right {right:.3?}");
+    for (own, other) in [(left[0], left[1]), (right[1], right[0])] {
+        assert!((0.2..0.3).contains(&own) && other < own / 20.0, "{own} beside {other}");
+    }
+}
+
+/// A session in which nothing moves.
+struct Stage {
+    _engine: Engine,
+    _signaling: SignalingServer,
+    session: Session,
+    url: String,
+}
+
+impl Stage {
+    fn new() -> Result<Self, Box<dyn std::error::Error>> {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
+        let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
+        let signaling = SignalingServer::start(config, engine.handle())?;
+        let session = engine.create_session(SessionConfig::default())?;
+        session.start();
+        let (data, timestamp) = (vec![90; 64 * 64 * 3 / 2], UnixMillis::now());
+        let format = PixelFormat::I420;
+        let still = VideoFrame { data: &data, width: 64, height: 64, format, timestamp };
+        session.set_idle_picture(&still)?;
+        let url = format!("http://{}/?autostart=1", signaling.local_addr());
+        Ok(Self { _engine: engine, _signaling: signaling, session, url })
+    }
+
+    fn push(&self, value: impl Fn(f64) -> (f64, f64)) -> Outcome {
+        let data = sound(44_100, 12.0, value);
+        self.session.audio().push(&chunk(&data, 44_100, UnixMillis::now()))?;
+        thread::sleep(Duration::from_secs(1));
+        Ok(())
+    }
+}
 
 #[test]
 fn left_and_right_are_apart_where_a_browser_asks_for_two_channels_and_heard_where_it_does_not()
 -> Outcome {
     let _turn = Turn::share_without_programs()?;
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
-    let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
-    let signaling = SignalingServer::start(config, engine.handle())?;
-    let session = engine.create_session(SessionConfig::default())?;
-    session.start();
-    let (data, timestamp) = (vec![90; 64 * 64 * 3 / 2], UnixMillis::now());
-    let format = PixelFormat::I420;
-    let still = VideoFrame { data: &data, width: 64, height: 64, format, timestamp };
-    session.set_idle_picture(&still)?;
-    let url = format!("http://{}/?autostart=1", signaling.local_addr());
-    let two = Watcher::open_with(&url, Microphone::Absent, ASK_FOR_TWO)?;
-    let one = Watcher::open(&url, Microphone::Absent)?;
+    let stage = Stage::new()?;
+    let two = Watcher::open_with(&stage.url, Microphone::Absent, ASK_FOR_TWO)?;
+    let one = Watcher::open(&stage.url, Microphone::Absent)?;
 
-    push(&session, 12.0, |at| (tone(440.0, at), tone(880.0, at)))?;
-    thread::sleep(Duration::from_secs(1));
-    let ([left, right], announced): Heard = two.page.eval(HEAR)?;
-    println!("of two, 440 and 880 Hz: left {left:.3?}, right {right:.3?}");
-    assert!(announced);
-    for (own, other) in [(left[0], left[1]), (right[1], right[0])] {
-        assert!((0.2..0.3).contains(&own) && other < own / 20.0, "{own} beside {other}");
-    }
-    let ([left, _], announced): Heard = one.page.eval(HEAR)?;
+    stage.push(two_tones)?;
+    assert_apart(hear(&two)?);
+    assert!(two.page.eval::<bool>(ANNOUNCED)? && !one.page.eval::<bool>(ANNOUNCED)?);
+    let [left, _] = hear(&one)?;
     println!("of one, 440 and 880 Hz: {left:.3?}");
-    assert!(!announced);
     assert!(left.iter().all(|level| (0.1..0.15).contains(level)), "{left:?}");
-    session.interrupt();
+    stage.session.interrupt();
 
     // In opposite phase.
-    push(&session, 12.0, |at| (tone(440.0, at), -tone(440.0, at)))?;
-    thread::sleep(Duration::from_secs(1));
+    stage.push(|at| (tone(440.0, at), -tone(440.0, at)))?;
     for watcher in [&one, &two] {
-        let (channels, _): Heard = watcher.page.eval(HEAR)?;
+        let channels = hear(watcher)?;
         println!("in opposite phase: {channels:.3?}");
         // What has one channel is played on the left where it is split.
         assert!((0.2..0.3).contains(&channels[0][0]), "{channels:?}");
     }
-    session.stop();
+    stage.session.interrupt();
+
+    // An utterance, at another rate.
+    let utterance = stage.session.begin_utterance(UnixMillis(0))?;
+    utterance.push_audio(&chunk(&sound(24_000, 6.0, two_tones), 24_000, UnixMillis(0)))?;
+    thread::sleep(Duration::from_secs(1));
+    assert_apart(hear(&two)?);
+    utterance.end();
+    stage.session.stop();
+    Ok(())
+}
+
+#[test]
+fn firefox_hears_left_and_right_apart() -> Outcome {
+    let _turn = Turn::take()?;
+    let stage = Stage::new()?;
+    let mut firefox = Firefox::start()?;
+    firefox.open(&stage.url)?;
+    firefox.wait_for("visavis.client.state === 'connected'", Duration::from_secs(40))?;
+    firefox.eval::<()>("document.querySelector('video').muted = false;")?;
+    stage.push(two_tones)?;
+    assert_apart(firefox.eval(&format!("{MEASURE}{RECORD}"))?);
+    stage.session.stop();
     Ok(())
 }

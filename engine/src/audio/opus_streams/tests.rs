@@ -245,3 +245,46 @@ fn in_silence_both_may_rest_and_each_says_when_it_is_back() {
         assert!(begins.len() >= 24 && begins[0] && !begins[1..].contains(&true), "{begins:?}");
     }
 }
+
+#[test]
+fn a_lost_packet_of_two_channels_is_made_up_for_by_the_next() {
+    let wav = include_bytes!("../../../../fixtures/speech.wav");
+    let (pairs, _) = wav.get(44..).unwrap_or_default().as_chunks::<2>();
+    let speech: Vec<i16> = pairs.iter().map(|&pair| i16::from_le_bytes(pair)).collect();
+    let mut wide = Vec::new();
+    visavis_codec::Resampler::new(24_000, 1, 48_000, 1)
+        .unwrap()
+        .process(&speech, &mut wide)
+        .unwrap();
+    let mut run = Run::new(SessionConfig::default());
+    // A voice that is nearer to the left.
+    for at in (1..wide.len() / 960).map(|n| n * 960) {
+        let frames = (at..at + 960).flat_map(|n| [wide[n], wide[n - 48] / 2]);
+        run.say(&Sound { samples: frames.collect(), stereo: true }, TAKES_TWO);
+    }
+    let packets = run.of(AudioRendition::OpusStereo);
+    let [mut whole, mut lossy] = [0, 1].map(|_| OpusDecoder::new(48_000, 2).unwrap());
+    let mut plain = OpusDecoder::new(48_000, 2).unwrap();
+    let mut off = [0.0, 0.0];
+    for (n, packet) in packets.iter().enumerate() {
+        let mut expected = Vec::new();
+        whole.decode(&packet.data, &mut expected).unwrap();
+        let (mut recovered, mut concealed) = (Vec::new(), Vec::new());
+        match packets.get(n + 1).filter(|_| n % 10 == 5) {
+            Some(next) => {
+                lossy.recover(&next.data, 960, &mut recovered).unwrap();
+                plain.conceal(960, &mut concealed).unwrap();
+                for (off, made) in off.iter_mut().zip([recovered, concealed]) {
+                    let pairs = made.iter().zip(&expected);
+                    *off += pairs.map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum::<f64>();
+                }
+            }
+            None => {
+                lossy.decode(&packet.data, &mut recovered).unwrap();
+                plain.decode(&packet.data, &mut concealed).unwrap();
+            }
+        }
+    }
+    println!("off by {:.2} of what it is without", off[0] / off[1]);
+    assert!(off[0] < off[1] * 0.5, "{off:?}");
+}
