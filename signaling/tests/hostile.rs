@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use support::{OFFER, World, read_response, read_to_close, world, world_with_limits};
 use tungstenite::Message;
+use visavis::{Event, LeaveReason};
 use visavis_signaling::Limits;
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -362,6 +363,28 @@ fn a_websocket_client_that_never_reads_is_dropped() {
     let flood = [0x81, 0x80, 0, 0, 0, 0].repeat(1_000);
     assert_dropped_while_sending(&mut stream, &flood);
     assert_alive(&world);
+}
+
+#[test]
+fn a_viewer_that_does_not_read_its_answers_keeps_no_place() {
+    let world = world(|config| {
+        config.max_clients = 1;
+        config.limits.backlog_bytes = 0;
+        (config.limits.bad_messages, config.limits.messages) = (u32::MAX, u32::MAX);
+    });
+    let events = world.engine.handle().subscribe(|| {});
+    let (mut viewer, config) = world.joined();
+    let flood = [0x81, 0x80, 0, 0, 0, 0].repeat(1_000);
+    assert_dropped_while_sending(viewer.0.get_mut(), &flood);
+    // The engine's place goes with the one among the clients: no answer would reach this peer any more.
+    match events.recv_timeout(support::PATIENCE).unwrap() {
+        Event::PeerLeft { peer, reason, .. } => {
+            assert_eq!(peer.to_string(), config["peerId"]);
+            assert_eq!(reason, LeaveReason::Closed);
+        }
+        other => panic!("{other:?}"),
+    }
+    world.joined();
 }
 
 #[test]
