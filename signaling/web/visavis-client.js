@@ -18,7 +18,8 @@ import { withDefaults } from './visavis-options.js';
 import { Pulse } from './visavis-pulse.js';
 import { Recovery } from './visavis-recovery.js';
 import { Signaling } from './visavis-signaling.js';
-import { Outcome, Timers, backoffMs, pause, placeMs } from './visavis-timers.js';
+import { Outcome, Timers, backoffMs, placeMs } from './visavis-timers.js';
+import { Upkeep, isServerThere } from './visavis-upkeep.js';
 
 export { VisavisError };
 
@@ -28,11 +29,6 @@ const ATTEMPT_MS = 10_000;
 const REASON_MS = 300;
 /** A connection that holds this long makes earlier failures forgotten. */
 const STABLE_MS = 5_000;
-
-/** A server that is there answers a ping within this time, and within three round trips. */
-const PONG_MS = 250;
-/** With no picture at stake there is more time for it. */
-const CALM_PONG_MS = 2_000;
 
 /** A connection prepared and not used is given back after this time. */
 const PREPARED_MS = 120_000;
@@ -71,7 +67,7 @@ export class VisavisClient extends EventTarget {
   #pulse = null;
   /** The search for a connection that was lost. */
   #recovery = null;
-  #keepingSignaling = false;
+  #upkeep = new Upkeep();
   /** Ends what listens to the window and the devices. */
   #attending = null;
 
@@ -370,17 +366,10 @@ export class VisavisClient extends EventTarget {
     this.#pulse?.stop();
     this.#pulse = new Pulse(
       link,
-      () => this.#isServerThere(),
+      () => isServerThere(this.#signaling, this.#measurements.roundTripMs),
       () => this.#recover(link, 'the server does not answer', true),
     );
     this.#keepSignaling(link);
-  }
-
-  /** Whether the server answers; where there is no way to ask it, nothing is made of that. */
-  async #isServerThere() {
-    const signaling = this.#signaling;
-    const patience = Math.max(PONG_MS, 3 * this.#measurements.roundTripMs);
-    return !signaling?.isResumable || signaling.isAlive(patience);
   }
 
   /**
@@ -431,26 +420,9 @@ export class VisavisClient extends EventTarget {
     else signaling.close();
   }
 
-  /**
-   * Sees to it that there is signaling. Media does not need it; a microphone that is switched on later does,
-   * and the next restart is quicker with it.
-   */
-  async #keepSignaling(link) {
-    if (this.#keepingSignaling) return;
-    this.#keepingSignaling = true;
-    const signaling = this.#signaling;
-    const wanted = () => this.#link === link && this.#state === 'connected' && signaling.isResumable;
-    for (let attempt = 1; wanted(); attempt += 1) {
-      if (await signaling.isAlive(CALM_PONG_MS)) break;
-      await pause(backoffMs(attempt));
-      if (!wanted() || !(await signaling.resume(CALM_PONG_MS)) || !wanted()) continue;
-      if (signaling.peerId !== link.peerId) {
-        // A server that has forgotten us while our media goes on: nobody can speak for it any more.
-        signaling.drop();
-        break;
-      }
-    }
-    this.#keepingSignaling = false;
+  #keepSignaling(link) {
+    const isWanted = () => this.#link === link && this.#state === 'connected';
+    this.#upkeep.keep(this.#signaling, link, isWanted);
   }
 
   #onSignalingClosed(signaling, reason) {

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 pub use figures::{Figures, Frame};
 
 use crate::{
-    Browser, Check, Durations, Error, Machine, Microphone, Page, Server, ServerOptions, Spread, Table,
+    Browser, Check, Durations, Error, Machine, Microphone, Page, Server, ServerOptions, Spread,
+    Table,
 };
 
 const SCRIPT: &str = include_str!("glass.js");

@@ -1,14 +1,16 @@
+mod offers;
+mod words;
+
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
+use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
-use visavis::{EngineHandle, LeaveReason, OfferError, PeerId, Refusal, SessionId};
+use visavis::{EngineHandle, OfferError, PeerId, Refusal, SessionId};
 
 use super::frames::{Counted, Frames};
-use super::protocol::{Description, Fault, Incoming, NEXT_PLACE, Outgoing, RSA_CERTIFICATE};
+use super::protocol::{Fault, Incoming, Outgoing};
 use super::resume::{Resumed, Token};
 use crate::Limits;
 use crate::access::Source;
@@ -29,12 +31,6 @@ const RESUMED_ELSEWHERE: CloseCode = CloseCode::Library(4001);
 
 /// When to ask again what was too often.
 const RATE: Duration = Duration::from_secs(10);
-
-/// There is no session for this visitor.
-fn no_face() -> Fault {
-    let error = "there is no room for another session; try again later";
-    Fault::new("full", error).retry_after(NEXT_PLACE)
-}
 
 /// More of something than a viewer, or those who come from one address, may send in a short time.
 fn too_many(what: &str) -> Fault {
@@ -200,16 +196,6 @@ impl WsPeer {
         }
     }
 
-    fn take_seat(&mut self, context: &mut Context) {
-        context.seated += usize::from(!self.seated);
-        self.seated = true;
-    }
-
-    fn give_seat_back(&mut self, context: &mut Context) {
-        context.seated -= usize::from(self.seated);
-        self.seated = false;
-    }
-
     /// Says how the session is, before it says what becomes of it.
     fn describe_session(&mut self, io: &mut TurnIo<'_>, context: &Context) -> Fate {
         if !self.wants_events {
@@ -229,30 +215,6 @@ impl WsPeer {
     /// Passes on what happened in the session.
     pub(crate) fn on_notice(&mut self, io: &mut TurnIo<'_>, notice: &Outgoing<'_>) -> Fate {
         self.send(io, notice)
-    }
-
-    /// The session that was asked for is there, or there is none.
-    pub(crate) fn on_session(
-        &mut self,
-        io: &mut TurnIo<'_>,
-        ticket: Ticket,
-        made: Option<SessionId>,
-        context: &mut Context,
-    ) -> Fate {
-        let offer = match self.making.take() {
-            Some((asked, offer)) if asked == ticket => offer,
-            other => {
-                self.making = other;
-                return Fate::Keep;
-            }
-        };
-        let Some(session) = made else { return self.refuse(io, no_face(), CloseCode::Again) };
-        self.session = session;
-        let fate = self.describe_session(io, context);
-        if fate == Fate::Keep {
-            self.offer(&offer, context);
-        }
-        fate
     }
 
     /// Reads and answers what has arrived, as far as the turn's budget goes.
@@ -322,153 +284,14 @@ impl WsPeer {
                     Err(error) => self.blame(io, error.into(), now),
                 }
             }
-            Incoming::Offer(_) if self.pending_offer.is_some() || self.making.is_some() => {
-                let fault = Fault::new("busy", "the offer before this one is not answered yet");
-                self.blame(io, fault, now)
-            }
-            Incoming::Offer(sdp) => {
-                if !self.offers.count(1, now) || !context.budgets.may_offer(self.id, now) {
-                    context.refuse(Refusal::OfferRate);
-                    return self.blame(io, too_many("offers"), now);
-                }
-                if !self.offered && !context.budgets.may_join(self.source, now) {
-                    context.refuse(Refusal::JoinRate);
-                    return self.blame(io, too_many("viewers"), now);
-                }
-                let places = context.config.max_clients;
-                if !self.seated && context.seated >= places {
-                    return self.refuse(io, OfferError::Full(places).into(), CloseCode::Again);
-                }
-                self.take_seat(context);
-                if std::mem::take(&mut self.wants_own) {
-                    let ticket = context.new_ticket(self.key);
-                    self.making = Some((ticket, sdp));
-                    let made = context.sessions.create_for_visitor(ticket, &context.engine);
-                    return match made {
-                        true => Fate::Keep,
-                        false => self.refuse(io, no_face(), CloseCode::Again),
-                    };
-                }
-                self.offer(&sdp, context);
-                Fate::Keep
-            }
+            Incoming::Offer(sdp) => self.on_offer(io, sdp, context, now),
         }
-    }
-
-    /// Passes an offer on to the engine.
-    fn offer(&mut self, sdp: &str, context: &mut Context) {
-        self.later_offer = self.offered.then(|| sdp.to_owned());
-        self.offered = true;
-        if let Some(token) = &self.token {
-            context.resumptions.hold(token, self.id, &self.session);
-        }
-        let number = context.offers;
-        context.offers += 1;
-        self.pending_offer = Some(number);
-        let (replies, waker, id) = (context.replies.clone(), context.waker.clone(), self.id);
-        context.engine.offer(&self.session, id, sdp, move |answer| {
-            // Without a receiver the loop has ended, and with it the connection.
-            let _ = replies.send((id, number, answer));
-            let _ = waker.wake();
-        });
-    }
-
-    /// Passes on the engine's reply to an offer. One that was made on the connection before this one
-    /// has nobody left who would want the answer.
-    pub(crate) fn on_answer(
-        &mut self,
-        io: &mut TurnIo<'_>,
-        number: u64,
-        answer: Result<String, OfferError>,
-        context: &mut Context,
-        now: Instant,
-    ) -> Fate {
-        if self.pending_offer != Some(number) {
-            return Fate::Keep;
-        }
-        self.pending_offer = None;
-        let later_offer = self.later_offer.take();
-        if answer.is_err() && self.waiting.is_some() {
-            // There is no viewer that would need the place.
-            self.give_seat_back(context);
-        }
-        match answer {
-            Err(OfferError::OtherConnection) if later_offer.is_some() => {
-                // The page has made a new RTCPeerConnection: what there was before is gone.
-                context.engine.replace(self.id);
-                self.await_offer(context, now);
-                self.renew(context);
-                match later_offer {
-                    Some(sdp) => self.obey(io, Incoming::Offer(sdp), context, now),
-                    None => Fate::Keep,
-                }
-            }
-            Ok(sdp) => {
-                self.waiting = None;
-                let data = Description { kind: "answer", sdp: &sdp };
-                self.send(io, &Outgoing::Answer { peer_id: self.id.to_string(), data })
-            }
-            Err(
-                error
-                @ (OfferError::Full(_) | OfferError::SessionFull { .. } | OfferError::Stopped),
-            ) => self.refuse(io, error.into(), CloseCode::Again),
-            Err(error) => self.blame(io, error.into(), now),
-        }
-    }
-
-    /// Tells the client that its media connection ended. The WebSocket stays usable: the next offer
-    /// makes a new peer, under a new id.
-    pub(crate) fn on_left(
-        &mut self,
-        io: &mut TurnIo<'_>,
-        reason: LeaveReason,
-        context: &mut Context,
-        now: Instant,
-    ) -> Fate {
-        self.give_seat_back(context);
-        self.await_offer(context, now);
-        self.renew(context);
-        let error = match reason {
-            LeaveReason::Closed => "the media connection was closed",
-            LeaveReason::ConnectTimeout => "the media connection did not come up in time",
-            LeaveReason::Vanished => "the media connection stopped answering",
-            LeaveReason::Stopped => "the session was stopped",
-            LeaveReason::RsaCertificate => RSA_CERTIFICATE,
-            _ => "the media connection failed",
-        };
-        self.send(io, &Fault::new(reason.as_str(), error).message())
-    }
-
-    /// There is no viewer: there has to be one before long.
-    fn await_offer(&mut self, context: &Context, now: Instant) {
-        self.waiting.get_or_insert((now, now + context.config.limits.offer_deadline));
-    }
-
-    /// Speaks for a peer that is not there yet, in the place of the one before.
-    fn renew(&mut self, context: &mut Context) {
-        context.clients.remove(&self.id);
-        self.id = context.engine.new_peer_id();
-        context.clients.insert(self.id, self.key);
-        self.offered = false;
-        self.pending_offer = None;
-        self.later_offer = None;
     }
 
     /// When [`on_deadline`](Self::on_deadline) wants to be called.
     pub(crate) fn deadline(&self) -> Instant {
         let ping = self.pong_due.unwrap_or(self.next_ping);
         self.offer_due().map_or(ping, |due| due.min(ping))
-    }
-
-    /// Until when there has to be an offer. What the server takes for its answer is not the client's time.
-    fn offer_due(&self) -> Option<Instant> {
-        let is_answering = self.pending_offer.is_some() || self.making.is_some();
-        self.waiting.filter(|_| !is_answering).map(|(_, until)| until)
-    }
-
-    /// Since when it has been of no use.
-    pub(crate) fn idle_since(&self) -> Option<Instant> {
-        self.offer_due().and(self.waiting).map(|(since, _)| since)
     }
 
     /// Sends the next ping, or gives up on the last one, or on an offer.
@@ -495,13 +318,6 @@ impl WsPeer {
     /// Ends the connection because the server ends; the media is not this server's to end.
     pub(crate) fn stop(&mut self, io: &mut TurnIo<'_>) {
         self.close(io, CloseCode::Away, "the server stops");
-    }
-
-    /// Another connection needs the place.
-    pub(crate) fn evict(&mut self, io: &mut TurnIo<'_>) -> Fate {
-        let fault = Fault::new("full", "too many connections, and this one has no viewer");
-        let _ = self.send(io, &fault.retry_after(NEXT_PLACE).message());
-        self.close(io, CloseCode::Again, "full")
     }
 
     /// The client has come back on another connection, to which the peer belongs now.
@@ -534,84 +350,6 @@ impl WsPeer {
             Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => Ok(()),
             Err(Error::Io(e)) => Err(e),
             Err(e) => Err(std::io::Error::other(e)),
-        }
-    }
-
-    fn send(&mut self, io: &mut TurnIo<'_>, message: &Outgoing<'_>) -> Fate {
-        let Ok(text) = serde_json::to_string(message) else { return Fate::Gone };
-        match self.socket.write(io, Message::text(text)) {
-            Ok(()) => Fate::Keep,
-            Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => Fate::Keep,
-            // The client's close frame has been read already; its reply ends the connection.
-            Err(Error::Protocol(ProtocolError::SendAfterClosing)) => Fate::Keep,
-            Err(error) => {
-                // A viewer whose answers nobody reads needs no place.
-                self.takes_peer_along |= matches!(error, Error::WriteBufferFull(_));
-                tracing::debug!(peer = %self.id, %error, "dropping a client that does not read");
-                Fate::Gone
-            }
-        }
-    }
-
-    /// Sends an error and counts it against the client.
-    fn blame(&mut self, io: &mut TurnIo<'_>, fault: Fault, now: Instant) -> Fate {
-        tracing::debug!(peer = %self.id, code = fault.code, error = fault.error, "bad message");
-        if !self.bad_messages.count(1, now) {
-            return self.refuse_abuse(io);
-        }
-        self.send(io, &fault.message())
-    }
-
-    fn refuse_abuse(&mut self, io: &mut TurnIo<'_>) -> Fate {
-        let fault = Fault::new("abuse", "too many messages that cannot be used");
-        self.refuse(io, fault, CloseCode::Policy)
-    }
-
-    /// Sends an error and closes, taking the peer along.
-    fn refuse(&mut self, io: &mut TurnIo<'_>, fault: Fault, code: CloseCode) -> Fate {
-        self.takes_peer_along = true;
-        let reason = fault.code;
-        let kind = match reason {
-            "abuse" => Some(Refusal::WebSocketAbuse),
-            "offer-timeout" => Some(Refusal::OfferTimeout),
-            "full" => Some(Refusal::Place),
-            _ => None,
-        };
-        if let Some(kind) = kind {
-            self.engine.refusals().count(kind);
-        }
-        match self.send(io, &fault.message()) {
-            Fate::Keep => self.close(io, code, reason),
-            fate => fate,
-        }
-    }
-
-    fn close(&mut self, io: &mut TurnIo<'_>, code: CloseCode, reason: &'static str) -> Fate {
-        match self.socket.close(io, Some(CloseFrame { code, reason: reason.into() })) {
-            Ok(()) => Fate::Close,
-            Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => Fate::Close,
-            Err(_) => Fate::Gone,
-        }
-    }
-
-    fn broken(&mut self, io: &mut TurnIo<'_>, error: Error, limits: &Limits) -> Fate {
-        match error {
-            Error::ConnectionClosed | Error::AlreadyClosed => Fate::Close,
-            Error::Capacity(CapacityError::MessageTooLong { .. }) => {
-                let error = format!("a message may have {} bytes", limits.message_bytes);
-                self.refuse(io, Fault::new("too-large", error), CloseCode::Size)
-            }
-            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::Io(_) => {
-                Fate::Gone
-            }
-            Error::Utf8(_) => {
-                let fault = Fault::new("bad-message", "a text frame that is not UTF-8");
-                self.refuse(io, fault, CloseCode::Invalid)
-            }
-            error => {
-                let fault = Fault::new("bad-message", format!("this is no WebSocket: {error}"));
-                self.refuse(io, fault, CloseCode::Protocol)
-            }
         }
     }
 }
