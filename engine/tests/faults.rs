@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use viewer::Viewer;
 use visavis::{
     AudioChunk, AudioFormat, Engine, EngineConfig, Event, FaultDomain, IdleLoop, IdlePicture,
-    LeaveReason, OfferError, PixelFormat, Session, SessionConfig, SessionError, SessionId,
-    UnixMillis, VideoFrame,
+    LeaveReason, OfferError, PixelFormat, RtpInput, RtpInputConfig, Session, SessionConfig,
+    SessionError, SessionId, UnixMillis, VideoCodec, VideoFrame,
 };
 
 const OFFER: &str = include_str!("../../fixtures/sdp/chromium-156-watch.sdp");
@@ -195,6 +195,40 @@ fn a_film_whose_pictures_fail_ends_there_and_one_without_any_is_the_built_in_fac
         assert_eq!(handle.faults().total(FaultDomain::Idle), before + 1, "{good}");
     }
     assert!(handle.health().is_ready());
+}
+
+#[test]
+fn a_fault_where_rtp_comes_in_or_addresses_are_followed_passes_and_the_next_is_taken() {
+    let engine = engine();
+    let (handle, faults) = (engine.handle(), engine.handle().faults().clone());
+    let seen = session(&engine, "seen");
+    let mut viewer = Viewer::join(&handle, seen.id());
+    viewer.run_until(|viewer| viewer.connected);
+    let id = SessionId::new("fed").unwrap();
+    let encoded = Some(VideoCodec::H264);
+    let fed =
+        engine.create_session(SessionConfig { id, encoded, ..SessionConfig::default() }).unwrap();
+    fed.start();
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let config = RtpInputConfig { video: Some(local), ..RtpInputConfig::default() };
+    let input = RtpInput::start(&fed, config).unwrap();
+    let sender = std::net::UdpSocket::bind(local).unwrap();
+    let send = |sequence: u8| {
+        let slice = [0x41, 0x9A, 1, 2, 3];
+        let header = [0x80, 96, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 7];
+        sender.send_to(&[&header[..], &slice].concat(), input.video_addr().unwrap()).unwrap();
+    };
+    faults.plant(FaultDomain::RtpInput, 1);
+    send(1);
+    wait_until("the fault", || faults.total(FaultDomain::RtpInput) == 1);
+    (2..20).for_each(send);
+    wait_until("RTP", || input.status().video.counters.packets > 0);
+
+    // They are looked for every five seconds.
+    faults.plant(FaultDomain::Addresses, 1);
+    wait_until("the look", || faults.total(FaultDomain::Addresses) == 1);
+    is_well(&seen, &mut viewer);
+    assert!(handle.is_running() && handle.health().is_ready());
 }
 
 #[test]

@@ -146,6 +146,32 @@ fn a_connection_that_fails_is_closed_and_the_next_is_served() {
 }
 
 #[test]
+#[cfg(debug_assertions)]
+fn an_upload_that_fails_is_answered_and_the_next_one_is_played() {
+    let server = Server::start(Stdio::null(), Some("upload"), &["--api"]);
+    let upload = || {
+        let mut stream = TcpStream::connect(&server.addr).unwrap();
+        let silence = [0; 3_200];
+        let head = format!(
+            "POST /webrtc/sessions/default/stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: audio/pcm;rate=16000\r\nContent-Length: {}\r\n\r\n",
+            silence.len()
+        );
+        stream.write_all(&[head.as_bytes(), &silence].concat()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let failed = upload();
+    assert!(failed.starts_with("HTTP/1.1 5"), "{failed}");
+    assert_eq!(server.figure("visavis_faults_total{domain=\"upload\"}"), 1.0);
+    let played = upload();
+    assert!(played.starts_with("HTTP/1.1 200 "), "{played}");
+    assert!(played.contains("\"playedMs\":100"), "{played}");
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
 fn a_server_that_is_out_of_descriptors_says_so_once_and_serves_again_when_there_are_some() {
     let mut command = Command::new("sh");
     let serve = "ulimit -n 64; exec \"$0\" serve --json --listen 127.0.0.1:0 --udp 127.0.0.1:0";
