@@ -11,6 +11,7 @@ use visavis_core::{
     DataMessage, DataRefusal, HubEvent, MAX_CHANNELS, MAX_MESSAGE_BYTES, MAX_WAITING_BYTES,
     OutgoingMessage,
 };
+use visavis_types::Refusal;
 
 impl World {
     fn with_channel() -> Self {
@@ -145,6 +146,24 @@ fn the_largest_message_arrives_and_a_larger_one_is_refused() {
     world.say(0, channel, true, &[5; MAX_MESSAGE_BYTES]);
     world.run(5_000 * MS);
     assert_eq!(world.heard().len(), 1);
+}
+
+#[test]
+fn messages_beyond_a_viewers_rate_are_refused_and_the_later_ones_are_heard() {
+    let mut world = World::with_channel();
+    let channel = world.viewers[0].channels[0];
+    for _ in 0..100 {
+        (0..100).for_each(|_| world.say(0, channel, true, b"again"));
+        world.run(10 * MS);
+    }
+    world.run(2_000 * MS);
+    let heard = world.heard().len();
+    let refused = world.hub.refusals().get(Refusal::Message);
+    assert_eq!(heard as u64 + refused, 10_000);
+    assert!(refused > 3_000, "{refused}");
+    world.say(0, channel, false, b"now in peace");
+    world.run(1_000 * MS);
+    assert_eq!(world.heard().last(), Some(&("visavis", &DataMessage::Text("now in peace".into()))));
 }
 
 #[test]

@@ -367,6 +367,33 @@ fn a_viewer_that_asks_for_keyframes_all_the_time_costs_others_one_in_five_second
 }
 
 #[test]
+fn a_viewer_whose_losses_are_too_old_to_repair_costs_others_one_keyframe_in_five_seconds() {
+    let mut world = joined(2);
+    let before = keyframes_wanted(&world);
+    let (addr, mut sent) = (world.viewers[0].addr, 0);
+    // A second and a half of silence, then two frames that say what is missing: nothing of it is kept.
+    world.lose = Box::new(move |datagram| {
+        let media = datagram.to == addr && datagram.contents.len() > 400;
+        sent += usize::from(media);
+        media && sent % 141 > 6
+    });
+    let seconds = 60;
+    let mut wanted = before;
+    for _ in 0..seconds * 30 {
+        let now_wanted = keyframes_wanted(&world);
+        let frame = world.frame(H264, now_wanted > wanted, &[900, 900, 500]);
+        wanted = now_wanted;
+        world.hub.send_frame(world.session, frame, world.now, &mut world.wire);
+        world.run(33 * MS);
+    }
+    let asked = keyframes_wanted(&world) - before;
+    assert!((2..=4 + seconds / 5 + 1).contains(&asked), "{asked} keyframes in a minute");
+    assert!(refused(&world, Refusal::Keyframe) > 0);
+    world.lose = Box::new(|_| false);
+    assert!(is_repaired(&mut world, 1));
+}
+
+#[test]
 fn a_hundred_ice_restarts_at_once_are_held_back() {
     let mut world = joined(2);
     let id = world.viewers[0].id;
@@ -403,6 +430,23 @@ fn feedback_and_microphones_are_limited_before_anybody_decrypts_them() {
     let (rtp, rtcp) = (refused(&world, Refusal::Rtp), refused(&world, Refusal::Rtcp));
     assert!((3_000 - 760..=3_000 - 740).contains(&rtp), "{rtp}");
     assert!((3_000 - 620..=3_000 - 590).contains(&rtcp), "{rtcp}");
+}
+
+#[test]
+fn handshakes_of_a_connected_viewer_are_limited_and_the_viewer_stays() {
+    let mut world = joined(1);
+    let addr = world.viewers[0].addr;
+    let record = [&[22, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 50, 1][..], &[7; 49]].concat();
+    let before = refused(&world, Refusal::Dtls);
+    for _ in 0..1_000 {
+        for _ in 0..20 {
+            receive(&mut world, addr, &record);
+        }
+        world.run(MS);
+    }
+    let refused = refused(&world, Refusal::Dtls) - before;
+    assert!(refused >= 20_000 / 2, "{refused} of 20,000 were refused");
+    assert!(is_repaired(&mut world, 0));
 }
 
 #[test]
