@@ -1,6 +1,6 @@
 //! Sessions of a fixed size, whatever is pushed into them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may panic")]
 
 mod viewer;
 
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use viewer::Viewer;
 use visavis::{
-    Engine, EngineConfig, FrameSize, PixelFormat, SessionConfig, UnixMillis, VideoFrame,
+    Engine, EngineConfig, FrameSize, PixelFormat, PushOutcome, SessionConfig, SessionId,
+    UnixMillis, VideoCodec, VideoFrame, VideoFrameError,
 };
 use visavis_codec::{H264Decoder, I420Buffer};
 
@@ -62,4 +63,39 @@ fn every_picture_has_the_size_of_the_session() {
     assert!(seen.iter().all(|(own, ..)| *own == size), "{seen:?}");
     let last = seen[seen.len() - 8..].iter();
     assert!(last.clone().all(|(_, left, right)| *left < 80 && *right > 180), "{last:?}");
+}
+
+#[test]
+fn a_picture_that_no_encoder_of_the_session_takes_is_refused_at_the_push_and_the_next_is_taken() {
+    let udp = "127.0.0.1:0".parse().unwrap();
+    let engine = Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap();
+    let session = |id: &str, video_codecs: &[VideoCodec], size| {
+        let id = SessionId::new(id).unwrap();
+        let video_codecs = video_codecs.to_vec();
+        let config = SessionConfig { id, video_codecs, size, ..SessionConfig::default() };
+        let session = engine.create_session(config).unwrap();
+        session.start();
+        session
+    };
+    let (width, height) = (4_096, 2_304);
+    let data = vec![128; (width * height * 3 / 2) as usize];
+    let (timestamp, format) = (UnixMillis::now(), PixelFormat::I420);
+    let large = VideoFrame { data: &data, width, height, format, timestamp };
+    let size = FrameSize::new(width, height).unwrap();
+
+    let h264 = session("h264", &[VideoCodec::H264], None);
+    let refused = h264.video().push(&large).unwrap_err();
+    let VideoFrameError::TooLarge { size: given, most } = refused else { panic!("{refused}") };
+    assert_eq!((given, most), (size, FrameSize::new(3_840, 2_160).unwrap()));
+    assert!(refused.to_string().contains("3840x2160"), "{refused}");
+    let place = h264.video().frame_memory(width, height, format);
+    assert!(matches!(place, Err(VideoFrameError::TooLarge { .. })));
+    let small = VideoFrame { data: &data[..64 * 64 * 3 / 2], width: 64, height: 64, ..large };
+    assert_eq!(h264.video().push(&small).unwrap(), PushOutcome::Accepted);
+
+    // VP8 can, and a session of a fixed size makes it smaller.
+    let either = session("either", &[VideoCodec::H264, VideoCodec::Vp8], None);
+    assert_eq!(either.video().push(&large).unwrap(), PushOutcome::Accepted);
+    let fixed = session("fixed", &[VideoCodec::H264], FrameSize::new(640, 360).ok());
+    assert_eq!(fixed.video().push(&large).unwrap(), PushOutcome::Accepted);
 }
