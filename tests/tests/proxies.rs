@@ -180,6 +180,16 @@ impl Visitor {
         assert_eq!((told.explained, told.healthy), (200, 200));
         assert_eq!(told.health, format!("{base}healthz"));
         fs::write(artifacts()?.join(format!("behind-{name}.png")), page.screenshot()?)?;
+        // So is the page that says what is wrong with an address.
+        page.open(&format!("{base}webrtc/player/nobody"))?;
+        page.wait_for(
+            "document.querySelector('h1')?.textContent === 'There is no such session'",
+            PATIENCE,
+        )?;
+        let files: Vec<(String, u16)> = page.eval(FILES)?;
+        assert!(files.iter().any(|(file, _)| file.ends_with("error.css")), "{files:?}");
+        let strays = files.iter().find(|(file, status)| !file.starts_with(&base) || *status != 200);
+        assert_eq!(strays, None);
         Ok(())
     }
 }
@@ -204,6 +214,12 @@ struct Seen {
     /// Until the first picture, ms.
     first: String,
 }
+
+/// What was loaded, once all of it is.
+const FILES: &str = r"
+if (document.readyState !== 'complete') await new Promise((loaded) => addEventListener('load', loaded));
+return performance.getEntriesByType('resource').map(({ name, responseStatus }) => [name, responseStatus]);
+";
 
 const LOOK_AT_PAGE: &str = r"
 const files = performance.getEntriesByType('resource').map(({ name, responseStatus }) => [name, responseStatus]);
@@ -266,7 +282,7 @@ fn nginx_takes_a_path_prefix_off() -> Outcome {
     let world = World::start(|config| {
         config.public_url = Some(format!("{}/avatar/", visitor.origin()));
         config.api.manage = true;
-        config.limits.joins_per_address = 8;
+        config.limits.joins_per_address = 20;
         config.limits.abuse_window = Duration::from_secs(600);
     })?;
     let _proxy = Proxy::nginx(visitor.proxy, world.address(), &location)?;
@@ -286,7 +302,7 @@ fn nginx_takes_a_path_prefix_off() -> Outcome {
     // It says for whom it speaks: this client has had its viewers in the end, and another has not.
     let sdp = "Content-Type: application/sdp\r\n";
     let (offer, path) = (offer()?, "/avatar/whep/default");
-    let mut answers = (0..8).map(|_| visitor.ask("POST", path, sdp, &offer));
+    let mut answers = (0..20).map(|_| visitor.ask("POST", path, sdp, &offer));
     assert!(answers.any(|answer| answer.is_ok_and(|(head, _)| head.starts_with("HTTP/1.1 429 "))));
     let mut direct = TcpStream::connect(world.address())?;
     write!(direct, "POST /whep/default HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{sdp}")?;
