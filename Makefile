@@ -4,9 +4,10 @@
 # From you it needs Rust (https://rustup.rs), git and make.
 
 CARGO ?= cargo
+OPENSSL = visavis-cli/openssl,visavis-tests/openssl
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help run test test-av1 lint bench micro instructions profile fuzz fuzz-offers setup setup-count setup-profile setup-test
+.PHONY: help run test test-av1 test-openssl lint bench micro instructions profile fuzz fuzz-offers setup setup-count setup-profile setup-test
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,6 +25,14 @@ test-av1: setup-test ## the encoders and Chromium with AV1; builds libaom, which
 	$(CARGO) test -p visavis-tests --features av1 --test pictures av1
 	$(CARGO) clippy -p visavis-codec -p visavis-cli -p visavis-bench -p visavis-tests --all-targets \
 		--features visavis-codec/av1,visavis-cli/av1,visavis-bench/av1,visavis-tests/av1 -- -D warnings
+
+test-openssl: setup-test ## DTLS by OpenSSL: viewers with RSA certificates (GStreamer's webrtcbin) play
+	@tools/setup openssl
+	$(CARGO) build --workspace --bins --features $(OPENSSL)
+	$(CARGO) test --workspace --features $(OPENSSL) --test hub --test data --test hostile
+	VISAVIS_BIN=$(TARGET)/debug/visavis $(CARGO) test --workspace --features $(OPENSSL) --test rsa_certificate
+	$(CARGO) clippy -p visavis-core -p visavis-tests --all-targets \
+		--features visavis-core/openssl,visavis-tests/openssl -- -D warnings
 
 lint: setup ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check

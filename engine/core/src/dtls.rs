@@ -5,25 +5,29 @@
 //!
 //! It is also where we learn the SRTP keys that str0m is given, and why a handshake failed.
 
+#[cfg(not(feature = "openssl"))]
+mod by_dimpl;
+#[cfg(feature = "openssl")]
+mod by_openssl;
+
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use dimpl::crypto::NamedGroup;
 use dimpl::{CertificateError, SecurityError};
 use str0m::crypto::CryptoError;
 use str0m::crypto::dtls::{
     DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, ProtocolVersion,
 };
 
+#[cfg(not(feature = "openssl"))]
+use self::by_dimpl::{Configs, Dtls};
+#[cfg(feature = "openssl")]
+use self::by_openssl::{Configs, Dtls};
 use crate::rtp_output::SrtpKeys;
 
-/// Both of these are in every browser (RFC 8827 §6.5 asks for P-256); larger curves cost several times
-/// as much and protect keys that live as long as a visit.
-const KEY_EXCHANGE_GROUPS: [NamedGroup; 2] = [NamedGroup::X25519, NamedGroup::Secp256r1];
-
 /// The provider that [`Certificate`](crate::Certificate) plugs into str0m.
-pub(crate) static SHARED: SharedDtls = SharedDtls { configs: Mutex::new(Vec::new()) };
+pub(crate) static SHARED: SharedDtls = SharedDtls { configs: Configs::new() };
 
 thread_local! {
     /// Where endpoints made on this thread tell of their handshakes.
@@ -53,30 +57,10 @@ pub(crate) fn with_handshake<T>(make: impl FnOnce() -> T) -> (T, Arc<Handshake>)
     (make(), handshake)
 }
 
-/// Makes DTLS endpoints that share one configuration per MTU.
+/// Makes DTLS endpoints that share their configuration.
 #[derive(Debug)]
 pub(crate) struct SharedDtls {
-    /// Locked while a peer is made, which no media thread does.
-    configs: Mutex<Vec<(Option<usize>, Arc<dimpl::Config>)>>,
-}
-
-impl SharedDtls {
-    fn config(&self, mtu: Option<usize>) -> Result<Arc<dimpl::Config>, CryptoError> {
-        let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, config)) = configs.iter().find(|(of, _)| *of == mtu) {
-            return Ok(Arc::clone(config));
-        }
-        // ICE has verified the return path before DTLS begins: cookies would cost a round trip more.
-        let mut builder =
-            dimpl::Config::builder().use_server_cookie(false).kx_groups(&KEY_EXCHANGE_GROUPS);
-        if let Some(mtu) = mtu {
-            builder = builder.mtu(mtu);
-        }
-        let config = builder.build().map_err(|error| CryptoError::Other(error.to_string()))?;
-        let config = Arc::new(config);
-        configs.push((mtu, Arc::clone(&config)));
-        Ok(config)
-    }
+    configs: Configs,
 }
 
 impl DtlsProvider for SharedDtls {
@@ -91,24 +75,14 @@ impl DtlsProvider for SharedDtls {
         dtls_version: DtlsVersion,
         mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
-        let config = self.config(mtu)?;
-        let cert = DtlsCert {
-            certificate: cert.certificate.clone(),
-            private_key: cert.private_key.clone(),
-        };
-        let dtls = match dtls_version {
-            DtlsVersion::Dtls12 => dimpl::Dtls::new_12(config, cert, now),
-            DtlsVersion::Dtls13 => dimpl::Dtls::new_13(config, cert, now),
-            DtlsVersion::Auto => dimpl::Dtls::new_auto(config, cert, now),
-            other => return Err(CryptoError::Other(format!("unsupported DTLS version {other}"))),
-        };
+        let dtls = self.configs.dtls(cert, dtls_version, mtu, now)?;
         Ok(Box::new(Endpoint { dtls, handshake: HANDSHAKE.take() }))
     }
 }
 
 #[derive(Debug)]
 struct Endpoint {
-    dtls: dimpl::Dtls,
+    dtls: Dtls,
     handshake: Arc<Handshake>,
 }
 
@@ -191,17 +165,4 @@ fn is_of_certificate(error: &DtlsImplError) -> bool {
                 description: HANDSHAKE_FAILURE | UNSUPPORTED_CERTIFICATE,
             })
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn peers_share_one_configuration() {
-        let dtls = SharedDtls { configs: Mutex::default() };
-        let first = dtls.config(Some(1_200)).unwrap();
-        assert!(Arc::ptr_eq(&first, &dtls.config(Some(1_200)).unwrap()));
-        assert!(!Arc::ptr_eq(&first, &dtls.config(None).unwrap()));
-    }
 }

@@ -340,6 +340,7 @@ fn a_peer_that_never_connects_is_dropped_in_time() {
 }
 
 /// What a DTLS 1.2 client says in place of its certificate, in the clear, if it has none that was asked for.
+#[cfg(not(feature = "openssl"))]
 #[test]
 fn a_viewer_without_an_ecdsa_certificate_is_refused_at_once_in_words() {
     // A handshake of RFC 5246 §7.4.6 with an empty list, as OpenSSL has it, or an alert.

@@ -6,7 +6,6 @@ use visavis_types::{Refusal, VideoCodec};
 
 use super::{Hub, HubEvent, SessionKey};
 use crate::keyframe::Request;
-use crate::peer::Peer;
 
 impl Hub {
     /// A peer asks for a keyframe: one of as many as it may have.
@@ -24,8 +23,8 @@ impl Hub {
 
     /// Passes on the request of a peer that had to wait, once it is time.
     pub(super) fn pass_on_keyframe_request(&mut self, key: usize, now: Instant) {
-        let waits = |peer: &Box<Peer>| peer.keyframes.due().is_some_and(|due| due <= now);
-        if self.peers.get(key).is_some_and(waits) {
+        let due = self.peers.get(key).and_then(|peer| peer.keyframes.due());
+        if due.is_some_and(|due| due <= now) {
             let last_sent = self.last_keyframe(key);
             let passed = self.peers.get_mut(key).map(|peer| peer.keyframes.pass_on(now, last_sent));
             if passed == Some(true) {

@@ -51,7 +51,7 @@ impl SessionKey {
 /// Said once, of the first of them.
 const RSA_CERTIFICATE: &str = "a viewer's DTLS certificate is RSA, and only ECDSA certificates are taken: such viewers \
     are refused. GStreamer's webrtcbin has one, older WebKitGTK, and pages that ask generateCertificate() for it; \
-    have it use ECDSA with P-256";
+    have it use ECDSA with P-256, or build with the feature `openssl`";
 
 /// All peers and sessions of one media loop. See the [crate docs](crate) for how it is driven.
 #[derive(Debug)]
