@@ -1,6 +1,7 @@
 //! One viewer.
 
 mod checks;
+mod limits;
 mod path;
 mod tracks;
 
@@ -27,33 +28,18 @@ use crate::heard::Heard;
 use crate::keyframe::KeyframeRequests;
 use crate::negotiate::{Accepted, CodecOrder, Media};
 use crate::packetize::{PacketizedFrame, Redundancy};
-use crate::rate::RateLimit;
 use crate::rtp_input::MicPacket;
 use crate::rtp_output::{FrameStamp, History, RtpOutput};
 use crate::sdp::{NegotiateError, Offer};
 use crate::{Outbox, SessionKey};
 pub(crate) use checks::Checks;
+use limits::Limits;
 use path::IceRestart;
 use tracks::{AudioState, MicFormat, VideoState};
 
 /// How long ICE may be without a working path before the peer counts as gone. It comes on top of the
 /// time ICE itself takes to notice (RFC 7675 consent), and leaves room for an ICE restart.
 const VANISH_GRACE: Duration = Duration::from_secs(10);
-
-/// Offers of a peer that lives. Each is answered on the media loop.
-const OFFERS: RateLimit = RateLimit::per_second(2, 16);
-
-/// Packets of a microphone: one each 10 or 20 ms, and what the network held back comes at once.
-const RTP: RateLimit = RateLimit::per_second(250, 500);
-
-/// Feedback: reports, and each 20 ms a request for what was lost.
-const RTCP: RateLimit = RateLimit::per_second(200, 400);
-
-/// DTLS: the handshake and then SCTP. What is too much counts as lost to it, and it slows down.
-const DTLS: RateLimit = RateLimit::per_second(2_000, 4_000);
-
-/// Messages of one viewer: dozens fit into a packet, and each is an event.
-const MESSAGES: RateLimit = RateLimit::per_second(1_000, 4_000);
 
 /// Retransmissions noted in one turn. More than this in one go is a stream that is lost anyway: the
 /// viewer asks for a keyframe.
@@ -141,22 +127,6 @@ pub(crate) enum PeerEvent {
     /// Something it sent is not taken.
     Refused(Refusal),
     Gone(Farewell),
-}
-
-/// How much of each kind a peer may send.
-#[derive(Debug)]
-struct Limits {
-    offers: RateLimit,
-    rtp: RateLimit,
-    rtcp: RateLimit,
-    dtls: RateLimit,
-    messages: RateLimit,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { offers: OFFERS, rtp: RTP, rtcp: RTCP, dtls: DTLS, messages: MESSAGES }
-    }
 }
 
 /// A datagram of a peer, as far as it was looked at.

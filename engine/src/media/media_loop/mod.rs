@@ -1,25 +1,25 @@
+mod report;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::SegQueue;
 use mio::{Events, Interest, Poll, Token, Waker};
-use visavis_core::{Farewell, Hub, HubEvent, NegotiateError, Outbox, SessionKey};
+use visavis_core::{Hub, Outbox, SessionKey};
 use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
 use visavis_types::{ClockAnchor, PeerId, Refusals};
 
-use super::MediaWaker;
-use super::addresses::Addresses;
-use super::agenda::Agenda;
-use super::command::{Command, Control, Inputs, RemoteCandidate, SessionMedia};
-use super::egress::Egress;
-use super::session::{Session, Surroundings};
-use crate::audio::MicEvent;
-use crate::data::{PeerMessage, Sending};
+use crate::data::Sending;
 use crate::event::Subscribers;
 use crate::faults::{FaultDomain, Faults};
+use crate::media::MediaWaker;
+use crate::media::addresses::Addresses;
+use crate::media::agenda::Agenda;
+use crate::media::command::{Command, Control, Inputs, RemoteCandidate, SessionMedia};
+use crate::media::egress::Egress;
+use crate::media::session::{Session, Surroundings};
 use crate::placement::PeerLink;
 use crate::shared::SessionShared;
 use crate::{Event, LeaveReason, OfferError};
@@ -446,118 +446,6 @@ impl MediaLoop {
         tracing::info!(?sent, "media loop stopped");
     }
 
-    // --- What follows ---
-
-    /// Tells of what happened, until it is time for something else; what is left is told next time.
-    fn report(&mut self, until: Option<Instant>) {
-        while until.is_none_or(|until| Instant::now() < until)
-            && let Some(event) = self.hub.poll_event()
-        {
-            match event {
-                HubEvent::Joined { session, peer, codec } => {
-                    let Some(watched) = self.session(session) else {
-                        continue;
-                    };
-                    watched.viewers += 1;
-                    let shared = &watched.media.shared;
-                    shared.peer_joined();
-                    let session = shared.config.id.clone();
-                    tracing::info!(%session, %peer, codec = codec.map(|c| c.name()), "viewer joined");
-                    self.tell(&Event::PeerJoined { session, peer, codec });
-                }
-                HubEvent::Left { session, peer, reason, was_connected } => {
-                    self.departed.push(peer);
-                    let Some(Session { media, viewers, .. }) = self.session(session) else {
-                        continue;
-                    };
-                    if was_connected {
-                        *viewers = viewers.saturating_sub(1);
-                        media.shared.peer_left();
-                    }
-                    // Where there is no room it is forgotten when it has been silent for a while.
-                    if media.shared.is_listening() {
-                        let _ = media.microphones.push(MicEvent::Left(peer));
-                    }
-                    media.inbox.forget(peer);
-                    let (session, reason) = (media.shared.config.id.clone(), reason.into());
-                    tracing::info!(%session, %peer, reason = LeaveReason::as_str(reason), "viewer left");
-                    self.tell(&Event::PeerLeft { session, peer, reason });
-                }
-                HubEvent::KeyframeWanted { session, codec } => {
-                    let Self { sessions, agenda, subscribers, .. } = self;
-                    if let Some(Some(watched)) = sessions.get_mut(session.index()) {
-                        watched.keyframe_wanted(codec, subscribers);
-                        agenda.set(session, watched.next_look());
-                    }
-                }
-                HubEvent::ActiveCodecs { session, video, audio } => {
-                    let index = self.index;
-                    if let Some(watched) = self.session(session) {
-                        watched.active = video;
-                        watched.media.shared.set_active_codecs(index, video, audio);
-                        self.agenda.set(session, Some(Instant::now()));
-                    }
-                }
-                HubEvent::MicPacket { session, peer, packet } => {
-                    let Some(media) = self.media(session) else {
-                        continue;
-                    };
-                    media.shared.counters.mic_packets.fetch_add(1, Relaxed);
-                    if media.shared.is_listening() {
-                        // A full ring means the audio loop stands still; sound this old is better lost.
-                        if media.microphones.push(MicEvent::Packet(peer, packet)).is_err() {
-                            media.shared.counters.dropped_mic.fetch_add(1, Relaxed);
-                        }
-                        media.shared.audio_thread.wake();
-                    }
-                }
-                HubEvent::ChannelOpened { session, peer, label } => {
-                    if let Some(shared) = self.shared(session) {
-                        let session = shared.config.id.clone();
-                        tracing::debug!(%session, %peer, label = &*label, "data channel opened");
-                        self.tell(&Event::DataChannelOpened { session, peer, label });
-                    }
-                }
-                HubEvent::ChannelClosed { session, peer, label } => {
-                    if let Some(shared) = self.shared(session) {
-                        let session = shared.config.id.clone();
-                        tracing::debug!(%session, %peer, label = &*label, "data channel closed");
-                        self.tell(&Event::DataChannelClosed { session, peer, label });
-                    }
-                }
-                HubEvent::Message { session, peer, label, message } => {
-                    let Some(media) = self.media(session) else {
-                        continue;
-                    };
-                    let counters = &media.shared.counters;
-                    counters.data_received.fetch_add(1, Relaxed);
-                    let kept = media.shared.is_reading()
-                        && media.inbox.put(PeerMessage { peer, label, message });
-                    if !kept {
-                        counters.data_dropped.fetch_add(1, Relaxed);
-                    }
-                }
-                HubEvent::MessageRefused { session, peer } => {
-                    if let Some(shared) = self.shared(session) {
-                        tracing::debug!(%peer, "a message that cannot be used");
-                        shared.counters.data_dropped.fetch_add(1, Relaxed);
-                    }
-                }
-                HubEvent::PeerFault { session, peer, why } => {
-                    let of = self.shared(session).map_or("?", |shared| shared.config.id.as_str());
-                    let whose = format_args!("peer {peer} of session {of}").to_string();
-                    self.faults.note(FaultDomain::Peer, &whose, &why);
-                }
-                HubEvent::Undelivered { session, peer, messages } => {
-                    if let Some(shared) = self.shared(session) {
-                        tracing::debug!(%peer, messages, "messages without a channel");
-                        shared.counters.data_undelivered.fetch_add(messages as u64, Relaxed);
-                    }
-                }
-            }
-        }
-    }
-
     fn session(&mut self, key: SessionKey) -> Option<&mut Session> {
         self.sessions.get_mut(key.index())?.as_mut()
     }
@@ -572,30 +460,5 @@ impl MediaLoop {
 
     fn tell(&mut self, event: &Event) {
         self.subscribers.tell(event);
-    }
-}
-
-impl From<Farewell> for LeaveReason {
-    fn from(farewell: Farewell) -> Self {
-        match farewell {
-            Farewell::Closed => Self::Closed,
-            Farewell::ConnectTimeout => Self::ConnectTimeout,
-            Farewell::Vanished => Self::Vanished,
-            Farewell::Failed => Self::Failed,
-            Farewell::RsaCertificate => Self::RsaCertificate,
-            Farewell::SessionEnded => Self::Stopped,
-        }
-    }
-}
-
-impl From<NegotiateError> for OfferError {
-    fn from(error: NegotiateError) -> Self {
-        match error {
-            NegotiateError::Sdp(problem) => Self::Sdp(problem),
-            NegotiateError::NoCommonCodec => Self::NoCommonCodec,
-            NegotiateError::TooManyOffers => Self::TooMany,
-            NegotiateError::NoRandomness => Self::Busy,
-            NegotiateError::OtherConnection => Self::OtherConnection,
-        }
     }
 }
