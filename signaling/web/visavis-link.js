@@ -119,10 +119,19 @@ export class Link {
   async #offer(description) {
     this.#asked = true;
     this.#again = false;
-    await this.pc.setLocalDescription(description);
+    await this.#describe(description);
     if (this.isOver) return;
     const { type, sdp } = this.pc.localDescription;
     this.#handlers?.onSignal({ type: 'offer', data: { type, sdp } });
+  }
+
+  async #describe(description) {
+    try {
+      await this.pc.setLocalDescription(askForTwoChannels(description));
+    } catch {
+      // A browser that takes its own words only.
+      await this.pc.setLocalDescription(description);
+    }
   }
 
   /** Takes the server's answer. */
@@ -205,6 +214,17 @@ function askForCaptureTime(transceiver) {
   } catch {
     // The latency figure then rests on sender reports.
   }
+}
+
+/**
+ * Sound of two channels is played as one unless the browser's own description asks for two (RFC 7587 §6.1), as
+ * Firefox's does by itself.
+ */
+function askForTwoChannels({ type, sdp }) {
+  const opus = [...sdp.matchAll(/^a=rtpmap:(\d+) opus\/48000\/2\r?$/gim)];
+  const ask = (text, [, number]) =>
+    text.replace(new RegExp(`^a=fmtp:${number} (?!(?:.*;)? *stereo=)[^\r\n]*`, 'gm'), '$&;stereo=1');
+  return { type, sdp: opus.reduce(ask, sdp) };
 }
 
 /** Offers one codec only, with its helpers; all of them where the browser does not have it. */

@@ -1,5 +1,5 @@
-//! Sound of two channels, as browsers hear it: a Chromium that asks for two, one that does not, and a Firefox, which
-//! always does.
+//! Sound of two channels, as browsers hear it: a Chromium on the page, which asks for two, one that does not, and a
+//! Firefox, which does by itself.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
@@ -15,12 +15,11 @@ use visavis_bench::Microphone;
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::{Firefox, Outcome, Turn, Watcher};
 
-/// Runs before the page's own scripts: what is offered asks for two channels (RFC 7587 §6.1).
-const ASK_FOR_TWO: &str = r"
-const native = RTCPeerConnection.prototype.createOffer;
-RTCPeerConnection.prototype.createOffer = async function (...args) {
-  const { type, sdp } = await native.apply(this, args);
-  return { type, sdp: sdp.replaceAll('useinbandfec=1', 'useinbandfec=1;stereo=1') };
+/// Runs before the page's own scripts: what they ask for beyond the browser's own words is taken out.
+const ASK_FOR_ONE: &str = r"
+const native = RTCPeerConnection.prototype.setLocalDescription;
+RTCPeerConnection.prototype.setLocalDescription = function ({ type, sdp }) {
+  return native.call(this, { type, sdp: sdp.replaceAll(';stereo=1', '') });
 };
 ";
 
@@ -160,8 +159,8 @@ fn left_and_right_are_apart_where_a_browser_asks_for_two_channels_and_heard_wher
 -> Outcome {
     let _turn = Turn::share_without_programs()?;
     let stage = Stage::new()?;
-    let two = Watcher::open_with(&stage.url, Microphone::Absent, ASK_FOR_TWO)?;
-    let one = Watcher::open(&stage.url, Microphone::Absent)?;
+    let two = Watcher::open(&stage.url, Microphone::Absent)?;
+    let one = Watcher::open_with(&stage.url, Microphone::Absent, ASK_FOR_ONE)?;
 
     stage.push(two_tones)?;
     assert_apart(hear(&two)?);
