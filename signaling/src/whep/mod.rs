@@ -282,3 +282,28 @@ pub(crate) fn is_fragment(text: &str) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_viewers_that_were_refused_the_last_ones_are_known() {
+        let mut whep = Whep::default();
+        for number in 0..MAX_REFUSED as u64 + 9 {
+            let (session, peer) = (SessionId::default(), PeerId::from_raw(number));
+            let sdp = "a=ice-ufrag:abcd\r\na=ice-pwd:vw5LmwG4y/e6dPP+zAP9Gp5k\r\n";
+            let credentials = Credentials::of(sdp).unwrap();
+            let viewer =
+                Viewer { session, peer, offer: sdp.to_owned(), credentials, generation: 1 };
+            whep.insert(number.to_string(), viewer);
+            whep.on_left(peer, LeaveReason::RsaCertificate);
+        }
+        assert!(whep.viewers.is_empty() && whep.names.is_empty());
+        assert_eq!(whep.refused.len(), MAX_REFUSED);
+        assert_eq!(whep.refused.front().map(String::as_str), Some("9"));
+        // Whoever leaves otherwise is forgotten.
+        whep.on_left(PeerId::from_raw(0), LeaveReason::Closed);
+        assert_eq!(whep.refused.len(), MAX_REFUSED);
+    }
+}

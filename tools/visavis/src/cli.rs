@@ -53,6 +53,9 @@ Examples:
       ffmpeg -re -stream_loop -1 -i talk.mp4 \
         -an -c:v libx264 -profile:v baseline -tune zerolatency -g 30 -f rtp rtp://127.0.0.1:5004 \
         -vn -c:a libopus -ac 1 -f rtp rtp://127.0.0.1:5006
+      gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=30 \
+        ! rtph264pay config-interval=-1 ! udpsink host=127.0.0.1 port=5004 \
+        audiotestsrc is-live=true ! opusenc ! rtpopuspay ! udpsink host=127.0.0.1 port=5006
   visavis serve --tls-cert cert.pem --tls-key key.pem
                                               HTTPS, which browsers want before they hand out a
                                               microphone on anything but localhost
@@ -142,9 +145,9 @@ pub struct ServeFlags {
     /// Show what an encoder sends as RTP to this UDP address; port 0: any free one
     ///
     /// The pictures go to viewers as they are. Nobody can ask the encoder for a keyframe: a viewer
-    /// that joins waits for the next one, so let it make one every second or two (ffmpeg: -g), and no
-    /// B frames (-bf 0). What is wrong with a stream is said in the log and in /status, with the option
-    /// that helps. RTCP is taken at the port above, if that is free. Whoever can send to this
+    /// that joins waits for the next one, so let it make one every second or two (ffmpeg: -g; GStreamer's
+    /// x264enc: key-int-max), and no B frames (-bf 0; tune=zerolatency). What is wrong with a stream is said
+    /// in the log and in /status, with the option that helps. RTCP is taken at the port above, if that is free. Whoever can send to this
     /// address decides what is seen: use 127.0.0.1 or a network that is trusted.
     #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["play", "demo", "echo", "timecode"])]
     #[serde(skip_serializing_if = "Option::is_none")]
