@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use figment::providers::{Env, Format, Serialized, Toml};
-use figment::value::{Dict, Value};
+use figment::value::{Dict, Uncased, UncasedStr, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::check::SettingsError;
@@ -9,7 +9,7 @@ use super::fields::Settings;
 use crate::cli::ServeFlags;
 
 /// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-const OWN_VARIABLES: [&str; 38] = [
+pub(super) const OWN_VARIABLES: [&str; 38] = [
     "listen",
     "udp",
     "announce",
@@ -53,6 +53,17 @@ const OWN_VARIABLES: [&str; 38] = [
 /// Variables named `WEBRTC_` and one of these.
 const ICE_VARIABLES: [&str; 4] = ["stun_urls", "turn_urls", "turn_user", "turn_pass"];
 
+/// The variable as the key of its setting: flags that are given once for each item are named after one.
+pub(super) fn key_of(variable: &UncasedStr) -> Uncased<'_> {
+    let items = [
+        ("idle_loop", "idle_loops"),
+        ("allowed_host", "allowed_hosts"),
+        ("trusted_proxy", "trusted_proxies"),
+    ];
+    let key = items.into_iter().find(|(item, _)| variable == item).map(|(_, key)| key);
+    key.map_or_else(|| variable.into(), Uncased::from)
+}
+
 /// Puts the layers together and checks the result.
 pub fn load(flags: &ServeFlags) -> Result<Settings, SettingsError> {
     let mut figment = Figment::from(Serialized::defaults(Settings::default()));
@@ -60,7 +71,7 @@ pub fn load(flags: &ServeFlags) -> Result<Settings, SettingsError> {
         figment = figment.merge(file(path)?);
     }
     figment = figment
-        .merge(Text(Env::prefixed("VISAVIS_").only(&OWN_VARIABLES)))
+        .merge(Text(Env::prefixed("VISAVIS_").map(key_of).only(&OWN_VARIABLES)))
         .merge(Text(Env::prefixed("WEBRTC_").only(&ICE_VARIABLES)))
         .merge(Flags(flags));
     let mut settings: Settings = figment.extract().map_err(|error| describe(&error))?;

@@ -69,6 +69,28 @@ fn the_environment_has_lists_and_texts_that_look_like_numbers() {
 }
 
 #[test]
+fn each_flag_has_a_variable_of_its_name() {
+    use clap::CommandFactory;
+    let cli = crate::cli::Cli::command();
+    let serve = cli.find_subcommand("serve").unwrap();
+    for flag in serve.get_arguments().filter_map(clap::Arg::get_long) {
+        let variable = flag.replace('-', "_");
+        let key = layers::key_of(variable.as_str().into());
+        let known = layers::OWN_VARIABLES.iter().any(|own| key == *own);
+        assert!(known || ["config", "demo", "help"].contains(&flag), "{flag}");
+    }
+    jailed(|jail| {
+        jail.set_env("VISAVIS_ALLOWED_HOST", "a.example,b.example");
+        jail.set_env("VISAVIS_TRUSTED_PROXY", "none");
+        jail.set_env("VISAVIS_IDLE_LOOP", "rest=a.png");
+        let settings = load(&ServeFlags::default()).unwrap();
+        assert_eq!(settings.allowed_hosts, ["a.example", "b.example"]);
+        assert_eq!(settings.trusted_proxies, ["none"]);
+        assert_eq!(settings.idle_loops.len(), 1);
+    });
+}
+
+#[test]
 fn errors_name_the_place_and_the_key() {
     jailed(|jail| {
         let refused = |jail: &mut Jail, file: &str| {
