@@ -122,7 +122,8 @@ pub struct Limits {
     /// answered 503 where none is. A few more are kept for the HTTP API and for those who watch over the server
     /// (`/healthz`, `/readyz`, `/metrics`, `/status`).
     pub connections: usize,
-    /// TCP connections at once from one address, or one /64 of IPv6; one more is answered 429 and closed.
+    /// TCP connections at once from one address, or one /64 of IPv6. One more closes the one that has been kept for
+    /// a next request for the longest time, or is answered 429 and closed where there is none.
     pub connections_per_address: usize,
     /// New viewers from one address within [`abuse_window`](Self::abuse_window); one more is `rate-limited`.
     pub joins_per_address: u32,

@@ -8,6 +8,7 @@ use mio::Waker;
 use rustls::crypto::SecureRandom;
 use visavis::{EngineHandle, LeaveReason, OfferError, PeerId, Refusal, SessionId};
 
+use crate::access::Source;
 use crate::exchange::{Exchange, Outcome, Waiting};
 use crate::http::sessions::created as created_response;
 use crate::http::{Response, Routes, Visit, problem};
@@ -252,6 +253,12 @@ impl Connection {
         }
     }
 
+    /// Whether it counts for this source, has answered all that was asked, and is only kept for what may come next.
+    pub(crate) fn is_spare_of(&self, source: Source) -> bool {
+        let waits = matches!(self.phase, Phase::Http { waiting: Waiting::NextRequest, .. });
+        waits && self.stalled_since.is_none() && self.client.source == Some(source)
+    }
+
     /// Ends it, because another needs its place.
     pub(crate) fn evict(&mut self, context: &mut Context, now: Instant) -> Next {
         let _ = self.with_peer(context, now, |peer, io, _| peer.evict(io));
@@ -350,6 +357,10 @@ impl Connection {
             };
             if served || new != *waiting {
                 (*waiting, *since) = (new, now);
+            }
+            // What a proxy keeps in reserve is nobody's until it says for whom the next request is.
+            if new == Waiting::NextRequest && context.routes.access().trusts(self.client.remote) {
+                context.places.give_back(self.client.source.take());
             }
         }
         Ok(())

@@ -341,10 +341,10 @@ impl Loop {
     fn admit(&mut self, socket: TcpStream, remote: IpAddr, now: Instant) -> io::Result<()> {
         socket.set_nodelay(true)?;
         let remote = remote.to_canonical();
-        let context = &mut self.context;
-        let source = (!context.routes.access().trusts(remote)).then(|| Source::of(remote));
-        if !context.places.take(source, &context.config.limits) {
-            context.refuse(Refusal::Connection);
+        let access = self.context.routes.access();
+        let source = (!access.trusts(remote)).then(|| Source::of(remote));
+        if !self.take_place(source, now) {
+            self.context.refuse(Refusal::Connection);
             let client = Client { remote, source: None, reserved: false };
             return self.turn_away(socket, client, &TOO_MANY_CONNECTIONS.response(), now);
         }
@@ -420,6 +420,22 @@ impl Loop {
             self.context.refuse(Refusal::Connection);
             self.visit(key, |connection, context| connection.evict(context, now));
         }
+    }
+
+    /// Takes a place for a source; false where it has as many as it may. Browsers keep half a dozen connections in
+    /// reserve, and of many visitors behind one address those would be all that it may have: they make way.
+    fn take_place(&mut self, source: Option<Source>, now: Instant) -> bool {
+        if self.context.places.take(source, &self.context.config.limits) {
+            return true;
+        }
+        let Some(source) = source else { return false };
+        let is_spare = |&key: &usize| {
+            self.connections.get(key).is_some_and(|entry| entry.connection.is_spare_of(source))
+        };
+        let Some(key) = self.idle.due(now).find(is_spare) else { return false };
+        self.context.refuse(Refusal::Connection);
+        self.visit(key, |connection, context| connection.evict(context, now));
+        self.context.places.take(Some(source), &self.context.config.limits)
     }
 
     /// Passes on what the engine has to say: replies first, so that a peer's end follows them.

@@ -15,6 +15,10 @@ use visavis_signaling::Limits;
 
 const SHORT: Duration = Duration::from_millis(300);
 
+/// What an opening handshake has beside its first lines.
+const WEBSOCKET: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+
 /// Whether the server still serves others.
 fn assert_alive(world: &World) {
     assert_eq!(world.get("/healthz").1, "ok\n");
@@ -248,19 +252,48 @@ fn one_address_takes_no_more_than_its_share_of_connections() {
 }
 
 #[test]
+fn connections_that_browsers_keep_in_reserve_keep_no_visitor_behind_the_same_address_out() {
+    let world = world(|config| {
+        config.trusted_proxies = Vec::new();
+        config.limits.connections_per_address = 3;
+    });
+    let _watching = world.joined();
+    let mut kept: Vec<_> = (0..10)
+        .map(|number| {
+            let mut stream = world.tcp();
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            let (head, _) = read_response(&mut stream);
+            assert!(head.starts_with("HTTP/1.1 200 "), "{number}: {head}");
+            stream
+        })
+        .collect();
+    // The longest idle ones were closed, and of the last ones each is as good as before.
+    assert_eq!(read_to_close(&mut kept[0]), b"");
+    kept[9].write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(read_response(&mut kept[9]).1, "ok\n");
+    // Who watches, or is about to say something, makes way for nobody.
+    let _others = [world.joined(), world.joined()];
+    let answer = String::from_utf8(read_to_close(&mut world.tcp())).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+}
+
+#[test]
 fn a_proxy_is_not_one_client_and_its_clients_are_told_apart() {
     let world = world_with_limits(|limits| limits.connections_per_address = 2);
-    let open = |client: &str| {
+    let ask = |request: &str, client: &str| {
         let mut stream = world.tcp();
         let head = format!(
-            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {client}\r\n\r\n"
+            "GET {request} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {client}\r\n{WEBSOCKET}\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         let (head, _) = read_response(&mut stream);
         (stream, head)
     };
-    let held: Vec<_> = (0..2).map(|_| open("192.0.2.1")).collect();
-    assert!(held.iter().all(|(_, head)| head.starts_with("HTTP/1.1 200 ")));
+    let open = |client: &str| ask("/healthz", client);
+    // What the proxy keeps in reserve is nobody's.
+    let _kept: Vec<_> = (0..5).map(|_| open("192.0.2.1")).collect();
+    let held: Vec<_> = (0..2).map(|_| ask("/ws", "192.0.2.1")).collect();
+    assert!(held.iter().all(|(_, head)| head.starts_with("HTTP/1.1 101 ")));
     let (_, refused) = open("192.0.2.1");
     assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
     for number in 2..20 {

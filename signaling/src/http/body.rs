@@ -87,6 +87,9 @@ impl Chunk {
     fn pass(self, input: &[u8]) -> Result<Option<(usize, Option<Self>)>, Rejection> {
         match self {
             Self::Size => match httparse::parse_chunk_size(input) {
+                Ok(Status::Complete((length, _))) if !is_size_line(input.get(..length)) => {
+                    Err(BROKEN_CHUNK)
+                }
                 Ok(Status::Complete((length, 0))) => Ok(Some((length, Some(Self::Trailer(0))))),
                 Ok(Status::Complete((length, size))) => Ok(Some((length, Some(Self::Data(size))))),
                 Ok(Status::Partial) if input.len() > MAX_CHUNK_LINE_BYTES => Err(BROKEN_CHUNK),
@@ -100,7 +103,8 @@ impl Chunk {
                 _ => Err(BROKEN_CHUNK),
             },
             Self::Trailer(seen) => match line_bytes(input) {
-                Some(length) if is_blank(input) => Ok(Some((length, None))),
+                Some(length) if !is_line(input.get(..length)) => Err(BROKEN_CHUNK),
+                Some(length) if input.starts_with(b"\r\n") => Ok(Some((length, None))),
                 Some(length) if seen + length <= MAX_TRAILER_BYTES => {
                     Ok(Some((length, Some(Self::Trailer(seen + length)))))
                 }
@@ -119,8 +123,17 @@ fn line_bytes(input: &[u8]) -> Option<usize> {
     input.iter().position(|&b| b == b'\n').map(|at| at + 1)
 }
 
-fn is_blank(input: &[u8]) -> bool {
-    input.starts_with(b"\r\n") || input.starts_with(b"\n")
+/// Whether a line ends as it has to and holds nothing that somebody else might take for an end: a proxy in front
+/// that sees another line there sees another request as well.
+fn is_line(line: Option<&[u8]>) -> bool {
+    let line = line.and_then(|line| line.strip_suffix(b"\r\n"));
+    line.is_some_and(|line| line.iter().all(|&b| b == b'\t' || !b.is_ascii_control()))
+}
+
+/// Whether it is such a line and begins with a number: to the parser none at all is 0, the end of the body.
+fn is_size_line(line: Option<&[u8]>) -> bool {
+    let first = line.and_then(|line| line.first());
+    first.is_some_and(u8::is_ascii_hexdigit) && is_line(line)
 }
 
 #[cfg(test)]
@@ -165,7 +178,24 @@ mod tests {
     fn broken_chunks_are_refused() {
         let fields = format!("0\r\n{}", "a: b\r\n".repeat(1_000));
         let long = format!("1;{}", "x".repeat(1_000));
-        for bad in ["x\r\n", "5\r\nhelloX", "-1\r\n", "fffffffffffffffff\r\n", &fields, &long] {
+        for bad in [
+            "x\r\n",
+            "5\r\nhelloX",
+            "-1\r\n",
+            "fffffffffffffffff\r\n",
+            &fields,
+            &long,
+            // No number.
+            "\r\n\r\n",
+            ";x\r\n\r\n",
+            " \r\n\r\n",
+            // What a proxy may take for the end of a line, or not.
+            "5;a\nb\r\nhello\r\n0\r\n\r\n",
+            "5;a\0\r\nhello\r\n0\r\n\r\n",
+            "0\r\n\n",
+            "0\r\na: b\n\r\n",
+            "0\r\na: b\rc: d\r\n\r\n",
+        ] {
             let mut framing = Framing::Chunked(Chunk::Size);
             let refused = framing.decode(bad.as_bytes(), &mut Vec::new(), usize::MAX);
             assert!(refused.is_err(), "{bad:.20}: {refused:?}");

@@ -31,7 +31,8 @@ impl Cors {
     pub(crate) fn new(allowed: &[String]) -> Result<Self, String> {
         let mut origins = Vec::new();
         for origin in allowed.iter().filter(|origin| *origin != "*") {
-            // Browsers write an origin in lower case and without a slash behind it.
+            // Browsers write an origin in lower case, without a slash behind it, and without the port that goes
+            // without saying.
             let uri: Uri = origin.parse().map_err(|_| origin.clone())?;
             let authority = uri.authority().map(|authority| authority.as_str());
             let (Some(scheme), Some(authority)) = (uri.scheme_str(), authority) else {
@@ -40,6 +41,8 @@ impl Cors {
             if uri.path() != "/" || uri.query().is_some() || authority.contains('@') {
                 return Err(origin.clone());
             }
+            let usual = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+            let authority = authority.strip_suffix(usual).unwrap_or(authority);
             origins.push(format!("{scheme}://{authority}").to_ascii_lowercase());
         }
         Ok(Self { any: allowed.iter().any(|origin| origin == "*"), origins })
@@ -127,6 +130,12 @@ mod tests {
             assert!(Cors::new(&[bad.to_owned()]).is_err(), "{bad}");
         }
         assert_eq!(cors(&["https://A.example:8443/"]).origins, ["https://a.example:8443"]);
+        let usual =
+            cors(&["https://a.example:443", "http://a.example:80", "http://a.example:8080"]);
+        assert_eq!(
+            usual.origins,
+            ["https://a.example", "http://a.example", "http://a.example:8080"]
+        );
     }
 
     #[test]

@@ -127,9 +127,10 @@ pub(crate) fn restarted(offer: &str, credentials: &Credentials) -> String {
 /// (draft-ietf-wish-whep-03 §4.2.5).
 pub(crate) fn receive_only(offer: &str) -> String {
     let mut watching = String::with_capacity(offer.len() + 16);
+    let mut is_in_session = true;
     for line in offer.split_inclusive('\n') {
         // To say nothing in a section would mean both ways as well (RFC 3264 §5.1).
-        if line.starts_with("m=") && !watching.contains("\nm=") {
+        if line.starts_with("m=") && std::mem::take(&mut is_in_session) {
             watching.push_str("a=recvonly\r\n");
         }
         match line.strip_prefix("a=sendrecv") {
@@ -221,5 +222,10 @@ mod tests {
         let offer = "m=video\r\na=sendrecv\r\na=sendrecvx\r\na=recvonly\r\nm=audio\r\na=sendonly\r\na=sendrecv";
         let expected = "a=recvonly\r\nm=video\r\na=recvonly\r\na=sendrecvx\r\na=recvonly\r\nm=audio\r\na=sendonly\r\na=recvonly";
         assert_eq!(receive_only(offer), expected);
+        // However much stands in front, and however many sections there are, it is gone through once.
+        let many = format!("s={}\n{}", "m".repeat(4 << 20), "m=\n".repeat(1 << 20));
+        let expected =
+            format!("s={}\na=recvonly\r\n{}", "m".repeat(4 << 20), "m=\n".repeat(1 << 20));
+        assert!(receive_only(&many) == expected);
     }
 }

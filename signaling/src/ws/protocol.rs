@@ -12,6 +12,9 @@ pub(super) const NEXT_PLACE: Duration = Duration::from_secs(5);
 /// When to ask again what was too much for the moment.
 const BUSY: Duration = Duration::from_secs(1);
 
+/// The longest sentence that says what is wrong.
+const MAX_ERROR_CHARS: usize = 300;
+
 /// A message to the client.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
@@ -110,7 +113,13 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(code: &'static str, error: impl Into<String>) -> Self {
-        Self { code, error: error.into(), retry_after: None }
+        let mut error = error.into();
+        // Some name what they are about, which may be as long as a message.
+        if let Some((end, _)) = error.char_indices().nth(MAX_ERROR_CHARS) {
+            error.truncate(end);
+            error.push('…');
+        }
+        Self { code, error, retry_after: None }
     }
 
     /// Says that it is worth while to ask again.
@@ -290,6 +299,22 @@ mod tests {
             r#"{"type":"ice-candidate","data":null}"#,
         ] {
             assert_eq!(Incoming::parse(text), Ok(Incoming::Candidate(String::new())), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_a_sentence_however_long_the_message_was() {
+        let long = "ß".repeat(50_000);
+        for text in [
+            json!({"type": long}),
+            json!({"type": "offer", "data": {"type": long}}),
+            json!({"type": "offer", "sdp": [long]}),
+            json!({"type": "ice-candidate", "data": 1, "candidate": {"candidate": {"x": long}}}),
+            json!(long),
+        ] {
+            let fault = Incoming::parse(&text.to_string()).unwrap_err();
+            assert_eq!(fault.code, "bad-message");
+            assert!(fault.error.chars().count() <= MAX_ERROR_CHARS + 1, "{}", fault.error.len());
         }
     }
 
