@@ -2,7 +2,7 @@
 //!
 //! The program's own affair: a library does not tidy the heap of the application that it lives in.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, tick};
 use visavis::memory;
@@ -18,7 +18,7 @@ const WORTH_IT: u64 = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct Tidy {
     /// Says when it is time for [`look`](Self::look).
-    pub(crate) due: Receiver<std::time::Instant>,
+    pub(crate) due: Receiver<Instant>,
     growth: Growth,
 }
 
@@ -32,10 +32,12 @@ impl Tidy {
         if !self.growth.is_over(before) {
             return;
         }
+        let start = Instant::now();
         memory::give_back();
+        let took_us = start.elapsed().as_micros();
         let after = resident().unwrap_or(before);
         self.growth.given_back(before, after);
-        tracing::debug!(before, after, "free memory was given back; bytes");
+        tracing::debug!(before, after, took_us, "free memory was given back; bytes");
     }
 }
 
