@@ -351,6 +351,10 @@ impl EngineHandle {
         let mut replaced = None;
         let (media_loop, link) = {
             let mut peers = inner.living_peers();
+            // Two first offers at once are one too many: the second is for the peer that the first one makes.
+            if peers.get(peer).is_some() {
+                return Err(OfferError::Busy);
+            }
             if peers.len() >= inner.max_peers {
                 return Err(OfferError::Full(inner.max_peers));
             }
@@ -366,7 +370,7 @@ impl EngineHandle {
                 peers.remove(gone);
             }
             // It counts from here on, so that two who come at once do not both get the last place.
-            peers.place(peer, session)
+            peers.place(peer, session).ok_or(OfferError::Busy)?
         };
         if let Some((gone, lives_on, link)) = replaced
             && link.leave()

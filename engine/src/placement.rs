@@ -86,8 +86,16 @@ impl Placement {
         self.peers.values().filter(|placed| &placed.watches == session).count()
     }
 
-    /// Gives a new viewer of a session to the loop with the fewest peers.
-    pub(crate) fn place(&mut self, peer: PeerId, session: &SessionId) -> (usize, Arc<PeerLink>) {
+    /// Gives a new viewer of a session to the loop with the fewest peers. `None` where it has a place already:
+    /// another first offer of it came at the same time.
+    pub(crate) fn place(
+        &mut self,
+        peer: PeerId,
+        session: &SessionId,
+    ) -> Option<(usize, Arc<PeerLink>)> {
+        if self.peers.contains_key(&peer) {
+            return None;
+        }
         let least = (0..self.load.len()).min_by_key(|&index| self.load[index]).unwrap_or(0);
         let link = Arc::<PeerLink>::default();
         let placed = Placed {
@@ -97,12 +105,9 @@ impl Placement {
             gauge: None,
             heard: None,
         };
-        if self.peers.insert(peer, placed).is_none()
-            && let Some(load) = self.load.get_mut(least)
-        {
-            *load += 1;
-        }
-        (least, link)
+        self.peers.insert(peer, placed);
+        self.load.iter_mut().skip(least).take(1).for_each(|load| *load += 1);
+        Some((least, link))
     }
 
     /// The viewer of a session that has been silent for the longest time, and for how long. One that is being
@@ -166,11 +171,11 @@ mod tests {
         let mut placement = Placement::new(1);
         let heard: Vec<_> = (0..2).map(|_| Arc::new(Heard::new(start))).collect();
         for (raw, heard) in (0..).zip(&heard) {
-            placement.place(PeerId::from_raw(raw), &session);
+            placement.place(PeerId::from_raw(raw), &session).unwrap();
             placement.answered(PeerId::from_raw(raw), Arc::default(), Arc::clone(heard));
         }
         // A third is being answered: it cannot have said anything yet.
-        placement.place(PeerId::from_raw(2), &session);
+        placement.place(PeerId::from_raw(2), &session).unwrap();
         heard[0].note(at(3));
         heard[1].note(at(4));
         let quietest = |s, raw| Some((Duration::from_secs(s), PeerId::from_raw(raw)));
@@ -186,7 +191,8 @@ mod tests {
         let mut placement = Placement::new(3);
         let peer = PeerId::from_raw;
         let session = SessionId::default();
-        let placed: Vec<usize> = (0..6).map(|raw| placement.place(peer(raw), &session).0).collect();
+        let placed: Vec<usize> =
+            (0..6).map(|raw| placement.place(peer(raw), &session).unwrap().0).collect();
         assert_eq!(placed, [0, 1, 2, 0, 1, 2]);
         placement.answered(peer(0), Arc::default(), heard());
         placement.answered(peer(1), Arc::default(), heard());
@@ -197,7 +203,8 @@ mod tests {
         assert_eq!(placement.count(&session), 5, "those without an answer hold their place");
         placement.remove(peer(99));
         assert_eq!((placement.get(peer(1)).is_none(), placement.len()), (true, 5));
-        assert_eq!(placement.place(peer(6), &session).0, 1);
+        assert_eq!(placement.place(peer(6), &session).unwrap().0, 1);
+        assert!(placement.place(peer(6), &session).is_none(), "it has a place");
         assert_eq!(placement.get(peer(6)).unwrap().0, 1);
     }
 

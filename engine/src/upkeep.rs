@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
@@ -20,7 +20,8 @@ const WAKER: Token = Token(1);
 /// How often there is a look though nobody has told.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Changes come in bursts: an interface that comes up tells of itself, of its address, of its route.
+/// Changes come in bursts: an interface that comes up tells of itself, of its address, of its route. Where they never
+/// end, as on a host whose containers come and go, there is a look all the same.
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// The thread; ended when dropped, once the engine has stopped.
@@ -57,7 +58,7 @@ impl Drop for Upkeep {
 
 fn run(mut poll: Poll, mut follower: Follower, inner: &Inner) {
     let mut events = Events::with_capacity(4);
-    let mut pause = LOOK;
+    let (mut pause, mut looked) = (LOOK, Instant::now());
     while !inner.stopped.load(Relaxed) {
         if let Err(error) = poll.poll(&mut events, Some(pause))
             && error.kind() != io::ErrorKind::Interrupted
@@ -65,16 +66,21 @@ fn run(mut poll: Poll, mut follower: Follower, inner: &Inner) {
             tracing::warn!(%error, "this machine's addresses are followed no longer");
             return;
         }
-        if follower.has_news() {
+        if is_burst(follower.has_news(), looked, Instant::now()) {
             pause = SETTLE;
             continue;
         }
-        pause = LOOK;
+        (pause, looked) = (LOOK, Instant::now());
         inner.faults.guard(FaultDomain::Addresses, &"this machine's addresses", || {
             look(&mut follower, inner);
         });
         inner.forget_departed();
     }
+}
+
+/// Whether to wait for what else the system tells.
+fn is_burst(has_news: bool, looked: Instant, now: Instant) -> bool {
+    has_news && now.saturating_duration_since(looked) < LOOK
 }
 
 fn look(follower: &mut Follower, inner: &Inner) {
@@ -86,5 +92,25 @@ fn look(follower: &mut Follower, inner: &Inner) {
     });
     if changed {
         follower.say_what_is_wrong(&inner.faults);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_without_end_do_not_keep_from_looking() {
+        let start = Instant::now();
+        let mut looked = start;
+        let looks = (0..300_u32).map(|n| start + SETTLE * n).filter(|&now| {
+            let look = !is_burst(true, looked, now);
+            if look {
+                looked = now;
+            }
+            look
+        });
+        assert_eq!(looks.count(), 5, "in half a minute");
+        assert!(!is_burst(false, start, start));
     }
 }

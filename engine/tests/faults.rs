@@ -166,6 +166,29 @@ fn a_command_that_fails_is_lost_and_its_reply_comes() {
 }
 
 #[test]
+fn a_viewer_whose_coming_fails_holds_no_place() {
+    let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let engine =
+        Engine::start(EngineConfig { udp, max_peers: 2, ..EngineConfig::default() }).unwrap();
+    let handle = engine.handle();
+    let session = session(&engine, "a");
+    let mut first = Viewer::join(&handle, session.id());
+    first.run_until(|viewer| viewer.connected);
+    let events = handle.subscribe_to(|event| matches!(event, Event::PeerLeft { .. }), || ());
+    // It is a command itself.
+    is_well(&session, &mut first);
+    handle.faults().plant(FaultDomain::Command, 1);
+    let viewer = Viewer::join(&handle, session.id());
+    let (session_id, peer, reason) = (session.id().clone(), viewer.id, LeaveReason::Failed);
+    let left = Event::PeerLeft { session: session_id, peer, reason };
+    assert_eq!(events.recv_timeout(PATIENCE).unwrap(), left);
+    let mut next = Viewer::join(&handle, session.id());
+    next.run_until(|viewer| viewer.connected);
+    is_well(&session, &mut next);
+    is_well(&session, &mut first);
+}
+
+#[test]
 fn a_film_whose_pictures_fail_ends_there_and_one_without_any_is_the_built_in_face() {
     let picture = || IdlePicture {
         data: vec![50; 64 * 64 * 3],

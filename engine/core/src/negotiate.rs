@@ -230,9 +230,12 @@ pub(crate) fn parse_candidate(text: &str) -> Result<Option<Candidate>, String> {
         return Ok(None);
     }
     let mut fields = line.split_ascii_whitespace();
-    let transport = fields.nth(2).unwrap_or_default();
+    let component = fields.nth(1).unwrap_or_default();
+    let transport = fields.next().unwrap_or_default();
     let address = fields.nth(1).unwrap_or_default();
     let foreign = !transport.eq_ignore_ascii_case("udp") && !transport.is_empty();
+    // RTCP's own, which is not used (RFC 8834 §4.5).
+    let foreign = foreign || component == "2";
     if line.starts_with("candidate:") && (address.ends_with(".local") || foreign) {
         return Ok(None);
     }
@@ -253,6 +256,7 @@ mod tests {
             "  ",
             "candidate:1 1 udp 2122260223 0d7b4a4e-77c6-4a2c-8d35-6d1e6e0f6f52.local 52000 typ host",
             "candidate:1 1 tcp 1518280447 192.0.2.7 9 typ host tcptype active",
+            "candidate:1 2 udp 2122260222 192.0.2.7 52001 typ host",
         ] {
             assert_eq!(parse_candidate(skipped).unwrap(), None, "{skipped:?}");
         }

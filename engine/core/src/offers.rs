@@ -200,3 +200,27 @@ fn what_h264_must_be_to_be_sent() {
         check(name, &offer, H264, given);
     }
 }
+
+#[test]
+fn a_viewer_that_gives_its_sections_to_others_for_ever_stays_bounded() {
+    let watch = offer("chromium-156-watch");
+    let stopped = watch
+        .replace("m=audio 9", "m=audio 0")
+        .replace("m=video 9", "m=video 0")
+        .replace("BUNDLE 0 1 2", "BUNDLE 2");
+    let certificate = Certificate::generate().unwrap();
+    let (mut peer, _) = setup(&certificate, H264).answer(&Offer::parse(&watch).unwrap()).unwrap();
+    for n in 0..100 {
+        let (audio, video) = (format!("a{n}"), format!("v{n}"));
+        let again = watch
+            .replace("BUNDLE 0 1 2", &format!("BUNDLE {audio} {video} 2"))
+            .replace("a=mid:0\r", &format!("a=mid:{audio}\r"))
+            .replace("a=mid:1\r", &format!("a=mid:{video}\r"));
+        for offer in [&stopped, &again] {
+            let offer = Offer::parse(offer).unwrap();
+            peer.renegotiate(&offer).unwrap();
+        }
+        assert!(peer.video_codec().is_some() && peer.audio_rendition().is_some(), "{n}");
+        assert!(peer.retired_tracks() <= 8, "{n}: {}", peer.retired_tracks());
+    }
+}

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 use rtrb::{Consumer, Producer};
 use visavis_core::{Offer, OutgoingMessage, PacketizedFrame, Peer};
-use visavis_types::{AudioPacket, PeerId};
+use visavis_types::{AudioPacket, PeerId, SessionId};
 
 use super::SessionWaker;
 use super::addresses::Addresses;
@@ -46,6 +46,16 @@ pub(crate) enum Command {
         offer: Box<Offer>,
         reply: Reply,
     },
+}
+
+impl Command {
+    /// The peer that comes with it, and what it watches.
+    pub(crate) fn comes(&self) -> Option<(PeerId, SessionId)> {
+        match self {
+            Self::Adopt { peer, .. } => Some((peer.id(), peer.session().clone())),
+            Self::Renegotiate { .. } => None,
+        }
+    }
 }
 
 /// A candidate of a viewer. A bounded number waits, of each viewer and of all, and they keep nothing else

@@ -52,7 +52,8 @@ kinds! {
     Message = "message",
     /// Keyframe requests of a peer that had to wait.
     Keyframe = "keyframe",
-    /// Packets of a viewer's microphone, or made up in place of lost ones, that are more than a voice needs.
+    /// Packets of a viewer's microphone, or made up in place of lost ones, that are more than a voice needs; those of
+    /// a second stream beside it.
     Microphone = "microphone",
     /// TCP connections that found no place, or were closed idle for others.
     Connection = "connection",

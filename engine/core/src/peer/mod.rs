@@ -35,7 +35,7 @@ use crate::{Outbox, SessionKey};
 pub(crate) use checks::Checks;
 use limits::Limits;
 use path::IceRestart;
-use tracks::{AudioState, MicFormat, VideoState};
+use tracks::{AudioState, MicFormat, MicSource, VideoState};
 
 /// How long ICE may be without a working path before the peer counts as gone. It comes on top of the
 /// time ICE itself takes to notice (RFC 7675 consent), and leaves room for an ICE restart.
@@ -78,6 +78,7 @@ pub struct Peer {
     audio: Option<AudioState>,
     /// What its microphone may come as, by payload type.
     microphone: Vec<(u8, MicFormat)>,
+    mic_source: MicSource,
     /// Sequence numbers of video packets to be sent again.
     lost: Vec<u16>,
     data: DataChannels,
@@ -159,6 +160,7 @@ impl Peer {
             video: None,
             audio: None,
             microphone: Vec::new(),
+            mic_source: MicSource::default(),
             lost: Vec::new(),
             data: DataChannels::default(),
             heard: Arc::new(Heard::new(now)),
@@ -197,6 +199,11 @@ impl Peer {
     /// How it gets sound, if it takes any.
     pub fn audio_rendition(&self) -> Option<AudioRendition> {
         self.audio.map(|audio| audio.rendition)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn retired_tracks(&self) -> usize {
+        self.output.retired()
     }
 
     #[cfg(test)]
@@ -470,7 +477,7 @@ impl Peer {
         events: &mut Vec<PeerEvent>,
     ) -> Result<Instant, RtcError> {
         let Self { rtc, phase, output, video, lost, data, farewell, .. } = self;
-        let Self { restart, ice, limits, .. } = self;
+        let Self { restart, ice, limits, mic_source, .. } = self;
         let (microphone, checks, heard) = (&self.microphone, &self.checks, &self.heard);
         drain(rtc, |drained| match drained {
             Drained::Transmit(transmit) => {
@@ -511,7 +518,9 @@ impl Peer {
                     heard.note(now);
                     let payload_type = *packet.header.payload_type;
                     let known = microphone.iter().find(|(pt, _)| *pt == payload_type);
-                    if let Some(&(_, format)) = known
+                    if known.is_some() && !mic_source.takes(*packet.header.ssrc, now) {
+                        events.push(PeerEvent::Refused(Refusal::Microphone));
+                    } else if let Some(&(_, format)) = known
                         && let Some(payload) = format.payload(packet.payload)
                     {
                         events.push(PeerEvent::MicPacket(MicPacket {

@@ -1,6 +1,7 @@
 //! What a viewer is sent, and what it may send, out of what was negotiated.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use str0m::media::Mid;
 use visavis_types::{AudioCodec, AudioRendition, VideoCodec};
@@ -26,6 +27,28 @@ pub(super) struct AudioState {
     /// The payload type that packets with redundancy name as what is in them, where the viewer takes
     /// such packets.
     pub(super) in_red: Option<u8>,
+}
+
+/// A stream that was silent for so long is the microphone no more, if another one comes. Who sends no silence sends a
+/// packet each 400 ms.
+const MICROPHONE_SILENCE: Duration = Duration::from_millis(500);
+
+/// Which stream of a viewer is its microphone. Sections may send at once, as where the sound of a shared screen comes
+/// beside a voice: their packets are of two rows of numbers, and as one they would be neither.
+#[derive(Debug, Default)]
+pub(super) struct MicSource(Option<(u32, Instant)>);
+
+impl MicSource {
+    /// Whether a packet of this stream is the microphone's.
+    pub(super) fn takes(&mut self, ssrc: u32, now: Instant) -> bool {
+        let taken = self.0.is_none_or(|(known, heard)| {
+            known == ssrc || now.saturating_duration_since(heard) >= MICROPHONE_SILENCE
+        });
+        if taken {
+            self.0 = Some((ssrc, now));
+        }
+        taken
+    }
 }
 
 /// What a microphone's packets are.
@@ -95,6 +118,9 @@ impl Peer {
             Some(VideoState { codec, awaiting_keyframe })
         });
         self.media.taken = taken;
+        // Sections that were given to others took their streams with them, whose SSRCs do not come again.
+        let mut api = self.rtc.direct_api();
+        self.output.forget_retired(|ssrc| api.stream_tx(&ssrc.into()).is_some());
     }
 
     /// The stream for a media section: the one it had, with what was negotiated anew, or a new one.
@@ -126,4 +152,27 @@ impl Peer {
 /// A codec's place in an order of preference; those not in it share the last.
 fn rank<C: PartialEq>(order: &[C], codec: C) -> usize {
     order.iter().position(|preferred| *preferred == codec).unwrap_or(order.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_stream_of_a_viewer_is_its_microphone_until_it_is_silent() {
+        let (mut source, start) = (MicSource::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        let taken = |source: &mut MicSource, ssrc, range: std::ops::Range<u64>| {
+            range.step_by(20).filter(|ms| source.takes(ssrc, at(*ms))).count()
+        };
+        assert!(source.takes(7, at(0)));
+        for ms in (0..2_000).step_by(20) {
+            assert!(!source.takes(8, at(ms + 5)), "{ms}");
+            assert!(source.takes(7, at(ms + 10)), "{ms}");
+        }
+        // The first one is switched off.
+        assert_eq!(taken(&mut source, 8, 2_000..2_480), 0);
+        assert_eq!(taken(&mut source, 8, 2_500..3_000), 25);
+        assert!(!source.takes(7, at(3_000)));
+    }
 }

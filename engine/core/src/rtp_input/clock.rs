@@ -12,7 +12,7 @@ const MAX_SLEW_PPM: i64 = 500;
 /// Arrivals later than this, all of a window, are a new path; it is believed at once.
 const MAX_SLEW: i64 = 150_000_000;
 /// An arrival that much off is no jitter: the sender's clock was set.
-const NEW_CLOCK: i64 = 2_000_000_000;
+const NEW_CLOCK: u64 = 2_000_000_000;
 /// Reports that put sound and picture further apart are not believed.
 const MAX_CORRECTION: i64 = 2_000_000_000;
 
@@ -34,9 +34,10 @@ impl Kind {
     }
 
     const fn nanos(self, rtp_time: i64) -> i64 {
-        // In two parts, so that it does not overflow within centuries.
+        // In two parts, so that it does not overflow within centuries; where a sender leaps through its times
+        // without end it comes around, and only differences count.
         let (seconds, ticks) = (rtp_time.div_euclid(self.hz()), rtp_time.rem_euclid(self.hz()));
-        seconds * 1_000_000_000 + ticks * 1_000_000_000 / self.hz()
+        seconds.wrapping_mul(1_000_000_000).wrapping_add(ticks * 1_000_000_000 / self.hz())
     }
 }
 
@@ -84,9 +85,10 @@ impl MediaClock {
         let rtp = kind.nanos(rtp_time);
         let at = arrived.saturating_duration_since(self.epoch).as_nanos() as i64;
         let stream = &mut self.streams[kind as usize];
-        let arrivals = stream.arrivals.get_or_insert(Arrivals::new(at - rtp, at));
-        let offset = arrivals.note(at - rtp, at);
-        let captured = offset + rtp - self.correction(kind);
+        let offset = at.wrapping_sub(rtp);
+        let arrivals = stream.arrivals.get_or_insert(Arrivals::new(offset, at));
+        let offset = arrivals.note(offset, at);
+        let captured = offset.wrapping_add(rtp).saturating_sub(self.correction(kind));
         match u64::try_from(captured) {
             Ok(after) => self.epoch + Duration::from_nanos(after),
             Err(_) => self.epoch,
@@ -105,13 +107,13 @@ impl MediaClock {
         // On our clock, when the sender's wall clock was 0 by what arrived soonest of each stream.
         let skew = |stream: &Stream| {
             let (ntp, rtp) = stream.report?;
-            Some(stream.arrivals?.applied + rtp - ntp)
+            Some(stream.arrivals?.applied.wrapping_add(rtp).wrapping_sub(ntp))
         };
         let [video, audio] = self.streams.each_ref().map(skew);
         let (Some(video), Some(audio)) = (video, audio) else { return 0 };
         let behind = match kind {
-            Kind::Video => video - audio,
-            Kind::Audio => audio - video,
+            Kind::Video => video.wrapping_sub(audio),
+            Kind::Audio => audio.wrapping_sub(video),
         };
         if (0..=MAX_CORRECTION).contains(&behind) { behind } else { 0 }
     }
@@ -124,7 +126,7 @@ impl Arrivals {
 
     /// Takes one offset; gives the one to use.
     fn note(&mut self, offset: i64, at: i64) -> i64 {
-        if (offset - self.applied).abs() > NEW_CLOCK {
+        if offset.wrapping_sub(self.applied).unsigned_abs() > NEW_CLOCK {
             *self = Self::new(offset, at);
         }
         if at - self.window_start >= WINDOW.as_nanos() as i64 {
@@ -133,13 +135,14 @@ impl Arrivals {
         }
         self.smallest[1] = self.smallest[1].min(offset);
         let target = self.smallest[0].min(self.smallest[1]);
-        let behind = target - self.applied;
+        let behind = target.wrapping_sub(self.applied);
         // Nothing is captured after it arrived: an earlier arrival counts at once.
         if !(0..=MAX_SLEW).contains(&behind) {
             self.applied = target;
         } else {
             let elapsed = at - self.applied_at;
-            self.applied += behind.min(elapsed.max(0) / 1_000_000 * MAX_SLEW_PPM);
+            let step = behind.min(elapsed.max(0) / 1_000_000 * MAX_SLEW_PPM);
+            self.applied = self.applied.wrapping_add(step);
         }
         self.applied_at = at;
         self.applied
@@ -148,6 +151,7 @@ impl Arrivals {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sequencer::Unwrap;
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
@@ -167,6 +171,20 @@ mod tests {
             assert_eq!(pair[1] - pair[0], MS * 40, "{i}");
         }
         assert_eq!(captured[299], epoch + MS * (1_000 + 299 * 40));
+    }
+
+    #[test]
+    fn times_that_leap_without_end_come_around_and_what_arrives_is_captured_then() {
+        let epoch = Instant::now();
+        let (mut clock, mut unwrap) = (MediaClock::new(epoch), Unwrap::default());
+        let mut timestamp = 0_u32;
+        // The longest leap there is, as often as it takes for nanoseconds to leave 64 bits, twice.
+        for n in 0..900_000_u32 {
+            timestamp = timestamp.wrapping_add(i32::MAX as u32);
+            let arrived = epoch + MS * (n / 10);
+            let captured = clock.capture_time(Kind::Audio, unwrap.advance(timestamp), arrived);
+            assert_eq!(captured, arrived, "{n}");
+        }
     }
 
     #[test]

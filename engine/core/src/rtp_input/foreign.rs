@@ -179,12 +179,12 @@ impl VideoSigns {
         }
         if begins {
             self.pictures = self.pictures.saturating_add(1);
-            self.begun_as_vp8 += u32::from(begins_as_vp8(payload));
-            self.begun_as_vp9 += u32::from(begins_as_vp9(payload));
+            self.begun_as_vp8 = self.begun_as_vp8.saturating_add(u32::from(begins_as_vp8(payload)));
+            self.begun_as_vp9 = self.begun_as_vp9.saturating_add(u32::from(begins_as_vp9(payload)));
         }
         if self.wanted == VideoCodec::H264 {
-            self.like_hevc += u32::from(looks_like_hevc(payload));
-            self.like_vp8 += u32::from(looks_like_vp8(payload));
+            self.like_hevc = self.like_hevc.saturating_add(u32::from(looks_like_hevc(payload)));
+            self.like_vp8 = self.like_vp8.saturating_add(u32::from(looks_like_vp8(payload)));
         }
     }
 

@@ -129,7 +129,8 @@ impl MicReceiver {
         if restarted {
             self.clock = Unwrap::default();
         }
-        let rtp_time = self.clock.advance(packet.rtp_time) * i64::from(CLOCK_HZ / codec.clock_hz());
+        let steps = i64::from(CLOCK_HZ / codec.clock_hz());
+        let rtp_time = self.clock.advance(packet.rtp_time).wrapping_mul(steps);
         each(MicTurn { codec, payload, rtp_time, arrived, lost, restarted });
     }
 

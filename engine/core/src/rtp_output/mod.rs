@@ -110,6 +110,16 @@ impl RtpOutput {
         Some(self.retired.swap_remove(place))
     }
 
+    /// Forgets tracks that cannot be wanted again: their SSRC `lives` no more.
+    pub(crate) fn forget_retired(&mut self, mut lives: impl FnMut(u32) -> bool) {
+        self.retired.retain(|track| lives(track.ssrc()));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn retired(&self) -> usize {
+        self.retired.len()
+    }
+
     /// Everything needed to send, once DTLS and ICE are through.
     fn ready<'a, O: Outbox>(&'a mut self, out: &'a mut O) -> Option<(Way<'a, O>, &'a mut Tracks)> {
         if self.srtp.is_none() {

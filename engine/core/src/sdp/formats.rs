@@ -127,11 +127,8 @@ pub(super) fn read<'a>(offered: impl Iterator<Item = &'a str>, lines: &[Line<'_>
     let payloads = payloads(offered, lines);
     let mut formats: Vec<Format> = Vec::new();
     for payload in &payloads {
-        if let Some(format) = format(payload, &payloads, lines)
-            && formats.iter().all(|other| other.codec != format.codec)
-        {
-            formats.push(format);
-        }
+        let format = format(payload, &payloads, &formats, lines);
+        formats.extend(format);
     }
     formats
 }
@@ -141,6 +138,22 @@ fn payloads<'a, 'l>(
     offered: impl Iterator<Item = &'a str>,
     lines: &[Line<'l>],
 ) -> Vec<Payload<'l>> {
+    // One look at the lines, not one for each number: both are up to whoever sent them.
+    let mut said = [const { (None, None) }; 128];
+    for (name, value) in lines.iter().filter_map(Line::attribute) {
+        let place = match name {
+            "rtpmap" | "fmtp" => value.split_once([' ', '\t']),
+            _ => None,
+        };
+        let Some((number, what)) = place else { continue };
+        let Some((map, parameters)) =
+            number.parse().ok().and_then(|number: usize| said.get_mut(number))
+        else {
+            continue;
+        };
+        let place = if name == "rtpmap" { map } else { parameters };
+        place.get_or_insert_with(|| what.trim());
+    }
     let mut payloads: Vec<Payload<'_>> = Vec::new();
     for number in offered.filter_map(|number| number.parse::<u8>().ok()) {
         if number > 127
@@ -149,25 +162,24 @@ fn payloads<'a, 'l>(
         {
             continue;
         }
-        let encoding = match said_of(number, lines, "rtpmap").next() {
+        let Some(&(map, parameters)) = said.get(usize::from(number)) else { continue };
+        let encoding = match map {
             Some(encoding) => parse_encoding(encoding),
             None if number == PCMU => Some(("PCMU", 8_000, 1)),
             None if number == PCMA => Some(("PCMA", 8_000, 1)),
             None => None,
         };
         let Some(encoding) = encoding else { continue };
-        let parameters = said_of(number, lines, "fmtp").next().unwrap_or_default();
-        payloads.push(Payload { number, encoding, parameters });
+        payloads.push(Payload { number, encoding, parameters: parameters.unwrap_or_default() });
     }
     payloads
 }
 
-/// What attributes of this name say of a number.
-fn said_of<'a>(number: u8, lines: &[Line<'a>], name: &str) -> impl Iterator<Item = &'a str> {
-    attributes(lines, name).filter_map(move |value| {
+/// The feedback that is offered for a number.
+fn feedback_for<'a>(number: u8, lines: &[Line<'a>]) -> impl Iterator<Item = &'a str> {
+    attributes(lines, "rtcp-fb").filter_map(move |value| {
         let (of, what) = value.split_once([' ', '\t'])?;
-        let for_all = name == "rtcp-fb" && of == "*";
-        (for_all || of.parse() == Ok(number)).then(|| what.trim())
+        (of == "*" || of.parse() == Ok(number)).then(|| what.trim())
     })
 }
 
@@ -184,7 +196,13 @@ fn parameter<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     all.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-fn format(payload: &Payload<'_>, all: &[Payload<'_>], lines: &[Line<'_>]) -> Option<Format> {
+/// A format, where it is the first of its codec.
+fn format(
+    payload: &Payload<'_>,
+    all: &[Payload<'_>],
+    known: &[Format],
+    lines: &[Line<'_>],
+) -> Option<Format> {
     let (name, clock, channels) = payload.encoding;
     let is = |of: &str, hz: u32, with: u32| {
         name.eq_ignore_ascii_case(of) && clock == hz && channels == with
@@ -227,10 +245,13 @@ fn format(payload: &Payload<'_>, all: &[Payload<'_>], lines: &[Line<'_>]) -> Opt
     } else {
         return None;
     };
+    if known.iter().any(|other| other.codec == codec) {
+        return None;
+    }
     let video = codec.video().is_some();
     let mut feedback = [false; FEEDBACK.len()];
     if video {
-        for offered in said_of(payload.number, lines, "rtcp-fb") {
+        for offered in feedback_for(payload.number, lines) {
             let place = FEEDBACK.iter().position(|known| known.eq_ignore_ascii_case(offered));
             place.into_iter().for_each(|place| feedback[place] = true);
         }

@@ -1,6 +1,6 @@
 //! A description as lines and sections (RFC 8866 §5), before anybody asks what they mean.
 
-use super::{MAX_BYTES, MAX_LINE_BYTES, MAX_SECTIONS, SdpError};
+use super::{MAX_BYTES, MAX_LINE_BYTES, MAX_SECTIONS, MAX_SESSION_LINES, SdpError};
 
 /// One `x=value` line.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,9 @@ impl<'a> Description<'a> {
             return Err(SdpError::LineTooLong);
         }
         let description = Self::split(text);
+        if description.session.len() > MAX_SESSION_LINES {
+            return Err(SdpError::TooManyLines);
+        }
         match description.sections.len() {
             0 => Err(SdpError::NoSections),
             1..=MAX_SECTIONS => Ok(description),
@@ -124,6 +127,10 @@ mod tests {
         );
         assert_eq!(refused(&format!("v=0\r\na={}\r\n", "x".repeat(5_000))), SdpError::LineTooLong);
         assert_eq!(refused("v=0\r\ns=-\r\n"), SdpError::NoSections);
+        let session = "a=extmap:1 x\r\n".repeat(256);
+        assert_eq!(refused(&format!("v=0\r\n{session}m=a 0 X 0\r\n")), SdpError::TooManyLines);
+        let own = format!("v=0\r\nm=a 0 X 0\r\n{}", "a=x\r\n".repeat(1_000));
+        assert!(Description::read(&own).is_ok(), "lines of a section are read once");
         for text in ["", "hello", "v=1\r\n", "v=00\r\nm=a 0 X 0\r\n", "m=audio 9 X 0\r\n"] {
             assert_eq!(refused(text), SdpError::NotSdp, "{text:?}");
         }

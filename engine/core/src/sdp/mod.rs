@@ -28,6 +28,10 @@ pub const MAX_BYTES: usize = 32 << 10;
 /// The longest line; a browser's have 200 bytes.
 const MAX_LINE_BYTES: usize = 4 << 10;
 
+/// Lines before the first section. What they say is said of each section, and looked for in each: where their number
+/// is up to whoever sent them, so is the time that takes. A browser has a dozen.
+const MAX_SESSION_LINES: usize = 256;
+
 /// Sections of an offer, those that are disabled counted in.
 pub const MAX_SECTIONS: usize = 16;
 
@@ -48,6 +52,9 @@ pub enum SdpError {
     /// A line of more than 4 KiB.
     #[error("one of its lines is longer than 4 KiB")]
     LineTooLong,
+    /// More than 256 lines before the first section.
+    #[error("it has more than 256 lines before its first section")]
+    TooManyLines,
     /// More than [`MAX_SECTIONS`].
     #[error("it has more than 16 sections")]
     TooManySections,

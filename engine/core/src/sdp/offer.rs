@@ -7,9 +7,9 @@ use super::lines::{Description, Line, RawSection, attribute, attributes};
 use super::verify::Expected;
 use super::{Direction, EXTENSIONS, MAX_CANDIDATES, MAX_FORMATS, SdpError};
 
-/// Hash functions of fingerprints that can be checked, the better ones first (RFC 8122 §5).
-const HASHES: [(&str, usize); 4] =
-    [("sha-256", 32), ("sha-384", 48), ("sha-512", 64), ("sha-1", 20)];
+/// Hash functions of fingerprints that the stack can check, the better one first (RFC 8122 §5, RFC 8827 §6.5). An
+/// offer that has none of them would be answered, and its handshake fail.
+const HASHES: [(&str, usize); 2] = [("sha-256", 32), ("sha-1", 20)];
 
 /// Streams of a section that are announced by their SSRC.
 const MAX_SSRCS: usize = 4;
@@ -332,7 +332,7 @@ impl Transport {
 fn fingerprint(lines: &[Line<'_>]) -> Option<String> {
     let mut best: Option<(usize, String)> = None;
     for value in attributes(lines, "fingerprint") {
-        let Some((name, digest)) = value.split_once(' ') else { continue };
+        let Some((name, digest)) = value.split_once([' ', '\t']) else { continue };
         let place = HASHES.iter().position(|(known, _)| known.eq_ignore_ascii_case(name));
         let Some(place) = place else { continue };
         let bytes: Option<Vec<u8>> = digest.trim().split(':').map(hex_byte).collect();
@@ -409,6 +409,10 @@ mod tests {
         let expected = format!("sha-256 {}", digest(32).to_uppercase());
         assert_eq!(of(&[&sha1, &sha256]), Some(expected));
         assert!(of(&[&sha1]).is_some_and(|best| best.starts_with("sha-1 ")));
+        let sha512 = format!("fingerprint:sha-512 {}", digest(64));
+        assert!(of(&[&sha512, &sha1]).is_some_and(|best| best.starts_with("sha-1 ")));
+        assert_eq!(of(&[&sha512]), None, "the stack cannot check it");
+        assert!(of(&[&sha256.replace(' ', "\t")]).is_some());
         let wrong = [
             "fingerprint:md5 aa",
             "fingerprint:sha-256 ab:cd",

@@ -311,7 +311,13 @@ impl Sections {
         offer: &'o Offer,
         chosen: &[usize],
     ) -> Result<(Setup, &'o [String]), NegotiateError> {
-        let transports = || chosen.iter().map(|&index| &offer.sections[index].transport);
+        // The first section of a group speaks for the others, which may say nothing of it, also where it is
+        // rejected (RFC 9143 §7.1.3, §7.3).
+        let group =
+            offer.groups.iter().find(|group| chosen.first().is_some_and(|n| group.contains(n)));
+        let all = group.map_or(chosen, Vec::as_slice).iter().map(|&index| &offer.sections[index]);
+        let living = all.filter(|section| !section.disabled);
+        let transports = || living.clone().map(|section| &section.transport);
         let Some(with_ice) = transports().find(|transport| transport.has_credentials()) else {
             // Everything is disabled: the connection stays what it is.
             return match chosen.is_empty() && self.remote.is_some() {
@@ -328,8 +334,7 @@ impl Sections {
         if self.remote.as_ref().is_some_and(|remote| remote.fingerprint != *fingerprint) {
             return Err(NegotiateError::OtherConnection);
         }
-        // The first of them speaks for all (RFC 9143 §7.1.3).
-        let setup = transports().next().map_or(Setup::ActPass, |first| first.setup);
+        let setup = with_ice.setup;
         if self.role.is_some_and(|ours| ours == setup) {
             return Err(NegotiateError::Sdp(SdpError::Setup));
         }

@@ -43,10 +43,12 @@ pub fn verify(offer: &str, answer: &str) -> Result<(), String> {
 impl Expected {
     pub(super) fn of(offer: &Description<'_>) -> Self {
         let sections = offer.sections.iter();
-        Self {
-            sections: sections.map(|raw| ExpectedSection::of(raw, &offer.session)).collect(),
-            groups: bundles(&offer.session),
-        }
+        let sections: Vec<_> =
+            sections.map(|raw| ExpectedSection::of(raw, &offer.session)).collect();
+        // Names that no section has are nobody's, and there may be thousands.
+        let known = |mid: &str| sections.iter().any(|section| section.mid.as_deref() == Some(mid));
+        let groups = bundles(&offer.session, known);
+        Self { sections, groups }
     }
 
     /// Checks an answer. The error is what it does wrong.
@@ -96,7 +98,7 @@ impl Expected {
 
     /// The mids in the answer's group.
     fn check_group(&self, answer: &Description<'_>) -> Result<Vec<String>, String> {
-        let mut groups = bundles(&answer.session);
+        let mut groups = bundles(&answer.session, |_| true);
         let Some(group) = groups.pop() else { return Ok(Vec::new()) };
         if !groups.is_empty() {
             return Err("two BUNDLE groups".to_owned());
@@ -333,14 +335,14 @@ fn check_ssrcs(lines: &[Line<'_>], others: &mut Vec<String>) -> Result<(), Strin
     Ok(())
 }
 
-/// BUNDLE groups, by mid; a mid that is named twice counts once.
-fn bundles(session: &[Line<'_>]) -> Vec<Vec<String>> {
+/// BUNDLE groups, by those mids that are `known`; a mid that is named twice counts once.
+fn bundles(session: &[Line<'_>], known: impl Fn(&str) -> bool) -> Vec<Vec<String>> {
     attributes(session, "group")
         .filter_map(|value| {
             let mut words = value.split_ascii_whitespace();
             (words.next() == Some("BUNDLE")).then(|| {
                 let mut mids: Vec<String> = Vec::new();
-                for mid in words {
+                for mid in words.filter(|mid| known(mid)) {
                     if mids.iter().all(|other| other != mid) {
                         mids.push(mid.to_owned());
                     }

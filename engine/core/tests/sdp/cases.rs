@@ -146,3 +146,25 @@ fn what_cannot_be_answered_is_refused_in_words() {
     }
     assert!(Offer::parse(&watch).is_ok());
 }
+
+#[test]
+fn the_first_section_of_a_group_speaks_for_those_that_say_nothing_of_their_transport() {
+    let transport = ["a=ice-ufrag", "a=ice-pwd", "a=ice-options", "a=fingerprint", "a=setup"];
+    let offer = fixture("bundle-only-sections");
+    let (first, others) = offer.split_once("m=video").unwrap();
+    let said = |line: &&str| !transport.iter().any(|name| line.starts_with(name));
+    let others: String = others.split_inclusive("\r\n").filter(said).collect();
+    let offer = format!("{first}m=video{others}");
+    let answer = checked_answer(&offer).unwrap_or_else(|error| panic!("{error}\n{offer}"));
+    assert_eq!(sections(&answer), ALL, "{answer}");
+    // And where it is rejected itself (RFC 9143 §7.3.2): passive, so that what it says of that counts too.
+    let speex = offer
+        .replace("SAVPF 111 63 0 8", "SAVPF 111")
+        .replace("111 opus/48000/2", "111 speex/16000")
+        .replace("a=setup:actpass", "a=setup:active");
+    let answer = checked_answer(&speex).unwrap_or_else(|error| panic!("{error}\n{speex}"));
+    let expected = ["audio rejected", "video sendonly", "application"];
+    assert_eq!(sections(&answer), expected, "{answer}");
+    assert!(answer.contains("a=group:BUNDLE 1 2\r\n"), "{answer}");
+    assert!(answer.contains("a=setup:passive") && !answer.contains("a=setup:active"), "{answer}");
+}

@@ -9,7 +9,7 @@ use crossbeam_queue::SegQueue;
 use mio::{Events, Interest, Poll, Token, Waker};
 use visavis_core::{Hub, Outbox, SessionKey};
 use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
-use visavis_types::{ClockAnchor, PeerId, Refusals};
+use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId};
 
 use crate::data::Sending;
 use crate::event::Subscribers;
@@ -287,7 +287,7 @@ impl MediaLoop {
     fn obey(&mut self) -> bool {
         let faults = Arc::clone(&self.faults);
         let guard = |run: &mut dyn FnMut()| {
-            faults.guard(FaultDomain::Command, &"a command to the media loop", run);
+            faults.guard(FaultDomain::Command, &"a command to the media loop", run).is_some()
         };
         let mut now = Instant::now();
         let until = now + COMMAND_BUDGET;
@@ -307,10 +307,14 @@ impl MediaLoop {
         }
         let until = now + COMMAND_BUDGET;
         while let Ok(command) = self.inputs.commands.try_recv() {
+            let comes = command.comes();
             let mut command = Some(command);
-            guard(&mut || {
+            let done = guard(&mut || {
                 command.take().into_iter().for_each(|command| self.command(command, now))
             });
+            if !done && let Some((peer, session)) = comes {
+                guard(&mut || self.give_up(peer, &session, now));
+            }
             now = Instant::now();
             if now >= until {
                 return true;
@@ -431,6 +435,17 @@ impl MediaLoop {
         if let Err((orphan, reason)) = welcome {
             self.departed.push(orphan.id());
             let (session, peer) = (orphan.session().clone(), orphan.id());
+            self.tell(&Event::PeerLeft { session, peer, reason });
+        }
+    }
+
+    /// A peer that could not be taken in, whatever became of it, has left: it holds a place.
+    fn give_up(&mut self, peer: PeerId, session: &SessionId, now: Instant) {
+        if self.hub.peer_ids().contains(&peer) {
+            self.hub.disconnect(peer, now, &mut self.egress);
+        } else {
+            self.departed.push(peer);
+            let (session, reason) = (session.clone(), LeaveReason::Failed);
             self.tell(&Event::PeerLeft { session, peer, reason });
         }
     }
