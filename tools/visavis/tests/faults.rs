@@ -164,7 +164,9 @@ fn an_upload_that_fails_is_answered_and_the_next_one_is_played() {
     };
     let failed = upload();
     assert!(failed.starts_with("HTTP/1.1 5"), "{failed}");
-    assert_eq!(server.figure("visavis_faults_total{domain=\"upload\"}"), 1.0);
+    // Counted after it was answered.
+    let count = "visavis_faults_total{domain=\"upload\"}";
+    server.wait_for("the count", |server| server.figure(count) == 1.0);
     let played = upload();
     assert!(played.starts_with("HTTP/1.1 200 "), "{played}");
     assert!(played.contains("\"playedMs\":100"), "{played}");
