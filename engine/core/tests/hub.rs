@@ -467,10 +467,18 @@ fn garbage_is_refused_and_harms_nobody() {
 #[test]
 fn a_removed_session_says_goodbye() {
     let mut world = World::joined();
+    for codec in [H264, VP8, VideoCodec::Vp9] {
+        world.join(Some(codec));
+    }
+    world.run(2_000 * MS);
+    world.events.clear();
     world.hub.remove_session(world.session, world.now, &mut world.wire);
     world.run(200 * MS);
-    assert!(world.viewers[0].closed);
+    assert!(world.viewers.iter().all(|viewer| viewer.closed));
     assert_eq!(world.hub.peer_count(), 0);
+    // What it still sends is not counted anew for each that leaves: there may be a thousand.
+    let told = world.events.iter().filter(|event| matches!(event, HubEvent::ActiveCodecs { .. }));
+    assert_eq!(told.count(), 1, "{:?}", world.events);
     assert!(
         world.events.iter().any(|event| {
             matches!(event, HubEvent::Left { reason: Farewell::SessionEnded, .. })

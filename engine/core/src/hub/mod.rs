@@ -149,10 +149,11 @@ impl Hub {
 
     /// Removes a session and says goodbye to its peers.
     pub fn remove_session(&mut self, key: SessionKey, now: Instant, out: &mut impl Outbox) {
-        let Some(session) = self.sessions.get(key.0) else {
+        let Some(session) = self.sessions.get_mut(key.0) else {
             return;
         };
-        for peer in session.peers.clone() {
+        // All at once: each that leaves a session has all the others looked at, and there may be a thousand.
+        for peer in std::mem::take(&mut session.peers) {
             self.turn(peer, now, out, |peer| peer.close(Farewell::SessionEnded));
             // A close that could not be drained at once is not waited for.
             self.remove_peer(peer, Farewell::SessionEnded);
