@@ -168,3 +168,61 @@ fn the_first_section_of_a_group_speaks_for_those_that_say_nothing_of_their_trans
     assert!(answer.contains("a=group:BUNDLE 1 2\r\n"), "{answer}");
     assert!(answer.contains("a=setup:passive") && !answer.contains("a=setup:active"), "{answer}");
 }
+
+#[test]
+fn what_other_stacks_and_applications_make_of_an_offer_changes_nothing() {
+    let watch = fixture("chromium-156-watch");
+    let without = |name: &str| -> String {
+        watch.split_inclusive("\r\n").filter(|line| !line.starts_with(name)).collect()
+    };
+    let (group, setup) = ("a=group:BUNDLE 0 1 2", "a=setup:actpass");
+    let others = |of: &str, bytes: usize| {
+        format!("a=fingerprint:{of} {}\r\na=fingerprint:sha-256 ", vec!["0A"; bytes].join(":"))
+    };
+    for (what, offer) in [
+        ("LF alone", watch.replace("\r\n", "\n")),
+        ("no end of the last line", watch.trim_end().to_owned()),
+        (
+            "blanks at the end",
+            watch.replace("a=mid:1", "a=mid:1 \t").replace("a=rtcp-mux\r", "a=rtcp-mux \r"),
+        ),
+        ("a hash function in capitals", watch.replace("sha-256", "SHA-256")),
+        (
+            "fingerprints of several",
+            watch.replace("a=fingerprint:sha-256 ", &others("sha-512", 64)),
+        ),
+        ("an old one first", watch.replace("a=fingerprint:sha-256 ", &others("sha-1", 20))),
+        ("lip sync groups", watch.replace(group, "a=group:LS 0 1\r\na=group:BUNDLE 0 1 2")),
+        ("a name that no section has", watch.replace(group, "a=group:BUNDLE 9 0 1 2 0")),
+        ("RTCP's port left out", without("a=rtcp-mux")),
+        (
+            "RTCP on no port of its own",
+            watch.replace("a=rtcp-mux\r\n", "a=rtcp-mux\r\na=rtcp-mux-only\r\n"),
+        ),
+        ("active", watch.replace(setup, "a=setup:active")),
+        ("passive", watch.replace(setup, "a=setup:passive")),
+        ("ICE lite", watch.replace(group, "a=ice-lite\r\na=group:BUNDLE 0 1 2")),
+        ("extensions of two bytes", watch.replace("a=extmap:4 ", "a=extmap:16 ")),
+        (
+            "one extension twice",
+            watch.replace(
+                "a=extmap:4 ",
+                "a=extmap:12 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=extmap:4 ",
+            ),
+        ),
+        ("no extensions", without("a=extmap")),
+        ("no feedback", without("a=rtcp-fb")),
+        ("no parameters but of repetitions", watch.replace("level-asymmetry-allowed=1;", "")),
+        ("blanks between parameters", watch.replace(';', " ; ")),
+        (
+            "names in capitals",
+            watch.replace("opus/", "OPUS/").replace("VP8/", "vp8/").replace("rtx/", "RTX/"),
+        ),
+    ] {
+        let answer = checked_answer(&offer).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(sections(&answer), ALL, "{what}\n{answer}");
+    }
+    let two = watch.replace(group, "a=group:BUNDLE 2\r\na=group:BUNDLE 0 1");
+    let answer = checked_answer(&two).unwrap();
+    assert_eq!(sections(&answer), ["audio sendonly", "video sendonly", "application rejected"]);
+}
