@@ -24,7 +24,7 @@ pub(crate) struct Tidy {
 
 impl Tidy {
     pub(crate) fn new() -> Self {
-        Self { due: tick(LOOK), growth: Growth::default() }
+        Self { due: tick(LOOK), growth: Growth::from(resident().unwrap_or_default()) }
     }
 
     pub(crate) fn look(&mut self) {
@@ -42,28 +42,31 @@ impl Tidy {
 }
 
 /// Resident bytes, as they were at each look.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Growth {
-    /// After the last time something was given back; nothing yet at the first look.
-    least: Option<u64>,
+    /// The least since the last time something was given back, or since the start.
+    least: u64,
     last: u64,
     /// The last time was worth it, and more may have been freed since, which resident memory does not show.
     again: bool,
 }
 
 impl Growth {
+    fn from(resident: u64) -> Self {
+        Self { least: resident, last: resident, again: false }
+    }
+
     /// Whether there is more than before, and no more than at the last look.
     fn is_over(&mut self, resident: u64) -> bool {
-        let least = *self.least.get_or_insert(resident);
         let is_still = resident < self.last.saturating_add(WORTH_IT / 8);
         self.last = resident;
-        self.least = Some(least.min(resident));
-        is_still && (self.again || resident > least.saturating_add(WORTH_IT))
+        self.least = self.least.min(resident);
+        is_still && (self.again || resident > self.least.saturating_add(WORTH_IT))
     }
 
     fn given_back(&mut self, before: u64, after: u64) {
         self.again = before > after.saturating_add(WORTH_IT / 8);
-        (self.least, self.last) = (Some(after), after);
+        (self.least, self.last) = (after, after);
     }
 }
 
@@ -83,8 +86,7 @@ mod tests {
 
     #[test]
     fn what_grew_is_given_back_once_it_grows_no_longer() {
-        let mut growth = Growth::default();
-        assert!(!growth.is_over(30 * MIB));
+        let mut growth = Growth::from(30 * MIB);
         assert!(!growth.is_over(30 * MIB));
         assert!(!growth.is_over(60 * MIB), "a crowd comes in");
         assert!(!growth.is_over(90 * MIB), "and more of it");
@@ -99,9 +101,15 @@ mod tests {
     }
 
     #[test]
+    fn a_crowd_that_was_there_before_the_first_look_is_growth() {
+        let mut growth = Growth::from(30 * MIB);
+        assert!(!growth.is_over(90 * MIB));
+        assert!(growth.is_over(90 * MIB));
+    }
+
+    #[test]
     fn what_is_in_use_is_not_asked_for_again_and_again() {
-        let mut growth = Growth::default();
-        growth.is_over(30 * MIB);
+        let mut growth = Growth::from(30 * MIB);
         growth.is_over(200 * MIB);
         assert!(growth.is_over(200 * MIB));
         growth.given_back(200 * MIB, 200 * MIB);
