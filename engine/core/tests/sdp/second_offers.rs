@@ -122,3 +122,34 @@ fn a_number_that_changes_its_meaning_harms_nothing() {
         assert_eq!(found[0], found[2]);
     }
 }
+
+#[test]
+fn an_ice_restart_comes_with_other_changes_and_may_be_rolled_back() {
+    let first = fixture("chromium-156-watch");
+    let (session, sections) = parts(&first);
+    let more = format!(
+        "{}{}{}",
+        session.replace("0 1 2", "0 1 2 3"),
+        sections.concat().replacen("a=recvonly", "a=inactive", 1),
+        sections[0].replace("a=mid:0", "a=mid:3").replace("a=recvonly", "a=sendrecv"),
+    );
+    let restarted = more.replace("bwXw", "aNew").replace("4FWgz+", "aNewOne");
+    let offers = [first.clone(), restarted, first];
+    let found = all_sections(&offers);
+    let whole = ["audio sendonly", "video sendonly", "application"];
+    assert_eq!(found[0], whole);
+    let expected = ["audio inactive", "video sendonly", "application", "audio sendrecv"];
+    assert_eq!(
+        (&*found[1], &*found[2]),
+        (&expected.map(str::to_owned)[..], &whole.map(str::to_owned)[..])
+    );
+    let names: Vec<String> = answers(&offers)
+        .into_iter()
+        .map(|answer| {
+            let answer = answer.unwrap();
+            let name = answer.lines().find(|line| line.starts_with("a=ice-ufrag:"));
+            name.unwrap().to_owned()
+        })
+        .collect();
+    assert!(names[0] != names[1] && names[1] != names[2] && names[0] != names[2], "{names:?}");
+}
