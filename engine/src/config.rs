@@ -29,7 +29,8 @@ pub struct EngineConfig {
     pub connect_timeout: Duration,
     /// Where, and how urgently, the threads that keep time run.
     pub scheduling: Scheduling,
-    /// Events kept for a subscriber that does not read; past that new ones are dropped.
+    /// Events kept for a subscriber that does not read, beside one for each of [`max_peers`](Self::max_peers), who
+    /// may all leave at once; past that new ones are dropped.
     pub event_capacity: usize,
 }
 

@@ -15,7 +15,7 @@ use crate::audio::{AudioCommand, AudioLoop};
 use crate::faults::{FaultDomain, Faults};
 use crate::handle::{Inner, LoopHandle, Parts};
 use crate::idle::Studio;
-use crate::media::{Addresses, Control, Inputs, MediaLoop, own_addresses};
+use crate::media::{Addresses, Control, Inputs, MediaLoop, closing, own_addresses};
 use crate::upkeep::Upkeep;
 use crate::{EngineConfig, EngineHandle, Session, SessionConfig, SessionError, StartError};
 
@@ -64,7 +64,7 @@ impl Engine {
             let addresses = Addresses::new((index, bound), &config.announce, &own);
             udp.push(bound);
             sockets.push((bound, addresses.clone()));
-            let (commands, receiver) = bounded(COMMAND_CAPACITY);
+            let (commands, receiver) = closing(COMMAND_CAPACITY);
             let (control, control_receiver) = unbounded();
             let (candidates_in, candidate_receiver) = bounded(CANDIDATE_CAPACITY);
             let (messages, message_receiver) = bounded(MESSAGE_CAPACITY);

@@ -14,7 +14,7 @@ use crate::audio::{AudioCommand, AudioSink};
 use crate::event::Subscriber;
 use crate::faults::{FaultDomain, Faults, Health};
 use crate::idle::Studio;
-use crate::media::{Command, Control, DataSend, MediaWaker, RemoteCandidate, Reply};
+use crate::media::{ClosingSender, Command, Control, DataSend, MediaWaker, RemoteCandidate, Reply};
 use crate::placement::Placement;
 use crate::shared::{SessionShared, Sleeper};
 use crate::{CandidateError, Event, OfferError, SessionStatus, Utterance, UtteranceError};
@@ -25,6 +25,9 @@ const UNREADABLE: &str = "it cannot be read";
 /// In a full session a viewer that has been silent for so long gives its place to a newcomer. Browsers check their
 /// connection every two to three seconds, and answer our own checks.
 const PLACE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Events that are kept for a subscriber at most, however many peers there may be.
+const MAX_EVENT_ROOM: usize = 65_536;
 
 /// What signaling needs of the engine: cheap to clone, callable from any thread, never waits.
 #[derive(Debug, Clone)]
@@ -57,7 +60,7 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct LoopHandle {
     pub(crate) control: Sender<Control>,
-    pub(crate) commands: Sender<Command>,
+    pub(crate) commands: ClosingSender<Command>,
     pub(crate) candidates_in: Sender<RemoteCandidate>,
     pub(crate) messages: Sender<DataSend>,
     pub(crate) waker: MediaWaker,
@@ -498,7 +501,9 @@ impl EngineHandle {
         wanted: fn(&Event) -> bool,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Receiver<Event> {
-        let (events, receiver) = bounded(self.inner.event_capacity.max(1));
+        // Everybody may leave at once: who reads meanwhile what else there is has room for that as well.
+        let room = self.inner.event_capacity.saturating_add(self.inner.max_peers);
+        let (events, receiver) = bounded(room.clamp(1, MAX_EVENT_ROOM));
         let subscriber = Subscriber { events, wanted, wake: Arc::new(wake) };
         let subscribe = self.inner.loops.iter().map(|_| Control::Subscribe(subscriber.clone()));
         let told = self.inner.control_all(subscribe);

@@ -130,3 +130,25 @@ fn a_stopped_session_lets_go_of_its_callbacks_without_a_sound() {
     session.stop();
     gone.recv_timeout(PATIENCE).unwrap();
 }
+
+#[test]
+fn a_subscriber_that_reads_late_hears_of_everybody_who_left() {
+    let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    // Room for one event beside those of the viewers.
+    let config = EngineConfig { udp, event_capacity: 1, max_peers: 60, ..EngineConfig::default() };
+    let engine = Engine::start(config).unwrap();
+    let session = session(&engine, "a");
+    let handle = engine.handle();
+    let left = handle.subscribe_to(|event| matches!(event, Event::PeerLeft { .. }), || {});
+    let (told, answers) = mpsc::channel();
+    for _ in 0..60 {
+        let told = told.clone();
+        handle.offer(session.id(), handle.new_peer_id(), OFFER, move |answer| {
+            told.send(answer.is_ok()).unwrap();
+        });
+        assert!(answers.recv_timeout(PATIENCE).unwrap());
+    }
+    session.stop();
+    let heard = (0..60).take_while(|_| left.recv_timeout(PATIENCE).is_ok()).count();
+    assert_eq!(heard, 60);
+}

@@ -7,6 +7,7 @@ use visavis_types::{AudioPacket, PeerId, SessionId};
 
 use super::SessionWaker;
 use super::addresses::Addresses;
+use super::closing::ClosingReceiver;
 use crate::OfferError;
 use crate::audio::MicEvent;
 use crate::data::Inbox;
@@ -69,7 +70,7 @@ pub(crate) struct RemoteCandidate {
 /// Where a media loop finds what it is asked.
 pub(crate) struct Inputs {
     pub(crate) control: Receiver<Control>,
-    pub(crate) commands: Receiver<Command>,
+    pub(crate) commands: ClosingReceiver<Command>,
     pub(crate) candidates: Receiver<RemoteCandidate>,
     pub(crate) messages: Receiver<DataSend>,
 }

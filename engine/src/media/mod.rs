@@ -3,6 +3,7 @@
 
 mod addresses;
 mod agenda;
+mod closing;
 mod command;
 mod egress;
 mod follow;
@@ -15,6 +16,7 @@ mod stages;
 pub(crate) use addresses::Addresses;
 pub use addresses::{AnnouncedAddress, InvalidAnnouncedAddress};
 pub(crate) use agenda::SessionWaker;
+pub(crate) use closing::{ClosingSender, closing};
 pub(crate) use command::{
     Command, Control, DataSend, Inputs, RemoteCandidate, Reply, SessionMedia,
 };

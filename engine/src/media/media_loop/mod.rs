@@ -306,7 +306,7 @@ impl MediaLoop {
             }
         }
         let until = now + COMMAND_BUDGET;
-        while let Ok(command) = self.inputs.commands.try_recv() {
+        while let Some(command) = self.inputs.commands.try_recv() {
             let comes = command.comes();
             let mut command = Some(command);
             let done = guard(&mut || {
