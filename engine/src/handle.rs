@@ -26,6 +26,10 @@ const UNREADABLE: &str = "it cannot be read";
 /// connection every two to three seconds, and answer our own checks.
 const PLACE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a viewer may be silent after its answer before its place, where none is free, goes to a newcomer. A
+/// browser is heard within some hundred milliseconds; strangers who send offers by the thousand never are.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Events that are kept for a subscriber at most, however many peers there may be.
 const MAX_EVENT_ROOM: usize = 65_536;
 
@@ -351,15 +355,12 @@ impl EngineHandle {
         let inner = &*self.inner;
         let shared =
             inner.session(session).ok_or_else(|| OfferError::NoSession(session.clone()))?;
-        let mut replaced = None;
+        let (mut leaves, mut replaced) = (None, None);
         let (media_loop, link) = {
             let mut peers = inner.living_peers();
             // Two first offers at once are one too many: the second is for the peer that the first one makes.
             if peers.get(peer).is_some() {
                 return Err(OfferError::Busy);
-            }
-            if peers.len() >= inner.max_peers {
-                return Err(OfferError::Full(inner.max_peers));
             }
             let allowed = shared.config.max_peers.unwrap_or(usize::MAX);
             if peers.count(session) >= allowed {
@@ -369,6 +370,16 @@ impl EngineHandle {
                     return Err(OfferError::SessionFull { viewers: allowed, free_in });
                 };
                 tracing::info!(%session, peer = %gone, "a silent viewer's place goes to a newcomer");
+                leaves = Some(gone);
+            } else if peers.len() >= inner.max_peers {
+                let Some(gone) = peers.unheard(ANSWER_PATIENCE, Instant::now()) else {
+                    return Err(OfferError::Full(inner.max_peers));
+                };
+                tracing::debug!(peer = %gone, "the place of a viewer that was never heard goes to a newcomer");
+                inner.refusals.count(Refusal::Place);
+                leaves = Some(gone);
+            }
+            if let Some(gone) = leaves {
                 replaced = peers.get(gone).map(|(lives_on, link)| (gone, lives_on, link));
                 peers.remove(gone);
             }

@@ -119,6 +119,16 @@ impl Placement {
         silence.max_by_key(|&(silence, _)| silence)
     }
 
+    /// The viewer that has waited longest since its answer and was never heard, if for so long at least.
+    pub(crate) fn unheard(&self, patience: Duration, now: Instant) -> Option<PeerId> {
+        let unheard = self.peers.iter().filter_map(|(&peer, placed)| {
+            let heard = placed.heard.as_ref().filter(|heard| !heard.was_heard())?;
+            Some((heard.silence(now), peer))
+        });
+        let (silence, peer) = unheard.max_by_key(|&(silence, _)| silence)?;
+        (silence >= patience).then_some(peer)
+    }
+
     /// Says where the messages for a peer are counted, and when it was last heard.
     pub(crate) fn answered(&mut self, peer: PeerId, gauge: Arc<DataGauge>, heard: Arc<Heard>) {
         if let Some(placed) = self.peers.get_mut(&peer) {
@@ -184,6 +194,23 @@ mod tests {
         assert_eq!(placement.quietest(&session, at(9)), quietest(5, 1));
         let other = SessionId::new("other").unwrap();
         assert_eq!(placement.quietest(&other, at(99)), None);
+    }
+
+    #[test]
+    fn who_was_never_heard_is_found_and_nobody_else() {
+        let start = Instant::now();
+        let (session, second) = (SessionId::default(), Duration::from_secs(1));
+        let mut placement = Placement::new(1);
+        let heard: Vec<_> = (0..3).map(|n| Arc::new(Heard::new(start + second * n))).collect();
+        for (raw, heard) in (0..).zip(&heard) {
+            placement.place(PeerId::from_raw(raw), &session).unwrap();
+            placement.answered(PeerId::from_raw(raw), Arc::default(), Arc::clone(heard));
+        }
+        assert_eq!(placement.unheard(second * 6, start + second * 5), None);
+        assert_eq!(placement.unheard(second, start + second * 5), Some(PeerId::from_raw(0)));
+        // At once, even.
+        heard[0].note(start);
+        assert_eq!(placement.unheard(second, start + second * 99), Some(PeerId::from_raw(1)));
     }
 
     #[test]

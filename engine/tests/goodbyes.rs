@@ -6,7 +6,7 @@ mod viewer;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use viewer::Viewer;
 use visavis::{Engine, EngineConfig, Event, Refusal, Session, SessionConfig, SessionId};
@@ -36,11 +36,12 @@ fn sessions_end_and_viewers_join_while_candidates_come_in_a_flood() {
     let kept = session(&engine, "kept");
     let mut flooder = Viewer::join(&handle, kept.id());
     flooder.run_until(|viewer| viewer.connected);
-    let over = AtomicBool::new(false);
+    // Bounded in time: where something fails here, the flood must not go on for ever.
+    let (over, until) = (AtomicBool::new(false), Instant::now() + PATIENCE * 2);
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
-                while !over.load(Relaxed) {
+                while !over.load(Relaxed) && Instant::now() < until {
                     let _ = handle.add_candidate(flooder.id, CANDIDATE);
                 }
             });
@@ -50,7 +51,8 @@ fn sessions_end_and_viewers_join_while_candidates_come_in_a_flood() {
             let session = session(&engine, "again");
             let mut viewer = Viewer::join(&handle, session.id());
             viewer.run_until(|viewer| viewer.connected);
-            assert_eq!(session.status().peer_count, 1);
+            // The viewer knows a moment before the engine has counted it.
+            viewer.run_until(|_| session.status().peer_count == 1);
             session.stop();
             assert_eq!(session.status().peer_count, 0, "its viewer has heard the goodbye");
         }
@@ -151,4 +153,34 @@ fn a_subscriber_that_reads_late_hears_of_everybody_who_left() {
     session.stop();
     let heard = (0..60).take_while(|_| left.recv_timeout(PATIENCE).is_ok()).count();
     assert_eq!(heard, 60);
+}
+
+#[test]
+fn strangers_who_only_send_offers_keep_nobody_from_a_place() {
+    let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let config = EngineConfig { udp, max_peers: 3, ..EngineConfig::default() };
+    let engine = Engine::start(config).unwrap();
+    let session = session(&engine, "a");
+    let handle = engine.handle();
+    let mut stays = Viewer::join(&handle, session.id());
+    stays.run_until(|viewer| viewer.connected);
+    let left = handle.subscribe_to(|event| matches!(event, Event::PeerLeft { .. }), || {});
+    let (told, answers) = mpsc::channel();
+    let offer = || {
+        let told = told.clone();
+        handle.offer(session.id(), handle.new_peer_id(), OFFER, move |answer| {
+            told.send(answer.is_ok()).unwrap();
+        });
+        answers.recv_timeout(PATIENCE).unwrap()
+    };
+    assert_eq!(
+        [offer(), offer(), offer()],
+        [true, true, false],
+        "who was just answered has a moment"
+    );
+    stays.run_for(Duration::from_millis(1_100));
+    let mut comes = Viewer::join(&handle, session.id());
+    comes.run_until(|viewer| viewer.connected);
+    assert!(matches!(left.recv_timeout(PATIENCE), Ok(Event::PeerLeft { .. })));
+    stays.run_until(|_| session.status().peer_count == 2);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Heard {
     start: Instant,
-    /// Since the start.
+    /// Since the start; 0 until it is heard.
     last_ms: AtomicU64,
 }
 
@@ -19,7 +19,12 @@ impl Heard {
     /// It was heard.
     pub fn note(&self, now: Instant) {
         let ms = now.saturating_duration_since(self.start).as_millis();
-        self.last_ms.store(u64::try_from(ms).unwrap_or(u64::MAX), Relaxed);
+        self.last_ms.store(u64::try_from(ms).unwrap_or(u64::MAX).max(1), Relaxed);
+    }
+
+    /// Whether it was heard at all.
+    pub fn was_heard(&self) -> bool {
+        self.last_ms.load(Relaxed) > 0
     }
 
     /// For how long it has been silent; since it was answered, if it was never heard.

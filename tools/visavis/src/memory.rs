@@ -11,7 +11,10 @@ use visavis::memory;
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Growth that is worth it. What a few viewers bring is used again by the next ones.
-const WORTH_IT: u64 = 4 << 20;
+const WORTH_IT: u64 = 1 << 20;
+
+/// What resident memory goes up and down by when nothing happens.
+const STILL: u64 = 512 << 10;
 
 /// Gives memory back once it has grown and grows no longer: while viewers come in it would be fetched again at
 /// once.
@@ -58,14 +61,14 @@ impl Growth {
 
     /// Whether there is more than before, and no more than at the last look.
     fn is_over(&mut self, resident: u64) -> bool {
-        let is_still = resident < self.last.saturating_add(WORTH_IT / 8);
+        let is_still = resident < self.last.saturating_add(STILL);
         self.last = resident;
         self.least = self.least.min(resident);
         is_still && (self.again || resident > self.least.saturating_add(WORTH_IT))
     }
 
     fn given_back(&mut self, before: u64, after: u64) {
-        self.again = before > after.saturating_add(WORTH_IT / 8);
+        self.again = before > after.saturating_add(STILL);
         (self.least, self.last) = (after, after);
     }
 }
@@ -96,8 +99,8 @@ mod tests {
         growth.given_back(38 * MIB, 32 * MIB);
         assert!(growth.is_over(32 * MIB));
         growth.given_back(32 * MIB, 32 * MIB);
-        assert!(!growth.is_over(33 * MIB), "too little to be worth it");
-        assert!(!growth.is_over(33 * MIB));
+        assert!(!growth.is_over(33 * MIB - 1), "too little to be worth it");
+        assert!(!growth.is_over(33 * MIB - 1));
     }
 
     #[test]
@@ -113,6 +116,6 @@ mod tests {
         growth.is_over(200 * MIB);
         assert!(growth.is_over(200 * MIB));
         growth.given_back(200 * MIB, 200 * MIB);
-        assert!((0..100).all(|_| !growth.is_over(200 * MIB)));
+        assert!((0..100).all(|_| !growth.is_over(201 * MIB)));
     }
 }
