@@ -65,7 +65,8 @@ pub(super) struct Transport {
     pub(super) password: String,
     /// `hash-func FINGERPRINT`; the best there is.
     pub(super) fingerprint: Option<String>,
-    pub(super) setup: Setup,
+    /// What is said of it.
+    pub(super) setup: Option<Setup>,
     /// `candidate:…`, each in the one form that has no room for surprises.
     pub(super) candidates: Vec<String>,
 }
@@ -299,12 +300,11 @@ fn ssrcs(lines: &[Line<'_>]) -> Vec<u32> {
 impl Transport {
     fn read(session: &[Line<'_>], lines: &[Line<'_>]) -> Self {
         let said = |name: &str| attribute(lines, name).or_else(|| attribute(session, name));
-        let setup = match said("setup") {
-            // RFC 4145 §4.1: who says nothing is active.
-            Some("active") | None => Setup::Active,
-            Some("passive") => Setup::Passive,
+        let setup = said("setup").map(|setup| match setup {
+            "active" => Setup::Active,
+            "passive" => Setup::Passive,
             _ => Setup::ActPass,
-        };
+        });
         let own = fingerprint(lines);
         Self {
             ufrag: said("ice-ufrag").unwrap_or_default().to_owned(),

@@ -334,7 +334,8 @@ impl Sections {
         if self.remote.as_ref().is_some_and(|remote| remote.fingerprint != *fingerprint) {
             return Err(NegotiateError::OtherConnection);
         }
-        let setup = with_ice.setup;
+        // RFC 4145 §4.1: who says nothing is active.
+        let setup = transports().find_map(|transport| transport.setup).unwrap_or(Setup::Active);
         if self.role.is_some_and(|ours| ours == setup) {
             return Err(NegotiateError::Sdp(SdpError::Setup));
         }

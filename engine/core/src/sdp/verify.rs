@@ -59,9 +59,7 @@ impl Expected {
             return Err(format!("{} sections for {}", answer.sections.len(), self.sections.len()));
         }
         let group = self.check_group(&answer)?;
-        // The first section of the group speaks for the others (RFC 9143 §7.1.3).
-        let of_group = self.sections.iter().find(|section| section.mid.as_ref() == group.first());
-        let of_group = of_group.filter(|_| !group.is_empty());
+        let of_group = self.setup_of(&group);
         let mut ssrcs = Vec::new();
         let mut alone = 0;
         for (n, (raw, offered)) in answer.sections.iter().zip(&self.sections).enumerate() {
@@ -84,8 +82,8 @@ impl Expected {
             }
             alone += usize::from(!bundled);
             offered.check_media(&given, bundled).map_err(|what| wrong(&what))?;
-            let first = of_group.filter(|_| bundled).unwrap_or(offered);
-            check_transport(&raw.lines, first.setup.as_deref()).map_err(|what| wrong(&what))?;
+            let setup = if bundled { of_group } else { offered.setup.as_deref() };
+            check_transport(&raw.lines, setup).map_err(|what| wrong(&what))?;
             check_ssrcs(&raw.lines, &mut ssrcs).map_err(|what| wrong(&what))?;
         }
         // Each section outside of the group has a transport of its own, and there is one.
@@ -94,6 +92,16 @@ impl Expected {
             1 if group.is_empty() => Ok(()),
             _ => Err(format!("{alone} sections without a group share one transport")),
         }
+    }
+
+    /// What the offer says of who begins, for the sections of a group of the answer: the first that says anything
+    /// speaks for the others (RFC 9143 §7.1.3).
+    fn setup_of(&self, group: &[String]) -> Option<&str> {
+        let offered =
+            self.groups.iter().find(|of| group.first().is_some_and(|mid| of.contains(mid)))?;
+        let named =
+            |mid: &String| self.sections.iter().find(|section| section.mid.as_ref() == Some(mid));
+        offered.iter().filter_map(named).find_map(|section| section.setup.as_deref())
     }
 
     /// The mids in the answer's group.

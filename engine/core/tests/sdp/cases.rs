@@ -167,6 +167,14 @@ fn the_first_section_of_a_group_speaks_for_those_that_say_nothing_of_their_trans
     assert_eq!(sections(&answer), expected, "{answer}");
     assert!(answer.contains("a=group:BUNDLE 1 2\r\n"), "{answer}");
     assert!(answer.contains("a=setup:passive") && !answer.contains("a=setup:active"), "{answer}");
+    // And where its credentials were lost, and another one has some: who begins is still its to say.
+    let offer = fixture("chromium-156-watch");
+    let (first, others) = offer.split_once("m=video").unwrap();
+    let first = first.replace("a=ice-ufrag", "a=x").replace("a=setup:actpass", "a=setup:passive");
+    let others = others.replace("a=setup:actpass\r\n", "");
+    let offer = format!("{first}m=video{others}");
+    let answer = checked_answer(&offer).unwrap_or_else(|error| panic!("{error}\n{offer}"));
+    assert!(answer.contains("a=setup:active") && !answer.contains("a=setup:passive"), "{answer}");
 }
 
 #[test]
