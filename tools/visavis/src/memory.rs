@@ -10,14 +10,17 @@ use visavis::memory;
 /// How often to look whether there is something to give back.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Growth that is worth it. What a few viewers bring is used again by the next ones.
+/// What is worth giving back, at least. What a few viewers bring is used again by the next ones.
 const WORTH_IT: u64 = 1 << 20;
+
+/// And of what there is one part in so many.
+const WORTH_IT_PART: u64 = 32;
 
 /// What resident memory goes up and down by when nothing happens.
 const STILL: u64 = 512 << 10;
 
-/// Gives memory back once it has grown and grows no longer: while viewers come in it would be fetched again at
-/// once.
+/// Gives memory back once it has grown, or was freed, and grows no longer: while viewers come in it would be fetched
+/// again at once.
 #[derive(Debug)]
 pub(crate) struct Tidy {
     /// Says when it is time for [`look`](Self::look).
@@ -27,49 +30,75 @@ pub(crate) struct Tidy {
 
 impl Tidy {
     pub(crate) fn new() -> Self {
-        Self { due: tick(LOOK), growth: Growth::from(resident().unwrap_or_default()) }
+        Self { due: tick(LOOK), growth: Growth::from(Memory::now().unwrap_or_default()) }
     }
 
     pub(crate) fn look(&mut self) {
-        let Some(before) = resident() else { return };
+        let Some(before) = Memory::now() else { return };
         if !self.growth.is_over(before) {
             return;
         }
         let start = Instant::now();
         memory::give_back();
         let took_us = start.elapsed().as_micros();
-        let after = resident().unwrap_or(before);
+        let after = Memory::now().unwrap_or(before);
         self.growth.given_back(before, after);
+        let (before, after) = (before.resident, after.resident);
         tracing::debug!(before, after, took_us, "free memory was given back; bytes");
     }
 }
 
-/// Resident bytes, as they were at each look.
+/// What this process has of memory.
+#[derive(Debug, Clone, Copy, Default)]
+struct Memory {
+    /// Resident, in bytes.
+    resident: u64,
+    /// See [`memory::allocated`].
+    allocated: u32,
+}
+
+impl Memory {
+    /// `None` where the system does not tell.
+    fn now() -> Option<Self> {
+        Some(Self { resident: resident()?, allocated: memory::allocated()? })
+    }
+}
+
+/// What was seen at each look.
 #[derive(Debug)]
 struct Growth {
-    /// The least since the last time something was given back, or since the start.
-    least: u64,
-    last: u64,
-    /// The last time was worth it, and more may have been freed since, which resident memory does not show.
+    last: Memory,
+    /// The least that was resident since the last time something was given back, or since the start.
+    least_resident: u64,
+    /// The most that was allocated since then: what was freed of it is resident still, and does not show there.
+    most_allocated: u32,
+    /// The last time was worth it, and more may have been freed meanwhile.
     again: bool,
 }
 
 impl Growth {
-    fn from(resident: u64) -> Self {
-        Self { least: resident, last: resident, again: false }
+    fn from(now: Memory) -> Self {
+        let Memory { resident: least_resident, allocated: most_allocated } = now;
+        Self { last: now, least_resident, most_allocated, again: false }
     }
 
-    /// Whether there is more than before, and no more than at the last look.
-    fn is_over(&mut self, resident: u64) -> bool {
-        let is_still = resident < self.last.saturating_add(STILL);
-        self.last = resident;
-        self.least = self.least.min(resident);
-        is_still && (self.again || resident > self.least.saturating_add(WORTH_IT))
+    /// Whether there is something to give back, and no more than at the last look.
+    fn is_over(&mut self, now: Memory) -> bool {
+        let is_still = now.resident < self.last.resident.saturating_add(STILL);
+        self.last = now;
+        self.least_resident = self.least_resident.min(now.resident);
+        if now.allocated.wrapping_sub(self.most_allocated).cast_signed() > 0 {
+            self.most_allocated = now.allocated;
+        }
+        let grown = now.resident - self.least_resident;
+        let freed = u64::from(self.most_allocated.wrapping_sub(now.allocated));
+        let worth_it = WORTH_IT.max(self.least_resident / WORTH_IT_PART);
+        is_still && (self.again || grown > worth_it || freed > worth_it)
     }
 
-    fn given_back(&mut self, before: u64, after: u64) {
-        self.again = before > after.saturating_add(STILL);
-        (self.least, self.last) = (after, after);
+    fn given_back(&mut self, before: Memory, after: Memory) {
+        let again = before.resident > after.resident.saturating_add(STILL);
+        *self = Self { again, ..Self::from(after) };
     }
 }
 
@@ -87,35 +116,60 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
+    /// So many MiB resident, and of these allocated.
+    fn memory(resident: u64, allocated: u64) -> Memory {
+        Memory { resident: resident * MIB, allocated: (allocated * MIB) as u32 }
+    }
+
     #[test]
     fn what_grew_is_given_back_once_it_grows_no_longer() {
-        let mut growth = Growth::from(30 * MIB);
-        assert!(!growth.is_over(30 * MIB));
-        assert!(!growth.is_over(60 * MIB), "a crowd comes in");
-        assert!(!growth.is_over(90 * MIB), "and more of it");
-        assert!(growth.is_over(90 * MIB));
-        growth.given_back(90 * MIB, 38 * MIB);
-        assert!(growth.is_over(38 * MIB), "the last of them may have left since");
-        growth.given_back(38 * MIB, 32 * MIB);
-        assert!(growth.is_over(32 * MIB));
-        growth.given_back(32 * MIB, 32 * MIB);
-        assert!(!growth.is_over(33 * MIB - 1), "too little to be worth it");
-        assert!(!growth.is_over(33 * MIB - 1));
+        let mut growth = Growth::from(memory(30, 20));
+        assert!(!growth.is_over(memory(30, 20)));
+        assert!(!growth.is_over(memory(60, 50)), "a crowd comes in");
+        assert!(!growth.is_over(memory(90, 80)), "and more of it");
+        assert!(growth.is_over(memory(90, 28)));
+        growth.given_back(memory(90, 28), memory(38, 28));
+        assert!(growth.is_over(memory(38, 22)), "the last of them may have left since");
+        growth.given_back(memory(38, 22), memory(32, 22));
+        assert!(growth.is_over(memory(32, 22)));
+        growth.given_back(memory(32, 22), memory(32, 22));
+        assert!(!growth.is_over(memory(33, 22)), "too little to be worth it");
+        assert!(!growth.is_over(memory(33, 22)));
     }
 
     #[test]
     fn a_crowd_that_was_there_before_the_first_look_is_growth() {
-        let mut growth = Growth::from(30 * MIB);
-        assert!(!growth.is_over(90 * MIB));
-        assert!(growth.is_over(90 * MIB));
+        let mut growth = Growth::from(memory(30, 20));
+        assert!(!growth.is_over(memory(90, 80)));
+        assert!(growth.is_over(memory(90, 80)));
     }
 
     #[test]
     fn what_is_in_use_is_not_asked_for_again_and_again() {
-        let mut growth = Growth::from(30 * MIB);
-        growth.is_over(200 * MIB);
-        assert!(growth.is_over(200 * MIB));
-        growth.given_back(200 * MIB, 200 * MIB);
-        assert!((0..100).all(|_| !growth.is_over(201 * MIB)));
+        let mut growth = Growth::from(memory(30, 20));
+        growth.is_over(memory(200, 190));
+        assert!(growth.is_over(memory(200, 190)));
+        growth.given_back(memory(200, 190), memory(200, 190));
+        assert!((0..100).all(|_| !growth.is_over(memory(201, 190))));
+    }
+
+    #[test]
+    fn a_crowd_that_leaves_after_nothing_could_be_given_back_is_noticed() {
+        let mut growth = Growth::from(memory(30, 20));
+        growth.is_over(memory(90, 80));
+        assert!(growth.is_over(memory(90, 80)));
+        growth.given_back(memory(90, 80), memory(90, 80));
+        assert!(!growth.is_over(memory(90, 80)));
+        assert!(
+            growth.is_over(memory(90, 22)),
+            "they were freed, which resident memory does not show"
+        );
+    }
+
+    #[test]
+    fn what_is_allocated_is_counted_modulo_4_gib() {
+        let mut growth = Growth::from(memory(4_096, 4_095));
+        assert!(!growth.is_over(memory(4_096, 4_097)), "growth, not 4 GiB that were freed");
+        assert!(growth.is_over(memory(4_096, 3_900)));
     }
 }
