@@ -30,6 +30,7 @@ pub(crate) struct EncodeLoop {
     /// Live frames are converted into this.
     picture: I420Buffer,
     prepared: Prepared,
+    last_turn: turns::Last,
     encoders: Encoders,
 }
 
@@ -73,6 +74,7 @@ impl EncodeLoop {
         Self {
             picture: I420Buffer::new(smallest),
             prepared: Prepared::default(),
+            last_turn: turns::Last::default(),
             shared,
             encoders: Encoders {
                 output,
@@ -113,7 +115,7 @@ impl EncodeLoop {
     fn turn(&mut self, now: Instant) -> Option<Instant> {
         let next = match self.prepared.poll(&self.shared, now) {
             Due::Picture(picture, due) => {
-                let turn = turns::take();
+                let turn = turns::take(&mut self.last_turn);
                 self.encode_prepared(&picture, due);
                 drop(turn);
                 self.shared.give_back_picture(picture);
@@ -125,7 +127,7 @@ impl EncodeLoop {
         let shared = Arc::clone(&self.shared);
         if shared.mailbox.is_waiting() {
             // Taken from the mailbox only then: a newer one may come while this thread waits for its turn.
-            let turn = turns::take();
+            let turn = turns::take(&mut self.last_turn);
             if let Some(slot) = shared.mailbox.take() {
                 if self.prepared.is_showing() {
                     shared.counters.replaced_frames.fetch_add(1, Relaxed);

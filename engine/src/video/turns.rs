@@ -1,8 +1,8 @@
 //! How many pictures are encoded at a time.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::{self, Thread};
 
@@ -11,8 +11,9 @@ use std::thread::{self, Thread};
 static ALL: LazyLock<Turns> =
     LazyLock::new(|| Turns::new(thread::available_parallelism().map_or(1, NonZero::get)));
 
-/// Turns to encode a picture. Threads get them in the order in which they ask: where there are more pictures than
-/// can be encoded, each session gets its share.
+/// Turns to encode a picture. The next one is of the thread that has had none for the longest: where there are more
+/// pictures than can be encoded, each session gets its share. Not of the one that asked first: where the pictures of
+/// all sessions come at one time, those that come first would find their turn each time, and others every second time.
 #[derive(Debug)]
 pub(super) struct Turns {
     /// Only threads that encode take it.
@@ -22,14 +23,23 @@ pub(super) struct Turns {
 #[derive(Debug)]
 struct State {
     free: usize,
-    waiting: VecDeque<Arc<Waiter>>,
+    /// How many turns were given.
+    given: u64,
+    /// By the last turn they had, and whose turn it was to ask.
+    waiting: BTreeMap<(u64, u64), Arc<Waiter>>,
+    asked: u64,
 }
 
 #[derive(Debug)]
 struct Waiter {
     thread: Thread,
-    called: AtomicBool,
+    /// The number of its turn; 0 while it has none.
+    turn: AtomicU64,
 }
+
+/// The number of the last turn that a thread had; 0 for none.
+#[derive(Debug, Default)]
+pub(super) struct Last(u64);
 
 /// A turn; dropped it is the next one's.
 #[derive(Debug)]
@@ -37,43 +47,59 @@ struct Waiter {
 pub(super) struct Turn<'a>(&'a Turns);
 
 /// Waits for a turn.
-pub(super) fn take() -> Turn<'static> {
-    ALL.take()
+pub(super) fn take(last: &mut Last) -> Turn<'static> {
+    ALL.take(last)
+}
+
+impl State {
+    fn give(&mut self) -> u64 {
+        self.given += 1;
+        self.given
+    }
 }
 
 impl Turns {
     fn new(at_once: usize) -> Self {
-        let state = State { free: at_once, waiting: VecDeque::new() };
+        let state = State { free: at_once, given: 0, waiting: BTreeMap::new(), asked: 0 };
         Self { state: Mutex::new(state) }
     }
 
-    fn take(&self) -> Turn<'_> {
+    fn take(&self, last: &mut Last) -> Turn<'_> {
         let waiter = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.free > 0 {
                 state.free -= 1;
+                last.0 = state.give();
                 return Turn(self);
             }
-            let waiter = Waiter { thread: thread::current(), called: AtomicBool::new(false) };
+            let waiter = Waiter { thread: thread::current(), turn: AtomicU64::new(0) };
             let waiter = Arc::new(waiter);
-            state.waiting.push_back(Arc::clone(&waiter));
+            state.asked += 1;
+            let place = (last.0, state.asked);
+            state.waiting.insert(place, Arc::clone(&waiter));
             waiter
         };
-        while !waiter.called.load(Acquire) {
-            // Also woken when a picture comes, which is looked for again before the thread sleeps.
-            thread::park();
+        loop {
+            match waiter.turn.load(Acquire) {
+                // Also woken when a picture comes, which is looked for again before the thread sleeps.
+                0 => thread::park(),
+                turn => {
+                    last.0 = turn;
+                    return Turn(self);
+                }
+            }
         }
-        Turn(self)
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.waiting.pop_front() {
-            Some(next) => {
+        match state.waiting.pop_first() {
+            Some((_, next)) => {
+                let turn = state.give();
                 drop(state);
-                next.called.store(true, Release);
+                next.turn.store(turn, Release);
                 next.thread.unpark();
             }
             None => state.free += 1,
@@ -84,7 +110,7 @@ impl Drop for Turn<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
     use std::time::Duration;
 
     #[test]
@@ -94,8 +120,9 @@ mod tests {
         thread::scope(|scope| {
             for count in &counts {
                 scope.spawn(|| {
+                    let mut last = Last::default();
                     while !stop.load(SeqCst) {
-                        let _turn = turns.take();
+                        let _turn = turns.take(&mut last);
                         assert!(at_once.fetch_add(1, SeqCst) < 2);
                         thread::sleep(Duration::from_millis(1));
                         at_once.fetch_sub(1, SeqCst);
@@ -109,9 +136,34 @@ mod tests {
             stop.store(true, SeqCst);
         });
         let counts = counts.map(AtomicUsize::into_inner);
-        // In the order in which they ask: nobody is more than a round ahead, but for who came first.
+        // Nobody is more than a round ahead, but for who came first.
         let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
         assert!(most - least <= 10, "{counts:?}");
         assert_eq!(turns.state.into_inner().unwrap().free, 2);
+    }
+
+    #[test]
+    fn who_had_none_for_the_longest_is_next_whoever_asked_first() {
+        let (turns, order) = (Turns::new(1), Mutex::new(Vec::new()));
+        let mut lasts = [const { Last(0) }; 3];
+        for last in &mut lasts {
+            drop(turns.take(last));
+        }
+        thread::scope(|scope| {
+            let held = turns.take(&mut Last::default());
+            // They ask in the other order.
+            for (n, mut last) in lasts.into_iter().enumerate().rev() {
+                let (turns, order) = (&turns, &order);
+                scope.spawn(move || {
+                    let _turn = turns.take(&mut last);
+                    order.lock().unwrap().push(n);
+                });
+                while turns.state.lock().unwrap().waiting.len() < 3 - n {
+                    thread::yield_now();
+                }
+            }
+            drop(held);
+        });
+        assert_eq!(order.into_inner().unwrap(), [0, 1, 2]);
     }
 }
