@@ -76,7 +76,7 @@ pub struct CodecOrder {
 
 /// A first offer, accepted.
 pub(crate) struct Accepted {
-    pub(crate) rtc: Rtc,
+    pub(crate) rtc: Box<Rtc>,
     pub(crate) handshake: Arc<Handshake>,
     pub(crate) output: RtpOutput,
     pub(crate) media: Media,
@@ -120,6 +120,7 @@ impl PeerSetup<'_> {
         let answer = media.accept(&mut rtc, plan, &inner)?;
         let checks = Checks::new(self.certificate.provider.sha1_hmac_provider, local, remote);
         let output = RtpOutput::new(Arc::clone(&handshake.keys));
+        let rtc = Box::new(rtc);
         let accepted = Accepted { rtc, handshake, output, media, checks, candidates };
         let mut peer = Peer::new((self.peer, self.session), self.order, accepted, self.now);
         peer.note_refused_candidates(refused);

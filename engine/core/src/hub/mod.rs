@@ -32,6 +32,9 @@ use crate::session::SessionState;
 pub use event::HubEvent;
 use event::of_data;
 
+/// Room for so many peers is kept.
+const MIN_ROOM: usize = 64;
+
 /// Peers whose timers are handled in one call of [`Hub::handle_due`].
 const DUE_AT_ONCE: usize = 16;
 
@@ -60,8 +63,8 @@ pub struct Hub {
     connect_timeout: Duration,
     sessions: Slab<SessionState>,
     session_by_id: HashMap<SessionId, SessionKey>,
-    /// Boxed: a peer is some 11 KB, and a slab that once had a thousand of them keeps that room for good.
-    peers: Slab<Box<Peer>>,
+    /// Not boxed: their fan-out waits for memory more than for anything else of ours, and less where they lie together.
+    peers: Slab<Peer>,
     peer_by_id: HashMap<PeerId, usize>,
     demux: Demux,
     deadlines: Deadlines,
@@ -182,7 +185,7 @@ impl Hub {
         peer.start_connecting(now + self.connect_timeout);
         self.refusals.count_many(Refusal::Candidate, peer.take_refused_candidates());
         let (id, ufrag) = (peer.id(), peer.ufrag().to_owned());
-        let key = self.peers.insert(peer);
+        let key = self.peers.insert(*peer);
         self.demux.add_ufrag(&mut self.peers[key].names, key, &ufrag);
         self.peer_by_id.insert(id, key);
         self.sessions[session.0].peers.push(key);
@@ -514,6 +517,10 @@ impl Hub {
         }
         let was_connected = !peer.never_connected();
         self.events.push_back(HubEvent::Left { session, peer: peer.id(), reason, was_connected });
+        // A slab that once had a thousand peers would keep that room.
+        if self.peers.capacity() > MIN_ROOM.max(self.peers.len() * 4) {
+            self.peers.shrink_to_fit();
+        }
     }
 
     fn update_active(&mut self, session: SessionKey) {
@@ -536,7 +543,7 @@ impl Hub {
 /// and makes no peer due, so this is no turn of theirs. One catch for all of them costs nothing; whom a panic
 /// was for is noted, and the others get theirs.
 fn fan_out<O: Outbox>(
-    peers: &mut Slab<Box<Peer>>,
+    peers: &mut Slab<Peer>,
     keys: &[usize],
     out: &mut O,
     faulty: &mut Vec<(usize, String)>,

@@ -70,7 +70,8 @@ pub struct Peer {
     session: SessionId,
     order: CodecOrder,
     media: Media,
-    rtc: Rtc,
+    /// Elsewhere, so that what is sent for all the time lies together: it is six times as large as everything else.
+    rtc: Box<Rtc>,
     handshake: Arc<Handshake>,
     phase: Phase,
     output: RtpOutput,
