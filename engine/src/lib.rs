@@ -84,6 +84,6 @@ pub use visavis_net::memory;
 pub use visavis_types::{
     AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, CodecSet, EncodedAudio,
     EncodedFrame, FrameSize, InvalidFrameSize, InvalidSessionId, MAX_SOUND_LEAD, OpusSettings,
-    PacketTime, PeerId, PixelFormat, PlayoutDelay, Refusal, Refusals, SOUND_LEAD, SessionId, Stage,
-    UnixMillis, UnknownCodec, VideoCodec, VideoFrame, VideoFrameError, install_panic_hook,
+    PacketTime, PeerId, PixelFormat, PlayoutDelay, Refusal, Refusals, Room, SOUND_LEAD, SessionId,
+    Stage, UnixMillis, UnknownCodec, VideoCodec, VideoFrame, VideoFrameError, install_panic_hook,
 };

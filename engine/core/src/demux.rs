@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::ice::StunMessage;
+use visavis_types::Room;
 
 /// ICE user names kept per peer: the one in use, and those of the restarts before it, by which checks still
 /// find the peer on their way.
@@ -130,6 +131,8 @@ impl Demux {
         {
             self.checks.remove(old);
             self.sent.pop_front();
+            self.checks.give_room_back();
+            self.sent.give_room_back();
         }
         self.checks.insert(id, check);
         self.sent.push_back((now, id));
@@ -183,6 +186,8 @@ impl Demux {
         for source in sources {
             self.leave(source, key);
         }
+        self.by_ufrag.give_room_back();
+        self.by_source.give_room_back();
     }
 }
 

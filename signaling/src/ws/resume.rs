@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rustls::crypto::SecureRandom;
-use visavis::{PeerId, SessionId};
+use visavis::{PeerId, Room, SessionId};
 
 /// Bytes of randomness in a token.
 const TOKEN_BYTES: usize = 16;
@@ -103,6 +103,8 @@ impl Resumptions {
     pub(crate) fn forget(&mut self, token: &Token) {
         let Some(held) = self.by_token.remove(token) else { return };
         self.by_peer.remove(&held.peer);
+        self.by_token.give_room_back();
+        self.by_peer.give_room_back();
         held.lost.and_then(|end| self.lost.remove(&end));
     }
 

@@ -19,6 +19,13 @@ const WORTH_IT_PART: u64 = 32;
 /// What resident memory goes up and down by when nothing happens.
 const STILL: u64 = 512 << 10;
 
+/// What is worth it once nothing has happened for [`QUIET_LOOKS`] looks: then the call costs little, and is not made
+/// again soon.
+const WORTH_IT_IN_QUIET: u64 = 128 << 10;
+
+/// Looks in a row that saw nothing change.
+const QUIET_LOOKS: u32 = 2;
+
 /// Gives memory back once it has grown, or was freed, and grows no longer: while viewers come in it would be fetched
 /// again at once.
 #[derive(Debug)]
@@ -74,17 +81,21 @@ struct Growth {
     most_allocated: u32,
     /// The last time was worth it, and more may have been freed meanwhile.
     again: bool,
+    /// How many looks in a row saw nothing change.
+    quiet: u32,
 }
 
 impl Growth {
     fn from(now: Memory) -> Self {
         let Memory { resident: least_resident, allocated: most_allocated } = now;
-        Self { last: now, least_resident, most_allocated, again: false }
+        Self { last: now, least_resident, most_allocated, again: false, quiet: 0 }
     }
 
     /// Whether there is something to give back, and no more than at the last look.
     fn is_over(&mut self, now: Memory) -> bool {
         let is_still = now.resident < self.last.resident.saturating_add(STILL);
+        let is_quiet = now.resident.abs_diff(self.last.resident) < WORTH_IT_IN_QUIET;
+        self.quiet = if is_quiet { self.quiet.saturating_add(1) } else { 0 };
         self.last = now;
         self.least_resident = self.least_resident.min(now.resident);
         if now.allocated.wrapping_sub(self.most_allocated).cast_signed() > 0 {
@@ -92,7 +103,10 @@ impl Growth {
         }
         let grown = now.resident - self.least_resident;
         let freed = u64::from(self.most_allocated.wrapping_sub(now.allocated));
-        let worth_it = WORTH_IT.max(self.least_resident / WORTH_IT_PART);
+        let worth_it = match self.quiet {
+            QUIET_LOOKS.. => WORTH_IT_IN_QUIET,
+            _ => WORTH_IT.max(self.least_resident / WORTH_IT_PART),
+        };
         is_still && (self.again || grown > worth_it || freed > worth_it)
     }
 
@@ -134,7 +148,10 @@ mod tests {
         assert!(growth.is_over(memory(32, 22)));
         growth.given_back(memory(32, 22), memory(32, 22));
         assert!(!growth.is_over(memory(33, 22)), "too little to be worth it");
-        assert!(!growth.is_over(memory(33, 22)));
+        assert!(!growth.is_over(memory(33, 22)), "nor in a single quiet moment");
+        assert!(growth.is_over(memory(33, 22)), "but now that it is quiet");
+        growth.given_back(memory(33, 22), memory(33, 22));
+        assert!((0..100).all(|_| !growth.is_over(memory(33, 22))), "once");
     }
 
     #[test]
@@ -150,7 +167,16 @@ mod tests {
         growth.is_over(memory(200, 190));
         assert!(growth.is_over(memory(200, 190)));
         growth.given_back(memory(200, 190), memory(200, 190));
-        assert!((0..100).all(|_| !growth.is_over(memory(201, 190))));
+        // Such growth is looked at once, when it is quiet.
+        let asked = (0..100).filter(|_| {
+            let now = memory(201, 190);
+            let is_over = growth.is_over(now);
+            if is_over {
+                growth.given_back(now, now);
+            }
+            is_over
+        });
+        assert_eq!(asked.count(), 1);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use slab::Slab;
 use str0m::RtcError;
 use visavis_types::{
     AudioPacket, AudioRenditionSet, ClockAnchor, CodecSet, PeerId, PlayoutDelay, Refusal, Refusals,
-    SessionId, VideoCodec, catch_panic,
+    Room, SessionId, VideoCodec, catch_panic,
 };
 
 use crate::Outbox;
@@ -31,9 +31,6 @@ use crate::sdp::{NegotiateError, Offer};
 use crate::session::SessionState;
 pub use event::HubEvent;
 use event::of_data;
-
-/// Room for so many peers is kept.
-const MIN_ROOM: usize = 64;
 
 /// Peers whose timers are handled in one call of [`Hub::handle_due`].
 const DUE_AT_ONCE: usize = 16;
@@ -107,7 +104,9 @@ impl Hub {
 
     /// Takes what has happened since the last call, one by one.
     pub fn poll_event(&mut self) -> Option<HubEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        self.events.give_room_back();
+        event
     }
 
     /// How much has happened that was not taken yet.
@@ -507,6 +506,7 @@ impl Hub {
         self.deadlines.set(key, None);
         self.demux.remove(std::mem::take(&mut peer.names), peer.checks.sources(), key);
         self.peer_by_id.remove(&peer.id());
+        self.peer_by_id.give_room_back();
         if let Some(state) = self.sessions.get_mut(session.0) {
             state.peers.retain(|&other| other != key);
         }
@@ -517,10 +517,7 @@ impl Hub {
         }
         let was_connected = !peer.never_connected();
         self.events.push_back(HubEvent::Left { session, peer: peer.id(), reason, was_connected });
-        // A slab that once had a thousand peers would keep that room.
-        if self.peers.capacity() > MIN_ROOM.max(self.peers.len() * 4) {
-            self.peers.shrink_to_fit();
-        }
+        self.peers.give_room_back();
     }
 
     fn update_active(&mut self, session: SessionKey) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
-use visavis::{EngineHandle, OfferError, PeerId, Refusal, SessionId};
+use visavis::{EngineHandle, OfferError, PeerId, Refusal, Room, SessionId};
 
 use super::frames::{Counted, Frames};
 use super::protocol::{Fault, Incoming, Outgoing};
@@ -334,6 +334,7 @@ impl WsPeer {
             return;
         }
         context.clients.remove(&self.id);
+        context.clients.give_room_back();
         if self.offered && self.takes_peer_along {
             context.engine.disconnect(self.id);
         }
