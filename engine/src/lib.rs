@@ -81,9 +81,12 @@ pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
 pub use visavis_core::rtp_input::{Foreign, RtpCounters, RtpFault, Wanted};
 pub use visavis_core::{DataMessage, SdpError};
 pub use visavis_net::memory;
+/// Between the crates of this workspace; not for applications.
+#[doc(hidden)]
+pub use visavis_types::Shrink;
 pub use visavis_types::{
     AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, CodecSet, EncodedAudio,
     EncodedFrame, FrameSize, InvalidFrameSize, InvalidSessionId, MAX_SOUND_LEAD, OpusSettings,
-    PacketTime, PeerId, PixelFormat, PlayoutDelay, Refusal, Refusals, Room, SOUND_LEAD, SessionId,
-    Stage, UnixMillis, UnknownCodec, VideoCodec, VideoFrame, VideoFrameError, install_panic_hook,
+    PacketTime, PeerId, PixelFormat, PlayoutDelay, Refusal, Refusals, SOUND_LEAD, SessionId, Stage,
+    UnixMillis, UnknownCodec, VideoCodec, VideoFrame, VideoFrameError, install_panic_hook,
 };

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use visavis_core::{DataGauge, Heard};
-use visavis_types::{PeerId, Room, SessionId};
+use visavis_types::{PeerId, SessionId, Shrink};
 
 /// Which media loop each peer lives on, and what it watches.
 #[derive(Debug)]
@@ -159,7 +159,7 @@ impl Placement {
     /// Forgets a peer that has left.
     pub(crate) fn remove(&mut self, peer: PeerId) {
         let placed = self.peers.remove(&peer);
-        self.peers.give_room_back();
+        self.peers.shrink_if_mostly_empty();
         if let Some(load) = placed.and_then(|placed| self.load.get_mut(placed.media_loop)) {
             *load -= 1;
         }

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use visavis::{PeerId, Room};
+use visavis::{PeerId, Shrink};
 
 use crate::Limits;
 use crate::access::Source;
@@ -48,7 +48,7 @@ impl Places {
             *taken -= 1;
             if *taken == 0 {
                 self.0.remove(&source);
-                self.0.give_room_back();
+                self.0.shrink_if_mostly_empty();
             }
         }
     }

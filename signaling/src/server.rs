@@ -9,7 +9,7 @@ use crossbeam_channel::Receiver;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
-use visavis::{EngineHandle, Event, FaultDomain, Refusal, Room};
+use visavis::{EngineHandle, Event, FaultDomain, Refusal, Shrink};
 
 use crate::access::Source;
 use crate::connection::{Connection, Context, Next, OfferReply};
@@ -520,7 +520,7 @@ impl Loop {
             Next::Again => self.runnable.push(key),
             Next::Done => {
                 let mut entry = self.connections.remove(key);
-                self.connections.give_room_back();
+                self.connections.shrink_if_mostly_empty();
                 self.refused -= usize::from(entry.refused);
                 entry.connection.end(&mut self.context);
                 // Closing the socket takes it out of the poller as well.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::ice::StunMessage;
-use visavis_types::Room;
+use visavis_types::Shrink;
 
 /// ICE user names kept per peer: the one in use, and those of the restarts before it, by which checks still
 /// find the peer on their way.
@@ -131,8 +131,8 @@ impl Demux {
         {
             self.checks.remove(old);
             self.sent.pop_front();
-            self.checks.give_room_back();
-            self.sent.give_room_back();
+            self.checks.shrink_if_mostly_empty();
+            self.sent.shrink_if_mostly_empty();
         }
         self.checks.insert(id, check);
         self.sent.push_back((now, id));
@@ -186,8 +186,8 @@ impl Demux {
         for source in sources {
             self.leave(source, key);
         }
-        self.by_ufrag.give_room_back();
-        self.by_source.give_room_back();
+        self.by_ufrag.shrink_if_mostly_empty();
+        self.by_source.shrink_if_mostly_empty();
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::mpsc::sync_channel;
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LINK, LOCATION};
 use http::{HeaderMap, StatusCode};
 use rustls::crypto::aws_lc_rs;
-use visavis::{LeaveReason, PeerId, Room, SessionId};
+use visavis::{LeaveReason, PeerId, SessionId, Shrink};
 
 use self::fragment::{Credentials, Fragment};
 use self::precondition::Precondition;
@@ -81,8 +81,8 @@ impl Whep {
     pub(crate) fn on_left(&mut self, peer: PeerId, reason: LeaveReason) {
         let Some(name) = self.names.remove(&peer) else { return };
         self.viewers.remove(&name);
-        self.names.give_room_back();
-        self.viewers.give_room_back();
+        self.names.shrink_if_mostly_empty();
+        self.viewers.shrink_if_mostly_empty();
         if reason == LeaveReason::RsaCertificate {
             if self.refused.len() >= MAX_REFUSED {
                 self.refused.pop_front();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rustls::crypto::SecureRandom;
-use visavis::{PeerId, Room, SessionId};
+use visavis::{PeerId, SessionId, Shrink};
 
 /// Bytes of randomness in a token.
 const TOKEN_BYTES: usize = 16;
@@ -103,8 +103,8 @@ impl Resumptions {
     pub(crate) fn forget(&mut self, token: &Token) {
         let Some(held) = self.by_token.remove(token) else { return };
         self.by_peer.remove(&held.peer);
-        self.by_token.give_room_back();
-        self.by_peer.give_room_back();
+        self.by_token.shrink_if_mostly_empty();
+        self.by_peer.shrink_if_mostly_empty();
         held.lost.and_then(|end| self.lost.remove(&end));
     }
 

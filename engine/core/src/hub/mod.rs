@@ -14,7 +14,7 @@ use slab::Slab;
 use str0m::RtcError;
 use visavis_types::{
     AudioPacket, AudioRenditionSet, ClockAnchor, CodecSet, PeerId, PlayoutDelay, Refusal, Refusals,
-    Room, SessionId, VideoCodec, catch_panic,
+    SessionId, Shrink, VideoCodec, catch_panic,
 };
 
 use crate::Outbox;
@@ -105,7 +105,7 @@ impl Hub {
     /// Takes what has happened since the last call, one by one.
     pub fn poll_event(&mut self) -> Option<HubEvent> {
         let event = self.events.pop_front();
-        self.events.give_room_back();
+        self.events.shrink_if_mostly_empty();
         event
     }
 
@@ -506,7 +506,7 @@ impl Hub {
         self.deadlines.set(key, None);
         self.demux.remove(std::mem::take(&mut peer.names), peer.checks.sources(), key);
         self.peer_by_id.remove(&peer.id());
-        self.peer_by_id.give_room_back();
+        self.peer_by_id.shrink_if_mostly_empty();
         if let Some(state) = self.sessions.get_mut(session.0) {
             state.peers.retain(|&other| other != key);
         }
@@ -517,7 +517,7 @@ impl Hub {
         }
         let was_connected = !peer.never_connected();
         self.events.push_back(HubEvent::Left { session, peer: peer.id(), reason, was_connected });
-        self.peers.give_room_back();
+        self.peers.shrink_if_mostly_empty();
     }
 
     fn update_active(&mut self, session: SessionKey) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
-use visavis::{EngineHandle, OfferError, PeerId, Refusal, Room, SessionId};
+use visavis::{EngineHandle, OfferError, PeerId, Refusal, SessionId, Shrink};
 
 use super::frames::{Counted, Frames};
 use super::protocol::{Fault, Incoming, Outgoing};
@@ -334,7 +334,7 @@ impl WsPeer {
             return;
         }
         context.clients.remove(&self.id);
-        context.clients.give_room_back();
+        context.clients.shrink_if_mostly_empty();
         if self.offered && self.takes_peer_along {
             context.engine.disconnect(self.id);
         }

@@ -1,4 +1,4 @@
-//! Room that a crowd needed.
+//! Collections give back the room that a crowd needed.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};
@@ -8,11 +8,11 @@ use slab::Slab;
 /// Room for so many is kept.
 const KEPT: usize = 64;
 
-/// Collections keep the room that they once needed for good. These give it back when three quarters are empty, which
+/// Collections keep the room that they once needed. These give it back when three quarters of it are empty, which
 /// is to be asked for after something was taken out: it is seldom done, and costs as much as putting in what is left.
-pub trait Room {
+pub trait Shrink {
     /// Gives room back if it is worth it.
-    fn give_room_back(&mut self);
+    fn shrink_if_mostly_empty(&mut self);
 }
 
 /// What is to be left of a capacity, if less is enough.
@@ -20,8 +20,8 @@ fn enough(capacity: usize, len: usize) -> Option<usize> {
     (capacity > KEPT.max(len.saturating_mul(4))).then_some(KEPT.min(capacity).max(len * 2))
 }
 
-impl<K: Eq + Hash, V, S: BuildHasher> Room for HashMap<K, V, S> {
-    fn give_room_back(&mut self) {
+impl<K: Eq + Hash, V, S: BuildHasher> Shrink for HashMap<K, V, S> {
+    fn shrink_if_mostly_empty(&mut self) {
         // What is asked for is rounded up: by less than a half.
         if let Some(enough) = enough(self.capacity() / 2, self.len()) {
             self.shrink_to(enough);
@@ -30,16 +30,16 @@ impl<K: Eq + Hash, V, S: BuildHasher> Room for HashMap<K, V, S> {
 }
 
 /// Keys stay what they are: room after the last of them is what can be given back.
-impl<T> Room for Slab<T> {
-    fn give_room_back(&mut self) {
+impl<T> Shrink for Slab<T> {
+    fn shrink_if_mostly_empty(&mut self) {
         if enough(self.capacity(), self.len()).is_some() {
             self.shrink_to_fit();
         }
     }
 }
 
-impl<T> Room for VecDeque<T> {
-    fn give_room_back(&mut self) {
+impl<T> Shrink for VecDeque<T> {
+    fn shrink_if_mostly_empty(&mut self) {
         if let Some(enough) = enough(self.capacity(), self.len()) {
             self.shrink_to(enough);
         }
@@ -55,13 +55,13 @@ mod tests {
         let mut map: HashMap<_, _> = (0..1_000).map(|n| (n, n)).collect();
         let full = map.capacity();
         map.retain(|&n, _| n >= 600);
-        map.give_room_back();
+        map.shrink_if_mostly_empty();
         assert_eq!(map.capacity(), full, "four hundred may be a thousand again soon");
         map.retain(|&n, _| n >= 950);
-        map.give_room_back();
+        map.shrink_if_mostly_empty();
         let few = map.capacity();
         assert!(few >= 50 && few < full / 4, "{few} of {full}");
-        map.give_room_back();
+        map.shrink_if_mostly_empty();
         assert_eq!(map.capacity(), few);
         assert!((950..1_000).all(|n| map.get(&n) == Some(&n)));
     }
@@ -72,7 +72,7 @@ mod tests {
         (0..1_000).filter(|&n| n != 100).for_each(|n| {
             slab.remove(n);
         });
-        slab.give_room_back();
+        slab.shrink_if_mostly_empty();
         assert!(slab.capacity() < 200, "{}", slab.capacity());
         assert_eq!(slab.get(100), Some(&100));
         assert_eq!((0..100).map(|n| slab.insert(n)).max(), Some(99), "what is free is used first");
@@ -82,10 +82,10 @@ mod tests {
     fn an_empty_queue_keeps_a_little() {
         let mut queue: VecDeque<_> = (0..1_000).collect();
         queue.clear();
-        queue.give_room_back();
+        queue.shrink_if_mostly_empty();
         let few = queue.capacity();
         assert!((KEPT..KEPT * 2).contains(&few), "{few}");
-        queue.give_room_back();
+        queue.shrink_if_mostly_empty();
         assert_eq!(queue.capacity(), few);
     }
 }
