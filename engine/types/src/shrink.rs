@@ -55,8 +55,10 @@ mod tests {
         let mut map: HashMap<_, _> = (0..1_000).map(|n| (n, n)).collect();
         let full = map.capacity();
         map.retain(|&n, _| n >= 600);
+        // Not always what it was before: places of what was taken out may count as taken.
+        let room = map.capacity();
         map.shrink_if_mostly_empty();
-        assert_eq!(map.capacity(), full, "four hundred may be a thousand again soon");
+        assert_eq!(map.capacity(), room, "four hundred may be a thousand again soon");
         map.retain(|&n, _| n >= 950);
         map.shrink_if_mostly_empty();
         let few = map.capacity();
