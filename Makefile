@@ -29,7 +29,7 @@ test-av1: setup-test ## the encoders and Chromium with AV1; builds libaom, which
 test-openssl: setup-test ## DTLS by OpenSSL: viewers with RSA certificates (GStreamer's webrtcbin) play
 	@tools/setup openssl
 	$(CARGO) build --workspace --bins --features $(OPENSSL)
-	$(CARGO) test --workspace --features $(OPENSSL) --test hub --test data --test hostile
+	$(CARGO) test --workspace --features $(OPENSSL) --test hub --test data --test hostile --test secrets
 	VISAVIS_BIN=$(TARGET)/debug/visavis $(CARGO) test --workspace --features $(OPENSSL) --test rsa_certificate
 	$(CARGO) clippy -p visavis-core -p visavis-tests --all-targets \
 		--features visavis-core/openssl,visavis-tests/openssl -- -D warnings
