@@ -25,7 +25,7 @@ struct State {
     free: usize,
     /// How many turns were given.
     given: u64,
-    /// By the last turn they had, and whose turn it was to ask.
+    /// By the last turn they had; who had none yet, by who asked first.
     waiting: BTreeMap<(u64, u64), Arc<Waiter>>,
     asked: u64,
 }
