@@ -11,7 +11,7 @@ use visavis_types::FrameSize;
 use crate::audio::{AudioCommand, AudioSink, AudioSource, Microphones};
 use crate::data;
 use crate::encoded::EncodedVideoSink;
-use crate::media::{Control, Lanes, SessionMedia};
+use crate::media::{Control, LoopRings, SessionMedia};
 use crate::session::{Ends, Running};
 use crate::shared::SessionShared;
 use crate::video::EncodeLoop;
@@ -69,8 +69,8 @@ impl EngineHandle {
         let shared = SessionShared::new(config, inner.clock, inner.loops.len());
         let shared = Arc::new(shared.with_faults(Arc::clone(&faults)));
         let wakers: Vec<_> = inner.loops.iter().map(|own| own.waker.for_session()).collect();
-        let (video_in, video_out) = Lanes::new(VIDEO_RING, &wakers);
-        let (audio_in, audio_out) = Lanes::new(AUDIO_RING, &wakers);
+        let (video_in, video_out) = LoopRings::new(VIDEO_RING, &wakers);
+        let (audio_in, audio_out) = LoopRings::new(AUDIO_RING, &wakers);
         let (blocks_in, blocks_out) = RingBuffer::new(AUDIO_BLOCK_RING);
         let (mic_in, mic_out) = inner
             .loops
@@ -107,7 +107,7 @@ impl EngineHandle {
                     (EncodedVideoSink::of_raw_session(Arc::clone(&shared)), Some(thread))
                 }
             };
-            shared.set_media(inner.studio.clone(), wakers.clone());
+            shared.set_media(inner.idle_encoder.clone(), wakers.clone());
             let ends = video_out.into_iter().zip(audio_out).zip(mic_in).zip(inboxes).zip(wakers);
             let commands = ends.map(|((((video, audio), microphones), inbox), waker)| {
                 let shared = Arc::clone(&shared);
@@ -141,7 +141,7 @@ impl EngineHandle {
 
 fn start_encoder(
     shared: &Arc<SessionShared>,
-    output: Lanes<PacketizedFrame>,
+    output: LoopRings<PacketizedFrame>,
 ) -> Result<JoinHandle<()>, SessionError> {
     let smallest = FrameSize::new(FrameSize::MIN_SIDE, FrameSize::MIN_SIDE)
         .map_err(|_| SessionError::Config("no smallest frame"))?;

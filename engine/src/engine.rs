@@ -14,7 +14,7 @@ use visavis_types::{ClockAnchor, Refusals};
 use crate::audio::{AudioCommand, AudioLoop};
 use crate::faults::{FaultDomain, Faults};
 use crate::handle::{Inner, LoopHandle, Parts};
-use crate::idle::Studio;
+use crate::idle::IdleEncoder;
 use crate::media::{Addresses, Control, Inputs, MediaLoop, closing, own_addresses};
 use crate::upkeep::Upkeep;
 use crate::{EngineConfig, EngineHandle, Session, SessionConfig, SessionError, StartError};
@@ -98,7 +98,7 @@ impl Engine {
         let (audio, audio_receiver) = unbounded();
         let inner = Inner::new(Parts {
             clock,
-            studio: Studio::open(Arc::clone(&faults))?,
+            idle_encoder: IdleEncoder::open(Arc::clone(&faults))?,
             loops,
             audio,
             departed,

@@ -13,7 +13,7 @@ use visavis_types::{ClockAnchor, PeerId, Refusal, Refusals, SessionId, UnixMilli
 use crate::audio::{AudioCommand, AudioSink};
 use crate::event::Subscriber;
 use crate::faults::{FaultDomain, Faults, Health};
-use crate::idle::Studio;
+use crate::idle::IdleEncoder;
 use crate::media::{ClosingSender, Command, Control, DataSend, MediaWaker, RemoteCandidate, Reply};
 use crate::placement::Placement;
 use crate::shared::{SessionShared, Sleeper};
@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     pub(crate) refusals: Arc<Refusals>,
     certificate: Certificate,
     pub(crate) clock: ClockAnchor,
-    pub(crate) studio: Studio,
+    pub(crate) idle_encoder: IdleEncoder,
     max_peers: usize,
     event_capacity: usize,
     pub(crate) stopped: AtomicBool,
@@ -91,7 +91,7 @@ impl AudioHandle {
 /// What an [`Inner`] is made of.
 pub(crate) struct Parts {
     pub(crate) clock: ClockAnchor,
-    pub(crate) studio: Studio,
+    pub(crate) idle_encoder: IdleEncoder,
     pub(crate) loops: Vec<LoopHandle>,
     pub(crate) audio: Sender<AudioCommand>,
     pub(crate) departed: Arc<SegQueue<PeerId>>,
@@ -114,7 +114,7 @@ impl Inner {
             refusals: parts.refusals,
             certificate: parts.certificate,
             clock: parts.clock,
-            studio: parts.studio,
+            idle_encoder: parts.idle_encoder,
             max_peers: parts.max_peers,
             event_capacity: parts.event_capacity,
             stopped: AtomicBool::new(false),
@@ -407,7 +407,7 @@ impl EngineHandle {
         let answered = answered.unwrap_or(Err(SdpError::Unworkable.into()));
         let answered = answered.map_err(OfferError::from).and_then(|(made, answer)| {
             // Known before it is adopted: from then on it may leave.
-            let (gauge, heard) = (Arc::clone(made.data_gauge()), Arc::clone(made.heard()));
+            let (gauge, heard) = (Arc::clone(made.data_gauge()), Arc::clone(made.last_received()));
             inner.living_peers().answered(peer, gauge, heard);
             let adopt = Command::Adopt { peer: Box::new(made), session: Arc::clone(&shared), link };
             inner.send(media_loop, adopt).map_err(|(error, _)| error)?;

@@ -78,7 +78,7 @@ pub use utterance::{Utterance, UtteranceError, UtteranceId, UtteranceProgress};
 pub use video::{FrameMemory, VideoSink};
 pub use visavis_codec::{ENCODERS, Mp3Decoder, Mp3Error, Mp3Sound};
 pub use visavis_core::bitstream::{BitstreamError, OpusPacketError};
-pub use visavis_core::rtp_input::{Foreign, RtpCounters, RtpFault, Wanted};
+pub use visavis_core::rtp::receive::{Foreign, RtpCounters, RtpFault, Wanted};
 pub use visavis_core::{DataMessage, SdpError};
 pub use visavis_net::memory;
 /// Between the crates of this workspace; not for applications.

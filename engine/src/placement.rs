@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use visavis_core::{DataGauge, Heard};
+use visavis_core::{DataGauge, LastReceived};
 use visavis_types::{PeerId, SessionId, Shrink};
 
 /// Which media loop each peer lives on, and what it watches.
@@ -56,7 +56,7 @@ struct Placed {
     /// Known once it has its answer.
     gauge: Option<Arc<DataGauge>>,
     /// Likewise.
-    heard: Option<Arc<Heard>>,
+    heard: Option<Arc<LastReceived>>,
 }
 
 impl Placed {
@@ -122,7 +122,7 @@ impl Placement {
     /// The viewer that has waited longest since its answer and was never heard, if for so long at least.
     pub(crate) fn unheard(&self, patience: Duration, now: Instant) -> Option<PeerId> {
         let unheard = self.peers.iter().filter_map(|(&peer, placed)| {
-            let heard = placed.heard.as_ref().filter(|heard| !heard.was_heard())?;
+            let heard = placed.heard.as_ref().filter(|heard| !heard.was_received())?;
             Some((heard.silence(now), peer))
         });
         let (silence, peer) = unheard.max_by_key(|&(silence, _)| silence)?;
@@ -130,7 +130,12 @@ impl Placement {
     }
 
     /// Says where the messages for a peer are counted, and when it was last heard.
-    pub(crate) fn answered(&mut self, peer: PeerId, gauge: Arc<DataGauge>, heard: Arc<Heard>) {
+    pub(crate) fn answered(
+        &mut self,
+        peer: PeerId,
+        gauge: Arc<DataGauge>,
+        heard: Arc<LastReceived>,
+    ) {
         if let Some(placed) = self.peers.get_mut(&peer) {
             (placed.gauge, placed.heard) = (Some(gauge), Some(heard));
         }
@@ -170,8 +175,8 @@ impl Placement {
 mod tests {
     use super::*;
 
-    fn heard() -> Arc<Heard> {
-        Arc::new(Heard::new(Instant::now()))
+    fn last_received() -> Arc<LastReceived> {
+        Arc::new(LastReceived::new(Instant::now()))
     }
 
     #[test]
@@ -180,7 +185,7 @@ mod tests {
         let at = |s| start + Duration::from_secs(s);
         let session = SessionId::default();
         let mut placement = Placement::new(1);
-        let heard: Vec<_> = (0..2).map(|_| Arc::new(Heard::new(start))).collect();
+        let heard: Vec<_> = (0..2).map(|_| Arc::new(LastReceived::new(start))).collect();
         for (raw, heard) in (0..).zip(&heard) {
             placement.place(PeerId::from_raw(raw), &session).unwrap();
             placement.answered(PeerId::from_raw(raw), Arc::default(), Arc::clone(heard));
@@ -202,7 +207,8 @@ mod tests {
         let start = Instant::now();
         let (session, second) = (SessionId::default(), Duration::from_secs(1));
         let mut placement = Placement::new(1);
-        let heard: Vec<_> = (0..3).map(|n| Arc::new(Heard::new(start + second * n))).collect();
+        let heard: Vec<_> =
+            (0..3).map(|n| Arc::new(LastReceived::new(start + second * n))).collect();
         for (raw, heard) in (0..).zip(&heard) {
             placement.place(PeerId::from_raw(raw), &session).unwrap();
             placement.answered(PeerId::from_raw(raw), Arc::default(), Arc::clone(heard));
@@ -222,8 +228,8 @@ mod tests {
         let placed: Vec<usize> =
             (0..6).map(|raw| placement.place(peer(raw), &session).unwrap().0).collect();
         assert_eq!(placed, [0, 1, 2, 0, 1, 2]);
-        placement.answered(peer(0), Arc::default(), heard());
-        placement.answered(peer(1), Arc::default(), heard());
+        placement.answered(peer(0), Arc::default(), last_received());
+        placement.answered(peer(1), Arc::default(), last_received());
         placement.remove(peer(1));
         placement.remove(peer(1));
         let viewers: Vec<PeerId> = placement.viewers(&session).map(|viewer| viewer.0).collect();

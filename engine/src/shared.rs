@@ -17,7 +17,7 @@ use crate::audio::max_samples;
 use crate::budget::{Room, Waiting};
 use crate::counters::Counters;
 use crate::faults::Faults;
-use crate::idle::{IdleLoop, Reel, ReelFormat, Studio};
+use crate::idle::{IdleEncoder, IdleFormat, IdleLoop, IdleRendition};
 use crate::liveness::Liveness;
 use crate::media::SessionWaker;
 use crate::source_clock::{DatedBy, SourceClock, Stamped};
@@ -45,9 +45,9 @@ pub(crate) struct SessionShared {
     pub(crate) idle: ArcSwapOption<IdleLoop>,
     /// The idle loop as most viewers will want it, made before they come and kept while the session lives.
     /// Only callers take the lock.
-    prepared_idle: Mutex<Option<Arc<Reel>>>,
+    prepared_idle: Mutex<Option<Arc<IdleRendition>>>,
     /// Set where there are media loops: where idle loops are encoded, and how the loops are woken.
-    media: OnceLock<(Studio, Vec<SessionWaker>)>,
+    media: OnceLock<(IdleEncoder, Vec<SessionWaker>)>,
     pub(crate) liveness: Liveness,
     /// Sound and pictures of utterances that wait for their time, and callers that wait for room for more.
     pub(crate) sound_room: Room,
@@ -284,8 +284,8 @@ impl SessionShared {
 
     // --- What is seen in between ---
 
-    pub(crate) fn set_media(&self, studio: Studio, loops: Vec<SessionWaker>) {
-        let _ = self.media.set((studio, loops));
+    pub(crate) fn set_media(&self, idle_encoder: IdleEncoder, loops: Vec<SessionWaker>) {
+        let _ = self.media.set((idle_encoder, loops));
         self.prepare_idle();
     }
 
@@ -301,18 +301,22 @@ impl SessionShared {
         let codec = self.config.encoded.or(preferred).unwrap_or(VideoCodec::H264);
         let idle = self.idle.load();
         let idle = idle.as_ref().filter(|_| visavis_codec::ENCODERS.contains(codec));
-        let reel = idle.and_then(|idle| self.reel(idle, codec));
+        let rendition = idle.and_then(|idle| self.rendition(idle, codec));
         let mut prepared = self.prepared_idle.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.is_stopped() {
-            *prepared = reel;
+            *prepared = rendition;
         }
     }
 
     /// An idle loop as this session sends it.
-    pub(crate) fn reel(&self, idle: &IdleLoop, codec: VideoCodec) -> Option<Arc<Reel>> {
-        let (studio, _) = self.media.get()?;
+    pub(crate) fn rendition(
+        &self,
+        idle: &IdleLoop,
+        codec: VideoCodec,
+    ) -> Option<Arc<IdleRendition>> {
+        let (idle_encoder, _) = self.media.get()?;
         let size = self.config.size;
-        Some(studio.reel(idle, ReelFormat { codec, bitrate: self.idle_bitrate(), size }))
+        Some(idle_encoder.rendition(idle, IdleFormat { codec, bitrate: self.idle_bitrate(), size }))
     }
 
     /// A face at rest moves little: it never needs more than the last step.

@@ -19,7 +19,7 @@ use crate::sessions::Registry;
 use crate::speech::Uploads;
 use crate::tls::Transport;
 use crate::whep::Whep;
-use crate::ws::{Fate, Outgoing, Resumptions, WsPeer};
+use crate::ws::{NextStep, Outgoing, Resumptions, WsPeer};
 use crate::{Limits, SignalingConfig};
 
 /// What serving a request takes out of the turn's budget, beside its bytes: a pipeline of tiny
@@ -238,7 +238,7 @@ impl Connection {
     pub(crate) fn stop(&mut self, context: &mut Context, now: Instant) {
         let _ = self.with_peer(context, now, |peer, io, _| {
             peer.stop(io);
-            Fate::Close
+            NextStep::Close
         });
     }
 
@@ -298,8 +298,8 @@ impl Connection {
         if let Phase::WebSocket(peer) = &mut self.phase {
             let mut io =
                 TurnIo { transport: &mut self.transport, output: &mut self.output, budget };
-            let fate = peer.turn(&mut io, context, now);
-            self.settle(fate, context)?;
+            let next = peer.turn(&mut io, context, now);
+            self.settle(next, context)?;
         }
         if let Phase::Closing { .. } = self.phase {
             return self.close(&context.config.limits, budget, now);
@@ -380,9 +380,9 @@ impl Connection {
         };
         let mut peer = Box::new(WsPeer::new(rest, visit, self.key, context, now));
         let (transport, output) = (&mut self.transport, &mut self.output);
-        let fate = peer.greet(&mut TurnIo { transport, output, budget }, context);
+        let next = peer.greet(&mut TurnIo { transport, output, budget }, context);
         self.phase = Phase::WebSocket(peer);
-        self.settle(fate, context)
+        self.settle(next, context)
     }
 
     /// Gives an answer that comes from another thread, and goes on with the next request.
@@ -426,25 +426,25 @@ impl Connection {
         &mut self,
         context: &mut Context,
         now: Instant,
-        action: impl FnOnce(&mut WsPeer, &mut TurnIo<'_>, &mut Context) -> Fate,
+        action: impl FnOnce(&mut WsPeer, &mut TurnIo<'_>, &mut Context) -> NextStep,
     ) -> Next {
         let Phase::WebSocket(peer) = &mut self.phase else { return Next::Wait };
         // Actions write; reading is for turns, so that their budget holds.
         let (transport, output) = (&mut self.transport, &mut self.output);
-        let fate = action(peer, &mut TurnIo { transport, output, budget: &mut 0 }, context);
+        let next = action(peer, &mut TurnIo { transport, output, budget: &mut 0 }, context);
         let mut budget = READ_BUDGET_BYTES;
-        let result = self.settle(fate, context).and_then(|()| match self.phase {
+        let result = self.settle(next, context).and_then(|()| match self.phase {
             Phase::Closing { .. } => self.close(&context.config.limits, &mut budget, now),
             _ => self.flush(now).map(|_| false),
         });
         self.next(result, budget)
     }
 
-    fn settle(&mut self, fate: Fate, context: &mut Context) -> io::Result<()> {
-        match fate {
-            Fate::Keep => Ok(()),
-            Fate::Gone => Err(ErrorKind::ConnectionAborted.into()),
-            Fate::Close => {
+    fn settle(&mut self, next: NextStep, context: &mut Context) -> io::Result<()> {
+        match next {
+            NextStep::Keep => Ok(()),
+            NextStep::Gone => Err(ErrorKind::ConnectionAborted.into()),
+            NextStep::Close => {
                 self.end(context);
                 let closing = Phase::Closing { peer: None, until: None };
                 if let Phase::WebSocket(peer) = std::mem::replace(&mut self.phase, closing) {

@@ -31,16 +31,16 @@ enum State {
     #[default]
     Head,
     /// A body is collected.
-    Whole { request: Box<Request>, plan: Plan, manner: Manner },
+    Whole { request: Box<Request>, plan: Plan, options: ResponseOptions },
     /// A body is passed on in pieces; its answer comes later, or before its end.
-    Upload { writer: UploadWriter, ticket: Ticket, manner: Manner, full: bool },
+    Upload { writer: UploadWriter, ticket: Ticket, options: ResponseOptions, full: bool },
     /// All that is to be read was read; the answer comes from another thread.
-    Later { ticket: Ticket, manner: Manner },
+    Later { ticket: Ticket, options: ResponseOptions },
 }
 
 /// How to answer.
 #[derive(Debug, Default)]
-struct Manner {
+struct ResponseOptions {
     head_only: bool,
     keep_alive: bool,
     /// Who may read it.
@@ -120,9 +120,9 @@ impl Exchange {
     pub(crate) fn prefix(&self) -> &str {
         match &self.state {
             State::Head => "",
-            State::Whole { manner, .. }
-            | State::Upload { manner, .. }
-            | State::Later { manner, .. } => &manner.via.prefix,
+            State::Whole { options, .. }
+            | State::Upload { options, .. }
+            | State::Later { options, .. } => &options.via.prefix,
         }
     }
 
@@ -141,22 +141,22 @@ impl Exchange {
                 Step::Reject(rejection) => self.reject(rejection, None, output),
                 Step::Head(request) => self.begin(request, key, client, output, context),
             },
-            State::Whole { mut request, plan, manner } => {
+            State::Whole { mut request, plan, options } => {
                 // One byte more than is allowed tells that there is too much.
                 match self.reader.body(&mut request.body, limits.body_bytes.saturating_add(1)) {
-                    Err(rejection) => self.reject(rejection, Some(manner), output),
+                    Err(rejection) => self.reject(rejection, Some(options), output),
                     Ok(_) if request.body.len() > limits.body_bytes => {
-                        self.reject(BODY_TOO_LARGE, Some(manner), output)
+                        self.reject(BODY_TOO_LARGE, Some(options), output)
                     }
-                    Ok(true) => self.serve(&request, plan, manner, key, output, context),
+                    Ok(true) => self.serve(&request, plan, options, key, output, context),
                     Ok(false) => {
-                        self.state = State::Whole { request, plan, manner };
+                        self.state = State::Whole { request, plan, options };
                         Outcome::More
                     }
                 }
             }
-            State::Upload { writer, ticket, manner, .. } => {
-                self.pass_on(writer, ticket, manner, output)
+            State::Upload { writer, ticket, options, .. } => {
+                self.pass_on(writer, ticket, options, output)
             }
             later @ State::Later { .. } => {
                 self.state = later;
@@ -173,18 +173,18 @@ impl Exchange {
         response: Response,
         output: &mut Output,
     ) -> Option<Outcome> {
-        let manner = match mem::take(&mut self.state) {
-            State::Later { ticket: own, manner } if own == ticket => manner,
+        let options = match mem::take(&mut self.state) {
+            State::Later { ticket: own, options } if own == ticket => options,
             // The rest of the body is of no interest, and where the next request starts unknown.
-            State::Upload { ticket: own, manner, .. } if own == ticket => {
-                Manner { keep_alive: false, ..manner }
+            State::Upload { ticket: own, options, .. } if own == ticket => {
+                ResponseOptions { keep_alive: false, ..options }
             }
             other => {
                 self.state = other;
                 return None;
             }
         };
-        Some(self.answer(response, manner, output))
+        Some(self.answer(response, options, output))
     }
 
     /// Decides what to do with a request, once its head is here.
@@ -198,43 +198,43 @@ impl Exchange {
     ) -> Outcome {
         let routes = Arc::clone(&context.routes);
         let via = routes.access().via(&request.headers, client.remote);
-        let mut manner = Manner {
+        let mut options = ResponseOptions {
             head_only: request.method == Method::HEAD,
             keep_alive: request.keep_alive && !client.reserved,
             cors: routes.cors().headers(&request),
             via,
         };
         // A proxy says with each request for whom it is.
-        if manner.via.source != client.source {
+        if options.via.source != client.source {
             context.places.give_back(client.source.take());
-            if !context.places.take(manner.via.source, &context.config.limits) {
+            if !context.places.take(options.via.source, &context.config.limits) {
                 context.refuse(Refusal::Connection);
-                return self.reject(TOO_MANY_CONNECTIONS, Some(manner), output);
+                return self.reject(TOO_MANY_CONNECTIONS, Some(options), output);
             }
-            client.source = manner.via.source;
+            client.source = options.via.source;
         }
-        let plan = routes.plan(&request, &manner.via, client.reserved, context.engine.refusals());
+        let plan = routes.plan(&request, &options.via, client.reserved, context.engine.refusals());
         let target = match plan {
             Plan::Call(target) if matches!(target.handler, Handler::Upload(_)) => target,
-            plan => return self.collect(request, plan, manner, output, context),
+            plan => return self.collect(request, plan, options, output, context),
         };
         let Target { handler: Handler::Upload(handler), params } = target else {
-            return self.answer(nonsense(), manner, output);
+            return self.answer(nonsense(), options, output);
         };
         let ticket = context.new_ticket(key);
         let (writer, reader) = upload(context.mailbox.clone(), ticket);
-        let call = Call { request: &request, params: &params, via: &manner.via, ticket };
+        let call = Call { request: &request, params: &params, via: &options.via, ticket };
         match handler(&call, reader, context) {
             Reply::Later => {
                 self.go_on(&request, output);
-                self.state = State::Upload { writer, ticket, manner, full: false };
+                self.state = State::Upload { writer, ticket, options, full: false };
                 Outcome::Progress
             }
             Reply::Response(response) => {
-                manner.keep_alive &= request.framing == Framing::Done;
-                self.answer(response, manner, output)
+                options.keep_alive &= request.framing == Framing::Done;
+                self.answer(response, options, output)
             }
-            Reply::Upgrade(..) => self.answer(nonsense(), manner, output),
+            Reply::Upgrade(..) => self.answer(nonsense(), options, output),
         }
     }
 
@@ -243,23 +243,23 @@ impl Exchange {
         &mut self,
         request: Box<Request>,
         plan: Plan,
-        mut manner: Manner,
+        mut options: ResponseOptions,
         output: &mut Output,
         context: &Context,
     ) -> Outcome {
         let most = u64::try_from(context.config.limits.body_bytes).unwrap_or(u64::MAX);
         if matches!(request.framing, Framing::Length(length) if length > most) {
-            return self.reject(BODY_TOO_LARGE, Some(manner), output);
+            return self.reject(BODY_TOO_LARGE, Some(options), output);
         }
         match plan {
             Plan::Answer(response) if request.expects_continue => {
                 // The body may or may not follow: where the next request starts cannot be known.
-                manner.keep_alive = false;
-                self.answer(*response, manner, output)
+                options.keep_alive = false;
+                self.answer(*response, options, output)
             }
             plan => {
                 self.go_on(&request, output);
-                self.state = State::Whole { request, plan, manner };
+                self.state = State::Whole { request, plan, options };
                 Outcome::Progress
             }
         }
@@ -276,7 +276,7 @@ impl Exchange {
         &mut self,
         request: &Request,
         plan: Plan,
-        manner: Manner,
+        options: ResponseOptions,
         key: usize,
         output: &mut Output,
         context: &mut Context,
@@ -285,19 +285,19 @@ impl Exchange {
             Plan::Call(Target { handler: Handler::Whole(handler), params }) => (handler, params),
             Plan::Answer(response) => {
                 let response = context.routes.files.in_words(*response, request);
-                return self.answer(response, manner, output);
+                return self.answer(response, options, output);
             }
-            Plan::Call(_) => return self.answer(nonsense(), manner, output),
+            Plan::Call(_) => return self.answer(nonsense(), options, output),
         };
         let ticket = context.new_ticket(key);
-        match handler(&Call { request, params: &params, via: &manner.via, ticket }, context) {
+        match handler(&Call { request, params: &params, via: &options.via, ticket }, context) {
             Reply::Response(response) => {
                 let response = context.routes.files.in_words(response, request);
-                self.answer(response, manner, output)
+                self.answer(response, options, output)
             }
             Reply::Upgrade(response, visit) => Outcome::Upgrade(response, visit),
             Reply::Later => {
-                self.state = State::Later { ticket, manner };
+                self.state = State::Later { ticket, options };
                 Outcome::Served
             }
         }
@@ -308,31 +308,31 @@ impl Exchange {
         &mut self,
         writer: UploadWriter,
         ticket: Ticket,
-        mut manner: Manner,
+        mut options: ResponseOptions,
         output: &mut Output,
     ) -> Outcome {
         if !writer.has_room() {
-            self.state = State::Upload { writer, ticket, manner, full: true };
+            self.state = State::Upload { writer, ticket, options, full: true };
             return Outcome::Blocked;
         }
         let mut piece = Vec::new();
         let done = match self.reader.body(&mut piece, PIECE_BYTES) {
             Ok(done) => done,
-            Err(rejection) => return self.reject(rejection, Some(manner), output),
+            Err(rejection) => return self.reject(rejection, Some(options), output),
         };
         let empty = piece.is_empty();
         if !empty && !writer.write(piece) {
             // The reader has seen enough; its answer is on its way.
-            manner.keep_alive &= done;
-            self.state = State::Later { ticket, manner };
+            options.keep_alive &= done;
+            self.state = State::Later { ticket, options };
             return Outcome::Served;
         }
         if done {
             writer.finish();
-            self.state = State::Later { ticket, manner };
+            self.state = State::Later { ticket, options };
             return Outcome::Served;
         }
-        self.state = State::Upload { writer, ticket, manner, full: false };
+        self.state = State::Upload { writer, ticket, options, full: false };
         if empty { Outcome::More } else { Outcome::Progress }
     }
 
@@ -340,22 +340,27 @@ impl Exchange {
     fn reject(
         &mut self,
         rejection: Rejection,
-        manner: Option<Manner>,
+        options: Option<ResponseOptions>,
         output: &mut Output,
     ) -> Outcome {
-        let mut manner = manner.unwrap_or_default();
-        manner.keep_alive = false;
-        self.answer(rejection.response(), manner, output)
+        let mut options = options.unwrap_or_default();
+        options.keep_alive = false;
+        self.answer(rejection.response(), options, output)
     }
 
-    fn answer(&mut self, mut response: Response, manner: Manner, output: &mut Output) -> Outcome {
-        response = response.behind(&manner.via.prefix);
-        for (name, value) in manner.cors {
+    fn answer(
+        &mut self,
+        mut response: Response,
+        options: ResponseOptions,
+        output: &mut Output,
+    ) -> Outcome {
+        response = response.behind(&options.via.prefix);
+        for (name, value) in options.cors {
             response = response.header(name, value);
         }
-        output.push(&response.to_bytes(manner.head_only, manner.keep_alive));
+        output.push(&response.to_bytes(options.head_only, options.keep_alive));
         self.state = State::Head;
-        if manner.keep_alive { Outcome::Served } else { Outcome::Close }
+        if options.keep_alive { Outcome::Served } else { Outcome::Close }
     }
 }
 

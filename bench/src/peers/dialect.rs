@@ -29,7 +29,7 @@ pub enum Conversation {
 
 /// What came of a message from the server.
 #[derive(Debug, Default, PartialEq)]
-pub struct Heard {
+pub struct Parsed {
     /// What it means, in the messages of visavis.
     pub message: Option<Value>,
     /// What to answer the server at once, in its own words.
@@ -68,10 +68,10 @@ impl Conversation {
     /// # Errors
     ///
     /// When the server refused something, in words.
-    pub fn hear(&mut self, message: Value) -> Result<Heard, String> {
+    pub fn parse(&mut self, message: Value) -> Result<Parsed, String> {
         match self {
-            Self::Visavis => Ok(Heard { message: Some(message), reply: None }),
-            Self::Janus(janus) => janus.hear(&message),
+            Self::Visavis => Ok(Parsed { message: Some(message), reply: None }),
+            Self::Janus(janus) => janus.parse(&message),
         }
     }
 

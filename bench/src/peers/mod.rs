@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub use aiortc::aiortc_python;
 pub use contender::Contender;
-pub use dialect::{Conversation, Dialect, Heard};
+pub use dialect::{Conversation, Dialect, Parsed};
 pub use network::{is_inside, run_inside};
 pub use report::{Report, Row};
 

@@ -19,7 +19,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// How a peer is unlike an ordinary viewer.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Manner {
+pub(super) struct PeerOptions {
     /// It speaks.
     pub(super) speaks: bool,
     /// It loses this many of a hundred packets that come, on purpose.
@@ -44,7 +44,7 @@ pub(super) struct Peer {
     closed: bool,
     /// Sound packets that came.
     sounds: u64,
-    manner: Manner,
+    options: PeerOptions,
     dice: Dice,
     sequence: u64,
     buffer: Box<[u8]>,
@@ -52,8 +52,12 @@ pub(super) struct Peer {
 
 impl Peer {
     /// Offers to watch the default session, from an address of this machine.
-    pub(super) fn join(field: &Field, from: Ipv4Addr, manner: Manner) -> Result<Self, String> {
-        Self::join_session(field, from, "default", manner)
+    pub(super) fn join(
+        field: &Field,
+        from: Ipv4Addr,
+        options: PeerOptions,
+    ) -> Result<Self, String> {
+        Self::join_session(field, from, "default", options)
     }
 
     /// Offers to watch a session.
@@ -61,7 +65,7 @@ impl Peer {
         field: &Field,
         from: Ipv4Addr,
         session: &str,
-        manner: Manner,
+        options: PeerOptions,
     ) -> Result<Self, String> {
         let open = || {
             let socket = UdpSocket::bind((from, 0))?;
@@ -80,7 +84,7 @@ impl Peer {
         let candidate = Candidate::host(local, "udp").map_err(|error| error.to_string())?;
         rtc.add_local_candidate(candidate);
         let mut change = rtc.sdp_api();
-        let direction = if manner.speaks { Direction::SendRecv } else { Direction::RecvOnly };
+        let direction = if options.speaks { Direction::SendRecv } else { Direction::RecvOnly };
         let audio = change.add_media(MediaKind::Audio, direction, None, None, None);
         let video = change.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
         let (offer, pending) = change.apply().ok_or("nothing to offer")?;
@@ -100,7 +104,7 @@ impl Peer {
             connected: false,
             closed: false,
             sounds: 0,
-            manner,
+            options,
             dice: Dice::new(usize::from(local.port())),
             sequence: 1,
             buffer: vec![0; 65_536].into_boxed_slice(),
@@ -110,8 +114,12 @@ impl Peer {
     }
 
     /// The same, until media can flow.
-    pub(super) fn connect(field: &Field, from: Ipv4Addr, manner: Manner) -> Result<Self, String> {
-        let mut peer = Self::join(field, from, manner)?;
+    pub(super) fn connect(
+        field: &Field,
+        from: Ipv4Addr,
+        options: PeerOptions,
+    ) -> Result<Self, String> {
+        let mut peer = Self::join(field, from, options)?;
         peer.wait_connected(field)?;
         Ok(peer)
     }
@@ -201,7 +209,7 @@ impl Peer {
         };
         let datagram = self.buffer.get(..length).unwrap_or_default();
         let media = matches!(datagram, [128..=191, second, ..] if !(192..=223).contains(second));
-        if media && self.dice.below(100) < usize::from(self.manner.loses) {
+        if media && self.dice.below(100) < usize::from(self.options.loses) {
             return true;
         }
         if let Ok(receive) = Receive::new(Protocol::Udp, source, self.local, datagram) {

@@ -124,7 +124,7 @@ impl Signal {
                 Ok(Message::Text(text)) => {
                     let message = serde_json::from_str(text.as_str());
                     let message = message.map_err(|error| format!("not JSON: {error}"))?;
-                    let heard = self.conversation.hear(message)?;
+                    let heard = self.conversation.parse(message)?;
                     messages.extend(heard.message);
                     if let Some(reply) = heard.reply {
                         write(socket, &reply)?;

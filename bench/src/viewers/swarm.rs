@@ -76,7 +76,7 @@ pub(super) fn run(
         if now.at >= next_tick {
             next_tick = now.at + TICK;
             swarm.publish(shared);
-            swarm.obey(orders, &mut measuring, now)?;
+            swarm.handle_commands(orders, &mut measuring, now)?;
             if let Some(frames) = &mut swarm.figures.frames {
                 frames.close_old(now.at);
             }
@@ -139,7 +139,7 @@ impl<'a> Swarm<'a> {
         self.due.extend(times.take(count).map(|due| (due, watcher)));
     }
 
-    fn obey(
+    fn handle_commands(
         &mut self,
         orders: &mpsc::Receiver<Order>,
         measuring: &mut Measuring,

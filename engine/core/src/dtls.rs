@@ -24,7 +24,7 @@ use str0m::crypto::dtls::{
 use self::by_dimpl::{Configs, Dtls};
 #[cfg(feature = "openssl")]
 use self::by_openssl::{Configs, Dtls};
-use crate::rtp_output::SrtpKeys;
+use crate::rtp::send::SrtpKeys;
 
 /// The provider that [`Certificate`](crate::Certificate) plugs into str0m.
 pub(crate) static SHARED: SharedDtls = SharedDtls { configs: Configs::new() };

@@ -17,17 +17,15 @@ mod demux;
 mod drive;
 mod dtls;
 mod entropy;
-mod heard;
 mod hub;
 mod keyframe;
+mod last_received;
 mod negotiate;
 #[cfg(test)]
 mod offers;
-mod packetize;
 mod peer;
 mod rate;
-pub mod rtp_input;
-mod rtp_output;
+pub mod rtp;
 pub mod sdp;
 mod session;
 
@@ -36,11 +34,11 @@ pub use data::{
     MESSAGE_OVERHEAD_BYTES, OutgoingMessage,
 };
 pub use deadline::Deadlines;
-pub use heard::Heard;
 pub use hub::{Hub, HubEvent, SessionKey};
+pub use last_received::LastReceived;
 pub use negotiate::{Certificate, CodecOrder, PeerSetup};
-pub use packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer, Payloads};
-pub use peer::{Farewell, Peer};
+pub use peer::{CloseReason, Peer};
+pub use rtp::packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer, Payloads};
 pub use sdp::{NegotiateError, Offer, SdpError};
 
 use std::net::SocketAddr;

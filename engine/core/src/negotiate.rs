@@ -18,7 +18,7 @@ use crate::data::MAX_MESSAGE_BYTES;
 use crate::dtls::{self, Handshake};
 use crate::entropy::{self, Entropy};
 use crate::peer::{Checks, Peer};
-use crate::rtp_output::RtpOutput;
+use crate::rtp::send::RtpOutput;
 use crate::sdp::{Codec, NegotiateError, Offer, Ours, Plan, SdpError, Sections, Supported, Taken};
 
 /// The one DTLS certificate all peers share, and the cryptography behind it. Making a certificate per

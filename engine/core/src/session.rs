@@ -7,8 +7,8 @@ use visavis_types::{
 };
 
 use crate::keyframe::KeyframePolicy;
-use crate::packetize::{PacketizedFrame, Redundancy};
-use crate::rtp_output::{FrameStamp, History};
+use crate::rtp::packetize::{PacketizedFrame, Redundancy};
+use crate::rtp::send::{FrameStamp, History};
 
 /// RTP clock rate of every video codec.
 const VIDEO_HZ: u64 = 90_000;

@@ -43,7 +43,7 @@ impl World {
         viewer.drain(&mut self.wire);
     }
 
-    fn heard(&self) -> Vec<(&str, &DataMessage)> {
+    fn received(&self) -> Vec<(&str, &DataMessage)> {
         let messages = self.events.iter().filter_map(|event| match event {
             HubEvent::Message { label, message, .. } => Some((&**label, message)),
             _ => None,
@@ -85,7 +85,7 @@ fn text_and_bytes_go_both_ways() {
     assert_eq!((got[0].binary, &*got[0].data), (false, "Grüße".as_bytes()));
     assert_eq!((got[1].binary, &*got[1].data), (true, &[0, 255, 7][..]));
     let (text, bytes) = ("schön".into(), vec![1, 2, 3].into());
-    assert_eq!(world.heard(), [("visavis", &text), ("visavis", &bytes)]);
+    assert_eq!(world.received(), [("visavis", &text), ("visavis", &bytes)]);
     assert_eq!(world.gauges[0].waiting_bytes(), 0);
 }
 
@@ -126,7 +126,7 @@ fn channels_are_told_apart_by_label_and_there_is_an_end_of_them() {
     let third = viewer.channels[2];
     world.say(0, third, false, b"back");
     world.run(500 * MS);
-    assert_eq!(world.heard(), [("extra-2", &"back".into())]);
+    assert_eq!(world.received(), [("extra-2", &"back".into())]);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn the_largest_message_arrives_and_a_larger_one_is_refused() {
     assert!(own.channel(channel).unwrap().write(true, &[0; MAX_MESSAGE_BYTES + 1]).is_err());
     world.say(0, channel, true, &[5; MAX_MESSAGE_BYTES]);
     world.run(5_000 * MS);
-    assert_eq!(world.heard().len(), 1);
+    assert_eq!(world.received().len(), 1);
 }
 
 #[test]
@@ -157,13 +157,16 @@ fn messages_beyond_a_viewers_rate_are_refused_and_the_later_ones_are_heard() {
         world.run(10 * MS);
     }
     world.run(2_000 * MS);
-    let heard = world.heard().len();
+    let received = world.received().len();
     let refused = world.hub.refusals().get(Refusal::Message);
-    assert_eq!(heard as u64 + refused, 10_000);
+    assert_eq!(received as u64 + refused, 10_000);
     assert!(refused > 3_000, "{refused}");
     world.say(0, channel, false, b"now in peace");
     world.run(1_000 * MS);
-    assert_eq!(world.heard().last(), Some(&("visavis", &DataMessage::Text("now in peace".into()))));
+    assert_eq!(
+        world.received().last(),
+        Some(&("visavis", &DataMessage::Text("now in peace".into())))
+    );
 }
 
 #[test]
@@ -173,7 +176,7 @@ fn a_text_that_is_none_is_refused_and_the_next_is_heard() {
     world.say(0, channel, false, &[0xff, 0xfe, 0x80]);
     world.say(0, channel, false, b"fine");
     world.run(500 * MS);
-    assert_eq!(world.heard(), [("visavis", &"fine".into())]);
+    assert_eq!(world.received(), [("visavis", &"fine".into())]);
     assert_eq!(world.count(|event| matches!(event, HubEvent::MessageRefused { .. })), 1);
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{Datagram, MS, World, value};
 use str0m::ice::{StunMessage, TransId};
 use str0m::media::KeyframeRequestKind;
-use visavis_core::{Farewell, HubEvent, NegotiateError, Offer};
+use visavis_core::{CloseReason, HubEvent, NegotiateError, Offer};
 use visavis_types::{Refusal, VideoCodec};
 
 const H264: VideoCodec = VideoCodec::H264;
@@ -276,7 +276,7 @@ fn media_ends_thirty_seconds_after_the_last_answer_however_many_checks_come() {
         let left = world
             .events
             .iter()
-            .any(|event| matches!(event, HubEvent::Left { reason: Farewell::Vanished, .. }));
+            .any(|event| matches!(event, HubEvent::Left { reason: CloseReason::Vanished, .. }));
         assert!(left, "restarts: {restarts}");
     }
 }

@@ -18,14 +18,14 @@ use super::sound::Sound;
 use super::speech::{Speech, Tally, Turn};
 use super::{AudioBlock, PcmBlock, Queued, SAMPLE_RATE_HZ, samples_duration};
 use crate::Event;
-use crate::media::{Full, Lanes};
+use crate::media::{Full, LoopRings};
 use crate::shared::SessionShared;
 
 /// One session's sound.
 pub(crate) struct AudioSource {
     shared: Arc<SessionShared>,
     input: Consumer<Queued>,
-    output: Lanes<AudioPacket>,
+    output: LoopRings<AudioPacket>,
     live: Live,
     speech: Speech,
     /// How often the session was interrupted, as far as is seen to.
@@ -64,7 +64,7 @@ impl AudioSource {
     pub(crate) fn new(
         shared: Arc<SessionShared>,
         input: Consumer<Queued>,
-        output: Lanes<AudioPacket>,
+        output: LoopRings<AudioPacket>,
         microphones: Microphones,
         refusals: Arc<Refusals>,
     ) -> Result<Self, OpusError> {

@@ -7,7 +7,7 @@ use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{AccessUnit, EncodedFrame, Stage, Stamps, UnixMillis, VideoCodec};
 
 use super::parameter_sets::ParameterSets;
-use crate::media::{Full, Lanes};
+use crate::media::{Full, LoopRings};
 use crate::shared::SessionShared;
 use crate::source_clock::Stamped;
 use crate::{EncodedFrameError, PushOutcome};
@@ -20,13 +20,13 @@ use crate::{EncodedFrameError, PushOutcome};
 pub struct EncodedVideoSink {
     shared: Arc<SessionShared>,
     /// None in a session of raw pictures. Only callers take the lock, never a thread of the engine.
-    lane: Option<Arc<Mutex<Lane>>>,
+    ring: Option<Arc<Mutex<LoopRing>>>,
 }
 
 /// The way to the media loops.
 #[derive(Debug)]
-struct Lane {
-    output: Lanes<PacketizedFrame>,
+struct LoopRing {
+    output: LoopRings<PacketizedFrame>,
     packetizer: Packetizer,
     parameter_sets: ParameterSets,
     /// A frame was dropped: those after it do not decode.
@@ -41,10 +41,10 @@ impl EncodedVideoSink {
     pub(crate) fn new(
         shared: Arc<SessionShared>,
         codec: VideoCodec,
-        output: Lanes<PacketizedFrame>,
+        output: LoopRings<PacketizedFrame>,
     ) -> Self {
         let now = Instant::now();
-        let lane = Lane {
+        let ring = LoopRing {
             output,
             packetizer: Packetizer::new(codec),
             parameter_sets: ParameterSets::default(),
@@ -58,11 +58,11 @@ impl EncodedVideoSink {
                 stamps: Stamps::pushed(now),
             },
         };
-        Self { shared, lane: Some(Arc::new(Mutex::new(lane))) }
+        Self { shared, ring: Some(Arc::new(Mutex::new(ring))) }
     }
 
     pub(crate) fn of_raw_session(shared: Arc<SessionShared>) -> Self {
-        Self { shared, lane: None }
+        Self { shared, ring: None }
     }
 
     /// Packetizes a picture and hands it over: some microseconds.
@@ -77,7 +77,7 @@ impl EncodedVideoSink {
     /// A picture that is empty, too large, of another codec than the session's or no bitstream at all
     /// is refused; what was pushed before is unaffected.
     pub fn push(&self, frame: &EncodedFrame<'_>) -> Result<PushOutcome, EncodedFrameError> {
-        let lane = self.lane.as_ref().ok_or(EncodedFrameError::RawSession)?;
+        let ring = self.ring.as_ref().ok_or(EncodedFrameError::RawSession)?;
         if let Some(session) = self.shared.config.encoded.filter(|&codec| codec != frame.codec) {
             return Err(EncodedFrameError::Codec { given: frame.codec, session });
         }
@@ -97,7 +97,7 @@ impl EncodedVideoSink {
             }
         }
         let captured = self.shared.capture_time(Stamped::Picture, frame.timestamp, pushed);
-        Ok(self.take(lane, frame.data, inspection, captured, pushed))
+        Ok(self.take(ring, frame.data, inspection, captured, pushed))
     }
 
     /// A picture that was looked at already, with a finer capture time than a caller can give.
@@ -108,8 +108,8 @@ impl EncodedVideoSink {
         captured: Instant,
         pushed: Instant,
     ) -> Result<PushOutcome, EncodedFrameError> {
-        let lane = self.lane.as_ref().ok_or(EncodedFrameError::RawSession)?;
-        Ok(self.take(lane, data, inspection, captured, pushed))
+        let ring = self.ring.as_ref().ok_or(EncodedFrameError::RawSession)?;
+        Ok(self.take(ring, data, inspection, captured, pushed))
     }
 
     /// More of what was shown comes, though none of it can be shown now: the last picture stays.
@@ -119,8 +119,8 @@ impl EncodedVideoSink {
 
     /// When a keyframe was pushed last.
     pub(crate) fn last_keyframe(&self) -> Option<Instant> {
-        let lane = self.lane.as_ref()?;
-        lane.lock().unwrap_or_else(PoisonError::into_inner).last_keyframe
+        let ring = self.ring.as_ref()?;
+        ring.lock().unwrap_or_else(PoisonError::into_inner).last_keyframe
     }
 
     /// Whether viewers wait for a keyframe; asking takes the request. The same as
@@ -133,7 +133,7 @@ impl EncodedVideoSink {
 
     fn take(
         &self,
-        lane: &Mutex<Lane>,
+        ring: &Mutex<LoopRing>,
         data: &[u8],
         inspection: Inspection,
         captured: Instant,
@@ -145,11 +145,11 @@ impl EncodedVideoSink {
             counters.note_frame(pushed, UnixMillis::now());
         }
         let refused = self.shared.refusal();
-        let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the start too: an encoder may hand out its parameter sets once.
-        lane.fill(data, keyframe);
+        ring.fill(data, keyframe);
         if keyframe {
-            lane.last_keyframe = Some(pushed);
+            ring.last_keyframe = Some(pushed);
         }
         if let Some(refused) = refused {
             return refused;
@@ -160,18 +160,18 @@ impl EncodedVideoSink {
         if !picture || self.shared.active_codecs().is_empty() {
             return PushOutcome::Accepted;
         }
-        lane.awaiting_keyframe &= !keyframe;
-        if lane.awaiting_keyframe {
+        ring.awaiting_keyframe &= !keyframe;
+        if ring.awaiting_keyframe {
             counters.dropped_units.fetch_add(1, Relaxed);
             return PushOutcome::Dropped;
         }
-        lane.unit.keyframe = keyframe;
-        lane.unit.captured = captured;
-        lane.unit.stamps = Stamps::pushed(pushed);
-        lane.unit.stamps.set(Stage::Encoded, pushed);
-        let Lane { packetizer, unit, .. } = &mut *lane;
+        ring.unit.keyframe = keyframe;
+        ring.unit.captured = captured;
+        ring.unit.stamps = Stamps::pushed(pushed);
+        ring.unit.stamps.set(Stage::Encoded, pushed);
+        let LoopRing { packetizer, unit, .. } = &mut *ring;
         let packetized = packetizer.packetize(unit, Instant::now);
-        let outcome = match lane.output.push(packetized) {
+        let outcome = match ring.output.push(packetized) {
             Ok(()) => {
                 counters.encoded_frames.fetch_add(1, Relaxed);
                 counters.keyframes.fetch_add(keyframe.into(), Relaxed);
@@ -179,17 +179,17 @@ impl EncodedVideoSink {
             }
             Err(Full) => {
                 counters.dropped_units.fetch_add(1, Relaxed);
-                lane.awaiting_keyframe = true;
-                self.shared.want_keyframe(lane.unit.codec);
+                ring.awaiting_keyframe = true;
+                self.shared.want_keyframe(ring.unit.codec);
                 PushOutcome::Dropped
             }
         };
-        lane.output.wake();
+        ring.output.wake();
         outcome
     }
 }
 
-impl Lane {
+impl LoopRing {
     /// Copies an access unit in, as it is to be sent.
     fn fill(&mut self, data: &[u8], keyframe: bool) {
         self.unit.data.clear();

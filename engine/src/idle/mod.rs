@@ -1,8 +1,8 @@
 //! What viewers see while nobody pushes pictures: a still picture, or a short film round and round.
 //! Encoded once for each codec, rate and size, however many sessions and viewers there are.
 
-mod reel;
-mod studio;
+mod encoder;
+mod rendition;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,8 +15,8 @@ use visavis_types::{FrameSize, PixelFormat, VideoCodec, VideoFrame, VideoFrameEr
 
 use crate::video::to_i420;
 
-pub(crate) use reel::{Content, Reel, ReelFormat};
-pub(crate) use studio::Studio;
+pub(crate) use encoder::IdleEncoder;
+pub(crate) use rendition::{Content, IdleFormat, IdleRendition};
 
 /// A still picture is made anew so often a second, and costs next to nothing after the first few.
 const STILL_FPS: u32 = 10;
@@ -42,7 +42,7 @@ struct Asset {
     gop: usize,
     frames: Box<dyn Fn() -> Frames + Send + Sync>,
     /// What was encoded so far, or is being encoded, and is in use.
-    reels: Mutex<Vec<Weak<Reel>>>,
+    renditions: Mutex<Vec<Weak<IdleRendition>>>,
     id: u64,
 }
 
@@ -189,7 +189,7 @@ impl IdleLoop {
     fn new(fps: u32, gop: usize, frames: Box<dyn Fn() -> Frames + Send + Sync>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Relaxed);
-        Self(Arc::new(Asset { fps, gop, frames, reels: Mutex::default(), id }))
+        Self(Arc::new(Asset { fps, gop, frames, renditions: Mutex::default(), id }))
     }
 
     /// Pictures a second.
@@ -203,16 +203,19 @@ impl IdleLoop {
     }
 
     /// It encoded so, now or soon; whether somebody has to see to that.
-    fn reel(&self, format: ReelFormat) -> (Arc<Reel>, bool) {
-        let mut reels = self.0.reels.lock().unwrap_or_else(PoisonError::into_inner);
-        reels.retain(|reel| reel.strong_count() > 0);
-        let made = reels.iter().filter_map(Weak::upgrade).find(|reel| reel.format == format);
-        if let Some(reel) = made {
-            return (reel, false);
+    fn rendition(&self, format: IdleFormat) -> (Arc<IdleRendition>, bool) {
+        let mut renditions = self.0.renditions.lock().unwrap_or_else(PoisonError::into_inner);
+        renditions.retain(|rendition| rendition.strong_count() > 0);
+        let made = renditions
+            .iter()
+            .filter_map(Weak::upgrade)
+            .find(|rendition| rendition.format == format);
+        if let Some(rendition) = made {
+            return (rendition, false);
         }
-        let reel = Arc::new(Reel::new(format, self.0.fps, self.0.gop));
-        reels.push(Arc::downgrade(&reel));
-        (reel, true)
+        let rendition = Arc::new(IdleRendition::new(format, self.0.fps, self.0.gop));
+        renditions.push(Arc::downgrade(&rendition));
+        (rendition, true)
     }
 
     fn frames(&self) -> impl Iterator<Item = I420Buffer> + Send + use<> {
@@ -271,12 +274,12 @@ mod tests {
     use std::time::{Duration, Instant};
     use visavis_types::Bitrate;
 
-    fn wait_for(reel: &Reel) {
+    fn wait_for(rendition: &IdleRendition) {
         let patience = Instant::now() + Duration::from_secs(60);
-        while !reel.is_complete() && Instant::now() < patience {
+        while !rendition.is_complete() && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert!(reel.is_complete());
+        assert!(rendition.is_complete());
     }
 
     fn film(rounds: &Arc<AtomicUsize>) -> IdleLoop {
@@ -305,35 +308,37 @@ mod tests {
 
     #[test]
     fn a_film_is_encoded_once_for_each_codec_rate_and_size() {
-        let (rounds, studio) = (Arc::default(), Studio::open(Arc::default()).unwrap());
+        let (rounds, idle_encoder) = (Arc::default(), IdleEncoder::open(Arc::default()).unwrap());
         let idle = film(&rounds);
         let looked_at = rounds.load(Relaxed);
         let format =
-            |codec, kbps, size| ReelFormat { codec, bitrate: Bitrate::from_kbps(kbps), size };
+            |codec, kbps, size| IdleFormat { codec, bitrate: Bitrate::from_kbps(kbps), size };
         let mut kept = Vec::new();
         for _ in 0..50 {
             for codec in [VideoCodec::H264, VideoCodec::Vp8] {
-                let reel = studio.reel(&idle.clone(), format(codec, 500, None));
-                wait_for(&reel);
-                kept.push(reel);
+                let rendition = idle_encoder.rendition(&idle.clone(), format(codec, 500, None));
+                wait_for(&rendition);
+                kept.push(rendition);
             }
         }
         assert_eq!(rounds.load(Relaxed) - looked_at, 2);
-        wait_for(&studio.reel(&idle, format(VideoCodec::H264, 900, None)));
+        wait_for(&idle_encoder.rendition(&idle, format(VideoCodec::H264, 900, None)));
         assert_eq!(rounds.load(Relaxed) - looked_at, 3);
         let size = FrameSize::new(32, 48).ok();
-        wait_for(&studio.reel(&idle, format(VideoCodec::H264, 900, size)));
+        wait_for(&idle_encoder.rendition(&idle, format(VideoCodec::H264, 900, size)));
         assert_eq!(rounds.load(Relaxed) - looked_at, 4);
         // It is freed with the last who has it.
         drop(kept);
-        assert!(idle.0.reels.lock().unwrap().iter().all(|reel| reel.strong_count() == 0));
-        wait_for(&studio.reel(&idle, format(VideoCodec::H264, 500, None)));
+        assert!(
+            idle.0.renditions.lock().unwrap().iter().all(|rendition| rendition.strong_count() == 0)
+        );
+        wait_for(&idle_encoder.rendition(&idle, format(VideoCodec::H264, 500, None)));
         assert_eq!(rounds.load(Relaxed) - looked_at, 5);
     }
 
     #[test]
     fn a_loop_that_nobody_waits_for_any_more_does_not_keep_others_waiting() {
-        let studio = Studio::open(Arc::default()).unwrap();
+        let idle_encoder = IdleEncoder::open(Arc::default()).unwrap();
         let pictures = || {
             (0..MAX_FRAMES).map(|n| IdlePicture {
                 data: vec![(n * 7) as u8; 256 * 256 * 3],
@@ -343,34 +348,34 @@ mod tests {
             })
         };
         let long = IdleLoop::film(30, pictures).unwrap();
-        let format = |side: u32| ReelFormat {
+        let format = |side: u32| IdleFormat {
             codec: VideoCodec::H264,
             bitrate: Bitrate::from_kbps(500),
             size: FrameSize::new(side, side).ok(),
         };
         // Sessions of many sizes that come and go: minutes of work.
         for side in (0..500).map(|n| 32 + 2 * n) {
-            drop(studio.reel(&long, format(side)));
+            drop(idle_encoder.rendition(&long, format(side)));
         }
         let start = Instant::now();
         let still = IdleLoop::built_in();
-        wait_for(&studio.reel(&still, format(64)));
+        wait_for(&idle_encoder.rendition(&still, format(64)));
         println!("the new one was there after {:?}", start.elapsed());
         // And beside one that is wanted, a group of which comes in between.
-        let wanted = studio.reel(&long, format(512));
-        let other = studio.reel(&still, format(128));
+        let wanted = idle_encoder.rendition(&long, format(512));
+        let other = idle_encoder.rendition(&still, format(128));
         wait_for(&other);
         assert!(!wanted.is_complete());
     }
 
     #[test]
     fn groups_begin_with_keyframes_and_damaged_pictures_are_left_out() {
-        let studio = Studio::open(Arc::default()).unwrap();
+        let idle_encoder = IdleEncoder::open(Arc::default()).unwrap();
         for codec in [VideoCodec::H264, VideoCodec::Vp8, VideoCodec::Vp9] {
-            let format = ReelFormat { codec, bitrate: Bitrate::from_kbps(500), size: None };
-            let reel = studio.reel(&film(&Arc::default()), format);
-            wait_for(&reel);
-            let groups: Vec<_> = (0..reel.len()).filter_map(|n| reel.group(n)).collect();
+            let format = IdleFormat { codec, bitrate: Bitrate::from_kbps(500), size: None };
+            let rendition = idle_encoder.rendition(&film(&Arc::default()), format);
+            wait_for(&rendition);
+            let groups: Vec<_> = (0..rendition.len()).filter_map(|n| rendition.group(n)).collect();
             assert_eq!(groups.iter().map(|group| group.len()).collect::<Vec<_>>(), [10, 10, 4]);
             for group in groups {
                 let keyframes: Vec<bool> = group.iter().map(|unit| unit.keyframe).collect();

@@ -2,31 +2,31 @@
 //! viewers of a host that has cores to spare.
 
 mod addresses;
-mod agenda;
 mod closing;
 mod command;
 mod egress;
 mod follow;
-mod lanes;
+mod loop_rings;
 mod media_loop;
+mod ready_queue;
 mod session;
 mod splice;
 mod stages;
 
 pub(crate) use addresses::Addresses;
 pub use addresses::{AnnouncedAddress, InvalidAnnouncedAddress};
-pub(crate) use agenda::SessionWaker;
 pub(crate) use closing::{ClosingSender, closing};
 pub(crate) use command::{
     Command, Control, DataSend, Inputs, RemoteCandidate, Reply, SessionMedia,
 };
 pub(crate) use follow::{Follower, own_addresses};
-pub(crate) use lanes::{Full, Lanes};
+pub(crate) use loop_rings::{Full, LoopRings};
 pub(crate) use media_loop::MediaLoop;
+pub(crate) use ready_queue::SessionWaker;
 
 use std::sync::Arc;
 
-use agenda::Ready;
+use ready_queue::Ready;
 
 /// Wakes a media loop.
 #[derive(Debug, Clone)]

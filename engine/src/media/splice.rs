@@ -10,7 +10,7 @@ use visavis_codec::ENCODERS;
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{AccessUnit, CodecSet, Stage, Stamps, VideoCodec};
 
-use crate::idle::{Content, IdleLoop, Reel};
+use crate::idle::{Content, IdleLoop, IdleRendition};
 use crate::shared::SessionShared;
 
 /// How soon to look again for a loop that is being encoded.
@@ -155,7 +155,7 @@ struct Show {
 
 #[derive(Debug)]
 struct Rendition {
-    reel: Arc<Reel>,
+    rendition: Arc<IdleRendition>,
     packetizer: Packetizer,
     /// Its viewers have had all of this group so far.
     in_step: bool,
@@ -185,7 +185,7 @@ impl Show {
     /// Whether there is nothing to show in any of these codecs, now and later.
     fn is_hopeless(&self, active: CodecSet) -> bool {
         active.iter().all(|codec| match &self.renditions[codec.index()] {
-            Some(Rendition { reel, .. }) => reel.is_complete() && reel.len() == 0,
+            Some(Rendition { rendition, .. }) => rendition.is_complete() && rendition.len() == 0,
             None => !ENCODERS.contains(codec),
         })
     }
@@ -202,19 +202,22 @@ impl Show {
             let place = &mut self.renditions[codec.index()];
             if place.is_none()
                 && ENCODERS.contains(codec)
-                && let Some(reel) = shared.reel(&self.idle, codec)
+                && let Some(rendition) = shared.rendition(&self.idle, codec)
             {
-                *place =
-                    Some(Rendition { reel, packetizer: Packetizer::new(codec), in_step: false });
+                *place = Some(Rendition {
+                    rendition,
+                    packetizer: Packetizer::new(codec),
+                    in_step: false,
+                });
             }
         }
         let made = |show: &Self| {
             let renditions =
                 active.iter().filter_map(|codec| show.renditions[codec.index()].as_ref());
-            renditions.map(|rendition| rendition.reel.len()).max().unwrap_or(0)
+            renditions.map(|rendition| rendition.rendition.len()).max().unwrap_or(0)
         };
         if self.group >= made(self) {
-            let complete = |rendition: &Rendition| rendition.reel.is_complete();
+            let complete = |rendition: &Rendition| rendition.rendition.is_complete();
             // A codec that is new here may have the beginning only.
             let wraps = self.renditions.iter().flatten().any(complete) || self.unit == 0;
             (self.group, self.unit) = if wraps { (0, 0) } else { (self.group, self.unit) };
@@ -223,7 +226,7 @@ impl Show {
         let mut length = 0;
         for codec in active.iter() {
             let Some(rendition) = &mut renditions[codec.index()] else { continue };
-            let Some(units) = rendition.reel.group(*group) else {
+            let Some(units) = rendition.rendition.group(*group) else {
                 rendition.in_step = false;
                 continue;
             };
@@ -260,7 +263,7 @@ impl Show {
 mod tests {
     use super::*;
     use crate::SessionConfig;
-    use crate::idle::{IdlePicture, Studio};
+    use crate::idle::{IdleEncoder, IdlePicture};
     use visavis_core::Payloads;
     use visavis_types::{ClockAnchor, PixelFormat};
 
@@ -274,7 +277,7 @@ mod tests {
         active: CodecSet,
         viewers: usize,
         /// What nobody has is freed.
-        _reels: Vec<Arc<Reel>>,
+        _renditions: Vec<Arc<IdleRendition>>,
     }
 
     /// What was sent: when, in ms, of which codec, and whether it is a keyframe.
@@ -294,19 +297,19 @@ mod tests {
             let idle = IdleLoop::film(30, pictures).unwrap();
             let config = SessionConfig { idle: Some(idle.clone()), ..SessionConfig::default() };
             let shared = SessionShared::new(config, ClockAnchor::now(), 1);
-            shared.set_media(Studio::open(Arc::default()).unwrap(), Vec::new());
-            let reels = codecs.iter().map(|&codec| {
-                let reel = shared.reel(&idle, codec).unwrap();
-                while !reel.is_complete() {
+            shared.set_media(IdleEncoder::open(Arc::default()).unwrap(), Vec::new());
+            let renditions = codecs.iter().map(|&codec| {
+                let rendition = shared.rendition(&idle, codec).unwrap();
+                while !rendition.is_complete() {
                     std::thread::sleep(MS);
                 }
-                reel
+                rendition
             });
-            let reels = reels.collect();
+            let renditions = renditions.collect();
             shared.start();
             let active = codecs.iter().fold(CodecSet::EMPTY, |set, &codec| set.with(codec));
             let (splice, start) = (Splice::new(), Instant::now());
-            Self { shared, splice, start, active, viewers: 1, _reels: reels }
+            Self { shared, splice, start, active, viewers: 1, _renditions: renditions }
         }
 
         /// Runs from one ms to another, whenever something is due.
@@ -417,8 +420,9 @@ mod tests {
         let mut run = Run::new(&[VideoCodec::H264]);
         run.sent(0, 320);
         run.active = run.active.with(VideoCodec::Vp8);
-        let reel = run.shared.reel(&run.shared.idle.load_full().unwrap(), VideoCodec::Vp8).unwrap();
-        while !reel.is_complete() {
+        let rendition =
+            run.shared.rendition(&run.shared.idle.load_full().unwrap(), VideoCodec::Vp8).unwrap();
+        while !rendition.is_complete() {
             std::thread::sleep(MS);
         }
         let sent = run.sent(320, 1_500);

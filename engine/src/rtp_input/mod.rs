@@ -1,6 +1,6 @@
 //! RTP from an encoder as the source of a session: what ffmpeg's and GStreamer's RTP outputs send.
 
-mod complaints;
+mod fault_log;
 mod receive_loop;
 
 use std::io;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 
 use arc_swap::ArcSwap;
-use visavis_core::rtp_input::{AudioReceiver, RtpCounters, RtpFault, VideoReceiver};
+use visavis_core::rtp::receive::{AudioReceiver, RtpCounters, RtpFault, VideoReceiver};
 use visavis_net::RtpSockets;
 
 use crate::Session;

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use mio::{Events, Interest, Poll, Token, Waker};
-use visavis_core::rtp_input::{
+use visavis_core::rtp::receive::{
     AudioReceiver, Kind, MediaClock, ReceivedPacket, ReceivedUnit, RtpFault, VideoReceiver,
     is_rtcp, sender_reports,
 };
 use visavis_net::{RtpSocket, RtpSockets};
 
-use super::complaints::Complaints;
+use super::fault_log::FaultLog;
 use super::{RtpInputStatus, RtpStreamStatus};
 use crate::audio::{OpusBlock, OpusTiming};
 use crate::faults::FaultDomain;
@@ -61,7 +61,7 @@ struct Streams {
 pub(super) struct VideoLane {
     receiver: VideoReceiver,
     sink: EncodedVideoSink,
-    complaints: Complaints,
+    fault_log: FaultLog,
     /// Since when viewers wait for a keyframe.
     wanted_since: Option<Instant>,
 }
@@ -74,7 +74,7 @@ pub(super) struct AudioLane {
     last: Option<i64>,
     /// Said once: the session's sound comes from elsewhere.
     refused: bool,
-    complaints: Complaints,
+    fault_log: FaultLog,
 }
 
 impl ReceiveLoop {
@@ -241,34 +241,34 @@ impl Streams {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let video = self.video.as_ref().and_then(|lane| lane.receiver.deadline());
+        let video = self.video.as_ref().and_then(|ring| ring.receiver.deadline());
         [video, self.audio.receiver.deadline()].into_iter().flatten().min()
     }
 
     /// Looks at what became of what came since the last time, and says what is wrong.
     fn look(&mut self, now: Instant) -> RtpInputStatus {
-        if let Some(lane) = &mut self.video {
-            let fault = lane.fault(now);
-            lane.complaints.note(fault, now);
+        if let Some(ring) = &mut self.video {
+            let fault = ring.fault(now);
+            ring.fault_log.note(fault, now);
         }
         let fault = self.audio.receiver.fault(now);
-        self.audio.complaints.note(fault, now);
+        self.audio.fault_log.note(fault, now);
         self.status()
     }
 
     fn status(&self) -> RtpInputStatus {
-        let video = self.video.as_ref().map(|VideoLane { receiver, complaints, .. }| {
-            RtpStreamStatus { counters: receiver.counters(), fault: complaints.current() }
+        let video = self.video.as_ref().map(|VideoLane { receiver, fault_log, .. }| {
+            RtpStreamStatus { counters: receiver.counters(), fault: fault_log.current() }
         });
-        let AudioLane { receiver, complaints, .. } = &self.audio;
-        let audio = RtpStreamStatus { counters: receiver.counters(), fault: complaints.current() };
+        let AudioLane { receiver, fault_log, .. } = &self.audio;
+        let audio = RtpStreamStatus { counters: receiver.counters(), fault: fault_log.current() };
         RtpInputStatus { video: video.unwrap_or_default(), audio }
     }
 }
 
 impl VideoLane {
     pub(super) fn new(receiver: VideoReceiver, sink: EncodedVideoSink) -> Self {
-        Self { receiver, sink, complaints: Complaints::new("video"), wanted_since: None }
+        Self { receiver, sink, fault_log: FaultLog::new("video"), wanted_since: None }
     }
 
     fn fault(&mut self, now: Instant) -> Option<RtpFault> {
@@ -291,8 +291,8 @@ impl VideoLane {
 
 impl AudioLane {
     pub(super) fn new(receiver: AudioReceiver, sink: AudioSink) -> Self {
-        let complaints = Complaints::new("audio");
-        Self { receiver, sink, last: None, refused: false, complaints }
+        let fault_log = FaultLog::new("audio");
+        Self { receiver, sink, last: None, refused: false, fault_log }
     }
 }
 

@@ -15,7 +15,7 @@ use super::prepared::{Due, Prepared};
 use super::turns;
 use crate::SessionConfig;
 use crate::faults::FaultDomain;
-use crate::media::{Full, Lanes};
+use crate::media::{Full, LoopRings};
 use crate::scheduling::give_way;
 use crate::shared::SessionShared;
 
@@ -36,7 +36,7 @@ pub(crate) struct EncodeLoop {
 
 /// From a picture to what is sent.
 struct Encoders {
-    output: Lanes<PacketizedFrame>,
+    output: LoopRings<PacketizedFrame>,
     scaler: Scaler,
     /// The picture in the session's size.
     scaled: I420Buffer,
@@ -59,7 +59,7 @@ struct Rendition {
 
 /// What is known of a picture that is to be encoded.
 #[derive(Debug, Clone, Copy)]
-struct Shot {
+struct CaptureTiming {
     captured: Instant,
     stamps: Stamps,
 }
@@ -67,7 +67,7 @@ struct Shot {
 impl EncodeLoop {
     pub(crate) fn new(
         shared: Arc<SessionShared>,
-        output: Lanes<PacketizedFrame>,
+        output: LoopRings<PacketizedFrame>,
         smallest: FrameSize,
     ) -> Self {
         let epoch = Instant::now();
@@ -148,28 +148,28 @@ impl EncodeLoop {
         if active.is_empty() {
             return;
         }
-        let mut shot = Shot { captured: frame.captured, stamps: frame.stamps };
-        shot.stamps.set(Stage::Taken, Instant::now());
+        let mut timing = CaptureTiming { captured: frame.captured, stamps: frame.stamps };
+        timing.stamps.set(Stage::Taken, Instant::now());
         let (format, size) = (frame.format, frame.size);
         let matrix = matrix_in_use(active, self.shared.config.size.unwrap_or(size));
         if let Err(error) = convert(&slot.pixels, format, size, matrix, &mut self.picture) {
             tracing::error!(session = %self.shared.config.id, %error, "frame not converted");
             return;
         }
-        shot.stamps.set(Stage::Converted, Instant::now());
-        self.encoders.encode(&self.shared, (&self.picture, matrix), shot, active);
+        timing.stamps.set(Stage::Converted, Instant::now());
+        self.encoders.encode(&self.shared, (&self.picture, matrix), timing, active);
     }
 
     /// A picture of an utterance was captured, and pushed, when it is due.
     fn encode_prepared(&mut self, picture: &I420Buffer, due: Instant) {
         self.shared.picture_shown(Instant::now());
         let active = self.encoders.adapt(self.shared.active_codecs());
-        let mut shot = Shot { captured: due, stamps: Stamps::pushed(due) };
+        let mut timing = CaptureTiming { captured: due, stamps: Stamps::pushed(due) };
         for stage in [Stage::Taken, Stage::Converted] {
-            shot.stamps.set(stage, Instant::now());
+            timing.stamps.set(stage, Instant::now());
         }
         let matrix = ColorMatrix::for_size(picture.size());
-        self.encoders.encode(&self.shared, (picture, matrix), shot, active);
+        self.encoders.encode(&self.shared, (picture, matrix), timing, active);
     }
 
     /// Lets go of the encoders when viewers see the idle loop, whose pictures are encoded already; returns
@@ -206,7 +206,7 @@ impl Encoders {
         &mut self,
         shared: &SessionShared,
         (picture, matrix): (&I420Buffer, ColorMatrix),
-        shot: Shot,
+        timing: CaptureTiming,
         active: CodecSet,
     ) {
         let picture = match shared.config.size {
@@ -243,7 +243,7 @@ impl Encoders {
             let picture = if wanted == matrix { picture } else { &self.recoloured };
             let keyframe = shared.take_keyframe_request(codec);
             let rendition = &mut self.renditions[codec.index()];
-            match rendition.encode(&shared.config, picture, shot, keyframe, self.epoch) {
+            match rendition.encode(&shared.config, picture, timing, keyframe, self.epoch) {
                 Ok(Some(packetized)) => hand_over(&mut self.output, shared, packetized),
                 Ok(None) => {}
                 Err(error) => {
@@ -257,7 +257,7 @@ impl Encoders {
 }
 
 fn hand_over(
-    output: &mut Lanes<PacketizedFrame>,
+    output: &mut LoopRings<PacketizedFrame>,
     shared: &SessionShared,
     packetized: PacketizedFrame,
 ) {
@@ -301,7 +301,7 @@ impl Rendition {
         &mut self,
         config: &SessionConfig,
         picture: &I420Buffer,
-        shot: Shot,
+        timing: CaptureTiming,
         keyframe: bool,
         epoch: Instant,
     ) -> Result<Option<PacketizedFrame>, visavis_codec::EncodeError> {
@@ -317,14 +317,14 @@ impl Rendition {
             }
         };
         self.unit.data.clear();
-        let pts = shot.captured.saturating_duration_since(epoch);
+        let pts = timing.captured.saturating_duration_since(epoch);
         let encoded = encoder.1.encode(picture, keyframe, pts, &mut self.unit.data)?;
         if encoded.skipped {
             return Ok(None);
         }
         self.unit.keyframe = encoded.keyframe;
-        self.unit.captured = shot.captured;
-        self.unit.stamps = shot.stamps;
+        self.unit.captured = timing.captured;
+        self.unit.stamps = timing.stamps;
         self.unit.stamps.set(Stage::Encoded, Instant::now());
         Ok(Some(self.packetizer.packetize(&self.unit, Instant::now)))
     }

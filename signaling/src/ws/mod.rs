@@ -6,7 +6,7 @@ mod peer;
 mod protocol;
 mod resume;
 
-pub(crate) use peer::{Fate, WsPeer};
+pub(crate) use peer::{NextStep, WsPeer};
 #[cfg(fuzzing)]
 pub(crate) use protocol::Incoming;
 pub(crate) use protocol::{Outgoing, RSA_CERTIFICATE};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use visavis_core::rtp_input::{Kind, MediaClock, MicPacket, MicReceiver};
+use visavis_core::rtp::receive::{Kind, MediaClock, MicPacket, MicReceiver};
 use visavis_types::AudioCodec;
 
 fuzz_target!(|data: &[u8]| {

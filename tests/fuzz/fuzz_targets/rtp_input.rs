@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use visavis_core::rtp_input::{
+use visavis_core::rtp::receive::{
     AudioReceiver, Kind, MediaClock, VideoReceiver, is_rtcp, sender_reports,
 };
 use visavis_fuzz::pieces;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::MOUNTPOINT;
-use crate::peers::Heard;
+use crate::peers::Parsed;
 
 /// One viewer's way through the Janus API. Every request carries the name of its step as the
 /// transaction, and Janus repeats it in the reply.
@@ -20,7 +20,7 @@ impl Conversation {
         json!({"janus": "create", "transaction": "create"})
     }
 
-    pub(in crate::peers) fn hear(&mut self, message: &Value) -> Result<Heard, String> {
+    pub(in crate::peers) fn parse(&mut self, message: &Value) -> Result<Parsed, String> {
         match text(message, "/janus") {
             "success" => self.granted(message),
             "event" => event(message),
@@ -29,7 +29,7 @@ impl Conversation {
                 Err(format!("Janus closed the peer connection: {}", text(message, "/reason")))
             }
             // Acknowledgements and what the media is doing.
-            _ => Ok(Heard::default()),
+            _ => Ok(Parsed::default()),
         }
     }
 
@@ -41,7 +41,7 @@ impl Conversation {
         Some(request)
     }
 
-    fn granted(&mut self, message: &Value) -> Result<Heard, String> {
+    fn granted(&mut self, message: &Value) -> Result<Parsed, String> {
         let id = message.pointer("/data/id").and_then(Value::as_u64);
         let id = id.ok_or_else(|| format!("no id in what Janus said: {message}"))?;
         let reply = match text(message, "/transaction") {
@@ -58,7 +58,7 @@ impl Conversation {
             }
             other => return Err(format!("Janus granted {other:?}, which nobody asked for")),
         };
-        Ok(Heard { message: None, reply: Some(reply) })
+        Ok(Parsed { message: None, reply: Some(reply) })
     }
 
     fn plugin(&self, transaction: &str, body: &Value) -> Value {
@@ -70,14 +70,14 @@ impl Conversation {
 }
 
 /// An event of the plugin: an offer, a change of its state, or a refusal.
-fn event(message: &Value) -> Result<Heard, String> {
+fn event(message: &Value) -> Result<Parsed, String> {
     let refusal = text(message, "/plugindata/data/error");
     if !refusal.is_empty() {
         return Err(format!("Janus' streaming plugin said: {refusal}"));
     }
     let offer = message.get("jsep").filter(|jsep| text(jsep, "/type") == "offer");
     let message = offer.map(|data| json!({"type": "offer", "data": data}));
-    Ok(Heard { message, reply: None })
+    Ok(Parsed { message, reply: None })
 }
 
 fn text<'a>(message: &'a Value, pointer: &str) -> &'a str {
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn reply(conversation: &mut Conversation, message: Value) -> Value {
-        let heard = conversation.hear(&message).unwrap();
+        let heard = conversation.parse(&message).unwrap();
         assert_eq!(heard.message, None, "{message}");
         heard.reply.unwrap()
     }
@@ -122,7 +122,7 @@ mod tests {
     fn comes_to_the_offer_and_answers_it() {
         let mut conversation = watching();
         let ack = json!({"janus": "ack", "session_id": 41, "transaction": "watch"});
-        assert_eq!(conversation.hear(&ack).unwrap(), Heard::default());
+        assert_eq!(conversation.parse(&ack).unwrap(), Parsed::default());
         let offer = json!({
             "janus": "event", "session_id": 41, "transaction": "watch", "sender": 7,
             "plugindata": {
@@ -131,7 +131,7 @@ mod tests {
             },
             "jsep": {"type": "offer", "sdp": "v=0\r\n"},
         });
-        let heard = conversation.hear(&offer).unwrap();
+        let heard = conversation.parse(&offer).unwrap();
         assert_eq!(
             heard.message.unwrap(),
             json!({"type": "offer", "data": {"type": "offer", "sdp": "v=0\r\n"}})
@@ -157,19 +157,19 @@ mod tests {
             "janus": "event", "sender": 7, "transaction": "watch",
             "plugindata": {"data": {"error_code": 455, "error": "No such mountpoint/stream 1"}},
         });
-        assert!(conversation.hear(&missing).unwrap_err().contains("No such mountpoint"));
+        assert!(conversation.parse(&missing).unwrap_err().contains("No such mountpoint"));
         let error = json!({"janus": "error", "error": {"code": 458, "reason": "No such session"}});
-        assert!(conversation.hear(&error).unwrap_err().contains("No such session"));
+        assert!(conversation.parse(&error).unwrap_err().contains("No such session"));
         let hangup = json!({"janus": "hangup", "reason": "ICE failed"});
-        assert!(conversation.hear(&hangup).unwrap_err().contains("ICE failed"));
+        assert!(conversation.parse(&hangup).unwrap_err().contains("ICE failed"));
     }
 
     #[test]
     fn what_makes_no_sense_is_an_error() {
         let mut conversation = Conversation::default();
-        assert!(conversation.hear(&json!({"janus": "success"})).is_err());
+        assert!(conversation.parse(&json!({"janus": "success"})).is_err());
         let stray = json!({"janus": "success", "transaction": "?", "data": {"id": 1}});
-        assert!(conversation.hear(&stray).is_err());
-        assert_eq!(conversation.hear(&json!([])).unwrap(), Heard::default());
+        assert!(conversation.parse(&stray).is_err());
+        assert_eq!(conversation.parse(&json!([])).unwrap(), Parsed::default());
     }
 }

@@ -8,7 +8,7 @@ use super::Attack;
 use crate::siege::field::{Field, stranger};
 use crate::siege::ground::Ground;
 use crate::siege::metrics::metric;
-use crate::siege::peer::{Manner, Peer};
+use crate::siege::peer::{Peer, PeerOptions};
 use crate::siege::wire::Client;
 
 /// A microphone's packets.
@@ -34,8 +34,8 @@ impl Attack for AnothersAddress {
     }
 
     fn run(&self, field: &Field) {
-        let manner = Manner { speaks: true, loses: 0 };
-        let speaker = match Peer::connect(field, stranger(20), manner) {
+        let options = PeerOptions { speaks: true, loses: 0 };
+        let speaker = match Peer::connect(field, stranger(20), options) {
             Ok(peer) => Some(peer),
             Err(error) => return field.note(format!("not done: {error}")),
         };
@@ -45,7 +45,7 @@ impl Attack for AnothersAddress {
                 scope.spawn(move || speak(field, peer));
             }
             field.crew(1, |_| {
-                let mut peer = Peer::connect(field, stranger(21), Manner::default())?;
+                let mut peer = Peer::connect(field, stranger(21), PeerOptions::default())?;
                 let mut client = Client::new(stranger(21), field.tcp);
                 let watching = field.watchers.iter().filter_map(|watcher| watcher.address);
                 let addresses: Vec<_> = spoken_from.into_iter().chain(watching).collect();

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Attack;
 use crate::siege::field::{Field, stranger};
-use crate::siege::peer::{Manner, Peer};
+use crate::siege::peer::{Peer, PeerOptions};
 use crate::siege::wire::Client;
 
 const RATE: u32 = 1_000;
@@ -34,7 +34,7 @@ impl Attack for Candidates {
             scope.spawn(|| end_sessions(field));
             field.crew(CREW, |thread| {
                 let from = stranger(5_000 + thread);
-                let mut peer = Peer::connect(field, from, Manner::default())?;
+                let mut peer = Peer::connect(field, from, PeerOptions::default())?;
                 let mut client = Client::new(from, field.tcp);
                 let mut number = 0_u32;
                 field.paced(RATE / CREW as u32, |due| {
@@ -81,7 +81,7 @@ fn end_sessions(field: &Field) {
             }
             Err(_) => continue,
         }
-        let mut peer = match Peer::join_session(field, from, &id, Manner::default()) {
+        let mut peer = match Peer::join_session(field, from, &id, PeerOptions::default()) {
             Ok(peer) => peer,
             Err(error) => {
                 field.note(error);

@@ -2,7 +2,7 @@
 
 use super::Attack;
 use crate::siege::field::{Dice, Field, stranger};
-use crate::siege::peer::{Manner, Peer};
+use crate::siege::peer::{Peer, PeerOptions};
 use crate::siege::sources::{Sources, socket};
 use crate::siege::stun::Check;
 
@@ -86,7 +86,7 @@ impl Attack for OwnChecks {
 
     fn run(&self, field: &Field) {
         field.crew(1, |_| {
-            let mut peer = Peer::connect(field, stranger(12), Manner::default())?;
+            let mut peer = Peer::connect(field, stranger(12), PeerOptions::default())?;
             let mut sources = Sources::many().map_err(|error| error.to_string())?;
             sources.note().into_iter().for_each(|note| field.note(note));
             let mut dice = Dice::new(12);

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, SocketAddrV4};
 
 use super::Attack;
 use crate::siege::field::{Dice, Field};
-use crate::siege::peer::{Manner, Peer};
+use crate::siege::peer::{Peer, PeerOptions};
 use crate::siege::sources::{Forger, Sources, socket};
 
 const GARBAGE_RATE: u32 = 100_000;
@@ -126,7 +126,7 @@ impl Attack for ClientHello {
     fn run(&self, field: &Field) {
         field.crew(1, |_| {
             let mut peer =
-                Peer::connect(field, crate::siege::field::stranger(4), Manner::default())?;
+                Peer::connect(field, crate::siege::field::stranger(4), PeerOptions::default())?;
             let nowhere = socket(5)?;
             let mut dice = Dice::new(4);
             let mut sequence = 0;

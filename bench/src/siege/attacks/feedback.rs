@@ -6,7 +6,7 @@ use super::Attack;
 use crate::siege::field::{Field, stranger};
 use crate::siege::ground::Ground;
 use crate::siege::metrics::metric;
-use crate::siege::peer::{Manner, Peer};
+use crate::siege::peer::{Peer, PeerOptions};
 
 const KEYFRAMES: &str = "visavis_keyframes_total{session=\"default\"}";
 
@@ -29,7 +29,8 @@ impl Attack for Feedback {
         let before = metric(field.tcp, KEYFRAMES);
         let length = field.left().as_secs_f64();
         field.crew(1, |_| {
-            let mut peer = Peer::connect(field, stranger(40), Manner { speaks: false, loses: 60 })?;
+            let mut peer =
+                Peer::connect(field, stranger(40), PeerOptions { speaks: false, loses: 60 })?;
             field.paced(200, |due| {
                 peer.ask_for_keyframe();
                 field.sent(due);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Attack;
 use crate::siege::field::{Field, stranger};
-use crate::siege::peer::{Manner, Peer};
+use crate::siege::peer::{Peer, PeerOptions};
 use crate::viewers::{self, Decrypt};
 
 /// Viewers who restart ICE, and threads that they share.
@@ -36,7 +36,7 @@ impl Attack for Restarts {
             let mut peers = Vec::new();
             for index in 0..RESTARTS / THREADS {
                 let from = stranger(50 + thread * (RESTARTS / THREADS) + index);
-                match Peer::join(field, from, Manner::default()) {
+                match Peer::join(field, from, PeerOptions::default()) {
                     Ok(peer) => peers.push(peer),
                     Err(error) => {
                         field.turned_away(1);

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Attack;
 use crate::siege::field::{Field, stranger};
 use crate::siege::ground::Ground;
-use crate::siege::peer::{Manner, Peer};
+use crate::siege::peer::{Peer, PeerOptions};
 use crate::siege::wire::{Client, connect};
 
 /// Of each of the two.
@@ -63,8 +63,8 @@ impl Attack for Microphone {
 
 fn flood(field: &Field) {
     field.crew(2, |index| {
-        let manner = Manner { speaks: true, loses: 0 };
-        let mut peer = Peer::connect(field, stranger(30 + index), manner)?;
+        let options = PeerOptions { speaks: true, loses: 0 };
+        let mut peer = Peer::connect(field, stranger(30 + index), options)?;
         let mut packet = HEAD.to_vec();
         packet.extend((0..6 * FRAME).map(|byte| (byte * 37) as u8 | 1));
         field.paced(RATE, |due| {
@@ -90,7 +90,7 @@ fn listen_to_another(field: &Field) -> Result<(), String> {
         return Err("the other session was not made".to_owned());
     }
     let outcome = std::thread::scope(|scope| {
-        let mut peer = Peer::join_session(field, from, OTHER, Manner::default())?;
+        let mut peer = Peer::join_session(field, from, OTHER, PeerOptions::default())?;
         peer.wait_connected(field)?;
         scope.spawn(|| say(field).unwrap_or_else(|error| field.note(format!("speech: {error}"))));
         peer.work(BEGINS.min(field.left()));

@@ -1,7 +1,7 @@
 //! H264 byte streams (ITU-T H.264 §7.3.1 and annex B).
 
 use super::{BitstreamError, Inspection};
-use crate::packetize::h264::nal_units as split;
+use crate::rtp::packetize::h264::nal_units as split;
 
 /// `nal_unit_type` of a coded slice of an IDR picture.
 pub const IDR_SLICE: u8 = 5;

@@ -6,8 +6,8 @@ use visavis_types::{AudioRenditionSet, CodecSet, PeerId, VideoCodec};
 
 use super::SessionKey;
 use crate::data::{DataEvent, DataMessage};
-use crate::peer::Farewell;
-use crate::rtp_input::MicPacket;
+use crate::peer::CloseReason;
+use crate::rtp::receive::MicPacket;
 
 /// What follows from what a hub was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum HubEvent {
         /// Its id.
         peer: PeerId,
         /// Why.
-        reason: Farewell,
+        reason: CloseReason,
         /// Whether it had been [`Joined`](HubEvent::Joined).
         was_connected: bool,
     },

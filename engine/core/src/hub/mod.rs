@@ -25,8 +25,8 @@ use crate::deadline::Deadlines;
 use crate::demux::{Demux, SentCheck};
 use crate::entropy::Entropy;
 use crate::negotiate;
-use crate::packetize::PacketizedFrame;
-use crate::peer::{Farewell, Peer, PeerEvent};
+use crate::peer::{CloseReason, Peer, PeerEvent};
+use crate::rtp::packetize::PacketizedFrame;
 use crate::sdp::{NegotiateError, Offer};
 use crate::session::SessionState;
 pub use event::HubEvent;
@@ -156,9 +156,9 @@ impl Hub {
         };
         // All at once: each that leaves a session has all the others looked at, and there may be a thousand.
         for peer in std::mem::take(&mut session.peers) {
-            self.turn(peer, now, out, |peer| peer.close(Farewell::SessionEnded));
+            self.turn(peer, now, out, |peer| peer.close(CloseReason::SessionEnded));
             // A close that could not be drained at once is not waited for.
-            self.remove_peer(peer, Farewell::SessionEnded);
+            self.remove_peer(peer, CloseReason::SessionEnded);
         }
         let session = self.sessions.remove(key.0);
         // Another of this name may have come already.
@@ -261,8 +261,8 @@ impl Hub {
         let Some(&key) = self.peer_by_id.get(&id) else {
             return;
         };
-        self.turn(key, now, out, |peer| peer.close(Farewell::Closed));
-        self.remove_peer(key, Farewell::Closed);
+        self.turn(key, now, out, |peer| peer.close(CloseReason::Closed));
+        self.remove_peer(key, CloseReason::Closed);
     }
 
     /// Sends a peer a message that its [`DataGauge`](crate::DataGauge) has room for. False where there is
@@ -392,7 +392,7 @@ impl Hub {
             if let Some(peer) = self.peers.get(key) {
                 let (session, peer) = (peer.session_key, peer.id());
                 self.events.push_back(HubEvent::PeerFault { session, peer, why });
-                self.remove_peer(key, Farewell::Failed);
+                self.remove_peer(key, CloseReason::Failed);
             }
         }
     }
@@ -449,11 +449,11 @@ impl Hub {
             Ok(Ok(deadline)) => due = Some(deadline),
             Ok(Err(error)) => {
                 tracing::info!(peer = %id, %error, "peer failed");
-                happened.push(PeerEvent::Gone(Farewell::Failed));
+                happened.push(PeerEvent::Gone(CloseReason::Failed));
             }
             Err(why) => {
                 self.events.push_back(HubEvent::PeerFault { session, peer: id, why });
-                happened.push(PeerEvent::Gone(Farewell::Failed));
+                happened.push(PeerEvent::Gone(CloseReason::Failed));
             }
         }
         let mut stays = true;
@@ -477,7 +477,7 @@ impl Hub {
                 }
                 PeerEvent::Refused(refusal) => self.refusals.count(refusal),
                 PeerEvent::Gone(reason) => {
-                    if reason == Farewell::RsaCertificate {
+                    if reason == CloseReason::RsaCertificate {
                         // The first time in words; from then on the reason tells.
                         if self.refusals.get(Refusal::RsaCertificate) == 0 {
                             tracing::warn!(peer = %id, "{RSA_CERTIFICATE}");
@@ -498,7 +498,7 @@ impl Hub {
         stays
     }
 
-    fn remove_peer(&mut self, key: usize, reason: Farewell) {
+    fn remove_peer(&mut self, key: usize, reason: CloseReason) {
         let Some(mut peer) = self.peers.try_remove(key) else {
             return;
         };

@@ -24,12 +24,12 @@ use crate::demux::{self, Content, Registration, TransactionId};
 use crate::drive::{Drained, drain};
 use crate::dtls::Handshake;
 use crate::entropy;
-use crate::heard::Heard;
 use crate::keyframe::KeyframeRequests;
+use crate::last_received::LastReceived;
 use crate::negotiate::{Accepted, CodecOrder, Media};
-use crate::packetize::{PacketizedFrame, Redundancy};
-use crate::rtp_input::MicPacket;
-use crate::rtp_output::{FrameStamp, History, RtpOutput};
+use crate::rtp::packetize::{PacketizedFrame, Redundancy};
+use crate::rtp::receive::MicPacket;
+use crate::rtp::send::{FrameStamp, History, RtpOutput};
 use crate::sdp::{NegotiateError, Offer};
 use crate::{Outbox, SessionKey};
 pub(crate) use checks::Checks;
@@ -47,7 +47,7 @@ const MAX_LOST: usize = 512;
 
 /// Why a peer left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Farewell {
+pub enum CloseReason {
     /// It, or whoever speaks for it, closed the connection.
     Closed,
     /// ICE and DTLS took too long.
@@ -83,7 +83,7 @@ pub struct Peer {
     /// Sequence numbers of video packets to be sent again.
     lost: Vec<u16>,
     data: DataChannels,
-    heard: Arc<Heard>,
+    heard: Arc<LastReceived>,
     pub(crate) session_key: SessionKey,
     pub(crate) names: Registration,
     pub(crate) checks: Checks,
@@ -99,7 +99,7 @@ pub struct Peer {
     pub(crate) keyframes: KeyframeRequests,
     limits: Limits,
     /// Set when the peer is on its way out.
-    farewell: Option<Farewell>,
+    reason: Option<CloseReason>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ pub(crate) enum PeerEvent {
     CheckSent(TransactionId, SocketAddr, SocketAddr),
     /// Something it sent is not taken.
     Refused(Refusal),
-    Gone(Farewell),
+    Gone(CloseReason),
 }
 
 /// A datagram of a peer, as far as it was looked at.
@@ -164,7 +164,7 @@ impl Peer {
             mic_source: MicSource::default(),
             lost: Vec::new(),
             data: DataChannels::default(),
-            heard: Arc::new(Heard::new(now)),
+            heard: Arc::new(LastReceived::new(now)),
             session_key: SessionKey::NONE,
             names: Registration::default(),
             checks,
@@ -176,7 +176,7 @@ impl Peer {
             ice: IceConnectionState::New,
             keyframes: KeyframeRequests::default(),
             limits: Limits::default(),
-            farewell: None,
+            reason: None,
         };
         peer.choose_tracks();
         peer
@@ -218,7 +218,7 @@ impl Peer {
     }
 
     /// When it was last heard, for other threads.
-    pub fn heard(&self) -> &Arc<Heard> {
+    pub fn last_received(&self) -> &Arc<LastReceived> {
         &self.heard
     }
 
@@ -284,18 +284,18 @@ impl Peer {
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), RtcError> {
         let overdue = match self.phase {
-            Phase::Connecting { until } if until <= now => Some(Farewell::ConnectTimeout),
-            Phase::Disconnected { until } if until <= now => Some(Farewell::Vanished),
+            Phase::Connecting { until } if until <= now => Some(CloseReason::ConnectTimeout),
+            Phase::Disconnected { until } if until <= now => Some(CloseReason::Vanished),
             _ => None,
         };
         match overdue {
-            Some(farewell) => self.close(farewell),
+            Some(reason) => self.close(reason),
             None => self.rtc.handle_input(Input::Timeout(now)),
         }
     }
 
-    pub(crate) fn close(&mut self, farewell: Farewell) -> Result<(), RtcError> {
-        self.farewell.get_or_insert(farewell);
+    pub(crate) fn close(&mut self, reason: CloseReason) -> Result<(), RtcError> {
+        self.reason.get_or_insert(reason);
         self.rtc.close()
     }
 
@@ -459,9 +459,9 @@ impl Peer {
             events.push(PeerEvent::PacketsLost);
         }
         if self.never_connected() && self.handshake.has_no_common_certificate() {
-            events.push(PeerEvent::Gone(Farewell::RsaCertificate));
+            events.push(PeerEvent::Gone(CloseReason::RsaCertificate));
         } else if !self.rtc.is_alive() {
-            events.push(PeerEvent::Gone(self.farewell.unwrap_or(Farewell::Closed)));
+            events.push(PeerEvent::Gone(self.reason.unwrap_or(CloseReason::Closed)));
         }
         let phase = match self.phase {
             Phase::Connecting { until } | Phase::Disconnected { until } => Some(until),
@@ -477,7 +477,7 @@ impl Peer {
         out: &mut impl Outbox,
         events: &mut Vec<PeerEvent>,
     ) -> Result<Instant, RtcError> {
-        let Self { rtc, phase, output, video, lost, data, farewell, .. } = self;
+        let Self { rtc, phase, output, video, lost, data, reason, .. } = self;
         let Self { restart, ice, limits, mic_source, .. } = self;
         let (microphone, checks, heard) = (&self.microphone, &self.checks, &self.heard);
         drain(rtc, |drained| match drained {
@@ -536,7 +536,7 @@ impl Peer {
                 Event::RawPacket(packet) => {
                     if let RawPacket::RtcpRx(rtcp) = *packet {
                         heard.note(now);
-                        hear(rtcp, output, lost);
+                        handle_rtcp(rtcp, output, lost);
                     }
                 }
                 Event::ChannelOpen(id, label) => {
@@ -555,7 +555,7 @@ impl Peer {
                     data.closed(id, |event| events.push(PeerEvent::Data(event)));
                 }
                 Event::Closed => {
-                    farewell.get_or_insert(Farewell::Closed);
+                    reason.get_or_insert(CloseReason::Closed);
                 }
                 _ => {}
             },
@@ -569,7 +569,7 @@ fn is_stun(datagram: &[u8]) -> bool {
 }
 
 /// What a viewer reports of what it was sent. str0m has its own use for the rest.
-fn hear(rtcp: Rtcp, output: &mut RtpOutput, lost: &mut Vec<u16>) {
+fn handle_rtcp(rtcp: Rtcp, output: &mut RtpOutput, lost: &mut Vec<u16>) {
     match rtcp {
         Rtcp::Nack(nack) => {
             let video =

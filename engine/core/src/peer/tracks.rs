@@ -7,8 +7,8 @@ use str0m::media::Mid;
 use visavis_types::{AudioCodec, AudioRendition, VideoCodec};
 
 use super::Peer;
-use crate::packetize::primary;
-use crate::rtp_output::{ExtensionIds, Track};
+use crate::rtp::packetize::primary;
+use crate::rtp::send::{ExtensionIds, Track};
 use crate::sdp::{Codec, Format, Taken, TakenKind};
 
 /// RTP clock rate of every video codec.

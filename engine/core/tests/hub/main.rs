@@ -9,7 +9,7 @@ mod video;
 use std::sync::Arc;
 
 use common::{MS, World};
-use visavis_core::{Farewell, HubEvent};
+use visavis_core::{CloseReason, HubEvent};
 use visavis_types::{AudioCodec, AudioPacket, AudioRenditionSet, Refusal, VideoCodec};
 
 const H264: VideoCodec = VideoCodec::H264;
@@ -130,7 +130,7 @@ fn a_peer_that_vanishes_is_dropped_with_an_event() {
     world.viewers[0].online = false;
     world.run(40_000 * MS);
     let left = world.events.iter().any(|event| {
-        matches!(event, HubEvent::Left { reason: Farewell::Vanished, was_connected: true, .. })
+        matches!(event, HubEvent::Left { reason: CloseReason::Vanished, was_connected: true, .. })
     });
     assert!(left, "{:?}", world.events);
     assert_eq!(world.hub.peer_count(), 0);
@@ -148,7 +148,7 @@ fn a_peer_that_never_connects_is_dropped_in_time() {
     assert!(world.events.iter().any(|event| {
         matches!(
             event,
-            HubEvent::Left { reason: Farewell::ConnectTimeout, was_connected: false, .. }
+            HubEvent::Left { reason: CloseReason::ConnectTimeout, was_connected: false, .. }
         )
     }));
 }
@@ -188,7 +188,7 @@ fn a_viewer_without_an_ecdsa_certificate_is_refused_at_once_in_words() {
         assert!(
             matches!(
                 left[..],
-                [HubEvent::Left { reason: Farewell::RsaCertificate, was_connected: false, .. }]
+                [HubEvent::Left { reason: CloseReason::RsaCertificate, was_connected: false, .. }]
             ),
             "{left:?}"
         );
@@ -271,9 +271,7 @@ fn a_removed_session_says_goodbye() {
     // What it still sends is not counted anew for each that leaves: there may be a thousand.
     let told = world.events.iter().filter(|event| matches!(event, HubEvent::ActiveCodecs { .. }));
     assert_eq!(told.count(), 1, "{:?}", world.events);
-    assert!(
-        world.events.iter().any(|event| {
-            matches!(event, HubEvent::Left { reason: Farewell::SessionEnded, .. })
-        })
-    );
+    assert!(world.events.iter().any(|event| {
+        matches!(event, HubEvent::Left { reason: CloseReason::SessionEnded, .. })
+    }));
 }

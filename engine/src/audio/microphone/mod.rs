@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use rtrb::Consumer;
-use visavis_core::rtp_input::{Kind, MediaClock, MicPacket, MicReceiver, MicTurn};
+use visavis_core::rtp::receive::{Kind, MediaClock, MicPacket, MicReceiver, MicTurn};
 use visavis_types::{AudioCodec, ClockAnchor, PeerId, SessionId, UnixMillis};
 
 use self::allowance::Allowance;
@@ -121,7 +121,7 @@ struct Sound {
 }
 
 impl Microphones {
-    /// Sound at `sample_rate`, from the lanes of all media loops.
+    /// Sound at `sample_rate`, from the rings of all media loops.
     pub(crate) fn new(
         session: SessionId,
         sample_rate: u32,

@@ -16,9 +16,9 @@ use crate::event::Subscribers;
 use crate::faults::{FaultDomain, Faults};
 use crate::media::MediaWaker;
 use crate::media::addresses::Addresses;
-use crate::media::agenda::Agenda;
 use crate::media::command::{Command, Control, Inputs, RemoteCandidate, SessionMedia};
 use crate::media::egress::Egress;
+use crate::media::ready_queue::ReadyQueue;
 use crate::media::session::{Session, Surroundings};
 use crate::placement::PeerLink;
 use crate::shared::SessionShared;
@@ -72,7 +72,7 @@ pub(crate) struct MediaLoop {
     /// Indexed by [`SessionKey::index`].
     sessions: Vec<Option<Session>>,
     /// Which of them to look at.
-    agenda: Agenda,
+    ready_queue: ReadyQueue,
     /// Reused: those that are looked at now, and those whose turn comes next, the last one first.
     due: Vec<usize>,
     subscribers: Subscribers,
@@ -102,9 +102,9 @@ impl MediaLoop {
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut endpoint, SOCKET, interest)?;
         poll.registry().register(&mut timer, TIMER, Interest::READABLE)?;
-        let agenda = Agenda::default();
+        let ready_queue = ReadyQueue::default();
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let waker = MediaWaker { waker, ready: Arc::clone(agenda.ready()) };
+        let waker = MediaWaker { waker, ready: Arc::clone(ready_queue.ready()) };
         let media_loop = Self {
             index,
             poll,
@@ -115,7 +115,7 @@ impl MediaLoop {
             inputs,
             sending: None,
             sessions: Vec::new(),
-            agenda,
+            ready_queue,
             due: Vec::new(),
             subscribers: Subscribers::new(Arc::clone(&faults)),
             departed,
@@ -153,7 +153,7 @@ impl MediaLoop {
             // Frames first: they are what latency is counted of.
             self.send_media();
             self.receive();
-            if !self.obey() {
+            if !self.handle_commands() {
                 return Ok(());
             }
             self.tell_addresses();
@@ -170,12 +170,12 @@ impl MediaLoop {
         let messages = self.sending.is_some() || !messages.is_empty();
         let asked = asked || !self.unaware.is_empty();
         let unfinished = !self.due.is_empty() || self.hub.waiting_events() > 0;
-        let waiting = messages || asked || self.agenda.is_ready();
+        let waiting = messages || asked || self.ready_queue.is_ready();
         let busy = self.readable || waiting || unfinished;
         let timeout = busy.then_some(Duration::ZERO);
         if !busy {
             let deadline =
-                [self.hub.next_deadline(), self.agenda.next()].into_iter().flatten().min();
+                [self.hub.next_deadline(), self.ready_queue.next()].into_iter().flatten().min();
             self.timer.arm(deadline, Instant::now())?;
         }
         match self.poll.poll(events, timeout) {
@@ -228,11 +228,11 @@ impl MediaLoop {
 
     /// Looks at the sessions that something was put into, or for which a moment has come.
     fn send_media(&mut self) {
-        let Self { index, sessions, agenda, hub, egress, subscribers, epoch, due, .. } = self;
+        let Self { index, sessions, ready_queue, hub, egress, subscribers, epoch, due, .. } = self;
         let faults = &self.faults;
         let now = Instant::now();
         if due.is_empty() {
-            agenda.take(now, due);
+            ready_queue.take(now, due);
             due.reverse();
         }
         let until = now + SESSION_BUDGET;
@@ -248,7 +248,7 @@ impl MediaLoop {
                     faults.note(FaultDomain::Session, whose, &why);
                     Some(Instant::now() + FAULT_PAUSE)
                 });
-                agenda.set(session.key(), next);
+                ready_queue.set(session.key(), next);
             }
             if !due.is_empty() && Instant::now() >= until {
                 return;
@@ -284,7 +284,7 @@ impl MediaLoop {
     // --- Commands ---
 
     /// Handles what waits; false when the loop should end. Each thing is caught by itself.
-    fn obey(&mut self) -> bool {
+    fn handle_commands(&mut self) -> bool {
         let faults = Arc::clone(&self.faults);
         let guard = |run: &mut dyn FnMut()| {
             faults.guard(FaultDomain::Command, &"a command to the media loop", run).is_some()
@@ -397,8 +397,8 @@ impl MediaLoop {
         if self.sessions.len() <= key.index() {
             self.sessions.resize_with(key.index() + 1, || None);
         }
-        self.agenda.enter(key, &media.waker);
-        self.agenda.set(key, Some(now));
+        self.ready_queue.enter(key, &media.waker);
+        self.ready_queue.set(key, Some(now));
         self.sessions[key.index()] = Some(Session::new(key, media));
     }
 
@@ -411,7 +411,7 @@ impl MediaLoop {
         {
             self.hub.remove_session(key, now, &mut self.egress);
             self.report(None);
-            self.agenda.set(key, None);
+            self.ready_queue.set(key, None);
             self.sessions[index] = None;
         }
     }

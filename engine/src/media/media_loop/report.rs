@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use visavis_core::{Farewell, HubEvent, NegotiateError};
+use visavis_core::{CloseReason, HubEvent, NegotiateError};
 
 use super::MediaLoop;
 use crate::audio::MicEvent;
@@ -49,10 +49,10 @@ impl MediaLoop {
                     self.tell(&Event::PeerLeft { session, peer, reason });
                 }
                 HubEvent::KeyframeWanted { session, codec } => {
-                    let Self { sessions, agenda, subscribers, .. } = self;
+                    let Self { sessions, ready_queue, subscribers, .. } = self;
                     if let Some(Some(watched)) = sessions.get_mut(session.index()) {
                         watched.keyframe_wanted(codec, subscribers);
-                        agenda.set(session, watched.next_look());
+                        ready_queue.set(session, watched.next_look());
                     }
                 }
                 HubEvent::ActiveCodecs { session, video, audio } => {
@@ -60,7 +60,7 @@ impl MediaLoop {
                     if let Some(watched) = self.session(session) {
                         watched.active = video;
                         watched.media.shared.set_active_codecs(index, video, audio);
-                        self.agenda.set(session, Some(Instant::now()));
+                        self.ready_queue.set(session, Some(Instant::now()));
                     }
                 }
                 HubEvent::MicPacket { session, peer, packet } => {
@@ -124,15 +124,15 @@ impl MediaLoop {
     }
 }
 
-impl From<Farewell> for LeaveReason {
-    fn from(farewell: Farewell) -> Self {
-        match farewell {
-            Farewell::Closed => Self::Closed,
-            Farewell::ConnectTimeout => Self::ConnectTimeout,
-            Farewell::Vanished => Self::Vanished,
-            Farewell::Failed => Self::Failed,
-            Farewell::RsaCertificate => Self::RsaCertificate,
-            Farewell::SessionEnded => Self::Stopped,
+impl From<CloseReason> for LeaveReason {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::Closed => Self::Closed,
+            CloseReason::ConnectTimeout => Self::ConnectTimeout,
+            CloseReason::Vanished => Self::Vanished,
+            CloseReason::Failed => Self::Failed,
+            CloseReason::RsaCertificate => Self::RsaCertificate,
+            CloseReason::SessionEnded => Self::Stopped,
         }
     }
 }

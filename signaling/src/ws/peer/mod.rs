@@ -39,7 +39,7 @@ fn too_many(what: &str) -> Fault {
 
 /// What a turn leaves to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum NextStep {
     /// Nothing.
     Keep,
     /// A close frame is queued: send what is left, then close.
@@ -154,7 +154,7 @@ impl WsPeer {
     }
 
     /// Sends `config`, or says that there is no place for another viewer.
-    pub(crate) fn greet(&mut self, io: &mut TurnIo<'_>, context: &mut Context) -> Fate {
+    pub(crate) fn greet(&mut self, io: &mut TurnIo<'_>, context: &mut Context) -> NextStep {
         let config = &context.config;
         let token = self.token.clone();
         let greeting = Outgoing::Config {
@@ -164,9 +164,9 @@ impl WsPeer {
             audio_codec: config.audio_codec.name(),
             resume: token.as_ref().map(Token::as_str),
         };
-        let fate = self.send(io, &greeting);
-        if fate != Fate::Keep {
-            return fate;
+        let next = self.send(io, &greeting);
+        if next != NextStep::Keep {
+            return next;
         }
         let places = config.max_clients;
         match context.clients.get(&self.id) {
@@ -177,8 +177,8 @@ impl WsPeer {
                 context.refuse(Refusal::Place);
                 let fault = Fault::from(OfferError::Full(places));
                 return match self.send(io, &fault.message()) {
-                    Fate::Keep => self.close(io, CloseCode::Again, "full"),
-                    fate => fate,
+                    NextStep::Keep => self.close(io, CloseCode::Again, "full"),
+                    next => next,
                 };
             }
             None => {}
@@ -191,18 +191,18 @@ impl WsPeer {
             self.take_seat(context);
         }
         match self.wants_own {
-            true => Fate::Keep,
+            true => NextStep::Keep,
             false => self.describe_session(io, context),
         }
     }
 
     /// Says how the session is, before it says what becomes of it.
-    fn describe_session(&mut self, io: &mut TurnIo<'_>, context: &Context) -> Fate {
+    fn describe_session(&mut self, io: &mut TurnIo<'_>, context: &Context) -> NextStep {
         if !self.wants_events {
-            return Fate::Keep;
+            return NextStep::Keep;
         }
         // Where there is none, the answer to the offer says so.
-        let Some(status) = context.engine.status(&self.session) else { return Fate::Keep };
+        let Some(status) = context.engine.status(&self.session) else { return NextStep::Keep };
         self.send(io, &Outgoing::Session { live: status.metrics.is_live })
     }
 
@@ -213,7 +213,7 @@ impl WsPeer {
     }
 
     /// Passes on what happened in the session.
-    pub(crate) fn on_notice(&mut self, io: &mut TurnIo<'_>, notice: &Outgoing<'_>) -> Fate {
+    pub(crate) fn on_notice(&mut self, io: &mut TurnIo<'_>, notice: &Outgoing<'_>) -> NextStep {
         self.send(io, notice)
     }
 
@@ -223,7 +223,7 @@ impl WsPeer {
         io: &mut TurnIo<'_>,
         context: &mut Context,
         now: Instant,
-    ) -> Fate {
+    ) -> NextStep {
         loop {
             let (frames, window) = (&mut self.frames, &mut self.messages);
             let mut counted = Counted { io, frames, window, now, over: false };
@@ -233,7 +233,7 @@ impl WsPeer {
             }
             let message = match read {
                 Ok(message) => message,
-                Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => return Fate::Keep,
+                Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => return NextStep::Keep,
                 Err(error) => return self.broken(io, error, &context.config.limits),
             };
             if let Message::Close(frame) = message {
@@ -243,36 +243,36 @@ impl WsPeer {
                 // Reading on sends the reply and then reports the end.
                 continue;
             }
-            let fate = match message {
+            let next = match message {
                 Message::Text(text) => match Incoming::parse(&text) {
-                    Ok(message) => self.obey(io, message, context, now),
+                    Ok(message) => self.handle_message(io, message, context, now),
                     Err(fault) => self.blame(io, fault, now),
                 },
                 Message::Binary(_) => {
                     let fault = Fault::new("bad-message", "messages are JSON in text frames");
                     self.blame(io, fault, now)
                 }
-                _ => Fate::Keep,
+                _ => NextStep::Keep,
             };
-            if fate != Fate::Keep {
-                return fate;
+            if next != NextStep::Keep {
+                return next;
             }
         }
     }
 
-    fn obey(
+    fn handle_message(
         &mut self,
         io: &mut TurnIo<'_>,
         message: Incoming,
         context: &mut Context,
         now: Instant,
-    ) -> Fate {
+    ) -> NextStep {
         match message {
             Incoming::Ping => self.send(io, &Outgoing::Pong),
             Incoming::Pong => {
                 self.pong_due = None;
                 self.next_ping = now + context.config.limits.ping_interval;
-                Fate::Keep
+                NextStep::Keep
             }
             Incoming::Candidate(candidate) => {
                 if !context.budgets.may_add(self.id, 1, now) {
@@ -280,7 +280,7 @@ impl WsPeer {
                     return self.blame(io, too_many("candidates"), now);
                 }
                 match candidates::add(self.id, &candidate, context) {
-                    Ok(()) => Fate::Keep,
+                    Ok(()) => NextStep::Keep,
                     Err(error) => self.blame(io, error.into(), now),
                 }
             }
@@ -300,9 +300,9 @@ impl WsPeer {
         io: &mut TurnIo<'_>,
         limits: &Limits,
         now: Instant,
-    ) -> Fate {
+    ) -> NextStep {
         if now < self.deadline() {
-            return Fate::Keep;
+            return NextStep::Keep;
         }
         if self.offer_due().is_some_and(|due| due <= now) {
             let error = "no offer came that could be answered";
@@ -321,7 +321,7 @@ impl WsPeer {
     }
 
     /// The client has come back on another connection, to which the peer belongs now.
-    pub(crate) fn supersede(&mut self, io: &mut TurnIo<'_>) -> Fate {
+    pub(crate) fn supersede(&mut self, io: &mut TurnIo<'_>) -> NextStep {
         self.takes_peer_along = false;
         self.close(io, RESUMED_ELSEWHERE, "resumed on another connection")
     }

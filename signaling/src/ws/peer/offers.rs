@@ -6,7 +6,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use visavis::{LeaveReason, OfferError, Refusal, SessionId};
 
 use super::super::protocol::{Description, Fault, Incoming, NEXT_PLACE, Outgoing, RSA_CERTIFICATE};
-use super::{Fate, WsPeer, too_many};
+use super::{NextStep, WsPeer, too_many};
 use crate::connection::Context;
 use crate::io::TurnIo;
 use crate::mailbox::Ticket;
@@ -25,7 +25,7 @@ impl WsPeer {
         sdp: String,
         context: &mut Context,
         now: Instant,
-    ) -> Fate {
+    ) -> NextStep {
         if self.pending_offer.is_some() || self.making.is_some() {
             let fault = Fault::new("busy", "the offer before this one is not answered yet");
             return self.blame(io, fault, now);
@@ -48,12 +48,12 @@ impl WsPeer {
             self.making = Some((ticket, sdp));
             let made = context.sessions.create_for_visitor(ticket, &context.engine);
             return match made {
-                true => Fate::Keep,
+                true => NextStep::Keep,
                 false => self.refuse(io, no_face(), CloseCode::Again),
             };
         }
         self.offer(&sdp, context);
-        Fate::Keep
+        NextStep::Keep
     }
 
     /// Passes an offer on to the engine.
@@ -83,9 +83,9 @@ impl WsPeer {
         answer: Result<String, OfferError>,
         context: &mut Context,
         now: Instant,
-    ) -> Fate {
+    ) -> NextStep {
         if self.pending_offer != Some(number) {
-            return Fate::Keep;
+            return NextStep::Keep;
         }
         self.pending_offer = None;
         let later_offer = self.later_offer.take();
@@ -100,8 +100,8 @@ impl WsPeer {
                 self.await_offer(context, now);
                 self.renew(context);
                 match later_offer {
-                    Some(sdp) => self.obey(io, Incoming::Offer(sdp), context, now),
-                    None => Fate::Keep,
+                    Some(sdp) => self.handle_message(io, Incoming::Offer(sdp), context, now),
+                    None => NextStep::Keep,
                 }
             }
             Ok(sdp) => {
@@ -124,21 +124,21 @@ impl WsPeer {
         ticket: Ticket,
         made: Option<SessionId>,
         context: &mut Context,
-    ) -> Fate {
+    ) -> NextStep {
         let offer = match self.making.take() {
             Some((asked, offer)) if asked == ticket => offer,
             other => {
                 self.making = other;
-                return Fate::Keep;
+                return NextStep::Keep;
             }
         };
         let Some(session) = made else { return self.refuse(io, no_face(), CloseCode::Again) };
         self.session = session;
-        let fate = self.describe_session(io, context);
-        if fate == Fate::Keep {
+        let next = self.describe_session(io, context);
+        if next == NextStep::Keep {
             self.offer(&offer, context);
         }
-        fate
+        next
     }
 
     /// Tells the client that its media connection ended. The WebSocket stays usable: the next offer
@@ -149,7 +149,7 @@ impl WsPeer {
         reason: LeaveReason,
         context: &mut Context,
         now: Instant,
-    ) -> Fate {
+    ) -> NextStep {
         self.give_seat_back(context);
         self.await_offer(context, now);
         self.renew(context);
@@ -191,7 +191,7 @@ impl WsPeer {
     }
 
     /// Another connection needs the place.
-    pub(crate) fn evict(&mut self, io: &mut TurnIo<'_>) -> Fate {
+    pub(crate) fn evict(&mut self, io: &mut TurnIo<'_>) -> NextStep {
         let fault = Fault::new("full", "too many connections, and this one has no viewer");
         let _ = self.send(io, &fault.retry_after(NEXT_PLACE).message());
         self.close(io, CloseCode::Again, "full")

@@ -10,29 +10,29 @@ use tungstenite::{Error, Message};
 use visavis::Refusal;
 
 use super::super::protocol::{Fault, Outgoing};
-use super::{Fate, WsPeer};
+use super::{NextStep, WsPeer};
 use crate::Limits;
 use crate::io::TurnIo;
 
 impl WsPeer {
-    pub(super) fn send(&mut self, io: &mut TurnIo<'_>, message: &Outgoing<'_>) -> Fate {
-        let Ok(text) = serde_json::to_string(message) else { return Fate::Gone };
+    pub(super) fn send(&mut self, io: &mut TurnIo<'_>, message: &Outgoing<'_>) -> NextStep {
+        let Ok(text) = serde_json::to_string(message) else { return NextStep::Gone };
         match self.socket.write(io, Message::text(text)) {
-            Ok(()) => Fate::Keep,
-            Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => Fate::Keep,
+            Ok(()) => NextStep::Keep,
+            Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => NextStep::Keep,
             // The client's close frame has been read already; its reply ends the connection.
-            Err(Error::Protocol(ProtocolError::SendAfterClosing)) => Fate::Keep,
+            Err(Error::Protocol(ProtocolError::SendAfterClosing)) => NextStep::Keep,
             Err(error) => {
                 // A viewer whose answers nobody reads needs no place.
                 self.takes_peer_along |= matches!(error, Error::WriteBufferFull(_));
                 tracing::debug!(peer = %self.id, %error, "dropping a client that does not read");
-                Fate::Gone
+                NextStep::Gone
             }
         }
     }
 
     /// Sends an error and counts it against the client.
-    pub(super) fn blame(&mut self, io: &mut TurnIo<'_>, fault: Fault, now: Instant) -> Fate {
+    pub(super) fn blame(&mut self, io: &mut TurnIo<'_>, fault: Fault, now: Instant) -> NextStep {
         tracing::debug!(peer = %self.id, code = fault.code, error = fault.error, "bad message");
         if !self.bad_messages.count(1, now) {
             return self.refuse_abuse(io);
@@ -40,13 +40,18 @@ impl WsPeer {
         self.send(io, &fault.message())
     }
 
-    pub(super) fn refuse_abuse(&mut self, io: &mut TurnIo<'_>) -> Fate {
+    pub(super) fn refuse_abuse(&mut self, io: &mut TurnIo<'_>) -> NextStep {
         let fault = Fault::new("abuse", "too many messages that cannot be used");
         self.refuse(io, fault, CloseCode::Policy)
     }
 
     /// Sends an error and closes, taking the peer along.
-    pub(super) fn refuse(&mut self, io: &mut TurnIo<'_>, fault: Fault, code: CloseCode) -> Fate {
+    pub(super) fn refuse(
+        &mut self,
+        io: &mut TurnIo<'_>,
+        fault: Fault,
+        code: CloseCode,
+    ) -> NextStep {
         self.takes_peer_along = true;
         let reason = fault.code;
         let kind = match reason {
@@ -59,8 +64,8 @@ impl WsPeer {
             self.engine.refusals().count(kind);
         }
         match self.send(io, &fault.message()) {
-            Fate::Keep => self.close(io, code, reason),
-            fate => fate,
+            NextStep::Keep => self.close(io, code, reason),
+            next => next,
         }
     }
 
@@ -69,23 +74,28 @@ impl WsPeer {
         io: &mut TurnIo<'_>,
         code: CloseCode,
         reason: &'static str,
-    ) -> Fate {
+    ) -> NextStep {
         match self.socket.close(io, Some(CloseFrame { code, reason: reason.into() })) {
-            Ok(()) => Fate::Close,
-            Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => Fate::Close,
-            Err(_) => Fate::Gone,
+            Ok(()) => NextStep::Close,
+            Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => NextStep::Close,
+            Err(_) => NextStep::Gone,
         }
     }
 
-    pub(super) fn broken(&mut self, io: &mut TurnIo<'_>, error: Error, limits: &Limits) -> Fate {
+    pub(super) fn broken(
+        &mut self,
+        io: &mut TurnIo<'_>,
+        error: Error,
+        limits: &Limits,
+    ) -> NextStep {
         match error {
-            Error::ConnectionClosed | Error::AlreadyClosed => Fate::Close,
+            Error::ConnectionClosed | Error::AlreadyClosed => NextStep::Close,
             Error::Capacity(CapacityError::MessageTooLong { .. }) => {
                 let error = format!("a message may have {} bytes", limits.message_bytes);
                 self.refuse(io, Fault::new("too-large", error), CloseCode::Size)
             }
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::Io(_) => {
-                Fate::Gone
+                NextStep::Gone
             }
             Error::Utf8(_) => {
                 let fault = Fault::new("bad-message", "a text frame that is not UTF-8");

@@ -9,8 +9,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 
 use visavis_codec::I420Buffer;
 
-use super::reel::Making;
-use super::{IdleLoop, Reel, ReelFormat};
+use super::rendition::Making;
+use super::{IdleFormat, IdleLoop, IdleRendition};
 use crate::faults::{FaultDomain, Faults};
 use crate::scheduling::give_way;
 
@@ -21,7 +21,7 @@ const AT_ONCE: usize = 4;
 /// Where idle loops are brought to be encoded. One for the whole engine; its thread ends with the last
 /// clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Studio {
+pub(crate) struct IdleEncoder {
     /// Holds what is asked for once for each loop and format: as much as the application makes.
     jobs: Sender<Job>,
 }
@@ -30,10 +30,10 @@ pub(crate) struct Studio {
 #[derive(Debug)]
 struct Job {
     idle: IdleLoop,
-    reel: Weak<Reel>,
+    rendition: Weak<IdleRendition>,
 }
 
-impl Studio {
+impl IdleEncoder {
     pub(crate) fn open(faults: Arc<Faults>) -> io::Result<Self> {
         let (jobs, waiting) = unbounded();
         let run = move || {
@@ -49,13 +49,13 @@ impl Studio {
 
     /// A loop encoded so: made before, being made, or made from now on. It is freed, or not made to its
     /// end, when nobody has it any more.
-    pub(crate) fn reel(&self, idle: &IdleLoop, format: ReelFormat) -> Arc<Reel> {
-        let (reel, is_new) = idle.reel(format);
-        let job = || Job { idle: idle.clone(), reel: Arc::downgrade(&reel) };
+    pub(crate) fn rendition(&self, idle: &IdleLoop, format: IdleFormat) -> Arc<IdleRendition> {
+        let (rendition, is_new) = idle.rendition(format);
+        let job = || Job { idle: idle.clone(), rendition: Arc::downgrade(&rendition) };
         if is_new && self.jobs.send(job()).is_err() {
             tracing::error!("the thread that encodes idle loops has ended");
         }
-        reel
+        rendition
     }
 }
 
@@ -78,12 +78,12 @@ fn work(waiting: &Receiver<Job>, faults: &Arc<Faults>) {
                 false => waiting.try_recv(),
             };
             match job {
-                Ok(Job { idle, reel }) => {
+                Ok(Job { idle, rendition }) => {
                     #[cfg(debug_assertions)]
                     faults.panic_if_planted(FaultDomain::IdleLoop);
                     // Nobody has shown anything of it yet: it goes first.
-                    if let Some(reel) = reel.upgrade() {
-                        tasks.push_front(Task::new(idle, reel, faults));
+                    if let Some(rendition) = rendition.upgrade() {
+                        tasks.push_front(Task::new(idle, rendition, faults));
                     }
                 }
                 Err(TryRecvError::Empty) => break,
@@ -99,9 +99,9 @@ fn work(waiting: &Receiver<Job>, faults: &Arc<Faults>) {
 }
 
 impl Task {
-    fn new(idle: IdleLoop, reel: Arc<Reel>, faults: &Arc<Faults>) -> Self {
+    fn new(idle: IdleLoop, rendition: Arc<IdleRendition>, faults: &Arc<Faults>) -> Self {
         let faults_before = faults.total(FaultDomain::Idle);
-        let making = Making::new(reel, pictures(&idle, faults));
+        let making = Making::new(rendition, pictures(&idle, faults));
         Self { idle, making, faults_before, is_substitute: false }
     }
 
@@ -112,17 +112,17 @@ impl Task {
         if faults.guard(FaultDomain::Idle, idle, || making.group()) == Some(true) {
             return Some(self);
         }
-        let reel = Arc::clone(self.making.reel());
+        let rendition = Arc::clone(self.making.rendition());
         let failed = faults.total(FaultDomain::Idle) > self.faults_before;
         let is_substitute = self.is_substitute;
         let Self { idle, making, .. } = self;
         faults.drop_guarded(&idle, making);
-        if failed && reel.len() == 0 && !is_substitute {
+        if failed && rendition.len() == 0 && !is_substitute {
             tracing::warn!(%idle, "the built-in face is shown instead");
-            let substitute = Self::new(IdleLoop::built_in(), reel, faults);
+            let substitute = Self::new(IdleLoop::built_in(), rendition, faults);
             return Some(Self { is_substitute: true, ..substitute });
         }
-        reel.complete();
+        rendition.complete();
         None
     }
 }

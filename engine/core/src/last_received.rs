@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 /// When a viewer was last heard, as other threads may know it: a connectivity check that holds its password, or
 /// something under the keys of its connection. What anybody can send does not count.
 #[derive(Debug)]
-pub struct Heard {
+pub struct LastReceived {
     start: Instant,
     /// Since the start; 0 until it is heard.
     last_ms: AtomicU64,
 }
 
-impl Heard {
+impl LastReceived {
     /// From now on, and not heard yet.
     pub fn new(now: Instant) -> Self {
         Self { start: now, last_ms: AtomicU64::new(0) }
@@ -23,7 +23,7 @@ impl Heard {
     }
 
     /// Whether it was heard at all.
-    pub fn was_heard(&self) -> bool {
+    pub fn was_received(&self) -> bool {
         self.last_ms.load(Relaxed) > 0
     }
 
@@ -42,7 +42,7 @@ mod tests {
     fn silence_begins_anew_with_each_word() {
         let start = Instant::now();
         let at = |s| start + Duration::from_secs(s);
-        let heard = Heard::new(start);
+        let heard = LastReceived::new(start);
         assert_eq!(heard.silence(at(4)), Duration::from_secs(4));
         heard.note(at(5));
         assert_eq!(heard.silence(at(5)), Duration::ZERO);

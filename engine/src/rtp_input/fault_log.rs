@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use visavis_core::rtp_input::RtpFault;
+use visavis_core::rtp::receive::RtpFault;
 
 /// The same fault is said again only after so long: one that comes and goes does not fill the log.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// What is wrong with a stream now, and what was said of it.
 #[derive(Debug)]
-pub(super) struct Complaints {
+pub(super) struct FaultLog {
     stream: &'static str,
     current: Option<RtpFault>,
     said: Option<(RtpFault, Instant)>,
 }
 
-impl Complaints {
+impl FaultLog {
     pub(super) fn new(stream: &'static str) -> Self {
         Self { stream, current: None, said: None }
     }
@@ -50,16 +50,16 @@ mod tests {
 
     #[test]
     fn a_fault_that_comes_and_goes_is_said_now_and_then() {
-        let (mut complaints, start) = (Complaints::new("video"), Instant::now());
+        let (mut fault_log, start) = (FaultLog::new("video"), Instant::now());
         let mut said = Vec::new();
         for half in 0..60 {
             let now = start + Duration::from_millis(500) * half;
-            complaints.note((half % 2 == 0).then_some(RtpFault::NoKeyframe), now);
-            assert_eq!(complaints.current().is_some(), half % 2 == 0);
-            said.extend(complaints.said.map(|(_, at)| at).filter(|&at| at == now));
+            fault_log.note((half % 2 == 0).then_some(RtpFault::NoKeyframe), now);
+            assert_eq!(fault_log.current().is_some(), half % 2 == 0);
+            said.extend(fault_log.said.map(|(_, at)| at).filter(|&at| at == now));
         }
         assert_eq!(said.len(), 3, "in half a minute");
-        complaints.note(Some(RtpFault::Reordered), start);
-        assert_eq!(complaints.said.map(|(fault, _)| fault), Some(RtpFault::Reordered));
+        fault_log.note(Some(RtpFault::Reordered), start);
+        assert_eq!(fault_log.said.map(|(fault, _)| fault), Some(RtpFault::Reordered));
     }
 }

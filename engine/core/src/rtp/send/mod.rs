@@ -6,7 +6,6 @@
 //! in RTCP passes through [`RtpOutput::forward`], where its sender reports get our figures.
 
 mod header;
-mod history;
 mod reports;
 mod srtp;
 mod track;
@@ -18,10 +17,10 @@ use std::time::Instant;
 use str0m::net::Transmit;
 use visavis_types::{AudioPacket, ClockAnchor};
 
+pub(crate) use super::history::History;
 use crate::Outbox;
-use crate::packetize::Payloads;
+use crate::rtp::packetize::Payloads;
 pub(crate) use header::{ExtensionIds, FrameStamp};
-pub(crate) use history::History;
 use srtp::Srtp;
 pub(crate) use srtp::SrtpKeys;
 pub(crate) use track::Track;

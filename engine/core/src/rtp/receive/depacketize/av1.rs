@@ -12,7 +12,7 @@ pub(super) fn is_start(payload: &[u8]) -> bool {
 
 /// Puts OBUs together.
 #[derive(Debug, Default)]
-pub(in crate::rtp_input) struct Av1Depacketizer {
+pub(in crate::rtp::receive) struct Av1Depacketizer {
     /// An OBU that goes on in the next packet.
     open: Vec<u8>,
 }

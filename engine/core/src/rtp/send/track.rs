@@ -6,9 +6,9 @@ use visavis_types::ClockAnchor;
 
 use super::Way;
 use super::header::{ExtensionIds, FrameStamp, Header, ntp};
-use super::history::{History, Kept};
 use super::reports::SenderInfo;
 use crate::Outbox;
+use crate::rtp::history::{History, Kept};
 
 /// Packets that may be sent again at once: half a second of a 4 Mbit/s stream lost in one piece.
 const MAX_ALLOWANCE: usize = 256;
@@ -251,7 +251,7 @@ mod tests {
     use visavis_types::{Stamps, VideoCodec};
 
     use super::*;
-    use crate::packetize::PacketizedFrame;
+    use crate::rtp::packetize::PacketizedFrame;
 
     #[test]
     fn sequence_numbers_are_found_across_a_roll_over_but_not_before_the_first() {

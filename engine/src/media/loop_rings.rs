@@ -5,38 +5,38 @@ use super::SessionWaker;
 /// The ways from one producer to every media loop. Each loop gets everything: which of its viewers want
 /// it, it knows best.
 #[derive(Debug)]
-pub(crate) struct Lanes<T>(Vec<(Producer<T>, SessionWaker)>);
+pub(crate) struct LoopRings<T>(Vec<(Producer<T>, SessionWaker)>);
 
 /// A media loop has no room for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
 
-impl<T: Clone> Lanes<T> {
-    /// A lane of `capacity` to each loop, and their ends there.
+impl<T: Clone> LoopRings<T> {
+    /// A ring of `capacity` to each loop, and their ends there.
     pub(crate) fn new(capacity: usize, loops: &[SessionWaker]) -> (Self, Vec<Consumer<T>>) {
-        let (lanes, ends) = loops
+        let (rings, ends) = loops
             .iter()
             .map(|waker| {
                 let (producer, consumer) = RingBuffer::new(capacity);
                 ((producer, waker.clone()), consumer)
             })
             .unzip();
-        (Self(lanes), ends)
+        (Self(rings), ends)
     }
 
-    /// Puts something into every lane. Where one is full the others get it all the same.
+    /// Puts something into every ring. Where one is full the others get it all the same.
     pub(crate) fn push(&mut self, item: T) -> Result<(), Full> {
         let Some(((last, _), rest)) = self.0.split_last_mut() else {
             return Ok(());
         };
         let mut outcome = Ok(());
-        for (lane, _) in rest {
-            outcome = lane.push(item.clone()).map_err(|_| Full).and(outcome);
+        for (ring, _) in rest {
+            outcome = ring.push(item.clone()).map_err(|_| Full).and(outcome);
         }
         last.push(item).map_err(|_| Full).and(outcome)
     }
 
-    /// Has the loops look at their lanes.
+    /// Has the loops look at their rings.
     pub(crate) fn wake(&self) {
         self.0.iter().for_each(|(_, waker)| waker.wake());
     }
@@ -53,12 +53,12 @@ mod tests {
         let poll = mio::Poll::new().unwrap();
         let waker = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
         let waker = MediaWaker { waker, ready: Arc::default() }.for_session();
-        let (mut lanes, mut ends) = Lanes::new(2, &[waker.clone(), waker.clone(), waker]);
-        assert_eq!((lanes.push(1), lanes.push(2)), (Ok(()), Ok(())));
+        let (mut rings, mut ends) = LoopRings::new(2, &[waker.clone(), waker.clone(), waker]);
+        assert_eq!((rings.push(1), rings.push(2)), (Ok(()), Ok(())));
         for end in [0, 2] {
             assert_eq!(ends[end].pop(), Ok(1));
         }
-        assert_eq!(lanes.push(3), Err(Full));
+        assert_eq!(rings.push(3), Err(Full));
         let all =
             |end: &mut Consumer<i32>| std::iter::from_fn(|| end.pop().ok()).collect::<Vec<_>>();
         let got: Vec<Vec<i32>> = ends.iter_mut().map(all).collect();

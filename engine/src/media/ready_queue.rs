@@ -12,18 +12,18 @@ use visavis_core::{Deadlines, SessionKey};
 use super::MediaWaker;
 
 /// Marks of sessions, in the order in which something was put into them.
-pub(super) type Ready = Arc<SegQueue<Arc<Mark>>>;
+pub(super) type Ready = Arc<SegQueue<Arc<ReadyMark>>>;
 
 /// Has a media loop look at one session.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionWaker {
-    mark: Arc<Mark>,
+    mark: Arc<ReadyMark>,
     media_loop: MediaWaker,
 }
 
 /// A session's place on one media loop.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct ReadyMark {
     /// Whether the mark is among those that are ready: there is no need for two.
     is_ready: AtomicBool,
     /// [`SessionKey::index`], of which the media loop alone knows; before, a number that no session has.
@@ -32,7 +32,8 @@ pub(super) struct Mark {
 
 impl SessionWaker {
     pub(super) fn new(media_loop: MediaWaker) -> Self {
-        let mark = Mark { is_ready: AtomicBool::new(false), index: AtomicUsize::new(usize::MAX) };
+        let mark =
+            ReadyMark { is_ready: AtomicBool::new(false), index: AtomicUsize::new(usize::MAX) };
         Self { mark: Arc::new(mark), media_loop }
     }
 
@@ -47,12 +48,12 @@ impl SessionWaker {
 
 /// What one media loop has to look at, and when.
 #[derive(Debug, Default)]
-pub(super) struct Agenda {
+pub(super) struct ReadyQueue {
     ready: Ready,
     deadlines: Deadlines,
 }
 
-impl Agenda {
+impl ReadyQueue {
     /// Where marks are left for it.
     pub(super) fn ready(&self) -> &Ready {
         &self.ready
@@ -101,22 +102,22 @@ mod tests {
     use visavis_types::{ClockAnchor, PlayoutDelay, SessionId};
 
     struct Desk {
-        agenda: Agenda,
+        ready_queue: ReadyQueue,
         waker: MediaWaker,
         poll: mio::Poll,
     }
 
     impl Desk {
         fn new() -> Self {
-            let (agenda, poll) = (Agenda::default(), mio::Poll::new().unwrap());
+            let (ready_queue, poll) = (ReadyQueue::default(), mio::Poll::new().unwrap());
             let waker = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
-            let waker = MediaWaker { waker, ready: Arc::clone(agenda.ready()) };
-            Self { agenda, waker, poll }
+            let waker = MediaWaker { waker, ready: Arc::clone(ready_queue.ready()) };
+            Self { ready_queue, waker, poll }
         }
 
         fn due(&mut self, now: Instant) -> Vec<usize> {
             let mut due = vec![99];
-            self.agenda.take(now, &mut due);
+            self.ready_queue.take(now, &mut due);
             due
         }
 
@@ -143,19 +144,19 @@ mod tests {
         let [one, two, three] = keys(now);
         let [first, second] = [one, two].map(|key| {
             let waker = desk.waker.for_session();
-            desk.agenda.enter(key, &waker);
+            desk.ready_queue.enter(key, &waker);
             waker
         });
         assert_eq!(desk.due(now), []);
         second.wake();
         first.wake();
         second.clone().wake();
-        assert!(desk.agenda.is_ready());
+        assert!(desk.ready_queue.is_ready());
         assert_eq!(desk.due(now), [two.index(), one.index()], "in order, and once");
-        assert!(!desk.agenda.is_ready());
+        assert!(!desk.ready_queue.is_ready());
         let later = now + Duration::from_millis(10);
-        desk.agenda.set(three, Some(later));
-        assert_eq!((desk.due(now), desk.agenda.next()), (vec![], Some(later)));
+        desk.ready_queue.set(three, Some(later));
+        assert_eq!((desk.due(now), desk.ready_queue.next()), (vec![], Some(later)));
         first.wake();
         assert_eq!(desk.due(later), [one.index(), three.index()]);
         assert_eq!(desk.due(later), [], "each deadline counts once");

@@ -15,8 +15,8 @@ use visavis_types::{AccessUnit, Bitrate, FrameSize, Stamps, VideoCodec};
 /// An idle loop as access units, in groups that each begin with a keyframe. It can be shown from the first
 /// group on, while the others are still being made.
 #[derive(Debug)]
-pub(crate) struct Reel {
-    pub(super) format: ReelFormat,
+pub(crate) struct IdleRendition {
+    pub(super) format: IdleFormat,
     fps: u32,
     gop: usize,
     groups: ArcSwap<Vec<Group>>,
@@ -25,7 +25,7 @@ pub(crate) struct Reel {
 
 /// How an idle loop is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ReelFormat {
+pub(crate) struct IdleFormat {
     pub(crate) codec: VideoCodec,
     pub(crate) bitrate: Bitrate,
     /// `None` for that of its pictures.
@@ -33,11 +33,11 @@ pub(crate) struct ReelFormat {
 }
 
 /// Pictures from one keyframe up to the next.
-type Group = Arc<Vec<ReelUnit>>;
+type Group = Arc<Vec<IdleUnit>>;
 
 /// One picture.
 #[derive(Debug)]
-pub(crate) struct ReelUnit {
+pub(crate) struct IdleUnit {
     pub(crate) content: Content,
     pub(crate) keyframe: bool,
 }
@@ -53,8 +53,8 @@ pub(crate) enum Content {
     Nothing,
 }
 
-impl Reel {
-    pub(super) fn new(format: ReelFormat, fps: u32, gop: usize) -> Self {
+impl IdleRendition {
+    pub(super) fn new(format: IdleFormat, fps: u32, gop: usize) -> Self {
         let (groups, complete) = (ArcSwap::default(), AtomicBool::new(false));
         Self { format, fps, gop: gop.max(1), groups, complete }
     }
@@ -79,7 +79,7 @@ impl Reel {
         self.complete.store(true, Relaxed);
     }
 
-    fn publish(&self, group: Vec<ReelUnit>) {
+    fn publish(&self, group: Vec<IdleUnit>) {
         let mut groups = Vec::clone(&self.groups.load());
         groups.push(Arc::new(group));
         self.groups.store(Arc::new(groups));
@@ -88,7 +88,7 @@ impl Reel {
 
 /// A loop that is being encoded, group by group.
 pub(super) struct Making {
-    reel: Arc<Reel>,
+    rendition: Arc<IdleRendition>,
     pictures: Box<dyn Iterator<Item = I420Buffer> + Send>,
     number: u32,
     camera: Camera,
@@ -96,58 +96,58 @@ pub(super) struct Making {
 
 impl Making {
     pub(super) fn new(
-        reel: Arc<Reel>,
+        rendition: Arc<IdleRendition>,
         pictures: impl Iterator<Item = I420Buffer> + Send + 'static,
     ) -> Self {
         let camera = Camera {
-            format: reel.format,
-            fps: reel.fps,
+            format: rendition.format,
+            fps: rendition.fps,
             encoder: None,
             scaler: Scaler::default(),
             scaled: None,
             recoloured: None,
         };
-        Self { reel, pictures: Box::new(pictures), number: 0, camera }
+        Self { rendition, pictures: Box::new(pictures), number: 0, camera }
     }
 
     /// Whether nobody wants it any more: all sessions that did have ended, or show something else.
     fn is_abandoned(&self) -> bool {
-        Arc::strong_count(&self.reel) == 1
+        Arc::strong_count(&self.rendition) == 1
     }
 
     /// Encodes the next group, which can be shown from then on; false when there are no more.
     pub(super) fn group(&mut self) -> bool {
-        let mut group: Vec<ReelUnit> = Vec::with_capacity(self.reel.gop);
-        while group.len() < self.reel.gop {
+        let mut group: Vec<IdleUnit> = Vec::with_capacity(self.rendition.gop);
+        while group.len() < self.rendition.gop {
             if self.is_abandoned() {
                 return false;
             }
             let Some(picture) = self.pictures.next() else { break };
-            let at = Duration::from_secs(1) * self.number / self.reel.fps;
+            let at = Duration::from_secs(1) * self.number / self.rendition.fps;
             self.number += 1;
             match self.camera.take(&picture, group.is_empty(), at) {
                 Ok(unit) => group.push(unit),
                 Err(error) => {
-                    let codec = self.reel.format.codec;
+                    let codec = self.rendition.format.codec;
                     tracing::error!(%codec, %error, "an idle loop is not encoded");
                     self.pictures = Box::new(std::iter::empty());
                 }
             }
         }
-        let more = group.len() == self.reel.gop;
+        let more = group.len() == self.rendition.gop;
         if !group.is_empty() {
-            self.reel.publish(group);
+            self.rendition.publish(group);
         }
         more
     }
 
-    pub(super) fn reel(&self) -> &Arc<Reel> {
-        &self.reel
+    pub(super) fn rendition(&self) -> &Arc<IdleRendition> {
+        &self.rendition
     }
 }
 
 struct Camera {
-    format: ReelFormat,
+    format: IdleFormat,
     fps: u32,
     encoder: Option<(FrameSize, Box<dyn VideoEncoder>)>,
     scaler: Scaler,
@@ -169,8 +169,8 @@ impl Camera {
         picture: &I420Buffer,
         keyframe: bool,
         at: Duration,
-    ) -> Result<ReelUnit, CameraError> {
-        let ReelFormat { codec, bitrate, size } = self.format;
+    ) -> Result<IdleUnit, CameraError> {
+        let IdleFormat { codec, bitrate, size } = self.format;
         let (own, size) = (picture.size(), size.unwrap_or(picture.size()));
         // Larger ones are shown smaller.
         let size = encodable_size(codec, size);
@@ -213,6 +213,6 @@ impl Camera {
                 Content::Unit(data)
             }
         };
-        Ok(ReelUnit { content, keyframe })
+        Ok(IdleUnit { content, keyframe })
     }
 }
