@@ -28,30 +28,22 @@ mod rate;
 pub mod rtp;
 pub mod sdp;
 mod session;
+mod session_key;
+mod transport;
 
 pub use data::{
     DataGauge, DataMessage, DataRefusal, MAX_CHANNELS, MAX_MESSAGE_BYTES, MAX_WAITING_BYTES,
     MESSAGE_OVERHEAD_BYTES, OutgoingMessage,
 };
 pub use deadline::Deadlines;
-pub use hub::{Hub, HubEvent, SessionKey};
+pub use hub::{Hub, HubEvent};
 pub use last_received::LastReceived;
 pub use negotiate::{Certificate, CodecOrder, PeerSetup};
 pub use peer::{CloseReason, Peer};
 pub use rtp::packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer, Payloads};
 pub use sdp::{NegotiateError, Offer, SdpError};
-
-use std::net::SocketAddr;
-
-/// Where datagrams go.
-pub trait Outbox {
-    /// Room for one datagram of `len` bytes, which is filled before anything else is asked for. `from`
-    /// is the ICE candidate it leaves from.
-    fn datagram(&mut self, from: SocketAddr, to: SocketAddr, len: usize) -> &mut [u8];
-
-    /// One peer's turn is over: its datagrams may leave now.
-    fn flush(&mut self);
-}
+pub use session_key::SessionKey;
+pub use transport::Outbox;
 
 /// Checks the syntax of an ICE candidate as a browser's `RTCIceCandidate.candidate` has it
 /// (RFC 8839 §5.1), without using it.

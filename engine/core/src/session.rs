@@ -7,8 +7,9 @@ use visavis_types::{
 };
 
 use crate::keyframe::KeyframePolicy;
+use crate::rtp::history::History;
 use crate::rtp::packetize::{PacketizedFrame, Redundancy};
-use crate::rtp::send::{FrameStamp, History};
+use crate::rtp::stamp::FrameStamp;
 
 /// RTP clock rate of every video codec.
 const VIDEO_HZ: u64 = 90_000;
@@ -129,7 +130,7 @@ fn ticks_between(frames: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Payloads;
+    use crate::rtp::packetize::Payloads;
     use std::sync::Arc;
     use visavis_types::Stamps;
 

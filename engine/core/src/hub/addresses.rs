@@ -6,7 +6,7 @@ use std::time::Instant;
 use visavis_types::PeerId;
 
 use super::Hub;
-use crate::Outbox;
+use crate::transport::Outbox;
 
 impl Hub {
     /// The ids of all peers.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use visavis_types::{AudioRenditionSet, CodecSet, PeerId, VideoCodec};
 
-use super::SessionKey;
 use crate::data::{DataEvent, DataMessage};
 use crate::peer::CloseReason;
 use crate::rtp::receive::MicPacket;
+use crate::session_key::SessionKey;
 
 /// What follows from what a hub was given.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use visavis_types::{Refusal, VideoCodec};
 
-use super::{Hub, HubEvent, SessionKey};
+use super::Hub;
+use super::event::HubEvent;
 use crate::keyframe::Request;
+use crate::session_key::SessionKey;
 
 impl Hub {
     /// A peer asks for a keyframe: one of as many as it may have.
@@ -36,7 +38,7 @@ impl Hub {
     pub(super) fn last_keyframe(&mut self, key: usize) -> Option<Instant> {
         let peer = self.peers.get(key)?;
         let (session, codec) = (peer.session_key, peer.video_codec()?);
-        self.sessions.get_mut(session.0)?.keyframes(codec).last_sent()
+        self.sessions.get_mut(session.index())?.keyframes(codec).last_sent()
     }
 
     pub(super) fn ask_for_keyframe(&mut self, key: usize, now: Instant) {
@@ -46,7 +48,7 @@ impl Hub {
         let (session, Some(codec)) = (peer.session_key, peer.video_codec()) else {
             return;
         };
-        let Some(state) = self.sessions.get_mut(session.0) else {
+        let Some(state) = self.sessions.get_mut(session.index()) else {
             return;
         };
         state.keyframes(codec).request();
@@ -58,7 +60,7 @@ impl Hub {
     }
 
     pub(super) fn is_keyframe_wanted(&mut self, session: SessionKey, codec: VideoCodec) -> bool {
-        self.sessions.get_mut(session.0).is_some_and(|s| s.keyframes(codec).is_pending())
+        self.sessions.get_mut(session.index()).is_some_and(|s| s.keyframes(codec).is_pending())
     }
 
     pub(super) fn grant_keyframe(
@@ -67,7 +69,7 @@ impl Hub {
         codec: VideoCodec,
         now: Instant,
     ) -> bool {
-        let Some(state) = self.sessions.get_mut(session.0) else {
+        let Some(state) = self.sessions.get_mut(session.index()) else {
             return true;
         };
         let granted = state.keyframes(codec).grant(now);

@@ -17,7 +17,6 @@ use visavis_types::{
     SessionId, Shrink, VideoCodec, catch_panic,
 };
 
-use crate::Outbox;
 use crate::candidates::Verdict;
 use crate::credentials;
 use crate::data::OutgoingMessage;
@@ -29,24 +28,13 @@ use crate::peer::{CloseReason, Peer, PeerEvent};
 use crate::rtp::packetize::PacketizedFrame;
 use crate::sdp::{NegotiateError, Offer};
 use crate::session::SessionState;
+use crate::session_key::SessionKey;
+use crate::transport::Outbox;
 pub use event::HubEvent;
 use event::of_data;
 
 /// Peers whose timers are handled in one call of [`Hub::handle_due`].
 const DUE_AT_ONCE: usize = 16;
-
-/// Names a session of a [`Hub`] without a look-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionKey(usize);
-
-impl SessionKey {
-    pub(crate) const NONE: Self = Self(usize::MAX);
-
-    /// A small number, dense over living sessions: usable as an index.
-    pub const fn index(self) -> usize {
-        self.0
-    }
-}
 
 /// Said once, of the first of them.
 const RSA_CERTIFICATE: &str = "a viewer's DTLS certificate is RSA, and only ECDSA certificates are taken: such viewers \
@@ -118,7 +106,7 @@ impl Hub {
     pub fn next_deadline(&mut self) -> Option<Instant> {
         let mut next = self.deadlines.next();
         for &(session, codec) in &self.waiting_keyframes {
-            let due = self.sessions.get_mut(session.0).and_then(|s| s.keyframes(codec).due());
+            let due = self.sessions.get_mut(session.index()).and_then(|s| s.keyframes(codec).due());
             next = [next, due].into_iter().flatten().min();
         }
         next
@@ -144,14 +132,14 @@ impl Hub {
         now: Instant,
     ) -> SessionKey {
         let state = SessionState::new(id.clone(), playout_delay, now);
-        let key = SessionKey(self.sessions.insert(state));
+        let key = SessionKey::new(self.sessions.insert(state));
         self.session_by_id.insert(id, key);
         key
     }
 
     /// Removes a session and says goodbye to its peers.
     pub fn remove_session(&mut self, key: SessionKey, now: Instant, out: &mut impl Outbox) {
-        let Some(session) = self.sessions.get_mut(key.0) else {
+        let Some(session) = self.sessions.get_mut(key.index()) else {
             return;
         };
         // All at once: each that leaves a session has all the others looked at, and there may be a thousand.
@@ -160,7 +148,7 @@ impl Hub {
             // A close that could not be drained at once is not waited for.
             self.remove_peer(peer, CloseReason::SessionEnded);
         }
-        let session = self.sessions.remove(key.0);
+        let session = self.sessions.remove(key.index());
         // Another of this name may have come already.
         if self.session_by_id.get(&session.id) == Some(&key) {
             self.session_by_id.remove(&session.id);
@@ -187,7 +175,7 @@ impl Hub {
         let key = self.peers.insert(*peer);
         self.demux.add_ufrag(&mut self.peers[key].names, key, &ufrag);
         self.peer_by_id.insert(id, key);
-        self.sessions[session.0].peers.push(key);
+        self.sessions[session.index()].peers.push(key);
         self.update_active(session);
         self.turn(key, now, out, |peer| peer.handle_timeout(now));
         Ok(())
@@ -346,7 +334,7 @@ impl Hub {
         now: Instant,
         out: &mut impl Outbox,
     ) -> usize {
-        let Some(state) = self.sessions.get_mut(session.0) else {
+        let Some(state) = self.sessions.get_mut(session.index()) else {
             return 0;
         };
         if frame.payloads.is_empty() {
@@ -375,7 +363,8 @@ impl Hub {
         packet: &AudioPacket,
         out: &mut impl Outbox,
     ) -> usize {
-        let Some(SessionState { peers, redundancy, .. }) = self.sessions.get_mut(session.0) else {
+        let Some(SessionState { peers, redundancy, .. }) = self.sessions.get_mut(session.index())
+        else {
             return 0;
         };
         let reached = fan_out(&mut self.peers, peers, out, &mut self.faulty, |peer, out| {
@@ -402,7 +391,7 @@ impl Hub {
             return;
         };
         if let Some(codec) = peer.video_codec()
-            && let Some(state) = self.sessions.get_mut(peer.session_key.0)
+            && let Some(state) = self.sessions.get_mut(peer.session_key.index())
         {
             let (_, history) = state.peers_and_history(codec);
             let helped = peer.resend(history, out);
@@ -507,7 +496,7 @@ impl Hub {
         self.demux.remove(std::mem::take(&mut peer.names), peer.checks.sources(), key);
         self.peer_by_id.remove(&peer.id());
         self.peer_by_id.shrink_if_mostly_empty();
-        if let Some(state) = self.sessions.get_mut(session.0) {
+        if let Some(state) = self.sessions.get_mut(session.index()) {
             state.peers.retain(|&other| other != key);
         }
         self.update_active(session);
@@ -521,7 +510,7 @@ impl Hub {
     }
 
     fn update_active(&mut self, session: SessionKey) {
-        let Some(state) = self.sessions.get_mut(session.0) else {
+        let Some(state) = self.sessions.get_mut(session.index()) else {
             return;
         };
         let (mut video, mut audio) = (CodecSet::EMPTY, AudioRenditionSet::EMPTY);

@@ -7,7 +7,7 @@ use str0m::media::Mid;
 use visavis_types::{AudioCodec, AudioRendition, VideoCodec};
 
 use super::Peer;
-use crate::rtp::packetize::primary;
+use crate::rtp::receive::primary;
 use crate::rtp::send::{ExtensionIds, Track};
 use crate::sdp::{Codec, Format, Taken, TakenKind};
 

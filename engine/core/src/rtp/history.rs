@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::rtp::packetize::{PacketizedFrame, Payloads};
-use crate::rtp::send::FrameStamp;
+use super::packetize::{PacketizedFrame, Payloads};
+use super::stamp::FrameStamp;
 
 /// A packet that comes later than this has missed its picture's time by far.
 const KEPT_FOR: Duration = Duration::from_secs(1);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::formats::Format;
 use super::lines::{Description, Line, attribute, attributes};
 use super::offer::{Section, Setup};
 use super::plan::{Plan, Taken, TakenKind};
@@ -206,7 +207,7 @@ fn write_taken(section: &Section, taken: &Taken, ours: &Ours, first: bool, out: 
 
 /// Formats as an answer lists them. What the viewer is sent is chosen elsewhere; its microphone comes in the
 /// first of these, and Opus is best for that.
-fn in_our_order(taken: &Taken) -> impl Iterator<Item = &super::Format> {
+fn in_our_order(taken: &Taken) -> impl Iterator<Item = &Format> {
     let mut formats: Vec<_> = taken.formats.iter().collect();
     formats.sort_by_key(|format| format.codec);
     formats.into_iter()

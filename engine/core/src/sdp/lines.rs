@@ -1,6 +1,7 @@
 //! A description as lines and sections (RFC 8866 §5), before anybody asks what they mean.
 
-use super::{MAX_BYTES, MAX_LINE_BYTES, MAX_SECTIONS, MAX_SESSION_LINES, SdpError};
+use super::error::SdpError;
+use super::limits::{MAX_BYTES, MAX_LINE_BYTES, MAX_SECTIONS, MAX_SESSION_LINES};
 
 /// One `x=value` line.
 #[derive(Debug, Clone, Copy)]

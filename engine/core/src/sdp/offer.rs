@@ -2,10 +2,13 @@
 
 use std::net::IpAddr;
 
+use super::direction::Direction;
+use super::error::SdpError;
+use super::extensions::EXTENSIONS;
 use super::formats::{self, Format};
+use super::limits::{MAX_CANDIDATES, MAX_FORMATS};
 use super::lines::{Description, Line, RawSection, attribute, attributes};
 use super::verify::Expected;
-use super::{Direction, EXTENSIONS, MAX_CANDIDATES, MAX_FORMATS, SdpError};
 
 /// Hash functions of fingerprints that the stack can check, the better one first (RFC 8122 §5, RFC 8827 §6.5). An
 /// offer that has none of them would be answered, and its handshake fail.

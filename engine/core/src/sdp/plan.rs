@@ -10,9 +10,11 @@ use std::fmt::Write as _;
 
 use visavis_types::CodecSet;
 
+use super::direction::Direction;
+use super::error::{NegotiateError, SdpError};
+use super::extensions::EXTENSIONS;
 use super::formats::{Codec, Format, write_inner};
 use super::offer::{Kind, Offer, Section, Setup};
-use super::{Direction, EXTENSIONS, NegotiateError, SdpError};
 
 /// Sections that share a transport, and whether they do so as a BUNDLE group.
 type Unit = (Vec<usize>, bool);

@@ -1,8 +1,9 @@
 //! The rules by which the other side accepts or refuses an answer (RFC 3264 §6, RFC 9429 §5.11, RFC 9143 §7.3),
 //! written from the texts alone: what read the offer and wrote the answer has no part in it.
 
+use super::direction::Direction;
+use super::error::SdpError;
 use super::lines::{Description, Line, RawSection, attribute, attributes};
-use super::{Direction, SdpError};
 
 /// What an answer to an offer may be.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! H.264 over RTP (RFC 6184), packetization-mode 1.
 
-use super::{Payloads, equal_fragments};
+use super::payloads::{Payloads, equal_fragments};
 
 const NAL_TYPE_MASK: u8 = 0x1f;
 const NAL_HEADER_MASK: u8 = 0xe0;

@@ -16,15 +16,8 @@ use std::time::Instant;
 
 use visavis_types::{AccessUnit, Stage, Stamps, VideoCodec};
 
-pub use payloads::Payloads;
-pub(crate) use red::{Redundancy, primary};
-
-/// The largest RTP payload made, in bytes.
-///
-/// 1,200 bytes is what every path to a browser is known to carry. Off go 12 bytes of RTP header, up
-/// to 28 of header extensions, 16 of SRTP tag (AES-GCM, RFC 7714) and, in a retransmission, 2 of
-/// original sequence number (RFC 4588 §4).
-pub const MAX_PAYLOAD_BYTES: usize = 1_200 - 12 - 28 - 16 - 2;
+pub use payloads::{MAX_PAYLOAD_BYTES, Payloads};
+pub(crate) use red::Redundancy;
 
 /// A row of RTP payloads, shared by all viewers.
 #[derive(Debug, Clone)]
@@ -95,30 +88,6 @@ impl Packetizer {
             payloads: Arc::new(payloads),
             captured: unit.captured,
             stamps,
-        }
-    }
-}
-
-/// Splits `data` into the fewest pieces of at most `max` bytes, equal in length but for the last,
-/// which may be shorter.
-fn equal_fragments(data: &[u8], max: usize) -> std::slice::Chunks<'_, u8> {
-    let pieces = data.len().div_ceil(max.max(1)).max(1);
-    data.chunks(data.len().div_ceil(pieces).max(1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fragments_are_equal_but_for_the_last() {
-        for len in [1, 2, 99, 100, 101, 199, 200, 201, 5_003] {
-            let data = vec![7; len];
-            let sizes: Vec<usize> = equal_fragments(&data, 100).map(<[u8]>::len).collect();
-            let (last, rest) = sizes.split_last().unwrap();
-            assert_eq!(sizes.iter().sum::<usize>(), len);
-            assert_eq!(sizes.len(), len.div_ceil(100));
-            assert!(rest.iter().all(|s| s == &rest[0] && s >= last && *s <= 100), "{sizes:?}");
         }
     }
 }

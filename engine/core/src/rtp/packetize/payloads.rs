@@ -1,5 +1,12 @@
 use std::ops::Index;
 
+/// The largest RTP payload made, in bytes.
+///
+/// 1,200 bytes is what every path to a browser is known to carry. Off go 12 bytes of RTP header, up
+/// to 28 of header extensions, 16 of SRTP tag (AES-GCM, RFC 7714) and, in a retransmission, 2 of
+/// original sequence number (RFC 4588 §4).
+pub const MAX_PAYLOAD_BYTES: usize = 1_200 - 12 - 28 - 16 - 2;
+
 /// A row of RTP payloads in one piece of memory: two allocations a picture, however many packets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Payloads {
@@ -72,6 +79,13 @@ impl<P: AsRef<[u8]>> FromIterator<P> for Payloads {
     }
 }
 
+/// Splits `data` into the fewest pieces of at most `max` bytes, equal in length but for the last,
+/// which may be shorter.
+pub(super) fn equal_fragments(data: &[u8], max: usize) -> std::slice::Chunks<'_, u8> {
+    let pieces = data.len().div_ceil(max.max(1)).max(1);
+    data.chunks(data.len().div_ceil(pieces).max(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +106,17 @@ mod tests {
         assert_eq!(payloads.get(3), None);
         assert_eq!((payloads.len(), payloads.bytes()), (3, 4));
         assert_eq!(expected.into_iter().collect::<Payloads>(), payloads);
+    }
+
+    #[test]
+    fn fragments_are_equal_but_for_the_last() {
+        for len in [1, 2, 99, 100, 101, 199, 200, 201, 5_003] {
+            let data = vec![7; len];
+            let sizes: Vec<usize> = equal_fragments(&data, 100).map(<[u8]>::len).collect();
+            let (last, rest) = sizes.split_last().unwrap();
+            assert_eq!(sizes.iter().sum::<usize>(), len);
+            assert_eq!(sizes.len(), len.div_ceil(100));
+            assert!(rest.iter().all(|s| s == &rest[0] && s >= last && *s <= 100), "{sizes:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use visavis_types::{AudioCodec, AudioPacket, AudioRendition};
 
-use super::MAX_PAYLOAD_BYTES;
+use super::payloads::MAX_PAYLOAD_BYTES;
 
 /// RFC 2198 §3: another block follows.
 const FOLLOWED: u8 = 0x80;
@@ -82,21 +82,6 @@ impl Redundancy {
     }
 }
 
-/// What a packet with redundancy is about, without the copies of others; `None` for what is none.
-pub(crate) fn primary(payload: &[u8]) -> Option<&[u8]> {
-    let (mut rest, mut copies) = (payload, 0);
-    loop {
-        match *rest {
-            [first, _, high, low, ref following @ ..] if first & FOLLOWED != 0 => {
-                copies += (usize::from(high) << 8 | usize::from(low)) & MAX_COPY_BYTES;
-                rest = following;
-            }
-            [first, ref blocks @ ..] if first & FOLLOWED == 0 => return blocks.get(copies..),
-            _ => return None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,23 +123,6 @@ mod tests {
                 redundancy.wrap(&packet(rtp_time, &[7]), 111, AudioRendition::Opus),
                 [111, 7]
             );
-        }
-    }
-
-    #[test]
-    fn what_it_is_about_is_found_behind_any_number_of_copies() {
-        assert_eq!(primary(&[111, 1, 2]), Some(&[1, 2][..]));
-        assert_eq!(primary(&[0xef, 0x0f, 0, 3, 111, 1, 2, 3, 4, 5]), Some(&[4, 5][..]));
-        let two = [0xef, 0x1e, 0, 1, 0xef, 0x0f, 0, 2, 111, 1, 2, 3, 4];
-        assert_eq!(primary(&two), Some(&[4][..]));
-        let mut redundancy = Redundancy::default();
-        redundancy.follow(&packet(0, &[9; 700]));
-        assert_eq!(
-            primary(redundancy.wrap(&packet(960, &[7]), 111, AudioRendition::Opus)),
-            Some(&[7][..])
-        );
-        for broken in [&[][..], &[0xef], &[0xef, 0x0f, 0], &[0xef, 0x0f, 0, 3, 111, 1, 2]] {
-            assert_eq!(primary(broken), None, "{broken:?}");
         }
     }
 

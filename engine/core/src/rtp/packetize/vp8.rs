@@ -1,6 +1,6 @@
 //! VP8 over RTP (RFC 7741).
 
-use super::{Payloads, equal_fragments};
+use super::payloads::{Payloads, equal_fragments};
 
 /// X: the extended control bits follow.
 const EXTENDED: u8 = 0x80;

@@ -1,6 +1,6 @@
 //! VP9 over RTP (RFC 9628): non-flexible mode, one layer.
 
-use super::{Payloads, equal_fragments};
+use super::payloads::{Payloads, equal_fragments};
 
 /// I: a picture ID follows.
 const HAS_PICTURE_ID: u8 = 0x80;

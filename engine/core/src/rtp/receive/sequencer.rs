@@ -417,7 +417,7 @@ pub(super) mod tests {
     use super::*;
 
     /// An RTP datagram.
-    pub(in crate::rtp::receive) fn rtp(
+    pub(crate) fn rtp(
         ssrc: u32,
         sequence: u16,
         timestamp: u32,

@@ -1,8 +1,6 @@
 //! RTP headers with their extensions, written once per frame and viewer.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
-use visavis_types::PlayoutDelay;
+use crate::rtp::stamp::{CAPTURE_TIME_BYTES, FrameStamp, PLAYOUT_DELAY_BYTES};
 
 /// RFC 3550 §5.1: version 2 with a header extension, or without one.
 const WITH_EXTENSION: u8 = 0x90;
@@ -12,15 +10,10 @@ const FIXED_BYTES: usize = 12;
 const ONE_BYTE_PROFILE: [u8; 2] = [0xbe, 0xde];
 const ONE_BYTE_IDS: std::ops::RangeInclusive<u8> = 1..=14;
 const MAX_MID_BYTES: usize = 16;
-const PLAYOUT_DELAY_BYTES: usize = 3;
-const CAPTURE_TIME_BYTES: usize = 8;
 /// All extensions, each with its header, padded to 32-bit words.
 const MAX_BYTES: usize = FIXED_BYTES
     + 4
     + (3 + MAX_MID_BYTES + PLAYOUT_DELAY_BYTES + CAPTURE_TIME_BYTES).next_multiple_of(4);
-
-/// From 1900 to 1970.
-const NTP_TO_UNIX_SECONDS: u64 = 2_208_988_800;
 
 /// The ids under which a viewer takes header extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,47 +35,6 @@ impl ExtensionIds {
             _ => return,
         };
         *place = ONE_BYTE_IDS.contains(&id).then_some(id);
-    }
-}
-
-/// What all packets of one frame say, to every viewer: all of them, because packets of one frame must
-/// be equal in size to leave as one GSO send.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FrameStamp {
-    pub(crate) rtp_time: u32,
-    /// When it was captured.
-    pub(crate) captured: Instant,
-    /// The same by the wall clock, as the extension has it, where packets are to carry it.
-    capture_time: Option<[u8; CAPTURE_TIME_BYTES]>,
-    /// How long it may be held back. Left out, browsers would wait for some 150 ms.
-    playout_delay: Option<[u8; PLAYOUT_DELAY_BYTES]>,
-}
-
-impl FrameStamp {
-    /// A stamp without extensions.
-    pub(crate) fn new(rtp_time: u32, captured: Instant) -> Self {
-        Self { rtp_time, captured, capture_time: None, playout_delay: None }
-    }
-
-    /// A stamp of a picture. All that viewers have in common is written here, once.
-    pub(crate) fn picture(
-        rtp_time: u32,
-        captured: Instant,
-        capture_time: Option<SystemTime>,
-        delay: PlayoutDelay,
-    ) -> Self {
-        Self {
-            rtp_time,
-            captured,
-            capture_time: capture_time.map(|time| ntp(time).to_be_bytes()),
-            playout_delay: Some(playout_delay(delay)),
-        }
-    }
-
-    /// Whether its packets carry their capture time.
-    #[cfg(test)]
-    pub(crate) fn has_capture_time(&self) -> bool {
-        self.capture_time.is_some()
     }
 }
 
@@ -149,25 +101,12 @@ impl Header {
     }
 }
 
-/// Twelve bits each, in steps of 10 ms.
-fn playout_delay(delay: PlayoutDelay) -> [u8; PLAYOUT_DELAY_BYTES] {
-    let steps = |duration: std::time::Duration| (duration.as_millis() / 10).min(0xfff) as u32;
-    let [_, bytes @ ..] = (steps(delay.min) << 12 | steps(delay.max)).to_be_bytes();
-    bytes
-}
-
-/// Seconds since 1900 as 32.32 fixed point (RFC 3550 §4).
-pub(super) fn ntp(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
-    since.as_secs().wrapping_add(NTP_TO_UNIX_SECONDS) << 32 | fraction
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
     use str0m::rtp::Extension;
+    use visavis_types::PlayoutDelay;
 
     fn stamp(capture_time: Option<SystemTime>) -> FrameStamp {
         let delay = PlayoutDelay { min: Duration::ZERO, max: Duration::from_millis(500) };

@@ -9,6 +9,7 @@ mod header;
 mod reports;
 mod srtp;
 mod track;
+mod way;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -17,13 +18,15 @@ use std::time::Instant;
 use str0m::net::Transmit;
 use visavis_types::{AudioPacket, ClockAnchor};
 
-pub(crate) use super::history::History;
-use crate::Outbox;
+use crate::rtp::history::History;
 use crate::rtp::packetize::Payloads;
-pub(crate) use header::{ExtensionIds, FrameStamp};
+use crate::rtp::stamp::FrameStamp;
+use crate::transport::Outbox;
+pub(crate) use header::ExtensionIds;
 use srtp::Srtp;
 pub(crate) use srtp::SrtpKeys;
 pub(crate) use track::Track;
+use way::Way;
 
 /// RTP packets have 2 in their first two bits (RFC 3550 §5.1), and RTCP's second byte tells it apart
 /// (RFC 5761 §4).
@@ -53,29 +56,6 @@ pub(crate) struct RtpOutput {
 pub(crate) struct Tracks {
     pub(crate) video: Option<Track>,
     pub(crate) audio: Option<Track>,
-}
-
-/// The way to one viewer: sealed, from here to there.
-struct Way<'a, O> {
-    srtp: &'a mut Srtp,
-    from: SocketAddr,
-    to: SocketAddr,
-    out: &'a mut O,
-}
-
-impl<O: Outbox> Way<'_, O> {
-    /// `index` is the sequence number with its roll-overs.
-    fn send_rtp(&mut self, header: &[u8], payload: &[u8], ssrc: u32, index: u64) {
-        let len = header.len() + payload.len() + self.srtp.rtp_overhead();
-        let slot = self.out.datagram(self.from, self.to, len);
-        self.srtp.seal_rtp(header, payload, ssrc, index, slot);
-    }
-
-    fn send_rtcp(&mut self, compound: &[u8], index: u32) {
-        let len = compound.len() + self.srtp.rtcp_overhead();
-        let slot = self.out.datagram(self.from, self.to, len);
-        self.srtp.seal_rtcp(compound, index, slot);
-    }
 }
 
 impl Tracks {

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use visavis_types::ClockAnchor;
 
-use super::Way;
-use super::header::{ExtensionIds, FrameStamp, Header, ntp};
+use super::header::{ExtensionIds, Header};
 use super::reports::SenderInfo;
-use crate::Outbox;
+use super::way::Way;
 use crate::rtp::history::{History, Kept};
+use crate::rtp::stamp::{FrameStamp, ntp};
+use crate::transport::Outbox;
 
 /// Packets that may be sent again at once: half a second of a 4 Mbit/s stream lost in one piece.
 const MAX_ALLOWANCE: usize = 256;

@@ -1,6 +1,6 @@
 //! AV1 payloads (RTP Payload Format For AV1, version 1.0, §4), to OBUs with sizes.
 
-use super::BrokenPayload;
+use super::broken::BrokenPayload;
 use crate::bitstream::av1::{HAS_SIZE, obus, read_leb128, write_leb128};
 
 const CONTINUES: u8 = 0x80;
@@ -12,7 +12,7 @@ pub(super) fn is_start(payload: &[u8]) -> bool {
 
 /// Puts OBUs together.
 #[derive(Debug, Default)]
-pub(in crate::rtp::receive) struct Av1Depacketizer {
+pub(crate) struct Av1Depacketizer {
     /// An OBU that goes on in the next packet.
     open: Vec<u8>,
 }
@@ -71,7 +71,7 @@ mod tests {
     use visavis_types::{AccessUnit, Stamps, VideoCodec};
 
     use super::*;
-    use crate::Packetizer;
+    use crate::rtp::packetize::{MAX_PAYLOAD_BYTES, Packetizer};
 
     fn obu(kind: u8, bytes: usize) -> Vec<u8> {
         let mut obu = vec![kind << 3 | HAS_SIZE];
@@ -87,7 +87,7 @@ mod tests {
         let payloads = Packetizer::new(codec).packetize(&sent, || now).payloads;
         let (mut depacketizer, mut out) = (Av1Depacketizer::default(), Vec::new());
         for payload in payloads.iter() {
-            assert!(payload.len() <= crate::MAX_PAYLOAD_BYTES);
+            assert!(payload.len() <= MAX_PAYLOAD_BYTES);
             depacketizer.depacketize(payload, &mut out).unwrap();
         }
         assert!(depacketizer.open.is_empty());

@@ -1,6 +1,7 @@
 //! From RTP payloads to access units, by codec.
 
 mod av1;
+mod broken;
 mod vp9;
 
 use str0m::format::CodecExtra;
@@ -9,10 +10,7 @@ use visavis_types::VideoCodec;
 
 use crate::bitstream::h264;
 use av1::Av1Depacketizer;
-
-/// A payload that breaks the rules of its format; its access unit cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BrokenPayload;
+use broken::BrokenPayload;
 
 /// Puts access units together.
 #[derive(Debug)]

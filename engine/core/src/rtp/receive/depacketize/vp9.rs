@@ -1,6 +1,6 @@
 //! VP9 payloads (RFC 9628 §4.2).
 
-use super::BrokenPayload;
+use super::broken::BrokenPayload;
 
 const HAS_PICTURE_ID: u8 = 0x80;
 const PREDICTED: u8 = 0x40;

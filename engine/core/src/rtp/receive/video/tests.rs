@@ -5,7 +5,7 @@ use visavis_types::{AccessUnit, Stamps};
 
 use super::super::sequencer::tests::rtp;
 use super::*;
-use crate::{Packetizer, Payloads};
+use crate::rtp::packetize::{Packetizer, Payloads};
 
 const H264: VideoCodec = VideoCodec::H264;
 
