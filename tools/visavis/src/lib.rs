@@ -4,18 +4,16 @@
 //! |---|---|
 //! | [`cli`] | the command line |
 //! | [`settings`] | defaults, file, environment and flags, put together |
-//! | [`serve`] | starts the parts, waits for a signal, stops them |
+//! | [`serve`] | starts the parts, waits for a signal, stops them; a session for each visitor |
 //! | [`echo`] | the demo face as an echo of its visitors |
 //! | [`idle`] | what is shown while nothing is live, out of a file |
 //! | [`log`] | lines on stderr that hold nobody up |
 //! | [`source`] | the demo face, and files played in a loop |
 //! | [`timecode`] | a clock in the picture, to measure latency by |
-//! | [`visitors`] | a face for each visitor |
 #![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod echo;
-mod hangup;
 pub mod idle;
 pub mod log;
 mod memory;
@@ -23,4 +21,3 @@ pub mod serve;
 pub mod settings;
 pub mod source;
 pub mod timecode;
-pub mod visitors;

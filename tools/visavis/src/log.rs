@@ -16,8 +16,6 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use visavis::{FaultDomain, Faults};
 
-use crate::serve::ServeError;
-
 /// Lines that may wait for stderr; more are lost.
 const WAITING_LINES: usize = 4_096;
 
@@ -26,11 +24,32 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 static LINES: OnceLock<Lines> = OnceLock::new();
 
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The log filter cannot be read.
+    #[error(
+        "invalid log filter {filter:?}: {reason}; expected error, warn, info, debug, trace, or a filter such as \
+         info,visavis=debug"
+    )]
+    Filter {
+        /// The filter.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The thread that writes was not started.
+    #[error("cannot start the log: {0}")]
+    Thread(io::Error),
+}
+
 /// Starts the log, with a level or a filter for it.
-pub(crate) fn start(filter: &str) -> Result<(), ServeError> {
-    let parsed = EnvFilter::try_new(filter)
-        .map_err(|e| ServeError::Log(filter.to_owned(), e.to_string()))?;
-    let lines = Lines::start(io::stderr()).map_err(|e| ServeError::System("start the log", e))?;
+pub(crate) fn start(filter: &str) -> Result<(), LogError> {
+    let parsed = EnvFilter::try_new(filter).map_err(|error| LogError::Filter {
+        filter: filter.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let lines = Lines::start(io::stderr()).map_err(LogError::Thread)?;
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(parsed)

@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use visavis::{MicChunk, PeerId, UnixMillis};
 
-use super::RATE_HZ;
+/// The sample rate at which visitors are heard and echoed: that of the demo's voice.
+pub const RATE_HZ: u32 = 24_000;
 
 /// Sound from before somebody was heard to speak, that is said again too: words begin softly, and it
 /// takes the engine some 50 ms to be certain. It is also what the echo is late by, and with that its

@@ -17,6 +17,8 @@ use visavis::{
     UnixMillis, VideoFrame, VideoSink,
 };
 
+pub use self::floor::RATE_HZ;
+
 use self::floor::Floor;
 use crate::source::demo::face::Face;
 use crate::source::demo::live_mouth::LiveMouth;
@@ -24,9 +26,6 @@ use crate::source::demo::mouth::MouthShape;
 use crate::source::demo::portrait::SIDE;
 use crate::source::{SourceError, SourceInfo};
 use crate::timecode;
-
-/// The rate at which visitors are heard and echoed: that of the demo's voice.
-pub const RATE_HZ: u32 = 24_000;
 
 /// A piece of sound.
 const PIECE: Duration = Duration::from_millis(20);

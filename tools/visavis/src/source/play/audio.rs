@@ -7,7 +7,7 @@ use symphonia::core::units;
 use symphonia::default::codecs::AacDecoder;
 use visavis_codec::OpusDecoder;
 
-use super::AudioInfo;
+use super::clip::AudioInfo;
 use super::movie::AudioConfig;
 
 /// One of the decoders. Its output is interleaved and of a kind the engine takes.

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use super::clip::{AudioInfo, Clip, OpenError, VideoInfo, Wanted};
+use super::wav;
 use super::y4m::{Reader, parse_rate};
-use super::{AudioInfo, Clip, OpenError, VideoInfo, Wanted, wav};
 use crate::source::{Picture, Pool, SourceError};
 
 /// How long before the end of a round the processes of the next are started.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{AudioInfo, Clip};
+use super::clip::{AudioInfo, Clip};
 use crate::source::{Chunks, Item, Picture, Pool, Source, SourceError, SourceInfo, units};
 
 /// A clip repeated for ever. Time runs on over the seam, and picture and sound start each round

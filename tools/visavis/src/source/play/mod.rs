@@ -5,6 +5,7 @@
 
 mod audio;
 mod boxes;
+mod clip;
 mod ffmpeg;
 mod looped;
 mod movie;
@@ -15,70 +16,11 @@ mod y4m;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
 
-use super::{Picture, Pool, Source, SourceError};
+pub use self::clip::{Clip, Wanted};
 
-/// One pass through a file. Times count from the start of the file's presentation.
-pub trait Clip: Send {
-    /// Width, height and average rate of the pictures.
-    fn video(&self) -> VideoInfo;
-
-    /// Rate and channels of the sound, if there is any: of the kind the engine takes.
-    fn audio(&self) -> Option<AudioInfo>;
-
-    /// The next picture in order of presentation; `None` at the end.
-    fn picture(&mut self, pool: &Pool) -> Result<Option<Picture>, SourceError>;
-
-    /// Appends the next stretch of sound, which continues the one before without a gap; `false` at
-    /// the end.
-    fn sound(&mut self, out: &mut Vec<i16>) -> Result<bool, SourceError>;
-
-    /// When the last picture ends. Asked for after the last picture.
-    fn video_end(&self) -> Duration;
-
-    /// Back to the start.
-    fn rewind(&mut self) -> Result<(), SourceError>;
-}
-
-/// What is wanted of a film.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// Pictures and sound.
-    All,
-    /// Pictures alone: sound that cannot be read is no hindrance.
-    Pictures,
-}
-
-/// What a clip's pictures are like.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct VideoInfo {
-    pub width: u32,
-    pub height: u32,
-    pub fps: f64,
-}
-
-/// What a clip's sound is like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AudioInfo {
-    pub rate_hz: u32,
-    pub channels: u16,
-}
-
-/// How opening a file went wrong.
-#[derive(Debug)]
-pub enum OpenError {
-    /// Another reader may be able to; the reason is the end of a sentence: "has VP9 video".
-    Unsupported(String),
-    /// Nobody can.
-    Failed(SourceError),
-}
-
-impl From<SourceError> for OpenError {
-    fn from(error: SourceError) -> Self {
-        Self::Failed(error)
-    }
-}
+use self::clip::{OpenError, broken, unreadable};
+use super::{Source, SourceError};
 
 /// Opens a file of any kind.
 ///
@@ -144,14 +86,6 @@ fn read_start(path: &Path, start: &mut [u8]) -> Result<usize, SourceError> {
         }
     }
     Ok(filled)
-}
-
-fn unreadable(path: &Path, source: std::io::Error) -> SourceError {
-    SourceError::File { path: path.display().to_string(), source }
-}
-
-fn broken(path: &Path, reason: impl Into<String>) -> SourceError {
-    SourceError::Broken { path: path.display().to_string(), reason: reason.into() }
 }
 
 #[cfg(test)]

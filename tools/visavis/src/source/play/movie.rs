@@ -6,8 +6,8 @@
 
 use visavis_codec::StreamColors;
 
-use super::Wanted;
 use super::boxes::{Fields, Mp4Box, boxes, child, descendant};
+use super::clip::Wanted;
 
 /// A movie: at most one track of pictures and one of sound, the first of each.
 #[derive(Debug)]

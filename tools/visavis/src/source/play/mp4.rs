@@ -10,8 +10,8 @@ use visavis_codec::{Decoded, H264Decoder, I420Buffer, to_engine_colors};
 
 use super::audio::Decoder;
 use super::boxes::Header;
+use super::clip::{AudioInfo, Clip, OpenError, VideoInfo, Wanted, broken, unreadable};
 use super::movie::{AudioConfig, AudioTrack, Movie, Sample, Track, Unusable, VideoTrack};
-use super::{AudioInfo, Clip, OpenError, VideoInfo, Wanted, broken, unreadable};
 use crate::source::{Picture, Pool, SourceError};
 
 /// A description of more than this is no description.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hound::{SampleFormat, WavReader};
 
-use super::{AudioInfo, OpenError, broken, unreadable};
+use super::clip::{AudioInfo, OpenError, broken, unreadable};
 use crate::source::SourceError;
 
 /// The WAV file of the same name beside a file, if there is one.

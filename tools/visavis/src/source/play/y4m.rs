@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use visavis::{FrameSize, PixelFormat};
 
+use super::clip::{AudioInfo, Clip, OpenError, VideoInfo, broken, unreadable};
 use super::wav::{self, WavSound};
-use super::{AudioInfo, Clip, OpenError, VideoInfo, broken, unreadable};
 use crate::source::{Picture, Pool, SourceError};
 
 /// No line of a Y4M file is longer.

@@ -1,0 +1,145 @@
+//! The settings as the configuration of the engine, its sessions and the signaling server.
+
+use visavis::{
+    AudioCodec, Bitrate, EngineConfig, IdleLoop, OpusSettings, PacketTime, PlayoutDelay,
+    RtpInputConfig, Scheduling, SessionConfig, VideoCodec,
+};
+use visavis_signaling::{IceServer, PageLook, SessionApi, SignalingConfig, TlsFiles};
+
+use crate::echo;
+use crate::settings::Settings;
+use crate::source::SourceInfo;
+
+/// Frames per second of the demo face.
+pub(super) fn demo_fps(settings: &Settings) -> u32 {
+    settings.fps.unwrap_or(30)
+}
+
+/// The codec that most viewers get.
+pub(super) fn video_codec(settings: &Settings) -> VideoCodec {
+    match (settings.rtp_video, settings.video_codec.first()) {
+        (None, Some(&codec)) => codec,
+        _ => settings.rtp_video_codec,
+    }
+}
+
+pub(super) fn engine_config(settings: &Settings) -> EngineConfig {
+    EngineConfig {
+        udp: settings.udp,
+        announce: settings.announce.clone(),
+        max_peers: settings.max_clients,
+        media_loops: settings.loops,
+        scheduling: Scheduling { media_core: settings.media_core, realtime: settings.realtime },
+        ..EngineConfig::default()
+    }
+}
+
+pub(super) fn session_config(
+    settings: &Settings,
+    info: Option<&SourceInfo>,
+    idle: IdleLoop,
+) -> SessionConfig {
+    // A file is looked at, not talked with: sound and picture together matter more than how soon.
+    let playout_delay =
+        if settings.play.is_some() { PlayoutDelay::IN_SYNC } else { PlayoutDelay::NONE };
+    let fps = info.map_or_else(|| demo_fps(settings), |info| info.fps.round() as u32);
+    let defaults = SessionConfig::default();
+    SessionConfig {
+        microphone_rate: if settings.echo { echo::RATE_HZ } else { defaults.microphone_rate },
+        playout_delay,
+        video_codecs: settings.video_codec.clone(),
+        audio_codecs: settings.audio_codec.clone(),
+        packet_time: if settings.packet_ms == 10 { PacketTime::Ms10 } else { PacketTime::Ms20 },
+        opus: OpusSettings {
+            fec: settings.opus_fec,
+            dtx: settings.opus_dtx,
+            red: settings.opus_red,
+        },
+        idle: Some(idle),
+        encoded: settings.rtp_video.map(|_| settings.rtp_video_codec),
+        size: settings.size,
+        fps: fps.clamp(1, 120),
+        video_bitrate: Bitrate::from_kbps(settings.bitrate),
+        ..defaults
+    }
+}
+
+pub(super) fn rtp_config(settings: &Settings) -> RtpInputConfig {
+    RtpInputConfig {
+        video: settings.rtp_video,
+        video_payload_type: settings.rtp_video_pt,
+        audio: settings.rtp_audio,
+        audio_payload_type: None,
+    }
+}
+
+pub(super) fn signaling_config(settings: &Settings, idle: IdleLoop) -> SignalingConfig {
+    let tls = settings.tls_cert.clone().zip(settings.tls_key.clone());
+    let mut ice_servers = Vec::new();
+    if !settings.stun_urls.is_empty() {
+        let urls = settings.stun_urls.clone();
+        ice_servers.push(IceServer { urls, username: None, credential: None });
+    }
+    if !settings.turn_urls.is_empty() {
+        ice_servers.push(IceServer {
+            urls: settings.turn_urls.clone(),
+            username: settings.turn_user.clone(),
+            credential: settings.turn_pass.clone(),
+        });
+    }
+    SignalingConfig {
+        listen: settings.listen,
+        tls: tls.map(|(cert, key)| TlsFiles { cert, key }),
+        ice_servers,
+        video_codec: video_codec(settings),
+        audio_codec: settings.audio_codec.first().copied().unwrap_or(AudioCodec::Opus),
+        max_clients: settings.max_clients,
+        api: session_api(settings, idle),
+        cors: settings.cors.clone(),
+        public_url: settings.public_url.clone(),
+        allowed_hosts: settings.allowed_hosts.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        page: PageLook { title: settings.page_title.clone(), logo: settings.page_logo.clone() },
+        ..SignalingConfig::default()
+    }
+}
+
+/// What sessions made over HTTP are like: encoded as the session of the page is, with nothing to show
+/// but their idle loop before somebody pushes.
+fn session_api(settings: &Settings, idle: IdleLoop) -> SessionApi {
+    let template = SessionConfig {
+        encoded: None,
+        playout_delay: PlayoutDelay::NONE,
+        ..session_config(settings, None, idle)
+    };
+    let max_sessions = settings.max_sessions;
+    SessionApi {
+        manage: settings.api,
+        per_visitor: settings.per_visitor,
+        max_sessions,
+        template,
+        ..SessionApi::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stun_and_turn_become_ice_servers() {
+        let settings = Settings {
+            stun_urls: vec!["stun:a".to_owned()],
+            turn_urls: vec!["turn:b".to_owned()],
+            turn_user: Some("user".to_owned()),
+            turn_pass: Some("pass".to_owned()),
+            ..Settings::default()
+        };
+        let servers = signaling_config(&settings, IdleLoop::built_in()).ice_servers;
+        assert_eq!(servers.len(), 2);
+        assert_eq!((&servers[0].username, servers[1].username.as_deref()), (&None, Some("user")));
+        assert!(
+            signaling_config(&Settings::default(), IdleLoop::built_in()).ice_servers.is_empty()
+        );
+    }
+}
