@@ -5,7 +5,7 @@ use std::time::Duration;
 use visavis_codec::Mp3Error;
 use visavis_core::SdpError;
 use visavis_core::bitstream::{BitstreamError, OpusPacketError};
-use visavis_types::{AudioChunkError, SessionId, VideoCodec};
+use visavis_types::{AudioChunkError, PeerId, SessionId, VideoCodec};
 
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +79,10 @@ pub enum OfferError {
     /// The peer makes offers faster than they are taken: two a second, sixteen at once.
     #[error("too many offers of this peer; wait a second")]
     TooMany,
-    /// The peer of a renegotiation has gone.
+    /// A first offer under the id of a peer that is here: what it offers later is a renegotiation.
+    #[error("peer {0} is connected already")]
+    PeerExists(PeerId),
+    /// The peer of a renegotiation has left, or never was here.
     #[error("this peer has left")]
     PeerGone,
     /// The media loop has more commands waiting than it should.

@@ -2,33 +2,22 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
-use visavis_core::{Certificate, DataGauge, Offer, PeerSetup, SdpError, check_candidate};
-use visavis_types::{ClockAnchor, PeerId, Refusal, Refusals, SessionId, UnixMillis};
+use visavis_core::{Certificate, DataGauge};
+use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId, UnixMillis};
 
 use crate::audio::{AudioCommand, AudioSink};
 use crate::event::Subscriber;
-use crate::faults::{FaultDomain, Faults, Health};
+use crate::faults::{Faults, Health};
 use crate::idle::IdleEncoder;
-use crate::media::{ClosingSender, Command, Control, DataSend, MediaWaker, RemoteCandidate, Reply};
+use crate::media::{ClosingSender, Command, Control, DataSend, MediaWaker, RemoteCandidate};
 use crate::placement::Placement;
 use crate::shared::{SessionShared, Sleeper};
-use crate::{CandidateError, Event, OfferError, SessionStatus, Utterance, UtteranceError};
-
-/// What is said of an offer or a candidate whose parser has failed.
-const UNREADABLE: &str = "it cannot be read";
-
-/// In a full session a viewer that has been silent for so long gives its place to a newcomer. Browsers check their
-/// connection every two to three seconds, and answer our own checks.
-const PLACE_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long a viewer may be silent after its answer before its place, where none is free, goes to a newcomer. A
-/// browser is heard within some hundred milliseconds; strangers who send offers by the thousand never are.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
+use crate::{Event, SessionStatus, Utterance, UtteranceError};
 
 /// Events that are kept for a subscriber at most, however many peers there may be.
 const MAX_EVENT_ROOM: usize = 65_536;
@@ -51,10 +40,10 @@ pub(crate) struct Inner {
     peers: Mutex<Placement>,
     departed: Arc<SegQueue<PeerId>>,
     pub(crate) refusals: Arc<Refusals>,
-    certificate: Certificate,
+    pub(crate) certificate: Certificate,
     pub(crate) clock: ClockAnchor,
     pub(crate) idle_encoder: IdleEncoder,
-    max_peers: usize,
+    pub(crate) max_peers: usize,
     event_capacity: usize,
     pub(crate) stopped: AtomicBool,
     pub(crate) faults: Arc<Faults>,
@@ -220,7 +209,7 @@ impl Inner {
     }
 
     /// The peers there are, those that left taken out.
-    fn living_peers(&self) -> MutexGuard<'_, Placement> {
+    pub(crate) fn living_peers(&self) -> MutexGuard<'_, Placement> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(peer) = self.departed.pop() {
             peers.remove(peer);
@@ -233,24 +222,6 @@ impl Inner {
 pub(crate) enum SendError {
     Busy,
     Stopped,
-}
-
-impl From<SendError> for OfferError {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::Busy => Self::Busy,
-            SendError::Stopped => Self::Stopped,
-        }
-    }
-}
-
-impl From<SendError> for CandidateError {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::Busy => Self::Busy,
-            SendError::Stopped => Self::Stopped,
-        }
-    }
 }
 
 impl EngineHandle {
@@ -299,160 +270,6 @@ impl EngineHandle {
     /// told when the engine cannot go on ([`Faults::on_fatal`]).
     pub fn faults(&self) -> &Arc<Faults> {
         &self.inner.faults
-    }
-
-    /// Answers an SDP offer. The first offer of a peer makes the connection; a later one with the same
-    /// `peer` renegotiates it (also an ICE restart).
-    ///
-    /// `reply` is called exactly once, with the SDP answer or the reason there is none: before this
-    /// function returns for a first offer, from the media loop for a later one. It must not block.
-    pub fn offer(
-        &self,
-        session: &SessionId,
-        peer: PeerId,
-        sdp: &str,
-        reply: impl FnOnce(Result<String, OfferError>) + Send + 'static,
-    ) {
-        let refusals = Arc::clone(&self.inner.refusals);
-        let reply = move |answer: Result<String, OfferError>| {
-            if answer.as_ref().is_err_and(OfferError::is_the_offers) {
-                refusals.count(Refusal::Offer);
-            }
-            reply(answer);
-        };
-        let reply = Reply::new(reply, Arc::clone(&self.inner.faults));
-        // Reading is the part whose cost is up to whoever sent it: never on the media loop.
-        let parsed = self.inner.faults.guard(FaultDomain::Offer, &peer, || Offer::parse(sdp));
-        let offer = match parsed.unwrap_or(Err(SdpError::Unworkable)) {
-            Ok(offer) => offer,
-            // A session that is not there is the greater news.
-            Err(_) if !self.has_session(session) => {
-                return reply.send(Err(OfferError::NoSession(session.clone())));
-            }
-            Err(problem) => return reply.send(Err(OfferError::Sdp(problem))),
-        };
-        let lives_on = self.inner.living_peers().get(peer);
-        let Some((media_loop, _)) = lives_on else {
-            reply.send(self.connect(session, peer, &offer));
-            return;
-        };
-        let command = Command::Renegotiate { peer, offer: Box::new(offer), reply };
-        if let Err((error, command)) = self.inner.send(media_loop, command)
-            && let Command::Renegotiate { reply, .. } = *command
-        {
-            reply.send(Err(error.into()));
-        }
-    }
-
-    /// Makes a peer and its answer on this thread, so that parsing and key material cost the media
-    /// loop nothing; then hands the peer over.
-    fn connect(
-        &self,
-        session: &SessionId,
-        peer: PeerId,
-        offer: &Offer,
-    ) -> Result<String, OfferError> {
-        let inner = &*self.inner;
-        let shared =
-            inner.session(session).ok_or_else(|| OfferError::NoSession(session.clone()))?;
-        let (mut leaves, mut replaced) = (None, None);
-        let (media_loop, link) = {
-            let mut peers = inner.living_peers();
-            // Two first offers at once are one too many: the second is for the peer that the first one makes.
-            if peers.get(peer).is_some() {
-                return Err(OfferError::Busy);
-            }
-            let allowed = shared.config.max_peers.unwrap_or(usize::MAX);
-            if peers.count(session) >= allowed {
-                let (silence, quietest) = peers.quietest(session, Instant::now()).unzip();
-                let free_in = PLACE_PATIENCE.saturating_sub(silence.unwrap_or_default());
-                let Some(gone) = quietest.filter(|_| free_in.is_zero()) else {
-                    return Err(OfferError::SessionFull { viewers: allowed, free_in });
-                };
-                tracing::info!(%session, peer = %gone, "a silent viewer's place goes to a newcomer");
-                leaves = Some(gone);
-            } else if peers.len() >= inner.max_peers {
-                let Some(gone) = peers.unheard(ANSWER_PATIENCE, Instant::now()) else {
-                    return Err(OfferError::Full(inner.max_peers));
-                };
-                tracing::debug!(peer = %gone, "the place of a viewer that was never heard goes to a newcomer");
-                inner.refusals.count(Refusal::Place);
-                leaves = Some(gone);
-            }
-            if let Some(gone) = leaves {
-                replaced = peers.get(gone).map(|(lives_on, link)| (gone, lives_on, link));
-                peers.remove(gone);
-            }
-            // It counts from here on, so that two who come at once do not both get the last place.
-            peers.place(peer, session).ok_or(OfferError::Busy)?
-        };
-        if let Some((gone, lives_on, link)) = replaced
-            && link.leave()
-        {
-            inner.control(lives_on, Control::Disconnect(gone));
-        }
-        let own = inner.loops.get(media_loop);
-        let candidates = own.map(|own| own.candidates.load_full()).unwrap_or_default();
-        let setup = PeerSetup {
-            peer,
-            session: session.clone(),
-            order: shared.config.order(),
-            video_codecs: shared.config.codecs(),
-            red: shared.config.opus.red,
-            candidates: &candidates,
-            certificate: &inner.certificate,
-            now: Instant::now(),
-        };
-        let answered = inner.faults.guard(FaultDomain::Offer, &peer, || setup.answer(offer));
-        let answered = answered.unwrap_or(Err(SdpError::Unworkable.into()));
-        let answered = answered.map_err(OfferError::from).and_then(|(made, answer)| {
-            // Known before it is adopted: from then on it may leave.
-            let (gauge, heard) = (Arc::clone(made.data_gauge()), Arc::clone(made.last_received()));
-            inner.living_peers().answered(peer, gauge, heard);
-            let adopt = Command::Adopt { peer: Box::new(made), session: Arc::clone(&shared), link };
-            inner.send(media_loop, adopt).map_err(|(error, _)| error)?;
-            Ok(answer)
-        });
-        if answered.is_err() {
-            inner.living_peers().remove(peer);
-        }
-        answered
-    }
-
-    /// Adds a remote ICE candidate, as `RTCIceCandidate.candidate` has it. An empty one (end of
-    /// candidates) and one with an mDNS name, which only its own network can resolve, are accepted and
-    /// ignored: the viewer is then found by the checks it sends.
-    pub fn add_candidate(&self, peer: PeerId, candidate: &str) -> Result<(), CandidateError> {
-        let inner = &*self.inner;
-        let checked = inner.faults.guard(FaultDomain::Offer, &peer, || check_candidate(candidate));
-        match checked {
-            Some(checked) => checked.map_err(CandidateError::Syntax)?,
-            None => return Err(CandidateError::Syntax(UNREADABLE.to_owned())),
-        }
-        let lives_on = inner.living_peers().get(peer);
-        let Some((media_loop, link)) = lives_on else {
-            return Ok(()); // It has left, and its candidates are still coming.
-        };
-        let Some(media_loop) = inner.loops.get(media_loop) else {
-            return Err(CandidateError::Stopped);
-        };
-        if !link.reserve_candidate() {
-            inner.refusals.count(Refusal::Candidate);
-            return Err(CandidateError::Busy);
-        }
-        let candidate = RemoteCandidate { peer, candidate: candidate.to_owned(), link };
-        match media_loop.candidates_in.try_send(candidate) {
-            Ok(()) => {
-                media_loop.waker.wake();
-                Ok(())
-            }
-            Err(TrySendError::Full(refused)) => {
-                refused.link.release_candidate();
-                inner.refusals.count(Refusal::Candidate);
-                Err(CandidateError::Busy)
-            }
-            Err(TrySendError::Disconnected(_)) => Err(CandidateError::Stopped),
-        }
     }
 
     /// Closes a peer; an unknown one is ignored.

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use visavis::{
@@ -186,11 +185,8 @@ fn broken_offers_are_spoken_errors() {
     let _session = engine.create_session(SessionConfig::default()).unwrap();
     let handle = engine.handle();
     let offer = |session: &str, sdp: &str| {
-        let (sender, receiver) = mpsc::channel();
         let session = SessionId::new(session).unwrap();
-        let reply = move |answer| sender.send(answer).unwrap();
-        handle.offer(&session, handle.new_peer_id(), sdp, reply);
-        receiver.recv_timeout(Duration::from_secs(5)).unwrap().unwrap_err()
+        handle.connect(&session, None, sdp).unwrap_err()
     };
     assert!(matches!(offer("default", ""), OfferError::Sdp(_)));
     assert!(matches!(offer("default", "v=0\r\ngarbage"), OfferError::Sdp(_)));
@@ -206,9 +202,7 @@ fn after_the_engine_everything_says_stopped() {
     let session = engine.create_session(SessionConfig::default()).unwrap();
     let handle = engine.handle();
     engine.stop();
-    let (sender, receiver) = mpsc::channel();
-    let id = SessionId::default();
-    handle.offer(&id, handle.new_peer_id(), "v=0", move |answer| sender.send(answer).unwrap());
-    assert!(receiver.recv_timeout(Duration::from_secs(5)).unwrap().is_err());
+    assert!(handle.connect(&SessionId::default(), None, "v=0").is_err());
+    assert!(handle.renegotiate(handle.new_peer_id(), "v=0", |_| {}).is_err());
     session.stop();
 }

@@ -138,11 +138,7 @@ fn an_offer_whose_parser_fails_is_refused_and_the_next_is_answered() {
     let handle = engine.handle();
     let session = session(&engine, "a");
     handle.faults().plant(FaultDomain::Offer, 1);
-    let (told, answer) = mpsc::channel();
-    handle.offer(session.id(), handle.new_peer_id(), "v=0", move |answer| {
-        told.send(answer).unwrap();
-    });
-    let answer = answer.recv_timeout(PATIENCE).unwrap();
+    let answer = handle.connect(session.id(), None, "v=0");
     assert!(matches!(answer, Err(OfferError::Sdp(_))), "{answer:?}");
     assert_eq!(handle.faults().total(FaultDomain::Offer), 1);
     handle.faults().plant(FaultDomain::Offer, 1);
@@ -160,7 +156,7 @@ fn a_command_that_fails_is_lost_and_its_reply_comes() {
     viewer.run_until(|viewer| viewer.connected);
     handle.faults().plant(FaultDomain::Command, 1);
     let (told, answer) = mpsc::channel();
-    handle.offer(session.id(), viewer.id, OFFER, move |answer| told.send(answer).unwrap());
+    handle.renegotiate(viewer.id, OFFER, move |answer| told.send(answer).unwrap()).unwrap();
     assert_eq!(answer.recv_timeout(PATIENCE).unwrap(), Err(OfferError::Stopped));
     is_well(&session, &mut viewer);
 }
@@ -267,7 +263,7 @@ fn callbacks_of_the_application_that_fail_cost_no_loop() {
     let joined = |event: &Event| matches!(event, Event::PeerJoined { .. });
     assert!(events.try_iter().any(|event| joined(&event)), "what is told is there all the same");
     assert!(handle.faults().total(FaultDomain::Callback) >= 2);
-    handle.offer(session.id(), viewer.id, "v=0", |_| panic!("a bug in a reply"));
+    handle.renegotiate(viewer.id, OFFER, |_| panic!("a bug in a reply")).unwrap();
     let before = handle.faults().total(FaultDomain::Callback);
     wait_until("the reply", || handle.faults().total(FaultDomain::Callback) > before);
     is_well(&session, &mut viewer);

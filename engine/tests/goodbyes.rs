@@ -92,16 +92,17 @@ fn each_offer_has_exactly_one_reply_when_the_engine_stops_under_it() {
     let (replies, stopped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let (told, heard) = mpsc::channel();
     let offering = {
-        let (handle, replies, id) = (handle.clone(), Arc::clone(&replies), session.id().clone());
+        let (handle, replies) = (handle.clone(), Arc::clone(&replies));
         let stopped = Arc::clone(&stopped);
         std::thread::spawn(move || {
             let mut offers = 0;
             while !stopped.load(Relaxed) {
-                let (replies, told) = (Arc::clone(&replies), told.clone());
-                handle.offer(&id, viewer.id, OFFER, move |_| {
-                    replies.fetch_add(1, Relaxed);
+                let (replied, told) = (Arc::clone(&replies), told.clone());
+                let asked = handle.renegotiate(viewer.id, OFFER, move |_| {
+                    replied.fetch_add(1, Relaxed);
                     let _ = told.send(());
                 });
+                replies.fetch_add(asked.is_err().into(), Relaxed);
                 offers += 1;
             }
             offers
@@ -142,13 +143,8 @@ fn a_subscriber_that_reads_late_hears_of_everybody_who_left() {
     let session = session(&engine, "a");
     let handle = engine.handle();
     let left = handle.subscribe_to(|event| matches!(event, Event::PeerLeft { .. }), || {});
-    let (told, answers) = mpsc::channel();
     for _ in 0..60 {
-        let told = told.clone();
-        handle.offer(session.id(), handle.new_peer_id(), OFFER, move |answer| {
-            told.send(answer.is_ok()).unwrap();
-        });
-        assert!(answers.recv_timeout(PATIENCE).unwrap());
+        assert!(handle.connect(session.id(), None, OFFER).is_ok());
     }
     session.stop();
     let heard = (0..60).take_while(|_| left.recv_timeout(PATIENCE).is_ok()).count();
@@ -165,14 +161,7 @@ fn strangers_who_only_send_offers_keep_nobody_from_a_place() {
     let mut stays = Viewer::join(&handle, session.id());
     stays.run_until(|viewer| viewer.connected);
     let left = handle.subscribe_to(|event| matches!(event, Event::PeerLeft { .. }), || {});
-    let (told, answers) = mpsc::channel();
-    let offer = || {
-        let told = told.clone();
-        handle.offer(session.id(), handle.new_peer_id(), OFFER, move |answer| {
-            told.send(answer.is_ok()).unwrap();
-        });
-        answers.recv_timeout(PATIENCE).unwrap()
-    };
+    let offer = || handle.connect(session.id(), None, OFFER).is_ok();
     assert_eq!(
         [offer(), offer(), offer()],
         [true, true, false],

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 use mio::Waker;
 use rustls::crypto::SecureRandom;
-use visavis::{EngineHandle, LeaveReason, OfferError, PeerId, Refusal, SessionId};
+use visavis::{Answer, EngineHandle, LeaveReason, OfferError, PeerId, Refusal, SessionId};
 
 use crate::access::Source;
 use crate::exchange::{Exchange, Outcome, Waiting};
@@ -26,8 +26,8 @@ use crate::{Limits, SignalingConfig};
 /// requests is work too.
 const REQUEST_COST_BYTES: usize = 4 << 10;
 
-/// The engine's reply to an offer of that number, on its way to the connection that made it.
-pub(crate) type OfferReply = (PeerId, u64, Result<String, OfferError>);
+/// The engine's reply to a renegotiation of that number, on its way to the connection that asked for it.
+pub(crate) type OfferReply = (PeerId, u64, Result<Answer, OfferError>);
 
 /// What all connections share. It belongs to the loop's thread, like they do.
 pub(crate) struct Context {
@@ -48,9 +48,9 @@ pub(crate) struct Context {
     pub(crate) superseded: Vec<usize>,
     pub(crate) resumptions: Resumptions,
     pub(crate) random: &'static dyn SecureRandom,
-    /// Offers so far; numbers the next one.
+    /// Renegotiations so far; numbers the next one.
     pub(crate) offers: u64,
-    /// Carries replies to offers back into the loop. Each connection has one offer under way at
+    /// Carries replies to renegotiations back into the loop. Each connection has one offer under way at
     /// most, which bounds the channel.
     pub(crate) replies: Sender<OfferReply>,
     pub(crate) waker: Arc<Waker>,
@@ -154,16 +154,16 @@ impl Connection {
         self.next(result, budget)
     }
 
-    /// Passes on the engine's reply to an offer.
-    pub(crate) fn on_answer(
+    /// Passes on the engine's reply to a renegotiation.
+    pub(crate) fn on_offer_reply(
         &mut self,
         number: u64,
-        answer: Result<String, OfferError>,
+        answer: Result<Answer, OfferError>,
         context: &mut Context,
         now: Instant,
     ) -> Next {
         self.with_peer(context, now, |peer, io, context| {
-            peer.on_answer(io, number, answer, context, now)
+            peer.on_reply(io, number, answer, context, now)
         })
     }
 
@@ -412,7 +412,7 @@ impl Connection {
     ) -> Next {
         if let Phase::WebSocket(_) = self.phase {
             return self.with_peer(context, now, |peer, io, context| {
-                peer.on_session(io, ticket, made.ok(), context)
+                peer.on_session(io, ticket, made.ok(), context, now)
             });
         }
         let Phase::Http { exchange, .. } = &self.phase else { return Next::Wait };

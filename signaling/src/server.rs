@@ -443,7 +443,7 @@ impl Loop {
         while let Ok((peer, number, answer)) = self.replies.try_recv() {
             if let Some(&key) = self.context.clients.get(&peer) {
                 self.visit(key, |connection, context| {
-                    connection.on_answer(number, answer, context, now)
+                    connection.on_offer_reply(number, answer, context, now)
                 });
             }
         }

@@ -75,7 +75,7 @@ pub(crate) struct Inputs {
     pub(crate) messages: Receiver<DataSend>,
 }
 
-/// Called exactly once with the answer to an offer: where it is dropped uncalled, with the news that the
+/// Called exactly once with the answer to a renegotiation: where it is dropped uncalled, with the news that the
 /// engine has stopped.
 pub(crate) struct Reply {
     reply: Option<Box<ReplyFn>>,
@@ -94,6 +94,11 @@ impl Reply {
 
     pub(crate) fn send(mut self, answer: Result<String, OfferError>) {
         self.call(answer);
+    }
+
+    /// The caller knows by itself that there is no answer.
+    pub(crate) fn forget(mut self) {
+        self.reply = None;
     }
 
     fn call(&mut self, answer: Result<String, OfferError>) {

@@ -3,7 +3,6 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use str0m::change::SdpAnswer;
@@ -66,11 +65,8 @@ impl Viewer {
         api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
         api.add_channel("visavis".to_owned());
         let (offer, pending) = api.apply().unwrap();
-        let (sender, receiver) = mpsc::channel();
-        let reply = move |answer| sender.send(answer).unwrap();
-        let id = engine.new_peer_id();
-        engine.offer(session, id, &offer.to_sdp_string(), reply);
-        let answer = receiver.recv_timeout(PATIENCE).unwrap().unwrap();
+        let answer = engine.connect(session, None, &offer.to_sdp_string()).unwrap();
+        let (id, answer) = (answer.peer, answer.sdp);
         let parsed = SdpAnswer::from_sdp_string(&answer).unwrap();
         rtc.sdp_api().accept_answer(pending, parsed).unwrap();
         let (video, audio, units) = (Vec::new(), Vec::new(), Vec::new());

@@ -5,7 +5,7 @@ use std::time::Instant;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use serde::{Deserialize, Serialize};
-use visavis::{OfferError, PeerId, Refusal, SessionId};
+use visavis::{Answer, OfferError, PeerId, Refusal, SessionId};
 
 use super::candidates::{self, Candidate, MAX_CANDIDATES, given};
 use super::routes::{Call, Reply, no_session};
@@ -46,27 +46,37 @@ struct IceBody {
 }
 
 pub(super) fn offer(call: &Call<'_>, context: &mut Context) -> Reply {
-    let (session, peer, sdp) = match read_offer(call, context) {
-        Ok(offer) => offer,
-        Err(response) => return Reply::Response(response),
-    };
-    let answerer = call.answerer(context);
-    context.engine.offer(&session, peer, &sdp, move |answer| {
-        answerer.answer(match answer {
-            Ok(sdp) => {
-                let body = AnswerBody { peer_id: peer.to_string(), kind: "answer", sdp };
-                Response::json(StatusCode::OK, &body)
-            }
-            Err(error) => refused_offer(&error),
-        });
-    });
-    Reply::Later
+    try_offer(call, context).unwrap_or_else(Reply::Response)
 }
 
+fn try_offer(call: &Call<'_>, context: &mut Context) -> Result<Reply, Response> {
+    let (session, peer, sdp) = read_offer(call, context)?;
+    let Some(peer) = peer else {
+        return Ok(Reply::Response(answered(context.engine.connect(&session, None, &sdp))));
+    };
+    let answerer = call.answerer(context);
+    let reply = move |answer| answerer.answer(answered(answer));
+    match context.engine.renegotiate(peer, &sdp, reply) {
+        Ok(()) => Ok(Reply::Later),
+        Err(error) => Err(refused_offer(&error)),
+    }
+}
+
+fn answered(answer: Result<Answer, OfferError>) -> Response {
+    match answer {
+        Ok(Answer { peer, sdp, .. }) => {
+            let body = AnswerBody { peer_id: peer.to_string(), kind: "answer", sdp };
+            Response::json(StatusCode::OK, &body)
+        }
+        Err(error) => refused_offer(&error),
+    }
+}
+
+/// The session, the peer that renegotiates if it is one, and the SDP.
 fn read_offer(
     call: &Call<'_>,
     context: &mut Context,
-) -> Result<(SessionId, PeerId, String), Response> {
+) -> Result<(SessionId, Option<PeerId>, String), Response> {
     let session = existing_session(call, context)?;
     let body: OfferBody = call.json()?;
     if body.kind.is_some_and(|kind| kind != "offer") {
@@ -76,11 +86,11 @@ fn read_offer(
         Some(text) => {
             let peer = known_peer(&text, &session, context)?;
             may_offer(peer, context)?;
-            peer
+            Some(peer)
         }
         None => {
             may_join(call, context)?;
-            context.engine.new_peer_id()
+            None
         }
     };
     Ok((session, peer, body.sdp))
@@ -179,7 +189,7 @@ pub(crate) fn refused_offer(error: &OfferError) -> Response {
         OfferError::SessionFull { .. } => &problem::SESSION_FULL,
         OfferError::TooMany => &problem::RATE_LIMITED,
         OfferError::PeerGone => &problem::NO_PEER,
-        OfferError::Busy => &problem::BUSY,
+        OfferError::PeerExists(_) | OfferError::Busy => &problem::BUSY,
         OfferError::Stopped => &problem::STOPPED,
     };
     let response = Response::problem(problem, &error.to_string());

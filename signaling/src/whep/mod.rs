@@ -7,14 +7,11 @@ mod links;
 mod precondition;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::sync_channel;
 
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LINK, LOCATION};
 use http::{HeaderMap, StatusCode};
 use rustls::crypto::aws_lc_rs;
-use visavis::{LeaveReason, PeerId, SessionId, Shrink};
+use visavis::{Answer, LeaveReason, OfferError, PeerId, SessionId, Shrink};
 
 use self::fragment::{Credentials, Fragment};
 use self::precondition::Precondition;
@@ -128,7 +125,8 @@ fn try_watch(call: &Call<'_>, context: &mut Context) -> Result<Response, Respons
     })?;
     may_join(call, context)?;
     let name = new_name()?;
-    let (peer, answer) = first_offer(&session, &offer, context)?;
+    let answered = context.engine.connect(&session, None, &offer);
+    let Answer { peer, sdp, .. } = answered.map_err(|error| refused_offer(&error))?;
     let location = call.public_path(&format!("/whep/{session}/{name}"));
     let viewer = Viewer { session, peer, offer, credentials, generation: 1 };
     let mut response = Response::new(StatusCode::CREATED)
@@ -139,24 +137,7 @@ fn try_watch(call: &Call<'_>, context: &mut Context) -> Result<Response, Respons
         response = response.header(LINK, link);
     }
     context.whep.insert(name, viewer);
-    Ok(response.header(CONTENT_TYPE, SDP).body(answer.into_bytes()))
-}
-
-/// Makes a peer of its first offer; returns the answer.
-fn first_offer(
-    session: &SessionId,
-    offer: &str,
-    context: &Context,
-) -> Result<(PeerId, String), Response> {
-    let peer = context.engine.new_peer_id();
-    let (reply, answer) = sync_channel(1);
-    // The engine answers a first offer before this returns.
-    context.engine.offer(session, peer, offer, move |answer| drop(reply.try_send(answer)));
-    match answer.try_recv() {
-        Ok(Ok(answer)) => Ok((peer, answer)),
-        Ok(Err(error)) => Err(refused_offer(&error)),
-        Err(_) => Err(Response::problem(&problem::INTERNAL, "the engine gave no answer")),
-    }
+    Ok(response.header(CONTENT_TYPE, SDP).body(sdp.into_bytes()))
 }
 
 /// `PATCH /whep/{id}/{resource}`: more candidates (§4.4.2), or an ICE restart (§4.4.3).
@@ -210,25 +191,21 @@ fn restart(
     let offer = fragment::restarted(&viewer.offer, &credentials);
     let generation = viewer.generation.wrapping_add(1);
     let tag = entity_tag(generation);
-    let refused = Arc::new(AtomicBool::new(false));
-    let refuses = Arc::clone(&refused);
-    let (session, peer) = (viewer.session.clone(), viewer.peer);
-    context.engine.offer(&session, peer, &offer, move |answer| {
-        refuses.store(answer.is_err(), SeqCst);
+    let reply = move |answer: Result<Answer, OfferError>| {
         answerer.answer(match answer {
             Ok(answer) => Response::new(StatusCode::OK)
                 .header(ETAG, tag)
                 .header(CONTENT_TYPE, FRAGMENT)
-                .body(fragment::of_answer(&answer).into_bytes()),
+                .body(fragment::of_answer(&answer.sdp).into_bytes()),
             Err(error) => refused_offer(&error),
         });
-    });
-    // A media loop that is busy says so at once, and the ICE session stays. Later on nothing can fail but a
-    // viewer that is gone: the same media was agreed on before.
-    if !refused.load(SeqCst) {
-        let viewer = context.whep.find(call)?;
-        (viewer.generation, viewer.credentials, viewer.offer) = (generation, credentials, offer);
-    }
+    };
+    // An engine that is busy leaves the ICE session as it is. Later on nothing can fail but a viewer that is gone:
+    // the same media was agreed on before.
+    let refused = |error| refused_offer(&error);
+    context.engine.renegotiate(viewer.peer, &offer, reply).map_err(refused)?;
+    let viewer = context.whep.find(call)?;
+    (viewer.generation, viewer.credentials, viewer.offer) = (generation, credentials, offer);
     Ok(())
 }
 

@@ -143,7 +143,7 @@ impl From<OfferError> for Fault {
             OfferError::Full(_) | OfferError::SessionFull { .. } => "full",
             OfferError::TooMany => "rate-limited",
             OfferError::PeerGone => "peer-gone",
-            OfferError::Busy => "busy",
+            OfferError::PeerExists(_) | OfferError::Busy => "busy",
             OfferError::Stopped => "stopped",
         };
         let fault = Self::new(code, error.to_string());

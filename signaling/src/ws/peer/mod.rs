@@ -80,10 +80,9 @@ pub(crate) struct WsPeer {
     wants_own: bool,
     /// The request for a session of its own, and the offer that waits for it.
     making: Option<(Ticket, String)>,
-    /// The number of the offer that waits for its answer.
-    pending_offer: Option<u64>,
-    /// That offer, where it is not the peer's first: it may turn out to be another peer's.
-    later_offer: Option<String>,
+    /// The renegotiation that waits for its answer: its number, and the offer, which may turn out to be another
+    /// peer's.
+    pending_offer: Option<(u64, String)>,
     /// Whether the engine is to be told when this connection ends.
     takes_peer_along: bool,
     bad_messages: Window,
@@ -142,7 +141,6 @@ impl WsPeer {
             wants_own,
             making: None,
             pending_offer: None,
-            later_offer: None,
             takes_peer_along: false,
             bad_messages: Window::new(limits.abuse_window, limits.bad_messages, now),
             frames,

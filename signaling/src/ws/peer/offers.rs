@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tungstenite::protocol::frame::coding::CloseCode;
-use visavis::{LeaveReason, OfferError, Refusal, SessionId};
+use visavis::{Answer, LeaveReason, OfferError, Refusal, SessionId};
 
 use super::super::protocol::{Description, Fault, Incoming, NEXT_PLACE, Outgoing, RSA_CERTIFICATE};
 use super::{NextStep, WsPeer, too_many};
@@ -52,68 +52,98 @@ impl WsPeer {
                 false => self.refuse(io, no_face(), CloseCode::Again),
             };
         }
-        self.offer(&sdp, context);
-        NextStep::Keep
+        self.offer(io, sdp, context, now)
     }
 
     /// Passes an offer on to the engine.
-    fn offer(&mut self, sdp: &str, context: &mut Context) {
-        self.later_offer = self.offered.then(|| sdp.to_owned());
-        self.offered = true;
-        if let Some(token) = &self.token {
-            context.resumptions.hold(token, self.id, &self.session);
-        }
-        let number = context.offers;
-        context.offers += 1;
-        self.pending_offer = Some(number);
-        let (replies, waker, id) = (context.replies.clone(), context.waker.clone(), self.id);
-        context.engine.offer(&self.session, id, sdp, move |answer| {
-            // Without a receiver the loop has ended, and with it the connection.
-            let _ = replies.send((id, number, answer));
-            let _ = waker.wake();
-        });
-    }
-
-    /// Passes on the engine's reply to an offer. One that was made on the connection before this one
-    /// has nobody left who would want the answer.
-    pub(crate) fn on_answer(
+    fn offer(
         &mut self,
         io: &mut TurnIo<'_>,
-        number: u64,
-        answer: Result<String, OfferError>,
+        sdp: String,
         context: &mut Context,
         now: Instant,
     ) -> NextStep {
-        if self.pending_offer != Some(number) {
-            return NextStep::Keep;
+        let is_first = !std::mem::replace(&mut self.offered, true);
+        if let Some(token) = &self.token {
+            context.resumptions.hold(token, self.id, &self.session);
         }
-        self.pending_offer = None;
-        let later_offer = self.later_offer.take();
+        if is_first {
+            let answer = context.engine.connect(&self.session, Some(self.id), &sdp);
+            return self.on_answer(io, answer, None, context, now);
+        }
+        let number = context.offers;
+        context.offers += 1;
+        let (replies, waker, id) = (context.replies.clone(), context.waker.clone(), self.id);
+        let reply = move |answer| {
+            // Without a receiver the loop has ended, and with it the connection.
+            let _ = replies.send((id, number, answer));
+            let _ = waker.wake();
+        };
+        match context.engine.renegotiate(id, &sdp, reply) {
+            Ok(()) => {
+                self.pending_offer = Some((number, sdp));
+                NextStep::Keep
+            }
+            Err(error) => self.on_answer(io, Err(error), Some(sdp), context, now),
+        }
+    }
+
+    /// Passes on the engine's reply to a renegotiation. One that was asked for on the connection before this one
+    /// has nobody left who would want the answer.
+    pub(crate) fn on_reply(
+        &mut self,
+        io: &mut TurnIo<'_>,
+        number: u64,
+        answer: Result<Answer, OfferError>,
+        context: &mut Context,
+        now: Instant,
+    ) -> NextStep {
+        match self.pending_offer.take() {
+            Some((pending, offer)) if pending == number => {
+                self.on_answer(io, answer, Some(offer), context, now)
+            }
+            other => {
+                self.pending_offer = other;
+                NextStep::Keep
+            }
+        }
+    }
+
+    /// Passes on what the engine says to an offer; `later_offer` is that offer, where it is not the peer's first.
+    fn on_answer(
+        &mut self,
+        io: &mut TurnIo<'_>,
+        answer: Result<Answer, OfferError>,
+        later_offer: Option<String>,
+        context: &mut Context,
+        now: Instant,
+    ) -> NextStep {
         if answer.is_err() && self.waiting.is_some() {
             // There is no viewer that would need the place.
             self.give_seat_back(context);
         }
-        match answer {
-            Err(OfferError::OtherConnection) if later_offer.is_some() => {
-                // The page has made a new RTCPeerConnection: what there was before is gone.
+        match (answer, later_offer) {
+            (Err(OfferError::OtherConnection | OfferError::PeerGone), Some(sdp)) => {
+                // The page has made a new RTCPeerConnection, or the peer has just left: what there was before is gone.
                 context.engine.replace(self.id);
                 self.await_offer(context, now);
                 self.renew(context);
-                match later_offer {
-                    Some(sdp) => self.handle_message(io, Incoming::Offer(sdp), context, now),
-                    None => NextStep::Keep,
-                }
+                self.handle_message(io, Incoming::Offer(sdp), context, now)
             }
-            Ok(sdp) => {
+            (Ok(answer), _) => {
                 self.waiting = None;
-                let data = Description { kind: "answer", sdp: &sdp };
+                let data = Description { kind: "answer", sdp: &answer.sdp };
                 self.send(io, &Outgoing::Answer { peer_id: self.id.to_string(), data })
             }
-            Err(
-                error
-                @ (OfferError::Full(_) | OfferError::SessionFull { .. } | OfferError::Stopped),
+            (
+                Err(
+                    error @ (OfferError::Full(_)
+                    | OfferError::SessionFull { .. }
+                    | OfferError::Stopped),
+                ),
+                _,
             ) => self.refuse(io, error.into(), CloseCode::Again),
-            Err(error) => self.blame(io, error.into(), now),
+            (Err(error), _) => self.blame(io, error.into(), now),
         }
     }
 
@@ -124,6 +154,7 @@ impl WsPeer {
         ticket: Ticket,
         made: Option<SessionId>,
         context: &mut Context,
+        now: Instant,
     ) -> NextStep {
         let offer = match self.making.take() {
             Some((asked, offer)) if asked == ticket => offer,
@@ -134,11 +165,10 @@ impl WsPeer {
         };
         let Some(session) = made else { return self.refuse(io, no_face(), CloseCode::Again) };
         self.session = session;
-        let next = self.describe_session(io, context);
-        if next == NextStep::Keep {
-            self.offer(&offer, context);
+        match self.describe_session(io, context) {
+            NextStep::Keep => self.offer(io, offer, context, now),
+            next => next,
         }
-        next
     }
 
     /// Tells the client that its media connection ended. The WebSocket stays usable: the next offer
@@ -176,7 +206,6 @@ impl WsPeer {
         context.clients.insert(self.id, self.key);
         self.offered = false;
         self.pending_offer = None;
-        self.later_offer = None;
     }
 
     /// Until when there has to be an offer. What the server takes for its answer is not the client's time.
