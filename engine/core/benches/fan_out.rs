@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use room::{Act, FRAME_INTERVAL, Room};
-use visavis_core::PacketizedFrame;
+use visavis_core::{PacketizedFrame, Route};
 use visavis_types::{AudioPacket, Refusal};
 
 const VIEWERS: [usize; 3] = [1, 50, 200];
@@ -69,10 +69,10 @@ mod refused {
     fn refuse(bencher: Bencher<'_, '_>, viewers: usize, datagram: &[u8]) {
         let room = RefCell::new(Room::new(viewers));
         let source = "198.51.100.1:7000".parse().unwrap();
-        let hub = "192.0.2.1:5000".parse().unwrap();
+        let route = Route::udp("192.0.2.1:5000".parse().unwrap(), source);
         bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
             let Room { world, tray, .. } = &mut *room.borrow_mut();
-            world.hub.receive(world.now, source, hub, divan::black_box(datagram), tray);
+            world.hub.receive(world.now, route, divan::black_box(datagram), tray);
         });
         assert!(room.borrow().world.hub.refusals().get(Refusal::Datagram) > 0);
     }

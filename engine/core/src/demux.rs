@@ -5,11 +5,12 @@
 //! of ours there last, because to answer it one must have got it.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::ice::StunMessage;
 use visavis_types::Shrink;
+
+use crate::transport::{Route, TransportAddress};
 
 /// ICE user names kept per peer: the one in use, and those of the restarts before it, by which checks still
 /// find the peer on their way.
@@ -86,17 +87,15 @@ fn transaction(datagram: &[u8]) -> Option<TransactionId> {
 pub(crate) struct SentCheck {
     /// Whose it is.
     pub(crate) peer: usize,
-    /// Our candidate.
-    pub(crate) from: SocketAddr,
-    /// Theirs. The answer must come from there (RFC 8445 §7.2.5.2.1).
-    pub(crate) to: SocketAddr,
+    /// From our candidate to theirs. The answer must come back that way (RFC 8445 §7.2.5.2.1).
+    pub(crate) route: Route,
 }
 
 /// Maps from ICE user names, addresses and checks of ours to peers.
 #[derive(Debug, Default)]
 pub(crate) struct Demux {
     by_ufrag: HashMap<String, usize>,
-    by_source: HashMap<SocketAddr, usize>,
+    by_source: HashMap<TransportAddress, usize>,
     checks: HashMap<TransactionId, SentCheck>,
     /// The checks in the order they were sent.
     sent: VecDeque<(Instant, TransactionId)>,
@@ -115,13 +114,17 @@ impl Demux {
     }
 
     /// The peer that was seen at an address.
-    pub(crate) fn by_source(&self, source: SocketAddr) -> Option<usize> {
+    pub(crate) fn by_source(&self, source: TransportAddress) -> Option<usize> {
         self.by_source.get(&source).copied()
     }
 
     /// The check that an answer from `source` is for.
-    pub(crate) fn sent_check(&self, id: TransactionId, source: SocketAddr) -> Option<SentCheck> {
-        self.checks.get(&id).copied().filter(|check| check.to == source)
+    pub(crate) fn sent_check(
+        &self,
+        id: TransactionId,
+        source: TransportAddress,
+    ) -> Option<SentCheck> {
+        self.checks.get(&id).copied().filter(|check| check.route.remote() == source)
     }
 
     /// A check of ours leaves.
@@ -157,17 +160,17 @@ impl Demux {
 
     /// A check with a peer's password came from an address. That can be sent from anywhere under a false
     /// name, so it takes the address from nobody.
-    pub(crate) fn claim(&mut self, source: SocketAddr, key: usize) {
+    pub(crate) fn claim(&mut self, source: TransportAddress, key: usize) {
         self.by_source.entry(source).or_insert(key);
     }
 
     /// A peer has answered a check that was sent to an address: it is there.
-    pub(crate) fn prove(&mut self, source: SocketAddr, key: usize) {
+    pub(crate) fn prove(&mut self, source: TransportAddress, key: usize) {
         self.by_source.insert(source, key);
     }
 
     /// A peer is not at an address any more, whoever else may be.
-    pub(crate) fn leave(&mut self, source: SocketAddr, key: usize) {
+    pub(crate) fn leave(&mut self, source: TransportAddress, key: usize) {
         if self.by_source.get(&source) == Some(&key) {
             self.by_source.remove(&source);
         }
@@ -177,7 +180,7 @@ impl Demux {
     pub(crate) fn remove(
         &mut self,
         names: Registration,
-        sources: impl Iterator<Item = SocketAddr>,
+        sources: impl Iterator<Item = TransportAddress>,
         key: usize,
     ) {
         for ufrag in names.ufrags {
@@ -194,9 +197,14 @@ impl Demux {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
-    fn source(port: u16) -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, 1], port))
+    fn source(port: u16) -> TransportAddress {
+        TransportAddress::udp(SocketAddr::from(([192, 0, 2, 1], port)))
+    }
+
+    fn check(port: u16) -> SentCheck {
+        SentCheck { peer: 3, route: Route::udp(source(1).address, source(port).address) }
     }
 
     #[test]
@@ -219,7 +227,6 @@ mod tests {
     #[test]
     fn an_answer_is_for_a_check_to_where_it_comes_from_and_only_once() {
         let (mut demux, now) = (Demux::default(), Instant::now());
-        let check = |to| SentCheck { peer: 3, from: source(1), to: source(to) };
         demux.check_sent([1; 12], check(5), now);
         assert_eq!(demux.sent_check([1; 12], source(6)), None);
         assert_eq!(demux.sent_check([2; 12], source(5)), None);
@@ -234,8 +241,7 @@ mod tests {
         for n in 0..10_000_u32 {
             let mut id = [0; 12];
             id[..4].copy_from_slice(&n.to_be_bytes());
-            let check = SentCheck { peer: 3, from: source(1), to: source(5) };
-            demux.check_sent(id, check, start + n * Duration::from_millis(50));
+            demux.check_sent(id, check(5), start + n * Duration::from_millis(50));
         }
         assert_eq!((demux.checks.len(), demux.sent.len()), (120, 120));
     }

@@ -43,7 +43,7 @@ pub use peer::{CloseReason, Peer};
 pub use rtp::packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer, Payloads};
 pub use sdp::{NegotiateError, Offer, SdpError};
 pub use session_key::SessionKey;
-pub use transport::Outbox;
+pub use transport::{Outbox, Route, Transport, TransportAddress};
 
 /// Checks the syntax of an ICE candidate as a browser's `RTCIceCandidate.candidate` has it
 /// (RFC 8839 §5.1), without using it.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::{MS, World};
-use visavis_core::{Outbox, PacketizedFrame};
+use visavis_core::{Outbox, PacketizedFrame, Route};
 use visavis_types::VideoCodec;
 
 /// Frames sent while allocations settle, and while they are counted.
@@ -18,25 +18,26 @@ const INTERVAL: Duration = Duration::from_millis(33);
 
 /// Keeps what is sent in memory that exists.
 struct Tray {
-    sent: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
+    sent: Vec<(Route, Vec<u8>)>,
     used: usize,
 }
 
 impl Tray {
     fn new() -> Self {
         let empty: SocketAddr = "0.0.0.0:0".parse().unwrap();
-        let sent = (0..256).map(|_| (empty, empty, Vec::with_capacity(2_048))).collect();
+        let sent =
+            (0..256).map(|_| (Route::udp(empty, empty), Vec::with_capacity(2_048))).collect();
         Self { sent, used: 0 }
     }
 }
 
 impl Outbox for Tray {
-    fn datagram(&mut self, from: SocketAddr, to: SocketAddr, len: usize) -> &mut [u8] {
+    fn datagram(&mut self, route: &Route, len: usize) -> &mut [u8] {
         let place = &mut self.sent[self.used];
-        (place.0, place.1) = (from, to);
-        place.2.resize(len, 0);
+        place.0 = *route;
+        place.1.resize(len, 0);
         self.used += 1;
-        &mut place.2
+        &mut place.1
     }
 
     fn flush(&mut self) {}
@@ -58,8 +59,8 @@ fn of_the_hub() -> u64 {
             assert_eq!(hub.send_frame(*session, frame, *now, &mut tray), 3);
         });
         counted += if index < WARM_UP { 0 } else { in_frame.count_total };
-        for (from, to, contents) in &tray.sent[..tray.used] {
-            world.wire.datagram(*from, *to, contents.len()).copy_from_slice(contents);
+        for (route, contents) in &tray.sent[..tray.used] {
+            world.wire.datagram(route, contents.len()).copy_from_slice(contents);
         }
         tray.used = 0;
         world.run(INTERVAL);

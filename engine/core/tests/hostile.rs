@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{Datagram, MS, World, value};
 use str0m::ice::{StunMessage, TransId};
 use str0m::media::KeyframeRequestKind;
-use visavis_core::{CloseReason, HubEvent, NegotiateError, Offer};
+use visavis_core::{CloseReason, HubEvent, NegotiateError, Offer, Route};
 use visavis_types::{Refusal, VideoCodec};
 
 const H264: VideoCodec = VideoCodec::H264;
@@ -40,7 +40,7 @@ fn check(world: &World, viewer: usize, password: Option<&str>) -> Vec<u8> {
 
 fn receive(world: &mut World, from: SocketAddr, contents: &[u8]) {
     let to = world.hub_addr;
-    world.hub.receive(world.now, from, to, contents, &mut world.wire);
+    world.hub.receive(world.now, Route::udp(to, from), contents, &mut world.wire);
 }
 
 fn refused(world: &World, kind: Refusal) -> u64 {

@@ -1,7 +1,6 @@
-use std::net::SocketAddr;
 use std::time::Instant;
 
-use visavis_core::Outbox;
+use visavis_core::{Outbox, Route, Transport};
 use visavis_net::{Sender, UdpEndpoint};
 
 use super::addresses::Addresses;
@@ -35,10 +34,14 @@ impl Egress {
 }
 
 impl Outbox for Egress {
-    fn datagram(&mut self, from: SocketAddr, to: SocketAddr, len: usize) -> &mut [u8] {
-        let from = self.addresses.source_for(from.ip());
-        let to = self.addresses.to_socket(to);
-        self.sender.queue(&self.endpoint, from, to, len)
+    fn datagram(&mut self, route: &Route, len: usize) -> &mut [u8] {
+        match route.transport {
+            Transport::Udp => {
+                let from = self.addresses.source_for(route.local.ip());
+                let to = self.addresses.to_socket(route.remote);
+                self.sender.queue(&self.endpoint, from, to, len)
+            }
+        }
     }
 
     fn flush(&mut self) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use str0m::ice::{StunMessage, TransId};
-use visavis_core::Hub;
+use visavis_core::{Hub, Route};
 use visavis_fuzz::{HUB, Nowhere, answer, pieces};
 use visavis_types::{ClockAnchor, PlayoutDelay, SessionId};
 
@@ -52,7 +52,8 @@ impl World {
     }
 
     fn receive(&mut self, from: SocketAddr, datagram: &[u8]) {
-        self.hub.receive(self.now, from, HUB.into(), datagram, &mut self.out);
+        let route = Route::udp(HUB.into(), from);
+        self.hub.receive(self.now, route, datagram, &mut self.out);
     }
 }
 

@@ -1,10 +1,9 @@
 //! What the targets share.
 
-use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use visavis_core::{Certificate, CodecOrder, NegotiateError, Offer, Outbox, Peer, PeerSetup};
+use visavis_core::{Certificate, CodecOrder, NegotiateError, Offer, Outbox, Peer, PeerSetup, Route};
 use visavis_types::{CodecSet, PeerId, SessionId, VideoCodec};
 
 /// Where the hub is.
@@ -48,7 +47,7 @@ pub struct Nowhere {
 }
 
 impl Outbox for Nowhere {
-    fn datagram(&mut self, _: SocketAddr, _: SocketAddr, len: usize) -> &mut [u8] {
+    fn datagram(&mut self, _: &Route, len: usize) -> &mut [u8] {
         self.count += 1;
         self.datagram.resize(len, 0);
         &mut self.datagram

@@ -4,14 +4,13 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use common::{Datagram, MS, World};
 use str0m::Input;
 use str0m::net::{Protocol, Receive};
-use visavis_core::{Hub, Outbox, PacketizedFrame, Packetizer};
+use visavis_core::{Hub, Outbox, PacketizedFrame, Packetizer, Route};
 use visavis_types::{AccessUnit, AudioCodec, AudioPacket, AudioRenditionSet, Stamps, VideoCodec};
 
 /// 30 fps.
@@ -29,12 +28,12 @@ pub const AUDIO_BYTES: usize = 120;
 pub struct Tray {
     bytes: Vec<u8>,
     used: usize,
-    datagrams: Vec<(SocketAddr, SocketAddr, usize)>,
+    datagrams: Vec<(Route, usize)>,
 }
 
 impl Outbox for Tray {
-    fn datagram(&mut self, from: SocketAddr, to: SocketAddr, len: usize) -> &mut [u8] {
-        self.datagrams.push((from, to, len));
+    fn datagram(&mut self, route: &Route, len: usize) -> &mut [u8] {
+        self.datagrams.push((*route, len));
         let start = self.used;
         self.used += len;
         if self.used > self.bytes.len() {
@@ -50,7 +49,7 @@ impl Tray {
     /// Puts what was taken on the wire.
     pub fn empty(&mut self, world: &mut World) {
         let mut rest = &self.bytes[..];
-        for &(from, to, len) in &self.datagrams {
+        for &(Route { local: from, remote: to, .. }, len) in &self.datagrams {
             let (contents, tail) = rest.split_at(len);
             rest = tail;
             world.wire.queue.push_back(Datagram { from, to, contents: contents.to_vec() });
@@ -170,7 +169,7 @@ impl Act {
         match self {
             Self::Receive(datagrams) => {
                 for Datagram { from, to, contents } in datagrams {
-                    hub.receive(now, *from, *to, contents, tray);
+                    hub.receive(now, Route::udp(*to, *from), contents, tray);
                 }
             }
             Self::HandleDue => while hub.handle_due(now, tray) {},

@@ -1,6 +1,5 @@
 //! What comes from the network: whose it is, and whether it is taken.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use visavis_types::Refusal;
@@ -8,13 +7,14 @@ use visavis_types::Refusal;
 use super::Hub;
 use crate::demux::{Address, SentCheck, address_of};
 use crate::peer::Arrival;
+use crate::transport::TransportAddress;
 
 impl Hub {
     /// Whose a datagram is, and what. What is refused costs no turn of a peer.
     pub(super) fn admit(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: TransportAddress,
         datagram: &[u8],
     ) -> Result<Option<(usize, Arrival)>, Refusal> {
         let Self { peers, demux, .. } = self;
@@ -29,7 +29,7 @@ impl Hub {
             }
             Address::Answer(answer, id) => {
                 let sent = demux.sent_check(id, source).ok_or(Refusal::IceAnswer)?;
-                let SentCheck { peer: key, from, to } = sent;
+                let SentCheck { peer: key, route } = sent;
                 let peer = peers.get_mut(key).ok_or(Refusal::IceAnswer)?;
                 let left = peer.checks.admit_answer(&answer, source, now)?;
                 demux.check_answered(id);
@@ -38,7 +38,7 @@ impl Hub {
                 if success {
                     demux.prove(source, key);
                 }
-                Ok(Some((key, Arrival::Answer { from, to, success })))
+                Ok(Some((key, Arrival::Answer { route, success })))
             }
             Address::Source(content) => {
                 let key = demux.by_source(source).ok_or(Refusal::Datagram)?;

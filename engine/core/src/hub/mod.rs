@@ -6,7 +6,6 @@ mod event;
 mod keyframes;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,7 +28,7 @@ use crate::rtp::packetize::PacketizedFrame;
 use crate::sdp::{NegotiateError, Offer};
 use crate::session::SessionState;
 use crate::session_key::SessionKey;
-use crate::transport::Outbox;
+use crate::transport::{Outbox, Route};
 pub use event::HubEvent;
 use event::of_data;
 
@@ -279,20 +278,11 @@ impl Hub {
 
     // --- Network and time ---
 
-    /// Takes a datagram that arrived from `source` at our candidate `destination`.
-    pub fn receive(
-        &mut self,
-        now: Instant,
-        source: SocketAddr,
-        destination: SocketAddr,
-        datagram: &[u8],
-        out: &mut impl Outbox,
-    ) {
-        match self.admit(now, source, datagram) {
+    /// Takes a datagram that arrived by a route, from its remote end.
+    pub fn receive(&mut self, now: Instant, route: Route, datagram: &[u8], out: &mut impl Outbox) {
+        match self.admit(now, route.remote(), datagram) {
             Ok(Some((key, arrival))) => {
-                self.turn(key, now, out, |peer| {
-                    peer.receive(now, (source, destination), datagram, arrival)
-                });
+                self.turn(key, now, out, |peer| peer.receive(now, route, datagram, arrival));
             }
             Ok(None) => {}
             Err(refusal) => self.refusals.count(refusal),
@@ -461,8 +451,8 @@ impl Hub {
                     self.events.push_back(of_data(session, id, event));
                 }
                 PeerEvent::PacketsLost => self.resend(key, now, out),
-                PeerEvent::CheckSent(id, from, to) => {
-                    self.demux.check_sent(id, SentCheck { peer: key, from, to }, now);
+                PeerEvent::CheckSent(id, route) => {
+                    self.demux.check_sent(id, SentCheck { peer: key, route }, now);
                 }
                 PeerEvent::Refused(refusal) => self.refusals.count(refusal),
                 PeerEvent::Gone(reason) => {

@@ -1,7 +1,6 @@
 //! The connectivity checks of one peer, before its ICE sees them: are they its own, are they too many, and
 //! does it still want to be sent anything (RFC 7675)?
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::crypto::Sha1HmacProvider;
@@ -9,6 +8,7 @@ use str0m::ice::{IceCreds, StunMessage};
 use visavis_types::Refusal;
 
 use crate::rate::RateLimit;
+use crate::transport::TransportAddress;
 
 /// Addresses one peer may be seen at. A browser shows a handful, one per interface and NAT on the way.
 const MAX_SOURCES: usize = 16;
@@ -36,13 +36,13 @@ pub(crate) struct Checks {
     sources: Vec<Source>,
     /// How many sources there have been since ICE began.
     ever: usize,
-    mapped: Vec<SocketAddr>,
+    mapped: Vec<std::net::SocketAddr>,
 }
 
 /// An address the peer was seen at.
 #[derive(Debug)]
 struct Source {
-    address: SocketAddr,
+    address: TransportAddress,
     /// When it was last proved to be the peer's.
     heard: Instant,
     /// Until when the peer consents to be sent media there: it has answered a check of ours.
@@ -50,7 +50,7 @@ struct Source {
 }
 
 /// What is taken in; an address that makes room is the peer's no more.
-pub(crate) type Admission = Result<Option<SocketAddr>, Refusal>;
+pub(crate) type Admission = Result<Option<TransportAddress>, Refusal>;
 
 impl Checks {
     pub(crate) fn new(
@@ -85,16 +85,16 @@ impl Checks {
     }
 
     /// The addresses it was seen at.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+    pub(crate) fn sources(&self) -> impl Iterator<Item = TransportAddress> + '_ {
         self.sources.iter().map(|source| source.address)
     }
 
     /// Until when the peer consents to be sent media at an address.
-    pub(crate) fn consent(&self, address: SocketAddr) -> Option<Instant> {
+    pub(crate) fn consent(&self, address: TransportAddress) -> Option<Instant> {
         self.sources.iter().find(|source| source.address == address)?.consent
     }
 
-    pub(crate) fn consents(&self, address: SocketAddr, now: Instant) -> bool {
+    pub(crate) fn consents(&self, address: TransportAddress, now: Instant) -> bool {
         self.consent(address).is_some_and(|until| now < until)
     }
 
@@ -103,7 +103,7 @@ impl Checks {
     pub(crate) fn admit_check(
         &mut self,
         check: &StunMessage<'_>,
-        source: SocketAddr,
+        source: TransportAddress,
         now: Instant,
     ) -> Admission {
         if !self.limit.allows(now) {
@@ -121,7 +121,7 @@ impl Checks {
     pub(crate) fn admit_answer(
         &mut self,
         answer: &StunMessage<'_>,
-        source: SocketAddr,
+        source: TransportAddress,
         now: Instant,
     ) -> Admission {
         if !self.verifies(answer, &self.remote.pass) {
@@ -147,7 +147,7 @@ impl Checks {
 
     fn seen_at(
         &mut self,
-        address: SocketAddr,
+        address: TransportAddress,
         consent: Option<Instant>,
         now: Instant,
     ) -> Admission {
@@ -184,6 +184,8 @@ impl Checks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
+
     use str0m::ice::TransId;
 
     fn creds(name: &str) -> IceCreds {
@@ -198,8 +200,8 @@ mod tests {
         Checks::new(hmac(), creds("we"), creds("they"))
     }
 
-    fn source(port: u16) -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, 1], port))
+    fn source(port: u16) -> TransportAddress {
+        TransportAddress::udp(SocketAddr::from(([192, 0, 2, 1], port)))
     }
 
     fn bytes(message: StunMessage<'_>, password: &str) -> Vec<u8> {
@@ -215,7 +217,7 @@ mod tests {
     }
 
     fn answer(mapped: u16) -> Vec<u8> {
-        let reply = StunMessage::binding_reply(TransId::new(), source(mapped));
+        let reply = StunMessage::binding_reply(TransId::new(), source(mapped).address);
         bytes(reply, &creds("they").pass)
     }
 

@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use str0m::net::{Protocol, Receive};
 use str0m::rtp::RawPacket;
 use str0m::rtp::rtcp::Rtcp;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
@@ -34,7 +33,7 @@ use crate::rtp::send::RtpOutput;
 use crate::rtp::stamp::FrameStamp;
 use crate::sdp::{NegotiateError, Offer};
 use crate::session_key::SessionKey;
-use crate::transport::Outbox;
+use crate::transport::{Outbox, Route};
 pub(crate) use checks::Checks;
 use limits::Limits;
 use path::IceRestart;
@@ -128,7 +127,7 @@ pub(crate) enum PeerEvent {
     /// Packets are missing: [`Peer::resend`].
     PacketsLost,
     /// A connectivity check leaves.
-    CheckSent(TransactionId, SocketAddr, SocketAddr),
+    CheckSent(TransactionId, Route),
     /// Something it sent is not taken.
     Refused(Refusal),
     Gone(CloseReason),
@@ -139,8 +138,8 @@ pub(crate) enum PeerEvent {
 pub(crate) enum Arrival {
     /// A connectivity check with the peer's password.
     Check,
-    /// The answer to one of ours, which went from here to there; whether it says that the path works.
-    Answer { from: SocketAddr, to: SocketAddr, success: bool },
+    /// The answer to one of ours, and the way that went; whether it says that the path works.
+    Answer { route: Route, success: bool },
     /// Anything else, which is protected by keys of its own.
     Protected,
 }
@@ -263,19 +262,19 @@ impl Peer {
     pub(crate) fn receive(
         &mut self,
         now: Instant,
-        (source, destination): (SocketAddr, SocketAddr),
+        route: Route,
         datagram: &[u8],
         arrival: Arrival,
     ) -> Result<(), RtcError> {
-        let Ok(receive) = Receive::new(Protocol::Udp, source, destination, datagram) else {
+        let Some(input) = route.input(now, datagram) else {
             return Ok(()); // Looked like ours by its first byte, but is not.
         };
-        self.rtc.handle_input(Input::Receive(now, receive))?;
+        self.rtc.handle_input(input)?;
         if arrival != Arrival::Protected {
             self.heard.note(now);
         }
-        if let Arrival::Answer { from, to, success: true } = arrival {
-            self.answered(from, to);
+        if let Arrival::Answer { route, success: true } = arrival {
+            self.answered(route);
         }
         // A pair that a check has nominated is used once our own check on it is answered (RFC 8445
         // §7.3.1.5).
@@ -485,14 +484,14 @@ impl Peer {
         let (microphone, checks, heard) = (&self.microphone, &self.checks, &self.heard);
         drain(rtc, |drained| match drained {
             Drained::Transmit(transmit) => {
-                let (from, to) = (transmit.source, transmit.destination);
+                let Some(route) = Route::of(&transmit) else { return };
                 if let Some(id) = demux::check_in(&transmit.contents) {
-                    events.push(PeerEvent::CheckSent(id, from, to));
+                    events.push(PeerEvent::CheckSent(id, route));
                 }
                 // Checks go to whatever address a peer names; anything else only to where it has answered
                 // one (RFC 7675 §5.1).
-                if is_stun(&transmit.contents) || checks.consents(to, now) {
-                    output.forward(&transmit, now, clock, out);
+                if is_stun(&transmit.contents) || checks.consents(route.remote(), now) {
+                    output.forward(&route, &transmit.contents, now, clock, out);
                 }
             }
             Drained::Event(event) => match event {

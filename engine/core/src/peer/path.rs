@@ -1,11 +1,11 @@
 //! Which way a peer's media goes, and whether it may.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use str0m::IceConnectionState;
 
 use super::{Peer, Phase, VANISH_GRACE};
+use crate::transport::Route;
 
 /// Where an ICE restart is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +20,12 @@ pub(super) enum IceRestart {
 }
 
 impl Peer {
-    /// A check of ours that went from here to there was answered from there.
-    pub(super) fn answered(&mut self, from: SocketAddr, to: SocketAddr) {
+    /// A check of ours that went this way was answered.
+    pub(super) fn answered(&mut self, route: Route) {
         // Any valid pair will do until one is nominated (RFC 8445 §12.1.1): a browser whose old path looks
         // alive to it takes seconds over that, and str0m would send to the old one until then.
         if self.restart == IceRestart::Searching {
-            self.output.use_path(from, to);
+            self.output.use_path(route);
             self.restart = IceRestart::Found;
         }
     }

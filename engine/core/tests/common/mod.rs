@@ -15,7 +15,7 @@ use str0m::rtp::{Extension, ExtensionMap, RawPacket, RtpPacket};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 use visavis_core::{
     Certificate, CodecOrder, DataGauge, Hub, HubEvent, Offer, Outbox, PacketizedFrame, PeerSetup,
-    SessionKey,
+    Route, SessionKey,
 };
 use visavis_types::{ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec};
 
@@ -36,9 +36,13 @@ pub struct Wire {
 }
 
 impl Outbox for Wire {
-    fn datagram(&mut self, from: SocketAddr, to: SocketAddr, len: usize) -> &mut [u8] {
+    fn datagram(&mut self, route: &Route, len: usize) -> &mut [u8] {
         self.turn.push(len);
-        self.queue.push_back(Datagram { from, to, contents: vec![0; len] });
+        self.queue.push_back(Datagram {
+            from: route.local,
+            to: route.remote,
+            contents: vec![0; len],
+        });
         &mut self.queue.back_mut().unwrap().contents
     }
 
@@ -242,7 +246,7 @@ impl World {
             }
             if datagram.to == self.hub_addr {
                 let Datagram { from, to, contents } = datagram;
-                self.hub.receive(self.now, from, to, &contents, &mut self.wire);
+                self.hub.receive(self.now, Route::udp(to, from), &contents, &mut self.wire);
             } else if let Some(viewer) =
                 self.viewers.iter_mut().find(|v| v.addr == datagram.to && v.online)
             {

@@ -9,7 +9,7 @@ mod video;
 use std::sync::Arc;
 
 use common::{MS, World};
-use visavis_core::{CloseReason, HubEvent};
+use visavis_core::{CloseReason, HubEvent, Route};
 use visavis_types::{AudioCodec, AudioPacket, AudioRenditionSet, Refusal, VideoCodec};
 
 const H264: VideoCodec = VideoCodec::H264;
@@ -245,7 +245,7 @@ fn garbage_is_refused_and_harms_nobody() {
             }
             // From a stranger, and from the viewer's own address.
             for source in [stranger, viewer] {
-                world.hub.receive(world.now, source, hub, &datagram, &mut world.wire);
+                world.hub.receive(world.now, Route::udp(hub, source), &datagram, &mut world.wire);
             }
         }
     }

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use visavis_core::{
-    Certificate, CodecOrder, Hub, NegotiateError, Offer, Outbox, Peer, PeerSetup, sdp,
+    Certificate, CodecOrder, Hub, NegotiateError, Offer, Outbox, Peer, PeerSetup, Route, sdp,
 };
 use visavis_types::{ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId};
 
@@ -120,12 +120,7 @@ fn sections(answer: &str) -> Vec<String> {
 struct Nowhere(Vec<u8>);
 
 impl Outbox for Nowhere {
-    fn datagram(
-        &mut self,
-        _: std::net::SocketAddr,
-        _: std::net::SocketAddr,
-        len: usize,
-    ) -> &mut [u8] {
+    fn datagram(&mut self, _: &Route, len: usize) -> &mut [u8] {
         self.0.resize(len, 0);
         &mut self.0
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_queue::SegQueue;
 use mio::{Events, Interest, Poll, Token, Waker};
-use visavis_core::{Hub, Outbox, SessionKey};
+use visavis_core::{Hub, Outbox, Route, SessionKey};
 use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
 use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId};
 
@@ -209,7 +209,7 @@ impl MediaLoop {
                 let source = SocketAddr::new(source.ip().to_canonical(), source.port());
                 let at = egress.addresses.candidate_for(datagram.destination, source.ip());
                 if let Some(at) = at {
-                    hub.receive(now, source, at, datagram.contents, egress);
+                    hub.receive(now, Route::udp(at, source), datagram.contents, egress);
                 }
             }
             match received {

@@ -11,17 +11,15 @@ mod srtp;
 mod track;
 mod way;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use str0m::net::Transmit;
 use visavis_types::{AudioPacket, ClockAnchor};
 
 use crate::rtp::history::History;
 use crate::rtp::packetize::Payloads;
 use crate::rtp::stamp::FrameStamp;
-use crate::transport::Outbox;
+use crate::transport::{Outbox, Route, TransportAddress};
 pub(crate) use header::ExtensionIds;
 use srtp::Srtp;
 pub(crate) use srtp::SrtpKeys;
@@ -41,8 +39,8 @@ pub(crate) struct RtpOutput {
     /// Set when DTLS has agreed on them.
     keys: Arc<OnceLock<SrtpKeys>>,
     srtp: Option<Srtp>,
-    /// From our candidate to theirs: the pair ICE has nominated, or one that will do until it has.
-    path: Option<(SocketAddr, SocketAddr)>,
+    /// The pair ICE has nominated, or one that will do until it has.
+    path: Option<Route>,
     path_is_held: bool,
     pub(crate) tracks: Tracks,
     /// Tracks that are not sent any more. If one of them is wanted again it must go on where it was: from
@@ -104,8 +102,8 @@ impl RtpOutput {
         if self.srtp.is_none() {
             self.srtp = self.keys.get().and_then(Srtp::new);
         }
-        let (from, to) = self.path?;
-        Some((Way { srtp: self.srtp.as_mut()?, from, to, out }, &mut self.tracks))
+        let route = self.path.as_ref()?;
+        Some((Way { srtp: self.srtp.as_mut()?, route, out }, &mut self.tracks))
     }
 
     /// Sends a frame that `history` will have next. False where it cannot be sent yet.
@@ -162,8 +160,8 @@ impl RtpOutput {
     }
 
     /// Sends media this way from now on, wherever str0m sends its own.
-    pub(crate) fn use_path(&mut self, from: SocketAddr, to: SocketAddr) {
-        self.path = Some((from, to));
+    pub(crate) fn use_path(&mut self, route: Route) {
+        self.path = Some(route);
         self.path_is_held = true;
     }
 
@@ -173,8 +171,8 @@ impl RtpOutput {
     }
 
     /// Where media goes.
-    pub(crate) fn remote(&self) -> Option<SocketAddr> {
-        self.path.map(|(_, to)| to)
+    pub(crate) fn remote(&self) -> Option<TransportAddress> {
+        self.path.as_ref().map(Route::remote)
     }
 
     /// Sends nothing more this way.
@@ -193,21 +191,21 @@ impl RtpOutput {
     /// Passes on what str0m wants sent.
     pub(crate) fn forward(
         &mut self,
-        transmit: &Transmit,
+        route: &Route,
+        contents: &[u8],
         now: Instant,
         clock: &ClockAnchor,
         out: &mut impl Outbox,
     ) {
-        let Transmit { source: from, destination: to, contents, .. } = transmit;
         let (first, second) = match contents.get(..2) {
             Some(&[first, second]) => (first, second),
             _ => return,
         };
         if !STUN.contains(&first) && !self.path_is_held {
-            self.path = Some((*from, *to));
+            self.path = Some(*route);
         }
         if !RTP_OR_RTCP.contains(&first) {
-            out.datagram(*from, *to, contents.len()).copy_from_slice(contents);
+            out.datagram(route, contents.len()).copy_from_slice(contents);
         } else if RTCP_TYPES.contains(&second) {
             self.forward_rtcp(contents, now, clock, out);
         }

@@ -1,15 +1,12 @@
 //! The way of one datagram to one viewer.
 
-use std::net::SocketAddr;
-
 use super::srtp::Srtp;
-use crate::transport::Outbox;
+use crate::transport::{Outbox, Route};
 
-/// The way to one viewer: sealed, from here to there.
+/// The way to one viewer: sealed. .
 pub(super) struct Way<'a, O> {
     pub(super) srtp: &'a mut Srtp,
-    pub(super) from: SocketAddr,
-    pub(super) to: SocketAddr,
+    pub(super) route: &'a Route,
     pub(super) out: &'a mut O,
 }
 
@@ -17,13 +14,13 @@ impl<O: Outbox> Way<'_, O> {
     /// `index` is the sequence number with its roll-overs.
     pub(super) fn send_rtp(&mut self, header: &[u8], payload: &[u8], ssrc: u32, index: u64) {
         let len = header.len() + payload.len() + self.srtp.rtp_overhead();
-        let slot = self.out.datagram(self.from, self.to, len);
+        let slot = self.out.datagram(self.route, len);
         self.srtp.seal_rtp(header, payload, ssrc, index, slot);
     }
 
     pub(super) fn send_rtcp(&mut self, compound: &[u8], index: u32) {
         let len = compound.len() + self.srtp.rtcp_overhead();
-        let slot = self.out.datagram(self.from, self.to, len);
+        let slot = self.out.datagram(self.route, len);
         self.srtp.seal_rtcp(compound, index, slot);
     }
 }
