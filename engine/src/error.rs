@@ -2,9 +2,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use visavis_bitstream::BitstreamError;
+use visavis_bitstream::opus::OpusPacketError;
 use visavis_codec::Mp3Error;
 use visavis_core::SdpError;
-use visavis_core::bitstream::{BitstreamError, OpusPacketError};
 use visavis_types::{AudioChunkError, PeerId, SessionId, VideoCodec};
 
 /// Why the engine did not start.

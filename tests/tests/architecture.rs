@@ -1,6 +1,6 @@
 //! The allowed dependencies between the crates of this workspace, held against `cargo metadata`.
 //!
-//! `types ← {codec, core, net} ← engine ← signaling ← {ffi, tools, bench, tests}`: an arrow points at
+//! `types ← bitstream ← {codec, core}; types ← net; {codec, core, net} ← engine ← signaling ← {ffi, tools, bench, tests}`: an arrow points at
 //! what may be depended on, directly or by way of the rooms between.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,6 +21,10 @@ fn allowed(package: &str) -> Option<BTreeSet<&'static str>> {
     if package == "visavis-types" {
         return Some(BTreeSet::new());
     }
+    if matches!(package, "visavis-bitstream" | "visavis-net") {
+        return Some(rooms);
+    }
+    rooms.insert("visavis-bitstream");
     if ENGINE_ROOMS.contains(&package) {
         return Some(rooms);
     }
@@ -28,13 +32,13 @@ fn allowed(package: &str) -> Option<BTreeSet<&'static str>> {
     if package == "visavis" {
         return Some(rooms);
     }
-    // From here on the engine is used by its facade; `visavis-codec` alone has a second door, for
-    // programs that read media files.
+    // From here on the engine is used by its facade; `visavis-codec` and `visavis-bitstream` alone have a
+    // second door, for programs that read media files or RTP payloads.
     let mut above = BTreeSet::from(["visavis"]);
     if package == "visavis-signaling" {
         return Some(above);
     }
-    above.extend(["visavis-signaling", "visavis-codec", "visavis-types"]);
+    above.extend(["visavis-signaling", "visavis-bitstream", "visavis-codec", "visavis-types"]);
     match package {
         "visavis-cli" | "visavis-ffi" | "visavis-python" => Some(above),
         "visavis-bench" => Some(above),
@@ -54,7 +58,7 @@ fn crates_depend_only_downwards() -> Outcome {
         .into_iter()
         .map(|package| (package.name.as_str(), package))
         .collect();
-    assert!(members.len() >= 9, "only {} crates in the workspace", members.len());
+    assert!(members.len() >= 10, "only {} crates in the workspace", members.len());
     for (name, package) in &members {
         let allowed = allowed(name)
             .ok_or_else(|| format!("{name} has no place in the architecture: give it one here"))?;
@@ -75,8 +79,9 @@ fn crates_depend_only_downwards() -> Outcome {
 #[test]
 fn pure_rooms_know_no_system_and_the_engine_no_web() -> Outcome {
     let metadata = metadata()?;
-    let forbidden: [(&str, &[&str]); 4] = [
+    let forbidden: [(&str, &[&str]); 5] = [
         ("visavis-types", &["mio", "socket2", "quinn-udp", "rustix", "str0m", "serde_json"]),
+        ("visavis-bitstream", &["mio", "socket2", "quinn-udp", "rustix", "str0m", "serde_json"]),
         (
             "visavis-core",
             &["mio", "socket2", "quinn-udp", "rustix", "crossbeam-channel", "serde_json"],
@@ -113,7 +118,7 @@ fn the_product_has_no_async_runtime() -> Outcome {
 
 #[test]
 fn pure_rooms_forbid_unsafe() -> Outcome {
-    for room in ["core", "types"] {
+    for room in ["bitstream", "core", "types"] {
         let path = root().join("engine").join(room).join("src/lib.rs");
         let text = fs::read_to_string(&path)?;
         assert!(text.contains("#![forbid(unsafe_code)]"), "{} lacks it", path.display());

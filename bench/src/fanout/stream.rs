@@ -3,6 +3,8 @@
 //! The structure is H264's (parameter sets, IDR and P slices, RFC 6184 packets), the slices' insides
 //! are noise: good for load and timing, nothing a decoder could show.
 
+use visavis_bitstream::h264::{FU_A, STAP_A, TYPE_MASK};
+
 use crate::mark::{MARK_BYTES, mark};
 
 /// Pictures per second.
@@ -54,9 +56,6 @@ const PPS: [u8; 4] = [0x68, 0xce, 0x3c, 0x80];
 /// NAL unit header and the first byte of a slice header: first macroblock 0, I or P.
 const IDR: [u8; 2] = [0x65, 0x88];
 const DELTA: [u8; 2] = [0x41, 0x9a];
-
-const NAL_STAP_A: u8 = 24;
-const NAL_FU_A: u8 = 28;
 
 /// The video of one group of pictures, over and over.
 #[derive(Debug)]
@@ -167,7 +166,7 @@ impl Audio {
 /// Both parameter sets in one aggregation packet.
 fn parameter_sets() -> Vec<u8> {
     let mut packet = vec![0; HEADER_BYTES];
-    packet.push(0x60 | NAL_STAP_A);
+    packet.push(0x60 | STAP_A);
     for unit in [&SPS[..], &PPS] {
         packet.extend((unit.len() as u16).to_be_bytes());
         packet.extend(unit);
@@ -185,7 +184,7 @@ fn fragments(unit: &[u8]) -> Vec<Vec<u8>> {
     for chunk in body.chunks(length.max(1)) {
         let start = if packets.is_empty() { 0x80 } else { 0 };
         let mut packet = vec![0; HEADER_BYTES];
-        packet.extend([(header & 0xe0) | NAL_FU_A, start | (header & 0x1f)]);
+        packet.extend([(header & !TYPE_MASK) | FU_A, start | (header & TYPE_MASK)]);
         packet.extend(chunk);
         packets.push(packet);
     }
@@ -225,7 +224,7 @@ mod tests {
     fn slice(packets: &[Vec<u8>]) -> Vec<u8> {
         let mut unit = Vec::new();
         for payload in packets.iter().map(|packet| &packet[HEADER_BYTES..]) {
-            if payload[0] & 0x1f != NAL_FU_A {
+            if payload[0] & 0x1f != FU_A {
                 continue;
             }
             if payload[1] & 0x80 != 0 {
@@ -255,7 +254,7 @@ mod tests {
             assert!(!unit.windows(3).any(|bytes| bytes[0] == 0 && bytes[1] == 0 && bytes[2] < 4));
             let marked = frame.iter().find_map(|packet| find_mark(&packet[HEADER_BYTES..]));
             assert_eq!(marked, Some(counter));
-            assert_eq!(frame[0][HEADER_BYTES] & 0x1f, if key { NAL_STAP_A } else { NAL_FU_A });
+            assert_eq!(frame[0][HEADER_BYTES] & 0x1f, if key { STAP_A } else { FU_A });
             bytes += unit.len();
             packets += frame.len();
         }

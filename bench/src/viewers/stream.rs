@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use visavis_bitstream::h264::{FU_A, IDR_SLICE, SPS, STAP_A, TYPE_MASK};
+use visavis_bitstream::vp8;
+
 /// How long a missing packet may take to come by retransmission before it counts as lost. A viewer's
 /// jitter buffer would have given up long before.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(1);
@@ -218,13 +221,9 @@ impl StreamMeter {
 /// Whether a keyframe starts in this H264 payload (RFC 6184): an IDR slice or a parameter set, alone,
 /// aggregated (STAP-A) or as the first fragment (FU-A).
 pub(super) fn h264_keyframe(payload: &[u8]) -> bool {
-    const IDR: u8 = 5;
-    const SPS: u8 = 7;
-    const STAP_A: u8 = 24;
-    const FU_A: u8 = 28;
-    let starts = |nal: u8| matches!(nal & 0x1f, IDR | SPS);
+    let starts = |nal: u8| matches!(nal & TYPE_MASK, IDR_SLICE | SPS);
     match payload {
-        [head, rest @ ..] if head & 0x1f == STAP_A => {
+        [head, rest @ ..] if head & TYPE_MASK == STAP_A => {
             let mut rest = rest;
             while let [high, low, nal, ..] = rest {
                 if starts(*nal) {
@@ -235,7 +234,9 @@ pub(super) fn h264_keyframe(payload: &[u8]) -> bool {
             }
             false
         }
-        [head, fragment, ..] if head & 0x1f == FU_A => fragment & 0x80 != 0 && starts(*fragment),
+        [head, fragment, ..] if head & TYPE_MASK == FU_A => {
+            fragment & 0x80 != 0 && starts(*fragment)
+        }
         [head, ..] => starts(*head),
         [] => false,
     }
@@ -260,7 +261,7 @@ pub(super) fn vp8_keyframe(payload: &[u8]) -> bool {
             rest = rest.get(1..).unwrap_or_default();
         }
     }
-    starts_partition_zero && rest.first().is_some_and(|head| head & 1 == 0)
+    starts_partition_zero && vp8::is_keyframe(rest)
 }
 
 #[cfg(test)]

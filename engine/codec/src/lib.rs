@@ -43,7 +43,7 @@ pub use convert::{ConvertError, convert};
 pub use downmix::Downmix;
 pub use g711::G711Law;
 pub use g711_decoder::G711Decoder;
-pub use h264::{DecodeError, Decoded, H264Decoder, write_sps_without_reordering};
+pub use h264::{DecodeError, Decoded, H264Decoder};
 pub use matrix::{ColorMatrix, StreamColors, recolour, to_engine_colors};
 pub use mp3::{Mp3Decoder, Mp3Error, Mp3Sound};
 pub use opus::{

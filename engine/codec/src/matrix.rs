@@ -1,6 +1,7 @@
 //! Which weights turn red, green and blue into luma and colour difference, and the way from one such
 //! space to another.
 
+use visavis_bitstream::h264::VideoSignal;
 use visavis_types::{FrameSize, VideoCodec};
 
 use crate::I420Buffer;
@@ -58,6 +59,15 @@ pub struct StreamColors {
 }
 
 impl StreamColors {
+    /// What an SPS says.
+    pub(crate) fn of_h264(signal: Option<VideoSignal>) -> Self {
+        let [.., code] = signal.and_then(|signal| signal.description).unwrap_or_default();
+        Self {
+            matrix: Self::matrix_of(code.into()),
+            full_range: signal.map(|signal| signal.full_range),
+        }
+    }
+
     /// The matrix of a `matrix_coefficients` (ITU-T H.273), as far as it is one of the two.
     pub const fn matrix_of(code: u16) -> Option<ColorMatrix> {
         match code {

@@ -8,7 +8,6 @@
 //! 3. sleeps until [`Hub::next_deadline`] or until something else happens.
 #![forbid(unsafe_code)]
 
-pub mod bitstream;
 mod candidates;
 mod credentials;
 mod data;

@@ -4,8 +4,8 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rtrb::Producer;
+use visavis_bitstream::opus;
 use visavis_codec::{Mp3Decoder, Mp3Sound};
-use visavis_core::bitstream::opus;
 use visavis_types::{AudioChunk, AudioChunkError, EncodedAudio};
 
 use super::{AudioBlock, OpusBlock, OpusTiming, PcmBlock, Queued, max_samples, samples_duration};

@@ -2,15 +2,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use visavis_core::bitstream::{self, Inspection};
+use visavis_bitstream::{Inspection, inspect};
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{AccessUnit, EncodedFrame, Stage, Stamps, UnixMillis, VideoCodec};
 
-use super::parameter_sets::ParameterSets;
 use crate::media::{Full, LoopRings};
 use crate::shared::SessionShared;
 use crate::source_clock::Stamped;
 use crate::{EncodedFrameError, PushOutcome};
+use visavis_bitstream::h264::ParameterSets;
 
 /// Takes pictures that the caller has encoded. Never blocks on the network; every picture is sent, in
 /// order. Clone it to push from several threads; they then take turns.
@@ -87,7 +87,7 @@ impl EncodedVideoSink {
         if frame.data.len() > EncodedFrame::MAX_BYTES {
             return Err(EncodedFrameError::TooLarge(frame.data.len()));
         }
-        let mut inspection = bitstream::inspect(frame.codec, frame.data)?;
+        let mut inspection = inspect(frame.codec, frame.data)?;
         inspection.keyframe = frame.keyframe.unwrap_or(inspection.keyframe);
         let pushed = Instant::now();
         if inspection.picture {

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
-use visavis_core::bitstream::{h264, inspect};
+use visavis_bitstream::{h264, inspect};
 use visavis_core::{MAX_PAYLOAD_BYTES, Packetizer};
 use visavis_types::{AccessUnit, Stamps, VideoCodec};
 

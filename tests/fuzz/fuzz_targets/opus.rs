@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use visavis_bitstream::opus;
 use visavis_codec::OpusDecoder;
-use visavis_core::bitstream::opus;
 use visavis_fuzz::pieces;
 
 fuzz_target!(|data: &[u8]| {

@@ -2,10 +2,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use openh264_sys2::{dsErrorFree, dsFramePending};
+use visavis_bitstream::h264::{self, Sps};
 use visavis_types::FrameSize;
 
-use super::nal;
-use super::sps::Sps;
 use super::wels::{WelsDecoder, WelsError, WelsPicture};
 use crate::{I420Buffer, StreamColors};
 
@@ -162,17 +161,17 @@ impl H264Decoder {
     /// a coded video sequence.
     fn look_at(&mut self, access_unit: &[u8]) -> Result<(), DecodeError> {
         let mut empty = true;
-        for unit in nal::units(access_unit) {
+        for unit in h264::nal_units(access_unit) {
             empty = false;
-            let kind = nal::kind(unit);
-            if kind == nal::SPS
+            let kind = h264::nal_type(unit);
+            if kind == h264::SPS
                 && let Ok(sps) = Sps::parse(unit)
             {
                 self.reorder = sps.max_num_reorder_frames() as usize;
-                self.colors = sps.colors();
+                self.colors = StreamColors::of_h264(sps.vui.signal);
             }
-            if nal::is_slice(kind) {
-                self.sequence += u64::from(kind == nal::IDR_SLICE);
+            if h264::is_slice(kind) {
+                self.sequence += u64::from(kind == h264::IDR_SLICE);
                 break;
             }
         }

@@ -4,12 +4,10 @@ use openh264_sys2::{
     CAMERA_VIDEO_REAL_TIME, CONSTANT_ID, LOW_COMPLEXITY, PRO_BASELINE, RC_BITRATE_MODE,
     RC_OFF_MODE, SEncParamExt, SM_SINGLE_SLICE,
 };
+use visavis_bitstream::h264::{self, VideoSignal};
 use visavis_types::{Bitrate, FrameSize, VideoCodec};
 
 use super::intra::IntraModel;
-use super::level;
-use super::nal;
-use super::sps::{self, VideoSignal};
 use super::wels::{WelsEncoder, WelsError};
 use crate::{ColorMatrix, EncodeError, Encoded, I420Buffer, VideoEncoder, VideoEncoderConfig};
 
@@ -75,7 +73,7 @@ impl H264Encoder {
             wels,
             params,
             config: *config,
-            signal: VideoSignal::limited(matrix),
+            signal: VideoSignal::limited(matrix.code()),
             intra: IntraModel::new(width * height),
             started: false,
         };
@@ -120,10 +118,10 @@ impl H264Encoder {
     /// Appends what was encoded to `out`.
     fn write(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         for unit in self.wels.nals() {
-            let bare = unit.get(nal::START_CODE.len()..).unwrap_or_default();
-            out.extend_from_slice(&nal::START_CODE);
-            if nal::kind(bare) == nal::SPS {
-                sps::write_low_latency(bare, self.signal, out)
+            let bare = unit.get(h264::START_CODE.len()..).unwrap_or_default();
+            out.extend_from_slice(&h264::START_CODE);
+            if h264::nal_type(bare) == h264::SPS {
+                h264::write_low_latency(bare, self.signal, out)
                     .map_err(|_| library_error("write an SPS", "it cannot be read"))?;
             } else {
                 out.extend_from_slice(bare);
@@ -209,7 +207,7 @@ fn configure(params: &mut SEncParamExt, config: &VideoEncoderConfig) {
     layer.fFrameRate = fps;
     layer.uiProfileIdc = PRO_BASELINE;
     layer.uiLevelIdc =
-        i32::from(level::for_stream(config.size, config.fps, config.bitrate.bps()).idc);
+        i32::from(h264::level_for_stream(config.size, config.fps, config.bitrate.bps()));
     layer.sSliceArgument.uiSliceMode = SM_SINGLE_SLICE;
     layer.sSliceArgument.uiSliceNum = 1;
     set_bitrate(params, bps);
@@ -247,7 +245,7 @@ fn rate_control_bps(bitrate: Bitrate, fps: u32) -> i32 {
 mod tests {
 
     use super::*;
-    use crate::h264::sps::Sps;
+    use visavis_bitstream::h264::Sps;
 
     fn encoder(width: u32, height: u32) -> H264Encoder {
         let size = FrameSize::new(width, height).unwrap();
@@ -270,13 +268,13 @@ mod tests {
                 let mut out = Vec::new();
                 let pts = Duration::from_millis(33 * n);
                 let encoded = encoder.encode(&picture, n == 3, pts, &mut out).unwrap();
-                let units: Vec<&[u8]> = nal::units(&out).collect();
-                let kinds: Vec<u8> = units.iter().map(|unit| nal::kind(unit)).collect();
+                let units: Vec<&[u8]> = h264::nal_units(&out).collect();
+                let kinds: Vec<u8> = units.iter().map(|unit| h264::nal_type(unit)).collect();
                 if n % 3 != 0 {
                     assert_eq!((kinds, encoded.keyframe), (vec![1], false));
                     continue;
                 }
-                assert_eq!((kinds, encoded.keyframe), (vec![nal::SPS, 8, nal::IDR_SLICE], true));
+                assert_eq!((kinds, encoded.keyframe), (vec![h264::SPS, 8, h264::IDR_SLICE], true));
                 let sps = Sps::parse(units[0]).unwrap();
                 assert_eq!((sps.profile_idc, sps.constraints >> 6), (66, 3));
                 assert_eq!((sps.level_idc, sps.max_num_ref_frames), (level, 1));

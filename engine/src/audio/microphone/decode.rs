@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use visavis_bitstream::opus;
 use visavis_codec::{G711Decoder, G711Law, OpusDecoder, OpusError, ResampleError, Resampler};
-use visavis_core::bitstream::opus;
 use visavis_types::AudioCodec;
 
 /// Why a packet became no sound.

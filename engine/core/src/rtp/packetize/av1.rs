@@ -1,7 +1,8 @@
 //! AV1 over RTP (RTP Payload Format For AV1, version 1.0, §4).
 
+use visavis_bitstream::av1::{HAS_SIZE, Obu, leb128_bytes, obus, write_leb128};
+
 use super::payloads::Payloads;
-use crate::bitstream::av1::{HAS_SIZE, Obu, leb128_bytes, obus, write_leb128};
 
 /// Z: the first element goes on from the packet before.
 const CONTINUES: u8 = 0x80;

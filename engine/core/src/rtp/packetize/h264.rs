@@ -1,15 +1,9 @@
 //! H.264 over RTP (RFC 6184), packetization-mode 1.
 
+use visavis_bitstream::h264::{DELIMITER, FILLER, FU_A, STAP_A, TYPE_MASK, nal_type, nal_units};
+
 use super::payloads::{Payloads, equal_fragments};
 
-const NAL_TYPE_MASK: u8 = 0x1f;
-const NAL_HEADER_MASK: u8 = 0xe0;
-const NAL_ACCESS_UNIT_DELIMITER: u8 = 9;
-const NAL_FILLER: u8 = 12;
-/// RFC 6184 §5.7.1.
-const STAP_A: u8 = 24;
-/// RFC 6184 §5.8.
-const FU_A: u8 = 28;
 const FU_START: u8 = 0x80;
 const FU_END: u8 = 0x40;
 
@@ -23,7 +17,7 @@ pub(super) fn packetize(annex_b: &[u8], max_payload: usize, out: &mut Payloads) 
     let mut small_bytes = 1;
     for nal in nal_units(annex_b) {
         let Some(&header) = nal.first() else { continue };
-        if matches!(header & NAL_TYPE_MASK, NAL_ACCESS_UNIT_DELIMITER | NAL_FILLER) {
+        if matches!(nal_type(nal), DELIMITER | FILLER) {
             continue;
         }
         if small_bytes + 2 + nal.len() > max_payload {
@@ -69,51 +63,10 @@ fn fragment(nal: &[u8], header: u8, max_payload: usize, out: &mut Payloads) {
         if pieces.peek().is_none() {
             position |= FU_END;
         }
-        let fu = [(header & NAL_HEADER_MASK) | FU_A, position | (header & NAL_TYPE_MASK)];
+        let fu = [(header & !TYPE_MASK) | FU_A, position | (header & TYPE_MASK)];
         out.push(&[&fu, piece]);
         position = 0;
     }
-}
-
-/// The NAL units of an Annex B byte stream (ITU-T H.264 annex B), without start codes.
-pub(crate) fn nal_units(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = after_start_code(stream).unwrap_or(stream);
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let (nal, next) = match find_start_code(rest) {
-            Some(at) => (&rest[..at], &rest[at + 3..]),
-            None => (rest, &rest[rest.len()..]),
-        };
-        rest = next;
-        // A four-byte start code's first zero, and trailing zeros, belong to no NAL unit.
-        let end = nal.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1);
-        Some(&nal[..end])
-    })
-}
-
-fn after_start_code(stream: &[u8]) -> Option<&[u8]> {
-    find_start_code(stream).map(|at| &stream[at + 3..])
-}
-
-/// Where the next 00 00 01 begins.
-fn find_start_code(bytes: &[u8]) -> Option<usize> {
-    let mut at = 2;
-    while let Some(&byte) = bytes.get(at) {
-        // Looking at every third byte is enough while it is larger than one.
-        if byte > 1 {
-            at += 3;
-        } else if byte == 1 {
-            if bytes[at - 1] == 0 && bytes[at - 2] == 0 {
-                return Some(at - 2);
-            }
-            at += 3;
-        } else {
-            at += 1;
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -154,7 +107,7 @@ mod tests {
         let nals = [slice(0x67, 20), slice(0x68, 5), slice(0x65, 4_321)];
         let payloads = packetized(&annex_b(&nals));
         let sizes: Vec<usize> = payloads.iter().map(|p| p.len()).collect();
-        assert_eq!(payloads[0][0] & NAL_TYPE_MASK, STAP_A);
+        assert_eq!(payloads[0][0] & TYPE_MASK, STAP_A);
         assert_eq!(sizes.len(), 1 + 5);
         assert!(sizes[2..5].iter().all(|&s| s == sizes[1]), "{sizes:?}");
         assert_eq!(payloads[1][1] & 0xc0, FU_START);

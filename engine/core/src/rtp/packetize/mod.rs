@@ -5,7 +5,7 @@
 //! are a row of equal datagrams, which the kernel takes as one GSO send.
 
 mod av1;
-pub(crate) mod h264;
+mod h264;
 mod payloads;
 mod red;
 mod vp8;

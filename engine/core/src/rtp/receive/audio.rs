@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::fault::{RtpFault, Wanted};
 use super::foreign::{self, Foreign};
 use super::sequencer::{Delivered, RtpCounters, Sequencer, Unwrap};
-use crate::bitstream::opus;
+use visavis_bitstream::opus;
 
 /// An Opus packet (RFC 7587: the payload as it is).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use visavis_types::VideoCodec;
 
-use crate::bitstream::h264;
+use visavis_bitstream::{h264, vp8};
 
 /// Something that is not what is taken here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,7 +224,7 @@ fn certain(payload: &[u8], begins: bool) -> Option<Foreign> {
     if is_raw_video(payload) {
         return Some(Foreign::RawVideo);
     }
-    let nal = if h264::nal_type(payload) == 24 { payload.get(3..)? } else { payload };
+    let nal = if h264::nal_type(payload) == h264::STAP_A { payload.get(3..)? } else { payload };
     match nal {
         [0x27 | 0x47 | 0x67, 66 | 77 | 88 | 100 | 110 | 122 | 244, _, 10..=62, ..] => {
             Some(Foreign::H264)
@@ -242,7 +242,7 @@ fn is_vp8_keyframe(payload: &[u8]) -> bool {
         [first, 0x80, _, rest @ ..] if first & 0xdf == 0x90 => rest,
         _ => return false,
     };
-    matches!(frame, [tag, _, _, 0x9d, 0x01, 0x2a, ..] if tag & 1 == 0)
+    vp8::has_keyframe_header(frame)
 }
 
 /// HEVC's NAL units have two bytes of header: of layer 0 and the lowest temporal layer, and of types that
@@ -265,8 +265,9 @@ fn begins_as_vp8(payload: &[u8]) -> bool {
 /// A payload descriptor of the first packet of a picture, not in flexible mode: B set (RFC 9628 §4.2). H264 has no
 /// use for NAL units of such types at the beginning of each picture, but for delimiters.
 fn begins_as_vp9(payload: &[u8]) -> bool {
-    const DELIMITER: u8 = 9;
-    payload.first().is_some_and(|first| first & 0x18 == 0x08 && first & 0x1f != DELIMITER)
+    payload
+        .first()
+        .is_some_and(|first| first & 0x18 == 0x08 && first & h264::TYPE_MASK != h264::DELIMITER)
 }
 
 /// Lines of pixels, with headers that say how many bytes of each there are (RFC 4175 §4.2).

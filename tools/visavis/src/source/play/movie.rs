@@ -4,6 +4,7 @@
 //! and codecs other than H264, AAC and Opus are named as [`Unsupported`], so that another reader can
 //! be tried.
 
+use visavis_bitstream::h264::AvcConfig;
 use visavis_codec::StreamColors;
 
 use super::boxes::{Fields, Mp4Box, boxes, child, descendant};
@@ -30,15 +31,6 @@ pub struct VideoTrack {
 pub struct AudioTrack {
     pub track: Track,
     pub codec: AudioConfig,
-}
-
-/// What an H264 decoder needs before the first picture.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AvcConfig {
-    /// Bytes of the length before each NAL unit: 1 to 4.
-    pub length_bytes: usize,
-    /// Parameter sets as an Annex B byte stream.
-    pub parameter_sets: Vec<u8>,
 }
 
 /// What a decoder of sound needs.
@@ -147,7 +139,7 @@ fn video_track(trak: &[u8], movie_scale: u32) -> Result<VideoTrack, Unusable> {
     if has_oblong_pixels(inside).unwrap_or(false) {
         return Err(Unsupported("has pixels that are not square".to_owned()));
     }
-    let avc = child(inside, b"avcC").and_then(avc_config);
+    let avc = child(inside, b"avcC").and_then(|record| AvcConfig::parse(record).ok());
     let avc = avc.ok_or_else(|| broken("H264 description"))?;
     let colors = colors(inside).unwrap_or_default();
     Ok(VideoTrack { track: track(trak, movie_scale)?, avc, colors })
@@ -205,26 +197,6 @@ fn colors(entry: &[u8]) -> Option<StreamColors> {
     let matrix = StreamColors::matrix_of(fields.u16()?);
     let full_range = (kind == b"nclx").then(|| fields.u8().map(|flags| flags & 0x80 != 0));
     Some(StreamColors { matrix, full_range: full_range.flatten() })
-}
-
-/// An AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1).
-fn avc_config(body: &[u8]) -> Option<AvcConfig> {
-    let mut fields = Fields(body);
-    fields.skip(4)?;
-    let length_bytes = usize::from(fields.u8()? & 3) + 1;
-    let mut parameter_sets = Vec::new();
-    let sps = fields.u8()? & 31;
-    for _ in 0..sps {
-        let length = fields.u16()?;
-        parameter_sets.extend([0, 0, 0, 1]);
-        parameter_sets.extend(fields.take(length.into())?);
-    }
-    for _ in 0..fields.u8()? {
-        let length = fields.u16()?;
-        parameter_sets.extend([0, 0, 0, 1]);
-        parameter_sets.extend(fields.take(length.into())?);
-    }
-    Some(AvcConfig { length_bytes, parameter_sets })
 }
 
 fn audio_config(entry: Mp4Box<'_>) -> Option<AudioConfig> {

@@ -207,9 +207,9 @@ impl Pictures {
         let data = file.read(&sample)?;
         self.annex_b.clear();
         if sample.sync {
-            self.annex_b.extend(&self.track.avc.parameter_sets);
+            self.annex_b.extend(self.track.avc.parameter_sets());
         }
-        if !to_annex_b(data, self.track.avc.length_bytes, &mut self.annex_b) {
+        if self.track.avc.append_annex_b(data, &mut self.annex_b).is_err() {
             return Ok(Step::Undecodable("a damaged NAL unit".to_owned()));
         }
         let pts = self.timeline.at(sample.pts) + self.bias_ns;
@@ -261,19 +261,6 @@ enum Step {
 
 fn nanos(value: i128) -> Duration {
     Duration::from_nanos(u64::try_from(value.max(0)).unwrap_or(u64::MAX))
-}
-
-/// Replaces the lengths before NAL units by start codes; `false` where the lengths make no sense.
-fn to_annex_b(mut data: &[u8], length_bytes: usize, out: &mut Vec<u8>) -> bool {
-    while !data.is_empty() {
-        let Some((length, rest)) = data.split_at_checked(length_bytes) else { return false };
-        let length = length.iter().fold(0usize, |sum, &byte| sum << 8 | usize::from(byte));
-        let Some((unit, rest)) = rest.split_at_checked(length) else { return false };
-        out.extend([0, 0, 0, 1]);
-        out.extend(unit);
-        data = rest;
-    }
-    true
 }
 
 impl Sound {
@@ -384,15 +371,6 @@ impl Clip for Mp4Clip {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lengths_become_start_codes() {
-        let mut out = Vec::new();
-        assert!(to_annex_b(&[0, 2, 7, 8, 0, 1, 9], 2, &mut out));
-        assert_eq!(out, [0, 0, 0, 1, 7, 8, 0, 0, 0, 1, 9]);
-        assert!(!to_annex_b(&[0, 3, 7, 8], 2, &mut Vec::new()));
-        assert!(!to_annex_b(&[0], 2, &mut Vec::new()));
-    }
 
     #[test]
     fn the_edit_list_moves_and_cuts() {

@@ -1,7 +1,8 @@
 //! AV1 payloads (RTP Payload Format For AV1, version 1.0, §4), to OBUs with sizes.
 
+use visavis_bitstream::av1::{HAS_SIZE, obus, read_leb128, write_leb128};
+
 use super::broken::BrokenPayload;
-use crate::bitstream::av1::{HAS_SIZE, obus, read_leb128, write_leb128};
 
 const CONTINUES: u8 = 0x80;
 const TO_BE_CONTINUED: u8 = 0x40;

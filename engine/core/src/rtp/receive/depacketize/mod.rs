@@ -6,9 +6,9 @@ mod vp9;
 
 use str0m::format::CodecExtra;
 use str0m::unversioned::{Depacketizer as _, H264Depacketizer, Vp8Depacketizer};
+use visavis_bitstream::h264;
 use visavis_types::VideoCodec;
 
-use crate::bitstream::h264;
 use av1::Av1Depacketizer;
 use broken::BrokenPayload;
 
@@ -73,35 +73,31 @@ fn starts_h264_unit(payload: &[u8]) -> bool {
 /// Whether a payload begins in the middle of a picture: with a slice that is not its first, or with what
 /// is left of a NAL unit.
 pub(super) fn continues_h264_picture(payload: &[u8]) -> bool {
-    let is_slice = |kind| matches!(kind, h264::SLICE..=h264::IDR_SLICE);
-    if h264::nal_type(payload) == FU_A {
+    if h264::nal_type(payload) == h264::FU_A {
         let Some(&header) = payload.get(1) else { return false };
         let starts = header & 0x80 != 0;
         let first_slice = payload.get(2).is_some_and(|first| first & 0x80 != 0);
-        return is_slice(header & 0x1f) && !(starts && first_slice);
+        return h264::is_slice(header & h264::TYPE_MASK) && !(starts && first_slice);
     }
     let nal = first_h264_unit(payload);
-    is_slice(h264::nal_type(nal)) && !h264::is_first_slice(nal)
+    h264::is_slice(h264::nal_type(nal)) && !h264::is_first_slice(nal)
 }
 
 /// The first fragment of the first slice of a picture (RFC 6184 §5.8).
 fn is_first_h264_fragment(payload: &[u8]) -> bool {
     match *payload {
-        [_, header, first, ..] if h264::nal_type(payload) == FU_A => {
-            let is_slice = matches!(header & 0x1f, h264::SLICE | h264::IDR_SLICE);
+        [_, header, first, ..] if h264::nal_type(payload) == h264::FU_A => {
+            let is_slice = matches!(header & h264::TYPE_MASK, h264::SLICE | h264::IDR_SLICE);
             header & 0x80 != 0 && (first & 0x80 != 0 || !is_slice)
         }
         _ => false,
     }
 }
 
-const STAP_A: u8 = 24;
-const FU_A: u8 = 28;
-
 /// The NAL unit that a payload is, or the first of those in it.
 fn first_h264_unit(payload: &[u8]) -> &[u8] {
     match h264::nal_type(payload) {
-        STAP_A => payload.get(3..).unwrap_or_default(),
+        h264::STAP_A => payload.get(3..).unwrap_or_default(),
         _ => payload,
     }
 }

@@ -8,7 +8,7 @@ use super::depacketize::{Depacketizer, continues_h264_picture};
 use super::fault::{RtpFault, Wanted};
 use super::foreign::VideoSigns;
 use super::sequencer::{Delivered, RtpCounters, Sequencer, Unwrap};
-use crate::bitstream::{self, Inspection, h264};
+use visavis_bitstream::{Inspection, h264, inspect};
 
 /// A picture whose sender may mark each slice as an end is whole when so long nothing more of it came.
 const SLICE_PATIENCE: Duration = Duration::from_millis(20);
@@ -367,7 +367,7 @@ impl Assembler {
     /// What is in the unit, and whether a viewer can show it.
     fn inspect(&mut self) -> Option<(Inspection, bool)> {
         if self.codec != VideoCodec::H264 {
-            let inspection = bitstream::inspect(self.codec, &self.unit).ok()?;
+            let inspection = inspect(self.codec, &self.unit).ok()?;
             self.health.readable |= inspection.picture;
             return Some((inspection, true));
         }

@@ -1,10 +1,10 @@
 //! VP9 frames (VP9 bitstream specification §6.2). Of a superframe the first frame is looked at.
 
-use super::{BitstreamError, Inspection};
+use crate::{BitstreamError, Inspection};
 
 const SYNC_CODE: [u8; 3] = [0x49, 0x83, 0x42];
 
-pub(super) fn inspect(frame: &[u8]) -> Result<Inspection, BitstreamError> {
+pub(crate) fn inspect(frame: &[u8]) -> Result<Inspection, BitstreamError> {
     let broken = BitstreamError::Vp9Header;
     let &[first, ref rest @ ..] = frame else { return Err(broken) };
     let bit = |at: u8| first >> (7 - at) & 1 == 1;

@@ -3,9 +3,9 @@
 use visavis_types::FrameSize;
 
 /// What a decoder of one level can do.
-pub(super) struct Level {
+struct Level {
     /// `level_idc`.
-    pub(super) idc: u8,
+    idc: u8,
     max_macroblocks_per_second: u32,
     max_macroblocks: u32,
     max_dpb_macroblocks: u32,
@@ -42,8 +42,8 @@ const LEVELS: [Level; 16] = [
     level(52, 2_073_600, 36_864, 184_320, 240_000),
 ];
 
-/// The lowest level that holds a stream, or the highest there is.
-pub(super) fn for_stream(size: FrameSize, fps: u32, bps: u64) -> &'static Level {
+/// `level_idc` of the lowest level that holds a stream in baseline profile, or of the highest there is.
+pub fn level_for_stream(size: FrameSize, fps: u32, bps: u64) -> u8 {
     let (columns, rows) = (size.width().div_ceil(16), size.height().div_ceil(16));
     let macroblocks = columns * rows;
     let fits = |level: &&Level| {
@@ -55,7 +55,7 @@ pub(super) fn for_stream(size: FrameSize, fps: u32, bps: u64) -> &'static Level 
             && bps <= level.max_kbps * 1_000
     };
     let [.., last] = &LEVELS;
-    LEVELS.iter().find(fits).unwrap_or(last)
+    LEVELS.iter().find(fits).unwrap_or(last).idc
 }
 
 /// `MaxDpbFrames`: how many pictures of this many macroblocks a decoder of a level keeps (§A.3.1).
@@ -83,7 +83,7 @@ mod tests {
         ];
         for (width, height, fps, kbps, idc) in cases {
             let size = FrameSize::new(width, height).unwrap();
-            let found = for_stream(size, fps, kbps * 1_000).idc;
+            let found = level_for_stream(size, fps, kbps * 1_000);
             assert_eq!(found, idc, "{width}x{height} {fps} fps {kbps} kbit/s");
         }
     }

@@ -1,54 +1,36 @@
-//! H264 byte streams (ITU-T H.264 §7.3.1 and annex B).
+//! What is in an access unit (ITU-T H.264 §7.3.1).
 
-use super::{BitstreamError, Inspection};
-use crate::rtp::packetize::h264::nal_units as split;
-
-/// `nal_unit_type` of a coded slice of an IDR picture.
-pub const IDR_SLICE: u8 = 5;
-/// `nal_unit_type` of a coded slice of another picture.
-pub const SLICE: u8 = 1;
-/// `nal_unit_type` of supplemental enhancement information.
-pub const SEI: u8 = 6;
-/// `nal_unit_type` of a sequence parameter set.
-pub const SPS: u8 = 7;
-/// `nal_unit_type` of a picture parameter set.
-pub const PPS: u8 = 8;
-/// `nal_unit_type` of an access unit delimiter.
-pub const DELIMITER: u8 = 9;
-
-const FORBIDDEN_BIT: u8 = 0x80;
-const TYPE_MASK: u8 = 0x1f;
-
-/// `nal_unit_type`, or 0 (unspecified) for an empty unit.
-pub fn nal_type(nal: &[u8]) -> u8 {
-    nal.first().map_or(0, |header| header & TYPE_MASK)
-}
-
-/// The NAL units of an Annex B byte stream, without start codes and trailing zeros.
-pub fn nal_units(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
-    split(stream).filter(|nal| !nal.is_empty())
-}
+use super::nal::{FORBIDDEN_BIT, IDR_SLICE, PPS, SEI, SLICE, SPS, is_slice, nal_type, nal_units};
+use crate::{BitReader, BitstreamError, Inspection};
 
 /// What is in an access unit, as far as it tells whether a viewer can show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Contents {
-    pub(crate) idr: bool,
-    pub(crate) picture: bool,
-    pub(crate) sps: bool,
-    pub(crate) pps: bool,
+pub struct Contents {
+    /// A slice of an IDR picture: a decoder can start here.
+    pub idr: bool,
+    /// A slice of any picture.
+    pub picture: bool,
+    /// A sequence parameter set.
+    pub sps: bool,
+    /// A picture parameter set.
+    pub pps: bool,
     /// Slices that may refer to pictures shown later.
-    pub(crate) b_slices: bool,
+    pub b_slices: bool,
     /// A recovery point (§D.2.8): some decoders can start here though there is no IDR picture.
-    pub(crate) recovery_point: bool,
+    pub recovery_point: bool,
 }
 
-pub(super) fn inspect(stream: &[u8]) -> Result<Inspection, BitstreamError> {
+pub(crate) fn inspect(stream: &[u8]) -> Result<Inspection, BitstreamError> {
     let Contents { idr, picture, .. } = contents(stream)?;
     Ok(Inspection { keyframe: idr, picture })
 }
 
 /// Looks at the NAL units of an access unit.
-pub(crate) fn contents(stream: &[u8]) -> Result<Contents, BitstreamError> {
+///
+/// # Errors
+///
+/// [`BitstreamError::NoStartCode`], [`BitstreamError::NalHeader`] or [`BitstreamError::NoNalUnit`].
+pub fn contents(stream: &[u8]) -> Result<Contents, BitstreamError> {
     let zeros = stream.iter().take_while(|&&byte| byte == 0).count();
     if zeros < 2 || stream.get(zeros) != Some(&1) {
         return Err(BitstreamError::NoStartCode);
@@ -63,7 +45,7 @@ pub(crate) fn contents(stream: &[u8]) -> Result<Contents, BitstreamError> {
             return Err(BitstreamError::NalHeader(header));
         }
         units += 1;
-        found.picture |= (1..=IDR_SLICE).contains(&kind);
+        found.picture |= is_slice(kind);
         found.idr |= kind == IDR_SLICE;
         found.sps |= kind == SPS;
         found.pps |= kind == PPS;
@@ -77,20 +59,15 @@ pub(crate) fn contents(stream: &[u8]) -> Result<Contents, BitstreamError> {
 }
 
 /// Whether a slice is the first of its picture: `first_mb_in_slice` is 0 (§7.4.3).
-pub(crate) fn is_first_slice(nal: &[u8]) -> bool {
+pub fn is_first_slice(nal: &[u8]) -> bool {
     matches!(nal_type(nal), SLICE | IDR_SLICE) && nal.get(1).is_some_and(|first| first & 0x80 != 0)
 }
 
 /// `slice_type` (§7.4.3, table 7-6): 1 and 6 are B.
 fn slice_kind(nal: &[u8]) -> Option<u32> {
-    let bytes = nal.get(1..)?;
-    // Two numbers of 17 bits at most fit into this, but for the highest bits of absurd ones.
-    let window = (0..8).fold(0, |bits: u64, i| bits << 8 | u64::from(*bytes.get(i).unwrap_or(&0)));
-    let first_mb_bits = 2 * window.leading_zeros() + 1;
-    let rest = window.checked_shl(first_mb_bits)?;
-    let zeros = rest.leading_zeros();
-    // No slice type has more than seven bits.
-    (zeros <= 3).then(|| ((rest >> (63 - 2 * zeros)) - 1) as u32)
+    let mut header = BitReader::new(nal.get(1..)?);
+    let _first_mb = header.ue().ok()?;
+    header.ue().ok().filter(|&kind| kind <= 9)
 }
 
 /// Whether one of the messages of an SEI NAL unit is a recovery point (§7.3.2.3.1).
@@ -129,17 +106,7 @@ pub fn parameter_set_id(nal: &[u8]) -> Option<u32> {
         PPS => (nal.get(1..)?, 255),
         _ => return None,
     };
-    exp_golomb(bits).filter(|&id| id <= largest)
-}
-
-/// The unsigned Exp-Golomb number (§9.1) that `bytes` begin with, if it has 17 bits at most.
-fn exp_golomb(bytes: &[u8]) -> Option<u32> {
-    let window = (0..4).fold(0, |bits: u32, i| bits << 8 | u32::from(*bytes.get(i).unwrap_or(&0)));
-    let zeros = window.leading_zeros();
-    if zeros > 8 || bytes.len() * 8 < (2 * zeros + 1) as usize {
-        return None;
-    }
-    Some((window >> (31 - 2 * zeros)) - 1)
+    BitReader::new(bits).ue().ok().filter(|&id| id <= largest)
 }
 
 #[cfg(test)]

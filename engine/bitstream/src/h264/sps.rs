@@ -4,71 +4,41 @@
 //! A decoder that is not told otherwise must expect reordered pictures and may hold back up to 16
 //! of them. `bitstream_restriction` in the VUI tells it.
 
-use super::bits::{BitReader, BitWriter, Malformed, escape_into, unescape};
-use super::level;
-use crate::{ColorMatrix, StreamColors};
+use super::level::max_dpb_frames;
+use super::nal::{escape_into, unescape};
+use super::vui::{Restriction, VideoSignal, Vui};
+use crate::{BitReader, BitWriter, Malformed};
 
 /// What the engine wants to know of a sequence parameter set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sps {
-    pub(super) profile_idc: u8,
+pub struct Sps {
+    /// `profile_idc`: 66 is baseline, 77 main, 100 high.
+    pub profile_idc: u8,
     /// `constraint_set0_flag` in the most significant bit.
-    pub(super) constraints: u8,
-    pub(super) level_idc: u8,
-    pub(super) max_num_ref_frames: u32,
-    pub(super) width: u32,
-    pub(super) height: u32,
+    pub constraints: u8,
+    /// `level_idc`: 31 is level 3.1.
+    pub level_idc: u8,
+    /// `max_num_ref_frames`.
+    pub max_num_ref_frames: u32,
+    /// Pixels per row, cropped.
+    pub width: u32,
+    /// Rows, cropped.
+    pub height: u32,
     macroblocks: u32,
     poc_type: u32,
     /// Position in the RBSP of `vui_parameters_present_flag`.
     vui_flag_at: usize,
-    pub(super) vui: Vui,
-}
-
-/// Video usability information; the default is what holds where there is none.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Vui {
-    /// From `aspect_ratio_info_present_flag` to before `video_signal_type_present_flag`, as it is.
-    aspect_and_overscan: Option<(usize, usize)>,
-    pub(super) signal: Option<VideoSignal>,
-    /// From `chroma_loc_info_present_flag` to before `bitstream_restriction_flag`, as it is.
-    chroma_to_pic_struct: Option<(usize, usize)>,
-    pub(super) restriction: Option<Restriction>,
-}
-
-/// Colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct VideoSignal {
-    video_format: u8,
-    pub(super) full_range: bool,
-    /// `colour_primaries`, `transfer_characteristics`, `matrix_coefficients`.
-    pub(super) description: Option<[u8; 3]>,
-}
-
-impl VideoSignal {
-    /// Limited range; the primaries and transfer curve of BT.709, which are (nearly) those of the
-    /// sRGB pictures a renderer makes; the matrix that they were converted with.
-    pub(super) fn limited(matrix: ColorMatrix) -> Self {
-        const UNSPECIFIED_FORMAT: u8 = 5;
-        let description = Some([1, 1, matrix.code()]);
-        Self { video_format: UNSPECIFIED_FORMAT, full_range: false, description }
-    }
-}
-
-/// `bitstream_restriction`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Restriction {
-    motion_vectors_over_boundaries: bool,
-    max_bytes_per_pic_denom: u32,
-    max_bits_per_mb_denom: u32,
-    log2_max_mv_length: [u32; 2],
-    pub(super) max_num_reorder_frames: u32,
-    pub(super) max_dec_frame_buffering: u32,
+    /// What it says beyond what decoding needs.
+    pub vui: Vui,
 }
 
 impl Sps {
     /// Reads a NAL unit of type 7, header included, start code not.
-    pub(super) fn parse(nal: &[u8]) -> Result<Self, Malformed> {
+    ///
+    /// # Errors
+    ///
+    /// Where it ends early, or has a value that no level allows.
+    pub fn parse(nal: &[u8]) -> Result<Self, Malformed> {
         let (_header, payload) = nal.split_first().ok_or(Malformed)?;
         Self::parse_rbsp(&unescape(payload))
     }
@@ -125,22 +95,12 @@ impl Sps {
 
     /// How many pictures can come before one that is shown earlier: as said, or the most that
     /// profile and level allow (§E.2.1).
-    pub(super) fn max_num_reorder_frames(&self) -> u32 {
+    pub fn max_num_reorder_frames(&self) -> u32 {
         match self.vui.restriction {
             Some(restriction) => restriction.max_num_reorder_frames.min(16),
             // Baseline has no B slices; order type 2 means output in decoding order (§8.2.1).
             None if self.profile_idc == 66 || self.poc_type == 2 => 0,
-            None => level::max_dpb_frames(self.level_idc, self.macroblocks),
-        }
-    }
-
-    /// What it says of the colours.
-    pub(super) fn colors(&self) -> StreamColors {
-        let signal = self.vui.signal;
-        let [.., code] = signal.and_then(|signal| signal.description).unwrap_or_default();
-        StreamColors {
-            matrix: StreamColors::matrix_of(code.into()),
-            full_range: signal.map(|signal| signal.full_range),
+            None => max_dpb_frames(self.level_idc, self.macroblocks),
         }
     }
 
@@ -161,7 +121,7 @@ impl Sps {
 /// # Errors
 ///
 /// Where the SPS cannot be read; `out` is unchanged then.
-pub(super) fn write_low_latency(
+pub fn write_low_latency(
     nal: &[u8],
     signal: VideoSignal,
     out: &mut Vec<u8>,
@@ -174,9 +134,11 @@ pub(super) fn write_low_latency(
 /// pictures. WebRTC has no way to send reordered pictures, so that a stream which is silent about it
 /// has none.
 ///
-/// False where the SPS cannot be read; `out` is unchanged then.
-pub fn write_sps_without_reordering(nal: &[u8], out: &mut Vec<u8>) -> bool {
-    rewrite(nal, |sps| sps.vui.restriction.is_none().then_some(sps.vui.signal), out).is_ok()
+/// # Errors
+///
+/// Where the SPS cannot be read; `out` is unchanged then.
+pub fn write_without_reordering(nal: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    rewrite(nal, |sps| sps.vui.restriction.is_none().then_some(sps.vui.signal), out)
 }
 
 /// Copies an SPS; with no reordering and the colours that `change` gives, if it gives any.
@@ -195,122 +157,13 @@ fn rewrite(
     let mut w = BitWriter::default();
     w.copy(&rbsp, 0, sps.vui_flag_at)?;
     w.flag(true);
-    let restriction = Restriction {
-        max_num_reorder_frames: 0,
-        max_dec_frame_buffering: sps.max_num_ref_frames,
-        ..sps.vui.restriction.unwrap_or(Restriction::UNRESTRICTED)
-    };
+    let restriction = sps.vui.restriction.unwrap_or(Restriction::UNRESTRICTED);
+    let restriction = restriction.without_reordering(sps.max_num_ref_frames);
     let vui = Vui { signal, restriction: Some(restriction), ..sps.vui };
     vui.write(&rbsp, &mut w)?;
     out.push(header);
     escape_into(&w.finish(), out);
     Ok(())
-}
-
-impl Restriction {
-    /// What holds where nothing is said (§E.2.1).
-    const UNRESTRICTED: Self = Self {
-        motion_vectors_over_boundaries: true,
-        max_bytes_per_pic_denom: 2,
-        max_bits_per_mb_denom: 1,
-        log2_max_mv_length: [15, 15],
-        max_num_reorder_frames: 16,
-        max_dec_frame_buffering: 16,
-    };
-
-    fn read(r: &mut BitReader<'_>) -> Result<Self, Malformed> {
-        Ok(Self {
-            motion_vectors_over_boundaries: r.flag()?,
-            max_bytes_per_pic_denom: r.ue()?,
-            max_bits_per_mb_denom: r.ue()?,
-            log2_max_mv_length: [r.ue()?, r.ue()?],
-            max_num_reorder_frames: r.ue()?,
-            max_dec_frame_buffering: r.ue()?,
-        })
-    }
-
-    fn write(&self, w: &mut BitWriter) {
-        w.flag(self.motion_vectors_over_boundaries);
-        w.ue(self.max_bytes_per_pic_denom);
-        w.ue(self.max_bits_per_mb_denom);
-        self.log2_max_mv_length.into_iter().for_each(|value| w.ue(value));
-        w.ue(self.max_num_reorder_frames);
-        w.ue(self.max_dec_frame_buffering);
-    }
-}
-
-impl Vui {
-    fn read(r: &mut BitReader<'_>) -> Result<Self, Malformed> {
-        const EXTENDED_SAR: u32 = 255;
-        let start = r.position();
-        if r.flag()? && r.bits(8)? == EXTENDED_SAR {
-            r.bits(32)?;
-        }
-        if r.flag()? {
-            let _overscan_appropriate = r.flag()?;
-        }
-        let aspect_and_overscan = Some((start, r.position()));
-        let signal = if r.flag()? {
-            let video_format = r.bits(3)? as u8;
-            let full_range = r.flag()?;
-            let description = if r.flag()? {
-                Some([r.bits(8)? as u8, r.bits(8)? as u8, r.bits(8)? as u8])
-            } else {
-                None
-            };
-            Some(VideoSignal { video_format, full_range, description })
-        } else {
-            None
-        };
-        let start = r.position();
-        if r.flag()? {
-            let _chroma_sample_location = [r.ue()?, r.ue()?];
-        }
-        if r.flag()? {
-            let _timing = [r.bits(32)?, r.bits(32)?, r.bits(1)?];
-        }
-        let nal_hrd = r.flag()?;
-        if nal_hrd {
-            skip_hrd(r)?;
-        }
-        let vcl_hrd = r.flag()?;
-        if vcl_hrd {
-            skip_hrd(r)?;
-        }
-        if nal_hrd || vcl_hrd {
-            let _low_delay = r.flag()?;
-        }
-        let _pic_struct = r.flag()?;
-        let chroma_to_pic_struct = Some((start, r.position()));
-        let restriction = if r.flag()? { Some(Restriction::read(r)?) } else { None };
-        Ok(Self { aspect_and_overscan, signal, chroma_to_pic_struct, restriction })
-    }
-
-    /// Writes the VUI; what is kept as it was is taken from the RBSP it was read from.
-    fn write(&self, rbsp: &[u8], w: &mut BitWriter) -> Result<(), Malformed> {
-        match self.aspect_and_overscan {
-            Some((from, to)) => w.copy(rbsp, from, to)?,
-            None => w.bits(0, 2),
-        }
-        w.flag(self.signal.is_some());
-        if let Some(signal) = self.signal {
-            w.bits(u32::from(signal.video_format), 3);
-            w.flag(signal.full_range);
-            w.flag(signal.description.is_some());
-            let codes = signal.description.into_iter().flatten();
-            codes.for_each(|code| w.bits(u32::from(code), 8));
-        }
-        match self.chroma_to_pic_struct {
-            Some((from, to)) => w.copy(rbsp, from, to)?,
-            // No chroma location, timing, NAL HRD, VCL HRD, pic_struct.
-            None => w.bits(0, 5),
-        }
-        w.flag(self.restriction.is_some());
-        if let Some(restriction) = &self.restriction {
-            restriction.write(w);
-        }
-        Ok(())
-    }
 }
 
 /// The part only some profiles have; returns `chroma_format_idc`.
@@ -375,23 +228,13 @@ fn read_picture_order(r: &mut BitReader<'_>) -> Result<u32, Malformed> {
     Ok(poc_type)
 }
 
-/// `hrd_parameters()` (§E.1.2).
-fn skip_hrd(r: &mut BitReader<'_>) -> Result<(), Malformed> {
-    let count = r.ue()?;
-    if count > 31 {
-        return Err(Malformed);
-    }
-    let _scales = r.bits(8)?;
-    for _ in 0..=count {
-        let _entry = [r.ue()?, r.ue()?, r.bits(1)?];
-    }
-    let _lengths = r.bits(20)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `matrix_coefficients`.
+    const BT601: u8 = 6;
+    const BT709: u8 = 1;
 
     /// An SPS, and what ffmpeg's `trace_headers` reads in it.
     struct Sample {
@@ -475,7 +318,7 @@ mod tests {
 
     #[test]
     fn rewriting_changes_delay_and_colours_only() {
-        let signal = VideoSignal::limited(ColorMatrix::Bt601);
+        let signal = VideoSignal::limited(BT601);
         for sample in X264 {
             let before = Sps::parse(sample.nal).unwrap();
             let nal = rewritten(sample.nal, signal);
@@ -501,20 +344,20 @@ mod tests {
     fn foreign_streams_are_left_alone_unless_they_are_silent() {
         let mut out = Vec::new();
         for sample in X264 {
-            assert!(write_sps_without_reordering(sample.nal, &mut out));
+            write_without_reordering(sample.nal, &mut out).unwrap();
             assert_eq!(std::mem::take(&mut out), sample.nal);
         }
         // Constrained baseline, level 3.0, 640x480, no VUI.
         let silent = [0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xf6, 0x40];
         let before = Sps::parse(&silent).unwrap();
         assert_eq!((before.width, before.height, before.vui.restriction), (640, 480, None));
-        assert!(write_sps_without_reordering(&silent, &mut out));
+        write_without_reordering(&silent, &mut out).unwrap();
         let after = Sps::parse(&out).unwrap();
         assert_eq!(after.vui.restriction.unwrap().max_num_reorder_frames, 0);
         assert_eq!((after.width, after.height), (before.width, before.height));
         assert_eq!(after.vui.signal, None);
         out.clear();
-        assert!(!write_sps_without_reordering(&silent[..5], &mut out) && out.is_empty());
+        assert!(write_without_reordering(&silent[..5], &mut out).is_err() && out.is_empty());
     }
 
     #[test]
@@ -526,7 +369,7 @@ mod tests {
         let mut bare = vec![0x67];
         escape_into(&w.finish(), &mut bare);
         assert_eq!(Sps::parse(&bare).unwrap().vui, Vui::default());
-        let signal = VideoSignal::limited(ColorMatrix::Bt709);
+        let signal = VideoSignal::limited(BT709);
         let sps = Sps::parse(&rewritten(&bare, signal)).unwrap();
         assert!(sps.is_ready(signal));
         assert_eq!(sps.vui.signal.unwrap().description, Some([1, 1, 1]));
@@ -570,7 +413,7 @@ mod tests {
 
     #[test]
     fn damaged_parameter_sets_are_refused() {
-        let signal = VideoSignal::limited(ColorMatrix::Bt601);
+        let signal = VideoSignal::limited(BT601);
         for sample in X264 {
             for length in 0..sample.nal.len() - 2 {
                 let mut out = vec![9];

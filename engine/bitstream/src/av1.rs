@@ -1,6 +1,6 @@
 //! AV1 OBUs in the low-overhead format (AV1 specification §5).
 
-use super::{BitstreamError, Inspection};
+use crate::{BitstreamError, Inspection};
 
 const SEQUENCE_HEADER: u8 = 1;
 const TEMPORAL_DELIMITER: u8 = 2;
@@ -9,17 +9,18 @@ const FRAME: u8 = 6;
 const TILE_LIST: u8 = 8;
 const PADDING: u8 = 15;
 
-pub(crate) const HAS_SIZE: u8 = 0x02;
+/// `obu_has_size_field` in the first byte of an OBU (§5.3.2).
+pub const HAS_SIZE: u8 = 0x02;
 const HAS_EXTENSION: u8 = 0x04;
 const FORBIDDEN_BIT: u8 = 0x80;
 
 /// One open bitstream unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Obu<'a> {
+pub struct Obu<'a> {
     /// Header and, where there is one, extension header; as they are.
-    pub(crate) header: &'a [u8],
+    pub header: &'a [u8],
     /// Without headers and size.
-    pub(crate) payload: &'a [u8],
+    pub payload: &'a [u8],
 }
 
 impl Obu<'_> {
@@ -28,13 +29,13 @@ impl Obu<'_> {
     }
 
     /// Whether it is left out of RTP: delimiters, padding and tile lists (AV1 RTP specification §5).
-    pub(crate) fn is_left_out(&self) -> bool {
+    pub fn is_left_out(&self) -> bool {
         matches!(self.kind(), TEMPORAL_DELIMITER | TILE_LIST | PADDING)
     }
 }
 
 /// The OBUs of a temporal unit. Each needs a size, but for the last.
-pub(crate) fn obus(unit: &[u8]) -> impl Iterator<Item = Result<Obu<'_>, BitstreamError>> {
+pub fn obus(unit: &[u8]) -> impl Iterator<Item = Result<Obu<'_>, BitstreamError>> {
     let mut rest = unit;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -61,7 +62,7 @@ fn split_obu(bytes: &[u8]) -> Option<(Obu<'_>, &[u8])> {
 }
 
 /// Reads a number (§4.10.5) of 32 bits at most; gives what follows too.
-pub(crate) fn read_leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
+pub fn read_leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0_u64;
     for (i, &byte) in bytes.iter().enumerate().take(8) {
         value |= u64::from(byte & 0x7f) << (7 * i);
@@ -74,7 +75,7 @@ pub(crate) fn read_leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 /// Appends a number.
-pub(crate) fn write_leb128(mut value: usize, out: &mut Vec<u8>) {
+pub fn write_leb128(mut value: usize, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -83,13 +84,13 @@ pub(crate) fn write_leb128(mut value: usize, out: &mut Vec<u8>) {
 }
 
 /// How many bytes [`write_leb128`] appends.
-pub(crate) const fn leb128_bytes(value: usize) -> usize {
+pub const fn leb128_bytes(value: usize) -> usize {
     let bits = usize::BITS - (value | 1).leading_zeros();
     bits.div_ceil(7) as usize
 }
 
 /// A keyframe is one that brings its sequence header: without it nothing can be decoded.
-pub(super) fn inspect(unit: &[u8]) -> Result<Inspection, BitstreamError> {
+pub(crate) fn inspect(unit: &[u8]) -> Result<Inspection, BitstreamError> {
     let (mut sequence, mut key, mut picture) = (None, false, false);
     for obu in obus(unit) {
         let obu = obu?;

@@ -1,15 +1,6 @@
-//! What has to be known of an encoded picture or packet before it is sent: whether it is what it is
-//! said to be, and whether a decoder can start with it.
-
-pub(crate) mod av1;
-pub mod h264;
-pub mod opus;
-mod vp8;
-mod vp9;
-
-pub use opus::OpusPacketError;
-
 use visavis_types::VideoCodec;
+
+use crate::{av1, h264, vp8, vp9};
 
 /// What a look at an access unit tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,26 +1,34 @@
-//! Bits and Exp-Golomb codes (ITU-T H.264 §7.2, §9.1), and emulation prevention (§7.4.1).
+//! Bits and Exp-Golomb codes (ITU-T H.264 §7.2, §9.1).
 
 /// The data ended before the syntax did, or holds a code longer than 32 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a bitstream that ends early or has an impossible code")]
+pub struct Malformed;
 
-/// Reads an RBSP from its most significant bit on.
-pub(super) struct BitReader<'a> {
+/// Reads an RBSP from its most significant bit on. Every read is [`Malformed`] past the end.
+#[derive(Debug)]
+pub struct BitReader<'a> {
     data: &'a [u8],
     position: usize,
 }
 
 impl<'a> BitReader<'a> {
-    pub(super) fn new(data: &'a [u8]) -> Self {
+    /// Starts at the first bit.
+    pub fn new(data: &'a [u8]) -> Self {
         Self { data, position: 0 }
     }
 
     /// Bits read so far.
-    pub(super) fn position(&self) -> usize {
+    pub fn position(&self) -> usize {
         self.position
     }
 
-    pub(super) fn flag(&mut self) -> Result<bool, Malformed> {
+    /// `u(1)`.
+    ///
+    /// # Errors
+    ///
+    /// At the end of the data.
+    pub fn flag(&mut self) -> Result<bool, Malformed> {
         let byte = self.data.get(self.position / 8).ok_or(Malformed)?;
         let bit = byte >> (7 - self.position % 8) & 1;
         self.position += 1;
@@ -28,7 +36,11 @@ impl<'a> BitReader<'a> {
     }
 
     /// `u(count)`; at most 32 bits.
-    pub(super) fn bits(&mut self, count: u32) -> Result<u32, Malformed> {
+    ///
+    /// # Errors
+    ///
+    /// At the end of the data.
+    pub fn bits(&mut self, count: u32) -> Result<u32, Malformed> {
         let mut value = 0;
         for _ in 0..count {
             value = value << 1 | u32::from(self.flag()?);
@@ -37,7 +49,11 @@ impl<'a> BitReader<'a> {
     }
 
     /// `ue(v)`.
-    pub(super) fn ue(&mut self) -> Result<u32, Malformed> {
+    ///
+    /// # Errors
+    ///
+    /// At the end of the data, and for a code of more than 32 bits.
+    pub fn ue(&mut self) -> Result<u32, Malformed> {
         let mut zeros = 0;
         while !self.flag()? {
             zeros += 1;
@@ -49,21 +65,26 @@ impl<'a> BitReader<'a> {
     }
 
     /// `se(v)`.
-    pub(super) fn se(&mut self) -> Result<i64, Malformed> {
+    ///
+    /// # Errors
+    ///
+    /// As [`ue`](Self::ue).
+    pub fn se(&mut self) -> Result<i64, Malformed> {
         let code = i64::from(self.ue()?);
         Ok(if code % 2 == 1 { code / 2 + 1 } else { -(code / 2) })
     }
 }
 
 /// Writes an RBSP.
-#[derive(Default)]
-pub(super) struct BitWriter {
+#[derive(Debug, Default)]
+pub struct BitWriter {
     data: Vec<u8>,
     used: u32,
 }
 
 impl BitWriter {
-    pub(super) fn flag(&mut self, value: bool) {
+    /// `u(1)`.
+    pub fn flag(&mut self, value: bool) {
         if self.used.is_multiple_of(8) {
             self.data.push(0);
         }
@@ -74,14 +95,14 @@ impl BitWriter {
     }
 
     /// `u(count)`; at most 32 bits.
-    pub(super) fn bits(&mut self, value: u32, count: u32) {
+    pub fn bits(&mut self, value: u32, count: u32) {
         for shift in (0..count).rev() {
             self.flag(value >> shift & 1 == 1);
         }
     }
 
     /// `ue(v)`.
-    pub(super) fn ue(&mut self, value: u32) {
+    pub fn ue(&mut self, value: u32) {
         let code = u64::from(value) + 1;
         let length = 64 - code.leading_zeros();
         for shift in (0..2 * length - 1).rev() {
@@ -90,7 +111,11 @@ impl BitWriter {
     }
 
     /// Bits `from..to` of other data, as they are.
-    pub(super) fn copy(&mut self, data: &[u8], from: usize, to: usize) -> Result<(), Malformed> {
+    ///
+    /// # Errors
+    ///
+    /// Where the data ends before `to`.
+    pub fn copy(&mut self, data: &[u8], from: usize, to: usize) -> Result<(), Malformed> {
         let mut reader = BitReader { data, position: from };
         while reader.position < to {
             self.flag(reader.flag()?);
@@ -99,37 +124,9 @@ impl BitWriter {
     }
 
     /// `rbsp_trailing_bits()`, then the bytes.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub fn finish(mut self) -> Vec<u8> {
         self.flag(true);
         self.data
-    }
-}
-
-/// What a NAL unit's payload says without its emulation prevention bytes.
-pub(super) fn unescape(payload: &[u8]) -> Vec<u8> {
-    let mut rbsp = Vec::with_capacity(payload.len());
-    let mut zeros = 0;
-    for &byte in payload {
-        if zeros >= 2 && byte == 3 {
-            zeros = 0;
-            continue;
-        }
-        zeros = if byte == 0 { zeros + 1 } else { 0 };
-        rbsp.push(byte);
-    }
-    rbsp
-}
-
-/// Appends an RBSP with the emulation prevention bytes it needs.
-pub(super) fn escape_into(rbsp: &[u8], out: &mut Vec<u8>) {
-    let mut zeros = 0;
-    for &byte in rbsp {
-        if zeros >= 2 && byte <= 3 {
-            out.push(3);
-            zeros = 0;
-        }
-        zeros = if byte == 0 { zeros + 1 } else { 0 };
-        out.push(byte);
     }
 }
 
@@ -171,16 +168,5 @@ mod tests {
         assert_eq!(BitReader::new(&[]).flag(), Err(Malformed));
         assert_eq!(BitReader::new(&[1]).bits(9), Err(Malformed));
         assert_eq!(BitReader::new(&[0; 16]).ue(), Err(Malformed));
-    }
-
-    #[test]
-    fn emulation_prevention_goes_both_ways() {
-        for rbsp in [&[0, 0, 0, 0, 0, 1][..], &[0, 0, 3], &[9, 0, 0, 2, 0, 0, 4], &[0, 0]] {
-            let mut escaped = Vec::new();
-            escape_into(rbsp, &mut escaped);
-            let forbidden = escaped.windows(3).any(|w| w[0] == 0 && w[1] == 0 && w[2] < 3);
-            assert!(!forbidden, "{escaped:?}");
-            assert_eq!(unescape(&escaped), rbsp);
-        }
     }
 }

@@ -1,7 +1,8 @@
-use visavis_codec::write_sps_without_reordering;
-use visavis_core::bitstream::h264;
+//! Parameter sets that came once, put before every keyframe.
 
-const START_CODE: [u8; 4] = [0, 0, 0, 1];
+use super::contents::parameter_set_id;
+use super::nal::{PPS, SPS, append_nal, nal_type, nal_units};
+use super::sps::write_without_reordering;
 
 /// A parameter set is some tens of bytes; larger ones are sent on, but not remembered.
 const MAX_REMEMBERED_BYTES: usize = 1_024;
@@ -9,7 +10,7 @@ const MAX_REMEMBERED_BYTES: usize = 1_024;
 /// The parameter sets of an H264 stream. Some encoders hand them out once, at the start; a viewer that
 /// joins later needs them before its first keyframe.
 #[derive(Debug, Default)]
-pub(super) struct ParameterSets {
+pub struct ParameterSets {
     /// In the order of their types and ids.
     known: Vec<Known>,
     /// Reused.
@@ -25,45 +26,44 @@ struct Known {
 impl ParameterSets {
     /// Appends an access unit to `out`: as it is, but for missing parameter sets before a keyframe, and
     /// for an SPS that is silent about reordering. Remembers the sets in it.
-    pub(super) fn complete(&mut self, unit: &[u8], keyframe: bool, out: &mut Vec<u8>) {
-        let carries = |kind| h264::nal_units(unit).any(|nal| h264::nal_type(nal) == kind);
+    pub fn complete(&mut self, unit: &[u8], keyframe: bool, out: &mut Vec<u8>) {
+        let carries = |kind| nal_units(unit).any(|nal| nal_type(nal) == kind);
         if keyframe {
             // All of a kind or none: an encoder that sends sets sends those it uses.
-            let (sps, pps) = (carries(h264::SPS), carries(h264::PPS));
+            let (sps, pps) = (carries(SPS), carries(PPS));
             for known in &self.known {
-                let missing = if known.key.0 == h264::SPS { !sps } else { !pps };
+                let missing = if known.key.0 == SPS { !sps } else { !pps };
                 if missing {
-                    append(&known.nal, out);
+                    append_nal(&known.nal, out);
                 }
             }
         }
-        for nal in h264::nal_units(unit) {
-            match h264::nal_type(nal) {
-                h264::SPS => {
+        for nal in nal_units(unit) {
+            match nal_type(nal) {
+                SPS => {
                     let mut sps = std::mem::take(&mut self.sps);
                     sps.clear();
                     // One that cannot be read is the decoder's to judge.
-                    let readable = write_sps_without_reordering(nal, &mut sps);
-                    let nal = if readable { sps.as_slice() } else { nal };
+                    let readable = write_without_reordering(nal, &mut sps);
+                    let nal = if readable.is_ok() { sps.as_slice() } else { nal };
                     self.remember(nal);
-                    append(nal, out);
+                    append_nal(nal, out);
                     self.sps = sps;
                 }
-                h264::PPS => {
+                PPS => {
                     self.remember(nal);
-                    append(nal, out);
+                    append_nal(nal, out);
                 }
-                _ => append(nal, out),
+                _ => append_nal(nal, out),
             }
         }
     }
 
     fn remember(&mut self, nal: &[u8]) {
-        let Some(id) = h264::parameter_set_id(nal).filter(|_| nal.len() <= MAX_REMEMBERED_BYTES)
-        else {
+        let Some(id) = parameter_set_id(nal).filter(|_| nal.len() <= MAX_REMEMBERED_BYTES) else {
             return;
         };
-        let key = (h264::nal_type(nal), id);
+        let key = (nal_type(nal), id);
         match self.known.binary_search_by_key(&key, |known| known.key) {
             Ok(at) => {
                 if let Some(known) = self.known.get_mut(at).filter(|known| known.nal != nal) {
@@ -74,11 +74,6 @@ impl ParameterSets {
             Err(at) => self.known.insert(at, Known { key, nal: nal.to_vec() }),
         }
     }
-}
-
-fn append(nal: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&START_CODE);
-    out.extend_from_slice(nal);
 }
 
 #[cfg(test)]
@@ -93,12 +88,12 @@ mod tests {
 
     fn unit(nals: &[&[u8]]) -> Vec<u8> {
         let mut unit = Vec::new();
-        nals.iter().for_each(|nal| append(nal, &mut unit));
+        nals.iter().for_each(|nal| append_nal(nal, &mut unit));
         unit
     }
 
     fn types(unit: &[u8]) -> Vec<u8> {
-        h264::nal_units(unit).map(h264::nal_type).collect()
+        nal_units(unit).map(nal_type).collect()
     }
 
     fn completed(sets: &mut ParameterSets, nals: &[&[u8]], keyframe: bool) -> Vec<u8> {
@@ -122,7 +117,7 @@ mod tests {
     fn pictures_are_not_touched_and_a_silent_sps_learns_to_speak() {
         let mut sets = ParameterSets::default();
         let out = completed(&mut sets, &[&SPS, &PPS, &IDR], true);
-        let nals: Vec<&[u8]> = h264::nal_units(&out).collect();
+        let nals: Vec<&[u8]> = nal_units(&out).collect();
         assert!(nals[0].len() > SPS.len());
         assert_eq!(nals[1..], [&PPS[..], &IDR]);
         assert_eq!(completed(&mut sets, &[&DELTA], false), unit(&[&DELTA]));
