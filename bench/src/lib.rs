@@ -25,10 +25,12 @@
 
 mod browser;
 mod check;
+mod cli;
 pub mod encode;
 mod error;
 pub mod faces;
 pub mod fanout;
+mod feeder;
 pub mod floor;
 pub mod glass;
 mod http;
@@ -40,6 +42,7 @@ mod process;
 pub mod profile;
 mod server;
 pub mod siege;
+pub mod signaling;
 mod spread;
 pub mod sync;
 mod table;

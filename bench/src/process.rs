@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -16,6 +16,9 @@ use crate::server::{cpu_ticks, first_line, from_ticks, tail};
 
 /// Servers that do not end by then on request are killed: how they end is not what is measured.
 const STOP_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Sockets and files that are not viewers'.
+const OTHER_FILES: u64 = 256;
 
 /// A child process and its log. Dropping it ends it.
 #[derive(Debug)]
@@ -198,6 +201,23 @@ fn descendants(root: u32, parents: &HashMap<u32, u32>) -> Vec<u32> {
         next += 1;
     }
     found
+}
+
+/// Two sockets for each viewer, here and, inherited, in the server.
+pub(crate) fn allow_files(viewers: usize) -> Result<(), Error> {
+    let needed = 2 * viewers as u64 + OTHER_FILES;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    if limit.maximum.is_some_and(|maximum| maximum < needed) {
+        return Err(Error::Viewers(format!(
+            "{viewers} viewers need {needed} open files, and the limit (ulimit -Hn) is {}",
+            limit.maximum.unwrap_or_default()
+        )));
+    }
+    let raised = Rlimit { current: Some(needed), maximum: limit.maximum };
+    Ok(setrlimit(Resource::Nofile, raised).map_err(std::io::Error::from)?)
 }
 
 #[cfg(test)]

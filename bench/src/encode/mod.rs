@@ -4,6 +4,7 @@
 //! This alone of all benches links a part of the engine: behind the network an encoder's time cannot be
 //! told from waiting.
 
+pub mod args;
 mod scene;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! What viewers get of many live faces on one machine: sound stays whole, and pictures share what is left.
 
+pub mod args;
+
 use std::process::Command;
 use std::thread;
 use std::time::Duration;

@@ -1,13 +1,13 @@
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use serde::Serialize;
 
-use super::{Options, Source, churn, join, run};
+use super::options::{Options, Source};
+use super::{churn, join, run};
 use crate::Error;
+use crate::cli::{number, print, progress};
 
 const AFTER_HELP: &str = "\
 The stream of --source rtp is synthetic: H264 in structure (parameter sets, an IDR picture of 67 KB \
@@ -86,9 +86,7 @@ impl Args {
             let report = churn::run(&options, rate, self.minutes)?;
             return print(self.json, &report, || report.table());
         }
-        let report = run(&options, &mut |line| {
-            let _ = writeln!(std::io::stderr(), "{line}");
-        })?;
+        let report = run(&options, &mut progress)?;
         if let Some(file) = &self.plot {
             report.plot(file)?;
         }
@@ -111,23 +109,15 @@ impl Args {
     }
 }
 
-fn print<T: Serialize>(json: bool, report: &T, table: impl Fn() -> String) -> Result<(), Error> {
-    let text = if json { serde_json::to_string(report)? } else { table() };
-    Ok(writeln!(std::io::stdout(), "{}", text.trim_end())?)
-}
-
 fn viewers(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count @ 1..=100_000) => Ok(count),
-        _ => Err("a number from 1 to 100000".to_owned()),
+        _ => Err("expected a number from 1 to 100000".to_owned()),
     }
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(number) if (0.1..=10_000.0).contains(&number) => Ok(number),
-        _ => Err("a number from 0.1 to 10000".to_owned()),
-    }
+    number(text, 0.1, 10_000.0)
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::Options;
-use super::rig::Rig;
+use super::options::Options;
+use super::testbed::Testbed;
 use crate::{Error, Machine};
 
 /// Viewers who stay.
@@ -57,8 +57,8 @@ pub struct ChurnReport {
 pub(super) fn run(options: &Options, rate: f64, minutes: f64) -> Result<ChurnReport, Error> {
     let guests = (rate * STAY.as_secs_f64()).ceil() as usize;
     // A server notices that one has left a little later than the next one comes.
-    let rig = Rig::start(options, BASE, BASE + 3 * guests.max(10))?;
-    rig.settle(BASE)?;
+    let testbed = Testbed::start(options, BASE, BASE + 3 * guests.max(10))?;
+    testbed.settle(BASE)?;
     let interval = Duration::from_secs_f64(1.0 / rate);
     let started = Instant::now();
     let sampling = started + RAMP;
@@ -71,24 +71,24 @@ pub(super) fn run(options: &Options, rate: f64, minutes: f64) -> Result<ChurnRep
         let due = next_guest.min(next_sample);
         thread::sleep(due.saturating_duration_since(Instant::now()));
         if due == next_guest {
-            rig.swarm.join(1, Duration::ZERO)?;
+            testbed.swarm.join(1, Duration::ZERO)?;
             came += 1;
             if came > guests as u64 {
-                rig.swarm.leave_oldest()?;
+                testbed.swarm.leave_oldest()?;
                 left += 1;
             }
             next_guest += interval;
         } else {
-            rss_kib.push(rig.server.resident_bytes()? as f64 / 1_024.0);
+            rss_kib.push(testbed.server.resident_bytes()? as f64 / 1_024.0);
             if open_files.is_none() {
-                open_files = Some(rig.server.open_files()?);
+                open_files = Some(testbed.server.open_files()?);
             }
             next_sample += SAMPLE;
         }
     }
-    let files_at_end = rig.server.open_files()?;
-    let with_picture = rig.swarm.with_picture();
-    let report = rig.finish()?;
+    let files_at_end = testbed.server.open_files()?;
+    let with_picture = testbed.swarm.with_picture();
+    let report = testbed.finish()?;
     let (first_tenth_kib, last_tenth_kib) = tenths(&rss_kib);
     Ok(ChurnReport {
         source: options.source.name().to_owned(),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Options;
-use super::rig::Rig;
+use super::options::Options;
+use super::testbed::Testbed;
 use crate::viewers::Window;
 use crate::{Error, Machine, Spread, Table};
 
@@ -52,14 +52,14 @@ pub struct JoinReport {
 ///
 /// As [`run`](super::run).
 pub(super) fn run(options: &Options) -> Result<JoinReport, Error> {
-    let rig = Rig::start(options, VIEWERS, 2 * VIEWERS)?;
-    rig.settle(VIEWERS)?;
+    let testbed = Testbed::start(options, VIEWERS, 2 * VIEWERS)?;
+    testbed.settle(VIEWERS)?;
     let window = Window::after(Duration::from_millis(20), JOIN + AFTER);
-    rig.swarm.measure(window)?;
-    rig.swarm.join(VIEWERS, JOIN / VIEWERS as u32)?;
-    let usage = rig.usage_in(window)?;
-    rig.swarm.wait_for(2 * VIEWERS, Duration::from_secs(20))?;
-    let report = rig.finish()?;
+    testbed.swarm.measure(window)?;
+    testbed.swarm.join(VIEWERS, JOIN / VIEWERS as u32)?;
+    let usage = testbed.usage_in(window)?;
+    testbed.swarm.wait_for(2 * VIEWERS, Duration::from_secs(20))?;
+    let report = testbed.finish()?;
     let measured = report
         .measured
         .as_ref()

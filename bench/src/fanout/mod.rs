@@ -4,79 +4,24 @@
 //! DTLS and SRTP over loopback sockets, the feedback of a browser, but most viewers do not decrypt
 //! media, so that one core drives many of them.
 
-mod args;
+pub mod args;
 mod churn;
-pub(crate) mod feeder;
 mod join;
+mod options;
 mod plot;
 mod report;
-pub(crate) mod rig;
-pub(crate) mod stream;
+mod testbed;
 
-use std::ffi::OsString;
 use std::time::Duration;
 
-pub use args::Args;
 pub use churn::ChurnReport;
 pub use join::JoinReport;
+pub use options::{Options, Source};
 pub use report::{Report, Row};
 
 use crate::viewers::Window;
 use crate::{Error, Machine, floor};
-use rig::Rig;
-
-/// Where the server's media comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// Encoded already: a synthetic H264 stream with Opus over the server's RTP input. The figures hold
-    /// fan-out and nothing else.
-    Rtp,
-    /// The built-in face, encoded by the server. The figures hold encoding too.
-    Live,
-}
-
-/// What is measured, and how.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Numbers of viewers, each measured with a server of its own.
-    pub viewers: Vec<usize>,
-    /// Length of each measuring window.
-    pub duration: Duration,
-    /// From the last viewer's first picture to the window.
-    pub warm_up: Duration,
-    /// Where the media comes from.
-    pub source: Source,
-    /// Video bitrate.
-    pub bitrate_kbps: u32,
-    /// One viewer in this many decrypts media, and the first two.
-    pub decrypt_one_in: usize,
-    /// More arguments for the server.
-    pub server_args: Vec<OsString>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            viewers: vec![1, 10, 100, 200, 500, 1_000],
-            duration: Duration::from_secs(20),
-            warm_up: Duration::from_secs(3),
-            source: Source::Rtp,
-            bitrate_kbps: 2_000,
-            decrypt_one_in: 16,
-            server_args: Vec::new(),
-        }
-    }
-}
-
-impl Source {
-    /// Its name on the command line and in reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rtp => "rtp",
-            Self::Live => "live",
-        }
-    }
-}
+use testbed::Testbed;
 
 /// Viewers for which the floor is measured; per viewer it is the same for more.
 const FLOOR_VIEWERS: usize = 200;
@@ -114,14 +59,14 @@ fn floor(options: &Options) -> Result<f64, Error> {
 }
 
 fn measure(options: &Options, viewers: usize) -> Result<Row, Error> {
-    let rig = Rig::start(options, viewers, viewers)?;
-    rig.settle(viewers)?;
+    let testbed = Testbed::start(options, viewers, viewers)?;
+    testbed.settle(viewers)?;
     let window = Window::after(Duration::from_millis(200), options.duration);
-    rig.swarm.measure(window)?;
-    let usage = rig.usage_in(window)?;
-    let rss = rig.server.resident_bytes()?;
-    let rss_empty = rig.rss_empty;
-    let report = rig.finish()?;
+    testbed.swarm.measure(window)?;
+    let usage = testbed.usage_in(window)?;
+    let rss = testbed.server.resident_bytes()?;
+    let rss_empty = testbed.rss_empty;
+    let report = testbed.finish()?;
     let measured = report
         .measured
         .as_ref()

@@ -6,6 +6,7 @@
 //! real sockets which another thread keeps empty: on loopback the sender pays for delivery too, and a
 //! full socket, which drops early, would make it look cheaper than it is.
 
+pub mod args;
 mod clock;
 mod destination;
 mod receivers;

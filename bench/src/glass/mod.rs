@@ -4,6 +4,7 @@
 //! back from what the browser presents. Server and browser run on one machine, so that both read one
 //! clock.
 
+pub mod args;
 mod figures;
 
 use std::thread;

@@ -1,5 +1,7 @@
 //! What sessions cost in which nothing happens: many of them in one server, one viewer each.
 
+pub mod args;
+
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::install;
+use super::progress::note;
 use super::running::Running;
-use super::{install, say};
 use crate::Error;
 use crate::process::Process;
 
@@ -39,7 +40,7 @@ pub(super) fn install() -> Result<(), Error> {
     if fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    say(&format!("installing {} into {}", PACKAGES.join(", "), folder.display()));
+    note(&format!("installing {} into {}", PACKAGES.join(", "), folder.display()));
     fs::create_dir_all(&folder)?;
     install::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
     let mut pip = Command::new(folder.join("bin/python"));

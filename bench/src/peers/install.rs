@@ -3,7 +3,7 @@
 use std::env;
 use std::process::{Command, Stdio};
 
-use super::say;
+use super::progress::note;
 use crate::Error;
 
 /// Runs an installing command.
@@ -37,7 +37,7 @@ pub(super) fn debian(program: &str, package: &str) -> Result<(), Error> {
     if !is_on_path("apt-get") || !rustix::process::geteuid().is_root() {
         return Err(Error::Server(by_hand));
     }
-    say(&format!("installing Debian's {package}"));
+    note(&format!("installing Debian's {package}"));
     let apt = |args: &[&str]| {
         run(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive"))
     };

@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::running::{Inputs, Running};
 use crate::Error;
-use crate::fanout::feeder::Feeder;
-use crate::fanout::rig::allow_files;
-use crate::fanout::stream::GROUP;
-use crate::process::busy_time;
+use crate::feeder::{Feeder, GROUP};
+use crate::process::{allow_files, busy_time};
 use crate::viewers::{Measured, Options, Report, Swarm, VideoCodec, Window};
 
 /// What the stream's video takes.
@@ -91,7 +89,7 @@ fn feed(running: &Running) -> Result<Option<Feeder>, Error> {
 /// that only the pictures tell which frame is which.
 fn watch(running: &Running, viewers: usize, feeder: Option<&Feeder>) -> Swarm {
     let mut options = Options::new(&running.url, viewers);
-    options.dialect = running.dialect;
+    options.protocol = running.protocol;
     options.codec = Some(VideoCodec::H264);
     options.spacing = SPACING;
     options.marks = feeder.map(Feeder::log);

@@ -1,29 +1,30 @@
 //! The same load on what people use instead: a naive str0m loop, Janus, aiortc. One after another, on
 //! one machine, fed with one stream, watched by the same viewers. The ratios are what counts.
 //!
-//! What differs from server to server is how it is started ([`Contender`]) and how it speaks
-//! ([`Dialect`]); the stream and the viewers are those of [`fanout`](crate::fanout).
+//! What differs from server to server is how it is started ([`ServerKind`]) and how its signaling
+//! works ([`Protocol`](crate::signaling::Protocol)); the stream and the viewers are those of
+//! [`fanout`](crate::fanout).
 
 mod aiortc;
-mod contender;
-mod dialect;
+pub mod args;
 mod install;
 mod janus;
 mod load;
 mod network;
+mod progress;
 mod report;
 mod running;
+mod server_kind;
 
-use std::io::Write;
 use std::time::Duration;
 
 pub use aiortc::aiortc_python;
-pub use contender::Contender;
-pub use dialect::{Conversation, Dialect, Parsed};
 pub use network::{is_inside, run_inside};
 pub use report::{Report, Row};
+pub use server_kind::ServerKind;
 
 use crate::{Error, Machine, floor};
+use progress::note;
 
 /// aiortc is slow enough that its figure is clear sooner.
 const AIORTC_DURATION: Duration = Duration::from_secs(10);
@@ -38,19 +39,19 @@ pub struct Options {
     pub viewers: usize,
     /// How long each is measured; ten seconds at most for aiortc.
     pub duration: Duration,
-    /// Which servers, in the order of [`Contender::ALL`].
-    pub contenders: Vec<Contender>,
+    /// Which servers, in the order of [`ServerKind::ALL`].
+    pub servers: Vec<ServerKind>,
 }
 
 /// Installs what is wanted and missing. Progress goes to the standard error stream; what cannot be
 /// installed is said there and left out by [`run`].
-pub fn prepare(contenders: &[Contender]) {
+pub fn prepare(servers: &[ServerKind]) {
     let mut failed = None;
-    for contender in contenders {
-        if let Err(error) = contender.install() {
+    for server in servers {
+        if let Err(error) = server.install() {
             let text = error.to_string();
             if failed.as_ref() != Some(&text) {
-                say(&text);
+                note(&text);
             }
             failed = Some(text);
         }
@@ -64,36 +65,27 @@ pub fn prepare(contenders: &[Contender]) {
 /// Never for a server that fails: its row says why. Only when the bench itself cannot run.
 pub fn run(options: &Options) -> Result<Report, Error> {
     let mut rows = Vec::new();
-    for contender in Contender::ALL {
-        if !options.contenders.contains(&contender) {
+    for server in ServerKind::ALL {
+        if !options.servers.contains(&server) {
             continue;
         }
-        let (viewers, duration) = match contender {
-            Contender::AiortcEncoding => {
+        let (viewers, duration) = match server {
+            ServerKind::AiortcEncoding => {
                 (options.viewers.min(ENCODING_VIEWERS), options.duration.min(AIORTC_DURATION))
             }
-            Contender::Aiortc => (options.viewers, options.duration.min(AIORTC_DURATION)),
+            ServerKind::Aiortc => (options.viewers, options.duration.min(AIORTC_DURATION)),
             _ => (options.viewers, options.duration),
         };
-        say(&format!(
-            "{}: {viewers} viewers, {} s",
-            contender.description(),
-            duration.as_secs_f64()
-        ));
-        let started = contender.start(viewers);
+        note(&format!("{}: {viewers} viewers, {} s", server.description(), duration.as_secs_f64()));
+        let started = server.start(viewers);
         let outcome = started.and_then(|running| load::measure(&running, viewers, duration));
-        rows.push(Row::new(contender, viewers, outcome));
+        rows.push(Row::new(server, viewers, outcome));
     }
-    let floor = if options.contenders.contains(&Contender::Visavis) {
-        say("the floor");
+    let floor = if options.servers.contains(&ServerKind::Visavis) {
+        note("the floor");
         Some(floor::run(&floor::Options::new(options.viewers))?)
     } else {
         None
     };
     Ok(Report { machine: Machine::here(), floor, rows })
-}
-
-/// A line of progress.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "peers: {text}");
 }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::Contender;
 use super::load::Load;
+use super::server_kind::ServerKind;
 use crate::{Error, Machine, Spread, Table, floor};
 
 /// All servers of one run.
@@ -64,12 +64,12 @@ pub struct Figures {
 }
 
 impl Row {
-    pub(super) fn new(contender: Contender, viewers: usize, outcome: Result<Load, Error>) -> Self {
+    pub(super) fn new(server: ServerKind, viewers: usize, outcome: Result<Load, Error>) -> Self {
         let (figures, error) = match outcome {
             Ok(load) => (Some(Figures::new(&load, viewers)), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let (name, description) = (contender.name(), contender.description());
+        let (name, description) = (server.name(), server.description());
         Self { name, description, viewers, figures, error }
     }
 }
@@ -114,7 +114,7 @@ impl Report {
             "lost",
             "other cores",
         ]);
-        let ours = self.rows.iter().find(|row| row.name == Contender::Visavis.name());
+        let ours = self.rows.iter().find(|row| row.name == ServerKind::Visavis.name());
         let ours = ours.and_then(|row| row.figures.as_ref());
         for row in &self.rows {
             let Some(figures) = &row.figures else { continue };
@@ -175,14 +175,14 @@ fn ratio(figure: Option<f64>, ours: Option<f64>) -> String {
 mod tests {
     use super::*;
 
-    fn row(contender: Contender, cpu: Option<f64>) -> Row {
+    fn row(server: ServerKind, cpu: Option<f64>) -> Row {
         let spread = Spread { count: 1, p50: 1.0, p95: 2.0, p99: 4.0, max: 5.0 };
         let figures = cpu.map(|cpu| Figures {
             seconds: 20.0,
             cpu_ms_per_viewer_second: cpu,
             other_cores: 0.05,
             resident_kib_per_viewer: 300.0,
-            every_viewer_ms: (contender != Contender::AiortcEncoding).then_some(spread),
+            every_viewer_ms: (server != ServerKind::AiortcEncoding).then_some(spread),
             last_viewer_ms: None,
             frame_gap_ms: None,
             packets_per_viewer_second: 324.0,
@@ -191,7 +191,7 @@ mod tests {
             own_cpu_ms_per_viewer_second: 1.0,
         });
         let error = figures.is_none().then(|| "no such program".to_owned());
-        let (name, description) = (contender.name(), contender.description());
+        let (name, description) = (server.name(), server.description());
         Row { name, description, viewers: 100, figures, error }
     }
 
@@ -201,10 +201,10 @@ mod tests {
             machine: Machine::here(),
             floor: None,
             rows: vec![
-                row(Contender::Visavis, Some(0.5)),
-                row(Contender::Naive, Some(2.0)),
-                row(Contender::JanusTuned, None),
-                row(Contender::AiortcEncoding, Some(100.0)),
+                row(ServerKind::Visavis, Some(0.5)),
+                row(ServerKind::Naive, Some(2.0)),
+                row(ServerKind::JanusTuned, None),
+                row(ServerKind::AiortcEncoding, Some(100.0)),
             ],
         };
         let table = report.table();
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn without_visavis_there_are_no_ratios() {
-        let rows = vec![row(Contender::Naive, Some(2.0))];
+        let rows = vec![row(ServerKind::Naive, Some(2.0))];
         let table = Report { machine: Machine::here(), floor: None, rows }.table();
         assert!(table.contains('–'), "{table}");
     }

@@ -3,9 +3,9 @@ use std::net::SocketAddr;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::Dialect;
 use crate::Error;
 use crate::process::Process;
+use crate::signaling::Protocol;
 
 /// A server that has been started and is ready for viewers.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Running {
     pub(super) process: Process,
     /// Address of the page or the API, as viewers want it.
     pub(super) url: String,
-    pub(super) dialect: Dialect,
+    pub(super) protocol: Protocol,
     /// Where it wants its RTP; nothing where it makes its own media.
     pub(super) inputs: Option<Inputs>,
     /// Its files, which live as long as it does.
@@ -28,7 +28,7 @@ pub(super) struct Inputs {
 }
 
 impl Running {
-    /// A server that speaks as visavis does, from the line it printed when it was ready: `url`, and
+    /// A server with the signaling of visavis, from the line it printed when it was ready: `url`, and
     /// `rtpVideo` and `rtpAudio` where it takes RTP.
     ///
     /// # Errors
@@ -46,7 +46,13 @@ impl Running {
             (Some(video), Some(audio)) => Some(Inputs { video, audio }),
             _ => None,
         };
-        Ok(Self { process, url: url.to_owned(), dialect: Dialect::Visavis, inputs, _files: files })
+        Ok(Self {
+            process,
+            url: url.to_owned(),
+            protocol: Protocol::Visavis,
+            inputs,
+            _files: files,
+        })
     }
 }
 

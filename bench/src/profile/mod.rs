@@ -3,6 +3,7 @@
 //! `perf` samples the running server, whose build needs nothing special: stacks are unwound from the
 //! tables every Rust program has. The graph is drawn here.
 
+pub mod args;
 mod flame;
 mod perf;
 mod stacks;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::viewers::{self, Swarm};
 use crate::{Error, Machine, Server, ServerOptions, Table};
 use stacks::Stacks;
+pub use stacks::Symbol;
 
 /// Symbols listed in the table.
 const LISTED: usize = 25;
@@ -56,19 +58,6 @@ pub struct Report {
     pub top: Vec<Symbol>,
     /// The graph.
     pub out: PathBuf,
-}
-
-/// A function.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Symbol {
-    /// Its name.
-    pub name: String,
-    /// Whether it is part of the kernel.
-    pub kernel: bool,
-    /// Share of the samples that were taken in it, 0 to 1.
-    pub own: f64,
-    /// Share of the samples that were taken in it or in what it called, 0 to 1.
-    pub with_callees: f64,
 }
 
 /// Starts a server with its talking face, connects viewers, and profiles the server.

@@ -2,7 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::Symbol;
+use serde::{Deserialize, Serialize};
+
+/// A function.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Symbol {
+    /// Its name.
+    pub name: String,
+    /// Whether it is part of the kernel.
+    pub kernel: bool,
+    /// Share of the samples that were taken in it, 0 to 1.
+    pub own: f64,
+    /// Share of the samples that were taken in it or in what it called, 0 to 1.
+    pub with_callees: f64,
+}
 
 /// What perf calls an address without a symbol, or without a file.
 const UNKNOWN: &str = "[unknown]";

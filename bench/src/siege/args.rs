@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::{Options, list, run};
 use crate::Error;
+use crate::cli::{check, number, print, progress};
 
 const AFTER_HELP: &str = "\
 Each server is a process of its own: one passes on an H264 stream with Opus that comes as RTP, and the attacks that \
@@ -60,22 +61,16 @@ impl Args {
     ///
     /// As [`run`]; and with `--check` when a limit was not held.
     pub fn run(self) -> Result<(), Error> {
-        let mut out = std::io::stdout();
         if self.list {
+            let mut out = std::io::stdout();
             for (name, about) in list() {
                 writeln!(out, "{name:<20}  {about}")?;
             }
             return Ok(());
         }
-        let report = run(&self.options(), &mut |line| {
-            let _ = writeln!(std::io::stderr(), "{line}");
-        })?;
-        let text = if self.json { serde_json::to_string(&report)? } else { report.table() };
-        writeln!(out, "{}", text.trim_end())?;
-        match report.missed() {
-            missed if self.check && !missed.is_empty() => Err(Error::Missed(missed.join("; "))),
-            _ => Ok(()),
-        }
+        let report = run(&self.options(), &mut progress)?;
+        print(self.json, &report, || report.table())?;
+        check(self.check, report.missed())
     }
 
     fn options(&self) -> Options {
@@ -89,17 +84,15 @@ impl Args {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(number) if (0.0..=3_600.0).contains(&number) => Ok(number),
-        _ => Err("a number from 0 to 3600".to_owned()),
-    }
+    number(text, 0.0, 3_600.0)
 }
 
 fn name(text: &str) -> Result<String, String> {
     match list().any(|(name, _)| name == text) {
         true => Ok(text.to_owned()),
         false => {
-            Err(format!("none of {}", list().map(|(name, _)| name).collect::<Vec<_>>().join(", ")))
+            let names: Vec<_> = list().map(|(name, _)| name).collect();
+            Err(format!("expected one of {}", names.join(", ")))
         }
     }
 }

@@ -5,31 +5,30 @@
 //! Attackers run with a nice value of 10 and send at a paced rate: whatever they take from those who measure is
 //! little, and is told.
 
-mod args;
+pub mod args;
+mod attack_run;
 mod attacks;
-mod field;
-mod ground;
 mod metrics;
 mod peer;
 mod report;
-mod rig;
+mod server_mode;
 mod sources;
 mod stun;
+mod testbed;
 mod wire;
 
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use args::Args;
-pub use ground::Ground;
 pub use report::{Memory, Report, Row};
+pub use server_mode::ServerMode;
 
 use crate::viewers::{Seen, Window};
 use crate::{Error, Machine};
+use attack_run::{AttackCounts, AttackRun};
 use attacks::{ALL, Attack};
-use field::{Deeds, Field};
-use rig::{Reading, Rig};
+use testbed::{Reading, Testbed};
 
 /// From the end of an attack to the look at what it left.
 const AFTERWARDS: Duration = Duration::from_secs(2);
@@ -92,20 +91,20 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
         rows: Vec::new(),
         memory: Vec::new(),
     };
-    let mut rig: Option<Rig> = None;
+    let mut testbed: Option<Testbed> = None;
     for attack in attacks {
-        if let Some(done) = rig.take_if(|rig| rig.ground != attack.ground()) {
+        if let Some(done) = testbed.take_if(|testbed| testbed.mode != attack.mode()) {
             progress("memory …");
             report.memory.push(settle(done, options.settle));
         }
-        let on = match &mut rig {
-            Some(rig) => rig,
-            None => rig.insert(Rig::start(attack.ground(), options.viewers)?),
+        let on = match &mut testbed {
+            Some(testbed) => testbed,
+            None => testbed.insert(Testbed::start(attack.mode(), options.viewers)?),
         };
         progress(&format!("{}: {} …", attack.name(), attack.about()));
         let row = under(on, attack, options)?;
         let missed = row.missed();
-        // Whoever lost viewers, or ended, is no ground for the next attack.
+        // Whoever lost viewers, or ended, is no server for the next attack.
         let spoilt = row.dropped > 0 || on.ended().is_some();
         progress(&match missed.is_empty() {
             true => "  held".to_owned(),
@@ -113,10 +112,10 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
         });
         report.rows.push(row);
         if spoilt {
-            rig = None;
+            testbed = None;
         }
     }
-    if let Some(done) = rig {
+    if let Some(done) = testbed {
         progress("memory …");
         report.memory.push(settle(done, options.settle));
     }
@@ -124,46 +123,46 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Report, 
 }
 
 /// Waits, looks at a server's memory, and ends it.
-fn settle(rig: Rig, time: Duration) -> Memory {
+fn settle(testbed: Testbed, time: Duration) -> Memory {
     thread::sleep(time);
     let memory = Memory {
-        source: rig.ground.name().to_owned(),
-        before_mib: mib(rig.memory),
-        after_mib: rig.resident().map_or(f64::NAN, mib),
+        source: testbed.mode.name().to_owned(),
+        before_mib: mib(testbed.memory),
+        after_mib: testbed.resident().map_or(f64::NAN, mib),
         settled_seconds: time.as_secs_f64(),
     };
     // How it ends is other tests' business.
-    let _ = rig.finish();
+    let _ = testbed.finish();
     memory
 }
 
 /// One attack.
-fn under(rig: &mut Rig, attack: &dyn Attack, options: &Options) -> Result<Row, Error> {
-    let (before, seen_before) = (rig.reading(), rig.seen()?);
-    let memory_before = rig.resident().unwrap_or_default();
+fn under(testbed: &mut Testbed, attack: &dyn Attack, options: &Options) -> Result<Row, Error> {
+    let (before, seen_before) = (testbed.reading(), testbed.seen()?);
+    let memory_before = testbed.resident().unwrap_or_default();
     let window = Window::after(Duration::from_millis(50), options.duration);
-    rig.measure(window)?;
-    let field = Field::new(rig.tcp, rig.udp, seen_before.watchers.clone(), window.end());
+    testbed.measure(window)?;
+    let run = AttackRun::new(testbed.tcp, testbed.udp, seen_before.watchers.clone(), window.end());
     let arrivals = match options.duration < ROOM_FOR_ALL {
         true => NEWCOMERS.get(..1).unwrap_or_default(),
         false => &NEWCOMERS,
     };
     let (peak, seen, cpu, newcomers) = thread::scope(|scope| {
-        let attackers = scope.spawn(|| attack.run(&field));
+        let attackers = scope.spawn(|| attack.run(&run));
         let comes = |&part: &f64| {
             let at = window.from + options.duration.mul_f64(part);
-            let url = rig.url();
+            let url = testbed.url();
             scope.spawn(move || {
                 thread::sleep(at.saturating_duration_since(Instant::now()));
-                rig::newcomer(url)
+                testbed::newcomer(url)
             })
         };
         let newcomers: Vec<_> = arrivals.iter().map(comes).collect();
-        let peak = rig::watch_memory(rig, window.end());
-        let seen = rig.seen();
-        let cpu = rig.cpu();
+        let peak = testbed::watch_memory(testbed, window.end());
+        let seen = testbed.seen();
+        let cpu = testbed.cpu();
         if attackers.join().is_err() {
-            field.note("an attacker panicked");
+            run.note("an attacker panicked");
         }
         let waited = newcomers.into_iter().map(|thread| {
             thread.join().unwrap_or_else(|_| Err("a newcomer's thread panicked".to_owned()))
@@ -173,28 +172,28 @@ fn under(rig: &mut Rig, attack: &dyn Attack, options: &Options) -> Result<Row, E
     let ended = Instant::now();
     let mut seen = seen?;
     thread::sleep(AFTERWARDS.min(options.duration).saturating_sub(ended.elapsed()));
-    let deeds = field.deeds();
+    let counts = run.counts();
     let mut row = Row {
         attack: attack.name().to_owned(),
-        sent: deeds.sent,
-        turned_away: deeds.turned_away,
+        sent: counts.sent,
+        turned_away: counts.rejected,
         gap_p99_ms: seen.gaps.map_or(f64::NAN, |gaps| gaps.p99),
         gap_max_ms: longest_gap(&seen),
         dropped: 0,
-        sounds: sounds(rig.ground, &seen_before, &seen, window),
+        sounds: sounds(testbed.mode, &seen_before, &seen, window),
         newcomers_ms: newcomers.iter().filter_map(|came| came.clone().ok()).collect(),
         kept_out: newcomers.into_iter().filter_map(Result::err).collect(),
         server_cores: cpu.saturating_sub(before.cpu).as_secs_f64() / window.length.as_secs_f64(),
-        attacker_cores: deeds.cpu.as_secs_f64() / window.length.as_secs_f64(),
+        attacker_cores: counts.cpu.as_secs_f64() / window.length.as_secs_f64(),
         memory_before_mib: mib(memory_before),
         memory_peak_mib: mib(peak.max(memory_before)),
-        memory_after_mib: rig.resident().map_or(f64::NAN, mib),
+        memory_after_mib: testbed.resident().map_or(f64::NAN, mib),
         refused: BTreeMap::new(),
         notes: Vec::new(),
         faults: Vec::new(),
     };
-    row.judge(rig, deeds, &before);
-    seen = rig.seen()?;
+    row.judge(testbed, counts, &before);
+    seen = testbed.seen()?;
     let dropped = seen.watchers.iter().filter(|watcher| {
         watcher.error.is_some() || watcher.without_picture.is_none_or(|time| time > FROZEN)
     });
@@ -209,17 +208,17 @@ fn under(rig: &mut Rig, attack: &dyn Attack, options: &Options) -> Result<Row, E
 
 impl Row {
     /// Notes what the server says of itself after an attack.
-    fn judge(&mut self, rig: &mut Rig, deeds: Deeds, before: &Reading) {
-        (self.notes, self.faults) = (deeds.notes, deeds.faults);
-        if let Some(ended) = rig.ended() {
+    fn judge(&mut self, testbed: &mut Testbed, counts: AttackCounts, before: &Reading) {
+        (self.notes, self.faults) = (counts.notes, counts.faults);
+        if let Some(ended) = testbed.ended() {
             self.faults.push(ended);
-        } else if !rig.is_ready() {
+        } else if !testbed.is_ready() {
             self.faults.push("the server is not ready afterwards".to_owned());
         }
-        let after = rig.reading();
+        let after = testbed.reading();
         if after.panics > before.panics {
             self.faults.push(format!("{} panics in the log", after.panics - before.panics));
-            self.faults.extend(rig.panics().into_iter().skip(before.panics).take(2));
+            self.faults.extend(testbed.panics().into_iter().skip(before.panics).take(2));
         }
         let caught = more(&before.faults, after.faults);
         let caught = caught.into_iter().filter(|(domain, _)| domain != LOG);
@@ -246,10 +245,10 @@ fn longest_gap(seen: &Seen) -> f64 {
 }
 
 /// Sound packets a second at the viewer who got fewest. An echo is silent as long as nobody speaks.
-fn sounds(ground: Ground, before: &Seen, after: &Seen, window: Window) -> Option<f64> {
+fn sounds(mode: ServerMode, before: &Seen, after: &Seen, window: Window) -> Option<f64> {
     let pairs = before.watchers.iter().zip(&after.watchers);
     let counts = pairs.map(|(before, after)| after.sounds.saturating_sub(before.sounds));
-    let fewest = counts.min().filter(|_| ground == Ground::Encoded)?;
+    let fewest = counts.min().filter(|_| mode == ServerMode::RtpInput)?;
     Some(fewest as f64 / window.length.as_secs_f64())
 }
 

@@ -11,7 +11,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
-use super::field::{Dice, Field};
+use super::attack_run::{AttackRun, Random};
 use super::wire::Client;
 
 /// From the answer to a working connection.
@@ -45,7 +45,7 @@ pub(super) struct Peer {
     /// Sound packets that came.
     sounds: u64,
     options: PeerOptions,
-    dice: Dice,
+    random: Random,
     sequence: u64,
     buffer: Box<[u8]>,
 }
@@ -53,16 +53,16 @@ pub(super) struct Peer {
 impl Peer {
     /// Offers to watch the default session, from an address of this machine.
     pub(super) fn join(
-        field: &Field,
+        run: &AttackRun,
         from: Ipv4Addr,
         options: PeerOptions,
     ) -> Result<Self, String> {
-        Self::join_session(field, from, "default", options)
+        Self::join_session(run, from, "default", options)
     }
 
     /// Offers to watch a session.
     pub(super) fn join_session(
-        field: &Field,
+        run: &AttackRun,
         from: Ipv4Addr,
         session: &str,
         options: PeerOptions,
@@ -92,7 +92,7 @@ impl Peer {
         let mut peer = Self {
             rtc,
             socket,
-            client: Client::new(from, field.tcp),
+            client: Client::new(from, run.tcp),
             session: session.to_owned(),
             id: String::new(),
             local,
@@ -105,7 +105,7 @@ impl Peer {
             closed: false,
             sounds: 0,
             options,
-            dice: Dice::new(usize::from(local.port())),
+            random: Random::new(usize::from(local.port())),
             sequence: 1,
             buffer: vec![0; 65_536].into_boxed_slice(),
         };
@@ -115,17 +115,17 @@ impl Peer {
 
     /// The same, until media can flow.
     pub(super) fn connect(
-        field: &Field,
+        run: &AttackRun,
         from: Ipv4Addr,
         options: PeerOptions,
     ) -> Result<Self, String> {
-        let mut peer = Self::join(field, from, options)?;
-        peer.wait_connected(field)?;
+        let mut peer = Self::join(run, from, options)?;
+        peer.wait_connected(run)?;
         Ok(peer)
     }
 
-    pub(super) fn wait_connected(&mut self, field: &Field) -> Result<(), String> {
-        let end = Instant::now() + CONNECT.min(field.left());
+    pub(super) fn wait_connected(&mut self, run: &AttackRun) -> Result<(), String> {
+        let end = Instant::now() + CONNECT.min(run.left());
         while !self.connected {
             if Instant::now() >= end || self.closed {
                 return Err("an attacker's own peer did not connect".to_owned());
@@ -209,7 +209,7 @@ impl Peer {
         };
         let datagram = self.buffer.get(..length).unwrap_or_default();
         let media = matches!(datagram, [128..=191, second, ..] if !(192..=223).contains(second));
-        if media && self.dice.below(100) < usize::from(self.options.loses) {
+        if media && self.random.below(100) < usize::from(self.options.loses) {
             return true;
         }
         if let Ok(receive) = Receive::new(Protocol::Udp, source, self.local, datagram) {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::field::stranger;
+use super::attack_run::attacker_ip;
 
 /// `SOCK_RAW`, and the protocol whose sockets take whole IP packets (raw(7)).
 const RAW: i32 = 3;
@@ -69,7 +69,7 @@ impl Sources {
             return Ok(Self::Forged(forger));
         }
         let open = |host| {
-            let socket = UdpSocket::bind((stranger(host), 0))?;
+            let socket = UdpSocket::bind((attacker_ip(host), 0))?;
             socket.set_nonblocking(true)?;
             Ok(socket)
         };
@@ -82,7 +82,7 @@ impl Sources {
         match (self, to) {
             (Self::Forged(forger), SocketAddr::V4(to)) => {
                 let port = 2_000 + (number % 60_000) as u16;
-                let _ = forger.send(SocketAddrV4::new(stranger(number), port), to, payload);
+                let _ = forger.send(SocketAddrV4::new(attacker_ip(number), port), to, payload);
             }
             (Self::Forged(_), SocketAddr::V6(_)) => {}
             (Self::Sockets(sockets), to) => {
@@ -108,7 +108,7 @@ impl Sources {
 /// One socket of an address that is not the viewers'.
 pub(super) fn socket(host: usize) -> Result<UdpSocket, String> {
     let open = || {
-        let socket = UdpSocket::bind((stranger(host), 0))?;
+        let socket = UdpSocket::bind((attacker_ip(host), 0))?;
         socket.set_nonblocking(true)?;
         Ok(socket)
     };
@@ -127,7 +127,7 @@ mod tests {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let SocketAddr::V4(to) = socket.local_addr().unwrap() else { panic!("no IPv4") };
-        let from = SocketAddrV4::new(stranger(1_000), 4_321);
+        let from = SocketAddrV4::new(attacker_ip(1_000), 4_321);
         forger.send(from, to, b"hello").unwrap();
         let mut buffer = [0; 100];
         let (length, source) = socket.recv_from(&mut buffer).unwrap();

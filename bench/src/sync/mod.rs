@@ -1,5 +1,7 @@
 //! How far sound and picture are apart in a browser, by a flash and a click that were made at one instant.
 
+pub mod args;
+
 use std::process::Command;
 use std::thread;
 use std::time::Duration;

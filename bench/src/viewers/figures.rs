@@ -4,17 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::frames::Frames;
 use super::inbox::Arrival;
-use super::viewer::Role;
+use super::role::Role;
+use super::window::Window;
 use crate::{Durations, Error};
-
-/// A span of time by both clocks: what happens from its start up to its end counts.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Window {
-    pub(crate) from: Instant,
-    pub(crate) length: Duration,
-    /// The start since the Unix epoch.
-    pub(crate) unix_from: Duration,
-}
 
 /// Losses are known about this long after the packet should have come.
 const LOSS_KNOWN_AFTER: Duration = Duration::from_millis(1_025);
@@ -39,22 +31,6 @@ pub(super) struct Counts {
     pub(super) bytes: u64,
     /// Packets that never came to a watcher.
     pub(super) lost: u64,
-}
-
-impl Window {
-    /// A window that starts `delay` from now.
-    pub(crate) fn after(delay: Duration, length: Duration) -> Self {
-        let now = Arrival::now();
-        Self { from: now.at + delay, length, unix_from: now.unix + delay }
-    }
-
-    pub(crate) fn end(&self) -> Instant {
-        self.from + self.length
-    }
-
-    fn contains(&self, at: Instant) -> bool {
-        at >= self.from && at < self.end()
-    }
 }
 
 impl Figures {

@@ -16,7 +16,7 @@ use tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
 
-use crate::peers::{Conversation, Dialect};
+use crate::signaling::{Protocol, Translator};
 
 /// What `connect` says of a socket that does not wait.
 const IN_PROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
@@ -58,8 +58,8 @@ enum State {
 pub(super) struct Signal {
     state: State,
     url: String,
-    dialect: Dialect,
-    conversation: Conversation,
+    protocol: Protocol,
+    translator: Translator,
 }
 
 impl Signal {
@@ -67,14 +67,14 @@ impl Signal {
     pub(super) fn connect(
         url: String,
         way: Way,
-        dialect: Dialect,
+        protocol: Protocol,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
         let mut stream = way.connect()?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let state = State::Connecting(stream);
-        Ok(Self { state, url, dialect, conversation: dialect.begin() })
+        Ok(Self { state, url, protocol, translator: protocol.translator() })
     }
 
     /// Goes on after a readiness event; returns the messages that came.
@@ -99,7 +99,7 @@ impl Signal {
                         .as_str()
                         .into_client_request()
                         .map_err(|error| error.to_string())?;
-                    if let Some(name) = self.dialect.subprotocol() {
+                    if let Some(name) = self.protocol.subprotocol() {
                         let name = HeaderValue::from_static(name);
                         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
                     }
@@ -115,7 +115,7 @@ impl Signal {
             Err(error) if would_block(&error) => {}
             Err(error) => return Err(error.to_string()),
         }
-        if let Some(opening) = self.conversation.opening().filter(|_| !was_open) {
+        if let Some(opening) = self.translator.opening().filter(|_| !was_open) {
             write(socket, &opening)?;
         }
         let mut messages = Vec::new();
@@ -124,7 +124,7 @@ impl Signal {
                 Ok(Message::Text(text)) => {
                     let message = serde_json::from_str(text.as_str());
                     let message = message.map_err(|error| format!("not JSON: {error}"))?;
-                    let heard = self.conversation.parse(message)?;
+                    let heard = self.translator.parse(message)?;
                     messages.extend(heard.message);
                     if let Some(reply) = heard.reply {
                         write(socket, &reply)?;
@@ -143,7 +143,7 @@ impl Signal {
         let State::Open(socket) = &mut self.state else {
             return Err("not connected".to_owned());
         };
-        match self.conversation.say(message) {
+        match self.translator.translate(message) {
             Some(message) => write(socket, &message),
             None => Ok(()),
         }

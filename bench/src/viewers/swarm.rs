@@ -11,13 +11,17 @@ use rustix::time::{ClockId, clock_gettime};
 use str0m::crypto::from_feature_flags;
 
 use super::deadlines::Deadlines;
-use super::figures::{Figures, Window};
+use super::figures::Figures;
 use super::frames::Frames;
 use super::inbox::{Arrival, Inbox};
+use super::options::{Decrypt, Options};
 use super::report::{Measured, Report};
+use super::role::Role;
+use super::shared::{Command, Seen, Shared};
 use super::signal::{Signal, Way};
-use super::viewer::{Kit, Role, Viewer};
-use super::{Decrypt, Options, Order, Seen, Shared, blind};
+use super::skip_decryption;
+use super::viewer::{Viewer, ViewerSetup};
+use super::window::Window;
 use crate::http::split_url;
 use crate::{Error, Machine};
 
@@ -28,7 +32,7 @@ struct Swarm<'a> {
     options: &'a Options,
     url: String,
     address: SocketAddr,
-    kit: Kit,
+    setup: ViewerSetup,
     /// By their tokens; a place is free again when its viewer has left.
     viewers: Vec<Option<Viewer>>,
     free: Vec<usize>,
@@ -54,7 +58,7 @@ struct Measuring {
 pub(super) fn run(
     options: &Options,
     shared: &Shared,
-    orders: &mpsc::Receiver<Order>,
+    commands: &mpsc::Receiver<Command>,
 ) -> Result<Report, Error> {
     let cpu_before = thread_cpu();
     let mut poll = Poll::new()?;
@@ -76,7 +80,7 @@ pub(super) fn run(
         if now.at >= next_tick {
             next_tick = now.at + TICK;
             swarm.publish(shared);
-            swarm.handle_commands(orders, &mut measuring, now)?;
+            swarm.handle_commands(commands, &mut measuring, now)?;
             if let Some(frames) = &mut swarm.figures.frames {
                 frames.close_old(now.at);
             }
@@ -115,14 +119,14 @@ impl<'a> Swarm<'a> {
             .generate_certificate()
             .ok_or_else(|| Error::Viewers("no DTLS certificate".to_owned()))?;
         let own_times = options.decrypt == Decrypt::All && options.marks.is_some();
-        let mut kit = Kit { certificate, blind: None, codec: options.codec, own_times };
-        kit.blind = Some(blind::provider(kit.config()));
+        let mut setup = ViewerSetup { certificate, blind: None, codec: options.codec, own_times };
+        setup.blind = Some(skip_decryption::provider(setup.config()));
         let frames = Frames::new(options.marks.clone(), options.count)?;
         Ok(Self {
             options,
             url: format!("ws://{authority}{path}"),
             address,
-            kit,
+            setup,
             viewers: Vec::with_capacity(options.count),
             free: Vec::new(),
             started: 0,
@@ -141,23 +145,23 @@ impl<'a> Swarm<'a> {
 
     fn handle_commands(
         &mut self,
-        orders: &mpsc::Receiver<Order>,
+        commands: &mpsc::Receiver<Command>,
         measuring: &mut Measuring,
         now: Arrival,
     ) -> Result<(), Error> {
-        while let Ok(order) = orders.try_recv() {
+        while let Ok(order) = commands.try_recv() {
             match order {
-                Order::Measure(window) => {
+                Command::Measure(window) => {
                     self.figures.measure(window)?;
                     *measuring = Measuring { window: Some(window), ..Measuring::default() };
                 }
-                Order::Join { count, spacing } => self.order(now.at, count, spacing, false),
-                Order::LeaveOldest => {
+                Command::Join { count, spacing } => self.order(now.at, count, spacing, false),
+                Command::LeaveOldest => {
                     if let Some(index) = self.guests.pop_front() {
                         self.dismiss(index, now);
                     }
                 }
-                Order::Tell(to) => {
+                Command::Report(to) => {
                     let present = self.viewers.iter_mut().flatten();
                     let watchers = present.filter(|viewer| viewer.role().watcher);
                     let watchers = watchers.map(|viewer| viewer.seen(now.at)).collect();
@@ -186,12 +190,12 @@ impl<'a> Swarm<'a> {
             let sources = &self.options.sources;
             let source = sources.get(self.started % sources.len().max(1)).copied();
             self.started += 1;
-            let dialect = self.options.dialect;
+            let protocol = self.options.protocol;
             let token = Token(2 * index);
             let way = Way { from: source, to: self.address };
-            let signal = Signal::connect(url, way, dialect, registry, token)?;
+            let signal = Signal::connect(url, way, protocol, registry, token)?;
             let role = Role { decrypts, watcher };
-            let viewer = Viewer::new(signal, Token(2 * index + 1), role, &self.kit, now);
+            let viewer = Viewer::new(signal, Token(2 * index + 1), role, &self.setup, now);
             match self.viewers.get_mut(index) {
                 Some(place) => *place = Some(viewer),
                 None => self.viewers.push(Some(viewer)),
@@ -317,7 +321,7 @@ impl Measuring {
             packets: figures.counts.packets,
             bytes: figures.counts.bytes,
             lost: figures.counts.lost,
-            skipped: blind::skipped(),
+            skipped: skip_decryption::skipped(),
             frames: frames.counts.complete,
             incomplete_frames: frames.counts.incomplete,
             unknown_frames: frames.counts.unknown,

@@ -18,10 +18,12 @@ use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
 use super::figures::Figures;
 use super::inbox::{Arrival, Inbox, MediaSocket};
+use super::options::VideoCodec;
 use super::report::{StreamReport, ViewerReport};
+use super::role::Role;
+use super::shared::Watcher;
 use super::signal::Signal;
 use super::stream::{Packet, Progress, StreamMeter, h264_keyframe, vp8_keyframe};
-use super::{VideoCodec, Watcher};
 use crate::mark::find_mark;
 
 /// A browser asks again about this often while it cannot decode.
@@ -33,18 +35,9 @@ const LOSS_TICK: Duration = Duration::from_millis(50);
 /// Extension ids beyond the standard map's.
 const ABS_CAPTURE_TIME_ID: u8 = 12;
 
-/// What distinguishes one viewer from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Role {
-    /// Whether it decrypts media; one that does not counts and times packets only.
-    pub(super) decrypts: bool,
-    /// Whether what it sees is part of the figures; a guest is load and nothing else.
-    pub(super) watcher: bool,
-}
-
 /// What viewers share.
 #[derive(Debug)]
-pub(super) struct Kit {
+pub(super) struct ViewerSetup {
     /// One for all of them: making one takes milliseconds.
     pub(super) certificate: DtlsCert,
     /// Crypto for those that do not decrypt media.
@@ -93,9 +86,15 @@ pub(super) struct Viewer {
 
 impl Viewer {
     /// Makes a viewer whose signaling has begun to connect. `token` is its media socket's.
-    pub(super) fn new(signal: Signal, token: Token, role: Role, kit: &Kit, now: Instant) -> Self {
-        let mut config = kit.config();
-        if let Some(blind) = kit.blind.as_ref().filter(|_| !role.decrypts) {
+    pub(super) fn new(
+        signal: Signal,
+        token: Token,
+        role: Role,
+        setup: &ViewerSetup,
+        now: Instant,
+    ) -> Self {
+        let mut config = setup.config();
+        if let Some(blind) = setup.blind.as_ref().filter(|_| !role.decrypts) {
             config = config.set_crypto_provider(Arc::clone(blind));
         }
         let params = config.codec_config().params().iter();
@@ -121,7 +120,7 @@ impl Viewer {
             keyframe_asked: None,
             keyframe_requests: 0,
             timed: None,
-            counters: kit.own_times.then(VecDeque::new),
+            counters: setup.own_times.then(VecDeque::new),
             captured: None,
             error: None,
         }
@@ -499,7 +498,7 @@ impl Viewer {
     }
 }
 
-impl Kit {
+impl ViewerSetup {
     /// A viewer's configuration, but for what its role adds.
     pub(super) fn config(&self) -> RtcConfig {
         let config = RtcConfig::new()

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::Attack;
-use crate::siege::field::{Field, stranger};
+use super::attack::Attack;
+use crate::siege::attack_run::{AttackRun, attacker_ip};
 use crate::siege::peer::{Peer, PeerOptions};
 use crate::siege::wire::Client;
 
@@ -29,15 +29,15 @@ impl Attack for Candidates {
         "1,000 candidates a second over HTTP; sessions that are ended meanwhile have to end"
     }
 
-    fn run(&self, field: &Field) {
+    fn run(&self, run: &AttackRun) {
         std::thread::scope(|scope| {
-            scope.spawn(|| end_sessions(field));
-            field.crew(CREW, |thread| {
-                let from = stranger(5_000 + thread);
-                let mut peer = Peer::connect(field, from, PeerOptions::default())?;
-                let mut client = Client::new(from, field.tcp);
+            scope.spawn(|| end_sessions(run));
+            run.on_threads(CREW, |thread| {
+                let from = attacker_ip(5_000 + thread);
+                let mut peer = Peer::connect(run, from, PeerOptions::default())?;
+                let mut client = Client::new(from, run.tcp);
                 let mut number = 0_u32;
-                field.paced(RATE / CREW as u32, |due| {
+                run.paced(RATE / CREW as u32, |due| {
                     for _ in 0..due {
                         number += 1;
                         let [_, second, third, fourth] = (number * 4 + thread as u32).to_be_bytes();
@@ -47,12 +47,12 @@ impl Attack for Candidates {
                         let candidate =
                             json!({"candidate": line, "sdpMid": "0", "sdpMLineIndex": 0});
                         let body = json!({"peerId": peer.id(), "candidate": candidate});
-                        field.sent(1);
+                        run.sent(1);
                         let answer = client.post_json("/webrtc/sessions/default/ice", &body);
                         if !answer.is_ok_and(|answer| answer.is_success()) {
-                            field.turned_away(1);
+                            run.rejected(1);
                         }
-                        if field.is_over() {
+                        if run.is_over() {
                             break;
                         }
                     }
@@ -65,34 +65,34 @@ impl Attack for Candidates {
 }
 
 /// Makes a session, watches it, ends it, and looks whether that was told: one a second.
-fn end_sessions(field: &Field) {
-    let from = stranger(5_100);
-    let mut client = Client::new(from, field.tcp);
+fn end_sessions(run: &AttackRun) {
+    let from = attacker_ip(5_100);
+    let mut client = Client::new(from, run.tcp);
     let (mut ended, mut number) = (0, 0);
-    while field.left() > TOLD {
+    while run.left() > TOLD {
         number += 1;
         let id = format!("ends-{number}");
         match client.post_json("/webrtc/sessions/create", &json!({ "id": id })) {
             Ok(answer) if answer.is_success() => {}
             Ok(answer) => {
-                field.note(format!("a session was not made: {}", answer.status));
-                field.rest(Duration::from_secs(1));
+                run.note(format!("a session was not made: {}", answer.status));
+                run.sleep(Duration::from_secs(1));
                 continue;
             }
             Err(_) => continue,
         }
-        let mut peer = match Peer::join_session(field, from, &id, PeerOptions::default()) {
+        let mut peer = match Peer::join_session(run, from, &id, PeerOptions::default()) {
             Ok(peer) => peer,
             Err(error) => {
-                field.note(error);
+                run.note(error);
                 let _ = client.request("DELETE", &format!("/webrtc/sessions/{id}"), &[], b"");
                 continue;
             }
         };
-        let connected = peer.wait_connected(field).is_ok();
+        let connected = peer.wait_connected(run).is_ok();
         let answer = client.request("DELETE", &format!("/webrtc/sessions/{id}"), &[], b"");
-        if !answer.as_ref().is_ok_and(super::super::wire::Answer::is_success) {
-            field.note("a session could not be ended");
+        if !answer.as_ref().is_ok_and(crate::siege::wire::Answer::is_success) {
+            run.note("a session could not be ended");
             continue;
         }
         ended += 1;
@@ -101,9 +101,9 @@ fn end_sessions(field: &Field) {
             peer.work(Duration::from_millis(20));
         }
         if connected && !peer.is_closed() {
-            field.fault(format!("the viewer of session {id}, which was ended, was not told"));
+            run.fault(format!("the viewer of session {id}, which was ended, was not told"));
         }
-        field.rest(Duration::from_millis(500));
+        run.sleep(Duration::from_millis(500));
     }
-    field.note(format!("{ended} sessions ended meanwhile"));
+    run.note(format!("{ended} sessions ended meanwhile"));
 }

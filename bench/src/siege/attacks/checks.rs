@@ -1,7 +1,7 @@
 //! Connectivity checks: of users that do not exist, with a wrong password, and right ones by the thousand.
 
-use super::Attack;
-use crate::siege::field::{Dice, Field, stranger};
+use super::attack::Attack;
+use crate::siege::attack_run::{AttackRun, Random, attacker_ip};
 use crate::siege::peer::{Peer, PeerOptions};
 use crate::siege::sources::{Sources, socket};
 use crate::siege::stun::Check;
@@ -21,17 +21,17 @@ impl Attack for WrongUser {
         "20,000 checks a second with user names that the server never gave"
     }
 
-    fn run(&self, field: &Field) {
-        field.crew(1, |_| {
+    fn run(&self, run: &AttackRun) {
+        run.on_threads(1, |_| {
             let socket = socket(10)?;
-            let mut dice = Dice::new(10);
-            field.paced(WRONG_RATE, |due| {
+            let mut random = Random::new(10);
+            run.paced(WRONG_RATE, |due| {
                 for _ in 0..due {
-                    let server = format!("{:08x}", dice.next() as u32);
-                    let check = check(&server, "user", "no-such-password-at-all", &mut dice);
-                    let _ = socket.send_to(&check, field.udp);
+                    let server = format!("{:08x}", random.next() as u32);
+                    let check = check(&server, "user", "no-such-password-at-all", &mut random);
+                    let _ = socket.send_to(&check, run.udp);
                 }
-                field.sent(due);
+                run.sent(due);
                 Ok(())
             })
         });
@@ -50,22 +50,24 @@ impl Attack for WrongPassword {
         "20,000 checks a second with the viewers' right user names and a wrong integrity"
     }
 
-    fn run(&self, field: &Field) {
-        field.crew(1, |_| {
+    fn run(&self, run: &AttackRun) {
+        run.on_threads(1, |_| {
             let mut sources = Sources::many().map_err(|error| error.to_string())?;
-            let users: Vec<_> = field
+            let users: Vec<_> = run
                 .watchers
                 .iter()
                 .filter_map(|watcher| Some((watcher.server_ufrag.clone()?, &watcher.own_ufrag)))
                 .collect();
-            let mut dice = Dice::new(11);
-            field.paced(WRONG_RATE, |due| {
+            let mut random = Random::new(11);
+            run.paced(WRONG_RATE, |due| {
                 for _ in 0..due {
-                    let Some((server, own)) = users.get(dice.below(users.len())) else { continue };
-                    let check = check(server, own, "this-is-not-the-password", &mut dice);
-                    sources.send(dice.below(60_000), field.udp, &check);
+                    let Some((server, own)) = users.get(random.below(users.len())) else {
+                        continue;
+                    };
+                    let check = check(server, own, "this-is-not-the-password", &mut random);
+                    sources.send(random.below(60_000), run.udp, &check);
                 }
-                field.sent(due);
+                run.sent(due);
                 Ok(())
             })
         });
@@ -84,21 +86,21 @@ impl Attack for OwnChecks {
         "20,000 valid checks a second of a viewer of its own, from 60,000 sources"
     }
 
-    fn run(&self, field: &Field) {
-        field.crew(1, |_| {
-            let mut peer = Peer::connect(field, stranger(12), PeerOptions::default())?;
+    fn run(&self, run: &AttackRun) {
+        run.on_threads(1, |_| {
+            let mut peer = Peer::connect(run, attacker_ip(12), PeerOptions::default())?;
             let mut sources = Sources::many().map_err(|error| error.to_string())?;
-            sources.note().into_iter().for_each(|note| field.note(note));
-            let mut dice = Dice::new(12);
+            sources.note().into_iter().for_each(|note| run.note(note));
+            let mut random = Random::new(12);
             let mut number = 0;
-            field.paced(RIGHT_RATE, |due| {
+            run.paced(RIGHT_RATE, |due| {
                 for _ in 0..due {
                     let (server, own) = (&peer.server_ufrag, &peer.own_ufrag);
-                    let check = check(server, own, &peer.server_password, &mut dice);
+                    let check = check(server, own, &peer.server_password, &mut random);
                     number += 1;
-                    sources.send(number, field.udp, &check);
+                    sources.send(number, run.udp, &check);
                 }
-                field.sent(due);
+                run.sent(due);
                 peer.work(std::time::Duration::ZERO);
                 Ok(())
             })
@@ -106,8 +108,8 @@ impl Attack for OwnChecks {
     }
 }
 
-fn check(server: &str, own: &str, password: &str, dice: &mut Dice) -> Vec<u8> {
+fn check(server: &str, own: &str, password: &str, random: &mut Random) -> Vec<u8> {
     let mut transaction = [0; 12];
-    dice.fill(&mut transaction);
+    random.fill(&mut transaction);
     Check { server, own, password, transaction, nominates: false }.bytes()
 }

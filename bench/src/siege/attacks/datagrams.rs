@@ -2,8 +2,8 @@
 
 use std::net::{SocketAddr, SocketAddrV4};
 
-use super::Attack;
-use crate::siege::field::{Dice, Field};
+use super::attack::Attack;
+use crate::siege::attack_run::{AttackRun, Random};
 use crate::siege::peer::{Peer, PeerOptions};
 use crate::siege::sources::{Forger, Sources, socket};
 
@@ -28,31 +28,31 @@ impl Attack for Garbage {
         }
     }
 
-    fn run(&self, field: &Field) {
-        field.crew(1, |_| {
-            let mut dice = Dice::new(1);
+    fn run(&self, run: &AttackRun) {
+        run.on_threads(1, |_| {
+            let mut random = Random::new(1);
             let mut bytes = [0; 200];
             if !self.many {
                 let socket = socket(1)?;
-                return field.paced(GARBAGE_RATE, |due| {
+                return run.paced(GARBAGE_RATE, |due| {
                     for _ in 0..due {
-                        let length = random(&mut dice, &mut bytes);
-                        let _ = socket.send_to(bytes.get(..length).unwrap_or_default(), field.udp);
+                        let length = random_datagram(&mut random, &mut bytes);
+                        let _ = socket.send_to(bytes.get(..length).unwrap_or_default(), run.udp);
                     }
-                    field.sent(due);
+                    run.sent(due);
                     Ok(())
                 });
             }
             let mut sources = Sources::many().map_err(|error| error.to_string())?;
-            sources.note().into_iter().for_each(|note| field.note(note));
+            sources.note().into_iter().for_each(|note| run.note(note));
             let mut number = 0;
-            field.paced(GARBAGE_RATE, |due| {
+            run.paced(GARBAGE_RATE, |due| {
                 for _ in 0..due {
-                    let length = random(&mut dice, &mut bytes);
+                    let length = random_datagram(&mut random, &mut bytes);
                     number += 1;
-                    sources.send(number, field.udp, bytes.get(..length).unwrap_or_default());
+                    sources.send(number, run.udp, bytes.get(..length).unwrap_or_default());
                 }
-                field.sent(due);
+                run.sent(due);
                 Ok(())
             })
         });
@@ -60,9 +60,9 @@ impl Attack for Garbage {
 }
 
 /// Fills the bytes; returns how many of them to send.
-fn random(dice: &mut Dice, bytes: &mut [u8]) -> usize {
-    dice.fill(bytes);
-    1 + dice.below(bytes.len())
+fn random_datagram(random: &mut Random, bytes: &mut [u8]) -> usize {
+    random.fill(bytes);
+    1 + random.below(bytes.len())
 }
 
 /// Junk that claims to come from those who watch.
@@ -77,26 +77,26 @@ impl Attack for Spoofed {
         "20,000 datagrams a second in the viewers' own addresses: random, RTP, RTCP, DTLS (root only)"
     }
 
-    fn run(&self, field: &Field) {
-        field.crew(1, |_| {
+    fn run(&self, run: &AttackRun) {
+        run.on_threads(1, |_| {
             let mut forger = Forger::new()
                 .map_err(|error| format!("not done: raw sockets need root ({error})"))?;
-            let SocketAddr::V4(to) = field.udp else { return Err("not done: IPv6".to_owned()) };
-            let addresses = field.watchers.iter().filter_map(|watcher| watcher.address);
+            let SocketAddr::V4(to) = run.udp else { return Err("not done: IPv6".to_owned()) };
+            let addresses = run.watchers.iter().filter_map(|watcher| watcher.address);
             let sources: Vec<SocketAddrV4> = addresses
                 .filter_map(|address| match address {
                     SocketAddr::V4(address) => Some(address),
                     SocketAddr::V6(_) => None,
                 })
                 .collect();
-            let mut dice = Dice::new(3);
+            let mut random = Random::new(3);
             let mut bytes = [0; 200];
-            field.paced(CLIENT_HELLO_RATE, |due| {
+            run.paced(CLIENT_HELLO_RATE, |due| {
                 for _ in 0..due {
-                    let Some(&from) = sources.get(dice.below(sources.len())) else { continue };
-                    let length = random(&mut dice, &mut bytes).max(20);
+                    let Some(&from) = sources.get(random.below(sources.len())) else { continue };
+                    let length = random_datagram(&mut random, &mut bytes).max(20);
                     let [first, second, ..] = &mut bytes;
-                    match dice.below(4) {
+                    match random.below(4) {
                         0 => {}
                         1 => *first = 0x80,
                         2 => (*first, *second) = (0x80, 201),
@@ -104,7 +104,7 @@ impl Attack for Spoofed {
                     }
                     let _ = forger.send(from, to, bytes.get(..length).unwrap_or_default());
                 }
-                field.sent(due);
+                run.sent(due);
                 Ok(())
             })
         });
@@ -123,24 +123,27 @@ impl Attack for ClientHello {
         "20,000 ClientHellos a second, half from the address of a viewer of its own, half from nowhere"
     }
 
-    fn run(&self, field: &Field) {
-        field.crew(1, |_| {
-            let mut peer =
-                Peer::connect(field, crate::siege::field::stranger(4), PeerOptions::default())?;
+    fn run(&self, run: &AttackRun) {
+        run.on_threads(1, |_| {
+            let mut peer = Peer::connect(
+                run,
+                crate::siege::attack_run::attacker_ip(4),
+                PeerOptions::default(),
+            )?;
             let nowhere = socket(5)?;
-            let mut dice = Dice::new(4);
+            let mut random = Random::new(4);
             let mut sequence = 0;
-            field.paced(CLIENT_HELLO_RATE, |due| {
+            run.paced(CLIENT_HELLO_RATE, |due| {
                 for index in 0..due {
                     sequence += 1;
-                    let hello = client_hello(sequence, &mut dice);
+                    let hello = client_hello(sequence, &mut random);
                     if index % 2 == 0 {
-                        peer.send_raw(&hello, field.udp);
+                        peer.send_raw(&hello, run.udp);
                     } else {
-                        let _ = nowhere.send_to(&hello, field.udp);
+                        let _ = nowhere.send_to(&hello, run.udp);
                     }
                 }
-                field.sent(due);
+                run.sent(due);
                 peer.work(std::time::Duration::ZERO);
                 Ok(())
             })
@@ -149,11 +152,11 @@ impl Attack for ClientHello {
 }
 
 /// DTLS 1.2 (RFC 6347), two cipher suites, the extensions that WebRTC needs.
-fn client_hello(sequence: u64, dice: &mut Dice) -> Vec<u8> {
-    let mut random = [0; 32];
-    dice.fill(&mut random);
+fn client_hello(sequence: u64, random: &mut Random) -> Vec<u8> {
+    let mut client_random = [0; 32];
+    random.fill(&mut client_random);
     let mut body = vec![0xfe, 0xfd];
-    body.extend(random);
+    body.extend(client_random);
     // No session, no cookie; ECDHE-ECDSA and ECDHE-RSA with AES-128-GCM; no compression.
     body.extend([0, 0, 0, 4, 0xc0, 0x2b, 0xc0, 0x2f, 1, 0]);
     let extensions: &[&[u8]] = &[
@@ -181,7 +184,7 @@ mod tests {
 
     #[test]
     fn lengths_of_a_client_hello_are_right() {
-        let hello = client_hello(1, &mut Dice::new(1));
+        let hello = client_hello(1, &mut Random::new(1));
         assert_eq!(usize::from(u16::from_be_bytes([hello[11], hello[12]])), hello.len() - 13);
         assert_eq!(usize::from(hello[16]), hello.len() - 25);
         assert_eq!(hello[10], 1);

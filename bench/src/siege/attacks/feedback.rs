@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::Attack;
-use crate::siege::field::{Field, stranger};
-use crate::siege::ground::Ground;
+use super::attack::Attack;
+use crate::siege::attack_run::{AttackRun, attacker_ip};
 use crate::siege::metrics::metric;
 use crate::siege::peer::{Peer, PeerOptions};
+use crate::siege::server_mode::ServerMode;
 
 const KEYFRAMES: &str = "visavis_keyframes_total{session=\"default\"}";
 
@@ -21,25 +21,25 @@ impl Attack for Feedback {
         "a viewer loses 60 of 100 packets, asks for each of them, and for keyframes 200 times a second"
     }
 
-    fn ground(&self) -> Ground {
-        Ground::Echo
+    fn mode(&self) -> ServerMode {
+        ServerMode::Echo
     }
 
-    fn run(&self, field: &Field) {
-        let before = metric(field.tcp, KEYFRAMES);
-        let length = field.left().as_secs_f64();
-        field.crew(1, |_| {
+    fn run(&self, run: &AttackRun) {
+        let before = metric(run.tcp, KEYFRAMES);
+        let length = run.left().as_secs_f64();
+        run.on_threads(1, |_| {
             let mut peer =
-                Peer::connect(field, stranger(40), PeerOptions { speaks: false, loses: 60 })?;
-            field.paced(200, |due| {
+                Peer::connect(run, attacker_ip(40), PeerOptions { speaks: false, loses: 60 })?;
+            run.paced(200, |due| {
                 peer.ask_for_keyframe();
-                field.sent(due);
+                run.sent(due);
                 peer.work(Duration::from_millis(3));
                 Ok(())
             })
         });
-        if let (Some(before), Some(after)) = (before, metric(field.tcp, KEYFRAMES)) {
-            field.note(format!("{:.1} keyframes a second for all", (after - before) / length));
+        if let (Some(before), Some(after)) = (before, metric(run.tcp, KEYFRAMES)) {
+            run.note(format!("{:.1} keyframes a second for all", (after - before) / length));
         }
     }
 }

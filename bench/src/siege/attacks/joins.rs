@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Attack;
-use crate::siege::field::{Field, stranger};
+use super::attack::Attack;
+use crate::siege::attack_run::{AttackRun, attacker_ip};
 use crate::siege::peer::{Peer, PeerOptions};
 use crate::viewers::{self, Decrypt};
 
@@ -30,39 +30,39 @@ impl Attack for Restarts {
         "100 viewers restart ICE at once, every four seconds"
     }
 
-    fn run(&self, field: &Field) {
-        let between = BETWEEN.min(field.left() / 3);
-        field.crew(THREADS, |thread| {
+    fn run(&self, run: &AttackRun) {
+        let between = BETWEEN.min(run.left() / 3);
+        run.on_threads(THREADS, |thread| {
             let mut peers = Vec::new();
             for index in 0..RESTARTS / THREADS {
-                let from = stranger(50 + thread * (RESTARTS / THREADS) + index);
-                match Peer::join(field, from, PeerOptions::default()) {
+                let from = attacker_ip(50 + thread * (RESTARTS / THREADS) + index);
+                match Peer::join(run, from, PeerOptions::default()) {
                     Ok(peer) => peers.push(peer),
                     Err(error) => {
-                        field.turned_away(1);
-                        field.note(error);
+                        run.rejected(1);
+                        run.note(error);
                     }
                 }
             }
             for peer in &mut peers {
                 peer.work(Duration::ZERO);
             }
-            while !field.is_over() {
-                let next = std::time::Instant::now() + between.min(field.left());
+            while !run.is_over() {
+                let next = std::time::Instant::now() + between.min(run.left());
                 while std::time::Instant::now() < next {
                     for peer in &mut peers {
                         peer.work(Duration::ZERO);
                     }
-                    field.rest(Duration::from_millis(2));
+                    run.sleep(Duration::from_millis(2));
                 }
-                if field.is_over() {
+                if run.is_over() {
                     break;
                 }
                 for peer in &mut peers {
-                    field.sent(1);
+                    run.sent(1);
                     if let Err(error) = peer.restart_ice() {
-                        field.turned_away(1);
-                        field.note(error);
+                        run.rejected(1);
+                        run.note(error);
                     }
                 }
             }
@@ -83,20 +83,20 @@ impl Attack for Joins {
         "500 viewers join at once, from 50 addresses, and watch until the end"
     }
 
-    fn run(&self, field: &Field) {
-        field.crew(1, |_| {
-            let mut options = viewers::Options::new(format!("http://{}/", field.tcp), JOINS);
-            options.duration = field.left();
+    fn run(&self, run: &AttackRun) {
+        run.on_threads(1, |_| {
+            let mut options = viewers::Options::new(format!("http://{}/", run.tcp), JOINS);
+            options.duration = run.left();
             options.decrypt = Decrypt::Sample(JOINS);
-            options.sources = (0..JOINS / FROM_ONE).map(|host| stranger(1_000 + host)).collect();
+            options.sources = (0..JOINS / FROM_ONE).map(|host| attacker_ip(1_000 + host)).collect();
             let report = viewers::run(&options).map_err(|error| error.to_string())?;
-            field.sent(JOINS as u64);
+            run.sent(JOINS as u64);
             let errors = report.errors();
-            field.turned_away(errors.len() as u64);
-            field.note(format!("{} of {JOINS} connected", report.connected));
-            errors.into_iter().take(1).for_each(|error| field.note(error));
+            run.rejected(errors.len() as u64);
+            run.note(format!("{} of {JOINS} connected", report.connected));
+            errors.into_iter().take(1).for_each(|error| run.note(error));
             if let Some(spread) = report.first_picture_ms {
-                field.note(format!("first picture p99 {:.0} ms", spread.p99));
+                run.note(format!("first picture p99 {:.0} ms", spread.p99));
             }
             Ok(())
         });

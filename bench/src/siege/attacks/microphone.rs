@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::Attack;
-use crate::siege::field::{Field, stranger};
-use crate::siege::ground::Ground;
+use super::attack::Attack;
+use crate::siege::attack_run::{AttackRun, attacker_ip};
 use crate::siege::peer::{Peer, PeerOptions};
+use crate::siege::server_mode::ServerMode;
 use crate::siege::wire::{Client, connect};
 
 /// Of each of the two.
@@ -45,33 +45,33 @@ impl Attack for Microphone {
         "3,000 microphone packets of 120 ms a second from two viewers; another session's face speaks on"
     }
 
-    fn ground(&self) -> Ground {
-        Ground::Echo
+    fn mode(&self) -> ServerMode {
+        ServerMode::Echo
     }
 
-    fn run(&self, field: &Field) {
+    fn run(&self, run: &AttackRun) {
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                if let Err(error) = listen_to_another(field) {
-                    field.note(error);
+                if let Err(error) = listen_to_another(run) {
+                    run.note(error);
                 }
             });
-            flood(field);
+            flood(run);
         });
     }
 }
 
-fn flood(field: &Field) {
-    field.crew(2, |index| {
+fn flood(run: &AttackRun) {
+    run.on_threads(2, |index| {
         let options = PeerOptions { speaks: true, loses: 0 };
-        let mut peer = Peer::connect(field, stranger(30 + index), options)?;
+        let mut peer = Peer::connect(run, attacker_ip(30 + index), options)?;
         let mut packet = HEAD.to_vec();
         packet.extend((0..6 * FRAME).map(|byte| (byte * 37) as u8 | 1));
-        field.paced(RATE, |due| {
+        run.paced(RATE, |due| {
             for _ in 0..due {
                 peer.speak(&packet, TICKS);
             }
-            field.sent(due);
+            run.sent(due);
             peer.work(Duration::ZERO);
             if peer.is_closed() {
                 return Err("a viewer who speaks too much was sent away".to_owned());
@@ -82,24 +82,24 @@ fn flood(field: &Field) {
 }
 
 /// Makes a session whose face speaks throughout, and counts what its viewer hears.
-fn listen_to_another(field: &Field) -> Result<(), String> {
-    let from = stranger(33);
-    let mut client = Client::new(from, field.tcp);
+fn listen_to_another(run: &AttackRun) -> Result<(), String> {
+    let from = attacker_ip(33);
+    let mut client = Client::new(from, run.tcp);
     let made = client.post_json("/webrtc/sessions/create", &json!({ "id": OTHER }));
     if !made.is_ok_and(|answer| answer.is_success()) {
         return Err("the other session was not made".to_owned());
     }
     let outcome = std::thread::scope(|scope| {
-        let mut peer = Peer::join_session(field, from, OTHER, PeerOptions::default())?;
-        peer.wait_connected(field)?;
-        scope.spawn(|| say(field).unwrap_or_else(|error| field.note(format!("speech: {error}"))));
-        peer.work(BEGINS.min(field.left()));
+        let mut peer = Peer::join_session(run, from, OTHER, PeerOptions::default())?;
+        peer.wait_connected(run)?;
+        scope.spawn(|| say(run).unwrap_or_else(|error| run.note(format!("speech: {error}"))));
+        peer.work(BEGINS.min(run.left()));
         let (before, since) = (peer.sounds(), Instant::now());
-        peer.work(field.left());
+        peer.work(run.left());
         let rate = (peer.sounds() - before) as f64 / since.elapsed().as_secs_f64().max(0.001);
-        field.note(format!("{rate:.1} sound packets a second in another session"));
+        run.note(format!("{rate:.1} sound packets a second in another session"));
         if rate < SOUNDS {
-            field.fault("the sound of another session suffers");
+            run.fault("the sound of another session suffers");
         }
         Ok(())
     });
@@ -108,27 +108,27 @@ fn listen_to_another(field: &Field) -> Result<(), String> {
 }
 
 /// Uploads speech a little faster than it is played, until the end.
-fn say(field: &Field) -> std::io::Result<()> {
-    let pieces = field.left().as_millis() / PIECE.as_millis() + 40;
+fn say(run: &AttackRun) -> std::io::Result<()> {
+    let pieces = run.left().as_millis() / PIECE.as_millis() + 40;
     let length = pieces as usize * PIECE_BYTES;
-    let mut stream = connect(stranger(34), field.tcp)?;
+    let mut stream = connect(attacker_ip(34), run.tcp)?;
     write!(
         stream,
         "POST /webrtc/sessions/{OTHER}/stream HTTP/1.1\r\nHost: {}\r\n\
          Content-Type: audio/pcm;rate=24000\r\nContent-Length: {length}\r\n\r\n",
-        field.tcp
+        run.tcp
     )?;
     // 500 Hz, a triangle.
     let wave = (0..PIECE_BYTES / 2).map(|index| ((index % 48) as i16 - 24).abs() * 400 - 4_800);
     let piece: Vec<u8> = wave.flat_map(i16::to_le_bytes).collect();
     let started = Instant::now();
     for sent in 0..pieces as u32 {
-        if field.is_over() {
+        if run.is_over() {
             break;
         }
         // Half a second ahead.
         let due = started + PIECE * sent.saturating_sub(10);
-        field.rest(due.saturating_duration_since(Instant::now()));
+        run.sleep(due.saturating_duration_since(Instant::now()));
         stream.write_all(&piece)?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! What strangers do, one subject a file.
 
 mod addresses;
+mod attack;
 mod candidates;
 mod checks;
 mod datagrams;
@@ -14,59 +15,14 @@ mod sockets;
 mod uploads;
 mod websockets;
 
-use super::field::Field;
-use super::ground::Ground;
+pub(super) use attack::Attack;
 
-/// Something that a stranger, or a viewer who means ill, can do.
-pub(super) trait Attack: Sync {
-    /// Its name on the command line and in reports.
-    fn name(&self) -> &'static str;
+use super::server_mode::ServerMode;
+use attack::Nothing;
 
-    /// What it does, in a line.
-    fn about(&self) -> &'static str;
-
-    fn ground(&self) -> Ground {
-        Ground::Encoded
-    }
-
-    /// Attacks until the field's end. Whatever threads it needs are the field's crew.
-    fn run(&self, field: &Field);
-}
-
-/// Nobody attacks: what the machine itself does to the figures.
-struct Nothing {
-    ground: Ground,
-}
-
-impl Attack for Nothing {
-    fn name(&self) -> &'static str {
-        match self.ground {
-            Ground::Encoded => "nothing",
-            Ground::Echo => "nothing-echo",
-        }
-    }
-
-    fn about(&self) -> &'static str {
-        match self.ground {
-            Ground::Encoded => "nobody attacks: the figures of this machine, to compare with",
-            Ground::Echo => {
-                "the same for a server that encodes, which the attacks after this are on"
-            }
-        }
-    }
-
-    fn ground(&self) -> Ground {
-        self.ground
-    }
-
-    fn run(&self, field: &Field) {
-        field.rest(field.left());
-    }
-}
-
-/// All there are, in the order in which they are run: those of one ground together.
+/// All there are, in the order in which they are run: those of one mode together.
 pub(super) const ALL: &[&dyn Attack] = &[
-    &Nothing { ground: Ground::Encoded },
+    &Nothing { mode: ServerMode::RtpInput },
     &datagrams::Garbage { many: false },
     &datagrams::Garbage { many: true },
     &datagrams::Spoofed,
@@ -92,7 +48,7 @@ pub(super) const ALL: &[&dyn Attack] = &[
     &sessions::OtherSizes,
     &uploads::Uploads,
     &origins::ForeignOrigin,
-    &Nothing { ground: Ground::Echo },
+    &Nothing { mode: ServerMode::Echo },
     &addresses::AnothersAddress,
     &microphone::Microphone,
     &feedback::Feedback,
@@ -115,8 +71,8 @@ mod tests {
 
     #[test]
     fn attacks_of_one_ground_stand_together() {
-        let mut grounds: Vec<_> = ALL.iter().map(|attack| attack.ground()).collect();
+        let mut grounds: Vec<_> = ALL.iter().map(|attack| attack.mode()).collect();
         grounds.dedup();
-        assert_eq!(grounds, [Ground::Encoded, Ground::Echo]);
+        assert_eq!(grounds, [ServerMode::RtpInput, ServerMode::Echo]);
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tungstenite::Message;
 
-use super::Attack;
-use crate::siege::field::{Dice, Field, stranger};
+use super::attack::Attack;
+use crate::siege::attack_run::{AttackRun, Random, attacker_ip};
 use crate::siege::wire::{Client, websocket};
 
 const BROWSERS: [&str; 4] = [
@@ -35,15 +35,15 @@ impl Attack for OneNumberTwice {
         "offers whose audio and video sections use one payload number, the audio also disabled"
     }
 
-    fn run(&self, field: &Field) {
+    fn run(&self, run: &AttackRun) {
         let taken = BROWSERS.first().copied().unwrap_or_default();
         let twice = taken
             .replace("SAVPF 111 ", "SAVPF 109 ")
             .replace(":111 ", ":109 ")
             .replace(" 111/111", " 109/109");
         let disabled = twice.replace("m=audio 9 ", "m=audio 0 ");
-        stream_of_offers(field, 20, 4_000, |dice| {
-            if dice.below(2) == 0 { twice.clone() } else { disabled.clone() }
+        stream_of_offers(run, 20, 4_000, |random| {
+            if random.below(2) == 0 { twice.clone() } else { disabled.clone() }
         });
     }
 }
@@ -60,29 +60,29 @@ impl Attack for Mutated {
         "500 damaged offers a second: lines doubled, lost, swapped, numbers and bytes changed"
     }
 
-    fn run(&self, field: &Field) {
-        stream_of_offers(field, 500, 5_000, mutated);
+    fn run(&self, run: &AttackRun) {
+        stream_of_offers(run, 500, 5_000, mutated);
     }
 }
 
-fn mutated(dice: &mut Dice) -> String {
-    let offer = BROWSERS.get(dice.below(BROWSERS.len())).copied().unwrap_or_default();
+fn mutated(random: &mut Random) -> String {
+    let offer = BROWSERS.get(random.below(BROWSERS.len())).copied().unwrap_or_default();
     let mut lines: Vec<String> = offer.lines().map(str::to_owned).collect();
-    for _ in 0..=dice.below(6) {
-        let at = dice.below(lines.len());
-        let other = dice.below(lines.len());
-        match dice.below(6) {
+    for _ in 0..=random.below(6) {
+        let at = random.below(lines.len());
+        let other = random.below(lines.len());
+        match random.below(6) {
             0 if lines.len() > 1 => drop(lines.remove(at)),
             1 => lines.extend(lines.get(at).cloned()),
             2 => lines.swap(at, other),
             3 => {
                 if let Some(line) = lines.get_mut(at) {
-                    *line = line.replace(char::is_numeric, &dice.below(130).to_string());
+                    *line = line.replace(char::is_numeric, &random.below(130).to_string());
                 }
             }
             4 => {
                 if let Some(line) = lines.get_mut(at) {
-                    let keep = dice.below(line.len() + 1);
+                    let keep = random.below(line.len() + 1);
                     *line = line.chars().take(keep).collect();
                 }
             }
@@ -107,10 +107,10 @@ impl Attack for GiantFirst {
         "first offers of 300 and 2,500 sections, as many as are answered, over two connections"
     }
 
-    fn run(&self, field: &Field) {
+    fn run(&self, run: &AttackRun) {
         let (long, longer) = (giant(300), giant(2_500));
-        stream_of_offers(field, 1_000, 6_000, |dice| {
-            if dice.below(2) == 0 { long.clone() } else { longer.clone() }
+        stream_of_offers(run, 1_000, 6_000, |random| {
+            if random.below(2) == 0 { long.clone() } else { longer.clone() }
         });
     }
 }
@@ -127,15 +127,15 @@ impl Attack for GiantSecond {
         "second offers of 900 sections in a loop over 8 WebSockets"
     }
 
-    fn run(&self, field: &Field) {
+    fn run(&self, run: &AttackRun) {
         let first = offer_message(BROWSERS.first().copied().unwrap_or_default());
         let second = offer_message(&giant(900));
-        field.crew(8, |index| {
-            while !field.is_over() {
-                if let Err(error) = converse(field, index, &first, &second) {
-                    field.turned_away(1);
-                    field.note(error);
-                    field.rest(Duration::from_millis(50));
+        run.on_threads(8, |index| {
+            while !run.is_over() {
+                if let Err(error) = converse(run, index, &first, &second) {
+                    run.rejected(1);
+                    run.note(error);
+                    run.sleep(Duration::from_millis(50));
                 }
             }
             Ok(())
@@ -144,11 +144,11 @@ impl Attack for GiantSecond {
 }
 
 /// Offers, and offers again, until the server ends it.
-fn converse(field: &Field, index: usize, first: &str, second: &str) -> Result<(), String> {
-    let mut socket = websocket(stranger(4_500 + index), field.tcp)?;
+fn converse(run: &AttackRun, index: usize, first: &str, second: &str) -> Result<(), String> {
+    let mut socket = websocket(attacker_ip(4_500 + index), run.tcp)?;
     let mut next = Message::text(first);
     loop {
-        if field.is_over() {
+        if run.is_over() {
             return Ok(());
         }
         let message = socket.read().map_err(|error| format!("a WebSocket ended: {error}"))?;
@@ -156,12 +156,12 @@ fn converse(field: &Field, index: usize, first: &str, second: &str) -> Result<()
         let kind = serde_json::from_str::<Value>(text).ok();
         let kind = kind.as_ref().and_then(|value| value.get("type")).and_then(Value::as_str);
         if kind == Some("error") {
-            field.turned_away(1);
+            run.rejected(1);
             // A server that says no is asked again, as fast as it answers.
         }
         if matches!(kind, Some("config" | "answer" | "error")) {
             socket.send(next).map_err(|error| format!("a WebSocket ended: {error}"))?;
-            field.sent(1);
+            run.sent(1);
             next = Message::text(second);
         }
     }
@@ -192,30 +192,30 @@ fn giant(sections: usize) -> String {
 
 /// Posts offers, from one address after the other.
 fn stream_of_offers(
-    field: &Field,
+    run: &AttackRun,
     rate: u32,
     first_host: usize,
-    offer: impl Fn(&mut Dice) -> String + Sync,
+    offer: impl Fn(&mut Random) -> String + Sync,
 ) {
-    field.crew(CREW, |thread| {
-        let mut dice = Dice::new(thread);
+    run.on_threads(CREW, |thread| {
+        let mut random = Random::new(thread);
         let mut host = 0;
-        field.paced(rate.div_ceil(CREW as u32), |due| {
+        run.paced(rate.div_ceil(CREW as u32), |due| {
             for _ in 0..due {
-                if field.is_over() {
+                if run.is_over() {
                     break;
                 }
                 host += 1;
-                let from = stranger(first_host + (host * CREW + thread) % ADDRESSES);
-                let mut client = Client::new(from, field.tcp);
-                let body = json!({"type": "offer", "sdp": offer(&mut dice)});
-                field.sent(1);
+                let from = attacker_ip(first_host + (host * CREW + thread) % ADDRESSES);
+                let mut client = Client::new(from, run.tcp);
+                let body = json!({"type": "offer", "sdp": offer(&mut random)});
+                run.sent(1);
                 match client.post_json("/webrtc/sessions/default/offer", &body) {
                     Ok(answer) if answer.is_success() => {}
-                    Ok(_) => field.turned_away(1),
+                    Ok(_) => run.rejected(1),
                     Err(error) => {
-                        field.turned_away(1);
-                        field.note(format!("no answer to an offer: {}", error.kind()));
+                        run.rejected(1);
+                        run.note(format!("no answer to an offer: {}", error.kind()));
                     }
                 }
             }
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn damage_is_the_same_in_every_run() {
-        let (mut one, mut other) = (Dice::new(7), Dice::new(7));
+        let (mut one, mut other) = (Random::new(7), Random::new(7));
         for _ in 0..500 {
             assert_eq!(mutated(&mut one), mutated(&mut other));
         }

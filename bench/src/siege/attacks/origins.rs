@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Attack;
-use crate::siege::field::{Field, stranger};
+use super::attack::Attack;
+use crate::siege::attack_run::{AttackRun, attacker_ip};
 use crate::siege::wire::{Client, websocket_of};
 
 const FOREIGN: &str = "https://evil.example";
@@ -22,14 +22,14 @@ impl Attack for ForeignOrigin {
         "a page of another origin posts, opens WebSockets and comes under another Host: all refused"
     }
 
-    fn run(&self, field: &Field) {
-        field.crew(1, |_| {
-            let mut client = Client::new(stranger(5_400), field.tcp);
+    fn run(&self, run: &AttackRun) {
+        run.on_threads(1, |_| {
+            let mut client = Client::new(attacker_ip(5_400), run.tcp);
             let body = json!({ "id": "of-a-stranger" }).to_string();
             let json = ("Content-Type", "application/json");
-            let port = field.tcp.port();
+            let port = run.tcp.port();
             let rebound = format!("evil.example:{port}");
-            field.paced(50, |due| {
+            run.paced(50, |due| {
                 for _ in 0..due {
                     let path = "/webrtc/sessions/create";
                     let foreign = [json, ("Origin", FOREIGN)];
@@ -38,28 +38,26 @@ impl Attack for ForeignOrigin {
                         ("an Origin that is not ours", foreign),
                         ("a Host that is not ours", named),
                     ] {
-                        field.sent(1);
+                        run.sent(1);
                         match client.request("POST", path, &headers, body.as_bytes()) {
                             Ok(answer) if answer.is_success() => {
-                                field.fault(format!("a POST with {what} was served"));
+                                run.fault(format!("a POST with {what} was served"));
                                 let own = "/webrtc/sessions/of-a-stranger";
                                 let _ = client.request("DELETE", own, &[], b"");
                             }
-                            _ => field.turned_away(1),
+                            _ => run.rejected(1),
                         }
                     }
-                    field.sent(1);
-                    match websocket_of(stranger(5_401), field.tcp, Some(FOREIGN)) {
-                        Ok(_) => {
-                            field.fault("a WebSocket with an Origin that is not ours was taken")
-                        }
-                        Err(_) => field.turned_away(1),
+                    run.sent(1);
+                    match websocket_of(attacker_ip(5_401), run.tcp, Some(FOREIGN)) {
+                        Ok(_) => run.fault("a WebSocket with an Origin that is not ours was taken"),
+                        Err(_) => run.rejected(1),
                     }
-                    if field.is_over() {
+                    if run.is_over() {
                         break;
                     }
                 }
-                field.rest(Duration::from_millis(5));
+                run.sleep(Duration::from_millis(5));
                 Ok(())
             })
         });

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::Attack;
-use crate::siege::field::{Dice, Field, stranger};
+use super::attack::Attack;
+use crate::siege::attack_run::{AttackRun, Random, attacker_ip};
 use crate::siege::wire::Client;
 use crate::viewers::{Options, Swarm};
 
@@ -26,59 +26,59 @@ impl Attack for OtherSizes {
         "50 sessions a second made and ended, each of another size; the next one has a picture at once"
     }
 
-    fn run(&self, field: &Field) {
-        field.crew(1, |_| {
-            let mut client = Client::new(stranger(5_200), field.tcp);
-            let mut dice = Dice::new(52);
+    fn run(&self, run: &AttackRun) {
+        run.on_threads(1, |_| {
+            let mut client = Client::new(attacker_ip(5_200), run.tcp);
+            let mut random = Random::new(52);
             let mut number = 0;
-            field.paced(RATE, |due| {
+            run.paced(RATE, |due| {
                 for _ in 0..due {
                     number += 1;
                     let id = format!("size-{number}");
                     let size = json!({
-                        "width": 16 + 2 * dice.below(1_000),
-                        "height": 16 + 2 * dice.below(540),
+                        "width": 16 + 2 * random.below(1_000),
+                        "height": 16 + 2 * random.below(540),
                     });
                     let body = json!({
                         "id": id,
                         "size": size,
-                        "fps": 1 + dice.below(60),
-                        "videoBitrate": 100_000 + dice.below(2_000_000),
+                        "fps": 1 + random.below(60),
+                        "videoBitrate": 100_000 + random.below(2_000_000),
                     });
-                    field.sent(1);
+                    run.sent(1);
                     let answer = client.post_json("/webrtc/sessions/create", &body);
                     if !answer.is_ok_and(|answer| answer.is_success()) {
-                        field.turned_away(1);
+                        run.rejected(1);
                     }
                     let _ = client.request("DELETE", &format!("/webrtc/sessions/{id}"), &[], b"");
                 }
                 Ok(())
             })
         });
-        if let Err(error) = look_at_the_next(field) {
-            field.note(error);
+        if let Err(error) = look_at_the_next(run) {
+            run.note(error);
         }
     }
 }
 
 /// Makes one more session, and watches it.
-fn look_at_the_next(field: &Field) -> Result<(), String> {
-    let mut client = Client::new(stranger(5_201), field.tcp);
+fn look_at_the_next(run: &AttackRun) -> Result<(), String> {
+    let mut client = Client::new(attacker_ip(5_201), run.tcp);
     let body = json!({"id": "after-all", "size": {"width": 400, "height": 300}});
     let made = client.post_json("/webrtc/sessions/create", &body);
     let made = made.map_err(|error| format!("the last session was not made: {error}"))?;
     if !made.is_success() {
         return Err(format!("the last session was not made: {}", made.status));
     }
-    let swarm = Swarm::start(Options::new(format!("http://{}/?session=after-all", field.tcp), 1));
+    let swarm = Swarm::start(Options::new(format!("http://{}/?session=after-all", run.tcp), 1));
     let from = Instant::now();
     let seen = swarm.wait_for_pictures(5 * PICTURE);
     let took = from.elapsed();
     let _ = swarm.finish();
     let _ = client.request("DELETE", "/webrtc/sessions/after-all", &[], b"");
-    field.note(format!("first picture of the next session after {} ms", took.as_millis()));
+    run.note(format!("first picture of the next session after {} ms", took.as_millis()));
     if seen.is_err() || took > PICTURE {
-        field.fault(format!(
+        run.fault(format!(
             "a session made after all these has no picture within {} s",
             PICTURE.as_secs()
         ));

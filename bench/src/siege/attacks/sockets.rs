@@ -4,8 +4,8 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use super::Attack;
-use crate::siege::field::{Field, stranger};
+use super::attack::Attack;
+use crate::siege::attack_run::{AttackRun, attacker_ip};
 use crate::siege::wire::connect;
 
 const IDLE: usize = 5_000;
@@ -39,39 +39,39 @@ impl Attack for Idle {
         }
     }
 
-    fn run(&self, field: &Field) {
-        field.crew(1, |_| {
+    fn run(&self, run: &AttackRun) {
+        run.on_threads(1, |_| {
             let mut open: Vec<TcpStream> = Vec::with_capacity(IDLE);
             let (mut oldest, mut host) = (0, 0);
-            field.paced(5_000, |due| {
+            run.paced(5_000, |due| {
                 // A few at a time: a server whose queue is full lets each of them wait.
                 for _ in 0..due.min(100) {
-                    if field.is_over() {
+                    if run.is_over() {
                         break;
                     }
                     host = if self.many { (host + 1) % IDLE_ADDRESSES } else { 0 };
-                    let Ok(stream) = connect(stranger(2_000 + host), field.tcp) else {
-                        field.turned_away(1);
+                    let Ok(stream) = connect(attacker_ip(2_000 + host), run.tcp) else {
+                        run.rejected(1);
                         continue;
                     };
-                    field.sent(1);
+                    run.sent(1);
                     if open.len() < IDLE {
                         open.push(stream);
                     } else if let Some(place) = open.get_mut(oldest) {
                         if is_closed(place) {
-                            field.turned_away(1);
+                            run.rejected(1);
                             *place = stream;
                         }
                         oldest = (oldest + 1) % IDLE;
                     }
                 }
                 if open.len() >= IDLE {
-                    field.rest(Duration::from_millis(20));
+                    run.sleep(Duration::from_millis(20));
                 }
                 Ok(())
             })?;
             let held = open.iter().filter(|stream| !is_closed(stream)).count();
-            field.note(format!("{held} of {} still open at the end", open.len()));
+            run.note(format!("{held} of {} still open at the end", open.len()));
             Ok(())
         });
     }
@@ -89,8 +89,8 @@ impl Attack for SlowHeads {
         "1,000 requests from 100 addresses whose heads come a byte every half second"
     }
 
-    fn run(&self, field: &Field) {
-        trickle(field, b"GET /status HTTP/1.1\r\nHost: localhost\r\nX-Long: ");
+    fn run(&self, run: &AttackRun) {
+        trickle(run, b"GET /status HTTP/1.1\r\nHost: localhost\r\nX-Long: ");
     }
 }
 
@@ -106,36 +106,36 @@ impl Attack for SlowBodies {
         "1,000 offers from 100 addresses whose bodies come a byte every half second"
     }
 
-    fn run(&self, field: &Field) {
+    fn run(&self, run: &AttackRun) {
         trickle(
-            field,
+            run,
             b"POST /webrtc/sessions/default/offer HTTP/1.1\r\nHost: localhost\r\n\
               Content-Type: application/json\r\nContent-Length: 20000\r\n\r\n{\"sdp\":\"",
         );
     }
 }
 
-fn trickle(field: &Field, start: &[u8]) {
-    field.crew(1, |_| {
+fn trickle(run: &AttackRun, start: &[u8]) {
+    run.on_threads(1, |_| {
         let mut open: Vec<TcpStream> = Vec::with_capacity(SLOW);
         let mut host = 0;
-        while !field.is_over() {
-            while open.len() < SLOW && !field.is_over() {
+        while !run.is_over() {
+            while open.len() < SLOW && !run.is_over() {
                 host += 1;
-                let begun = connect(stranger(2_200 + host % SLOW_ADDRESSES), field.tcp)
+                let begun = connect(attacker_ip(2_200 + host % SLOW_ADDRESSES), run.tcp)
                     .and_then(|mut stream| stream.write_all(start).map(|()| stream));
                 if let Ok(stream) = begun {
-                    field.sent(1);
+                    run.sent(1);
                     open.push(stream);
                 } else {
-                    field.turned_away(1);
-                    field.rest(Duration::from_millis(5));
+                    run.rejected(1);
+                    run.sleep(Duration::from_millis(5));
                 }
             }
             let before = open.len();
             open.retain_mut(|stream| !is_closed(stream) && stream.write_all(b"a").is_ok());
-            field.turned_away((before - open.len()) as u64);
-            field.rest(TRICKLE);
+            run.rejected((before - open.len()) as u64);
+            run.sleep(TRICKLE);
         }
         Ok(())
     });

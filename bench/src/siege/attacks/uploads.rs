@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::Attack;
-use crate::siege::field::{Field, stranger};
+use super::attack::Attack;
+use crate::siege::attack_run::{AttackRun, attacker_ip};
 use crate::siege::wire::Client;
 
 const UPLOADS: usize = 14;
@@ -25,12 +25,12 @@ impl Attack for Uploads {
         "14 uploads of speech into one session at once, over and over"
     }
 
-    fn run(&self, field: &Field) {
+    fn run(&self, run: &AttackRun) {
         let path = format!("/webrtc/sessions/{SESSION}");
-        let mut client = Client::new(stranger(5_300), field.tcp);
+        let mut client = Client::new(attacker_ip(5_300), run.tcp);
         let made = client.post_json("/webrtc/sessions/create", &json!({ "id": SESSION }));
         if !made.is_ok_and(|answer| answer.is_success()) {
-            field.note("not done: the session was not made");
+            run.note("not done: the session was not made");
             return;
         }
         // Something that is not silence and has a pitch: 500 Hz, a triangle.
@@ -38,18 +38,18 @@ impl Attack for Uploads {
             .map(|index| ((index % 48) as i16 - 24).abs() * 400 - 4_800)
             .flat_map(i16::to_le_bytes)
             .collect();
-        field.crew(UPLOADS, |index| {
-            let mut client = Client::new(stranger(5_301 + index), field.tcp);
+        run.on_threads(UPLOADS, |index| {
+            let mut client = Client::new(attacker_ip(5_301 + index), run.tcp);
             let kind = [("Content-Type", "audio/pcm;rate=24000")];
-            while !field.is_over() {
-                field.sent(1);
+            while !run.is_over() {
+                run.sent(1);
                 match client.request("POST", &format!("{path}/stream"), &kind, &speech) {
                     Ok(answer) if answer.is_success() => {}
                     // Most of them wait longer than this client does.
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                     _ => {
-                        field.turned_away(1);
-                        field.rest(std::time::Duration::from_millis(100));
+                        run.rejected(1);
+                        run.sleep(std::time::Duration::from_millis(100));
                     }
                 }
             }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tungstenite::{Message, WebSocket};
 
-use super::Attack;
-use crate::siege::field::{Dice, Field, stranger};
+use super::attack::Attack;
+use crate::siege::attack_run::{AttackRun, Random, attacker_ip};
 use crate::siege::wire::websocket;
 
 /// Sockets that flood.
@@ -36,10 +36,10 @@ impl Attack for EmptyFragments {
         "10 million empty fragments a second over 40 WebSockets"
     }
 
-    fn run(&self, field: &Field) {
+    fn run(&self, run: &AttackRun) {
         // A text message begins, and goes on without an end (RFC 6455 §5.4); masked by zeros.
         let begin = [0x01, 0x80, 0, 0, 0, 0];
-        flood(field, FRAMES, &begin, |_| [0x00, 0x80, 0, 0, 0, 0].repeat(FRAMES));
+        flood(run, FRAMES, &begin, |_| [0x00, 0x80, 0, 0, 0, 0].repeat(FRAMES));
     }
 }
 
@@ -55,8 +55,8 @@ impl Attack for Pings {
         "10 million pings a second over 40 WebSockets that read no answer"
     }
 
-    fn run(&self, field: &Field) {
-        flood(field, FRAMES, &[], |_| [0x89, 0x80, 0, 0, 0, 0].repeat(FRAMES));
+    fn run(&self, run: &AttackRun) {
+        flood(run, FRAMES, &[], |_| [0x89, 0x80, 0, 0, 0, 0].repeat(FRAMES));
     }
 }
 
@@ -72,11 +72,11 @@ impl Attack for Junk {
         "a million messages a second that mean nothing over 40 WebSockets: no JSON, no type, binary"
     }
 
-    fn run(&self, field: &Field) {
-        flood(field, MESSAGES, &[], |dice| {
+    fn run(&self, run: &AttackRun) {
+        flood(run, MESSAGES, &[], |random| {
             let mut frames = Vec::new();
             for _ in 0..MESSAGES {
-                let (kind, text): (u8, &[u8]) = match dice.below(4) {
+                let (kind, text): (u8, &[u8]) = match random.below(4) {
                     0 => (0x81, b"{"),
                     1 => (0x81, b"{\"type\":\"\"}"),
                     2 => (0x81, b"{\"type\":\"offer\",\"sdp\":\"v=0\"}"),
@@ -91,29 +91,34 @@ impl Attack for Junk {
 }
 
 /// Writes `count` frames at a time; a socket that is closed is opened again.
-fn flood(field: &Field, count: usize, first: &[u8], frames: impl Fn(&mut Dice) -> Vec<u8> + Sync) {
+fn flood(
+    run: &AttackRun,
+    count: usize,
+    first: &[u8],
+    frames: impl Fn(&mut Random) -> Vec<u8> + Sync,
+) {
     const THREADS: usize = 2;
-    field.crew(THREADS, |thread| {
-        let mut dice = Dice::new(thread);
+    run.on_threads(THREADS, |thread| {
+        let mut random = Random::new(thread);
         let mut open: Vec<Option<Flooded>> = (0..FLOODING / THREADS).map(|_| None).collect();
         let mut next = 0;
-        field.paced(WRITES / THREADS as u32, |due| {
+        run.paced(WRITES / THREADS as u32, |due| {
             for _ in 0..due {
                 next = (next + 1) % open.len().max(1);
                 let Some(place) = open.get_mut(next) else { break };
                 if place.is_none() {
-                    let from = stranger(3_000 + thread * FLOODING + next);
-                    *place = start(field, from, first);
+                    let from = attacker_ip(3_000 + thread * FLOODING + next);
+                    *place = start(run, from, first);
                 }
                 let Some(flooded) = place else { continue };
                 if flooded.unsent.is_empty() {
-                    flooded.unsent = frames(&mut dice);
+                    flooded.unsent = frames(&mut random);
                 }
                 match flooded.write() {
-                    Ok(true) => field.sent(count as u64),
+                    Ok(true) => run.sent(count as u64),
                     Ok(false) => {}
                     Err(_) => {
-                        field.turned_away(1);
+                        run.rejected(1);
                         *place = None;
                     }
                 }
@@ -143,10 +148,10 @@ impl Flooded {
     }
 }
 
-fn start(field: &Field, from: Ipv4Addr, first: &[u8]) -> Option<Flooded> {
-    let Ok(socket) = websocket(from, field.tcp) else {
-        field.turned_away(1);
-        field.rest(Duration::from_millis(2));
+fn start(run: &AttackRun, from: Ipv4Addr, first: &[u8]) -> Option<Flooded> {
+    let Ok(socket) = websocket(from, run.tcp) else {
+        run.rejected(1);
+        run.sleep(Duration::from_millis(2));
         return None;
     };
     let mut stream = socket.get_ref().try_clone().ok()?;
@@ -167,30 +172,30 @@ impl Attack for NeverOffer {
         "1,000 WebSockets from 100 addresses that answer pings and never offer"
     }
 
-    fn run(&self, field: &Field) {
-        field.crew(1, |_| {
+    fn run(&self, run: &AttackRun) {
+        run.on_threads(1, |_| {
             let mut open: Vec<WebSocket<TcpStream>> = Vec::with_capacity(SILENT);
             let mut host = 0;
-            while !field.is_over() {
+            while !run.is_over() {
                 for _ in 0..50 {
-                    if open.len() >= SILENT || field.is_over() {
+                    if open.len() >= SILENT || run.is_over() {
                         break;
                     }
                     host += 1;
-                    match websocket(stranger(3_500 + host % SILENT_ADDRESSES), field.tcp) {
+                    match websocket(attacker_ip(3_500 + host % SILENT_ADDRESSES), run.tcp) {
                         Ok(socket) if socket.get_ref().set_nonblocking(true).is_ok() => {
-                            field.sent(1);
+                            run.sent(1);
                             open.push(socket);
                         }
-                        _ => field.turned_away(1),
+                        _ => run.rejected(1),
                     }
                 }
                 let before = open.len();
                 open.retain_mut(answer_pings);
-                field.turned_away((before - open.len()) as u64);
-                field.rest(Duration::from_millis(50));
+                run.rejected((before - open.len()) as u64);
+                run.sleep(Duration::from_millis(50));
             }
-            field.note(format!("{} still open at the end", open.len()));
+            run.note(format!("{} still open at the end", open.len()));
             Ok(())
         });
     }

@@ -38,7 +38,7 @@ pub(super) fn provider(mut config: RtcConfig) -> Arc<CryptoProvider> {
         resent
     });
     let mut provider = from_feature_flags();
-    provider.srtp_provider = &Blind;
+    provider.srtp_provider = &SkipDecryption;
     Arc::new(provider)
 }
 
@@ -63,7 +63,7 @@ fn real() -> &'static dyn SrtpProvider {
 }
 
 #[derive(Debug)]
-struct Blind;
+struct SkipDecryption;
 
 #[derive(Debug)]
 struct Cipher128(Box<dyn AeadAes128GcmCipher>);
@@ -71,7 +71,7 @@ struct Cipher128(Box<dyn AeadAes128GcmCipher>);
 #[derive(Debug)]
 struct Cipher256(Box<dyn AeadAes256GcmCipher>);
 
-impl SrtpProvider for Blind {
+impl SrtpProvider for SkipDecryption {
     fn aes_128_cm_sha1_80(&self) -> &'static dyn SupportedAes128CmSha1_80 {
         real().aes_128_cm_sha1_80()
     }
@@ -93,13 +93,13 @@ impl SrtpProvider for Blind {
     }
 }
 
-impl SupportedAeadAes128Gcm for Blind {
+impl SupportedAeadAes128Gcm for SkipDecryption {
     fn create_cipher(&self, key: [u8; 16], encrypt: bool) -> Box<dyn AeadAes128GcmCipher> {
         Box::new(Cipher128(real().aead_aes_128_gcm().create_cipher(key, encrypt)))
     }
 }
 
-impl SupportedAeadAes256Gcm for Blind {
+impl SupportedAeadAes256Gcm for SkipDecryption {
     fn create_cipher(&self, key: [u8; 32], encrypt: bool) -> Box<dyn AeadAes256GcmCipher> {
         Box::new(Cipher256(real().aead_aes_256_gcm().create_cipher(key, encrypt)))
     }

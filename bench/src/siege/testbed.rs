@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::ground::Ground;
 use super::metrics::{labelled, metrics};
+use super::server_mode::ServerMode;
 use super::wire::Client;
-use crate::fanout::feeder::Feeder;
+use crate::feeder::Feeder;
 use crate::viewers::{self, Decrypt, Seen, Swarm, Window};
 use crate::{Error, Server, ServerOptions};
 
@@ -36,12 +36,12 @@ const WARM_UP: Duration = Duration::from_secs(2);
 /// Answers of a server under siege are asked for this often.
 const TRIES: usize = 3;
 
-pub(super) struct Rig {
+pub(super) struct Testbed {
     server: Server,
     swarm: Swarm,
     /// Feeds as long as it lives.
     _feeder: Option<Feeder>,
-    pub(super) ground: Ground,
+    pub(super) mode: ServerMode,
     pub(super) tcp: SocketAddr,
     pub(super) udp: SocketAddr,
     /// Resident memory with all viewers there, before the first attack.
@@ -58,24 +58,24 @@ pub(super) struct Reading {
     pub(super) panics: usize,
 }
 
-impl Rig {
+impl Testbed {
     /// Starts a server and its viewers, and waits until all of them have a picture.
     ///
     /// # Errors
     ///
     /// When the server does not start, or not all get a picture.
-    pub(super) fn start(ground: Ground, viewers: usize) -> Result<Self, Error> {
+    pub(super) fn start(mode: ServerMode, viewers: usize) -> Result<Self, Error> {
         allow_files();
         let local = "127.0.0.1";
-        let options = match ground {
-            Ground::Encoded => ServerOptions::rtp("h264"),
-            Ground::Echo => ServerOptions::default().arg("--echo"),
+        let options = match mode {
+            ServerMode::RtpInput => ServerOptions::rtp("h264"),
+            ServerMode::Echo => ServerOptions::default().arg("--echo"),
         };
         let options = options.arg("--api").arg("--max-clients").arg(MAX_CLIENTS).arg("--log");
         let options = options.arg("warn").arg("--udp").arg("127.0.0.1:0");
         let server = Server::start(options.arg("--announce").arg(local))?;
-        let feeder = match (ground, server.rtp_video(), server.rtp_audio()) {
-            (Ground::Echo, ..) => None,
+        let feeder = match (mode, server.rtp_video(), server.rtp_audio()) {
+            (ServerMode::Echo, ..) => None,
             (_, Some(video), Some(audio)) => Some(Feeder::start(video, audio, BITS, GROUP)?),
             _ => {
                 let message = "its ready line does not tell where it takes RTP";
@@ -92,11 +92,11 @@ impl Rig {
         let swarm = Swarm::start(watch);
         swarm.wait_for_pictures(Duration::from_secs(30))?;
         // One who comes and goes, and one look at the figures: code that every server runs sooner or later.
-        let rig = Self { server, swarm, _feeder: feeder, ground, tcp, udp, memory: 0 };
-        newcomer(rig.server.url()).map_err(Error::Viewers)?;
-        let _ = rig.reading();
+        let testbed = Self { server, swarm, _feeder: feeder, mode, tcp, udp, memory: 0 };
+        newcomer(testbed.server.url()).map_err(Error::Viewers)?;
+        let _ = testbed.reading();
         thread::sleep(WARM_UP);
-        Ok(Self { memory: rig.resident().unwrap_or_default(), ..rig })
+        Ok(Self { memory: testbed.resident().unwrap_or_default(), ..testbed })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -181,11 +181,11 @@ fn allow_files() {
 }
 
 /// Waits, and looks at the server's memory meanwhile: its peak in bytes.
-pub(super) fn watch_memory(rig: &Rig, until: Instant) -> u64 {
+pub(super) fn watch_memory(testbed: &Testbed, until: Instant) -> u64 {
     const LOOK: Duration = Duration::from_millis(50);
     let mut peak = 0;
     while Instant::now() < until {
-        peak = peak.max(rig.resident().unwrap_or(0));
+        peak = peak.max(testbed.resident().unwrap_or(0));
         thread::sleep(LOOK.min(until.saturating_duration_since(Instant::now())));
     }
     peak

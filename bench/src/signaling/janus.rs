@@ -3,24 +3,26 @@
 
 use serde_json::{Value, json};
 
-use super::MOUNTPOINT;
-use crate::peers::Parsed;
+use super::parsed::Parsed;
+
+/// The id of the mountpoint: the bench configures Janus with it.
+pub(crate) const MOUNTPOINT: u64 = 1;
 
 /// One viewer's way through the Janus API. Every request carries the name of its step as the
 /// transaction, and Janus repeats it in the reply.
 #[derive(Debug, Default)]
-pub struct Conversation {
+pub struct Translator {
     session: Option<u64>,
     handle: Option<u64>,
 }
 
-impl Conversation {
+impl Translator {
     /// Asks for a session.
-    pub(in crate::peers) fn opening(&self) -> Value {
+    pub(super) fn opening(&self) -> Value {
         json!({"janus": "create", "transaction": "create"})
     }
 
-    pub(in crate::peers) fn parse(&mut self, message: &Value) -> Result<Parsed, String> {
+    pub(super) fn parse(&mut self, message: &Value) -> Result<Parsed, String> {
         match text(message, "/janus") {
             "success" => self.granted(message),
             "event" => event(message),
@@ -33,7 +35,7 @@ impl Conversation {
         }
     }
 
-    pub(in crate::peers) fn say(&mut self, message: &Value) -> Option<Value> {
+    pub(super) fn translate(&mut self, message: &Value) -> Option<Value> {
         // Candidates are in the answer already: a viewer has its one socket before it answers.
         let answer = message.get("data").filter(|_| text(message, "/type") == "answer")?;
         let mut request = self.plugin("answer", &json!({"request": "start"}));
@@ -88,25 +90,25 @@ fn text<'a>(message: &'a Value, pointer: &str) -> &'a str {
 mod tests {
     use super::*;
 
-    fn reply(conversation: &mut Conversation, message: Value) -> Value {
-        let heard = conversation.parse(&message).unwrap();
+    fn reply(translator: &mut Translator, message: Value) -> Value {
+        let heard = translator.parse(&message).unwrap();
         assert_eq!(heard.message, None, "{message}");
         heard.reply.unwrap()
     }
 
     /// As Janus 1.1.2 answers, shortened.
-    fn watching() -> Conversation {
-        let mut conversation = Conversation::default();
-        assert_eq!(conversation.opening()["janus"], "create");
+    fn watching() -> Translator {
+        let mut translator = Translator::default();
+        assert_eq!(translator.opening()["janus"], "create");
         let attach = reply(
-            &mut conversation,
+            &mut translator,
             json!({"janus": "success", "transaction": "create", "data": {"id": 41}}),
         );
         assert_eq!(attach["janus"], "attach");
         assert_eq!(attach["plugin"], "janus.plugin.streaming");
         assert_eq!(attach["session_id"], 41);
         let watch = reply(
-            &mut conversation,
+            &mut translator,
             json!({
                 "janus": "success", "session_id": 41, "transaction": "attach",
                 "data": {"id": 7_790_850_333_342_402_u64},
@@ -115,14 +117,14 @@ mod tests {
         assert_eq!(watch["session_id"], 41);
         assert_eq!(watch["handle_id"], 7_790_850_333_342_402_u64);
         assert_eq!(watch["body"], json!({"request": "watch", "id": MOUNTPOINT}));
-        conversation
+        translator
     }
 
     #[test]
     fn comes_to_the_offer_and_answers_it() {
-        let mut conversation = watching();
+        let mut translator = watching();
         let ack = json!({"janus": "ack", "session_id": 41, "transaction": "watch"});
-        assert_eq!(conversation.parse(&ack).unwrap(), Parsed::default());
+        assert_eq!(translator.parse(&ack).unwrap(), Parsed::default());
         let offer = json!({
             "janus": "event", "session_id": 41, "transaction": "watch", "sender": 7,
             "plugindata": {
@@ -131,14 +133,14 @@ mod tests {
             },
             "jsep": {"type": "offer", "sdp": "v=0\r\n"},
         });
-        let heard = conversation.parse(&offer).unwrap();
+        let heard = translator.parse(&offer).unwrap();
         assert_eq!(
             heard.message.unwrap(),
             json!({"type": "offer", "data": {"type": "offer", "sdp": "v=0\r\n"}})
         );
         assert_eq!(heard.reply, None);
         let data = json!({"type": "answer", "sdp": "v=0\r\n"});
-        let start = conversation.say(&json!({"type": "answer", "data": data})).unwrap();
+        let start = translator.translate(&json!({"type": "answer", "data": data})).unwrap();
         assert_eq!(start["body"]["request"], "start");
         assert_eq!(start["jsep"], data);
         assert_eq!(start["session_id"], 41);
@@ -147,29 +149,29 @@ mod tests {
     #[test]
     fn candidates_are_not_repeated() {
         let candidate = json!({"type": "ice-candidate", "data": {"candidate": "candidate:1"}});
-        assert_eq!(watching().say(&candidate), None);
+        assert_eq!(watching().translate(&candidate), None);
     }
 
     #[test]
     fn refusals_are_told() {
-        let mut conversation = watching();
+        let mut translator = watching();
         let missing = json!({
             "janus": "event", "sender": 7, "transaction": "watch",
             "plugindata": {"data": {"error_code": 455, "error": "No such mountpoint/stream 1"}},
         });
-        assert!(conversation.parse(&missing).unwrap_err().contains("No such mountpoint"));
+        assert!(translator.parse(&missing).unwrap_err().contains("No such mountpoint"));
         let error = json!({"janus": "error", "error": {"code": 458, "reason": "No such session"}});
-        assert!(conversation.parse(&error).unwrap_err().contains("No such session"));
+        assert!(translator.parse(&error).unwrap_err().contains("No such session"));
         let hangup = json!({"janus": "hangup", "reason": "ICE failed"});
-        assert!(conversation.parse(&hangup).unwrap_err().contains("ICE failed"));
+        assert!(translator.parse(&hangup).unwrap_err().contains("ICE failed"));
     }
 
     #[test]
     fn what_makes_no_sense_is_an_error() {
-        let mut conversation = Conversation::default();
-        assert!(conversation.parse(&json!({"janus": "success"})).is_err());
+        let mut translator = Translator::default();
+        assert!(translator.parse(&json!({"janus": "success"})).is_err());
         let stray = json!({"janus": "success", "transaction": "?", "data": {"id": 1}});
-        assert!(conversation.parse(&stray).is_err());
-        assert_eq!(conversation.parse(&json!([])).unwrap(), Parsed::default());
+        assert!(translator.parse(&stray).is_err());
+        assert_eq!(translator.parse(&json!([])).unwrap(), Parsed::default());
     }
 }

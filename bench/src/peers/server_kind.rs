@@ -10,7 +10,7 @@ const READY_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A server under the same load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Contender {
+pub enum ServerKind {
     /// This project's.
     Visavis,
     /// The str0m loop of `bench/examples/naive.rs`.
@@ -25,7 +25,7 @@ pub enum Contender {
     AiortcEncoding,
 }
 
-impl Contender {
+impl ServerKind {
     /// All, in the order in which they are measured; the first is what the others are compared with.
     pub const ALL: [Self; 6] = [
         Self::Visavis,

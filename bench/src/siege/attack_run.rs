@@ -20,9 +20,9 @@ const TICK: Duration = Duration::from_millis(1);
 /// An attacker that had to wait for a processor makes up for no more than this.
 const LONGEST_ARREARS: Duration = Duration::from_millis(20);
 
-/// One attack's surroundings.
+/// One attack: the server, the viewers, the time left, and counters.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(super) struct AttackRun {
     /// Page, API and WebSocket.
     pub(super) tcp: SocketAddr,
     /// Media.
@@ -31,14 +31,14 @@ pub(super) struct Field {
     pub(super) watchers: Vec<Watcher>,
     /// When the attack is over.
     pub(super) end: Instant,
-    tally: Tally,
+    counters: Counters,
 }
 
 /// What the attackers of one attack have done.
 #[derive(Debug, Default)]
-struct Tally {
+struct Counters {
     sent: AtomicU64,
-    turned_away: AtomicU64,
+    rejected: AtomicU64,
     cpu_nanos: AtomicU64,
     notes: Mutex<Vec<String>>,
     faults: Mutex<Vec<String>>,
@@ -46,11 +46,11 @@ struct Tally {
 
 /// The same, once it is over.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Deeds {
+pub(super) struct AttackCounts {
     /// Datagrams, requests, messages or connections, by what the attack is about.
     pub(super) sent: u64,
     /// Requests and connections that the server refused.
-    pub(super) turned_away: u64,
+    pub(super) rejected: u64,
     /// Processor time of the attackers.
     pub(super) cpu: Duration,
     /// What is worth knowing.
@@ -59,14 +59,14 @@ pub(super) struct Deeds {
     pub(super) faults: Vec<String>,
 }
 
-impl Field {
+impl AttackRun {
     pub(super) fn new(
         tcp: SocketAddr,
         udp: SocketAddr,
         watchers: Vec<Watcher>,
         end: Instant,
     ) -> Self {
-        Self { tcp, udp, watchers, end, tally: Tally::default() }
+        Self { tcp, udp, watchers, end, counters: Counters::default() }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -78,31 +78,35 @@ impl Field {
     }
 
     /// Waits, but not past the end.
-    pub(super) fn rest(&self, time: Duration) {
+    pub(super) fn sleep(&self, time: Duration) {
         thread::sleep(time.min(self.left()));
     }
 
     pub(super) fn sent(&self, count: u64) {
-        self.tally.sent.fetch_add(count, Ordering::Relaxed);
+        self.counters.sent.fetch_add(count, Ordering::Relaxed);
     }
 
-    pub(super) fn turned_away(&self, count: u64) {
-        self.tally.turned_away.fetch_add(count, Ordering::Relaxed);
+    pub(super) fn rejected(&self, count: u64) {
+        self.counters.rejected.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Something worth knowing, said once.
+    /// Notes something for the report, once.
     pub(super) fn note(&self, text: impl Into<String>) {
-        keep(&self.tally.notes, text.into());
+        keep(&self.counters.notes, text.into());
     }
 
-    /// Something that the server should not have done.
+    /// Notes something that the server should not have done.
     pub(super) fn fault(&self, text: impl Into<String>) {
-        keep(&self.tally.faults, text.into());
+        keep(&self.counters.faults, text.into());
     }
 
     /// Runs one attacker, or several with their numbers, each on a thread that gives way to others.
     /// Returns when all are done.
-    pub(super) fn crew(&self, count: usize, work: impl Fn(usize) -> Result<(), String> + Sync) {
+    pub(super) fn on_threads(
+        &self,
+        count: usize,
+        work: impl Fn(usize) -> Result<(), String> + Sync,
+    ) {
         thread::scope(|scope| {
             for index in 0..count {
                 let work = &work;
@@ -113,7 +117,7 @@ impl Field {
                         self.note(error);
                     }
                     let nanos = u64::try_from(thread_cpu().as_nanos()).unwrap_or(u64::MAX);
-                    self.tally.cpu_nanos.fetch_add(nanos, Ordering::Relaxed);
+                    self.counters.cpu_nanos.fetch_add(nanos, Ordering::Relaxed);
                 });
             }
         });
@@ -141,29 +145,29 @@ impl Field {
             if count > 0 {
                 act(count.min(most))?;
             }
-            self.rest(TICK);
+            self.sleep(TICK);
         }
         Ok(())
     }
 
     /// What was done.
-    pub(super) fn deeds(&self) -> Deeds {
+    pub(super) fn counts(&self) -> AttackCounts {
         let copy = |list: &Mutex<Vec<String>>| match list.lock() {
             Ok(list) => list.clone(),
             Err(poisoned) => poisoned.into_inner().clone(),
         };
-        Deeds {
-            sent: self.tally.sent.load(Ordering::Relaxed),
-            turned_away: self.tally.turned_away.load(Ordering::Relaxed),
-            cpu: Duration::from_nanos(self.tally.cpu_nanos.load(Ordering::Relaxed)),
-            notes: copy(&self.tally.notes),
-            faults: copy(&self.tally.faults),
+        AttackCounts {
+            sent: self.counters.sent.load(Ordering::Relaxed),
+            rejected: self.counters.rejected.load(Ordering::Relaxed),
+            cpu: Duration::from_nanos(self.counters.cpu_nanos.load(Ordering::Relaxed)),
+            notes: copy(&self.counters.notes),
+            faults: copy(&self.counters.faults),
         }
     }
 }
 
 /// An address of this machine that is not the viewers' own (127.0.0.1): `host` counts from 0.
-pub(super) fn stranger(host: usize) -> Ipv4Addr {
+pub(super) fn attacker_ip(host: usize) -> Ipv4Addr {
     let host = host as u32 % 60_000 + 1;
     let [_, _, high, low] = host.to_be_bytes();
     Ipv4Addr::new(127, 66, high, low)
@@ -188,9 +192,9 @@ fn thread_cpu() -> Duration {
 
 /// Numbers without a pattern, the same in every run.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(super) struct Random(u64);
 
-impl Dice {
+impl Random {
     pub(super) fn new(seed: usize) -> Self {
         Self(0x9e37_79b9_7f4a_7c15 ^ (seed as u64 + 1).wrapping_mul(0xd134_2543_de82_ef95))
     }
@@ -221,40 +225,39 @@ impl Dice {
 mod tests {
     use super::*;
 
-    fn field(lasting: Duration) -> Field {
+    fn run(lasting: Duration) -> AttackRun {
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-        Field::new(nowhere, nowhere, Vec::new(), Instant::now() + lasting)
+        AttackRun::new(nowhere, nowhere, Vec::new(), Instant::now() + lasting)
     }
 
     #[test]
     fn what_is_due_is_done_and_no_more() {
-        let field = field(Duration::from_millis(300));
+        let run = run(Duration::from_millis(300));
         let mut count = 0;
-        field
-            .paced(1_000, |due| {
-                count += due;
-                Ok(())
-            })
-            .unwrap();
+        run.paced(1_000, |due| {
+            count += due;
+            Ok(())
+        })
+        .unwrap();
         assert!((1..=300).contains(&count), "{count} in 0.3 s at 1,000 a second");
     }
 
     #[test]
-    fn a_crew_tells_its_processor_time_and_its_errors_once() {
-        let field = field(Duration::ZERO);
-        field.crew(3, |index| {
-            field.sent(index as u64);
+    fn threads_report_their_processor_time_and_their_errors_once() {
+        let run = run(Duration::ZERO);
+        run.on_threads(3, |index| {
+            run.sent(index as u64);
             Err("refused".to_owned())
         });
-        let deeds = field.deeds();
-        assert_eq!((deeds.sent, deeds.notes), (3, vec!["refused".to_owned()]));
-        assert!(deeds.cpu > Duration::ZERO);
+        let counts = run.counts();
+        assert_eq!((counts.sent, counts.notes), (3, vec!["refused".to_owned()]));
+        assert!(counts.cpu > Duration::ZERO);
     }
 
     #[test]
     fn strangers_are_on_this_machine_and_nobody_else() {
         for host in [0, 1, 255, 256, 59_999, 60_000] {
-            let address = stranger(host);
+            let address = attacker_ip(host);
             assert!(address.is_loopback() && address != Ipv4Addr::LOCALHOST, "{address}");
         }
     }

@@ -1,17 +1,17 @@
-/// What a server is started with for an attack.
+/// What the server under attack does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ground {
-    /// It passes on an encoded stream that comes as RTP.
-    Encoded,
+pub enum ServerMode {
+    /// It passes on an encoded stream that it receives as RTP.
+    RtpInput,
     /// It encodes a face that says what visitors say.
     Echo,
 }
 
-impl Ground {
-    /// What its viewers see, in words.
+impl ServerMode {
+    /// Its name in reports.
     pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Encoded => "RTP input",
+            Self::RtpInput => "RTP input",
             Self::Echo => "an encoder and --echo",
         }
     }

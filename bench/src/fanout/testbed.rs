@@ -4,11 +4,9 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-use super::feeder::Feeder;
-use super::stream::GROUP;
-use super::{Options, Source};
+use super::options::{Options, Source};
+use crate::feeder::{Feeder, GROUP};
+use crate::process::allow_files;
 use crate::server::{from_ticks, process_cpu_time};
 use crate::viewers::{self, Decrypt, Swarm, Window};
 use crate::{Error, Server, ServerOptions};
@@ -19,10 +17,7 @@ const SLOWEST_JOINS_PER_SECOND: u64 = 10;
 /// After the window, so that late packets and losses are known.
 const TAIL: Duration = Duration::from_millis(2_000);
 
-/// Sockets and files that are not viewers'.
-const OTHER_FILES: u64 = 256;
-
-pub(super) struct Rig {
+pub(super) struct Testbed {
     pub(super) server: Server,
     /// Resident memory of the server before the first viewer, in bytes.
     pub(super) rss_empty: u64,
@@ -52,7 +47,7 @@ struct Reading {
     receive_overflows: u64,
 }
 
-impl Rig {
+impl Testbed {
     /// Starts a server with room for `most` viewers, and `viewers` of them, all at once.
     pub(super) fn start(options: &Options, viewers: usize, most: usize) -> Result<Self, Error> {
         allow_files(most)?;
@@ -140,23 +135,6 @@ fn server_options(options: &Options, most: usize) -> ServerOptions {
     };
     let server = server.arg("--max-clients").arg(most.to_string()).arg("--log").arg("warn");
     options.server_args.iter().fold(server, |server, arg| server.arg(arg))
-}
-
-/// Two sockets for each viewer, here and, inherited, in the server.
-pub(crate) fn allow_files(viewers: usize) -> Result<(), Error> {
-    let needed = 2 * viewers as u64 + OTHER_FILES;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
-    }
-    if limit.maximum.is_some_and(|maximum| maximum < needed) {
-        return Err(Error::Viewers(format!(
-            "{viewers} viewers need {needed} open files, and the limit (ulimit -Hn) is {}",
-            limit.maximum.unwrap_or_default()
-        )));
-    }
-    let raised = Rlimit { current: Some(needed), maximum: limit.maximum };
-    Ok(setrlimit(Resource::Nofile, raised).map_err(std::io::Error::from)?)
 }
 
 /// What all cores did beside idling, from the first line of `/proc/stat`: user, nice, system, idle,

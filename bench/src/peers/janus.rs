@@ -1,7 +1,5 @@
 //! Janus: its streaming plugin with one mountpoint that takes RTP.
 
-mod conversation;
-
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -10,17 +8,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-pub use conversation::Conversation;
-
-use super::Dialect;
 use super::network;
 use super::running::{Inputs, Running};
 use crate::Error;
-use crate::fanout::stream::{AUDIO_TYPE, VIDEO_TYPE};
+use crate::feeder::{AUDIO_TYPE, VIDEO_TYPE};
 use crate::process::{Process, free_tcp_port, free_udp_port};
-
-/// The id of the mountpoint, chosen by the configuration below.
-const MOUNTPOINT: u64 = 1;
+use crate::signaling::{JANUS_MOUNTPOINT, Protocol};
 
 const READY_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -67,7 +60,7 @@ pub(super) fn start(loops: EventLoops) -> Result<Running, Error> {
     Ok(Running {
         process,
         url: format!("http://127.0.0.1:{}/", ports.websocket),
-        dialect: Dialect::Janus,
+        protocol: Protocol::Janus,
         inputs: Some(Inputs { video: input(ports.video), audio: input(ports.audio) }),
         _files: Some(folder),
     })
@@ -119,7 +112,7 @@ fn mountpoint(ports: &Ports) -> String {
     format!(
         "face: {{
             type = \"rtp\"
-            id = {MOUNTPOINT}
+            id = {JANUS_MOUNTPOINT}
             description = \"visavis-bench\"
             media = (
                 {{

@@ -1,15 +1,19 @@
-//! What a viewer says to servers that do not speak the signaling of visavis.
+//! The signaling protocols of the servers that are measured.
 //!
-//! A viewer thinks in the messages of visavis (`offer`, `answer`, `ice-candidate`, each with `data`); a
-//! [`Conversation`] translates them for one connection. It holds no socket.
+//! A viewer uses the messages of visavis (`offer`, `answer`, `ice-candidate`, each with `data`); a
+//! [`Translator`] translates them for one connection to another server. It holds no socket.
+
+mod janus;
+mod parsed;
 
 use serde_json::Value;
 
-use super::janus;
+pub(crate) use janus::MOUNTPOINT as JANUS_MOUNTPOINT;
+pub use parsed::Parsed;
 
-/// How a server speaks on its WebSocket.
+/// The protocol on a server's WebSocket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Dialect {
+pub enum Protocol {
     /// As visavis does: the viewer offers, after the server's `config`. The naive loop and the aiortc
     /// server of this bench speak it too.
     #[default]
@@ -20,23 +24,14 @@ pub enum Dialect {
 
 /// The translation of one connection.
 #[derive(Debug)]
-pub enum Conversation {
+pub enum Translator {
     /// Nothing to translate.
     Visavis,
     /// One Janus session.
-    Janus(janus::Conversation),
+    Janus(janus::Translator),
 }
 
-/// What came of a message from the server.
-#[derive(Debug, Default, PartialEq)]
-pub struct Parsed {
-    /// What it means, in the messages of visavis.
-    pub message: Option<Value>,
-    /// What to answer the server at once, in its own words.
-    pub reply: Option<Value>,
-}
-
-impl Dialect {
+impl Protocol {
     /// The WebSocket subprotocol that the server insists on.
     pub fn subprotocol(self) -> Option<&'static str> {
         match self {
@@ -45,17 +40,17 @@ impl Dialect {
         }
     }
 
-    /// Begins a conversation.
-    pub fn begin(self) -> Conversation {
+    /// Begins a translator.
+    pub fn translator(self) -> Translator {
         match self {
-            Self::Visavis => Conversation::Visavis,
-            Self::Janus => Conversation::Janus(janus::Conversation::default()),
+            Self::Visavis => Translator::Visavis,
+            Self::Janus => Translator::Janus(janus::Translator::default()),
         }
     }
 }
 
-impl Conversation {
-    /// What to say first, once connected.
+impl Translator {
+    /// The first message to send, once connected.
     pub fn opening(&mut self) -> Option<Value> {
         match self {
             Self::Visavis => None,
@@ -67,7 +62,7 @@ impl Conversation {
     ///
     /// # Errors
     ///
-    /// When the server refused something, in words.
+    /// What the server said when it refused something.
     pub fn parse(&mut self, message: Value) -> Result<Parsed, String> {
         match self {
             Self::Visavis => Ok(Parsed { message: Some(message), reply: None }),
@@ -75,11 +70,11 @@ impl Conversation {
         }
     }
 
-    /// Puts a message of visavis into the server's words; nothing where it has no use for it.
-    pub fn say(&mut self, message: &Value) -> Option<Value> {
+    /// Translates a message of visavis for the server; `None` where the server has no use for it.
+    pub fn translate(&mut self, message: &Value) -> Option<Value> {
         match self {
             Self::Visavis => Some(message.clone()),
-            Self::Janus(janus) => janus.say(message),
+            Self::Janus(janus) => janus.translate(message),
         }
     }
 }

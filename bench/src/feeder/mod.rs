@@ -1,12 +1,16 @@
 //! Sends the synthetic stream to the server's RTP input, in real time.
 
+mod stream;
+
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::stream::{AUDIO_RATE, Audio, FPS, Video};
+pub(crate) use self::stream::{AUDIO_TYPE, GROUP, VIDEO_TYPE};
+
+use self::stream::{AUDIO_RATE, Audio, FPS, Video};
 use crate::Error;
 use crate::mark::PushLog;
 
