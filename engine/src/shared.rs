@@ -1,7 +1,9 @@
 //! What a session's threads and its callers share: atomics, a mailbox, a snapshot. Nothing in here is
 //! ever waited for.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed,
+};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -10,7 +12,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_queue::{ArrayQueue, SegQueue};
 use visavis_codec::I420Buffer;
 use visavis_types::{
-    AudioRenditionSet, Bitrate, ClockAnchor, CodecSet, FrameSize, UnixMillis, VideoCodec,
+    AudioRenditionSet, Bitrate, ClockAnchor, FrameSize, RenditionId, RenditionSet, SessionNumber,
+    UnixMillis, VideoCodec,
 };
 
 use crate::audio::max_samples;
@@ -35,6 +38,7 @@ const SPARE_PICTURES: usize = 8;
 #[derive(Debug)]
 pub(crate) struct SessionShared {
     pub(crate) config: SessionConfig,
+    pub(crate) number: SessionNumber,
     /// Only callers take the lock, never a thread of the engine.
     source_clock: Mutex<SourceClock>,
     absurd_stamps_told: AtomicBool,
@@ -66,7 +70,7 @@ pub(crate) struct SessionShared {
     stopped: AtomicBool,
     peer_count: AtomicUsize,
     loops: Vec<LoopState>,
-    wanted_keyframes: AtomicU8,
+    wanted_keyframes: AtomicU16,
     /// 0, or an [`AudioKind`].
     audio_kind: AtomicU8,
     pub(crate) encode_thread: Sleeper,
@@ -106,7 +110,7 @@ impl Sleeper {
 /// What one media loop says of a session.
 #[derive(Debug, Default)]
 struct LoopState {
-    active_video: AtomicU8,
+    active_video: AtomicU16,
     active_audio: AtomicU8,
     stages: ArcSwap<Vec<StageSummary>>,
 }
@@ -145,7 +149,7 @@ impl SessionShared {
             stopped: AtomicBool::new(false),
             peer_count: AtomicUsize::new(0),
             loops: (0..media_loops).map(|_| LoopState::default()).collect(),
-            wanted_keyframes: AtomicU8::new(0),
+            wanted_keyframes: AtomicU16::new(0),
             audio_kind: AtomicU8::new(0),
             encode_thread: Sleeper::default(),
             audio_thread: Sleeper::default(),
@@ -153,6 +157,7 @@ impl SessionShared {
             reading: AtomicBool::new(false),
             faults: Arc::default(),
             rtp_status: OnceLock::new(),
+            number: SessionNumber::unique(),
             config,
         }
     }
@@ -264,7 +269,9 @@ impl SessionShared {
 
     /// The idle loop is to be shown at once, and what is pushed next begins anew.
     pub(crate) fn pictures_interrupted(&self) {
-        self.active_codecs().iter().for_each(|codec| self.want_keyframe(codec));
+        self.active_renditions()
+            .iter(self.number)
+            .for_each(|rendition| self.want_keyframe(rendition));
         self.liveness.cut(Instant::now());
         self.wake_media_loops();
     }
@@ -375,10 +382,10 @@ impl SessionShared {
 
     // --- Media loops → encode loop, audio loop, or the caller's encoder ---
 
-    pub(crate) fn set_active_codecs(
+    pub(crate) fn set_active_renditions(
         &self,
         media_loop: usize,
-        video: CodecSet,
+        video: RenditionSet,
         audio: AudioRenditionSet,
     ) {
         if let Some(state) = self.loops.get(media_loop) {
@@ -387,9 +394,9 @@ impl SessionShared {
         }
     }
 
-    pub(crate) fn active_codecs(&self) -> CodecSet {
+    pub(crate) fn active_renditions(&self) -> RenditionSet {
         let of_loops = self.loops.iter().map(|state| state.active_video.load(Relaxed));
-        CodecSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
+        RenditionSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
     }
 
     /// The renditions of sound in use; none while nobody is connected.
@@ -398,13 +405,13 @@ impl SessionShared {
         AudioRenditionSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
     }
 
-    pub(crate) fn want_keyframe(&self, codec: VideoCodec) {
-        self.wanted_keyframes.fetch_or(CodecSet::EMPTY.with(codec).bits(), Relaxed);
+    pub(crate) fn want_keyframe(&self, rendition: RenditionId) {
+        self.wanted_keyframes.fetch_or(RenditionSet::EMPTY.with(rendition).bits(), Relaxed);
     }
 
     /// Whether a keyframe is wanted; asking takes the request.
-    pub(crate) fn take_keyframe_request(&self, codec: VideoCodec) -> bool {
-        let bit = CodecSet::EMPTY.with(codec).bits();
+    pub(crate) fn take_keyframe_request(&self, rendition: RenditionId) -> bool {
+        let bit = RenditionSet::EMPTY.with(rendition).bits();
         self.wanted_keyframes.fetch_and(!bit, Relaxed) & bit != 0
     }
 
@@ -446,7 +453,7 @@ impl SessionShared {
             peer_count: self.peer_count.load(Relaxed),
             metrics: self.counters.metrics(now, self.is_started(), is_live),
             stages: self.stages(),
-            encoders: self.active_codecs().iter().collect(),
+            encoders: self.active_renditions().codecs().iter().collect(),
             rtp_input: self.rtp_status.get().map(|status| **status.load()),
         }
     }
@@ -460,15 +467,17 @@ mod tests {
     #[test]
     fn a_codec_is_in_use_while_one_media_loop_has_a_viewer_for_it() {
         let shared = SessionShared::new(SessionConfig::default(), ClockAnchor::now(), 2);
-        let [h264, vp8] = [VideoCodec::H264, VideoCodec::Vp8].map(|c| CodecSet::EMPTY.with(c));
+        let [h264, vp8] = [VideoCodec::H264, VideoCodec::Vp8]
+            .map(|codec| RenditionId::lowest(shared.number, codec))
+            .map(|rendition| RenditionSet::EMPTY.with(rendition));
         let opus = AudioRenditionSet::EMPTY.with(AudioRendition::Opus);
-        shared.set_active_codecs(0, h264, opus);
-        shared.set_active_codecs(1, vp8, AudioRenditionSet::EMPTY);
-        assert_eq!(shared.active_codecs(), h264.with(VideoCodec::Vp8));
+        shared.set_active_renditions(0, h264, opus);
+        shared.set_active_renditions(1, vp8, AudioRenditionSet::EMPTY);
+        assert_eq!(shared.active_renditions().bits(), h264.bits() | vp8.bits());
         assert_eq!(shared.active_audio(), opus);
-        shared.set_active_codecs(0, CodecSet::EMPTY, AudioRenditionSet::EMPTY);
+        shared.set_active_renditions(0, RenditionSet::EMPTY, AudioRenditionSet::EMPTY);
         assert_eq!(
-            (shared.active_codecs(), shared.active_audio()),
+            (shared.active_renditions(), shared.active_audio()),
             (vp8, AudioRenditionSet::EMPTY)
         );
     }
@@ -476,9 +485,11 @@ mod tests {
     #[test]
     fn a_keyframe_request_is_taken_once() {
         let shared = SessionShared::new(SessionConfig::default(), ClockAnchor::now(), 1);
-        shared.want_keyframe(VideoCodec::Vp8);
-        assert!(!shared.take_keyframe_request(VideoCodec::H264));
-        assert!(shared.take_keyframe_request(VideoCodec::Vp8));
-        assert!(!shared.take_keyframe_request(VideoCodec::Vp8));
+        let [h264, vp8] = [VideoCodec::H264, VideoCodec::Vp8]
+            .map(|codec| RenditionId::lowest(shared.number, codec));
+        shared.want_keyframe(vp8);
+        assert!(!shared.take_keyframe_request(h264));
+        assert!(shared.take_keyframe_request(vp8));
+        assert!(!shared.take_keyframe_request(vp8));
     }
 }

@@ -10,7 +10,7 @@ use divan::Bencher;
 use divan::counter::BytesCount;
 use room::{FRAME_BYTES, KEYFRAME_BYTES, access_unit};
 use visavis_core::Packetizer;
-use visavis_types::VideoCodec;
+use visavis_types::{SessionNumber, VideoCodec};
 
 fn main() {
     divan::main();
@@ -18,7 +18,7 @@ fn main() {
 
 fn packetize(bencher: Bencher<'_, '_>, codec: VideoCodec, keyframe: bool, bytes: usize) {
     let now = Instant::now();
-    let unit = access_unit(codec, keyframe, bytes, now);
+    let unit = access_unit(SessionNumber::unique(), codec, keyframe, bytes, now);
     let mut packetizer = Packetizer::new(codec);
     bencher
         .counter(BytesCount::new(bytes))

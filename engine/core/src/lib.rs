@@ -17,13 +17,13 @@ mod drive;
 mod dtls;
 mod entropy;
 mod hub;
-mod keyframe;
 mod last_received;
 mod negotiate;
 #[cfg(test)]
 mod offers;
 mod peer;
 mod rate;
+mod rendition;
 pub mod rtp;
 pub mod sdp;
 mod session;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use visavis_bitstream::{Inspection, inspect};
 use visavis_core::{PacketizedFrame, Packetizer};
-use visavis_types::{AccessUnit, EncodedFrame, Stage, Stamps, UnixMillis, VideoCodec};
+use visavis_types::{AccessUnit, EncodedFrame, RenditionId, Stage, Stamps, UnixMillis, VideoCodec};
 
 use crate::media::{Full, LoopRings};
 use crate::shared::SessionShared;
@@ -51,7 +51,7 @@ impl EncodedVideoSink {
             awaiting_keyframe: false,
             last_keyframe: None,
             unit: AccessUnit {
-                codec,
+                rendition: RenditionId::lowest(shared.number, codec),
                 keyframe: false,
                 data: Vec::new(),
                 captured: now,
@@ -127,8 +127,9 @@ impl EncodedVideoSink {
     /// [`Event::KeyframeRequested`](crate::Event::KeyframeRequested), for encoders that would rather
     /// ask before each picture; also set where a picture had to be [dropped](PushOutcome::Dropped).
     pub fn take_keyframe_request(&self) -> bool {
-        let codec = self.shared.config.encoded;
-        codec.is_some_and(|codec| self.shared.take_keyframe_request(codec))
+        let rendition =
+            self.shared.config.encoded.map(|codec| RenditionId::lowest(self.shared.number, codec));
+        rendition.is_some_and(|rendition| self.shared.take_keyframe_request(rendition))
     }
 
     fn take(
@@ -157,7 +158,7 @@ impl EncodedVideoSink {
         if picture {
             self.shared.picture_shown(pushed);
         }
-        if !picture || self.shared.active_codecs().is_empty() {
+        if !picture || self.shared.active_renditions().is_empty() {
             return PushOutcome::Accepted;
         }
         ring.awaiting_keyframe &= !keyframe;
@@ -180,7 +181,7 @@ impl EncodedVideoSink {
             Err(Full) => {
                 counters.dropped_units.fetch_add(1, Relaxed);
                 ring.awaiting_keyframe = true;
-                self.shared.want_keyframe(ring.unit.codec);
+                self.shared.want_keyframe(ring.unit.rendition);
                 PushOutcome::Dropped
             }
         };
@@ -193,7 +194,7 @@ impl LoopRing {
     /// Copies an access unit in, as it is to be sent.
     fn fill(&mut self, data: &[u8], keyframe: bool) {
         self.unit.data.clear();
-        match self.unit.codec {
+        match self.unit.rendition.codec {
             VideoCodec::H264 => self.parameter_sets.complete(data, keyframe, &mut self.unit.data),
             VideoCodec::Vp8 | VideoCodec::Vp9 | VideoCodec::Av1 => {
                 self.unit.data.extend_from_slice(data);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use visavis_codec::{
@@ -10,7 +10,7 @@ use visavis_codec::{
     encodable_size, recolour, video_encoder,
 };
 use visavis_core::{Packetizer, Payloads};
-use visavis_types::{AccessUnit, Bitrate, FrameSize, Stamps, VideoCodec};
+use visavis_types::{Bitrate, FrameSize, VideoCodec};
 
 /// An idle loop as access units, in groups that each begin with a keyframe. It can be shown from the first
 /// group on, while the others are still being made.
@@ -202,11 +202,7 @@ impl Camera {
         let content = match codec {
             _ if encoded.skipped || data.is_empty() => Content::Nothing,
             VideoCodec::H264 | VideoCodec::Av1 => {
-                let now = Instant::now();
-                let stamps = Stamps::pushed(now);
-                let unit = AccessUnit { codec, keyframe, data, captured: now, stamps };
-                let packetized = Packetizer::new(codec).packetize(&unit, || now);
-                Content::Payloads(packetized.payloads)
+                Content::Payloads(Arc::new(Packetizer::new(codec).payloads(&data, keyframe)))
             }
             VideoCodec::Vp8 | VideoCodec::Vp9 => {
                 data.shrink_to_fit();

@@ -99,7 +99,7 @@ mod tests {
     use crate::media::MediaWaker;
     use std::time::Duration;
     use visavis_core::Hub;
-    use visavis_types::{ClockAnchor, PlayoutDelay, SessionId};
+    use visavis_types::{ClockAnchor, PlayoutDelay, SessionId, SessionNumber};
 
     struct Desk {
         ready_queue: ReadyQueue,
@@ -134,7 +134,7 @@ mod tests {
         let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(1), Arc::default());
         std::array::from_fn(|n| {
             let id = SessionId::new(&format!("s{n}")).unwrap();
-            hub.add_session(id, PlayoutDelay::NONE, now)
+            hub.add_session((id, SessionNumber::unique()), PlayoutDelay::NONE, now)
         })
     }
 

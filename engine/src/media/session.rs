@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use visavis_core::{Hub, SessionKey};
-use visavis_types::{CodecSet, Stage, VideoCodec};
+use visavis_types::{RenditionId, RenditionSet, Stage};
 
 use super::command::SessionMedia;
 use super::egress::Egress;
@@ -18,8 +18,8 @@ pub(super) struct Session {
     pub(super) media: SessionMedia,
     stages: StageHistograms,
     splice: Splice,
-    /// Video codecs that its viewers use.
-    pub(super) active: CodecSet,
+    /// Renditions of pictures that its viewers get.
+    pub(super) active: RenditionSet,
     /// Viewers on this media loop.
     pub(super) viewers: usize,
     /// Whether pictures were pushed, as far as was told.
@@ -44,7 +44,7 @@ impl Session {
             media,
             stages: StageHistograms::default(),
             splice: Splice::new(),
-            active: CodecSet::EMPTY,
+            active: RenditionSet::EMPTY,
             viewers: 0,
             was_live: false,
         }
@@ -82,7 +82,7 @@ impl Session {
                 Verdict::Send => {}
                 Verdict::Drop => continue,
                 Verdict::Ask => {
-                    self.ask_for_keyframe(frame.codec, around.subscribers);
+                    self.ask_for_keyframe(frame.rendition, around.subscribers);
                     continue;
                 }
             }
@@ -112,8 +112,12 @@ impl Session {
     }
 
     /// A viewer needs a keyframe.
-    pub(super) fn keyframe_wanted(&mut self, codec: VideoCodec, subscribers: &mut Subscribers) {
-        self.ask_for_keyframe(codec, subscribers);
+    pub(super) fn keyframe_wanted(
+        &mut self,
+        rendition: RenditionId,
+        subscribers: &mut Subscribers,
+    ) {
+        self.ask_for_keyframe(rendition, subscribers);
         self.splice.keyframe_wanted(self.viewers, Instant::now());
     }
 
@@ -139,9 +143,10 @@ impl Session {
     }
 
     /// Says that the next picture is to be a keyframe, to the encode loop or to the caller's encoder.
-    fn ask_for_keyframe(&self, codec: VideoCodec, subscribers: &mut Subscribers) {
+    fn ask_for_keyframe(&self, rendition: RenditionId, subscribers: &mut Subscribers) {
         let shared = &self.media.shared;
-        shared.want_keyframe(codec);
+        shared.want_keyframe(rendition);
+        let codec = rendition.codec;
         if shared.config.encoded == Some(codec) {
             let session = shared.config.id.clone();
             subscribers.tell(&Event::KeyframeRequested { session, codec });

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use visavis_codec::ENCODERS;
 use visavis_core::{PacketizedFrame, Packetizer};
-use visavis_types::{AccessUnit, CodecSet, Stage, Stamps, VideoCodec};
+use visavis_types::{RenditionId, RenditionSet, SessionNumber, Stage, Stamps};
 
 use crate::idle::{Content, IdleLoop, IdleRendition};
 use crate::shared::SessionShared;
@@ -20,10 +20,10 @@ const RETRY: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Splice {
     live: bool,
-    /// Codecs of which nothing live was sent since the idle loop was shown.
-    pending: CodecSet,
+    /// Renditions of which nothing live was sent since the idle loop was shown.
+    pending: RenditionSet,
     /// Those among them for which a keyframe was asked since.
-    asked: CodecSet,
+    asked: RenditionSet,
     show: Option<Show>,
     next: Option<Instant>,
 }
@@ -39,7 +39,7 @@ pub(super) enum Verdict {
 
 impl Splice {
     pub(super) fn new() -> Self {
-        let (pending, asked) = (CodecSet::ALL, CodecSet::EMPTY);
+        let (pending, asked) = (RenditionSet::ALL, RenditionSet::EMPTY);
         Self { live: false, pending, asked, show: None, next: None }
     }
 
@@ -47,25 +47,25 @@ impl Splice {
     pub(super) fn judge(&mut self, frame: &PacketizedFrame, shared: &SessionShared) -> Verdict {
         if shared.idle.load().is_none() {
             self.live = true;
-            self.pending = CodecSet::EMPTY;
+            self.pending = RenditionSet::EMPTY;
             return Verdict::Send;
         }
         let pushed = frame.stamps.get(Stage::Pushed);
         if shared.liveness.cut_at().is_some_and(|cut| pushed.is_none_or(|pushed| pushed <= cut)) {
             return Verdict::Drop;
         }
-        if self.live && !self.pending.contains(frame.codec) {
+        if self.live && !self.pending.contains(frame.rendition) {
             return Verdict::Send;
         }
         if frame.keyframe {
             self.live = true;
-            self.pending = self.pending.without(frame.codec);
+            self.pending = self.pending.without(frame.rendition);
             return Verdict::Send;
         }
-        if self.asked.contains(frame.codec) {
+        if self.asked.contains(frame.rendition) {
             return Verdict::Drop;
         }
-        self.asked = self.asked.with(frame.codec);
+        self.asked = self.asked.with(frame.rendition);
         Verdict::Ask
     }
 
@@ -85,7 +85,7 @@ impl Splice {
     pub(super) fn run(
         &mut self,
         shared: &SessionShared,
-        active: CodecSet,
+        active: RenditionSet,
         (now, epoch): (Instant, Instant),
         send: impl FnMut(PacketizedFrame),
     ) {
@@ -100,8 +100,8 @@ impl Splice {
                 return;
             }
             self.live = false;
-            (self.pending, self.asked) = (CodecSet::ALL, CodecSet::EMPTY);
-            active.iter().for_each(|codec| shared.want_keyframe(codec));
+            (self.pending, self.asked) = (RenditionSet::ALL, RenditionSet::EMPTY);
+            active.iter(shared.number).for_each(|rendition| shared.want_keyframe(rendition));
             self.show.iter_mut().for_each(Show::cut);
             self.next = Some(now);
         }
@@ -110,7 +110,7 @@ impl Splice {
             return;
         }
         if self.show.as_ref().is_none_or(|show| show.idle != **idle) {
-            self.show = Some(Show::new(IdleLoop::clone(idle), now));
+            self.show = Some(Show::new(IdleLoop::clone(idle)));
             self.next = Some(now);
         }
         let Some(show) = &mut self.show else { return };
@@ -120,7 +120,7 @@ impl Splice {
         self.next = match show.step(shared, active, now, send) {
             true => Some(next_tick(now, epoch, idle.fps())),
             // What cannot be encoded will not be there in a moment either.
-            false if show.is_hopeless(active) => None,
+            false if show.is_hopeless(shared.number, active) => None,
             false => Some(now + RETRY),
         };
     }
@@ -145,32 +145,25 @@ fn next_tick(now: Instant, epoch: Instant, fps: u32) -> Instant {
 #[derive(Debug)]
 struct Show {
     idle: IdleLoop,
-    renditions: [Option<Rendition>; VideoCodec::ALL.len()],
+    renditions: Vec<Rendition>,
     /// What comes next: which group, and which unit of it.
     group: usize,
     unit: usize,
-    /// Reused.
-    scratch: AccessUnit,
 }
 
+/// What is sent of it as one rendition of the session. All rungs of a codec show the same.
 #[derive(Debug)]
 struct Rendition {
-    rendition: Arc<IdleRendition>,
+    id: RenditionId,
+    idle: Arc<IdleRendition>,
     packetizer: Packetizer,
     /// Its viewers have had all of this group so far.
     in_step: bool,
 }
 
 impl Show {
-    fn new(idle: IdleLoop, now: Instant) -> Self {
-        let scratch = AccessUnit {
-            codec: VideoCodec::H264,
-            keyframe: false,
-            data: Vec::new(),
-            captured: now,
-            stamps: Stamps::pushed(now),
-        };
-        Self { idle, renditions: [const { None }; 4], group: 0, unit: 0, scratch }
+    fn new(idle: IdleLoop) -> Self {
+        Self { idle, renditions: Vec::new(), group: 0, unit: 0 }
     }
 
     /// Goes on at the next keyframe.
@@ -179,54 +172,50 @@ impl Show {
             self.group += 1;
             self.unit = 0;
         }
-        self.renditions.iter_mut().flatten().for_each(|rendition| rendition.in_step = false);
+        self.renditions.iter_mut().for_each(|rendition| rendition.in_step = false);
     }
 
-    /// Whether there is nothing to show in any of these codecs, now and later.
-    fn is_hopeless(&self, active: CodecSet) -> bool {
-        active.iter().all(|codec| match &self.renditions[codec.index()] {
-            Some(Rendition { rendition, .. }) => rendition.is_complete() && rendition.len() == 0,
-            None => !ENCODERS.contains(codec),
+    /// Those among the active ones that it is shown as.
+    fn shown(&self, active: RenditionSet) -> impl Iterator<Item = &Rendition> {
+        self.renditions.iter().filter(move |rendition| active.contains(rendition.id))
+    }
+
+    /// Whether there is nothing to show in any of these, now and later.
+    fn is_hopeless(&self, session: SessionNumber, active: RenditionSet) -> bool {
+        active.iter(session).all(|id| match self.renditions.iter().find(|known| known.id == id) {
+            Some(Rendition { idle, .. }) => idle.is_complete() && idle.len() == 0,
+            None => !ENCODERS.contains(id.codec),
         })
     }
 
-    /// Sends one picture in each codec; false where none is there yet.
+    /// Sends one picture in each rendition; false where none is there yet.
     fn step(
         &mut self,
         shared: &SessionShared,
-        active: CodecSet,
+        active: RenditionSet,
         now: Instant,
         mut send: impl FnMut(PacketizedFrame),
     ) -> bool {
-        for codec in active.iter() {
-            let place = &mut self.renditions[codec.index()];
-            if place.is_none()
-                && ENCODERS.contains(codec)
-                && let Some(rendition) = shared.rendition(&self.idle, codec)
+        for id in active.iter(shared.number) {
+            if !self.renditions.iter().any(|known| known.id == id)
+                && ENCODERS.contains(id.codec)
+                && let Some(idle) = shared.rendition(&self.idle, id.codec)
             {
-                *place = Some(Rendition {
-                    rendition,
-                    packetizer: Packetizer::new(codec),
-                    in_step: false,
-                });
+                let packetizer = Packetizer::new(id.codec);
+                self.renditions.push(Rendition { id, idle, packetizer, in_step: false });
             }
         }
-        let made = |show: &Self| {
-            let renditions =
-                active.iter().filter_map(|codec| show.renditions[codec.index()].as_ref());
-            renditions.map(|rendition| rendition.rendition.len()).max().unwrap_or(0)
-        };
-        if self.group >= made(self) {
-            let complete = |rendition: &Rendition| rendition.rendition.is_complete();
-            // A codec that is new here may have the beginning only.
-            let wraps = self.renditions.iter().flatten().any(complete) || self.unit == 0;
+        let made = self.shown(active).map(|rendition| rendition.idle.len()).max();
+        if self.group >= made.unwrap_or(0) {
+            let complete = |rendition: &Rendition| rendition.idle.is_complete();
+            // One that is new here may have the beginning only.
+            let wraps = self.renditions.iter().any(complete) || self.unit == 0;
             (self.group, self.unit) = if wraps { (0, 0) } else { (self.group, self.unit) };
         }
-        let Self { renditions, scratch, group, unit, .. } = self;
+        let Self { renditions, group, unit, .. } = self;
         let mut length = 0;
-        for codec in active.iter() {
-            let Some(rendition) = &mut renditions[codec.index()] else { continue };
-            let Some(units) = rendition.rendition.group(*group) else {
+        for rendition in renditions.iter_mut().filter(|rendition| active.contains(rendition.id)) {
+            let Some(units) = rendition.idle.group(*group) else {
                 rendition.in_step = false;
                 continue;
             };
@@ -238,15 +227,16 @@ impl Show {
                 Content::Nothing => continue,
                 Content::Payloads(payloads) => Arc::clone(payloads),
                 Content::Unit(data) => {
-                    scratch.codec = codec;
-                    scratch.keyframe = encoded.keyframe;
-                    scratch.data.clear();
-                    scratch.data.extend_from_slice(data);
-                    rendition.packetizer.packetize(scratch, || now).payloads
+                    Arc::new(rendition.packetizer.payloads(data, encoded.keyframe))
                 }
             };
-            let keyframe = encoded.keyframe;
-            send(PacketizedFrame { codec, keyframe, payloads, captured: now, stamps });
+            send(PacketizedFrame {
+                rendition: rendition.id,
+                keyframe: encoded.keyframe,
+                payloads,
+                captured: now,
+                stamps,
+            });
         }
         if length == 0 {
             return false;
@@ -265,16 +255,15 @@ mod tests {
     use crate::SessionConfig;
     use crate::idle::{IdleEncoder, IdlePicture};
     use visavis_core::Payloads;
-    use visavis_types::{ClockAnchor, PixelFormat};
+    use visavis_types::{ClockAnchor, PixelFormat, VideoCodec};
 
     const MS: Duration = Duration::from_millis(1);
-    const H264: CodecSet = CodecSet::EMPTY.with(VideoCodec::H264);
 
     struct Run {
         shared: SessionShared,
         splice: Splice,
         start: Instant,
-        active: CodecSet,
+        active: RenditionSet,
         viewers: usize,
         /// What nobody has is freed.
         _renditions: Vec<Arc<IdleRendition>>,
@@ -307,7 +296,8 @@ mod tests {
             });
             let renditions = renditions.collect();
             shared.start();
-            let active = codecs.iter().fold(CodecSet::EMPTY, |set, &codec| set.with(codec));
+            let active = codecs.iter().map(|&codec| RenditionId::lowest(shared.number, codec));
+            let active = active.fold(RenditionSet::EMPTY, RenditionSet::with);
             let (splice, start) = (Splice::new(), Instant::now());
             Self { shared, splice, start, active, viewers: 1, _renditions: renditions }
         }
@@ -319,7 +309,7 @@ mod tests {
                 let now = self.start + MS * ms;
                 if self.splice.deadline().is_none_or(|at| at <= now) {
                     self.splice.run(&self.shared, self.active, (now, self.start), |frame| {
-                        sent.push((ms, frame.codec, frame.keyframe));
+                        sent.push((ms, frame.rendition.codec, frame.keyframe));
                     });
                 }
             }
@@ -330,13 +320,17 @@ mod tests {
             let pushed = self.start + MS * ms;
             self.shared.picture_shown(pushed);
             let frame = PacketizedFrame {
-                codec: VideoCodec::H264,
+                rendition: self.rendition(VideoCodec::H264),
                 keyframe,
                 payloads: Arc::new(Payloads::default()),
                 captured: pushed,
                 stamps: Stamps::pushed(pushed),
             };
             self.splice.judge(&frame, &self.shared)
+        }
+
+        fn rendition(&self, codec: VideoCodec) -> RenditionId {
+            RenditionId::lowest(self.shared.number, codec)
         }
 
         fn keyframe_wanted(&mut self, ms: u32) {
@@ -368,7 +362,10 @@ mod tests {
         assert_eq!(run.push(190, false), Verdict::Send);
         let sent = run.sent(190, 800);
         assert_eq!(sent[0], (690, VideoCodec::H264, true), "half a second after the last");
-        assert!(run.shared.take_keyframe_request(VideoCodec::H264), "for when it is live again");
+        assert!(
+            run.shared.take_keyframe_request(run.rendition(VideoCodec::H264)),
+            "for when it is live again"
+        );
         assert!((3..=4).contains(&sent.len()));
     }
 
@@ -382,7 +379,7 @@ mod tests {
         run.splice.next = None;
         assert_eq!(run.sent(12, 30), [(12, VideoCodec::H264, true)]);
         let late = PacketizedFrame {
-            codec: VideoCodec::H264,
+            rendition: run.rendition(VideoCodec::H264),
             keyframe: true,
             payloads: Arc::new(Payloads::default()),
             captured: run.start,
@@ -419,7 +416,7 @@ mod tests {
     fn a_codec_that_comes_late_begins_with_a_keyframe() {
         let mut run = Run::new(&[VideoCodec::H264]);
         run.sent(0, 320);
-        run.active = run.active.with(VideoCodec::Vp8);
+        run.active = run.active.with(run.rendition(VideoCodec::Vp8));
         let rendition =
             run.shared.rendition(&run.shared.idle.load_full().unwrap(), VideoCodec::Vp8).unwrap();
         while !rendition.is_complete() {
@@ -433,9 +430,9 @@ mod tests {
     #[test]
     fn nothing_is_shown_before_the_start_or_to_nobody_or_where_there_is_no_loop() {
         let mut run = Run::new(&[VideoCodec::H264]);
-        run.active = CodecSet::EMPTY;
+        let active = std::mem::take(&mut run.active);
         assert_eq!(run.sent(0, 200), []);
-        run.active = H264;
+        run.active = active;
         run.shared.set_idle(None);
         assert_eq!(run.sent(200, 400), []);
         assert_eq!(run.push(400, false), Verdict::Send);

@@ -8,7 +8,9 @@ use visavis_codec::{
     recolour, video_encoder,
 };
 use visavis_core::{PacketizedFrame, Packetizer};
-use visavis_types::{AccessUnit, CodecSet, FrameSize, Stage, Stamps, VideoCodec};
+use visavis_types::{
+    AccessUnit, CodecSet, FrameSize, RenditionId, RenditionSet, Stage, Stamps, VideoCodec,
+};
 
 use super::mailbox::Slot;
 use super::prepared::{Due, Prepared};
@@ -44,14 +46,15 @@ struct Encoders {
     fitted: I420Buffer,
     /// The picture in the matrix of the codecs that have another.
     recoloured: I420Buffer,
+    /// All that there may be.
     renditions: [Rendition; VideoCodec::ALL.len()],
     /// The encoders' clock starts here.
     epoch: Instant,
 }
 
-/// One codec's encoder, while somebody watches it, and what outlives it.
+/// One rendition's encoder, while somebody watches it, and what outlives it.
 struct Rendition {
-    codec: VideoCodec,
+    id: RenditionId,
     encoder: Option<(FrameSize, Box<dyn VideoEncoder>)>,
     packetizer: Packetizer,
     unit: AccessUnit,
@@ -70,7 +73,7 @@ impl EncodeLoop {
         output: LoopRings<PacketizedFrame>,
         smallest: FrameSize,
     ) -> Self {
-        let epoch = Instant::now();
+        let (epoch, session) = (Instant::now(), shared.number);
         Self {
             picture: I420Buffer::new(smallest),
             prepared: Prepared::default(),
@@ -82,7 +85,8 @@ impl EncodeLoop {
                 scaled: I420Buffer::new(smallest),
                 fitted: I420Buffer::new(smallest),
                 recoloured: I420Buffer::new(smallest),
-                renditions: VideoCodec::ALL.map(|codec| Rendition::new(codec, epoch)),
+                renditions: VideoCodec::ALL
+                    .map(|codec| Rendition::new(RenditionId::lowest(session, codec), epoch)),
                 epoch,
             },
         }
@@ -104,7 +108,7 @@ impl EncodeLoop {
                 Some(None) => thread::park(),
                 None => {
                     // Fresh encoders begin with a keyframe.
-                    self.encoders.adapt(CodecSet::EMPTY);
+                    self.encoders.adapt(RenditionSet::EMPTY);
                     thread::park_timeout(FAULT_PAUSE);
                 }
             }
@@ -144,14 +148,14 @@ impl EncodeLoop {
 
     fn encode_live(&mut self, slot: &Slot) {
         let Some(frame) = slot.frame else { return };
-        let active = self.encoders.adapt(self.shared.active_codecs());
+        let active = self.encoders.adapt(self.shared.active_renditions());
         if active.is_empty() {
             return;
         }
         let mut timing = CaptureTiming { captured: frame.captured, stamps: frame.stamps };
         timing.stamps.set(Stage::Taken, Instant::now());
         let (format, size) = (frame.format, frame.size);
-        let matrix = matrix_in_use(active, self.shared.config.size.unwrap_or(size));
+        let matrix = matrix_in_use(active.codecs(), self.shared.config.size.unwrap_or(size));
         if let Err(error) = convert(&slot.pixels, format, size, matrix, &mut self.picture) {
             tracing::error!(session = %self.shared.config.id, %error, "frame not converted");
             return;
@@ -163,7 +167,7 @@ impl EncodeLoop {
     /// A picture of an utterance was captured, and pushed, when it is due.
     fn encode_prepared(&mut self, picture: &I420Buffer, due: Instant) {
         self.shared.picture_shown(Instant::now());
-        let active = self.encoders.adapt(self.shared.active_codecs());
+        let active = self.encoders.adapt(self.shared.active_renditions());
         let mut timing = CaptureTiming { captured: due, stamps: Stamps::pushed(due) };
         for stage in [Stage::Taken, Stage::Converted] {
             timing.stamps.set(stage, Instant::now());
@@ -182,16 +186,16 @@ impl EncodeLoop {
         if liveness.is_live(now) {
             return liveness.until();
         }
-        self.encoders.adapt(CodecSet::EMPTY);
+        self.encoders.adapt(RenditionSet::EMPTY);
         None
     }
 }
 
 impl Encoders {
     /// Lets go of encoders that nobody needs.
-    fn adapt(&mut self, active: CodecSet) -> CodecSet {
+    fn adapt(&mut self, active: RenditionSet) -> RenditionSet {
         for rendition in &mut self.renditions {
-            if !active.contains(rendition.codec) {
+            if !active.contains(rendition.id) {
                 rendition.encoder = None;
             }
         }
@@ -207,7 +211,7 @@ impl Encoders {
         shared: &SessionShared,
         (picture, matrix): (&I420Buffer, ColorMatrix),
         timing: CaptureTiming,
-        active: CodecSet,
+        active: RenditionSet,
     ) {
         let picture = match shared.config.size {
             Some(size) if size != picture.size() => {
@@ -222,7 +226,8 @@ impl Encoders {
         };
         // There are two matrices, so that one other picture is all there can be.
         let mut is_recoloured = false;
-        for codec in active.iter() {
+        for rendition in self.renditions.iter_mut().filter(|one| active.contains(one.id)) {
+            let codec = rendition.id.codec;
             let size = encodable_size(codec, picture.size());
             let whole = size == picture.size();
             let picture = if whole {
@@ -241,8 +246,7 @@ impl Encoders {
                 is_recoloured = whole;
             }
             let picture = if wanted == matrix { picture } else { &self.recoloured };
-            let keyframe = shared.take_keyframe_request(codec);
-            let rendition = &mut self.renditions[codec.index()];
+            let keyframe = shared.take_keyframe_request(rendition.id);
             match rendition.encode(&shared.config, picture, timing, keyframe, self.epoch) {
                 Ok(Some(packetized)) => hand_over(&mut self.output, shared, packetized),
                 Ok(None) => {}
@@ -261,7 +265,7 @@ fn hand_over(
     shared: &SessionShared,
     packetized: PacketizedFrame,
 ) {
-    let (codec, keyframe) = (packetized.codec, packetized.keyframe);
+    let (rendition, keyframe) = (packetized.rendition, packetized.keyframe);
     match output.push(packetized) {
         Ok(()) => {
             shared.counters.encoded_frames.fetch_add(1, Relaxed);
@@ -270,7 +274,7 @@ fn hand_over(
         Err(Full) => {
             // Without this frame the next ones do not decode.
             shared.counters.dropped_units.fetch_add(1, Relaxed);
-            shared.want_keyframe(codec);
+            shared.want_keyframe(rendition);
         }
     }
     output.wake();
@@ -286,15 +290,15 @@ fn matrix_in_use(codecs: CodecSet, size: FrameSize) -> ColorMatrix {
 }
 
 impl Rendition {
-    fn new(codec: VideoCodec, epoch: Instant) -> Self {
+    fn new(id: RenditionId, epoch: Instant) -> Self {
         let unit = AccessUnit {
-            codec,
+            rendition: id,
             keyframe: false,
             data: Vec::new(),
             captured: epoch,
             stamps: Stamps::pushed(epoch),
         };
-        Self { codec, encoder: None, packetizer: Packetizer::new(codec), unit }
+        Self { id, encoder: None, packetizer: Packetizer::new(id.codec), unit }
     }
 
     fn encode(
@@ -313,7 +317,7 @@ impl Rendition {
                     fps: config.fps,
                     bitrate: config.video_bitrate,
                 };
-                self.encoder.insert((config.size, video_encoder(self.codec, &config)?))
+                self.encoder.insert((config.size, video_encoder(self.id.codec, &config)?))
             }
         };
         self.unit.data.clear();

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::{AudioCodec, AudioRenditionSet, Stamps, VideoCodec};
+use crate::{AudioCodec, AudioRenditionSet, RenditionId, Stamps};
 
 /// One encoded picture.
 #[derive(Debug, Clone)]
 pub struct AccessUnit {
-    /// What it is encoded with.
-    pub codec: VideoCodec,
+    /// Of which rendition.
+    pub rendition: RenditionId,
     /// Whether a decoder can start here.
     pub keyframe: bool,
     /// As [`EncodedFrame::data`](crate::EncodedFrame::data).

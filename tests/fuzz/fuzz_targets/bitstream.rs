@@ -1,12 +1,10 @@
 //! Access units that callers and encoders hand in: a look at them, and their packetization.
 #![no_main]
 
-use std::time::Instant;
-
 use libfuzzer_sys::fuzz_target;
 use visavis_bitstream::{h264, inspect};
 use visavis_core::{MAX_PAYLOAD_BYTES, Packetizer};
-use visavis_types::{AccessUnit, Stamps, VideoCodec};
+use visavis_types::VideoCodec;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&codec, unit)) = data.split_first() else { return };
@@ -20,11 +18,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn packetize(codec: VideoCodec, unit: &[u8], keyframe: bool) {
-    let now = Instant::now();
-    let stamps = Stamps::pushed(now);
-    let unit = AccessUnit { codec, keyframe, data: unit.to_vec(), captured: now, stamps };
-    let frame = Packetizer::new(codec).packetize(&unit, || now);
-    for payload in frame.payloads.iter() {
+    for payload in Packetizer::new(codec).payloads(unit, keyframe).iter() {
         assert!((1..=MAX_PAYLOAD_BYTES).contains(&payload.len()), "{}", payload.len());
     }
 }

@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use str0m::ice::{StunMessage, TransId};
 use visavis_core::{Hub, Route};
 use visavis_fuzz::{HUB, Nowhere, answer, pieces};
-use visavis_types::{ClockAnchor, PlayoutDelay, SessionId};
+use visavis_types::{ClockAnchor, PlayoutDelay, SessionId, SessionNumber};
 
 const OFFER: &str = include_str!("../seeds/sdp/channel");
 /// The viewer's half of the user name, as that offer has it.
@@ -32,7 +32,7 @@ impl World {
     fn new() -> Self {
         let now = Instant::now();
         let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15), Arc::default());
-        hub.add_session(SessionId::default(), PlayoutDelay::NONE, now);
+        hub.add_session((SessionId::default(), SessionNumber::unique()), PlayoutDelay::NONE, now);
         let (peer, answer) = answer(OFFER, now).expect("an answer");
         let line = |start| answer.lines().find_map(|line| line.strip_prefix(start)).expect(start);
         let user = format!("{}:{VIEWER_UFRAG}", line("a=ice-ufrag:"));

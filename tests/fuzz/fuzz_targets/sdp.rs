@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use libfuzzer_sys::fuzz_target;
 use visavis_core::{Hub, NegotiateError, Offer, SdpError, sdp};
 use visavis_fuzz::{Nowhere, answer};
-use visavis_types::{ClockAnchor, PlayoutDelay, SessionId};
+use visavis_types::{ClockAnchor, PlayoutDelay, SessionId, SessionNumber};
 
 // A byte 0 stands between two offers.
 fuzz_target!(|data: &[u8]| {
@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     check(first, &Ok(answer));
     let id = peer.id();
     let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15), Arc::default());
-    hub.add_session(SessionId::default(), PlayoutDelay::NONE, now);
+    hub.add_session((SessionId::default(), SessionNumber::unique()), PlayoutDelay::NONE, now);
     let mut out = Nowhere::default();
     hub.adopt(Box::new(peer), now, &mut out).expect("the session is there");
     for offer in later.split('\0').take(4) {

@@ -11,7 +11,10 @@ pub use common::{Datagram, MS, World};
 use str0m::Input;
 use str0m::net::{Protocol, Receive};
 use visavis_core::{Hub, Outbox, PacketizedFrame, Packetizer, Route};
-use visavis_types::{AccessUnit, AudioCodec, AudioPacket, AudioRenditionSet, Stamps, VideoCodec};
+use visavis_types::{
+    AccessUnit, AudioCodec, AudioPacket, AudioRenditionSet, RenditionId, SessionNumber, Stamps,
+    VideoCodec,
+};
 
 /// 30 fps.
 pub const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
@@ -96,7 +99,7 @@ impl Room {
     pub fn frame(&mut self, keyframe: bool) -> PacketizedFrame {
         let bytes = if keyframe { KEYFRAME_BYTES } else { FRAME_BYTES };
         let now = self.world.now;
-        let unit = access_unit(VideoCodec::H264, keyframe, bytes, now);
+        let unit = access_unit(self.world.number, VideoCodec::H264, keyframe, bytes, now);
         self.packetizer.packetize(&unit, || now)
     }
 
@@ -197,6 +200,7 @@ fn deliver(world: &mut World) -> Vec<Datagram> {
 
 /// A picture of the given length that a packetizer takes for a real one.
 pub fn access_unit(
+    session: SessionNumber,
     codec: VideoCodec,
     keyframe: bool,
     bytes: usize,
@@ -216,5 +220,6 @@ pub fn access_unit(
         (VideoCodec::Av1, _) => vec![0x30],
     };
     data.resize(bytes, 0x55);
-    AccessUnit { codec, keyframe, data, captured, stamps: Stamps::pushed(captured) }
+    let rendition = RenditionId::lowest(session, codec);
+    AccessUnit { rendition, keyframe, data, captured, stamps: Stamps::pushed(captured) }
 }

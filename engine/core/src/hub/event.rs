@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use visavis_types::{AudioRenditionSet, CodecSet, PeerId, VideoCodec};
+use visavis_types::{AudioRenditionSet, PeerId, RenditionId, RenditionSet, VideoCodec};
 
 use crate::data::{DataEvent, DataMessage};
 use crate::peer::CloseReason;
@@ -36,15 +36,15 @@ pub enum HubEvent {
     KeyframeWanted {
         /// Of which session.
         session: SessionKey,
-        /// Of which codec.
-        codec: VideoCodec,
+        /// Of which rendition.
+        rendition: RenditionId,
     },
     /// What a session's peers use has changed.
-    ActiveCodecs {
+    ActiveRenditions {
         /// Of which session.
         session: SessionKey,
-        /// All codecs of pictures.
-        video: CodecSet,
+        /// All renditions of pictures.
+        video: RenditionSet,
         /// All renditions of sound.
         audio: AudioRenditionSet,
     },

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use visavis_types::{Refusal, VideoCodec};
+use visavis_types::{Refusal, RenditionId};
 
 use super::Hub;
 use super::event::HubEvent;
-use crate::keyframe::Request;
+use crate::rendition::Request;
 use crate::session_key::SessionKey;
 
 impl Hub {
@@ -35,46 +35,48 @@ impl Hub {
         }
     }
 
-    pub(super) fn last_keyframe(&mut self, key: usize) -> Option<Instant> {
+    pub(super) fn last_keyframe(&self, key: usize) -> Option<Instant> {
         let peer = self.peers.get(key)?;
-        let (session, codec) = (peer.session_key, peer.video_codec()?);
-        self.sessions.get_mut(session.index())?.keyframes(codec).last_sent()
+        let (session, rendition) = (peer.session_key, peer.rendition()?);
+        self.sessions.get(session.index())?.renditions.get(rendition)?.keyframes.last_sent()
     }
 
     pub(super) fn ask_for_keyframe(&mut self, key: usize, now: Instant) {
         let Some(peer) = self.peers.get(key) else {
             return;
         };
-        let (session, Some(codec)) = (peer.session_key, peer.video_codec()) else {
+        let (session, Some(rendition)) = (peer.session_key, peer.rendition()) else {
             return;
         };
         let Some(state) = self.sessions.get_mut(session.index()) else {
             return;
         };
-        state.keyframes(codec).request();
-        if !self.grant_keyframe(session, codec, now)
-            && !self.waiting_keyframes.contains(&(session, codec))
+        state.renditions.entry(rendition).keyframes.request();
+        if !self.grant_keyframe(session, rendition, now)
+            && !self.waiting_keyframes.contains(&(session, rendition))
         {
-            self.waiting_keyframes.push((session, codec));
+            self.waiting_keyframes.push((session, rendition));
         }
     }
 
-    pub(super) fn is_keyframe_wanted(&mut self, session: SessionKey, codec: VideoCodec) -> bool {
-        self.sessions.get_mut(session.index()).is_some_and(|s| s.keyframes(codec).is_pending())
+    pub(super) fn is_keyframe_wanted(&self, session: SessionKey, rendition: RenditionId) -> bool {
+        let state = self.sessions.get(session.index());
+        let rendition = state.and_then(|state| state.renditions.get(rendition));
+        rendition.is_some_and(|rendition| rendition.keyframes.is_pending())
     }
 
     pub(super) fn grant_keyframe(
         &mut self,
         session: SessionKey,
-        codec: VideoCodec,
+        rendition: RenditionId,
         now: Instant,
     ) -> bool {
         let Some(state) = self.sessions.get_mut(session.index()) else {
             return true;
         };
-        let granted = state.keyframes(codec).grant(now);
+        let granted = state.renditions.entry(rendition).keyframes.grant(now);
         if granted {
-            self.events.push_back(HubEvent::KeyframeWanted { session, codec });
+            self.events.push_back(HubEvent::KeyframeWanted { session, rendition });
         }
         granted
     }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 use str0m::RtcError;
 use visavis_types::{
-    AudioPacket, AudioRenditionSet, ClockAnchor, CodecSet, PeerId, PlayoutDelay, Refusal, Refusals,
-    SessionId, Shrink, VideoCodec, catch_panic,
+    AudioPacket, AudioRenditionSet, ClockAnchor, PeerId, PlayoutDelay, Refusal, Refusals,
+    RenditionId, RenditionSet, Rung, SessionId, SessionNumber, Shrink, catch_panic,
 };
 
 use crate::candidates::Verdict;
@@ -24,6 +24,7 @@ use crate::demux::{Demux, SentCheck};
 use crate::entropy::Entropy;
 use crate::negotiate;
 use crate::peer::{CloseReason, Peer, PeerEvent};
+use crate::rendition::{Needs, Rendition, choose};
 use crate::rtp::packetize::PacketizedFrame;
 use crate::sdp::{NegotiateError, Offer};
 use crate::session::SessionState;
@@ -53,7 +54,7 @@ pub struct Hub {
     demux: Demux,
     deadlines: Deadlines,
     /// Renditions with a keyframe request that waits for its time.
-    waiting_keyframes: Vec<(SessionKey, VideoCodec)>,
+    waiting_keyframes: Vec<(SessionKey, RenditionId)>,
     events: VecDeque<HubEvent>,
     refusals: Arc<Refusals>,
     scratch: Vec<PeerEvent>,
@@ -104,8 +105,10 @@ impl Hub {
     /// When [`handle_due`](Self::handle_due) should be called next.
     pub fn next_deadline(&mut self) -> Option<Instant> {
         let mut next = self.deadlines.next();
-        for &(session, codec) in &self.waiting_keyframes {
-            let due = self.sessions.get_mut(session.index()).and_then(|s| s.keyframes(codec).due());
+        for &(session, rendition) in &self.waiting_keyframes {
+            let state = self.sessions.get(session.index());
+            let rendition = state.and_then(|state| state.renditions.get(rendition));
+            let due = rendition.and_then(|rendition| rendition.keyframes.due());
             next = [next, due].into_iter().flatten().min();
         }
         next
@@ -123,14 +126,14 @@ impl Hub {
 
     // --- Sessions ---
 
-    /// Adds a session; the name must be new.
+    /// Adds a session; its name must be new here. Its number is the same on all media loops.
     pub fn add_session(
         &mut self,
-        id: SessionId,
+        (id, number): (SessionId, SessionNumber),
         playout_delay: PlayoutDelay,
         now: Instant,
     ) -> SessionKey {
-        let state = SessionState::new(id.clone(), playout_delay, now);
+        let state = SessionState::new((id.clone(), number), playout_delay, now);
         let key = SessionKey::new(self.sessions.insert(state));
         self.session_by_id.insert(id, key);
         key
@@ -175,6 +178,7 @@ impl Hub {
         self.demux.add_ufrag(&mut self.peers[key].names, key, &ufrag);
         self.peer_by_id.insert(id, key);
         self.sessions[session.index()].peers.push(key);
+        self.choose_rendition(key);
         self.update_active(session);
         self.turn(key, now, out, |peer| peer.handle_timeout(now));
         Ok(())
@@ -204,6 +208,7 @@ impl Hub {
             let (ufrag, session) = (peer.ufrag().to_owned(), peer.session_key);
             self.refusals.count_many(Refusal::Candidate, peer.take_refused_candidates());
             self.demux.add_ufrag(&mut peer.names, key, &ufrag);
+            self.choose_rendition(key);
             self.update_active(session);
             // Pictures that were added or taken up again begin with one; who joins asks when it has joined.
             if self.peers[key].is_connected() && self.peers[key].awaits_keyframe() {
@@ -298,8 +303,9 @@ impl Hub {
             self.turn(key, now, out, |peer| peer.handle_timeout(now));
         }
         for index in (0..self.waiting_keyframes.len()).rev() {
-            let (session, codec) = self.waiting_keyframes[index];
-            if self.grant_keyframe(session, codec, now) || !self.is_keyframe_wanted(session, codec)
+            let (session, rendition) = self.waiting_keyframes[index];
+            if self.grant_keyframe(session, rendition, now)
+                || !self.is_keyframe_wanted(session, rendition)
             {
                 self.waiting_keyframes.swap_remove(index);
             }
@@ -316,7 +322,8 @@ impl Hub {
 
     // --- Fan-out ---
 
-    /// Sends a frame to every peer of a session that uses its codec; returns to how many.
+    /// Sends a frame to every peer of a session that gets its rendition; returns to how many. A frame of another
+    /// session goes to nobody.
     pub fn send_frame(
         &mut self,
         session: SessionKey,
@@ -327,20 +334,20 @@ impl Hub {
         let Some(state) = self.sessions.get_mut(session.index()) else {
             return 0;
         };
-        if frame.payloads.is_empty() {
+        if frame.payloads.is_empty() || frame.rendition.session != state.number {
             return 0;
         }
-        let stamp = state.stamp(&frame, &self.clock);
-        let (keys, history) = state.peers_and_history(frame.codec);
+        let stamp = state.renditions.stamp(&frame, &self.clock);
+        let Rendition { history, keyframes, .. } = state.renditions.entry(frame.rendition);
+        let keys = &state.peers;
         let reached = fan_out(&mut self.peers, keys, out, &mut self.faulty, |peer, out| {
             peer.send_frame(&frame, &stamp, history, out)
         });
         if reached > 0 {
-            let (codec, keyframe) = (frame.codec, frame.keyframe);
-            history.push(frame, stamp, now);
-            if keyframe {
-                state.keyframes(codec).sent(now);
+            if frame.keyframe {
+                keyframes.sent(now);
             }
+            history.push(frame, stamp, now);
         }
         self.drop_faulty();
         reached
@@ -380,10 +387,10 @@ impl Hub {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        if let Some(codec) = peer.video_codec()
+        if let Some(rendition) = peer.rendition()
             && let Some(state) = self.sessions.get_mut(peer.session_key.index())
         {
-            let (_, history) = state.peers_and_history(codec);
+            let Rendition { history, .. } = state.renditions.entry(rendition);
             let helped = peer.resend(history, out);
             out.flush();
             if !helped {
@@ -499,18 +506,29 @@ impl Hub {
         self.peers.shrink_if_mostly_empty();
     }
 
+    /// Finds out which rendition a peer gets.
+    fn choose_rendition(&mut self, key: usize) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if let Some(state) = self.sessions.get(peer.session_key.index())
+            && let Some(codec) = peer.video_codec()
+        {
+            let needs = Needs { codec, highest: Rung::HIGHEST };
+            peer.select(choose(state.number, state.there, needs));
+        }
+    }
+
     fn update_active(&mut self, session: SessionKey) {
         let Some(state) = self.sessions.get_mut(session.index()) else {
             return;
         };
-        let (mut video, mut audio) = (CodecSet::EMPTY, AudioRenditionSet::EMPTY);
+        let (mut video, mut audio) = (RenditionSet::EMPTY, AudioRenditionSet::EMPTY);
         for peer in state.peers.iter().filter_map(|&key| self.peers.get(key)) {
-            video = peer.video_codec().map_or(video, |codec| video.with(codec));
+            video = peer.rendition().map_or(video, |rendition| video.with(rendition));
             audio = peer.audio_rendition().map_or(audio, |rendition| audio.with(rendition));
         }
         if state.active != (video, audio) {
             state.active = (video, audio);
-            self.events.push_back(HubEvent::ActiveCodecs { session, video, audio });
+            self.events.push_back(HubEvent::ActiveRenditions { session, video, audio });
         }
     }
 }

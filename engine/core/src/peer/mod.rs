@@ -13,7 +13,7 @@ use str0m::rtp::RawPacket;
 use str0m::rtp::rtcp::Rtcp;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
 use visavis_types::{
-    AudioPacket, AudioRendition, ClockAnchor, PeerId, Refusal, SessionId, VideoCodec,
+    AudioPacket, AudioRendition, ClockAnchor, PeerId, Refusal, RenditionId, SessionId, VideoCodec,
 };
 
 use crate::candidates::{RemoteCandidates, Verdict};
@@ -23,9 +23,9 @@ use crate::demux::{self, Content, Registration, TransactionId};
 use crate::drive::{Drained, drain};
 use crate::dtls::Handshake;
 use crate::entropy;
-use crate::keyframe::KeyframeRequests;
 use crate::last_received::LastReceived;
 use crate::negotiate::{Accepted, CodecOrder, Media};
+use crate::rendition::{Choice, KeyframeRequests, Selection};
 use crate::rtp::history::History;
 use crate::rtp::packetize::{PacketizedFrame, Redundancy};
 use crate::rtp::receive::MicPacket;
@@ -199,6 +199,18 @@ impl Peer {
         self.video.map(|video| video.codec)
     }
 
+    /// The rendition it gets, once it is in its session; where that changes, the one it is to get.
+    pub(crate) fn rendition(&self) -> Option<RenditionId> {
+        Some(self.video?.selection?.rendition())
+    }
+
+    /// Has it get what was chosen for it.
+    pub(crate) fn select(&mut self, choice: Choice) {
+        if let Some(video) = &mut self.video {
+            video.selection.get_or_insert(Selection::new(choice));
+        }
+    }
+
     /// How it gets sound, if it takes any.
     pub fn audio_rendition(&self) -> Option<AudioRendition> {
         self.audio.map(|audio| audio.rendition)
@@ -368,7 +380,8 @@ impl Peer {
 
     /// Whether it sees nothing before the next keyframe.
     pub(crate) fn awaits_keyframe(&self) -> bool {
-        self.video.is_some_and(|video| video.awaiting_keyframe)
+        let selection = self.video.and_then(|video| video.selection);
+        selection.is_some_and(|selection| selection.awaits_keyframe())
     }
 
     /// Takes a message, to be written by the drain. False where its channel is gone.
@@ -393,14 +406,15 @@ impl Peer {
         history: &History,
         out: &mut impl Outbox,
     ) -> bool {
-        let Some(video) = self.video.as_mut().filter(|video| video.codec == frame.codec) else {
+        let selection = self.video.as_mut().and_then(|video| video.selection.as_mut());
+        let Some(selection) = selection.filter(|has| has.takes(frame.rendition, frame.keyframe))
+        else {
             return false;
         };
-        if video.awaiting_keyframe && !frame.keyframe {
-            return false;
-        }
         let sent = self.output.send_video(&frame.payloads, frame.keyframe, stamp, history, out);
-        video.awaiting_keyframe &= !sent;
+        if sent {
+            selection.sent();
+        }
         sent
     }
 
@@ -454,7 +468,7 @@ impl Peer {
         if std::mem::take(&mut self.resumed)
             && let Some(video) = &mut self.video
         {
-            video.awaiting_keyframe = true;
+            video.await_keyframe();
             events.push(PeerEvent::KeyframeWanted);
         }
         if !self.lost.is_empty() {
@@ -512,7 +526,7 @@ impl Peer {
                     }
                     let resumed = path::ice_changed(phase, state, now);
                     if resumed && let Some(video) = video {
-                        video.awaiting_keyframe = true;
+                        video.await_keyframe();
                         events.push(PeerEvent::KeyframeWanted);
                     }
                 }

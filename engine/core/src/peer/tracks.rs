@@ -7,6 +7,7 @@ use str0m::media::Mid;
 use visavis_types::{AudioCodec, AudioRendition, VideoCodec};
 
 use super::Peer;
+use crate::rendition::Selection;
 use crate::rtp::receive::primary;
 use crate::rtp::send::{ExtensionIds, Track};
 use crate::sdp::{Codec, Format, Taken, TakenKind};
@@ -17,8 +18,14 @@ const VIDEO_HZ: u32 = 90_000;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct VideoState {
     pub(super) codec: VideoCodec,
-    /// Nothing is decodable before a keyframe, so nothing is sent before one.
-    pub(super) awaiting_keyframe: bool,
+    /// None until it is in its session.
+    pub(super) selection: Option<Selection>,
+}
+
+impl VideoState {
+    pub(super) fn await_keyframe(&mut self) {
+        self.selection.iter_mut().for_each(Selection::await_keyframe);
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -114,8 +121,8 @@ impl Peer {
             let same = old_ssrc == Some(track.ssrc());
             self.output.tracks.video = Some(track);
             let going_on = before.filter(|before| same && before.codec == codec);
-            let awaiting_keyframe = going_on.is_none_or(|before| before.awaiting_keyframe);
-            Some(VideoState { codec, awaiting_keyframe })
+            let selection = going_on.and_then(|before| before.selection);
+            Some(VideoState { codec, selection })
         });
         self.media.taken = taken;
         // Sections that were given to others took their streams with them, whose SSRCs do not come again.

@@ -74,11 +74,11 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use visavis_types::{Stamps, VideoCodec};
+    use visavis_types::{RenditionId, SessionNumber, Stamps, VideoCodec};
 
     fn push(history: &mut History, payloads: &[Vec<u8>], at: Instant) {
         let frame = PacketizedFrame {
-            codec: VideoCodec::Vp8,
+            rendition: RenditionId::lowest(SessionNumber::unique(), VideoCodec::Vp8),
             keyframe: false,
             payloads: Arc::new(payloads.iter().collect()),
             captured: at,

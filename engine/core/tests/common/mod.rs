@@ -17,7 +17,10 @@ use visavis_core::{
     Certificate, CodecOrder, DataGauge, Hub, HubEvent, Offer, Outbox, PacketizedFrame, PeerSetup,
     Route, SessionKey,
 };
-use visavis_types::{ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, Stamps, VideoCodec};
+use visavis_types::{
+    ClockAnchor, CodecSet, PeerId, PlayoutDelay, RenditionId, SessionId, SessionNumber, Stamps,
+    VideoCodec,
+};
 
 pub const MS: Duration = Duration::from_millis(1);
 
@@ -79,6 +82,7 @@ pub struct World {
     /// Of the viewers' data channels, in their order.
     pub gauges: Vec<Arc<DataGauge>>,
     pub session: SessionKey,
+    pub number: SessionNumber,
     pub wire: Wire,
     pub viewers: Vec<Viewer>,
     pub events: Vec<HubEvent>,
@@ -99,13 +103,15 @@ impl World {
     pub fn new() -> Self {
         let now = Instant::now();
         let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15), Arc::default());
-        let session = hub.add_session(SessionId::default(), PlayoutDelay::NONE, now);
+        let number = SessionNumber::unique();
+        let session = hub.add_session((SessionId::default(), number), PlayoutDelay::NONE, now);
         Self {
             now,
             start: now,
             hub,
             gauges: Vec::new(),
             session,
+            number,
             wire: Wire::default(),
             viewers: Vec::new(),
             events: Vec::new(),
@@ -266,7 +272,7 @@ impl World {
 
     pub fn frame(&self, codec: VideoCodec, keyframe: bool, sizes: &[usize]) -> PacketizedFrame {
         PacketizedFrame {
-            codec,
+            rendition: RenditionId::lowest(self.number, codec),
             keyframe,
             payloads: Arc::new(sizes.iter().map(|&len| vec![0x41; len]).collect()),
             captured: self.now,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use common::{MS, World};
 use visavis_core::{CloseReason, HubEvent, Route};
-use visavis_types::{AudioCodec, AudioPacket, AudioRenditionSet, Refusal, VideoCodec};
+use visavis_types::{AudioCodec, AudioPacket, AudioRenditionSet, Refusal, RenditionId, VideoCodec};
 
 const H264: VideoCodec = VideoCodec::H264;
 const VP8: VideoCodec = VideoCodec::Vp8;
@@ -26,9 +26,9 @@ fn a_viewer_connects_and_gets_every_packet_of_a_frame() {
         matches!(
             world.events[..],
             [
-                HubEvent::ActiveCodecs { .. },
+                HubEvent::ActiveRenditions { .. },
                 HubEvent::Joined { codec: Some(H264), .. },
-                HubEvent::KeyframeWanted { codec: H264, .. },
+                HubEvent::KeyframeWanted { rendition: RenditionId { codec: H264, .. }, .. },
             ]
         ),
         "{:?}",
@@ -269,7 +269,8 @@ fn a_removed_session_says_goodbye() {
     assert!(world.viewers.iter().all(|viewer| viewer.closed));
     assert_eq!(world.hub.peer_count(), 0);
     // What it still sends is not counted anew for each that leaves: there may be a thousand.
-    let told = world.events.iter().filter(|event| matches!(event, HubEvent::ActiveCodecs { .. }));
+    let told =
+        world.events.iter().filter(|event| matches!(event, HubEvent::ActiveRenditions { .. }));
     assert_eq!(told.count(), 1, "{:?}", world.events);
     assert!(world.events.iter().any(|event| {
         matches!(event, HubEvent::Left { reason: CloseReason::SessionEnded, .. })

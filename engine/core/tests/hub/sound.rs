@@ -51,7 +51,7 @@ fn each_viewer_hears_the_codec_that_it_and_the_session_like_best() {
     world.join_as(|config| config.enable_opus(false, false).enable_pcmu(true, false));
     world.run(2_000 * MS);
     let used = world.events.iter().rev().find_map(|event| match event {
-        HubEvent::ActiveCodecs { audio, .. } => Some(*audio),
+        HubEvent::ActiveRenditions { audio, .. } => Some(*audio),
         _ => None,
     });
     let expected = [AudioRendition::Opus, AudioRendition::Pcmu, AudioRendition::Pcma];
@@ -78,7 +78,7 @@ fn sound_of_two_channels_goes_to_who_takes_two_and_changes_nothing_in_its_stream
     world.run(2_000 * MS);
     let active = |world: &World| {
         let last = world.events.iter().rev().find_map(|event| match event {
-            HubEvent::ActiveCodecs { audio, .. } => Some(*audio),
+            HubEvent::ActiveRenditions { audio, .. } => Some(*audio),
             _ => None,
         });
         last.unwrap()

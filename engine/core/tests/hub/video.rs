@@ -163,7 +163,7 @@ fn each_viewer_gets_its_codec_and_encoders_follow() {
     let both = CodecSet::EMPTY.with(H264).with(VP8);
     let active = |world: &World| {
         world.events.iter().rev().find_map(|event| match event {
-            HubEvent::ActiveCodecs { video, .. } => Some(*video),
+            HubEvent::ActiveRenditions { video, .. } => Some(video.codecs()),
             _ => None,
         })
     };

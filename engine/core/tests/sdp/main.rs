@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use visavis_core::{
     Certificate, CodecOrder, Hub, NegotiateError, Offer, Outbox, Peer, PeerSetup, Route, sdp,
 };
-use visavis_types::{ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId};
+use visavis_types::{ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, SessionNumber};
 
 const HERE: ([u8; 4], u16) = ([192, 0, 2, 1], 5_000);
 
@@ -75,7 +75,7 @@ fn answers(offers: &[String]) -> Vec<Result<String, NegotiateError>> {
     let mut answers = vec![Ok(answer)];
     let (mut now, id) = (Instant::now(), peer.id());
     let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(3_600), Arc::default());
-    hub.add_session(SessionId::default(), PlayoutDelay::NONE, now);
+    hub.add_session((SessionId::default(), SessionNumber::unique()), PlayoutDelay::NONE, now);
     let mut out = Nowhere::default();
     assert!(hub.adopt(Box::new(peer), now, &mut out).is_ok());
     for offer in later {

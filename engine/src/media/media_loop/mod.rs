@@ -393,7 +393,10 @@ impl MediaLoop {
 
     fn add_session(&mut self, media: SessionMedia, now: Instant) {
         let config = &media.shared.config;
-        let key = self.hub.add_session(config.id.clone(), config.playout_delay, now);
+        let key = {
+            let session = (config.id.clone(), media.shared.number);
+            self.hub.add_session(session, config.playout_delay, now)
+        };
         if self.sessions.len() <= key.index() {
             self.sessions.resize_with(key.index() + 1, || None);
         }

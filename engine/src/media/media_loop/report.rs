@@ -48,18 +48,18 @@ impl MediaLoop {
                     tracing::info!(%session, %peer, reason = LeaveReason::as_str(reason), "viewer left");
                     self.tell(&Event::PeerLeft { session, peer, reason });
                 }
-                HubEvent::KeyframeWanted { session, codec } => {
+                HubEvent::KeyframeWanted { session, rendition } => {
                     let Self { sessions, ready_queue, subscribers, .. } = self;
                     if let Some(Some(watched)) = sessions.get_mut(session.index()) {
-                        watched.keyframe_wanted(codec, subscribers);
+                        watched.keyframe_wanted(rendition, subscribers);
                         ready_queue.set(session, watched.next_look());
                     }
                 }
-                HubEvent::ActiveCodecs { session, video, audio } => {
+                HubEvent::ActiveRenditions { session, video, audio } => {
                     let index = self.index;
                     if let Some(watched) = self.session(session) {
                         watched.active = video;
-                        watched.media.shared.set_active_codecs(index, video, audio);
+                        watched.media.shared.set_active_renditions(index, video, audio);
                         self.ready_queue.set(session, Some(Instant::now()));
                     }
                 }

@@ -14,7 +14,7 @@ mod vp9;
 use std::sync::Arc;
 use std::time::Instant;
 
-use visavis_types::{AccessUnit, Stage, Stamps, VideoCodec};
+use visavis_types::{AccessUnit, RenditionId, Stage, Stamps, VideoCodec};
 
 pub use payloads::{MAX_PAYLOAD_BYTES, Payloads};
 pub(crate) use red::Redundancy;
@@ -22,8 +22,8 @@ pub(crate) use red::Redundancy;
 /// A row of RTP payloads, shared by all viewers.
 #[derive(Debug, Clone)]
 pub struct PacketizedFrame {
-    /// What it is encoded with.
-    pub codec: VideoCodec,
+    /// Of which rendition.
+    pub rendition: RenditionId,
     /// Whether a decoder can start here.
     pub keyframe: bool,
     /// RTP payloads in order; the marker bit goes on the last.
@@ -64,30 +64,34 @@ impl Packetizer {
         unit: &AccessUnit,
         now: impl FnOnce() -> Instant,
     ) -> PacketizedFrame {
-        let most = unit.data.len() / MAX_PAYLOAD_BYTES + 4;
-        // A few bytes of payload header each.
-        let mut payloads = Payloads::with_capacity(most, unit.data.len() + 8 * most);
-        match self {
-            Self::H264 => h264::packetize(&unit.data, MAX_PAYLOAD_BYTES, &mut payloads),
-            Self::Vp8(picture_id) => {
-                vp8::packetize(&unit.data, picture_id, MAX_PAYLOAD_BYTES, &mut payloads);
-            }
-            Self::Vp9(picture_id) => {
-                let id = picture_id.next();
-                vp9::packetize(&unit.data, unit.keyframe, id, MAX_PAYLOAD_BYTES, &mut payloads);
-            }
-            Self::Av1 => {
-                av1::packetize(&unit.data, unit.keyframe, MAX_PAYLOAD_BYTES, &mut payloads);
-            }
-        }
+        let payloads = self.payloads(&unit.data, unit.keyframe);
         let mut stamps = unit.stamps;
         stamps.set(Stage::Packetized, now());
         PacketizedFrame {
-            codec: unit.codec,
+            rendition: unit.rendition,
             keyframe: unit.keyframe,
             payloads: Arc::new(payloads),
             captured: unit.captured,
             stamps,
         }
+    }
+
+    /// The payloads of one access unit, of whatever session.
+    pub fn payloads(&mut self, unit: &[u8], keyframe: bool) -> Payloads {
+        let most = unit.len() / MAX_PAYLOAD_BYTES + 4;
+        // A few bytes of payload header each.
+        let mut payloads = Payloads::with_capacity(most, unit.len() + 8 * most);
+        match self {
+            Self::H264 => h264::packetize(unit, MAX_PAYLOAD_BYTES, &mut payloads),
+            Self::Vp8(picture_id) => {
+                vp8::packetize(unit, picture_id, MAX_PAYLOAD_BYTES, &mut payloads);
+            }
+            Self::Vp9(picture_id) => {
+                let id = picture_id.next();
+                vp9::packetize(unit, keyframe, id, MAX_PAYLOAD_BYTES, &mut payloads);
+            }
+            Self::Av1 => av1::packetize(unit, keyframe, MAX_PAYLOAD_BYTES, &mut payloads),
+        }
+        payloads
     }
 }

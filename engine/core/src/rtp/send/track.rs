@@ -249,7 +249,7 @@ impl Resend {
 mod tests {
     use std::sync::Arc;
 
-    use visavis_types::{Stamps, VideoCodec};
+    use visavis_types::{RenditionId, SessionNumber, Stamps, VideoCodec};
 
     use super::*;
     use crate::rtp::packetize::PacketizedFrame;
@@ -278,7 +278,7 @@ mod tests {
             track.follow(history);
             let at = start + std::time::Duration::from_secs(second);
             let frame = PacketizedFrame {
-                codec: VideoCodec::Vp8,
+                rendition: RenditionId::lowest(SessionNumber::unique(), VideoCodec::Vp8),
                 keyframe: false,
                 payloads: Arc::new([vec![1], vec![2]].iter().collect()),
                 captured: at,

@@ -67,9 +67,8 @@ fn close(obu: &[u8], unit: &mut Vec<u8>) -> Result<(), BrokenPayload> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
 
-    use visavis_types::{AccessUnit, Stamps, VideoCodec};
+    use visavis_types::VideoCodec;
 
     use super::*;
     use crate::rtp::packetize::{MAX_PAYLOAD_BYTES, Packetizer};
@@ -82,10 +81,7 @@ mod tests {
     }
 
     fn round_trip(unit: &[u8]) -> Vec<u8> {
-        let (codec, now) = (VideoCodec::Av1, Instant::now());
-        let (data, stamps) = (unit.to_vec(), Stamps::pushed(now));
-        let sent = AccessUnit { codec, keyframe: true, data, captured: now, stamps };
-        let payloads = Packetizer::new(codec).packetize(&sent, || now).payloads;
+        let payloads = Packetizer::new(VideoCodec::Av1).payloads(unit, true);
         let (mut depacketizer, mut out) = (Av1Depacketizer::default(), Vec::new());
         for payload in payloads.iter() {
             assert!(payload.len() <= MAX_PAYLOAD_BYTES);

@@ -1,8 +1,5 @@
 use std::time::Duration;
 
-use std::sync::Arc;
-use visavis_types::{AccessUnit, Stamps};
-
 use super::super::sequencer::tests::rtp;
 use super::*;
 use crate::rtp::packetize::{Packetizer, Payloads};
@@ -21,11 +18,8 @@ fn picture(keyframe: bool, bytes: usize) -> Vec<u8> {
     unit
 }
 
-fn payloads(codec: VideoCodec, unit: &[u8]) -> Arc<Payloads> {
-    let now = Instant::now();
-    let (data, stamps) = (unit.to_vec(), Stamps::pushed(now));
-    let unit = AccessUnit { codec, keyframe: false, data, captured: now, stamps };
-    Packetizer::new(codec).packetize(&unit, || now).payloads
+fn payloads(codec: VideoCodec, unit: &[u8]) -> Payloads {
+    Packetizer::new(codec).payloads(unit, false)
 }
 
 /// The datagrams of one access unit after another.

@@ -1,0 +1,157 @@
+//! Renditions: what is encoded once and sent to many. When they make a keyframe, who gets which, and their last
+//! frames.
+
+mod choice;
+mod keyframe;
+mod selection;
+mod timeline;
+
+use std::time::{Duration, Instant};
+
+use visavis_types::{ClockAnchor, PlayoutDelay, RenditionId};
+
+use crate::rtp::history::History;
+use crate::rtp::packetize::PacketizedFrame;
+use crate::rtp::stamp::FrameStamp;
+pub(crate) use choice::{Choice, Needs, choose};
+pub(crate) use keyframe::{KeyframePolicy, KeyframeRequests, Request};
+pub(crate) use selection::Selection;
+use timeline::Timeline;
+
+/// A receiver interpolates between capture times, so that not every frame has to carry one.
+const CAPTURE_TIME_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The renditions of one session, as far as they are sent.
+#[derive(Debug)]
+pub(crate) struct Renditions {
+    by_index: [Option<Box<Rendition>>; RenditionId::PER_SESSION],
+    timeline: Timeline,
+    playout_delay: PlayoutDelay,
+}
+
+/// One rendition.
+#[derive(Debug, Default)]
+pub(crate) struct Rendition {
+    pub(crate) keyframes: KeyframePolicy,
+    pub(crate) history: History,
+    /// RTP time of the last frame, and when that was pushed.
+    last: Option<(u64, Option<Instant>)>,
+    last_capture_time_sent: Option<Instant>,
+}
+
+impl Renditions {
+    pub(crate) fn new(playout_delay: PlayoutDelay, epoch: Instant) -> Self {
+        Self { by_index: Default::default(), timeline: Timeline::new(epoch), playout_delay }
+    }
+
+    pub(crate) fn get(&self, id: RenditionId) -> Option<&Rendition> {
+        self.by_index[id.index()].as_deref()
+    }
+
+    /// A rendition, which is made where there was none.
+    pub(crate) fn entry(&mut self, id: RenditionId) -> &mut Rendition {
+        self.by_index[id.index()].get_or_insert_default()
+    }
+
+    /// What all packets of a frame say.
+    pub(crate) fn stamp(&mut self, frame: &PacketizedFrame, clock: &ClockAnchor) -> FrameStamp {
+        let rendition = self.by_index[frame.rendition.index()].get_or_insert_default();
+        let rtp_time = self.timeline.rtp_time(frame, &mut rendition.last);
+
+        let rested = rendition
+            .last_capture_time_sent
+            .is_none_or(|at| frame.captured.saturating_duration_since(at) >= CAPTURE_TIME_INTERVAL);
+        let capture_time = (frame.keyframe || rested).then(|| {
+            rendition.last_capture_time_sent = Some(frame.captured);
+            clock.to_system(frame.captured)
+        });
+        FrameStamp::picture(rtp_time as u32, frame.captured, capture_time, self.playout_delay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtp::packetize::Payloads;
+    use std::sync::Arc;
+    use visavis_types::{SessionNumber, Stamps, VideoCodec};
+
+    fn frame(captured: Instant, keyframe: bool) -> PacketizedFrame {
+        let stamps = Stamps::pushed(captured);
+        PacketizedFrame {
+            rendition: RenditionId::lowest(SessionNumber::unique(), VideoCodec::H264),
+            keyframe,
+            payloads: Arc::new(Payloads::default()),
+            captured,
+            stamps,
+        }
+    }
+
+    #[test]
+    fn rtp_time_follows_capture_time_and_never_stands_still() {
+        let clock = ClockAnchor::now();
+        let start = Instant::now();
+        let mut session = Renditions::new(PlayoutDelay::NONE, start);
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut rtp = |ms| session.stamp(&frame(at(ms), false), &clock).rtp_time;
+        assert_eq!(rtp(0), 0);
+        assert_eq!(rtp(100), 9_000);
+        assert_eq!(rtp(100), 9_001);
+        assert_eq!(rtp(50), 9_002);
+        assert_eq!(rtp(200), 18_000);
+    }
+
+    #[test]
+    fn rtp_time_goes_on_with_the_clock_where_capture_times_go_back() {
+        let (clock, start) = (ClockAnchor::now(), Instant::now());
+        let mut session = Renditions::new(PlayoutDelay::NONE, start);
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut last = None;
+        for n in 0..300_u64 {
+            // Nine seconds old from the beginning, then in time, then old again.
+            let pushed = at(n * 40);
+            let late = if (100..200).contains(&n) { 0 } else { 9_000 };
+            let captured = pushed.checked_sub(Duration::from_millis(late)).unwrap();
+            let frame =
+                PacketizedFrame { stamps: Stamps::pushed(pushed), ..frame(captured, false) };
+            let time = i64::from(session.stamp(&frame, &clock).rtp_time);
+            let step = last.replace(time).map_or(3_600, |last| time - last);
+            let expected = if n == 100 { 3_600 + 810_000 } else { 3_600 };
+            assert_eq!(step, expected, "{n}");
+        }
+    }
+
+    #[test]
+    fn all_renditions_of_a_picture_have_one_rtp_time_whatever_became_of_the_clock() {
+        let (clock, start) = (ClockAnchor::now(), Instant::now());
+        let mut session = Renditions::new(PlayoutDelay::NONE, start);
+        for n in 0..300_u64 {
+            let pushed = start + Duration::from_millis(n * 40);
+            let late = if (100..200).contains(&n) { 0 } else { 9_000 };
+            let first = frame(pushed.checked_sub(Duration::from_millis(late)).unwrap(), n == 0);
+            let first = PacketizedFrame { stamps: Stamps::pushed(pushed), ..first };
+            let codec = VideoCodec::Vp8;
+            let other = PacketizedFrame {
+                rendition: RenditionId { codec, ..first.rendition },
+                ..first.clone()
+            };
+            let times = [first, other].map(|frame| session.stamp(&frame, &clock).rtp_time);
+            assert_eq!(times[0], times[1], "{n}");
+        }
+    }
+
+    #[test]
+    fn capture_time_is_on_keyframes_and_once_a_second() {
+        let (clock, start) = (ClockAnchor::now(), Instant::now());
+        let mut session = Renditions::new(PlayoutDelay::NONE, start);
+        let mut has = |ms, keyframe| {
+            let frame = frame(start + Duration::from_millis(ms), keyframe);
+            session.stamp(&frame, &clock).has_capture_time()
+        };
+        assert!(has(0, false));
+        assert!(!has(33, false));
+        assert!(has(66, true));
+        assert!(!has(1_065, false));
+        assert!(has(1_066, false));
+    }
+}
