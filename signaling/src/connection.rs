@@ -9,9 +9,10 @@ use rustls::crypto::SecureRandom;
 use visavis::{Answer, EngineHandle, LeaveReason, OfferError, PeerId, Refusal, SessionId};
 
 use crate::access::Source;
+use crate::error::ErrorCode;
 use crate::exchange::{Exchange, Outcome, Waiting};
 use crate::http::sessions::created as created_response;
-use crate::http::{Response, Routes, Visit, problem};
+use crate::http::{Response, Routes, Visit};
 use crate::io::{Output, READ_BUDGET_BYTES, TurnIo, ready};
 use crate::mailbox::{Mailbox, Ticket};
 use crate::places::{Budgets, Client, Places};
@@ -221,7 +222,7 @@ impl Connection {
         }
         match &self.phase {
             Phase::Http { exchange, .. } if exchange.is_mid_request() => {
-                let response = Response::problem(&problem::TIMEOUT, "the request took too long")
+                let response = Response::problem(ErrorCode::Timeout, "the request took too long")
                     .behind(exchange.prefix());
                 self.output.push(&response.to_bytes(false, false));
                 self.phase = Phase::Closing { peer: None, until: None };

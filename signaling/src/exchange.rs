@@ -10,9 +10,10 @@ use visavis::Refusal;
 use crate::Limits;
 use crate::access::Via;
 use crate::connection::Context;
+use crate::error::{ErrorCode, RequestError};
 use crate::http::{
-    Call, Framing, Handler, HttpReader, PIECE_BYTES, Plan, Rejection, Reply, Request, Response,
-    Step, Target, UploadWriter, Visit, problem, upload,
+    Call, Framing, Handler, HttpReader, PIECE_BYTES, Plan, Reply, Request, Response, Step, Target,
+    UploadWriter, Visit, upload,
 };
 use crate::io::Output;
 use crate::mailbox::Ticket;
@@ -138,13 +139,13 @@ impl Exchange {
         match mem::take(&mut self.state) {
             State::Head => match self.reader.next(&limits) {
                 Step::More => Outcome::More,
-                Step::Reject(rejection) => self.reject(rejection, None, output),
+                Step::Reject(error) => self.reject(error, None, output),
                 Step::Head(request) => self.begin(request, key, client, output, context),
             },
             State::Whole { mut request, plan, options } => {
                 // One byte more than is allowed tells that there is too much.
                 match self.reader.body(&mut request.body, limits.body_bytes.saturating_add(1)) {
-                    Err(rejection) => self.reject(rejection, Some(options), output),
+                    Err(error) => self.reject(error, Some(options), output),
                     Ok(_) if request.body.len() > limits.body_bytes => {
                         self.reject(BODY_TOO_LARGE, Some(options), output)
                     }
@@ -318,7 +319,7 @@ impl Exchange {
         let mut piece = Vec::new();
         let done = match self.reader.body(&mut piece, PIECE_BYTES) {
             Ok(done) => done,
-            Err(rejection) => return self.reject(rejection, Some(options), output),
+            Err(error) => return self.reject(error, Some(options), output),
         };
         let empty = piece.is_empty();
         if !empty && !writer.write(piece) {
@@ -339,13 +340,13 @@ impl Exchange {
     /// Answers what leaves the stream out of step.
     fn reject(
         &mut self,
-        rejection: Rejection,
+        error: RequestError,
         options: Option<ResponseOptions>,
         output: &mut Output,
     ) -> Outcome {
         let mut options = options.unwrap_or_default();
         options.keep_alive = false;
-        self.answer(rejection.response(), options, output)
+        self.answer(error.into(), options, output)
     }
 
     fn answer(
@@ -364,14 +365,14 @@ impl Exchange {
     }
 }
 
-const BODY_TOO_LARGE: Rejection =
-    Rejection::new(&problem::BODY_TOO_LARGE, "the request's body is too large");
+const BODY_TOO_LARGE: RequestError =
+    RequestError::fixed(ErrorCode::BodyTooLarge, "the request's body is too large");
 
 /// A source that has as many connections as it may.
-pub(crate) const TOO_MANY_CONNECTIONS: Rejection =
-    Rejection::new(&problem::RATE_LIMITED, "too many connections at once from this address");
+pub(crate) const TOO_MANY_CONNECTIONS: RequestError =
+    RequestError::fixed(ErrorCode::RateLimited, "too many connections at once from this address");
 
 /// For what the table of routes rules out.
 fn nonsense() -> Response {
-    Response::problem(&problem::INTERNAL, "this route contradicts itself")
+    Response::problem(ErrorCode::Internal, "this route contradicts itself")
 }

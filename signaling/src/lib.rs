@@ -32,6 +32,7 @@ mod access;
 mod config;
 mod connection;
 mod deadlines;
+mod error;
 mod exchange;
 #[cfg(fuzzing)]
 pub mod fuzzing;

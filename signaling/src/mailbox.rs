@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 use mio::Waker;
 
-use crate::http::{Response, problem};
+use crate::error::ErrorCode;
+use crate::http::Response;
 use crate::sessions::Created;
 
 /// Which request of which connection something belongs to. A connection's place may have been given
@@ -80,7 +81,7 @@ impl Answerer {
 impl Drop for Answerer {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let response = Response::problem(&problem::INTERNAL, "the request was not answered");
+            let response = Response::problem(ErrorCode::Internal, "the request was not answered");
             self.mailbox.post(Post::Reply(ticket, Box::new(response)));
         }
     }

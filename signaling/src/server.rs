@@ -14,8 +14,9 @@ use visavis::{EngineHandle, Event, FaultDomain, Refusal, Shrink};
 use crate::access::Source;
 use crate::connection::{Connection, Context, Next, OfferReply};
 use crate::deadlines::Deadlines;
+use crate::error::ErrorCode;
 use crate::exchange::TOO_MANY_CONNECTIONS;
-use crate::http::{Response, Routes, problem};
+use crate::http::{Response, Routes};
 use crate::mailbox::{Mailbox, Post};
 use crate::places::{Budgets, Client, Places};
 use crate::sessions::Registry;
@@ -346,7 +347,7 @@ impl Loop {
         if !self.take_place(source, now) {
             self.context.refuse(Refusal::Connection);
             let client = Client { remote, source: None, reserved: false };
-            return self.turn_away(socket, client, &TOO_MANY_CONNECTIONS.response(), now);
+            return self.turn_away(socket, client, &TOO_MANY_CONNECTIONS.into(), now);
         }
         let mut client = Client { remote, source, reserved: false };
         let most = self.context.config.limits.connections;
@@ -359,7 +360,12 @@ impl Loop {
             self.context.places.give_back(client.source.take());
             self.context.refuse(Refusal::Connection);
             let detail = "too many connections; try again later";
-            return self.turn_away(socket, client, &Response::problem(&problem::FULL, detail), now);
+            return self.turn_away(
+                socket,
+                client,
+                &Response::problem(ErrorCode::Full, detail),
+                now,
+            );
         }
         let transport = match Transport::new(socket, self.tls.as_ref()) {
             Ok(transport) => transport,

@@ -17,7 +17,8 @@ use http::{HeaderMap, Method, Uri};
 
 use self::hosts::{Hosts, name_of};
 use self::proxies::Networks;
-use crate::http::{Cors, Rejection, Request, problem};
+use crate::error::{ErrorCode, RequestError};
+use crate::http::{Cors, Request};
 use crate::{SignalingConfig, SignalingError};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -118,7 +119,7 @@ impl Access {
     }
 
     /// Whether the rules are against a request.
-    pub(crate) fn refuse(&self, request: &Request, via: &Via, cors: &Cors) -> Option<Rejection> {
+    pub(crate) fn refuse(&self, request: &Request, via: &Via, cors: &Cors) -> Option<RequestError> {
         // Where pages of all origins may do everything there is nothing to be kept from them.
         if cors.allows_all() {
             return None;
@@ -181,13 +182,13 @@ impl Access {
     }
 }
 
-const WRONG_HOST: Rejection = Rejection::new(
-    &problem::WRONG_HOST,
+const WRONG_HOST: RequestError = RequestError::fixed(
+    ErrorCode::WrongHost,
     "this server does not go by the name that the request is addressed to; \
      `allowed_hosts` or `public_url` tells it its names",
 );
-const CROSS_ORIGIN: Rejection = Rejection::new(
-    &problem::CROSS_ORIGIN,
+const CROSS_ORIGIN: RequestError = RequestError::fixed(
+    ErrorCode::CrossOrigin,
     "pages of other origins may not do this; `cors` allows them, and `public_url` says which origin is this \
      server's own behind a proxy",
 );

@@ -24,7 +24,7 @@ impl World {
         let Step::Head(request) = reader.next(&Limits::default()) else { panic!("{headers}") };
         let via = self.access.via(&request.headers, from.parse().unwrap());
         let refused = self.access.refuse(&request, &via, &self.cors);
-        refused.map_or("", |rejection| rejection.problem.code)
+        refused.map_or("", |error| error.code.code())
     }
 
     fn via(&self, from: &str, headers: &str) -> Via {

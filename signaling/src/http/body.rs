@@ -1,7 +1,6 @@
 use httparse::{InvalidChunkSize, Status};
 
-use super::problem;
-use super::request::Rejection;
+use crate::error::{ErrorCode, RequestError};
 
 /// The longest line that announces a chunk, extensions included.
 const MAX_CHUNK_LINE_BYTES: usize = 256;
@@ -41,7 +40,7 @@ impl Framing {
         input: &[u8],
         out: &mut Vec<u8>,
         most: usize,
-    ) -> Result<usize, Rejection> {
+    ) -> Result<usize, RequestError> {
         let mut used = 0;
         loop {
             let rest = input.get(used..).unwrap_or_default();
@@ -84,7 +83,7 @@ impl Framing {
 impl Chunk {
     /// Reads past what frames the content: how many bytes that is, and what follows, which is
     /// nothing at the body's end. Nothing at all where more bytes are needed.
-    fn pass(self, input: &[u8]) -> Result<Option<(usize, Option<Self>)>, Rejection> {
+    fn pass(self, input: &[u8]) -> Result<Option<(usize, Option<Self>)>, RequestError> {
         match self {
             Self::Size => match httparse::parse_chunk_size(input) {
                 Ok(Status::Complete((length, _))) if !is_size_line(input.get(..length)) => {
@@ -115,8 +114,8 @@ impl Chunk {
     }
 }
 
-const BROKEN_CHUNK: Rejection =
-    Rejection::new(&problem::BAD_REQUEST, "the chunks of the body are broken");
+const BROKEN_CHUNK: RequestError =
+    RequestError::fixed(ErrorCode::BadRequest, "the chunks of the body are broken");
 
 /// The length of the first line with its end, if that is there.
 fn line_bytes(input: &[u8]) -> Option<usize> {
@@ -141,7 +140,7 @@ mod tests {
     use super::*;
 
     /// Decodes `wire` fed in pieces of `step` bytes: the content, and what is left behind it.
-    fn decode(wire: &[u8], step: usize) -> Result<(Vec<u8>, Vec<u8>), Rejection> {
+    fn decode(wire: &[u8], step: usize) -> Result<(Vec<u8>, Vec<u8>), RequestError> {
         let mut framing = Framing::Chunked(Chunk::Size);
         let (mut buffer, mut out) = (Vec::new(), Vec::new());
         for piece in wire.chunks(step) {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use visavis::{CandidateError, PeerId};
 
-use super::{Response, problem};
 use crate::connection::Context;
+use crate::error::RequestError;
 
 /// Candidates in one request; a browser has a dozen.
 pub(crate) const MAX_CANDIDATES: usize = 100;
@@ -72,28 +72,19 @@ pub(crate) fn add_all<'a>(
     peer: PeerId,
     texts: impl IntoIterator<Item = &'a str>,
     context: &Context,
-) -> Result<(), Response> {
+) -> Result<(), RequestError> {
     let (mut taken, mut refused) = (0, None);
     for text in texts {
         match add(peer, text, context) {
             Ok(()) => taken += 1,
             Err(CandidateError::Syntax(error)) => refused = Some(CandidateError::Syntax(error)),
-            Err(error) => return Err(refusal(&error)),
+            Err(error) => return Err(error.into()),
         }
     }
     match refused.filter(|_| taken == 0) {
-        Some(error) => Err(refusal(&error)),
+        Some(error) => Err(error.into()),
         None => Ok(()),
     }
-}
-
-fn refusal(error: &CandidateError) -> Response {
-    let problem = match error {
-        CandidateError::Syntax(_) => &problem::BAD_CANDIDATE,
-        CandidateError::Busy => &problem::BUSY,
-        CandidateError::Stopped => &problem::STOPPED,
-    };
-    Response::problem(problem, &error.to_string())
 }
 
 /// Whether a text has the shape of a candidate (RFC 8839 §5.1), whatever its addresses are.

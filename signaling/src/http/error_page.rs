@@ -5,19 +5,19 @@ use http::header::VARY;
 
 use super::accept::prefers_html;
 use super::look::escape;
-use super::problem::{self, Problem};
 use super::{Request, Response};
+use crate::error::{ErrorCode, RequestError};
 
 /// The page, with places for what is said.
 pub(super) const TEMPLATE: &str = "error.html";
 
 /// Tells a problem as a page to a person who was sent there by a link; scripts and programs keep theirs.
 pub(super) fn in_words(response: Response, template: &str, request: &Request) -> Response {
-    let Some((problem, detail)) = response.problem_told() else { return response };
+    let Some(error) = response.error() else { return response };
     if ![Method::GET, Method::HEAD].contains(&request.method) {
         return response;
     }
-    let page = prefers_html(&request.headers).then(|| page(template, problem, detail, request));
+    let page = prefers_html(&request.headers).then(|| page(template, error, request));
     let response = response.header(VARY, "Accept");
     match page {
         Some(page) => response.into_html(page),
@@ -26,30 +26,31 @@ pub(super) fn in_words(response: Response, template: &str, request: &Request) ->
 }
 
 /// It names its files relative to where it is, so that they are found behind whatever prefix a proxy takes off.
-fn page(template: &str, problem: &Problem, detail: &str, request: &Request) -> String {
+fn page(template: &str, error: &RequestError, request: &Request) -> String {
+    let RequestError { code, detail, .. } = error;
     let up = "../".repeat(request.path.matches('/').count().saturating_sub(1));
     let base = if up.is_empty() { "./" } else { &up };
-    let (words, small) = match help(problem) {
-        Some(help) => (help.to_owned(), detail),
+    let (words, small) = match help(*code) {
+        Some(help) => (help.to_owned(), detail.as_ref()),
         None => (escape(&sentence(detail)), ""),
     };
     // What may come from outside is last: the places that it names are not filled.
     template
         .replace("{base}", base)
-        .replace("{title}", &escape(problem.title))
-        .replace("{status}", problem.status.as_str())
-        .replace("{code}", problem.code)
+        .replace("{title}", &escape(code.title()))
+        .replace("{status}", code.http_status().unwrap_or_default().as_str())
+        .replace("{code}", code.code())
         .replace("{words}", &words)
         .replace("{detail}", &escape(small))
 }
 
 /// What somebody can do about it who was sent a link. Where there is nothing, the problem's own words have to do.
-fn help(problem: &Problem) -> Option<&'static str> {
-    match *problem {
-        problem::NO_SESSION => {
+fn help(code: ErrorCode) -> Option<&'static str> {
+    match code {
+        ErrorCode::NoSession => {
             Some("Look at the link once more. The session may have ended, or not begun yet.")
         }
-        problem::BAD_SESSION | problem::NOT_FOUND => Some("Look at the link once more."),
+        ErrorCode::BadSession | ErrorCode::NotFound => Some("Look at the link once more."),
         _ => None,
     }
 }
@@ -79,7 +80,7 @@ mod tests {
     }
 
     fn no_session() -> Response {
-        Response::problem(&problem::NO_SESSION, "there is no session <b> {base}")
+        Response::problem(ErrorCode::NoSession, "there is no session <b> {base}")
     }
 
     #[test]
@@ -89,7 +90,7 @@ mod tests {
         assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
         assert!(head.contains("content-type: text/html; charset=utf-8\r\n"), "{head}");
         assert!(!head.contains("problem+json") && head.contains("vary: Accept\r\n"), "{head}");
-        let help = help(&problem::NO_SESSION).unwrap();
+        let help = help(ErrorCode::NoSession).unwrap();
         assert_eq!(
             body,
             format!(
@@ -97,7 +98,7 @@ mod tests {
                  there is no session &lt;b&gt; {{base}}"
             )
         );
-        let stopped = Response::problem(&problem::STOPPED, "it is <over>");
+        let stopped = Response::problem(ErrorCode::Stopped, "it is <over>");
         let page = ask("GET /x", "text/html", stopped);
         assert!(page.contains("retry-after: 5\r\n"), "{page}");
         assert!(page.ends_with(" 503 stopped It is &lt;over&gt;. "), "{page}");

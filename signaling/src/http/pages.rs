@@ -11,9 +11,10 @@ use visavis::SessionId;
 
 use super::routes::{Call, Reply, no_session, not_found, session_id};
 use super::status::StatusBody;
-use super::{Request, Response, problem, static_files};
+use super::{Request, Response, static_files};
 use crate::access::Source;
 use crate::connection::Context;
+use crate::error::ErrorCode;
 
 /// What the tests hold to the table of routes.
 pub(super) const OPENAPI: &str = include_str!("../../openapi.json");
@@ -64,12 +65,12 @@ pub(super) fn health(_: &Call<'_>, _: &mut Context) -> Reply {
 pub(super) fn ready(_: &Call<'_>, context: &mut Context) -> Reply {
     let health = context.engine.health();
     Reply::Response(match health.fatal {
-        Some(fault) => Response::problem(&problem::STOPPED, &fault.to_string()),
+        Some(fault) => Response::problem(ErrorCode::Stopped, fault.to_string()),
         None if !context.engine.is_running() => {
-            Response::problem(&problem::STOPPED, "the engine has stopped")
+            Response::problem(ErrorCode::Stopped, "the engine has stopped")
         }
         None if health.wrong.is_empty() => text("ready\n"),
-        None => Response::problem(&problem::NOT_READY, &health.wrong.join("; ")),
+        None => Response::problem(ErrorCode::NotReady, health.wrong.join("; ")),
     })
 }
 
@@ -96,7 +97,22 @@ pub(super) fn problems(_: &Call<'_>, _: &mut Context) -> Reply {
     let response = Response::new(StatusCode::OK)
         .header(CONTENT_TYPE, "text/html; charset=utf-8")
         .header(CACHE_CONTROL, "no-cache");
-    Reply::Response(response.body(problem::page().into_bytes()))
+    Reply::Response(response.body(problems_page().into_bytes()))
+}
+
+/// The page that explains each code.
+fn problems_page() -> String {
+    use std::fmt::Write as _;
+    let mut html = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+        <title>Problems</title>\n<h1>Problems</h1>\n<dl>\n"
+        .to_owned();
+    for code in ErrorCode::ALL {
+        let Some(status) = code.http_status() else { continue };
+        let (code, title) = (code.code(), code.title());
+        // Writing to a String cannot fail.
+        let _ = writeln!(html, "<dt id=\"{code}\"><code>{code}</code> ({status})\n<dd>{title}.");
+    }
+    html + "</dl>\n</html>\n"
 }
 
 fn text(body: &'static str) -> Response {
@@ -136,7 +152,7 @@ fn upgrade(request: &Request) -> Result<(Response, Visit), Response> {
     let version = request.headers.get(SEC_WEBSOCKET_VERSION).map(|v| v.as_bytes());
     if !upgrades || version != Some(b"13") {
         let error = "this address speaks WebSocket, version 13";
-        return Err(Response::problem(&problem::UPGRADE_REQUIRED, error)
+        return Err(Response::problem(ErrorCode::UpgradeRequired, error)
             .header(UPGRADE, "websocket")
             .header(SEC_WEBSOCKET_VERSION, "13"));
     }
@@ -144,7 +160,7 @@ fn upgrade(request: &Request) -> Result<(Response, Visit), Response> {
     // 16 bytes in base64.
     if key.len() != 24 || !key.ends_with(b"==") {
         let error = "the Sec-WebSocket-Key is not 16 bytes in base64";
-        return Err(Response::problem(&problem::BAD_REQUEST, error));
+        return Err(Response::problem(ErrorCode::BadRequest, error));
     }
     let session = match request.query_value("session").as_deref() {
         None | Some("") => None,
@@ -180,6 +196,13 @@ mod tests {
              Sec-WebSocket-Version: {version}\r\n\r\n"
         ));
         upgrade(&request)
+    }
+
+    #[test]
+    fn every_code_is_explained() {
+        for code in ErrorCode::ALL.iter().filter(|code| code.http_status().is_some()) {
+            assert!(problems_page().contains(&format!("id=\"{}\"", code.code())), "{code:?}");
+        }
     }
 
     #[test]

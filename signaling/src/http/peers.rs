@@ -3,15 +3,15 @@
 use std::time::Instant;
 
 use http::StatusCode;
-use http::header::RETRY_AFTER;
 use serde::{Deserialize, Serialize};
 use visavis::{Answer, OfferError, PeerId, Refusal, SessionId};
 
+use super::Response;
 use super::candidates::{self, Candidate, MAX_CANDIDATES, given};
 use super::routes::{Call, Reply, no_session};
 use super::sessions::peer_id;
-use super::{Response, problem};
 use crate::connection::Context;
+use crate::error::{ErrorCode, RequestError};
 
 /// `RTCSessionDescriptionInit`, and whom it is from. What else a client says, as for servers of another make, is
 /// ignored.
@@ -58,7 +58,7 @@ fn try_offer(call: &Call<'_>, context: &mut Context) -> Result<Reply, Response> 
     let reply = move |answer| answerer.answer(answered(answer));
     match context.engine.renegotiate(peer, &sdp, reply) {
         Ok(()) => Ok(Reply::Later),
-        Err(error) => Err(refused_offer(&error)),
+        Err(error) => Err(RequestError::from(error).into()),
     }
 }
 
@@ -68,7 +68,7 @@ fn answered(answer: Result<Answer, OfferError>) -> Response {
             let body = AnswerBody { peer_id: peer.to_string(), kind: "answer", sdp };
             Response::json(StatusCode::OK, &body)
         }
-        Err(error) => refused_offer(&error),
+        Err(error) => RequestError::from(error).into(),
     }
 }
 
@@ -80,7 +80,7 @@ fn read_offer(
     let session = existing_session(call, context)?;
     let body: OfferBody = call.json()?;
     if body.kind.is_some_and(|kind| kind != "offer") {
-        return Err(Response::problem(&problem::BAD_VALUE, "`type` must be \"offer\""));
+        return Err(Response::problem(ErrorCode::BadValue, "`type` must be \"offer\""));
     }
     let peer = match body.peer_id {
         Some(text) => {
@@ -107,7 +107,7 @@ fn add_candidates(call: &Call<'_>, context: &mut Context) -> Result<Response, Re
     candidates.extend(candidate);
     if candidates.is_empty() || too_many {
         let detail = format!("send a `candidate`, or 1 to {MAX_CANDIDATES} `candidates`");
-        return Err(Response::problem(&problem::BAD_VALUE, &detail));
+        return Err(Response::problem(ErrorCode::BadValue, detail));
     }
     let peer = known_peer(&peer_id, &session, context)?;
     may_add(peer, candidates.len(), context)?;
@@ -154,7 +154,7 @@ pub(crate) fn may_add(
 
 fn too_many(what: &str) -> Response {
     let detail = format!("too many {what} in a short time");
-    Response::problem(&problem::RATE_LIMITED, &detail)
+    Response::problem(ErrorCode::RateLimited, detail)
 }
 
 /// The session that the path names, if there is one.
@@ -173,32 +173,7 @@ fn known_peer(text: &str, session: &SessionId, context: &Context) -> Result<Peer
         true => Ok(peer),
         false => {
             let detail = format!("session {session} has no peer {peer}, or no longer");
-            Err(Response::problem(&problem::NO_PEER, &detail))
+            Err(Response::problem(ErrorCode::NoPeer, detail))
         }
-    }
-}
-
-/// The answer to an offer that the engine did not take.
-pub(crate) fn refused_offer(error: &OfferError) -> Response {
-    let problem = match error {
-        OfferError::Sdp(_) => &problem::BAD_SDP,
-        OfferError::NoCommonCodec => &problem::NO_COMMON_CODEC,
-        OfferError::OtherConnection => &problem::OTHER_CONNECTION,
-        OfferError::NoSession(_) => &problem::NO_SESSION,
-        OfferError::Full(_) => &problem::FULL,
-        OfferError::SessionFull { .. } => &problem::SESSION_FULL,
-        OfferError::TooMany => &problem::RATE_LIMITED,
-        OfferError::PeerGone => &problem::NO_PEER,
-        OfferError::PeerExists(_) | OfferError::Busy => &problem::BUSY,
-        OfferError::Stopped => &problem::STOPPED,
-    };
-    let response = Response::problem(problem, &error.to_string());
-    match error {
-        // The header has whole seconds.
-        OfferError::SessionFull { free_in, .. } => {
-            let seconds = free_in.as_secs_f32().ceil().max(1.0);
-            response.header(RETRY_AFTER, format!("{seconds}"))
-        }
-        _ => response,
     }
 }

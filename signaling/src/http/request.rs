@@ -3,11 +3,10 @@ use std::borrow::Cow;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use super::Response;
 use super::body::{Chunk, Framing};
-use super::problem::{self, Problem};
 use super::target;
 use crate::Limits;
+use crate::error::{ErrorCode, RequestError};
 
 /// Header fields of one request; browsers send about twenty.
 const MAX_HEADERS: usize = 64;
@@ -45,24 +44,6 @@ impl Request {
     }
 }
 
-/// Why a request gets no further than its head, or its body no further than here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rejection {
-    pub(crate) problem: &'static Problem,
-    pub(crate) detail: &'static str,
-}
-
-impl Rejection {
-    pub(crate) const fn new(problem: &'static Problem, detail: &'static str) -> Self {
-        Self { problem, detail }
-    }
-
-    /// The answer to it.
-    pub(crate) fn response(self) -> Response {
-        Response::problem(self.problem, self.detail)
-    }
-}
-
 /// What [`HttpReader::next`] found.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -71,7 +52,7 @@ pub(crate) enum Step {
     /// A request's head. Its body is read with [`HttpReader::body`].
     Head(Box<Request>),
     /// Something that cannot be answered but with an error, after which the stream is out of step.
-    Reject(Rejection),
+    Reject(RequestError),
 }
 
 /// Cuts a byte stream into requests, one at a time; what follows a request (pipelining, or the
@@ -113,19 +94,19 @@ impl HttpReader {
                 Step::Head(Box::new(request))
             }
             Ok(None) => Step::More,
-            Err(rejection) => Step::Reject(rejection),
+            Err(error) => Step::Reject(error),
         }
     }
 
     /// Appends what has arrived of the body to `out`, until that has `most` bytes; true at the
     /// body's end.
-    pub(crate) fn body(&mut self, out: &mut Vec<u8>, most: usize) -> Result<bool, Rejection> {
+    pub(crate) fn body(&mut self, out: &mut Vec<u8>, most: usize) -> Result<bool, RequestError> {
         let used = self.framing.decode(&self.buffer, out, most)?;
         self.buffer.drain(..used);
         Ok(self.framing == Framing::Done)
     }
 
-    fn head(&mut self, limits: &Limits) -> Result<Option<Request>, Rejection> {
+    fn head(&mut self, limits: &Limits) -> Result<Option<Request>, RequestError> {
         // Empty lines before a request are to be skipped (RFC 9112 §2.2).
         let blank = self.buffer.iter().take_while(|&&b| b == b'\r' || b == b'\n').count();
         self.buffer.drain(..blank);
@@ -162,24 +143,26 @@ impl HttpReader {
     }
 }
 
-fn reject_syntax(error: httparse::Error) -> Rejection {
+fn reject_syntax(error: httparse::Error) -> RequestError {
     match error {
         httparse::Error::TooManyHeaders => TOO_MANY_HEADERS,
-        httparse::Error::Version => {
-            Rejection::new(&problem::HTTP_VERSION, "only HTTP/1.0 and HTTP/1.1 are spoken here")
-        }
+        httparse::Error::Version => RequestError::fixed(
+            ErrorCode::HttpVersion,
+            "only HTTP/1.0 and HTTP/1.1 are spoken here",
+        ),
         _ => BAD_REQUEST,
     }
 }
 
-const BAD_REQUEST: Rejection = Rejection::new(&problem::BAD_REQUEST, "this is no HTTP request");
-const TOO_MANY_HEADERS: Rejection =
-    Rejection::new(&problem::HEAD_TOO_LARGE, "the request's head is too large");
-const TARGET_TOO_LONG: Rejection =
-    Rejection::new(&problem::TARGET_TOO_LONG, "the request's target is too long");
+const BAD_REQUEST: RequestError =
+    RequestError::fixed(ErrorCode::BadRequest, "this is no HTTP request");
+const TOO_MANY_HEADERS: RequestError =
+    RequestError::fixed(ErrorCode::HeadTooLarge, "the request's head is too large");
+const TARGET_TOO_LONG: RequestError =
+    RequestError::fixed(ErrorCode::TargetTooLong, "the request's target is too long");
 
 /// Says which part of an oversized head is to blame.
-fn too_large(head: &[u8], limits: &Limits) -> Rejection {
+fn too_large(head: &[u8], limits: &Limits) -> RequestError {
     if target_bytes(head) > limits.target_bytes { TARGET_TOO_LONG } else { TOO_MANY_HEADERS }
 }
 
@@ -190,7 +173,7 @@ fn target_bytes(head: &[u8]) -> usize {
 }
 
 /// Makes a request of a syntactically sound head, or says what rule it breaks.
-fn check(head: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Request, Rejection> {
+fn check(head: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Request, RequestError> {
     let target = head.path.unwrap_or_default();
     if target.len() > limits.target_bytes {
         return Err(TARGET_TOO_LONG);
@@ -240,13 +223,16 @@ fn check(head: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Request, R
 }
 
 /// Whether the client waits before it sends its body. HTTP/1.0 has no such thing.
-fn expects_continue(headers: &HeaderMap, is_1_1: bool) -> Result<bool, Rejection> {
+fn expects_continue(headers: &HeaderMap, is_1_1: bool) -> Result<bool, RequestError> {
     match headers.get(EXPECT) {
         Some(value) if is_1_1 => {
             if value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
                 return Ok(true);
             }
-            Err(Rejection::new(&problem::EXPECTATION, "only 100-continue can be expected here"))
+            Err(RequestError::fixed(
+                ErrorCode::Expectation,
+                "only 100-continue can be expected here",
+            ))
         }
         _ => Ok(false),
     }
@@ -254,7 +240,7 @@ fn expects_continue(headers: &HeaderMap, is_1_1: bool) -> Result<bool, Rejection
 
 /// How the body ends (RFC 9112 §6.3). Two answers to that question are how requests are smuggled,
 /// so anything ambiguous is refused.
-fn framing(headers: &HeaderMap, is_1_1: bool) -> Result<Framing, Rejection> {
+fn framing(headers: &HeaderMap, is_1_1: bool) -> Result<Framing, RequestError> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let first = lengths.next();
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
@@ -264,7 +250,7 @@ fn framing(headers: &HeaderMap, is_1_1: bool) -> Result<Framing, Rejection> {
         }
         if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
             let detail = "chunked is the only transfer coding here";
-            return Err(Rejection::new(&problem::TRANSFER_ENCODING, detail));
+            return Err(RequestError::fixed(ErrorCode::TransferEncoding, detail));
         }
         return Ok(Framing::Chunked(Chunk::Size));
     }
@@ -299,7 +285,7 @@ mod tests {
 
     fn status(bytes: &[u8]) -> StatusCode {
         match read(bytes) {
-            Step::Reject(rejection) => rejection.problem.status,
+            Step::Reject(error) => error.code.http_status().unwrap(),
             other => panic!("{other:?}"),
         }
     }

@@ -5,7 +5,7 @@ use http::StatusCode;
 use http::header::HeaderName;
 use serde::Serialize;
 
-use super::problem::{Problem, ProblemBody};
+use crate::error::{ErrorCode, RequestError};
 
 /// Headers of every response. The policy lets the page use its own scripts and styles (and the one script
 /// written into index.html, by its SHA-256), any WebSocket of its host and the microphone, and nothing else.
@@ -25,13 +25,13 @@ pub(crate) struct Response {
     status: StatusCode,
     headers: Vec<(HeaderName, Cow<'static, str>)>,
     body: Cow<'static, [u8]>,
-    /// What the body says is wrong, and about this occurrence.
-    problem: Option<(&'static Problem, String)>,
+    /// What the body says is wrong.
+    error: Option<RequestError>,
 }
 
 impl Response {
     pub(crate) fn new(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), body: Cow::Borrowed(b""), problem: None }
+        Self { status, headers: Vec::new(), body: Cow::Borrowed(b""), error: None }
     }
 
     /// A JSON body. What cannot be written as JSON becomes a 500.
@@ -46,27 +46,20 @@ impl Response {
     }
 
     /// An error (RFC 9457); `detail` is a sentence about this occurrence.
-    pub(crate) fn problem(problem: &'static Problem, detail: &str) -> Self {
-        let mut response = Self::json(problem.status, &ProblemBody::new(problem, detail, ""));
-        response.set_content_type("application/problem+json");
-        response.problem = Some((problem, detail.to_owned()));
-        match problem.status {
-            StatusCode::SERVICE_UNAVAILABLE => response.header(http::header::RETRY_AFTER, "5"),
-            StatusCode::TOO_MANY_REQUESTS => response.header(http::header::RETRY_AFTER, "10"),
-            _ => response,
-        }
+    pub(crate) fn problem(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        RequestError::new(code, detail).into()
     }
 
-    /// What is wrong, and about this occurrence.
-    pub(super) fn problem_told(&self) -> Option<(&'static Problem, &str)> {
-        self.problem.as_ref().map(|(problem, detail)| (*problem, detail.as_str()))
+    /// What is wrong.
+    pub(super) fn error(&self) -> Option<&RequestError> {
+        self.error.as_ref()
     }
 
     /// As it is seen behind a proxy that takes a prefix off the path: what an error points to is there too.
     #[must_use]
     pub(crate) fn behind(mut self, prefix: &str) -> Self {
-        if let Some((problem, detail)) = self.problem_told().filter(|_| !prefix.is_empty())
-            && let Ok(body) = serde_json::to_vec(&ProblemBody::new(problem, detail, prefix))
+        if let Some(error) = self.error().filter(|_| !prefix.is_empty())
+            && let Ok(body) = serde_json::to_vec(&ProblemBody::new(error, prefix))
         {
             self.body = body.into();
         }
@@ -77,7 +70,7 @@ impl Response {
     #[must_use]
     pub(super) fn into_html(mut self, page: String) -> Self {
         self.set_content_type("text/html; charset=utf-8");
-        self.problem = None;
+        self.error = None;
         self.body(page.into_bytes())
     }
 
@@ -136,15 +129,57 @@ impl Response {
     }
 }
 
+/// A problem document (RFC 9457).
+impl From<RequestError> for Response {
+    fn from(error: RequestError) -> Self {
+        // What the WebSocket alone tells never comes here.
+        let status = error.code.http_status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = Self::json(status, &ProblemBody::new(&error, ""));
+        response.set_content_type("application/problem+json");
+        if let Some(seconds) = error.http_retry_after() {
+            response = response.header(http::header::RETRY_AFTER, seconds.to_string());
+        }
+        response.error = Some(error);
+        response
+    }
+}
+
+/// The body of an `application/problem+json` (RFC 9457 §3).
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    /// A relative reference: the page `/problems`, behind the prefix that a proxy takes off, explains each code.
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    /// As `detail`, under the name it has in the WebSocket's `error` messages.
+    error: &'a str,
+}
+
+impl<'a> ProblemBody<'a> {
+    fn new(error: &'a RequestError, prefix: &str) -> Self {
+        let code = error.code;
+        Self {
+            kind: format!("{prefix}/problems#{}", code.code()),
+            title: code.title(),
+            status: code.http_status().map_or(500, |status| status.as_u16()),
+            detail: &error.detail,
+            code: code.code(),
+            error: &error.detail,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::problem;
     use super::*;
 
     #[test]
     fn an_error_is_a_json_object_with_its_length() {
         let bytes =
-            Response::problem(&problem::NOT_FOUND, "nothing \"here\"").to_bytes(false, true);
+            Response::problem(ErrorCode::NotFound, "nothing \"here\"").to_bytes(false, true);
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 404 Not Found\r\nDate: "), "{head}");
@@ -155,7 +190,7 @@ mod tests {
         assert_eq!(
             json,
             serde_json::json!({
-                "type": "/problems#not-found", "title": "Nothing is at this address",
+                "type": "/problems#not-found", "title": "There is nothing at this address",
                 "status": 404, "detail": "nothing \"here\"",
                 "error": "nothing \"here\"", "code": "not-found",
             })
@@ -166,7 +201,7 @@ mod tests {
     #[test]
     fn what_an_error_points_to_is_behind_the_prefix_too() {
         let type_of = |prefix| {
-            let response = Response::problem(&problem::NOT_FOUND, "nothing").behind(prefix);
+            let response = Response::problem(ErrorCode::NotFound, "nothing").behind(prefix);
             let json: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
             (json["type"].as_str().unwrap().to_owned(), json["detail"].clone())
         };

@@ -6,11 +6,10 @@ use visavis::{Refusal, Refusals, SessionId};
 
 use super::cors::Cors;
 use super::static_files::StaticFiles;
-use super::{
-    Request, Response, UploadReader, Visit, metrics, pages, peers, problem, sessions, target,
-};
+use super::{Request, Response, UploadReader, Visit, metrics, pages, peers, sessions, target};
 use crate::access::{Access, Via};
 use crate::connection::Context;
+use crate::error::ErrorCode;
 use crate::mailbox::{Answerer, Ticket};
 use crate::{SignalingConfig, SignalingError, speech, whep};
 
@@ -86,39 +85,39 @@ impl Call<'_> {
         use serde_json::error::Category;
         if !self.is_of_type("application/json") {
             let detail = "send application/json";
-            return Err(Response::problem(&problem::MEDIA_TYPE, detail));
+            return Err(Response::problem(ErrorCode::MediaType, detail));
         }
         let body = &self.request.body;
         // Serde would take a list for an object with its members in order.
         if body.trim_ascii_start().starts_with(b"[") {
-            let problem = match serde_json::from_slice::<IgnoredAny>(body) {
-                Ok(_) => &problem::BAD_VALUE,
-                Err(_) => &problem::BAD_JSON,
+            let code = match serde_json::from_slice::<IgnoredAny>(body) {
+                Ok(_) => ErrorCode::BadValue,
+                Err(_) => ErrorCode::BadJson,
             };
-            return Err(Response::problem(problem, "send a JSON object"));
+            return Err(Response::problem(code, "send a JSON object"));
         }
         serde_json::from_slice(body).map_err(|error| {
-            let problem = match error.classify() {
-                Category::Data => &problem::BAD_VALUE,
-                _ => &problem::BAD_JSON,
+            let code = match error.classify() {
+                Category::Data => ErrorCode::BadValue,
+                _ => ErrorCode::BadJson,
             };
-            Response::problem(problem, &error.to_string())
+            Response::problem(code, error.to_string())
         })
     }
 }
 
 /// Reads a session's id.
 pub(super) fn session_id(text: &str) -> Result<SessionId, Response> {
-    SessionId::new(text).map_err(|e| Response::problem(&problem::BAD_SESSION, &e.to_string()))
+    SessionId::new(text).map_err(|e| Response::problem(ErrorCode::BadSession, e.to_string()))
 }
 
 /// The answer where there is no such session.
 pub(super) fn no_session(session: &SessionId) -> Response {
-    Response::problem(&problem::NO_SESSION, &format!("there is no session {session}"))
+    Response::problem(ErrorCode::NoSession, format!("there is no session {session}"))
 }
 
 pub(super) fn not_found() -> Response {
-    Response::problem(&problem::NOT_FOUND, "there is nothing at this address")
+    Response::problem(ErrorCode::NotFound, "there is nothing at this address")
 }
 
 /// An address and what can be done there. What serves GET serves HEAD too, and OPTIONS is answered
@@ -304,18 +303,18 @@ impl Routes {
         let endpoint = self.router.at(&request.path).ok();
         let endpoint = endpoint.and_then(|found| self.endpoints.get(*found.value));
         if !endpoint.is_some_and(Endpoint::is_harmless)
-            && let Some(rejection) = self.access.refuse(request, via, &self.cors)
+            && let Some(error) = self.access.refuse(request, via, &self.cors)
         {
-            refusals.count(match rejection.problem.code == problem::WRONG_HOST.code {
+            refusals.count(match error.code == ErrorCode::WrongHost {
                 true => Refusal::WrongHost,
                 false => Refusal::CrossOrigin,
             });
-            return Err(rejection.response());
+            return Err(error.into());
         }
         if reserved && !endpoint.is_some_and(Endpoint::is_vital) {
             refusals.count(Refusal::Connection);
             let detail = "too many connections; try again later";
-            return Err(Response::problem(&problem::FULL, detail));
+            return Err(Response::problem(ErrorCode::Full, detail));
         }
         if request.path == target::ALL {
             return Err(Response::new(StatusCode::NO_CONTENT).header(ALLOW, ALL_METHODS));
@@ -376,11 +375,11 @@ fn refuse_method(endpoint: &Endpoint, method: &Method) -> Response {
         Method::CONNECT,
     ];
     if !known.contains(method) && method.as_str() != "QUERY" {
-        return Response::problem(&problem::UNKNOWN_METHOD, "this method is not known here");
+        return Response::problem(ErrorCode::UnknownMethod, "this method is not known here");
     }
     let allow = endpoint.allow();
     let detail = format!("{method} does not apply here; {allow} do");
-    Response::problem(&problem::METHOD_NOT_ALLOWED, &detail).header(ALLOW, allow)
+    Response::problem(ErrorCode::MethodNotAllowed, detail).header(ALLOW, allow)
 }
 
 #[cfg(test)]

@@ -7,11 +7,12 @@ use http::header::{CONTENT_TYPE, LOCATION};
 use serde::Serialize;
 use visavis::{PeerId, Refusal, SessionId};
 
+use super::Response;
 use super::routes::{Call, PLAYER, Reply, no_session};
 use super::status::StatusBody;
-use super::{Response, problem};
 use crate::IceServer;
 use crate::connection::Context;
+use crate::error::ErrorCode;
 use crate::sessions::{CreateRequest, Managed, Settings};
 
 /// What `GET /webrtc/sessions` tells of a session.
@@ -112,7 +113,7 @@ fn start_creating(call: &Call<'_>, context: &mut Context) -> Result<(), Response
     if !context.budgets.may_make(call.via.source, Instant::now()) {
         context.refuse(Refusal::SessionRate);
         let detail = "too many sessions were asked for from this address; try again later";
-        return Err(Response::problem(&problem::RATE_LIMITED, detail));
+        return Err(Response::problem(ErrorCode::RateLimited, detail));
     }
     context.sessions.create(request, call.ticket, &context.engine)
 }
@@ -133,7 +134,7 @@ pub(super) fn delete(call: &Call<'_>, context: &mut Context) -> Reply {
     answerer.answer(match context.engine.has_session(&id) {
         true => {
             let detail = format!("session {id} is the application's own to end");
-            Response::problem(&problem::NOT_MANAGED, &detail)
+            Response::problem(ErrorCode::NotManaged, detail)
         }
         false => no_session(&id),
     });
@@ -158,7 +159,7 @@ pub(crate) fn may_manage(context: &Context) -> Result<(), Response> {
     }
     let detail = "this server lets nobody manage sessions over HTTP; \
         `visavis serve --api` or SessionApi::manage allows it";
-    Err(Response::problem(&problem::NOT_ALLOWED, detail))
+    Err(Response::problem(ErrorCode::NotAllowed, detail))
 }
 
 fn unix_ms(time: SystemTime) -> Option<u64> {
@@ -170,6 +171,6 @@ fn unix_ms(time: SystemTime) -> Option<u64> {
 pub(super) fn peer_id(text: &str) -> Result<PeerId, Response> {
     text.parse().map_err(|_| {
         let detail = "`peerId` is not one that this server gives out";
-        Response::problem(&problem::BAD_VALUE, detail)
+        Response::problem(ErrorCode::BadValue, detail)
     })
 }

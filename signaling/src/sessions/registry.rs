@@ -12,7 +12,8 @@ use visavis::{EngineHandle, FaultDomain, Faults, Session, SessionConfig, Session
 
 use super::request::Life;
 use super::{CreateRequest, EndReason, SessionApi, SessionHooks, Settings};
-use crate::http::{Response, problem};
+use crate::error::ErrorCode;
+use crate::http::Response;
 use crate::mailbox::{Answerer, Mailbox, Post, Ticket};
 
 /// A visitor's session is kept for so long after its visitor has gone: a network that failed may come back.
@@ -108,19 +109,19 @@ impl Registry {
         let fresh_id = || format!("{}{}", engine.new_peer_id(), engine.new_peer_id());
         let (config, life) = request
             .resolve(&self.api, fresh_id)
-            .map_err(|detail| Response::problem(&problem::BAD_VALUE, &detail))?;
+            .map_err(|detail| Response::problem(ErrorCode::BadValue, detail))?;
         if self.sessions.len() + self.pending >= self.api.max_sessions {
             self.forget_those_that_ended(engine);
         }
         let most = self.api.max_sessions;
         if self.sessions.len() + self.pending >= most {
             let detail = format!("there are {most} sessions already");
-            return Err(Response::problem(&problem::FULL, &detail));
+            return Err(Response::problem(ErrorCode::Full, detail));
         }
         let making = Making { ticket, config, life, request };
         let threads = self.threads.as_ref();
         if threads.is_none_or(|threads| threads.making.send(making).is_err()) {
-            return Err(Response::problem(&problem::STOPPED, "no session can be made any more"));
+            return Err(Response::problem(ErrorCode::Stopped, "no session can be made any more"));
         }
         self.pending += 1;
         Ok(())
@@ -331,7 +332,7 @@ fn make_all(
         let made = engine
             .faults()
             .guard(FaultDomain::Command, &whose, || make(engine, config, hooks, &request));
-        let failed = || Err(Response::problem(&problem::INTERNAL, "the session cannot be made"));
+        let failed = || Err(Response::problem(ErrorCode::Internal, "the session cannot be made"));
         let outcome = made.unwrap_or_else(failed);
         let created = Created { ticket, settings, life, outcome };
         mailbox.post(Post::Created(Box::new(created)));
@@ -345,13 +346,13 @@ fn make(
     request: &CreateRequest,
 ) -> Result<Arc<Session>, Response> {
     let session = Arc::new(engine.create_session(config).map_err(|error| {
-        let problem = match error {
-            SessionError::Exists(_) => &problem::SESSION_EXISTS,
-            SessionError::Config(_) => &problem::BAD_VALUE,
-            SessionError::Stopped => &problem::STOPPED,
-            _ => &problem::INTERNAL,
+        let code = match error {
+            SessionError::Exists(_) => ErrorCode::SessionExists,
+            SessionError::Config(_) => ErrorCode::BadValue,
+            SessionError::Stopped => ErrorCode::Stopped,
+            _ => ErrorCode::Internal,
         };
-        Response::problem(problem, &error.to_string())
+        Response::problem(code, error.to_string())
     })?);
     if let Some(hooks) = hooks {
         let whose = format_args!("the hook for session {}", session.id()).to_string();
@@ -360,8 +361,8 @@ fn make(
             .guard(FaultDomain::Callback, &whose, || hooks.created(&session, request));
         let refusal = match said {
             Some(Ok(())) => None,
-            Some(Err(refusal)) => Some(Response::problem(&problem::REFUSED, &refusal)),
-            None => Some(Response::problem(&problem::INTERNAL, "the application failed")),
+            Some(Err(refusal)) => Some(Response::problem(ErrorCode::Refused, refusal)),
+            None => Some(Response::problem(ErrorCode::Internal, "the application failed")),
         };
         if let Some(response) = refusal {
             session.stop();

@@ -21,10 +21,10 @@ use self::format::{FormatError, SpeechFormat};
 use self::player::{PlayError, Played, Player};
 use self::turns::{Queues, Turn};
 use crate::connection::Context;
+use crate::error::ErrorCode;
 use crate::http::peers::existing_session;
-use crate::http::problem::Problem;
 use crate::http::sessions::may_manage;
-use crate::http::{Call, Reply, Response, UploadReader, problem};
+use crate::http::{Call, Reply, Response, UploadReader};
 use crate::mailbox::Answerer;
 use crate::sessions::SessionHooks;
 
@@ -81,22 +81,22 @@ fn try_stream(call: &Call<'_>, body: UploadReader, context: &mut Context) -> Res
     let session = existing_session(call, context)?;
     let kind = call.request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let format = SpeechFormat::parse(kind.unwrap_or_default()).map_err(|error| {
-        let problem = match error {
-            FormatError::Unsupported => &problem::MEDIA_TYPE,
-            FormatError::Rate | FormatError::Channels => &problem::BAD_VALUE,
+        let code = match error {
+            FormatError::Unsupported => ErrorCode::MediaType,
+            FormatError::Rate | FormatError::Channels => ErrorCode::BadValue,
         };
-        let response = Response::problem(problem, &error.to_string());
+        let response = Response::problem(code, error.to_string());
         response.header(HeaderName::from_static("accept-post"), ACCEPTS)
     })?;
     let most = context.config.limits.uploads;
     let place = context.uploads.place(most).ok_or_else(|| {
         context.engine.refusals().count(Refusal::Upload);
         let detail = format!("{most} uploads are being played");
-        Response::problem(&problem::FULL, &detail)
+        Response::problem(ErrorCode::Full, detail)
     })?;
     let turn = context.uploads.shared.queues.place(&session).ok_or_else(|| {
         context.engine.refusals().count(Refusal::Upload);
-        Response::problem(&problem::BUSY, "too many uploads wait for this session to say them")
+        Response::problem(ErrorCode::Busy, "too many uploads wait for this session to say them")
     })?;
     let upload = Upload {
         turn,
@@ -154,7 +154,7 @@ impl Upload {
             }
             Err(error) => {
                 tracing::debug!(%session, %error, "an upload was not played");
-                Response::problem(problem_of(&error), &error.to_string())
+                Response::problem(problem_of(&error), error.to_string())
             }
         });
     }
@@ -164,17 +164,17 @@ fn report(status: StatusCode, played: &Played) -> Response {
     Response::json(status, played)
 }
 
-fn problem_of(error: &PlayError) -> &'static Problem {
+fn problem_of(error: &PlayError) -> ErrorCode {
     match error {
-        PlayError::Unusable(_) | PlayError::Empty => &problem::BAD_AUDIO,
-        PlayError::Refused(UtteranceError::EncodedSession) => &problem::ENCODED_SESSION,
+        PlayError::Unusable(_) | PlayError::Empty => ErrorCode::BadAudio,
+        PlayError::Refused(UtteranceError::EncodedSession) => ErrorCode::EncodedSession,
         PlayError::Refused(UtteranceError::NoSession) | PlayError::SessionGone => {
-            &problem::NO_SESSION
+            ErrorCode::NoSession
         }
-        PlayError::Refused(UtteranceError::Busy) => &problem::BUSY,
-        PlayError::NotStarted => &problem::NOT_STARTED,
-        PlayError::Broken(_) => &problem::BAD_REQUEST,
-        PlayError::Stopping => &problem::STOPPED,
+        PlayError::Refused(UtteranceError::Busy) => ErrorCode::Busy,
+        PlayError::NotStarted => ErrorCode::NotStarted,
+        PlayError::Broken(_) => ErrorCode::BadRequest,
+        PlayError::Stopping => ErrorCode::Stopped,
     }
 }
 

@@ -16,11 +16,10 @@ use visavis::{Answer, LeaveReason, OfferError, PeerId, SessionId, Shrink};
 use self::fragment::{Credentials, Fragment};
 use self::precondition::Precondition;
 use crate::connection::Context;
+use crate::error::{ErrorCode, RequestError};
 use crate::http::candidates;
-use crate::http::peers::{existing_session, may_add, may_join, may_offer, refused_offer};
-use crate::http::problem::Problem;
-use crate::http::{Call, Reply, Response, problem};
-use crate::ws::RSA_CERTIFICATE;
+use crate::http::peers::{existing_session, may_add, may_join, may_offer};
+use crate::http::{Call, Reply, Response};
 
 /// What `OPTIONS` says can be posted.
 pub(crate) const ACCEPTS: &str = SDP;
@@ -93,11 +92,11 @@ impl Whep {
         let session = call.session()?;
         let name = call.param("resource");
         if self.refused.iter().any(|refused| refused == name) {
-            return Err(Response::problem(&problem::RSA_CERTIFICATE, RSA_CERTIFICATE));
+            return Err(RequestError::from(LeaveReason::RsaCertificate).into());
         }
         let viewer = self.viewers.get_mut(name);
         viewer.filter(|viewer| viewer.session == session).ok_or_else(|| {
-            Response::problem(&problem::NO_PEER, "nobody watches under this address, or no more")
+            Response::problem(ErrorCode::NoPeer, "nobody watches under this address, or no more")
         })
     }
 }
@@ -118,15 +117,15 @@ pub(crate) fn watch(call: &Call<'_>, context: &mut Context) -> Reply {
 
 fn try_watch(call: &Call<'_>, context: &mut Context) -> Result<Response, Response> {
     let session = existing_session(call, context)?;
-    let offer = text(call, SDP, ACCEPT_POST, &problem::BAD_SDP)?;
+    let offer = text(call, SDP, ACCEPT_POST, ErrorCode::BadSdp)?;
     let offer = fragment::receive_only(offer);
     let credentials = Credentials::of(&offer).ok_or_else(|| {
-        Response::problem(&problem::BAD_SDP, "the offer has no ice-ufrag and ice-pwd")
+        Response::problem(ErrorCode::BadSdp, "the offer has no ice-ufrag and ice-pwd")
     })?;
     may_join(call, context)?;
     let name = new_name()?;
     let answered = context.engine.connect(&session, None, &offer);
-    let Answer { peer, sdp, .. } = answered.map_err(|error| refused_offer(&error))?;
+    let Answer { peer, sdp, .. } = answered.map_err(RequestError::from)?;
     let location = call.public_path(&format!("/whep/{session}/{name}"));
     let viewer = Viewer { session, peer, offer, credentials, generation: 1 };
     let mut response = Response::new(StatusCode::CREATED)
@@ -147,9 +146,9 @@ pub(crate) fn patch(call: &Call<'_>, context: &mut Context) -> Reply {
 
 fn try_patch(call: &Call<'_>, context: &mut Context) -> Result<Reply, Response> {
     let viewer = context.whep.find(call)?;
-    let text = text(call, FRAGMENT, ACCEPT_PATCH, &problem::BAD_FRAGMENT)?;
+    let text = text(call, FRAGMENT, ACCEPT_PATCH, ErrorCode::BadFragment)?;
     let Fragment { credentials, candidates } = Fragment::parse(text)
-        .map_err(|error| Response::problem(&problem::BAD_FRAGMENT, &error.to_string()))?;
+        .map_err(|error| Response::problem(ErrorCode::BadFragment, error.to_string()))?;
     let says_which = credentials.as_ref() == Some(&viewer.credentials);
     match precondition::check(fields(&call.request.headers), &viewer.entity_tag()) {
         Precondition::Holds => {}
@@ -157,11 +156,11 @@ fn try_patch(call: &Call<'_>, context: &mut Context) -> Result<Reply, Response> 
         Precondition::Missing if says_which => {}
         Precondition::Missing => {
             let detail = "say in If-Match which ICE session this is for, or * for a new one";
-            return Err(Response::problem(&problem::PRECONDITION_REQUIRED, detail));
+            return Err(Response::problem(ErrorCode::PreconditionRequired, detail));
         }
         Precondition::Fails => {
             let detail = "there was an ICE restart since: this is for an older ICE session";
-            return Err(Response::problem(&problem::PRECONDITION_FAILED, detail));
+            return Err(Response::problem(ErrorCode::PreconditionFailed, detail));
         }
     }
     let peer = viewer.peer;
@@ -197,12 +196,12 @@ fn restart(
                 .header(ETAG, tag)
                 .header(CONTENT_TYPE, FRAGMENT)
                 .body(fragment::of_answer(&answer.sdp).into_bytes()),
-            Err(error) => refused_offer(&error),
+            Err(error) => RequestError::from(error).into(),
         });
     };
     // An engine that is busy leaves the ICE session as it is. Later on nothing can fail but a viewer that is gone:
     // the same media was agreed on before.
-    let refused = |error| refused_offer(&error);
+    let refused = |error| RequestError::from(error);
     context.engine.renegotiate(viewer.peer, &offer, reply).map_err(refused)?;
     let viewer = context.whep.find(call)?;
     (viewer.generation, viewer.credentials, viewer.offer) = (generation, credentials, offer);
@@ -225,10 +224,10 @@ fn text<'a>(
     call: &Call<'a>,
     kind: &str,
     accept: HeaderName,
-    unreadable: &'static Problem,
+    unreadable: ErrorCode,
 ) -> Result<&'a str, Response> {
     if !call.is_of_type(kind) {
-        let problem = Response::problem(&problem::MEDIA_TYPE, &format!("the body is {kind}"));
+        let problem = Response::problem(ErrorCode::MediaType, format!("the body is {kind}"));
         return Err(problem.header(accept, kind.to_owned()));
     }
     std::str::from_utf8(&call.request.body)
@@ -246,7 +245,7 @@ fn new_name() -> Result<String, Response> {
     aws_lc_rs::default_provider()
         .secure_random
         .fill(&mut bytes)
-        .map_err(|_| Response::problem(&problem::INTERNAL, "there is no randomness to be had"))?;
+        .map_err(|_| Response::problem(ErrorCode::Internal, "there is no randomness to be had"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

@@ -9,5 +9,5 @@ mod resume;
 pub(crate) use peer::{NextStep, WsPeer};
 #[cfg(fuzzing)]
 pub(crate) use protocol::Incoming;
-pub(crate) use protocol::{Outgoing, RSA_CERTIFICATE};
+pub(crate) use protocol::Outgoing;
 pub(crate) use resume::Resumptions;

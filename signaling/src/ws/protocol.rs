@@ -1,19 +1,12 @@
 //! The messages, as JSON.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use visavis::{CandidateError, OfferError};
 
 use crate::IceServer;
-
-/// When to ask again for a place among all, or for another session.
-pub(super) const NEXT_PLACE: Duration = Duration::from_secs(5);
-/// When to ask again what was too much for the moment.
-const BUSY: Duration = Duration::from_secs(1);
-
-/// The longest sentence that says what is wrong.
-const MAX_ERROR_CHARS: usize = 300;
+use crate::error::{ErrorCode, RequestError};
 
 /// A message to the client.
 #[derive(Debug, Serialize)]
@@ -50,9 +43,9 @@ pub(crate) enum Outgoing<'a> {
     },
     Error {
         /// A sentence.
-        error: String,
+        error: Cow<'static, str>,
         /// A stable word.
-        code: &'a str,
+        code: &'static str,
         /// Seconds after which the same may go well; where there are none it will not.
         #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds")]
         retry_after: Option<Duration>,
@@ -98,73 +91,13 @@ pub(crate) enum Incoming {
     Pong,
 }
 
-/// What a viewer is told whose certificate is of a kind that is not taken.
-pub(crate) const RSA_CERTIFICATE: &str =
-    "this viewer's DTLS certificate is RSA, and the server takes ECDSA certificates only";
-
-/// Something that is wrong, told to the client.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) code: &'static str,
-    pub(crate) error: String,
-    /// As in the message.
-    retry_after: Option<Duration>,
-}
-
-impl Fault {
-    pub(crate) fn new(code: &'static str, error: impl Into<String>) -> Self {
-        let mut error = error.into();
-        // Some name what they are about, which may be as long as a message.
-        if let Some((end, _)) = error.char_indices().nth(MAX_ERROR_CHARS) {
-            error.truncate(end);
-            error.push('…');
+impl From<RequestError> for Outgoing<'static> {
+    fn from(error: RequestError) -> Self {
+        Self::Error {
+            error: error.short_detail(),
+            code: error.code.websocket_code(),
+            retry_after: error.websocket_retry_after(),
         }
-        Self { code, error, retry_after: None }
-    }
-
-    /// Says that it is worth while to ask again.
-    pub(crate) fn retry_after(self, time: Duration) -> Self {
-        Self { retry_after: Some(time), ..self }
-    }
-
-    pub(crate) fn message(self) -> Outgoing<'static> {
-        let Self { code, error, retry_after } = self;
-        Outgoing::Error { error, code, retry_after }
-    }
-}
-
-impl From<OfferError> for Fault {
-    fn from(error: OfferError) -> Self {
-        let code = match error {
-            OfferError::Sdp(_) => "bad-sdp",
-            OfferError::NoCommonCodec => "no-common-codec",
-            OfferError::OtherConnection => "other-connection",
-            OfferError::NoSession(_) => "no-session",
-            OfferError::Full(_) | OfferError::SessionFull { .. } => "full",
-            OfferError::TooMany => "rate-limited",
-            OfferError::PeerGone => "peer-gone",
-            OfferError::PeerExists(_) | OfferError::Busy => "busy",
-            OfferError::Stopped => "stopped",
-        };
-        let fault = Self::new(code, error.to_string());
-        match error {
-            OfferError::SessionFull { free_in, .. } => fault.retry_after(free_in),
-            OfferError::Full(_) => fault.retry_after(NEXT_PLACE),
-            OfferError::Busy | OfferError::TooMany => fault.retry_after(BUSY),
-            _ => fault,
-        }
-    }
-}
-
-impl From<CandidateError> for Fault {
-    fn from(error: CandidateError) -> Self {
-        let code = match error {
-            CandidateError::Syntax(_) => "bad-candidate",
-            CandidateError::Busy => "busy",
-            CandidateError::Stopped => "stopped",
-        };
-        let fault = Self::new(code, error.to_string());
-        if error == CandidateError::Busy { fault.retry_after(BUSY) } else { fault }
     }
 }
 
@@ -212,27 +145,31 @@ where
 
 impl Incoming {
     /// Reads one text message.
-    pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
+    pub(crate) fn parse(text: &str) -> Result<Self, RequestError> {
         // Serde would take an array for the fields in their order.
         if text.trim_start().starts_with('[') {
-            return Err(Fault::new("bad-message", "a message is a JSON object"));
+            return Err(RequestError::new(
+                ErrorCode::BadMessage,
+                "a message must be a JSON object",
+            ));
         }
         let envelope: Envelope = serde_json::from_str(text).map_err(|e| match e.classify() {
             serde_json::error::Category::Data => {
-                Fault::new("bad-message", format!("this is no message of the protocol: {e}"))
+                RequestError::new(ErrorCode::BadMessage, format!("invalid message: {e}"))
             }
-            _ => Fault::new("bad-json", format!("this is no JSON: {e}")),
+            _ => RequestError::new(ErrorCode::BadJson, format!("invalid JSON: {e}")),
         })?;
-        let missing =
-            |what| Fault::new("bad-message", format!("`{}` without {what}", envelope.kind));
+        let missing = |what| {
+            RequestError::new(ErrorCode::BadMessage, format!("`{}` without {what}", envelope.kind))
+        };
         match envelope.kind.as_str() {
             "ping" => Ok(Self::Ping),
             "pong" => Ok(Self::Pong),
             "offer" => {
                 let sdp = match envelope.data {
                     Some(Some(Data::Fields { kind: Some(kind), .. })) if kind != "offer" => {
-                        let error = format!("an `offer` that carries a description of type {kind}");
-                        return Err(Fault::new("bad-message", error));
+                        let error = format!("an `offer` with a description of type {kind}");
+                        return Err(RequestError::new(ErrorCode::BadMessage, error));
                     }
                     Some(Some(Data::Fields { sdp: Some(sdp), .. })) => Some(sdp),
                     _ => envelope.sdp,
@@ -253,7 +190,10 @@ impl Incoming {
                 };
                 Ok(Self::Candidate(candidate))
             }
-            other => Err(Fault::new("bad-message", format!("unknown message type {other:?}"))),
+            other => Err(RequestError::new(
+                ErrorCode::BadMessage,
+                format!("unknown message type {other:?}"),
+            )),
         }
     }
 }
@@ -261,11 +201,12 @@ impl Incoming {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use visavis::OfferError;
 
     use super::*;
 
     fn code(text: &str) -> &'static str {
-        Incoming::parse(text).unwrap_err().code
+        Incoming::parse(text).unwrap_err().code.websocket_code()
     }
 
     #[test]
@@ -312,14 +253,15 @@ mod tests {
             json!({"type": "ice-candidate", "data": 1, "candidate": {"candidate": {"x": long}}}),
             json!(long),
         ] {
-            let fault = Incoming::parse(&text.to_string()).unwrap_err();
-            assert_eq!(fault.code, "bad-message");
-            assert!(fault.error.chars().count() <= MAX_ERROR_CHARS + 1, "{}", fault.error.len());
+            let message = Outgoing::from(Incoming::parse(&text.to_string()).unwrap_err());
+            let Outgoing::Error { error, code, .. } = message else { panic!("{message:?}") };
+            assert_eq!(code, "bad-message");
+            assert!(error.chars().count() <= 301, "{}", error.len());
         }
     }
 
     #[test]
-    fn faults_have_stable_codes() {
+    fn errors_have_stable_codes() {
         for text in ["", "{", "{]", "nonsense", &r#"{"type":"pong","x":["#.repeat(50_000)] {
             assert_eq!(code(text), "bad-json", "{text:.20}");
         }
@@ -379,11 +321,11 @@ mod tests {
         );
         assert_eq!(serde_json::to_value(Outgoing::Ping).unwrap(), json!({"type": "ping"}));
         assert_eq!(
-            serde_json::to_value(Fault::from(OfferError::Full(3)).message()).unwrap(),
+            serde_json::to_value(Outgoing::from(RequestError::from(OfferError::Full(3)))).unwrap(),
             json!({"type": "error", "code": "full", "error": "all 3 places are taken", "retryAfter": 5})
         );
         let free_in = Duration::from_micros(3_214_001);
-        let full = Fault::from(OfferError::SessionFull { viewers: 1, free_in });
-        assert_eq!(serde_json::to_value(full.message()).unwrap()["retryAfter"], json!(3.22));
+        let full = RequestError::from(OfferError::SessionFull { viewers: 1, free_in });
+        assert_eq!(serde_json::to_value(Outgoing::from(full)).unwrap()["retryAfter"], json!(3.22));
     }
 }

@@ -1,8 +1,8 @@
 mod offers;
-mod words;
+mod output;
 
 use std::io::ErrorKind;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
@@ -10,11 +10,12 @@ use tungstenite::{Error, Message};
 use visavis::{EngineHandle, OfferError, PeerId, Refusal, SessionId, Shrink};
 
 use super::frames::{Counted, Frames};
-use super::protocol::{Fault, Incoming, Outgoing};
+use super::protocol::{Incoming, Outgoing};
 use super::resume::{Resumed, Token};
 use crate::Limits;
 use crate::access::Source;
 use crate::connection::Context;
+use crate::error::{ErrorCode, RequestError};
 use crate::http::Visit;
 use crate::http::candidates;
 use crate::io::TurnIo;
@@ -29,12 +30,9 @@ const READ_BUFFER_BYTES: usize = 4 << 10;
 /// numbers from 4000 on to applications).
 const RESUMED_ELSEWHERE: CloseCode = CloseCode::Library(4001);
 
-/// When to ask again what was too often.
-const RATE: Duration = Duration::from_secs(10);
-
 /// More of something than a viewer, or those who come from one address, may send in a short time.
-fn too_many(what: &str) -> Fault {
-    Fault::new("rate-limited", format!("too many {what} in a short time")).retry_after(RATE)
+fn too_many(what: &str) -> RequestError {
+    RequestError::new(ErrorCode::RateLimited, format!("too many {what} in a short time"))
 }
 
 /// What a turn leaves to be done.
@@ -173,11 +171,7 @@ impl WsPeer {
                 // Whoever comes back for a picture that still runs keeps it, though there is no place.
                 self.takes_peer_along = false;
                 context.refuse(Refusal::Place);
-                let fault = Fault::from(OfferError::Full(places));
-                return match self.send(io, &fault.message()) {
-                    NextStep::Keep => self.close(io, CloseCode::Again, "full"),
-                    next => next,
-                };
+                return self.send_and_close(io, OfferError::Full(places).into());
             }
             None => {}
         }
@@ -244,11 +238,11 @@ impl WsPeer {
             let next = match message {
                 Message::Text(text) => match Incoming::parse(&text) {
                     Ok(message) => self.handle_message(io, message, context, now),
-                    Err(fault) => self.blame(io, fault, now),
+                    Err(error) => self.reject_message(io, error, now),
                 },
                 Message::Binary(_) => {
-                    let fault = Fault::new("bad-message", "messages are JSON in text frames");
-                    self.blame(io, fault, now)
+                    let detail = "messages are JSON in text frames";
+                    self.reject_message(io, RequestError::fixed(ErrorCode::BadMessage, detail), now)
                 }
                 _ => NextStep::Keep,
             };
@@ -275,11 +269,11 @@ impl WsPeer {
             Incoming::Candidate(candidate) => {
                 if !context.budgets.may_add(self.id, 1, now) {
                     context.refuse(Refusal::CandidateRate);
-                    return self.blame(io, too_many("candidates"), now);
+                    return self.reject_message(io, too_many("candidates"), now);
                 }
                 match candidates::add(self.id, &candidate, context) {
                     Ok(()) => NextStep::Keep,
-                    Err(error) => self.blame(io, error.into(), now),
+                    Err(error) => self.reject_message(io, error.into(), now),
                 }
             }
             Incoming::Offer(sdp) => self.on_offer(io, sdp, context, now),
@@ -304,7 +298,7 @@ impl WsPeer {
         }
         if self.offer_due().is_some_and(|due| due <= now) {
             let error = "no offer came that could be answered";
-            return self.refuse(io, Fault::new("offer-timeout", error), CloseCode::Policy);
+            return self.refuse(io, RequestError::fixed(ErrorCode::OfferTimeout, error));
         }
         if self.pong_due.is_some() {
             return self.close(io, CloseCode::Policy, "no pong");

@@ -2,19 +2,18 @@
 
 use std::time::Instant;
 
-use tungstenite::protocol::frame::coding::CloseCode;
 use visavis::{Answer, LeaveReason, OfferError, Refusal, SessionId};
 
-use super::super::protocol::{Description, Fault, Incoming, NEXT_PLACE, Outgoing, RSA_CERTIFICATE};
+use super::super::protocol::{Description, Incoming, Outgoing};
 use super::{NextStep, WsPeer, too_many};
 use crate::connection::Context;
+use crate::error::{ErrorCode, RequestError};
 use crate::io::TurnIo;
 use crate::mailbox::Ticket;
 
 /// There is no session for this visitor.
-fn no_face() -> Fault {
-    let error = "there is no room for another session; try again later";
-    Fault::new("full", error).retry_after(NEXT_PLACE)
+fn no_session_left() -> RequestError {
+    RequestError::fixed(ErrorCode::Full, "no more sessions can be created; try again later")
 }
 
 impl WsPeer {
@@ -27,20 +26,21 @@ impl WsPeer {
         now: Instant,
     ) -> NextStep {
         if self.pending_offer.is_some() || self.making.is_some() {
-            let fault = Fault::new("busy", "the offer before this one is not answered yet");
-            return self.blame(io, fault, now);
+            let detail = "the offer before this one is not answered yet";
+            let error = RequestError::fixed(ErrorCode::OfferPending, detail);
+            return self.reject_message(io, error, now);
         }
         if !self.offers.count(1, now) || !context.budgets.may_offer(self.id, now) {
             context.refuse(Refusal::OfferRate);
-            return self.blame(io, too_many("offers"), now);
+            return self.reject_message(io, too_many("offers"), now);
         }
         if !self.offered && !context.budgets.may_join(self.source, now) {
             context.refuse(Refusal::JoinRate);
-            return self.blame(io, too_many("viewers"), now);
+            return self.reject_message(io, too_many("viewers"), now);
         }
         let places = context.config.max_clients;
         if !self.seated && context.seated >= places {
-            return self.refuse(io, OfferError::Full(places).into(), CloseCode::Again);
+            return self.refuse(io, OfferError::Full(places).into());
         }
         self.take_seat(context);
         if std::mem::take(&mut self.wants_own) {
@@ -49,7 +49,7 @@ impl WsPeer {
             let made = context.sessions.create_for_visitor(ticket, &context.engine);
             return match made {
                 true => NextStep::Keep,
-                false => self.refuse(io, no_face(), CloseCode::Again),
+                false => self.refuse(io, no_session_left()),
             };
         }
         self.offer(io, sdp, context, now)
@@ -142,8 +142,8 @@ impl WsPeer {
                     | OfferError::Stopped),
                 ),
                 _,
-            ) => self.refuse(io, error.into(), CloseCode::Again),
-            (Err(error), _) => self.blame(io, error.into(), now),
+            ) => self.refuse(io, error.into()),
+            (Err(error), _) => self.reject_message(io, error.into(), now),
         }
     }
 
@@ -163,7 +163,7 @@ impl WsPeer {
                 return NextStep::Keep;
             }
         };
-        let Some(session) = made else { return self.refuse(io, no_face(), CloseCode::Again) };
+        let Some(session) = made else { return self.refuse(io, no_session_left()) };
         self.session = session;
         match self.describe_session(io, context) {
             NextStep::Keep => self.offer(io, offer, context, now),
@@ -183,15 +183,7 @@ impl WsPeer {
         self.give_seat_back(context);
         self.await_offer(context, now);
         self.renew(context);
-        let error = match reason {
-            LeaveReason::Closed => "the media connection was closed",
-            LeaveReason::ConnectTimeout => "the media connection did not come up in time",
-            LeaveReason::Vanished => "the media connection stopped answering",
-            LeaveReason::Stopped => "the session was stopped",
-            LeaveReason::RsaCertificate => RSA_CERTIFICATE,
-            _ => "the media connection failed",
-        };
-        self.send(io, &Fault::new(reason.as_str(), error).message())
+        self.send(io, &RequestError::from(reason).into())
     }
 
     /// There is no viewer: there has to be one before long.
@@ -221,9 +213,8 @@ impl WsPeer {
 
     /// Another connection needs the place.
     pub(crate) fn evict(&mut self, io: &mut TurnIo<'_>) -> NextStep {
-        let fault = Fault::new("full", "too many connections, and this one has no viewer");
-        let _ = self.send(io, &fault.retry_after(NEXT_PLACE).message());
-        self.close(io, CloseCode::Again, "full")
+        let detail = "too many connections, and this one has no viewer";
+        self.send_and_close(io, RequestError::fixed(ErrorCode::Full, detail))
     }
 
     pub(super) fn take_seat(&mut self, context: &mut Context) {

@@ -1,4 +1,4 @@
-//! What is said to the client, and how a connection ends.
+//! Messages to the client, and how a connection ends.
 
 use std::io::ErrorKind;
 use std::time::Instant;
@@ -9,9 +9,10 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error, Message};
 use visavis::Refusal;
 
-use super::super::protocol::{Fault, Outgoing};
+use super::super::protocol::Outgoing;
 use super::{NextStep, WsPeer};
 use crate::Limits;
+use crate::error::{ErrorCode, RequestError};
 use crate::io::TurnIo;
 
 impl WsPeer {
@@ -31,40 +32,46 @@ impl WsPeer {
         }
     }
 
-    /// Sends an error and counts it against the client.
-    pub(super) fn blame(&mut self, io: &mut TurnIo<'_>, fault: Fault, now: Instant) -> NextStep {
-        tracing::debug!(peer = %self.id, code = fault.code, error = fault.error, "bad message");
+    /// Sends an error about a message, and counts it against the client.
+    pub(super) fn reject_message(
+        &mut self,
+        io: &mut TurnIo<'_>,
+        error: RequestError,
+        now: Instant,
+    ) -> NextStep {
+        let (code, detail) = (error.code.websocket_code(), error.short_detail());
+        tracing::debug!(peer = %self.id, code, %detail, "bad message");
         if !self.bad_messages.count(1, now) {
             return self.refuse_abuse(io);
         }
-        self.send(io, &fault.message())
+        self.send(io, &error.into())
     }
 
     pub(super) fn refuse_abuse(&mut self, io: &mut TurnIo<'_>) -> NextStep {
-        let fault = Fault::new("abuse", "too many messages that cannot be used");
-        self.refuse(io, fault, CloseCode::Policy)
+        let detail = "too many messages, or too many unusable ones";
+        self.refuse(io, RequestError::fixed(ErrorCode::Abuse, detail))
     }
 
     /// Sends an error and closes, taking the peer along.
-    pub(super) fn refuse(
-        &mut self,
-        io: &mut TurnIo<'_>,
-        fault: Fault,
-        code: CloseCode,
-    ) -> NextStep {
+    pub(super) fn refuse(&mut self, io: &mut TurnIo<'_>, error: RequestError) -> NextStep {
         self.takes_peer_along = true;
-        let reason = fault.code;
-        let kind = match reason {
-            "abuse" => Some(Refusal::WebSocketAbuse),
-            "offer-timeout" => Some(Refusal::OfferTimeout),
-            "full" => Some(Refusal::Place),
+        let kind = match error.code {
+            ErrorCode::Abuse => Some(Refusal::WebSocketAbuse),
+            ErrorCode::OfferTimeout => Some(Refusal::OfferTimeout),
+            ErrorCode::Full | ErrorCode::SessionFull => Some(Refusal::Place),
             _ => None,
         };
         if let Some(kind) = kind {
             self.engine.refusals().count(kind);
         }
-        match self.send(io, &fault.message()) {
-            NextStep::Keep => self.close(io, code, reason),
+        self.send_and_close(io, error)
+    }
+
+    /// Sends an error and closes with the close code that belongs to it.
+    pub(super) fn send_and_close(&mut self, io: &mut TurnIo<'_>, error: RequestError) -> NextStep {
+        let code = error.code;
+        match self.send(io, &error.into()) {
+            NextStep::Keep => self.close(io, code.close_code().into(), code.websocket_code()),
             next => next,
         }
     }
@@ -91,19 +98,19 @@ impl WsPeer {
         match error {
             Error::ConnectionClosed | Error::AlreadyClosed => NextStep::Close,
             Error::Capacity(CapacityError::MessageTooLong { .. }) => {
-                let error = format!("a message may have {} bytes", limits.message_bytes);
-                self.refuse(io, Fault::new("too-large", error), CloseCode::Size)
+                let detail = format!("a message may have at most {} bytes", limits.message_bytes);
+                self.refuse(io, RequestError::new(ErrorCode::TooLarge, detail))
             }
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::Io(_) => {
                 NextStep::Gone
             }
             Error::Utf8(_) => {
-                let fault = Fault::new("bad-message", "a text frame that is not UTF-8");
-                self.refuse(io, fault, CloseCode::Invalid)
+                let detail = "invalid UTF-8 in a text frame";
+                self.refuse(io, RequestError::fixed(ErrorCode::BadText, detail))
             }
             error => {
-                let fault = Fault::new("bad-message", format!("this is no WebSocket: {error}"));
-                self.refuse(io, fault, CloseCode::Protocol)
+                let detail = format!("invalid WebSocket frame: {error}");
+                self.refuse(io, RequestError::new(ErrorCode::BadFrame, detail))
             }
         }
     }
