@@ -6,7 +6,7 @@ use visavis_types::Refusal;
 
 use super::Hub;
 use crate::demux::{Address, SentCheck, address_of};
-use crate::peer::Arrival;
+use crate::peer::event::Arrival;
 use crate::transport::TransportAddress;
 
 impl Hub {
@@ -22,7 +22,7 @@ impl Hub {
             Address::Check(check, ufrag) => {
                 let key = demux.by_ufrag(ufrag).ok_or(Refusal::Datagram)?;
                 let peer = peers.get_mut(key).ok_or(Refusal::Datagram)?;
-                let left = peer.checks.admit_check(&check, source, now)?;
+                let left = peer.checks().admit_check(&check, source, now)?;
                 left.into_iter().for_each(|left| demux.leave(left, key));
                 demux.claim(source, key);
                 Ok(Some((key, Arrival::Check)))
@@ -31,7 +31,7 @@ impl Hub {
                 let sent = demux.sent_check(id, source).ok_or(Refusal::IceAnswer)?;
                 let SentCheck { peer: key, route } = sent;
                 let peer = peers.get_mut(key).ok_or(Refusal::IceAnswer)?;
-                let left = peer.checks.admit_answer(&answer, source, now)?;
+                let left = peer.checks().admit_answer(&answer, source, now)?;
                 demux.check_answered(id);
                 left.into_iter().for_each(|left| demux.leave(left, key));
                 let success = answer.is_successful_binding_response();

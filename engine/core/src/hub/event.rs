@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use visavis_types::{AudioRenditionSet, PeerId, RenditionId, RenditionSet, VideoCodec};
 
-use crate::data::{DataEvent, DataMessage};
-use crate::peer::CloseReason;
+use crate::peer::close_reason::CloseReason;
+use crate::peer::data::{DataEvent, DataMessage};
 use crate::rtp::receive::MicPacket;
 use crate::session_key::SessionKey;
 

@@ -16,14 +16,14 @@ use visavis_types::{
     RenditionId, RenditionSet, Rung, SessionId, SessionNumber, Shrink, catch_panic,
 };
 
-use crate::candidates::Verdict;
-use crate::credentials;
-use crate::data::OutgoingMessage;
 use crate::deadline::Deadlines;
 use crate::demux::{Demux, SentCheck};
 use crate::entropy::Entropy;
-use crate::negotiate;
-use crate::peer::{CloseReason, Peer, PeerEvent};
+use crate::peer::Peer;
+use crate::peer::close_reason::CloseReason;
+use crate::peer::data::OutgoingMessage;
+use crate::peer::event::PeerEvent;
+use crate::peer::path::candidates::{Verdict, parse_candidate};
 use crate::rendition::{Needs, Rendition, choose};
 use crate::rtp::packetize::PacketizedFrame;
 use crate::sdp::{NegotiateError, Offer};
@@ -198,7 +198,6 @@ impl Hub {
             self.refusals.count(Refusal::Offer);
             return Some(Err(NegotiateError::TooManyOffers));
         }
-        peer.unlogged = true;
         let mut answer = None;
         self.turn(key, now, out, |peer| {
             answer = Some(peer.renegotiate(offer));
@@ -232,7 +231,7 @@ impl Hub {
             return;
         };
         let (Ok(Some(candidate)), Some(peer)) =
-            (negotiate::parse_candidate(candidate), self.peers.get_mut(key))
+            (parse_candidate(candidate), self.peers.get_mut(key))
         else {
             return;
         };
@@ -417,16 +416,10 @@ impl Hub {
         #[cfg(debug_assertions)]
         let planted = std::mem::take(&mut self.planted);
         self.entropy.reseed();
-        let unlogged = std::mem::take(&mut peer.unlogged);
-        let run = || {
+        let turn = catch_panic(|| {
             #[cfg(debug_assertions)]
             assert!(!planted, "a fault on purpose in a peer's turn");
-            mutate(peer)?;
-            peer.drain(now, &self.clock, out, &mut happened)
-        };
-        let turn = catch_panic(|| match unlogged {
-            true => credentials::unlogged(run),
-            false => run(),
+            peer.turn((now, &self.clock), out, &mut happened, mutate)
         });
         out.flush();
         let (id, session) = (peer.id(), peer.session_key);
@@ -490,7 +483,7 @@ impl Hub {
         };
         let session = peer.session_key;
         self.deadlines.set(key, None);
-        self.demux.remove(std::mem::take(&mut peer.names), peer.checks.sources(), key);
+        self.demux.remove(std::mem::take(&mut peer.names), peer.checks().sources(), key);
         self.peer_by_id.remove(&peer.id());
         self.peer_by_id.shrink_if_mostly_empty();
         if let Some(state) = self.sessions.get_mut(session.index()) {

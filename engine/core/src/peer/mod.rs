@@ -1,68 +1,55 @@
-//! One viewer.
+//! One viewer, in rooms: how it is made ([`setup`], [`negotiation`]), its network [`path`], the [`tracks`] it is sent,
+//! what it asks for ([`rtcp`]), its [`microphone`] and its [`data`] channels. Each owns its state; a [`Peer`] has them
+//! work together, and is the only one that knows the stack's whole.
 
-mod checks;
+pub(crate) mod certificate;
+pub(crate) mod close_reason;
+pub(crate) mod data;
+mod drive;
+pub(crate) mod event;
+pub(crate) mod last_received;
 mod limits;
-mod path;
-mod tracks;
+mod microphone;
+mod negotiation;
+#[cfg(test)]
+mod offers;
+pub(crate) mod path;
+mod rtcp;
+pub(crate) mod setup;
+pub(crate) mod tracks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use str0m::rtp::RawPacket;
-use str0m::rtp::rtcp::Rtcp;
-use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
+use str0m::{Candidate, Event, Input, Rtc, RtcError};
 use visavis_types::{
     AudioPacket, AudioRendition, ClockAnchor, PeerId, Refusal, RenditionId, SessionId, VideoCodec,
 };
 
-use crate::candidates::{RemoteCandidates, Verdict};
-use crate::credentials;
-use crate::data::{DataChannels, DataEvent, DataGauge, MAX_MESSAGE_BYTES, OutgoingMessage};
-use crate::demux::{self, Content, Registration, TransactionId};
-use crate::drive::{Drained, drain};
+use self::close_reason::CloseReason;
+use self::data::{DataChannels, DataEvent, DataGauge, OutgoingMessage};
+use self::drive::{Drained, drain};
+use self::event::{Arrival, PeerEvent};
+use self::last_received::LastReceived;
+use self::limits::Limits;
+use self::microphone::Microphone;
+use self::negotiation::Negotiation;
+use self::path::candidates::{Verdict, host_candidate};
+use self::path::{Checks, Path, credentials, probe_nominated_pair};
+use self::rtcp::Feedback;
+use self::tracks::{CodecOrder, Tracks};
+use crate::demux::{self, Content, Registration};
 use crate::dtls::Handshake;
-use crate::entropy;
-use crate::last_received::LastReceived;
-use crate::negotiate::{Accepted, CodecOrder, Media};
-use crate::rendition::{Choice, KeyframeRequests, Selection};
+use crate::rendition::{Choice, KeyframeRequests};
 use crate::rtp::history::History;
 use crate::rtp::packetize::{PacketizedFrame, Redundancy};
-use crate::rtp::receive::MicPacket;
 use crate::rtp::send::RtpOutput;
 use crate::rtp::stamp::FrameStamp;
 use crate::sdp::{NegotiateError, Offer};
 use crate::session_key::SessionKey;
 use crate::transport::{Outbox, Route};
-pub(crate) use checks::Checks;
-use limits::Limits;
-use path::IceRestart;
-use tracks::{AudioState, MicFormat, MicSource, VideoState};
-
-/// How long ICE may be without a working path before the peer counts as gone. It comes on top of the
-/// time ICE itself takes to notice (RFC 7675 consent), and leaves room for an ICE restart.
-const VANISH_GRACE: Duration = Duration::from_secs(10);
-
-/// Retransmissions noted in one turn. More than this in one go is a stream that is lost anyway: the
-/// viewer asks for a keyframe.
-const MAX_LOST: usize = 512;
-
-/// Why a peer left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseReason {
-    /// It, or whoever speaks for it, closed the connection.
-    Closed,
-    /// ICE and DTLS took too long.
-    ConnectTimeout,
-    /// Its network path is gone.
-    Vanished,
-    /// Its protocol state broke.
-    Failed,
-    /// It has no certificate of a kind that is taken here, which is ECDSA: its own is RSA, most likely.
-    RsaCertificate,
-    /// Its session was removed.
-    SessionEnded,
-}
 
 /// One viewer's connection. Made by [`PeerSetup::answer`](crate::PeerSetup::answer) on any thread, then
 /// owned by one [`Hub`](crate::Hub).
@@ -70,117 +57,63 @@ pub enum CloseReason {
 pub struct Peer {
     id: PeerId,
     session: SessionId,
-    order: CodecOrder,
-    media: Media,
+    /// What the hub notes of it: its session, the names it is found by, its requests for keyframes.
+    pub(crate) session_key: SessionKey,
+    pub(crate) names: Registration,
+    pub(crate) keyframes: KeyframeRequests,
     /// Elsewhere, so that what is sent for all the time lies together: it is six times as large as everything else.
     rtc: Box<Rtc>,
     handshake: Arc<Handshake>,
-    phase: Phase,
-    output: RtpOutput,
-    video: Option<VideoState>,
-    audio: Option<AudioState>,
-    /// What its microphone may come as, by payload type.
-    microphone: Vec<(u8, MicFormat)>,
-    mic_source: MicSource,
-    /// Sequence numbers of video packets to be sent again.
-    lost: Vec<u16>,
+    negotiation: Negotiation,
+    path: Path,
+    tracks: Tracks,
+    microphone: Microphone,
+    feedback: Feedback,
     data: DataChannels,
-    heard: Arc<LastReceived>,
-    pub(crate) session_key: SessionKey,
-    pub(crate) names: Registration,
-    pub(crate) checks: Checks,
-    candidates: RemoteCandidates,
-    /// Those of its first offer that were too many, until they are counted.
-    refused_candidates: u64,
-    /// New ICE credentials wait in str0m, which would write them into the log in the next turn.
-    pub(crate) unlogged: bool,
-    restart: IceRestart,
-    /// Media flows again after it did not: the next picture must be a keyframe.
-    resumed: bool,
-    ice: IceConnectionState,
-    pub(crate) keyframes: KeyframeRequests,
     limits: Limits,
+    last_received: Arc<LastReceived>,
+    /// New ICE credentials wait in str0m, which would write them into the log in the next turn.
+    has_new_credentials: bool,
     /// Set when the peer is on its way out.
-    reason: Option<CloseReason>,
+    close_reason: Option<CloseReason>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// ICE and DTLS are at work; until then it must be done.
-    Connecting {
-        until: Instant,
-    },
-    Connected,
-    /// ICE has no working path; until then it must have found one.
-    Disconnected {
-        until: Instant,
-    },
-}
-
-/// What a turn of a peer leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PeerEvent {
-    Connected,
-    KeyframeWanted,
-    MicPacket(MicPacket),
-    Data(DataEvent),
-    /// Packets are missing: [`Peer::resend`].
-    PacketsLost,
-    /// A connectivity check leaves.
-    CheckSent(TransactionId, Route),
-    /// Something it sent is not taken.
-    Refused(Refusal),
-    Gone(CloseReason),
-}
-
-/// A datagram of a peer, as far as it was looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Arrival {
-    /// A connectivity check with the peer's password.
-    Check,
-    /// The answer to one of ours, and the way that went; whether it says that the path works.
-    Answer { route: Route, success: bool },
-    /// Anything else, which is protected by keys of its own.
-    Protected,
+/// What a first offer that was accepted has come to.
+struct Accepted {
+    rtc: Box<Rtc>,
+    handshake: Arc<Handshake>,
+    negotiation: Negotiation,
+    path: Path,
 }
 
 impl Peer {
-    pub(crate) fn new(
+    fn new(
         (id, session): (PeerId, SessionId),
         order: CodecOrder,
-        Accepted { rtc, handshake, output, media, checks, candidates }: Accepted,
+        Accepted { rtc, handshake, negotiation, path }: Accepted,
         now: Instant,
     ) -> Self {
+        let tracks = Tracks::new(order, RtpOutput::new(Arc::clone(&handshake.keys)));
         let mut peer = Self {
             id,
             session,
-            order,
-            media,
-            rtc,
-            handshake,
-            phase: Phase::Connecting { until: now },
-            output,
-            video: None,
-            audio: None,
-            microphone: Vec::new(),
-            mic_source: MicSource::default(),
-            lost: Vec::new(),
-            data: DataChannels::default(),
-            heard: Arc::new(LastReceived::new(now)),
             session_key: SessionKey::NONE,
             names: Registration::default(),
-            checks,
-            candidates,
-            refused_candidates: 0,
-            unlogged: true,
-            restart: IceRestart::None,
-            resumed: false,
-            ice: IceConnectionState::New,
             keyframes: KeyframeRequests::default(),
+            rtc,
+            handshake,
+            negotiation,
+            path,
+            tracks,
+            microphone: Microphone::default(),
+            feedback: Feedback::default(),
+            data: DataChannels::default(),
             limits: Limits::default(),
-            reason: None,
+            last_received: Arc::new(LastReceived::new(now)),
+            has_new_credentials: true,
+            close_reason: None,
         };
-        peer.choose_tracks();
+        peer.take_up_media();
         peer
     }
 
@@ -196,34 +129,32 @@ impl Peer {
 
     /// The video codec it gets, if it takes video.
     pub fn video_codec(&self) -> Option<VideoCodec> {
-        self.video.map(|video| video.codec)
+        self.tracks.video.map(|video| video.codec)
     }
 
     /// The rendition it gets, once it is in its session; where that changes, the one it is to get.
     pub(crate) fn rendition(&self) -> Option<RenditionId> {
-        Some(self.video?.selection?.rendition())
+        Some(self.tracks.video?.selection?.rendition())
     }
 
     /// Has it get what was chosen for it.
     pub(crate) fn select(&mut self, choice: Choice) {
-        if let Some(video) = &mut self.video {
-            video.selection.get_or_insert(Selection::new(choice));
-        }
+        self.tracks.select(choice);
     }
 
     /// How it gets sound, if it takes any.
     pub fn audio_rendition(&self) -> Option<AudioRendition> {
-        self.audio.map(|audio| audio.rendition)
+        self.tracks.audio.map(|audio| audio.rendition)
     }
 
     #[cfg(test)]
     pub(crate) fn retired_tracks(&self) -> usize {
-        self.output.retired()
+        self.tracks.output.retired()
     }
 
     #[cfg(test)]
     pub(crate) fn video_payload_type(&self) -> Option<u8> {
-        self.output.tracks.video.as_ref().map(|video| video.payload_type)
+        self.tracks.output.tracks.video.as_ref().map(|video| video.payload_type)
     }
 
     /// What other threads may know of its data channels.
@@ -231,9 +162,9 @@ impl Peer {
         self.data.gauge()
     }
 
-    /// When it was last heard, for other threads.
+    /// When something of it was last received, for other threads.
     pub fn last_received(&self) -> &Arc<LastReceived> {
-        &self.heard
+        &self.last_received
     }
 
     /// Messages that wait for it.
@@ -242,23 +173,34 @@ impl Peer {
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        self.phase == Phase::Connected
+        self.path.is_connected()
     }
 
     pub(crate) fn never_connected(&self) -> bool {
-        matches!(self.phase, Phase::Connecting { .. })
+        self.path.never_connected()
     }
 
     /// Our ICE user name fragment, by which connectivity checks name this peer.
     pub(crate) fn ufrag(&self) -> &str {
-        &self.checks.local().ufrag
+        &self.path.checks().local().ufrag
     }
 
     pub(crate) fn start_connecting(&mut self, until: Instant) {
-        self.phase = Phase::Connecting { until };
+        self.path.start_connecting(until);
     }
 
-    // --- Mutations. Each is followed by `drain`, which the hub sees to. ---
+    /// Whether it sees nothing before the next keyframe.
+    pub(crate) fn awaits_keyframe(&self) -> bool {
+        let selection = self.tracks.video.and_then(|video| video.selection);
+        selection.is_some_and(|selection| selection.awaits_keyframe())
+    }
+
+    // --- Before a turn: what may have one. ---
+
+    /// Its connectivity checks.
+    pub(crate) fn checks(&mut self) -> &mut Checks {
+        self.path.checks_mut()
+    }
 
     /// Whether it may send one more of these now.
     pub(crate) fn admit(&mut self, content: Content, now: Instant) -> Result<(), Refusal> {
@@ -271,6 +213,44 @@ impl Peer {
         if limit.take(now) { Ok(()) } else { Err(refusal) }
     }
 
+    /// Whether ICE is to know a candidate.
+    pub(crate) fn admit_candidate(&mut self, candidate: &Candidate) -> Verdict {
+        self.path.admit_candidate(candidate)
+    }
+
+    /// Candidates that were left out of offers since the last call.
+    pub(crate) fn take_refused_candidates(&mut self) -> u64 {
+        self.path.take_refused_candidates()
+    }
+
+    /// Whether it may make one more offer now, which is answered in its next turn.
+    pub(crate) fn admit_offer(&mut self, now: Instant) -> bool {
+        let admitted = self.limits.offers.take(now);
+        self.has_new_credentials |= admitted;
+        admitted
+    }
+
+    // --- A turn. ---
+
+    /// A mutation, and the drain that must follow it. Sends what is to be sent, notes what happened, and returns when
+    /// the peer wants to be woken.
+    pub(crate) fn turn(
+        &mut self,
+        (now, clock): (Instant, &ClockAnchor),
+        out: &mut impl Outbox,
+        events: &mut Vec<PeerEvent>,
+        mutate: impl FnOnce(&mut Self) -> Result<(), RtcError>,
+    ) -> Result<Instant, RtcError> {
+        let has_new_credentials = std::mem::take(&mut self.has_new_credentials);
+        let run = || {
+            mutate(self)?;
+            self.drain(now, clock, out, events)
+        };
+        if has_new_credentials { credentials::unlogged(run) } else { run() }
+    }
+
+    // --- Mutations. ---
+
     pub(crate) fn receive(
         &mut self,
         now: Instant,
@@ -282,46 +262,34 @@ impl Peer {
             return Ok(()); // Looked like ours by its first byte, but is not.
         };
         self.rtc.handle_input(input)?;
-        if arrival != Arrival::Protected {
-            self.heard.note(now);
-        }
         if let Arrival::Answer { route, success: true } = arrival {
-            self.answered(route);
+            self.path.check_succeeded(route);
         }
-        // A pair that a check has nominated is used once our own check on it is answered (RFC 8445
-        // §7.3.1.5).
         if arrival != Arrival::Protected {
-            self.ask_for_path();
+            self.last_received.note(now);
+            // A pair that a check has nominated is used once our own check on it is answered (RFC 8445
+            // §7.3.1.5).
+            self.probe_nominated_pair();
         }
         Ok(())
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), RtcError> {
-        let overdue = match self.phase {
-            Phase::Connecting { until } if until <= now => Some(CloseReason::ConnectTimeout),
-            Phase::Disconnected { until } if until <= now => Some(CloseReason::Vanished),
-            _ => None,
-        };
-        match overdue {
+        match self.path.overdue(now) {
             Some(reason) => self.close(reason),
             None => self.rtc.handle_input(Input::Timeout(now)),
         }
     }
 
     pub(crate) fn close(&mut self, reason: CloseReason) -> Result<(), RtcError> {
-        self.reason.get_or_insert(reason);
+        self.close_reason.get_or_insert(reason);
         self.rtc.close()
-    }
-
-    /// Whether ICE is to know a candidate.
-    pub(crate) fn admit_candidate(&mut self, candidate: &Candidate) -> Verdict {
-        self.candidates.admit(candidate)
     }
 
     /// It can be reached at these addresses too. One that it knows already changes nothing.
     pub(crate) fn add_local_candidates(&mut self, addresses: &[SocketAddr]) {
         for &addr in addresses {
-            if let Ok(candidate) = Candidate::host(addr, "udp") {
+            if let Ok(candidate) = host_candidate(addr) {
                 self.rtc.add_local_candidate(candidate);
             }
         }
@@ -331,69 +299,36 @@ impl Peer {
         self.rtc.add_remote_candidate(candidate);
     }
 
-    pub(crate) fn note_refused_candidates(&mut self, refused: u64) {
-        self.refused_candidates += refused;
-    }
-
-    /// Candidates that were left out of offers since the last call.
-    pub(crate) fn take_refused_candidates(&mut self) -> u64 {
-        std::mem::take(&mut self.refused_candidates)
-    }
-
-    /// Whether it may make one more offer now.
-    pub(crate) fn admit_offer(&mut self, now: Instant) -> bool {
-        self.limits.offers.take(now)
-    }
-
     /// Answers a later offer: new media, or an ICE restart.
     pub(crate) fn renegotiate(&mut self, offer: &Offer) -> Result<String, NegotiateError> {
-        let plan = self.media.plan(offer)?;
-        let remote = credentials::of(&plan.text);
-        let known = self.candidates.clone();
-        if remote.as_ref() != Some(self.checks.remote()) {
-            self.candidates.restart();
-        }
-        let (inner, refused) = self.candidates.filter(&plan.text);
-        self.refused_candidates += refused;
-        let answer = self.media.accept(&mut self.rtc, plan, &inner);
-        let mut local = self.rtc.direct_api().local_ice_credentials();
-        if local != *self.checks.local() {
-            // ICE begins anew, with credentials that str0m has drawn.
-            if let Some(drawn) = entropy::ice_credentials() {
-                self.rtc.direct_api().set_local_ice_credentials(drawn.clone());
-                local = drawn;
-            }
-            let remote = remote.unwrap_or_else(|| self.checks.remote().clone());
-            self.checks.restart(local, remote);
-            // Not only by the state that ICE tells: where it was checking before, it still is.
-            self.restart = IceRestart::Searching;
-        } else if answer.is_err() {
-            self.candidates = known;
-        }
-        let answer = credentials::put(&answer?, self.checks.local());
-        self.note_max_message(offer);
-        self.choose_tracks();
+        let Self { negotiation, path, rtc, .. } = self;
+        let mut plan = negotiation.plan(offer)?;
+        let text = std::mem::take(&mut plan.text);
+        let answer =
+            path.renegotiate(rtc, &text, |rtc, inner| negotiation.accept(rtc, plan, inner))?;
+        self.data.gauge().read_max_message(offer);
+        self.take_up_media();
         // Where there was no media yet, nothing has asked.
-        self.ask_for_path();
+        self.probe_nominated_pair();
         Ok(answer)
     }
 
-    /// Whether it sees nothing before the next keyframe.
-    pub(crate) fn awaits_keyframe(&self) -> bool {
-        let selection = self.video.and_then(|video| video.selection);
-        selection.is_some_and(|selection| selection.awaits_keyframe())
+    /// Follows what was negotiated.
+    fn take_up_media(&mut self) {
+        let taken = self.negotiation.taken();
+        self.microphone.negotiate(taken);
+        self.tracks.choose(self.id, taken, &mut self.rtc);
+    }
+
+    fn probe_nominated_pair(&mut self) {
+        if let Some(ssrc) = self.tracks.ssrc() {
+            probe_nominated_pair(&mut self.rtc, ssrc);
+        }
     }
 
     /// Takes a message, to be written by the drain. False where its channel is gone.
     pub(crate) fn send_data(&mut self, message: OutgoingMessage) -> bool {
         self.data.push(message)
-    }
-
-    /// Notes what an offer says of the messages that the viewer takes.
-    pub(crate) fn note_max_message(&self, offer: &Offer) {
-        if let Some(bytes) = offer.max_message_bytes(MAX_MESSAGE_BYTES) {
-            self.data.gauge().set_max_message(bytes);
-        }
     }
 
     // --- Media. None of it touches str0m. ---
@@ -406,16 +341,8 @@ impl Peer {
         history: &History,
         out: &mut impl Outbox,
     ) -> bool {
-        let selection = self.video.as_mut().and_then(|video| video.selection.as_mut());
-        let Some(selection) = selection.filter(|has| has.takes(frame.rendition, frame.keyframe))
-        else {
-            return false;
-        };
-        let sent = self.output.send_video(&frame.payloads, frame.keyframe, stamp, history, out);
-        if sent {
-            selection.sent();
-        }
-        sent
+        let Self { path, tracks, .. } = self;
+        path.route().is_some_and(|route| tracks.send_frame(frame, stamp, history, (route, out)))
     }
 
     /// Sends an audio packet. False where this peer does not get it.
@@ -425,28 +352,23 @@ impl Peer {
         redundancy: &mut Redundancy,
         out: &mut impl Outbox,
     ) -> bool {
-        let Some(audio) = self.audio.filter(|audio| packet.renditions.contains(audio.rendition))
-        else {
-            return false;
-        };
-        let payload = match audio.in_red {
-            Some(payload_type) => redundancy.wrap(packet, payload_type, audio.rendition),
-            None => &packet.data,
-        };
-        self.output.send_audio(payload, packet, out)
+        let Self { path, tracks, .. } = self;
+        path.route().is_some_and(|route| tracks.send_audio(packet, redundancy, (route, out)))
     }
 
     /// Sends again what was lost. False where only a keyframe can help.
     pub(crate) fn resend(&mut self, history: &History, out: &mut impl Outbox) -> bool {
-        let helped = self.output.resend(&self.lost, history, out);
-        self.lost.clear();
+        let Self { path, tracks, feedback, .. } = self;
+        let lost = feedback.lost();
+        let helped =
+            path.route().is_none_or(|route| tracks.output.resend(lost, history, (route, out)));
+        lost.clear();
         helped
     }
 
     // --- The drain. ---
 
-    /// Sends what is to be sent, notes what happened, and returns when the peer wants to be woken.
-    pub(crate) fn drain(
+    fn drain(
         &mut self,
         now: Instant,
         clock: &ClockAnchor,
@@ -458,32 +380,25 @@ impl Peer {
         while self.data.write(&mut self.rtc, |event| events.push(PeerEvent::Data(event))) {
             rtc_deadline = self.drain_once(now, clock, out, events)?;
         }
-        let consent = self.mind_consent(now);
+        let consent = self.path.enforce_consent(now);
         // Whoever restarts ICE has been without a picture for a while, and its requests for one may still
         // go the old way.
-        if self.restart == IceRestart::Found {
-            self.restart = IceRestart::Told;
+        if self.path.take_found() {
             events.push(PeerEvent::KeyframeWanted);
         }
-        if std::mem::take(&mut self.resumed)
-            && let Some(video) = &mut self.video
-        {
-            video.await_keyframe();
+        if self.path.take_resumed() && self.tracks.await_keyframe() {
             events.push(PeerEvent::KeyframeWanted);
         }
-        if !self.lost.is_empty() {
+        if !self.feedback.lost().is_empty() {
             events.push(PeerEvent::PacketsLost);
         }
         if self.never_connected() && self.handshake.has_no_common_certificate() {
             events.push(PeerEvent::Gone(CloseReason::RsaCertificate));
         } else if !self.rtc.is_alive() {
-            events.push(PeerEvent::Gone(self.reason.unwrap_or(CloseReason::Closed)));
+            events.push(PeerEvent::Gone(self.close_reason.unwrap_or(CloseReason::Closed)));
         }
-        let phase = match self.phase {
-            Phase::Connecting { until } | Phase::Disconnected { until } => Some(until),
-            Phase::Connected => None,
-        };
-        Ok([phase, consent].into_iter().flatten().fold(rtc_deadline, Instant::min))
+        let others = [self.path.deadline(), consent];
+        Ok(others.into_iter().flatten().fold(rtc_deadline, Instant::min))
     }
 
     fn drain_once(
@@ -493,66 +408,45 @@ impl Peer {
         out: &mut impl Outbox,
         events: &mut Vec<PeerEvent>,
     ) -> Result<Instant, RtcError> {
-        let Self { rtc, phase, output, video, lost, data, reason, .. } = self;
-        let Self { restart, ice, limits, mic_source, .. } = self;
-        let (microphone, checks, heard) = (&self.microphone, &self.checks, &self.heard);
+        let Self { rtc, path, tracks, microphone, feedback, data, limits, .. } = self;
+        let (last_received, close_reason) = (&self.last_received, &mut self.close_reason);
         drain(rtc, |drained| match drained {
             Drained::Transmit(transmit) => {
                 let Some(route) = Route::of(&transmit) else { return };
                 if let Some(id) = demux::check_in(&transmit.contents) {
                     events.push(PeerEvent::CheckSent(id, route));
                 }
-                // Checks go to whatever address a peer names; anything else only to where it has answered
-                // one (RFC 7675 §5.1).
-                if is_stun(&transmit.contents) || checks.consents(route.remote(), now) {
-                    output.forward(&route, &transmit.contents, now, clock, out);
+                if path.admit(&route, &transmit.contents, now) {
+                    let routes = (&route, path.route());
+                    tracks.output.forward(&transmit.contents, routes, (now, clock), out);
                 }
             }
             Drained::Event(event) => match event {
                 Event::Connected => {
-                    *phase = Phase::Connected;
+                    path.connected();
                     events.push(PeerEvent::Connected);
                 }
                 Event::IceConnectionStateChange(state) => {
-                    *ice = state;
-                    if state != IceConnectionState::Checking {
-                        if matches!(*restart, IceRestart::Searching | IceRestart::Found) {
-                            events.push(PeerEvent::KeyframeWanted);
-                        }
-                        *restart = IceRestart::None;
-                        output.free_path();
-                    } else if !matches!(phase, Phase::Connecting { .. }) {
-                        *restart = IceRestart::Searching;
+                    let change = path.ice_changed(state, now);
+                    if change.restarted {
+                        events.push(PeerEvent::KeyframeWanted);
                     }
-                    let resumed = path::ice_changed(phase, state, now);
-                    if resumed && let Some(video) = video {
-                        video.await_keyframe();
+                    if change.resumed && tracks.await_keyframe() {
                         events.push(PeerEvent::KeyframeWanted);
                     }
                 }
                 Event::KeyframeRequest(_) => events.push(PeerEvent::KeyframeWanted),
                 Event::RtpPacket(packet) => {
-                    heard.note(now);
-                    let payload_type = *packet.header.payload_type;
-                    let known = microphone.iter().find(|(pt, _)| *pt == payload_type);
-                    if known.is_some() && !mic_source.takes(*packet.header.ssrc, now) {
-                        events.push(PeerEvent::Refused(Refusal::Microphone));
-                    } else if let Some(&(_, format)) = known
-                        && let Some(payload) = format.payload(packet.payload)
-                    {
-                        events.push(PeerEvent::MicPacket(MicPacket {
-                            codec: format.codec,
-                            sequence: packet.header.sequence_number,
-                            rtp_time: packet.header.timestamp,
-                            payload,
-                            arrived: now,
-                        }));
+                    last_received.note(now);
+                    match microphone.receive(packet, now) {
+                        Ok(packet) => events.extend(packet.map(PeerEvent::MicPacket)),
+                        Err(refusal) => events.push(PeerEvent::Refused(refusal)),
                     }
                 }
                 Event::RawPacket(packet) => {
                     if let RawPacket::RtcpRx(rtcp) = *packet {
-                        heard.note(now);
-                        handle_rtcp(rtcp, output, lost);
+                        last_received.note(now);
+                        feedback.handle_rtcp(rtcp, &mut tracks.output);
                     }
                 }
                 Event::ChannelOpen(id, label) => {
@@ -571,38 +465,10 @@ impl Peer {
                     data.closed(id, |event| events.push(PeerEvent::Data(event)));
                 }
                 Event::Closed => {
-                    reason.get_or_insert(CloseReason::Closed);
+                    close_reason.get_or_insert(CloseReason::Closed);
                 }
                 _ => {}
             },
         })
-    }
-}
-
-/// By the first byte (RFC 7983 §7).
-fn is_stun(datagram: &[u8]) -> bool {
-    datagram.first().is_some_and(|first| *first <= 3)
-}
-
-/// What a viewer reports of what it was sent. str0m has its own use for the rest.
-fn handle_rtcp(rtcp: Rtcp, output: &mut RtpOutput, lost: &mut Vec<u16>) {
-    match rtcp {
-        Rtcp::Nack(nack) => {
-            let video =
-                output.tracks.video.as_ref().is_some_and(|video| video.ssrc() == *nack.ssrc);
-            for entry in nack.reports.iter().filter(|_| video) {
-                let following = (0..16).filter(|bit| entry.blp >> bit & 1 == 1).map(|bit| bit + 1);
-                let missing = std::iter::once(0).chain(following);
-                let room = MAX_LOST.saturating_sub(lost.len());
-                lost.extend(missing.map(|after| entry.pid.wrapping_add(after)).take(room));
-            }
-        }
-        Rtcp::ReceiverReport(report) => {
-            report.reports.iter().for_each(|block| output.acknowledge(*block.ssrc));
-        }
-        Rtcp::SenderReport(report) => {
-            report.reports.iter().for_each(|block| output.acknowledge(*block.ssrc));
-        }
-        _ => {}
     }
 }

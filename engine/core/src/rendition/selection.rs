@@ -2,7 +2,7 @@
 
 use visavis_types::RenditionId;
 
-use super::Choice;
+use super::choice::Choice;
 
 /// What one viewer is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

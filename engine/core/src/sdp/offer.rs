@@ -438,4 +438,11 @@ mod tests {
         .collect();
         assert_eq!(extensions(&[], &lines), [None, Some(4), None, None]);
     }
+
+    #[test]
+    fn what_is_no_offer_is_refused() {
+        for offer in ["", "hello", "v=0\r\n", "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"] {
+            assert!(Offer::parse(offer).is_err(), "{offer:?}");
+        }
+    }
 }

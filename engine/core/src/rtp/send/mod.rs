@@ -19,7 +19,7 @@ use visavis_types::{AudioPacket, ClockAnchor};
 use crate::rtp::history::History;
 use crate::rtp::packetize::Payloads;
 use crate::rtp::stamp::FrameStamp;
-use crate::transport::{Outbox, Route, TransportAddress};
+use crate::transport::{Outbox, Route};
 pub(crate) use header::ExtensionIds;
 use srtp::Srtp;
 pub(crate) use srtp::SrtpKeys;
@@ -30,18 +30,13 @@ use way::Way;
 /// (RFC 5761 §4).
 const RTP_OR_RTCP: std::ops::RangeInclusive<u8> = 128..=191;
 const RTCP_TYPES: std::ops::RangeInclusive<u8> = 192..=223;
-/// ICE speaks to more addresses than the one it has chosen (RFC 7983 §7).
-const STUN: std::ops::RangeInclusive<u8> = 0..=3;
 
-/// What one viewer is sent, and where.
+/// What one viewer is sent.
 #[derive(Debug)]
 pub(crate) struct RtpOutput {
     /// Set when DTLS has agreed on them.
     keys: Arc<OnceLock<SrtpKeys>>,
     srtp: Option<Srtp>,
-    /// The pair ICE has nominated, or one that will do until it has.
-    path: Option<Route>,
-    path_is_held: bool,
     pub(crate) tracks: Tracks,
     /// Tracks that are not sent any more. If one of them is wanted again it must go on where it was: from
     /// the start, it would use every nonce a second time.
@@ -67,8 +62,6 @@ impl RtpOutput {
         Self {
             keys,
             srtp: None,
-            path: None,
-            path_is_held: false,
             tracks: Tracks::default(),
             retired: Vec::new(),
             scratch: Vec::new(),
@@ -97,25 +90,26 @@ impl RtpOutput {
         self.retired.len()
     }
 
-    /// Everything needed to send, once DTLS and ICE are through.
-    fn ready<'a, O: Outbox>(&'a mut self, out: &'a mut O) -> Option<(Way<'a, O>, &'a mut Tracks)> {
+    /// Everything needed to send, once DTLS is through.
+    fn ready<'a, O: Outbox>(
+        &'a mut self,
+        (route, out): (&'a Route, &'a mut O),
+    ) -> Option<(Way<'a, O>, &'a mut Tracks)> {
         if self.srtp.is_none() {
             self.srtp = self.keys.get().and_then(Srtp::new);
         }
-        let route = self.path.as_ref()?;
         Some((Way { srtp: self.srtp.as_mut()?, route, out }, &mut self.tracks))
     }
 
     /// Sends a frame that `history` will have next. False where it cannot be sent yet.
     pub(crate) fn send_video(
         &mut self,
-        payloads: &Payloads,
-        keyframe: bool,
+        (payloads, keyframe): (&Payloads, bool),
         stamp: &FrameStamp,
         history: &History,
-        out: &mut impl Outbox,
+        way: (&Route, &mut impl Outbox),
     ) -> bool {
-        let Some((mut way, Tracks { video: Some(track), .. })) = self.ready(out) else {
+        let Some((mut way, Tracks { video: Some(track), .. })) = self.ready(way) else {
             return false;
         };
         track.follow(history);
@@ -131,9 +125,9 @@ impl RtpOutput {
         &mut self,
         payload: &[u8],
         packet: &AudioPacket,
-        out: &mut impl Outbox,
+        way: (&Route, &mut impl Outbox),
     ) -> bool {
-        let Some((mut way, Tracks { audio: Some(track), .. })) = self.ready(out) else {
+        let Some((mut way, Tracks { audio: Some(track), .. })) = self.ready(way) else {
             return false;
         };
         let stamp = FrameStamp::new(packet.rtp_time, packet.captured);
@@ -146,9 +140,9 @@ impl RtpOutput {
         &mut self,
         lost: &[u16],
         history: &History,
-        out: &mut impl Outbox,
+        way: (&Route, &mut impl Outbox),
     ) -> bool {
-        let Some((mut way, Tracks { video: Some(track), .. })) = self.ready(out) else {
+        let Some((mut way, Tracks { video: Some(track), .. })) = self.ready(way) else {
             return true;
         };
         let mut helped = true;
@@ -159,28 +153,6 @@ impl RtpOutput {
         helped
     }
 
-    /// Sends media this way from now on, wherever str0m sends its own.
-    pub(crate) fn use_path(&mut self, route: Route) {
-        self.path = Some(route);
-        self.path_is_held = true;
-    }
-
-    /// Sends media to where str0m sends its own again.
-    pub(crate) fn free_path(&mut self) {
-        self.path_is_held = false;
-    }
-
-    /// Where media goes.
-    pub(crate) fn remote(&self) -> Option<TransportAddress> {
-        self.path.as_ref().map(Route::remote)
-    }
-
-    /// Sends nothing more this way.
-    pub(crate) fn leave_path(&mut self) {
-        self.path = None;
-        self.path_is_held = false;
-    }
-
     /// A receiver has reported on a stream: it knows by now whose it is.
     pub(crate) fn acknowledge(&mut self, ssrc: u32) {
         if let Some(track) = self.tracks.by_ssrc(ssrc) {
@@ -188,26 +160,21 @@ impl RtpOutput {
         }
     }
 
-    /// Passes on what str0m wants sent.
+    /// Passes on what str0m wants sent by `route`, while media goes by `media`.
     pub(crate) fn forward(
         &mut self,
-        route: &Route,
         contents: &[u8],
-        now: Instant,
-        clock: &ClockAnchor,
+        (route, media): (&Route, Option<&Route>),
+        (now, clock): (Instant, &ClockAnchor),
         out: &mut impl Outbox,
     ) {
-        let (first, second) = match contents.get(..2) {
-            Some(&[first, second]) => (first, second),
-            _ => return,
-        };
-        if !STUN.contains(&first) && !self.path_is_held {
-            self.path = Some(*route);
-        }
+        let Some(&[first, second]) = contents.get(..2) else { return };
         if !RTP_OR_RTCP.contains(&first) {
             out.datagram(route, contents.len()).copy_from_slice(contents);
-        } else if RTCP_TYPES.contains(&second) {
-            self.forward_rtcp(contents, now, clock, out);
+        } else if RTCP_TYPES.contains(&second)
+            && let Some(media) = media
+        {
+            self.forward_rtcp(contents, (now, clock), (media, out));
         }
         // str0m writes no media here, and a packet of its own would use our sequence numbers: keys and
         // nonces are the same.
@@ -218,12 +185,11 @@ impl RtpOutput {
     fn forward_rtcp(
         &mut self,
         protected: &[u8],
-        now: Instant,
-        clock: &ClockAnchor,
-        out: &mut impl Outbox,
+        (now, clock): (Instant, &ClockAnchor),
+        way: (&Route, &mut impl Outbox),
     ) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        if let Some((mut way, tracks)) = self.ready(out)
+        if let Some((mut way, tracks)) = self.ready(way)
             && let Some(index) = way.srtp.open_rtcp(protected, &mut scratch)
         {
             reports::complete(&mut scratch, |ssrc| tracks.by_ssrc(ssrc)?.report(now, clock));

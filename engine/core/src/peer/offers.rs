@@ -7,7 +7,10 @@ use std::time::Instant;
 use visavis_types::VideoCodec::{self, Av1, H264, Vp8, Vp9};
 use visavis_types::{AudioCodec, AudioRendition, CodecSet, PeerId, SessionId};
 
-use crate::{Certificate, CodecOrder, Offer, PeerSetup};
+use super::certificate::Certificate;
+use super::setup::PeerSetup;
+use super::tracks::CodecOrder;
+use crate::sdp::Offer;
 
 /// What a viewer gets: the codec, the browser's payload type for it, and what the answer says of it
 /// (`a=fmtp`, if there is such a line).

@@ -12,6 +12,8 @@ use arc_swap::ArcSwap;
 use str0m::Rtc;
 use str0m::channel::{ChannelData, ChannelId};
 
+use crate::sdp::Offer;
+
 /// The largest message, either way. Viewers are told so (RFC 8841 §6), and a browser refuses to send
 /// more.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
@@ -163,8 +165,14 @@ impl DataGauge {
         self.labels.load_full()
     }
 
-    /// What the viewer's description says it takes (RFC 8841 §6).
-    pub(crate) fn set_max_message(&self, bytes: usize) {
+    /// Notes what the viewer's offer says of the messages that it takes (RFC 8841 §6).
+    pub(super) fn read_max_message(&self, offer: &Offer) {
+        if let Some(bytes) = offer.max_message_bytes(MAX_MESSAGE_BYTES) {
+            self.set_max_message(bytes);
+        }
+    }
+
+    fn set_max_message(&self, bytes: usize) {
         self.max_message.store(bytes.min(MAX_MESSAGE_BYTES), Relaxed);
     }
 }
@@ -225,7 +233,7 @@ impl DataChannels {
         Some(DataEvent::Opened(label))
     }
 
-    pub(crate) fn closed(&mut self, id: ChannelId, mut tell: impl FnMut(DataEvent)) {
+    pub(crate) fn closed(&mut self, id: ChannelId, mut emit: impl FnMut(DataEvent)) {
         let Some(place) = self.open.iter().position(|channel| channel.id == id) else {
             return;
         };
@@ -241,9 +249,9 @@ impl DataChannels {
         });
         let lost = before - self.queue.len();
         if lost > 0 {
-            tell(DataEvent::Undelivered(lost));
+            emit(DataEvent::Undelivered(lost));
         }
-        tell(DataEvent::Closed(channel.label));
+        emit(DataEvent::Closed(channel.label));
     }
 
     pub(crate) fn received(&self, data: ChannelData) -> DataEvent {
@@ -280,7 +288,7 @@ impl DataChannels {
     }
 
     /// Hands SCTP as much as it has room for. True where it was touched, and must be drained.
-    pub(crate) fn write(&mut self, rtc: &mut Rtc, mut tell: impl FnMut(DataEvent)) -> bool {
+    pub(crate) fn write(&mut self, rtc: &mut Rtc, mut emit: impl FnMut(DataEvent)) -> bool {
         let mut touched = false;
         for id in self.surplus.drain(..) {
             rtc.direct_api().close_data_channel(id);
@@ -298,7 +306,7 @@ impl DataChannels {
                 // It refuses this one message, or is closing.
                 Err(error) => {
                     tracing::debug!(%error, "a message could not be written");
-                    tell(DataEvent::Undelivered(1));
+                    emit(DataEvent::Undelivered(1));
                 }
             }
             self.gauge.release(message.len());
