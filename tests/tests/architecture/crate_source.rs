@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, ImplItem, Item, ItemMod, ItemUse, Macro, Meta, Token, UseTree, Visibility};
 
-use crate::circles::Imports;
+use super::graph::Imports;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -50,11 +50,10 @@ enum Place {
 
 impl CrateSource {
     /// Reads the crate whose root file is `root`.
-    pub fn read(root: &str) -> Outcome<Self> {
-        let root = PathBuf::from(root);
+    pub fn read(root: &Path) -> Outcome<Self> {
         let folder = root.parent().ok_or("a file without a folder")?.to_path_buf();
         let mut source = Self { files: Vec::new(), folder: folder.clone(), modules: Vec::new() };
-        source.read_file(&root, &folder, None)?;
+        source.read_file(root, &folder, None)?;
         Ok(source)
     }
 
