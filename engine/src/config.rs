@@ -8,7 +8,9 @@ use visavis_types::{
     VideoCodec,
 };
 
-use crate::{AnnouncedAddress, IdleLoop, Scheduling};
+use crate::idle::idle_loop::IdleLoop;
+use crate::media::addresses::AnnouncedAddress;
+use crate::scheduling::Scheduling;
 
 /// Settings of the whole engine.
 #[derive(Debug, Clone)]

@@ -1,21 +1,45 @@
 //! How a session is made: its threads, and the rings between them.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use rtrb::RingBuffer;
 use visavis_codec::{ENCODERS, OpusDecoder, encodable_size};
 use visavis_core::PacketizedFrame;
-use visavis_types::FrameSize;
+use visavis_types::{FrameSize, SessionNumber};
 
-use crate::audio::{AudioCommand, AudioSink, AudioSource, Microphones};
+use crate::audio::audio_loop::AudioCommand;
+use crate::audio::microphone::Microphones;
+use crate::audio::queue::AudioQueue;
+use crate::audio::sink::{AudioParts, AudioSink};
+use crate::audio::source::{AudioSource, SourceParts};
+use crate::config::SessionConfig;
 use crate::data;
-use crate::encoded::EncodedVideoSink;
-use crate::media::{Control, LoopRings, SessionMedia};
-use crate::session::{Ends, Running};
-use crate::shared::SessionShared;
-use crate::video::EncodeLoop;
-use crate::{EngineHandle, Session, SessionConfig, SessionError};
+use crate::encoded::sink::{EncodedParts, EncodedVideoSink};
+use crate::error::SessionError;
+use crate::handle::{EngineHandle, Inner};
+use crate::idle::source::IdleSource;
+use crate::media::command::{Control, SessionMedia};
+use crate::media::loop_rings::LoopRings;
+use crate::media::waker::SessionWakers;
+use crate::session::{Outputs, Running, Session};
+use crate::session_entry::{EntryParts, SessionEntry};
+use crate::state::capture_clock::CaptureClock;
+use crate::state::counters::Counters;
+use crate::state::demand::{Demand, LoopDemand};
+use crate::state::interest::Interest;
+use crate::state::lifecycle::Lifecycle;
+use crate::state::liveness::{LiveSource, Liveness};
+use crate::state::loop_reports::{LoopReport, LoopReports};
+use crate::state::status_source::StatusSource;
+use crate::state::threads::Threads;
+use crate::utterance::UtteranceParts;
+use crate::utterance::playback::Playback;
+use crate::video::encode_loop::{EncodeLoop, EncodeParts};
+use crate::video::mailbox::Mailbox;
+use crate::video::picture_queue::PictureQueue;
+use crate::video::sink::{VideoParts, VideoSink};
 
 /// Encoded frames that may wait for the media loop: half a second. It normally holds one.
 const VIDEO_RING: usize = 16;
@@ -61,97 +85,197 @@ impl EngineHandle {
         if config.max_peers == Some(0) {
             return Err(SessionError::Config("a session must take one viewer at least"));
         }
-        let inner = &self.inner;
-        let Some(audio_thread) = inner.audio.thread.get() else {
+        self.inner
+            .create_session(config)
+            .map(|(entry, outputs, running)| Session::new(self.clone(), entry, outputs, running))
+    }
+}
+
+type Made = (Arc<SessionEntry>, Outputs, Running);
+
+impl Inner {
+    /// Makes what a session shares, gives each thread what it needs of that, and lists the session.
+    fn create_session(&self, config: SessionConfig) -> Result<Made, SessionError> {
+        let Some(audio_thread) = self.audio.thread.get() else {
             return Err(SessionError::Stopped);
         };
-        let faults = Arc::clone(&inner.faults);
-        let shared = SessionShared::new(config, inner.clock, inner.loops.len());
-        let shared = Arc::new(shared.with_faults(Arc::clone(&faults)));
-        let wakers: Vec<_> = inner.loops.iter().map(|own| own.waker.for_session()).collect();
-        let (video_in, video_out) = LoopRings::new(VIDEO_RING, &wakers);
-        let (audio_in, audio_out) = LoopRings::new(AUDIO_RING, &wakers);
+        let config = Arc::new(config);
+        let media_loops: Vec<_> = self.loops.iter().map(|own| own.waker.for_session()).collect();
+        let media_loops = SessionWakers::new(media_loops);
+        let loop_count = self.loops.len();
+
+        let lifecycle = Arc::<Lifecycle>::default();
+        let counters = Arc::<Counters>::default();
+        let interest = Arc::<Interest>::default();
+        let threads = Arc::<Threads>::default();
+        threads.audio.set(audio_thread);
+        let demand = Arc::new(Demand::new(SessionNumber::unique(), loop_count));
+        let reports = Arc::new(LoopReports::new(loop_count));
+        let liveness = Arc::new(Liveness::new(config.idle_grace, Instant::now()));
+        let live = Arc::new(LiveSource::new(Arc::clone(&liveness), media_loops.clone()));
+        let capture_clock =
+            Arc::new(CaptureClock::new(config.id.clone(), self.clock, Arc::clone(&counters)));
+        let mailbox = Arc::<Mailbox>::default();
+        let pictures = Arc::new(PictureQueue::new(config.utterance_bytes, &threads.pushers));
+        let sound = Arc::new(AudioQueue::new(config.audio_queue, &threads.pushers));
+        let idle = Arc::new(IdleSource::new(
+            &config,
+            self.idle_encoder.clone(),
+            Arc::clone(&lifecycle),
+            media_loops.clone(),
+        ));
+
+        let (video_in, video_out) = LoopRings::new(VIDEO_RING, media_loops.each());
+        let (audio_in, audio_out) = LoopRings::new(AUDIO_RING, media_loops.each());
         let (blocks_in, blocks_out) = RingBuffer::new(AUDIO_BLOCK_RING);
-        let (mic_in, mic_out) = inner
+        let (mic_in, mic_out) = self
             .loops
             .iter()
             .map(|_| RingBuffer::new(MICROPHONE_RING))
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        let (inboxes, inbox) = data::inbox(inner.loops.len());
+        let (inboxes, inbox) = data::inbox(loop_count);
         let (microphones, microphone) = Microphones::new(
-            shared.config.id.clone(),
-            shared.config.microphone_rate,
-            inner.clock,
+            config.id.clone(),
+            config.microphone_rate,
+            self.clock,
             mic_out,
-            (faults, Arc::clone(&shared.counters.unread_mic)),
+            (Arc::clone(&self.faults), Arc::clone(&counters.unread_mic)),
         );
-        let source = AudioSource::new(
-            Arc::clone(&shared),
-            blocks_out,
-            audio_in,
-            microphones,
-            Arc::clone(&inner.refusals),
-        )
-        .map_err(|error| SessionError::Audio(error.to_string()))?;
-        shared.audio_thread.is(audio_thread);
-        // One after the other: what fails leaves nothing behind.
-        let (encoded_video, encode_thread) = {
-            let mut sessions = inner.sessions.write().unwrap_or_else(PoisonError::into_inner);
-            if sessions.iter().any(|other| other.config.id == shared.config.id) {
-                return Err(SessionError::Exists(shared.config.id.clone()));
-            }
-            let (encoded_video, encode_thread) = match shared.config.encoded {
-                Some(codec) => (EncodedVideoSink::new(Arc::clone(&shared), codec, video_in), None),
-                None => {
-                    let thread = start_encoder(&shared, video_in)?;
-                    (EncodedVideoSink::of_raw_session(Arc::clone(&shared)), Some(thread))
-                }
-            };
-            shared.set_media(inner.idle_encoder.clone(), wakers.clone());
-            let ends = video_out.into_iter().zip(audio_out).zip(mic_in).zip(inboxes).zip(wakers);
-            let commands = ends.map(|((((video, audio), microphones), inbox), waker)| {
-                let shared = Arc::clone(&shared);
-                Control::AddSession(SessionMedia {
-                    shared,
-                    video,
-                    audio,
-                    microphones,
-                    inbox,
-                    waker,
-                })
-            });
-            let told = inner.control_all(commands);
-            if !inner.audio.send(AudioCommand::Add(Box::new(source))) || !told {
-                // A loop has ended, and the engine with it.
-                shared.stop();
-                inner.say_goodbye(&shared);
-                return Err(SessionError::Stopped);
-            }
-            sessions.push(Arc::clone(&shared));
-            (encoded_video, encode_thread)
+
+        let source = SourceParts {
+            config: Arc::clone(&config),
+            lifecycle: Arc::clone(&lifecycle),
+            counters: Arc::clone(&counters),
+            demand: Arc::clone(&demand),
+            queue: Arc::clone(&sound),
+            threads: Arc::clone(&threads),
+            refusals: Arc::clone(&self.refusals),
         };
-        let sink = AudioSink::new(Arc::clone(&shared), blocks_in, audio_thread.clone());
-        let voices = &inner.voices;
-        voices.write().unwrap_or_else(PoisonError::into_inner).push(sink.clone());
-        let running = Running { encode_thread };
-        let ends = Ends { audio: sink, encoded_video, microphone, inbox };
-        Ok(Session::new(self.clone(), shared, ends, running))
+        let source = AudioSource::new(source, blocks_out, audio_in, microphones)
+            .map_err(|error| SessionError::Audio(error.to_string()))?;
+        let audio = AudioParts {
+            lifecycle: Arc::clone(&lifecycle),
+            counters: Arc::clone(&counters),
+            capture_clock: Arc::clone(&capture_clock),
+            queue: Arc::clone(&sound),
+            longest: config.audio_queue,
+            threads: Arc::clone(&threads),
+        };
+        let video = VideoParts {
+            config: Arc::clone(&config),
+            lifecycle: Arc::clone(&lifecycle),
+            counters: Arc::clone(&counters),
+            capture_clock: Arc::clone(&capture_clock),
+            live: Arc::clone(&live),
+            mailbox: Arc::clone(&mailbox),
+            pictures: Arc::clone(&pictures),
+            threads: Arc::clone(&threads),
+        };
+        let playback =
+            Playback::new(sound, Arc::clone(&demand), Arc::clone(&live), Arc::clone(&threads));
+        let utterances = UtteranceParts {
+            audio: AudioSink::new(audio, blocks_in),
+            video: VideoSink::new(video),
+            playback: Arc::new(playback),
+            lifecycle: Arc::clone(&lifecycle),
+        };
+        let status = StatusSource::new(
+            Arc::clone(&counters),
+            Arc::clone(&lifecycle),
+            Arc::clone(&liveness),
+            Arc::clone(&demand),
+            Arc::clone(&reports),
+        );
+        let entry = Arc::new(SessionEntry::new(EntryParts {
+            config: Arc::clone(&config),
+            lifecycle: Arc::clone(&lifecycle),
+            status,
+            idle: Arc::clone(&idle),
+            utterances,
+            threads: Arc::clone(&threads),
+            media_loops: media_loops.clone(),
+        }));
+        let encoded = EncodedParts {
+            config: Arc::clone(&config),
+            lifecycle: Arc::clone(&lifecycle),
+            counters: Arc::clone(&counters),
+            capture_clock,
+            demand: Arc::clone(&demand),
+            live: Arc::clone(&live),
+        };
+        let encode = EncodeParts {
+            config: Arc::clone(&config),
+            lifecycle: Arc::clone(&lifecycle),
+            faults: Arc::clone(&self.faults),
+            counters: Arc::clone(&counters),
+            demand: Arc::clone(&demand),
+            mailbox,
+            pictures,
+            live,
+            idle: Arc::clone(&idle),
+            threads: Arc::clone(&threads),
+        };
+
+        // One after the other: what fails leaves nothing behind.
+        let mut directory = self.directory_as_it_is();
+        if directory.session(&config.id).is_some() {
+            return Err(SessionError::Exists(config.id.clone()));
+        }
+        let (encoded_video, encode_thread) = match config.encoded {
+            Some(codec) => (EncodedVideoSink::new(encoded, codec, video_in), None),
+            None => {
+                let thread = start_encoder(encode, video_in)?;
+                (EncodedVideoSink::of_raw_session(encoded), Some(thread))
+            }
+        };
+        let ends = video_out.into_iter().zip(audio_out).zip(mic_in).zip(inboxes);
+        let ends = ends.zip(media_loops.each()).enumerate();
+        let commands = ends.map(|(index, ((((video, audio), microphones), inbox), waker))| {
+            Control::AddSession(Box::new(SessionMedia {
+                config: Arc::clone(&config),
+                lifecycle: Arc::clone(&lifecycle),
+                liveness: Arc::clone(&liveness),
+                idle: Arc::clone(&idle),
+                demand: LoopDemand::new(Arc::clone(&demand), index),
+                interest: Arc::clone(&interest),
+                counters: Arc::clone(&counters),
+                report: LoopReport::new(Arc::clone(&reports), index),
+                threads: Arc::clone(&threads),
+                video,
+                audio,
+                microphones,
+                inbox,
+                waker: waker.clone(),
+            }))
+        });
+        let sent = self.control_all(commands);
+        if !self.audio.send(AudioCommand::Add(Box::new(source))) || !sent {
+            // A loop has ended, and the engine with it.
+            entry.stop();
+            self.close_peers(&entry);
+            return Err(SessionError::Stopped);
+        }
+        directory.insert_session(config.id.clone(), Arc::clone(&entry));
+        drop(directory);
+        let outputs = Outputs { encoded_video, interest, counters, microphone, inbox };
+        Ok((entry, outputs, Running { encode_thread }))
     }
 }
 
 fn start_encoder(
-    shared: &Arc<SessionShared>,
+    parts: EncodeParts,
     output: LoopRings<PacketizedFrame>,
 ) -> Result<JoinHandle<()>, SessionError> {
     let smallest = FrameSize::new(FrameSize::MIN_SIDE, FrameSize::MIN_SIDE)
         .map_err(|_| SessionError::Config("no smallest frame"))?;
     #[cfg(debug_assertions)]
-    if shared.faults.is_thread_refused() {
+    if parts.faults.is_thread_refused() {
         return Err(std::io::Error::from(std::io::ErrorKind::WouldBlock).into());
     }
-    let encode = EncodeLoop::new(Arc::clone(shared), output, smallest);
+    let threads = Arc::clone(&parts.threads);
+    let encode = EncodeLoop::new(parts, output, smallest);
     let thread =
         thread::Builder::new().name("visavis-encode".to_owned()).spawn(move || encode.run())?;
-    shared.encode_thread.is(thread.thread());
+    threads.encode.set(thread.thread());
     Ok(thread)
 }

@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use visavis_core::{DataGauge, DataMessage, DataRefusal, MESSAGE_OVERHEAD_BYTES, OutgoingMessage};
-use visavis_types::PeerId;
+use visavis_types::{PeerId, SessionId};
 
-use crate::EngineHandle;
 use crate::budget::{Budget, Reservation};
-use crate::handle::SendError;
-use crate::media::DataSend;
-use crate::shared::SessionShared;
+use crate::handle::{EngineHandle, SendError};
+use crate::media::command::DataSend;
+use crate::state::counters::Counters;
 
 /// Bytes of one viewer's messages that the application has not read, and of all viewers of a session;
 /// each message is counted with [`MESSAGE_OVERHEAD_BYTES`] more.
@@ -85,7 +84,8 @@ pub enum DataError {
 #[derive(Debug, Clone)]
 pub struct DataChannel {
     engine: EngineHandle,
-    session: Arc<SessionShared>,
+    session: SessionId,
+    counters: Arc<Counters>,
     label: Option<Arc<str>>,
     inbox: InboxReader,
 }
@@ -93,10 +93,10 @@ pub struct DataChannel {
 impl DataChannel {
     pub(crate) fn new(
         engine: EngineHandle,
-        session: Arc<SessionShared>,
+        (session, counters): (SessionId, Arc<Counters>),
         inbox: InboxReader,
     ) -> Self {
-        Self { engine, session, label: None, inbox }
+        Self { engine, session, counters, label: None, inbox }
     }
 
     /// As this, but sends to the channels of this label; without it, to the first that each viewer has
@@ -113,8 +113,7 @@ impl DataChannel {
     /// See [`DataError`]. A viewer has no channel for a moment after it joined:
     /// [`Event::DataChannelOpened`](crate::Event::DataChannelOpened) tells when it has.
     pub fn send(&self, peer: PeerId, message: &DataMessage) -> Result<SendOutcome, DataError> {
-        let id = &self.session.config.id;
-        let Some((media_loop, gauge)) = self.engine.inner.viewer(id, peer) else {
+        let Some((media_loop, gauge)) = self.engine.inner.viewer(&self.session, peer) else {
             return Err(DataError::NoPeer(peer));
         };
         let len = message.as_bytes().len();
@@ -146,7 +145,7 @@ impl DataChannel {
         let inner = &self.engine.inner;
         let mut outcome = Broadcast::default();
         let mut of_loops = vec![Vec::new(); inner.loops.len()];
-        for (peer, media_loop, gauge) in inner.viewers(&self.session.config.id) {
+        for (peer, media_loop, gauge) in inner.viewers(&self.session) {
             match gauge.reserve(self.label.as_deref(), len) {
                 Ok(()) => {
                     if let Some(peers) = of_loops.get_mut(media_loop) {
@@ -172,13 +171,13 @@ impl DataChannel {
     /// Bytes that wait for a viewer, 128 for each message among them; `None` where there is no such
     /// viewer. What its network is busy with (128 KiB at most) has left and is not counted.
     pub fn waiting_bytes(&self, peer: PeerId) -> Option<usize> {
-        let (_, gauge) = self.engine.inner.viewer(&self.session.config.id, peer)?;
+        let (_, gauge) = self.engine.inner.viewer(&self.session, peer)?;
         Some(gauge.waiting_bytes())
     }
 
     /// The labels of a viewer's open channels, in the order they were opened.
     pub fn labels(&self, peer: PeerId) -> Vec<Arc<str>> {
-        let viewer = self.engine.inner.viewer(&self.session.config.id, peer);
+        let viewer = self.engine.inner.viewer(&self.session, peer);
         viewer.map(|(_, gauge)| gauge.labels().to_vec()).unwrap_or_default()
     }
 
@@ -206,10 +205,10 @@ impl DataChannel {
         let message = OutgoingMessage::new(message, self.label.clone());
         let peers: Vec<PeerId> = viewers.iter().map(|(peer, _)| *peer).collect();
         let (count, len) = (peers.len() as u64, message.len());
-        let send = DataSend { session: Arc::clone(&self.session), peers, message };
+        let send = DataSend { counters: Arc::clone(&self.counters), peers, message };
         match self.engine.inner.send_data(media_loop, send) {
             Ok(()) => {
-                self.session.counters.data_sent.fetch_add(count, Relaxed);
+                self.counters.data_sent.fetch_add(count, Relaxed);
                 Ok(Vec::new())
             }
             Err(error) => {
@@ -303,7 +302,7 @@ impl Sending {
             }
             self.next += 1;
             if !give(peer, self.send.message.clone(), now) {
-                self.send.session.counters.data_undelivered.fetch_add(1, Relaxed);
+                self.send.counters.data_undelivered.fetch_add(1, Relaxed);
             }
         }
         true

@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use arc_swap::ArcSwap;
@@ -11,13 +11,19 @@ use visavis_core::Certificate;
 use visavis_net::UdpEndpoint;
 use visavis_types::{ClockAnchor, Refusals};
 
-use crate::audio::{AudioCommand, AudioLoop};
+use crate::audio::audio_loop::{AudioCommand, AudioLoop};
+use crate::config::{EngineConfig, SessionConfig};
+use crate::error::{SessionError, StartError};
 use crate::faults::{FaultDomain, Faults};
-use crate::handle::{Inner, LoopHandle, Parts};
-use crate::idle::IdleEncoder;
-use crate::media::{Addresses, Control, Inputs, MediaLoop, closing, own_addresses};
+use crate::handle::{EngineHandle, Inner, LoopHandle, Parts};
+use crate::idle::encoder::IdleEncoder;
+use crate::media::addresses::Addresses;
+use crate::media::closing::closing;
+use crate::media::command::{Control, Inputs};
+use crate::media::follow::own_addresses;
+use crate::media::media_loop::MediaLoop;
+use crate::session::Session;
 use crate::upkeep::Upkeep;
-use crate::{EngineConfig, EngineHandle, Session, SessionConfig, SessionError, StartError};
 
 /// Joins and renegotiations that may wait for the media loop.
 const COMMAND_CAPACITY: usize = 4_096;
@@ -132,7 +138,7 @@ impl Engine {
                 Ok::<(), Infallible>(())
             });
         })?;
-        engine.handle.inner.audio.thread.is(audio_thread.thread());
+        engine.handle.inner.audio.thread.set(audio_thread.thread());
         engine.audio_thread = Some(audio_thread);
         let inner = Arc::clone(&engine.handle.inner);
         engine.upkeep = Some(Upkeep::start(inner, sockets, config.announce)?);
@@ -170,9 +176,7 @@ impl Engine {
 
     fn shut_down(&mut self) {
         let inner = &self.handle.inner;
-        for session in inner.sessions.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            session.stop();
-        }
+        inner.sessions().iter().for_each(|session| session.stop());
         inner.stopped.store(true, Relaxed);
         inner.control_all(inner.loops.iter().map(|_| Control::Stop));
         inner.audio.send(AudioCommand::Stop);

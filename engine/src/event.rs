@@ -4,8 +4,8 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, TrySendError};
 use visavis_types::{PeerId, SessionId, UnixMillis, VideoCodec};
 
-use crate::UtteranceId;
 use crate::faults::{FaultDomain, Faults};
+use crate::utterance::id::UtteranceId;
 
 /// Something an application may want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -10,14 +10,18 @@ use crossbeam_queue::SegQueue;
 use visavis_core::{Certificate, DataGauge};
 use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId, UnixMillis};
 
-use crate::audio::{AudioCommand, AudioSink};
-use crate::event::Subscriber;
+use crate::audio::audio_loop::AudioCommand;
+use crate::directory::Directory;
+use crate::event::{Event, Subscriber};
 use crate::faults::{Faults, Health};
-use crate::idle::IdleEncoder;
-use crate::media::{ClosingSender, Command, Control, DataSend, MediaWaker, RemoteCandidate};
-use crate::placement::Placement;
-use crate::shared::{SessionShared, Sleeper};
-use crate::{Event, SessionStatus, Utterance, UtteranceError};
+use crate::idle::encoder::IdleEncoder;
+use crate::media::closing::ClosingSender;
+use crate::media::command::{Command, Control, DataSend, RemoteCandidate};
+use crate::media::waker::MediaWaker;
+use crate::session_entry::SessionEntry;
+use crate::state::threads::Sleeper;
+use crate::status::SessionStatus;
+use crate::utterance::{Utterance, UtteranceError};
 
 /// Events that are kept for a subscriber at most, however many peers there may be.
 const MAX_EVENT_ROOM: usize = 65_536;
@@ -33,11 +37,8 @@ pub struct EngineHandle {
 pub(crate) struct Inner {
     pub(crate) loops: Vec<LoopHandle>,
     pub(crate) audio: AudioHandle,
-    pub(crate) sessions: RwLock<Vec<Arc<SessionShared>>>,
-    /// Where the sound of each of them goes in.
-    pub(crate) voices: RwLock<Vec<AudioSink>>,
-    /// Peers that were answered and have not left.
-    peers: Mutex<Placement>,
+    directory: Mutex<Directory<Arc<SessionEntry>>>,
+    /// Peers that have left, and are to be taken out of the directory.
     departed: Arc<SegQueue<PeerId>>,
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) certificate: Certificate,
@@ -94,11 +95,9 @@ pub(crate) struct Parts {
 impl Inner {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
-            peers: Mutex::new(Placement::new(parts.loops.len())),
+            directory: Mutex::new(Directory::new(parts.loops.len())),
             loops: parts.loops,
             audio: AudioHandle { commands: parts.audio, thread: Sleeper::default() },
-            sessions: RwLock::default(),
-            voices: RwLock::default(),
             departed: parts.departed,
             refusals: parts.refusals,
             certificate: parts.certificate,
@@ -111,9 +110,13 @@ impl Inner {
         }
     }
 
-    pub(crate) fn session(&self, id: &SessionId) -> Option<Arc<SessionShared>> {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        sessions.iter().find(|session| &session.config.id == id).cloned()
+    pub(crate) fn session(&self, id: &SessionId) -> Option<Arc<SessionEntry>> {
+        self.directory_as_it_is().session(id).cloned()
+    }
+
+    /// All sessions there are.
+    pub(crate) fn sessions(&self) -> Vec<Arc<SessionEntry>> {
+        self.directory_as_it_is().sessions().map(|(_, entry)| Arc::clone(entry)).collect()
     }
 
     /// Hands a command to a media loop, or gives it back.
@@ -152,24 +155,23 @@ impl Inner {
         told.fold(true, |all, told| all & told)
     }
 
-    /// Has every media loop say goodbye to a session's peers; what comes back is disconnected when the last
-    /// has.
-    pub(crate) fn say_goodbye(&self, session: &Arc<SessionShared>) -> Receiver<()> {
+    /// Has every media loop close a session's peers; what comes back is disconnected when the last has.
+    pub(crate) fn close_peers(&self, session: &SessionEntry) -> Receiver<()> {
         let (done, finished) = bounded::<()>(1);
-        for index in 0..self.loops.len() {
-            let (session, done) = (Arc::clone(session), done.clone());
+        for (index, waker) in session.media_loops().each().iter().enumerate() {
+            let (session, done) = (waker.clone(), done.clone());
             self.control(index, Control::RemoveSession { session, done });
         }
         finished
     }
 
-    /// Takes a session out, and returns when its peers have heard the goodbye, or after `patience`.
-    pub(crate) fn remove_session(&self, session: &Arc<SessionShared>, patience: Duration) {
+    /// Takes a session out, and returns when its peers are closed, or after `patience`.
+    pub(crate) fn remove_session(&self, session: &Arc<SessionEntry>, patience: Duration) {
         let finished = {
-            let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
-            sessions.retain(|other| !Arc::ptr_eq(other, session));
-            // Before its name is free: the loops are told of no other of this name first.
-            self.say_goodbye(session)
+            let mut directory = self.directory_as_it_is();
+            directory.remove_session(&session.config().id, |other| Arc::ptr_eq(other, session));
+            // Before its id is free: the loops are given no other of this id first.
+            self.close_peers(session)
         };
         // Nothing is ever sent: when the last loop has dropped its end, the wait is over.
         let _ = finished.recv_timeout(patience);
@@ -195,26 +197,31 @@ impl Inner {
         session: &SessionId,
         peer: PeerId,
     ) -> Option<(usize, Arc<DataGauge>)> {
-        self.living_peers().viewer(session, peer)
+        self.directory().viewer(session, peer)
     }
 
     /// All viewers of a session.
     pub(crate) fn viewers(&self, session: &SessionId) -> Vec<(PeerId, usize, Arc<DataGauge>)> {
-        self.living_peers().viewers(session).collect()
+        self.directory().viewers(session).collect()
     }
 
     /// Peers that have left are forgotten at the next question about them; after a crowd there may be none.
     pub(crate) fn forget_departed(&self) {
-        drop(self.living_peers());
+        drop(self.directory());
     }
 
-    /// The peers there are, those that left taken out.
-    pub(crate) fn living_peers(&self) -> MutexGuard<'_, Placement> {
-        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The directory, the peers that have left taken out.
+    pub(crate) fn directory(&self) -> MutexGuard<'_, Directory<Arc<SessionEntry>>> {
+        let mut directory = self.directory_as_it_is();
         while let Some(peer) = self.departed.pop() {
-            peers.remove(peer);
+            directory.remove_peer(peer);
         }
-        peers
+        directory
+    }
+
+    /// The directory, for whom peers that have left do not matter.
+    pub(crate) fn directory_as_it_is(&self) -> MutexGuard<'_, Directory<Arc<SessionEntry>>> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -241,8 +248,9 @@ impl EngineHandle {
 
     /// The names of all sessions there are, in order.
     pub fn session_ids(&self) -> Vec<SessionId> {
-        let sessions = self.inner.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        let mut ids: Vec<_> = sessions.iter().map(|session| session.config.id.clone()).collect();
+        let directory = self.inner.directory_as_it_is();
+        let mut ids: Vec<_> = directory.sessions().map(|(id, _)| id.clone()).collect();
+        drop(directory);
         ids.sort_unstable();
         ids
     }
@@ -274,7 +282,7 @@ impl EngineHandle {
 
     /// Closes a peer; an unknown one is ignored.
     pub fn disconnect(&self, peer: PeerId) {
-        let lives_on = self.inner.living_peers().get(peer);
+        let lives_on = self.inner.directory().peer(peer);
         if let Some((media_loop, link)) = lives_on
             && link.leave()
         {
@@ -285,7 +293,7 @@ impl EngineHandle {
     /// Closes a peer, and gives its place away at once: for one that comes in its stead.
     pub fn replace(&self, peer: PeerId) {
         self.disconnect(peer);
-        self.inner.living_peers().remove(peer);
+        self.inner.directory().remove_peer(peer);
     }
 
     /// Begins an utterance in a session, as [`Session::begin_utterance`](crate::Session::begin_utterance)
@@ -299,10 +307,7 @@ impl EngineHandle {
         session: &SessionId,
         zero: UnixMillis,
     ) -> Result<Utterance, UtteranceError> {
-        let voices = self.inner.voices.read().unwrap_or_else(PoisonError::into_inner);
-        let voice = voices.iter().find(|voice| &voice.session().config.id == session).cloned();
-        drop(voices);
-        Utterance::begin(&voice.ok_or(UtteranceError::NoSession)?, zero)
+        self.inner.session(session).ok_or(UtteranceError::NoSession)?.begin_utterance(zero)
     }
 
     /// The state of a session, or `None` where there is none of this name.

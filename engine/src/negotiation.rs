@@ -10,7 +10,7 @@ use visavis_types::{PeerId, Refusal, Refusals, SessionId};
 use crate::error::{CandidateError, OfferError};
 use crate::faults::FaultDomain;
 use crate::handle::{EngineHandle, SendError};
-use crate::media::{Command, Control, RemoteCandidate, Reply};
+use crate::media::command::{Command, Control, RemoteCandidate, Reply};
 
 /// What is said of a candidate whose parser has failed.
 const UNREADABLE: &str = "it cannot be read";
@@ -83,7 +83,7 @@ impl EngineHandle {
         reply: impl FnOnce(Result<Answer, OfferError>) + Send + 'static,
     ) -> Result<(), OfferError> {
         let offer = count_refused(self.read_offer(peer, sdp), &self.inner.refusals)?;
-        let (media_loop, _) = self.inner.living_peers().get(peer).ok_or(OfferError::PeerGone)?;
+        let (media_loop, _) = self.inner.directory().peer(peer).ok_or(OfferError::PeerGone)?;
         let refusals = Arc::clone(&self.inner.refusals);
         let reply = move |answer: Result<String, OfferError>| {
             reply(count_refused(answer.map(|sdp| Answer { peer, sdp }), &refusals));
@@ -113,25 +113,25 @@ impl EngineHandle {
         offer: &Offer,
     ) -> Result<Answer, OfferError> {
         let inner = &*self.inner;
-        let shared =
-            inner.session(session).ok_or_else(|| OfferError::NoSession(session.clone()))?;
+        let entry = inner.session(session).ok_or_else(|| OfferError::NoSession(session.clone()))?;
+        let config = entry.config();
         let (mut leaves, mut replaced) = (None, None);
         let (media_loop, link) = {
-            let mut peers = inner.living_peers();
-            if peers.get(peer).is_some() {
+            let mut directory = inner.directory();
+            if directory.peer(peer).is_some() {
                 return Err(OfferError::PeerExists(peer));
             }
-            let allowed = shared.config.max_peers.unwrap_or(usize::MAX);
-            if peers.count(session) >= allowed {
-                let (silence, quietest) = peers.quietest(session, Instant::now()).unzip();
+            let allowed = config.max_peers.unwrap_or(usize::MAX);
+            if directory.viewer_count(session) >= allowed {
+                let (silence, quietest) = directory.quietest(session, Instant::now()).unzip();
                 let free_in = PLACE_PATIENCE.saturating_sub(silence.unwrap_or_default());
                 let Some(gone) = quietest.filter(|_| free_in.is_zero()) else {
                     return Err(OfferError::SessionFull { viewers: allowed, free_in });
                 };
                 tracing::info!(%session, peer = %gone, "a silent viewer's place goes to a newcomer");
                 leaves = Some(gone);
-            } else if peers.len() >= inner.max_peers {
-                let Some(gone) = peers.unheard(ANSWER_PATIENCE, Instant::now()) else {
+            } else if directory.peer_count() >= inner.max_peers {
+                let Some(gone) = directory.unheard(ANSWER_PATIENCE, Instant::now()) else {
                     return Err(OfferError::Full(inner.max_peers));
                 };
                 tracing::debug!(peer = %gone, "the place of a viewer that was never heard goes to a newcomer");
@@ -139,11 +139,11 @@ impl EngineHandle {
                 leaves = Some(gone);
             }
             if let Some(gone) = leaves {
-                replaced = peers.get(gone).map(|(lives_on, link)| (gone, lives_on, link));
-                peers.remove(gone);
+                replaced = directory.peer(gone).map(|(lives_on, link)| (gone, lives_on, link));
+                directory.remove_peer(gone);
             }
             // It counts from here on, so that two who come at once do not both get the last place.
-            peers.place(peer, session).ok_or(OfferError::PeerExists(peer))?
+            directory.place(peer, session).ok_or(OfferError::PeerExists(peer))?
         };
         if let Some((gone, lives_on, link)) = replaced
             && link.leave()
@@ -155,9 +155,9 @@ impl EngineHandle {
         let setup = PeerSetup {
             peer,
             session: session.clone(),
-            order: shared.config.order(),
-            video_codecs: shared.config.codecs(),
-            red: shared.config.opus.red,
+            order: config.order(),
+            video_codecs: config.codecs(),
+            red: config.opus.red,
             candidates: &candidates,
             certificate: &inner.certificate,
             now: Instant::now(),
@@ -167,13 +167,14 @@ impl EngineHandle {
         let answered = answered.map_err(OfferError::from).and_then(|(made, sdp)| {
             // Known before it is adopted: from then on it may leave.
             let (gauge, heard) = (Arc::clone(made.data_gauge()), Arc::clone(made.last_received()));
-            inner.living_peers().answered(peer, gauge, heard);
-            let adopt = Command::Adopt { peer: Box::new(made), session: Arc::clone(&shared), link };
+            inner.directory().set_answered(peer, gauge, heard);
+            let session = Arc::clone(entry.lifecycle());
+            let adopt = Command::Adopt { peer: Box::new(made), session, link };
             inner.send(media_loop, adopt).map_err(|(error, _)| error)?;
             Ok(Answer { peer, sdp })
         });
         if answered.is_err() {
-            inner.living_peers().remove(peer);
+            inner.directory().remove_peer(peer);
         }
         answered
     }
@@ -192,7 +193,7 @@ impl EngineHandle {
             Some(checked) => checked.map_err(CandidateError::Syntax)?,
             None => return Err(CandidateError::Syntax(UNREADABLE.to_owned())),
         }
-        let lives_on = inner.living_peers().get(peer);
+        let lives_on = inner.directory().peer(peer);
         let Some((media_loop, link)) = lives_on else {
             return Ok(()); // It has left, and its candidates are still coming.
         };

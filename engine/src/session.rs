@@ -5,12 +5,20 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use visavis_types::{SessionId, UnixMillis, VideoCodec, VideoFrame, VideoFrameError};
 
-use crate::audio::{AudioSink, MicChunk, MicEnds, Microphone};
+use crate::audio::microphone::{MicChunk, MicEnds, Microphone};
+use crate::audio::sink::AudioSink;
 use crate::data::{DataChannel, InboxReader};
 use crate::encoded::EncodedVideoSink;
-use crate::shared::SessionShared;
-use crate::video::VideoSink;
-use crate::{EngineHandle, IdleLoop, RtpInputStatus, SessionStatus, Utterance, UtteranceError};
+use crate::faults::Faults;
+use crate::handle::EngineHandle;
+use crate::idle::idle_loop::IdleLoop;
+use crate::rtp_input::status::RtpInputStatus;
+use crate::session_entry::SessionEntry;
+use crate::state::counters::Counters;
+use crate::state::interest::Interest;
+use crate::status::SessionStatus;
+use crate::utterance::{Utterance, UtteranceError};
+use crate::video::sink::VideoSink;
 
 /// How long `stop` waits for the media loops to say the goodbyes.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -19,17 +27,18 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Session {
     engine: EngineHandle,
-    shared: Arc<SessionShared>,
-    ends: Ends,
+    entry: Arc<SessionEntry>,
+    outputs: Outputs,
     /// Taken by the first stop.
     running: Mutex<Option<Running>>,
 }
 
-/// Where an application's media goes in and out.
+/// What goes through the session's owner alone.
 #[derive(Debug)]
-pub(crate) struct Ends {
-    pub(crate) audio: AudioSink,
+pub(crate) struct Outputs {
     pub(crate) encoded_video: EncodedVideoSink,
+    pub(crate) interest: Arc<Interest>,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) microphone: MicEnds,
     pub(crate) inbox: InboxReader,
 }
@@ -41,75 +50,52 @@ pub(crate) struct Running {
     pub(crate) encode_thread: Option<JoinHandle<()>>,
 }
 
-/// What became of a push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PushOutcome {
-    /// It is on its way.
-    Accepted,
-    /// The session is not started yet: counted, otherwise ignored.
-    NotStarted,
-    /// The session was stopped: counted, otherwise ignored. Nothing will be taken any more.
-    Stopped,
-    /// The engine does not keep up, or what it belongs to was interrupted. Encoded pictures are dropped
-    /// from here to the next keyframe, which is asked for.
-    Dropped,
-    /// It is on its way, and so much of the oldest sound that waits has to go for it: more waits than
-    /// [`SessionConfig::audio_queue`](crate::SessionConfig::audio_queue). Sound that is made faster than it plays belongs
-    /// in an utterance ([`Session::begin_utterance`]), which says [`Full`](Self::Full) instead and loses nothing.
-    DroppedOldest(Duration),
-    /// So much of an utterance waits already that this was not taken: push it again when some of it has
-    /// been played, or let [`Utterance::push_audio_within`] and its like wait for that.
-    Full,
-}
-
 impl Session {
     pub(crate) fn new(
         engine: EngineHandle,
-        shared: Arc<SessionShared>,
-        ends: Ends,
+        entry: Arc<SessionEntry>,
+        outputs: Outputs,
         running: Running,
     ) -> Self {
-        Self { engine, shared, ends, running: Mutex::new(Some(running)) }
+        Self { engine, entry, outputs, running: Mutex::new(Some(running)) }
     }
 
     /// Its name.
     pub fn id(&self) -> &SessionId {
-        &self.shared.config.id
+        &self.entry.config().id
     }
 
     /// From now on pushed media is sent. Has no effect on a session that was stopped.
     pub fn start(&self) {
-        if !self.shared.is_stopped() {
-            self.shared.start();
-        }
+        self.entry.start();
     }
 
-    pub(crate) fn shared(&self) -> &Arc<SessionShared> {
-        &self.shared
+    pub(crate) fn faults(&self) -> &Arc<Faults> {
+        &self.engine.inner.faults
     }
 
     pub(crate) fn rtp_status(&self) -> Arc<ArcSwap<RtpInputStatus>> {
-        self.shared.rtp_status()
+        self.entry.rtp_input_status()
     }
 
     pub(crate) fn encoded_codec(&self) -> Option<VideoCodec> {
-        self.shared.config.encoded
+        self.entry.config().encoded
     }
 
     /// Where frames go in. Clone it to push from another thread.
     pub fn video(&self) -> VideoSink {
-        VideoSink::new(Arc::clone(&self.shared))
+        self.entry.video().clone()
     }
 
     /// Where frames go in that are encoded already, in a session that was made for them
     /// ([`SessionConfig::encoded`](crate::SessionConfig::encoded)).
     pub fn encoded_video(&self) -> EncodedVideoSink {
-        self.ends.encoded_video.clone()
+        self.outputs.encoded_video.clone()
     }
 
     /// Where sound goes in. Clone it to push from another thread.
     pub fn audio(&self) -> AudioSink {
-        self.ends.audio.clone()
+        self.entry.audio().clone()
     }
 
     /// Begins an utterance: sound and pictures that are pushed ahead of their time, with stamps inside it.
@@ -119,20 +105,20 @@ impl Session {
     ///
     /// A session whose sound is given as Opus packets; an engine that does not keep up.
     pub fn begin_utterance(&self, zero: UnixMillis) -> Result<Utterance, UtteranceError> {
-        Utterance::begin(&self.ends.audio, zero)
+        self.entry.begin_utterance(zero)
     }
 
     /// Drops at once all that waits to be said and shown, utterances and what was pushed live, and returns
     /// how much of what is being said was sent: exact to a packet. Sound fades out within 5 ms, and the
     /// idle picture is shown, if there is one.
     pub fn interrupt(&self) -> Duration {
-        self.shared.interrupt()
+        self.entry.interrupt()
     }
 
     /// Changes what is shown from the start, after an interruption, and when no picture has come for
     /// [`SessionConfig::idle_grace`](crate::SessionConfig::idle_grace). With `None` the last picture stays.
     pub fn set_idle(&self, idle: Option<IdleLoop>) {
-        self.shared.set_idle(idle);
+        self.entry.set_idle(idle);
     }
 
     /// [`set_idle`](Self::set_idle) with a still picture. Its timestamp is of no interest.
@@ -148,8 +134,8 @@ impl Session {
     /// Where the viewers' microphones come out. Nothing is decoded before the first call of this or of
     /// [`on_microphone`](Self::on_microphone).
     pub fn microphone(&self) -> Microphone {
-        let microphone = self.ends.microphone.open();
-        self.shared.listen();
+        let microphone = self.outputs.microphone.open();
+        self.outputs.interest.want_microphones();
         microphone
     }
 
@@ -163,40 +149,34 @@ impl Session {
     /// it is caught and logged, and it is not called again. It is dropped on the audio thread too, soon
     /// after the session has stopped; until then it may still be called.
     pub fn on_microphone(&self, heard: impl FnMut(&MicChunk) + Send + 'static) {
-        self.ends.microphone.call(heard);
-        self.shared.listen();
-        self.shared.audio_thread.wake();
+        self.outputs.microphone.call(heard);
+        self.outputs.interest.want_microphones();
+        self.engine.inner.audio.thread.wake();
     }
 
     /// Messages to the viewers, and from them. Before the first call what viewers send is dropped, and
     /// counted.
     pub fn data(&self) -> DataChannel {
-        self.shared.read_messages();
-        let (engine, shared) = (self.engine.clone(), Arc::clone(&self.shared));
-        DataChannel::new(engine, shared, self.ends.inbox.clone())
+        self.outputs.interest.want_messages();
+        let session = (self.id().clone(), Arc::clone(&self.outputs.counters));
+        DataChannel::new(self.engine.clone(), session, self.outputs.inbox.clone())
     }
 
     /// Counters, averages and stage histograms. The histograms are up to half a second old.
     pub fn status(&self) -> SessionStatus {
-        self.shared.status()
+        self.entry.status()
     }
 
     /// Disconnects every viewer cleanly, ends the session and returns. Pushing is a counted no-op from
     /// then on ([`PushOutcome::Stopped`]). A second call does nothing.
     pub fn stop(&self) {
-        self.shared.stop();
+        self.entry.stop();
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(running) = running else { return };
         if let Some(thread) = running.encode_thread {
             let _ = thread.join();
         }
-        let inner = &self.engine.inner;
-        inner
-            .voices
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|voice| !Arc::ptr_eq(voice.session(), &self.shared));
-        inner.remove_session(&self.shared, GOODBYE_TIMEOUT);
+        self.engine.inner.remove_session(&self.entry, GOODBYE_TIMEOUT);
     }
 }
 

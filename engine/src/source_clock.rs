@@ -69,8 +69,8 @@ pub(crate) struct SourceClock {
     /// Added to stamps: so much when the current window began, and so much at its end.
     correction: (i64, i64),
     corrected_at: Option<Instant>,
-    pictures: LoopRing,
-    sound: LoopRing,
+    pictures: Track,
+    sound: Track,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +81,7 @@ struct Window {
 
 /// What is known of pictures, or of sound.
 #[derive(Debug, Default)]
-struct LoopRing {
+struct Track {
     /// How late the last one was whose stamp was believed, and when that was pushed.
     believed: Option<(i64, Instant)>,
     /// What the last one was dated.
@@ -120,7 +120,7 @@ pub(crate) enum DatedBy {
     PushAsStampIsAbsurd,
 }
 
-impl LoopRing {
+impl Track {
     fn is_recent(&self, now: Instant) -> bool {
         self.believed.is_some_and(|(_, at)| now.saturating_duration_since(at) < RECENT)
     }
@@ -150,8 +150,8 @@ impl SourceClock {
             reference: None,
             correction: (0, 0),
             corrected_at: None,
-            pictures: LoopRing::default(),
-            sound: LoopRing::default(),
+            pictures: Track::default(),
+            sound: Track::default(),
         }
     }
 
@@ -168,16 +168,16 @@ impl SourceClock {
         let credible = latency_us.filter(|latency_us| latency_us.abs() <= CREDIBLE_US);
         let dated = match credible {
             None => {
-                let usual_us = self.ring(what).usual_latency_us();
+                let usual_us = self.track(what).usual_latency_us();
                 Dated { at: shift(pushed, -usual_us), by: DatedBy::PushAsStampIsAbsurd }
             }
             Some(latency_us) => self.weigh(what, latency_us, pushed),
         };
-        self.ring(what).dated = Some(dated.at);
+        self.track(what).dated = Some(dated.at);
         dated
     }
 
-    fn ring(&mut self, what: Stamped) -> &mut LoopRing {
+    fn track(&mut self, what: Stamped) -> &mut Track {
         match what {
             Stamped::Picture => &mut self.pictures,
             Stamped::Sound => &mut self.sound,
@@ -187,33 +187,33 @@ impl SourceClock {
     /// Whether a stamp can be meant as it is, and what follows from it.
     fn weigh(&mut self, what: Stamped, latency_us: i64, pushed: Instant) -> Dated {
         let captured = shift(pushed, -latency_us);
-        let ring = self.ring(what);
-        let after_last_us = ring.dated.map(|last| difference_us(captured, last));
+        let track = self.track(what);
+        let after_last_us = track.dated.map(|last| difference_us(captured, last));
         let (possible, in_order) = match what {
             Stamped::Picture => (
                 latency_us >= -AHEAD_US && after_last_us.is_none_or(|after| after >= -BACK_US),
                 true,
             ),
             Stamped::Sound => {
-                let jumps = ring.usual_latency_us() - latency_us > JUMP_US;
+                let jumps = track.usual_latency_us() - latency_us > JUMP_US;
                 let follows =
                     after_last_us.is_some_and(|after| (-BACK_US..FOLLOWS_US).contains(&after));
                 let late = latency_us > LATE_US;
-                let goes_on = ring.believed.is_none() || !jumps;
+                let goes_on = track.believed.is_none() || !jumps;
                 (!late && goes_on, late && follows)
             }
         };
         if possible {
-            ring.doubted = None;
-            ring.believed = Some((latency_us, pushed));
+            track.doubted = None;
+            track.believed = Some((latency_us, pushed));
             self.learn(what, latency_us, pushed);
             return Dated { at: captured, by: DatedBy::Stamp };
         }
         // Sound that was in time and is late now may only have been held up.
-        let held_up = what == Stamped::Sound && in_order && ring.believed.is_some();
+        let held_up = what == Stamped::Sound && in_order && track.believed.is_some();
         let patience = if held_up { MAY_RECOVER } else { AGREEING_FOR };
-        let usual_us = ring.usual_latency_us();
-        if ring.doubt(latency_us, patience, pushed) {
+        let usual_us = track.usual_latency_us();
+        if track.doubt(latency_us, patience, pushed) {
             self.follow(what, latency_us, pushed);
         }
         if held_up {
@@ -225,7 +225,7 @@ impl SourceClock {
     /// Several stamps say the same of their clock, or of their renderer: all are corrected by it, so that the media
     /// is as late as it was before, and not late at all where it was never in time.
     fn follow(&mut self, what: Stamped, latency_us: i64, now: Instant) {
-        let usual_us = self.ring(what).usual_latency_us();
+        let usual_us = self.track(what).usual_latency_us();
         let change_us = match what {
             Stamped::Picture => latency_us - usual_us.clamp(0, LATE_US),
             // Made ahead of its time; that says nothing of the clock.
@@ -240,8 +240,8 @@ impl SourceClock {
                 if pictures_late_us < change_us - LATE_US { 0 } else { change_us }
             }
         };
-        self.ring(what).doubted = None;
-        self.ring(what).believed = Some((latency_us - change_us, now));
+        self.track(what).doubted = None;
+        self.track(what).believed = Some((latency_us - change_us, now));
         if change_us == 0 {
             return;
         }

@@ -1,6 +1,6 @@
 use visavis_types::{Stage, UnixMillis, VideoCodec};
 
-use crate::RtpInputStatus;
+use crate::rtp_input::status::RtpInputStatus;
 
 /// What [`Session::status`](crate::Session::status) tells.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,7 +12,9 @@ use mio::{Events, Poll, Token, Waker};
 
 use crate::faults::FaultDomain;
 use crate::handle::Inner;
-use crate::media::{Addresses, AnnouncedAddress, Control, Follower};
+use crate::media::addresses::{Addresses, AnnouncedAddress};
+use crate::media::command::Control;
+use crate::media::follow::Follower;
 
 const CHANGES: Token = Token(0);
 const WAKER: Token = Token(1);

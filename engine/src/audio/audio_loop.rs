@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
-use super::AudioSource;
+use super::source::AudioSource;
 use crate::event::{Subscriber, Subscribers};
 use crate::faults::{FaultDomain, Faults};
 

@@ -8,11 +8,11 @@ use visavis_codec::{
 };
 use visavis_types::{AudioCodec, AudioPacket, AudioRendition, AudioRenditionSet, PacketTime};
 
-use super::SAMPLE_RATE_HZ;
+use super::block::SAMPLE_RATE_HZ;
 use super::opus_streams::OpusStreams;
 use super::pacer::Slot;
 use super::sound::Sound;
-use crate::SessionConfig;
+use crate::config::SessionConfig;
 
 /// Samples at 48 kHz for one at 8 kHz.
 const NARROWING: u64 = (SAMPLE_RATE_HZ / G711Law::SAMPLE_RATE_HZ) as u64;

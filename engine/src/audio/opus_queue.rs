@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use visavis_types::MAX_SOUND_LEAD;
 
+use super::block::{OpusBlock, OpusTiming, SAMPLE_RATE_HZ, max_samples};
 use super::pacer::Slot;
-use super::{OpusBlock, OpusTiming, SAMPLE_RATE_HZ, max_samples};
 
 /// How far a caller may be ahead of the rate at which its packets play, before they wait. Packets of
 /// a live source come in bursts where its thread was late.

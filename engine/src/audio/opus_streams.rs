@@ -7,9 +7,9 @@ use visavis_codec::{
 };
 use visavis_types::{AudioRendition, AudioRenditionSet, Bitrate};
 
-use super::samples_duration;
+use super::block::samples_duration;
 use super::sound::Sound;
-use crate::SessionConfig;
+use crate::config::SessionConfig;
 
 /// How many times the rate of one channel two are given.
 const STEREO_BITRATE: u64 = 2;

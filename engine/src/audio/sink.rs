@@ -1,6 +1,5 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rtrb::Producer;
@@ -8,35 +7,45 @@ use visavis_bitstream::opus;
 use visavis_codec::{Mp3Decoder, Mp3Sound};
 use visavis_types::{AudioChunk, AudioChunkError, EncodedAudio};
 
-use super::{AudioBlock, OpusBlock, OpusTiming, PcmBlock, Queued, max_samples, samples_duration};
-use crate::shared::{AudioKind, SessionShared};
+use super::block::{
+    AudioBlock, OpusBlock, OpusTiming, PcmBlock, Queued, max_samples, samples_duration,
+};
+use super::queue::{AudioKind, AudioQueue};
+use crate::error::EncodedAudioError;
+use crate::push_outcome::PushOutcome;
 use crate::source_clock::Stamped;
-use crate::utterance::UtteranceState;
-use crate::{EncodedAudioError, PushOutcome};
+use crate::state::capture_clock::CaptureClock;
+use crate::state::counters::Counters;
+use crate::state::lifecycle::Lifecycle;
+use crate::state::threads::Threads;
+use crate::utterance::state::UtteranceState;
 
 /// Takes sound. Never blocks on the network or the encoder. Clone it to push from several threads;
 /// they then take turns, and whose chunk comes first is theirs to see to.
 #[derive(Debug, Clone)]
 pub struct AudioSink {
-    shared: Arc<SessionShared>,
+    parts: Arc<AudioParts>,
     // One producer per ring. Only callers take these locks, never a thread of the engine.
     ring: Arc<Mutex<Producer<Queued>>>,
     mp3: Arc<Mutex<Mp3Decoder>>,
-    audio_thread: Thread,
+}
+
+/// What sound goes through on its way to the audio loop.
+#[derive(Debug)]
+pub(crate) struct AudioParts {
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) capture_clock: Arc<CaptureClock>,
+    pub(crate) queue: Arc<AudioQueue>,
+    /// Of sound that is pushed live, before the oldest is dropped.
+    pub(crate) longest: Duration,
+    pub(crate) threads: Arc<Threads>,
 }
 
 impl AudioSink {
-    pub(crate) fn new(
-        shared: Arc<SessionShared>,
-        ring: Producer<Queued>,
-        audio_thread: Thread,
-    ) -> Self {
-        Self { shared, ring: Arc::new(Mutex::new(ring)), mp3: Arc::default(), audio_thread }
-    }
-
-    /// Whose sound this is.
-    pub(crate) fn session(&self) -> &Arc<SessionShared> {
-        &self.shared
+    pub(crate) fn new(parts: AudioParts, ring: Producer<Queued>) -> Self {
+        let (parts, ring) = (Arc::new(parts), Arc::new(Mutex::new(ring)));
+        Self { parts, ring, mp3: Arc::default() }
     }
 
     /// Queues a chunk. It is played at its own rate however fast chunks come; of more than
@@ -49,13 +58,14 @@ impl AudioSink {
     /// sound came as Opus packets before; what was queued before is unaffected.
     pub fn push(&self, chunk: &AudioChunk<'_>) -> Result<PushOutcome, AudioChunkError> {
         chunk.validate()?;
-        if !self.note(AudioKind::Pcm) {
+        if !self.count(AudioKind::Pcm) {
             return Err(AudioChunkError::EncodedSession);
         }
-        if let Some(refused) = self.shared.refusal() {
+        if let Some(refused) = self.parts.lifecycle.refusal() {
             return Ok(refused);
         }
-        let captured = self.shared.capture_time(Stamped::Sound, chunk.timestamp, Instant::now());
+        let captured =
+            self.parts.capture_clock.capture_time(Stamped::Sound, chunk.timestamp, Instant::now());
         Ok(self.queue_live(pcm(chunk, captured)))
     }
 
@@ -68,13 +78,14 @@ impl AudioSink {
     pub fn push_mp3(&self, frames: &EncodedAudio<'_>) -> Result<PushOutcome, EncodedAudioError> {
         let mut decoder = self.mp3.lock().unwrap_or_else(PoisonError::into_inner);
         let (samples, sound) = decode_mp3(&mut decoder, frames)?;
-        if !self.note(AudioKind::Pcm) {
+        if !self.count(AudioKind::Pcm) {
             return Err(EncodedAudioError::OpusSession);
         }
-        if let Some(refused) = self.shared.refusal() {
+        if let Some(refused) = self.parts.lifecycle.refusal() {
             return Ok(refused);
         }
-        let captured = self.shared.capture_time(Stamped::Sound, frames.timestamp, Instant::now());
+        let captured =
+            self.parts.capture_clock.capture_time(Stamped::Sound, frames.timestamp, Instant::now());
         let Mp3Sound { sample_rate, channels } = sound;
         Ok(self.queue_live(PcmBlock { samples, sample_rate, channels, captured }))
     }
@@ -87,16 +98,17 @@ impl AudioSink {
     /// A broken packet is refused; so is any in a session whose sound came as PCM before.
     pub fn push_opus(&self, packet: &EncodedAudio<'_>) -> Result<PushOutcome, EncodedAudioError> {
         let samples = opus::duration(packet.data)?;
-        let captured = self.shared.capture_time(Stamped::Sound, packet.timestamp, Instant::now());
+        let captured =
+            self.parts.capture_clock.capture_time(Stamped::Sound, packet.timestamp, Instant::now());
         let (data, timing) = (Arc::from(packet.data), OpusTiming::Paced);
         self.push_block(OpusBlock { data, samples, captured, timing })
     }
 
     pub(crate) fn push_block(&self, block: OpusBlock) -> Result<PushOutcome, EncodedAudioError> {
-        if !self.note(AudioKind::Opus) {
+        if !self.count(AudioKind::Opus) {
             return Err(EncodedAudioError::RawSession);
         }
-        if let Some(refused) = self.shared.refusal() {
+        if let Some(refused) = self.parts.lifecycle.refusal() {
             return Ok(refused);
         }
         Ok(self.queue(vec![AudioBlock::Opus(block)]))
@@ -111,7 +123,7 @@ impl AudioSink {
 
     /// Whether the session's sound is given as PCM, or not yet at all.
     pub(crate) fn takes_pcm(&self) -> bool {
-        self.shared.claim_audio(AudioKind::Pcm)
+        self.parts.queue.claim(AudioKind::Pcm)
     }
 
     pub(crate) fn push_into(
@@ -121,12 +133,12 @@ impl AudioSink {
     ) -> Result<PushOutcome, AudioChunkError> {
         chunk.validate()?;
         let time = utterance.time_of(chunk.timestamp).map_err(AudioChunkError::Timestamp)?;
-        if !self.note(AudioKind::Pcm) {
+        if !self.count(AudioKind::Pcm) {
             return Err(AudioChunkError::EncodedSession);
         }
-        let outcome = self.say(pcm(chunk, Instant::now()), utterance, time);
+        let outcome = self.queue_speech(pcm(chunk, Instant::now()), utterance, time);
         if outcome == PushOutcome::Accepted {
-            self.shared.note_stamp(!utterance.is_before(chunk.timestamp));
+            self.parts.counters.count_stamp(!utterance.is_before(chunk.timestamp));
         }
         Ok(outcome)
     }
@@ -141,29 +153,33 @@ impl AudioSink {
         // What is refused for want of room is pushed again, and decoded again.
         let mut tried = decoder.clone();
         let (samples, Mp3Sound { sample_rate, channels }) = decode_mp3(&mut tried, frames)?;
-        if !self.note(AudioKind::Pcm) {
+        if !self.count(AudioKind::Pcm) {
             return Err(EncodedAudioError::OpusSession);
         }
         let captured = Instant::now();
         let block = PcmBlock { samples, sample_rate, channels, captured };
-        let outcome = self.say(block, utterance, time);
+        let outcome = self.queue_speech(block, utterance, time);
         if outcome != PushOutcome::Full {
             *decoder = tried;
-            self.shared.note_stamp(!utterance.is_before(frames.timestamp));
+            self.parts.counters.count_stamp(!utterance.is_before(frames.timestamp));
         }
         Ok(outcome)
     }
 
-    fn say(&self, block: PcmBlock, utterance: &Arc<UtteranceState>, time: Duration) -> PushOutcome {
-        if let Some(refused) = self.shared.refusal() {
+    fn queue_speech(
+        &self,
+        block: PcmBlock,
+        utterance: &Arc<UtteranceState>,
+        time: Duration,
+    ) -> PushOutcome {
+        if let Some(refused) = self.parts.lifecycle.refusal() {
             return refused;
         }
         if utterance.is_interrupted() {
             return PushOutcome::Dropped;
         }
-        let room = &self.shared.sound_room;
-        let Some(mut reservation) = room.reserve(utterance.is_first(), block.full_rate_samples())
-        else {
+        let (is_first, samples) = (utterance.is_first(), block.full_rate_samples());
+        let Some(mut reservation) = self.parts.queue.reserve(is_first, samples) else {
             return PushOutcome::Full;
         };
         utterance.sound_pushed(Instant::now());
@@ -178,10 +194,10 @@ impl AudioSink {
     // --- The way to the audio loop ---
 
     /// Counts a chunk; false where the session's sound is given otherwise.
-    fn note(&self, kind: AudioKind) -> bool {
-        let agreed = self.shared.claim_audio(kind);
+    fn count(&self, kind: AudioKind) -> bool {
+        let agreed = self.parts.queue.claim(kind);
         if agreed {
-            self.shared.counters.audio_chunks.fetch_add(1, Relaxed);
+            self.parts.counters.audio_chunks.fetch_add(1, Relaxed);
         }
         agreed
     }
@@ -193,26 +209,25 @@ impl AudioSink {
 
     /// Hands blocks over, all or none. The ring is full only where the audio loop does not keep up.
     fn queue(&self, blocks: Vec<AudioBlock>) -> PushOutcome {
-        let interruptions = self.shared.interruptions();
+        let interruptions = self.parts.queue.interruptions();
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = if ring.slots() < blocks.len() {
             let samples: usize = blocks.iter().map(AudioBlock::full_rate_samples).sum();
             match blocks.first() {
                 Some(AudioBlock::Speech { .. }) => PushOutcome::Full,
                 _ => {
-                    self.shared.counters.dropped_audio_samples.fetch_add(samples as u64, Relaxed);
+                    self.parts.counters.dropped_audio_samples.fetch_add(samples as u64, Relaxed);
                     PushOutcome::Dropped
                 }
             }
         } else {
             let live: usize = blocks.iter().map(AudioBlock::live_samples).sum();
-            let coming = self.shared.live_coming.fetch_add(live as u64, Relaxed) + live as u64;
+            let waiting = self.parts.queue.add_live(live as u64);
             for block in blocks {
                 // There is room: nobody else holds the lock.
                 let _ = ring.push(Queued { block, interruptions });
             }
-            let waiting = coming + self.shared.live_waiting.load(Relaxed);
-            let most = max_samples(self.shared.config.audio_queue) as u64;
+            let most = max_samples(self.parts.longest) as u64;
             match waiting.saturating_sub(most) {
                 excess if live > 0 && excess > 0 => {
                     PushOutcome::DroppedOldest(samples_duration(excess))
@@ -221,7 +236,7 @@ impl AudioSink {
             }
         };
         drop(ring);
-        self.audio_thread.unpark();
+        self.parts.threads.audio.wake();
         outcome
     }
 }

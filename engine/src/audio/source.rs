@@ -9,21 +9,26 @@ use rtrb::Consumer;
 use visavis_codec::{OpusError, ResampleError, Resampler};
 use visavis_types::{AudioPacket, Refusal, Refusals, SessionId};
 
+use super::block::{AudioBlock, PcmBlock, Queued, SAMPLE_RATE_HZ, samples_duration};
 use super::drift::DriftCorrector;
 use super::encoders::Encoders;
 use super::microphone::Microphones;
 use super::opus_queue::OpusQueue;
 use super::pacer::Pacer;
+use super::queue::AudioQueue;
 use super::sound::Sound;
 use super::speech::{Speech, Tally, Turn};
-use super::{AudioBlock, PcmBlock, Queued, SAMPLE_RATE_HZ, samples_duration};
-use crate::Event;
-use crate::media::{Full, LoopRings};
-use crate::shared::SessionShared;
+use crate::config::SessionConfig;
+use crate::event::Event;
+use crate::media::loop_rings::{Full, LoopRings};
+use crate::state::counters::Counters;
+use crate::state::demand::Demand;
+use crate::state::lifecycle::Lifecycle;
+use crate::state::threads::Threads;
 
 /// One session's sound.
 pub(crate) struct AudioSource {
-    shared: Arc<SessionShared>,
+    parts: SourceParts,
     input: Consumer<Queued>,
     output: LoopRings<AudioPacket>,
     live: Live,
@@ -36,9 +41,19 @@ pub(crate) struct AudioSource {
     /// Reused.
     packet: Sound,
     microphones: Microphones,
-    refusals: Arc<Refusals>,
     /// More was pushed than could be taken in.
     behind: bool,
+}
+
+/// What the sound of a session shares with others.
+pub(crate) struct SourceParts {
+    pub(crate) config: Arc<SessionConfig>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) demand: Arc<Demand>,
+    pub(crate) queue: Arc<AudioQueue>,
+    pub(crate) threads: Arc<Threads>,
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 /// How long a session may take in what was pushed before the others get their turn.
@@ -62,13 +77,12 @@ struct Live {
 
 impl AudioSource {
     pub(crate) fn new(
-        shared: Arc<SessionShared>,
+        parts: SourceParts,
         input: Consumer<Queued>,
         output: LoopRings<AudioPacket>,
         microphones: Microphones,
-        refusals: Arc<Refusals>,
     ) -> Result<Self, OpusError> {
-        let config = &shared.config;
+        let config = &parts.config;
         Ok(Self {
             live: Live::default(),
             speech: Speech::default(),
@@ -76,24 +90,23 @@ impl AudioSource {
             pacer: Pacer::new(config.audio_queue, config.packet_time),
             packets: OpusQueue::new(config.audio_queue),
             encoders: Encoders::new(config)?,
-            shared,
+            parts,
             input,
             output,
             packet: Sound::default(),
             microphones,
-            refusals,
             behind: false,
         })
     }
 
     /// Whose sound it is.
     pub(super) fn session(&self) -> &SessionId {
-        &self.shared.config.id
+        &self.parts.config.id
     }
 
     /// Whether its session was stopped.
     pub(super) fn is_over(&self) -> bool {
-        self.shared.is_stopped()
+        self.parts.lifecycle.is_stopped()
     }
 
     /// Sends what is due; tells what has happened.
@@ -108,16 +121,16 @@ impl AudioSource {
         // Each turn of an utterance may make something due, and what is sent may end it.
         loop {
             let turn =
-                self.speech.run(&mut self.pacer, self.shared.config.packet_time, self.behind, now);
+                self.speech.run(&mut self.pacer, self.parts.config.packet_time, self.behind, now);
             sent |= self.send_due(now);
             self.speech.note_sent(&self.pacer, now);
             let Some(turn) = turn else { break };
-            self.shared.encode_thread.wake();
-            self.shared.pushers.wake();
+            self.parts.threads.encode.wake();
+            self.parts.threads.pushers.wake();
             tell(&self.event(&turn));
         }
         self.count();
-        self.shared.note_played(self.pacer.played());
+        self.parts.queue.set_played(self.pacer.played());
         if sent {
             self.note_waiting();
             self.output.wake();
@@ -127,7 +140,7 @@ impl AudioSource {
     /// Says how much live sound waits.
     fn note_waiting(&self) {
         let waiting = self.pacer.waiting() as u64 + self.packets.waiting();
-        self.shared.live_waiting.store(waiting, Relaxed);
+        self.parts.queue.set_waiting(waiting);
     }
 
     /// Deals with what viewers say, up to `until`; true where there is more. What is sent is not kept waiting by it.
@@ -140,7 +153,7 @@ impl AudioSource {
         let more = self.microphones.run(now, until, tell);
         match self.microphones.take_refused() {
             0 => {}
-            refused => self.refusals.count_many(Refusal::Microphone, refused),
+            refused => self.parts.refusals.count_many(Refusal::Microphone, refused),
         }
         more
     }
@@ -157,24 +170,24 @@ impl AudioSource {
         let mut turns = Vec::new();
         self.speech.close(|turn| turns.push(turn));
         turns.iter().for_each(|turn| tell(&self.event(turn)));
-        self.shared.pushers.wake();
+        self.parts.threads.pushers.wake();
     }
 
     fn count(&mut self) {
         let Tally { dropped, corrected, moved } = self.speech.take_tally();
         if moved {
-            self.shared.encode_thread.wake();
+            self.parts.threads.encode.wake();
         }
         if dropped > 0 {
-            self.shared.counters.dropped_audio_samples.fetch_add(dropped, Relaxed);
+            self.parts.counters.dropped_audio_samples.fetch_add(dropped, Relaxed);
         }
         if corrected > 0 {
-            self.shared.counters.corrected_stamps.fetch_add(corrected, Relaxed);
+            self.parts.counters.corrected_stamps.fetch_add(corrected, Relaxed);
         }
     }
 
     fn event(&self, turn: &Turn) -> Event {
-        let session = self.shared.config.id.clone();
+        let session = self.parts.config.id.clone();
         let (Turn::Started(state) | Turn::Ended(state) | Turn::Interrupted(state)) = turn;
         let (utterance, sent) = (state.id, state.sent());
         match turn {
@@ -188,7 +201,7 @@ impl AudioSource {
 
     /// Drops what was pushed live before an interruption.
     fn handle_interruption(&mut self, now: Instant, tell: &mut impl FnMut(&Event)) {
-        let interruptions = self.shared.interruptions();
+        let interruptions = self.parts.queue.interruptions();
         if interruptions == self.interruptions {
             return;
         }
@@ -201,7 +214,7 @@ impl AudioSource {
         self.pacer.cut(&Sound::default(), now);
         self.packets.clear();
         if !sent.is_zero() {
-            let session = self.shared.config.id.clone();
+            let session = self.parts.config.id.clone();
             tell(&Event::Interrupted { session, utterance: None, sent });
         }
     }
@@ -226,9 +239,9 @@ impl AudioSource {
         while let Ok(Queued { block, interruptions }) = self.input.pop() {
             let live = block.live_samples() as u64;
             if live > 0 {
-                self.shared.live_coming.fetch_sub(live, Relaxed);
+                self.parts.queue.take_live(live);
             }
-            let cut_off = interruptions < self.shared.interruptions();
+            let cut_off = interruptions < self.parts.queue.interruptions();
             let dropped = match block {
                 AudioBlock::Opus(block) if cut_off => Ok(block.samples.into()),
                 AudioBlock::Pcm(block) if cut_off => Ok(block.full_rate_samples() as u64),
@@ -247,10 +260,10 @@ impl AudioSource {
                 }
             };
             let dropped = dropped.unwrap_or_else(|error| {
-                tracing::error!(session = %self.shared.config.id, %error, "sound not resampled");
+                tracing::error!(session = %self.parts.config.id, %error, "sound not resampled");
                 0
             });
-            self.shared.counters.dropped_audio_samples.fetch_add(dropped, Relaxed);
+            self.parts.counters.dropped_audio_samples.fetch_add(dropped, Relaxed);
             self.note_waiting();
             if Instant::now() >= until {
                 return false;
@@ -261,23 +274,23 @@ impl AudioSource {
 
     /// Encodes and hands over what is due; true if anything was.
     fn send_due(&mut self, now: Instant) -> bool {
-        let Self { shared, speech, pacer, packets, encoders, output, packet, .. } = self;
-        let renditions = shared.active_audio();
+        let Self { parts, speech, pacer, packets, encoders, output, packet, .. } = self;
+        let renditions = parts.demand.active_audio();
         let mut sent = false;
         // A full ring means the media loop stands still; sound this old is then better lost.
         let mut send = |packet| match output.push(packet) {
             Ok(()) => sent = true,
             Err(Full) => {
-                shared.counters.dropped_audio_packets.fetch_add(1, Relaxed);
+                parts.counters.dropped_audio_packets.fetch_add(1, Relaxed);
             }
         };
         let failed = |error: &dyn std::fmt::Display| {
-            tracing::error!(session = %shared.config.id, %error, "sound not encoded");
+            tracing::error!(session = %parts.config.id, %error, "sound not encoded");
         };
         while let Some(slot) = pacer.poll(now, packet) {
             // Said before it is done, which takes a while: who interrupts meanwhile is told of this packet too.
             speech.note_sent(pacer, now);
-            shared.note_played(pacer.played());
+            parts.queue.set_played(pacer.played());
             // Time goes on, even where nobody listens.
             if let Err(error) = encoders.encode(&slot, packet, renditions, &mut send) {
                 failed(&error);

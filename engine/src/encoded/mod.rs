@@ -1,5 +1,5 @@
 //! The way of a picture that the caller has encoded.
 
-mod sink;
+pub(crate) mod sink;
 
 pub use sink::EncodedVideoSink;

@@ -2,15 +2,21 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use visavis_bitstream::h264::ParameterSets;
 use visavis_bitstream::{Inspection, inspect};
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{AccessUnit, EncodedFrame, RenditionId, Stage, Stamps, UnixMillis, VideoCodec};
 
-use crate::media::{Full, LoopRings};
-use crate::shared::SessionShared;
+use crate::config::SessionConfig;
+use crate::error::EncodedFrameError;
+use crate::media::loop_rings::{Full, LoopRings};
+use crate::push_outcome::PushOutcome;
 use crate::source_clock::Stamped;
-use crate::{EncodedFrameError, PushOutcome};
-use visavis_bitstream::h264::ParameterSets;
+use crate::state::capture_clock::CaptureClock;
+use crate::state::counters::Counters;
+use crate::state::demand::Demand;
+use crate::state::lifecycle::Lifecycle;
+use crate::state::liveness::LiveSource;
 
 /// Takes pictures that the caller has encoded. Never blocks on the network; every picture is sent, in
 /// order. Clone it to push from several threads; they then take turns.
@@ -18,14 +24,25 @@ use visavis_bitstream::h264::ParameterSets;
 /// No reordered pictures (B frames): WebRTC has no way to send them.
 #[derive(Debug, Clone)]
 pub struct EncodedVideoSink {
-    shared: Arc<SessionShared>,
+    parts: Arc<EncodedParts>,
     /// None in a session of raw pictures. Only callers take the lock, never a thread of the engine.
-    ring: Option<Arc<Mutex<LoopRing>>>,
+    stream: Option<Arc<Mutex<Stream>>>,
 }
 
-/// The way to the media loops.
+/// What encoded pictures go through on their way to the media loops.
 #[derive(Debug)]
-struct LoopRing {
+pub(crate) struct EncodedParts {
+    pub(crate) config: Arc<SessionConfig>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) capture_clock: Arc<CaptureClock>,
+    pub(crate) demand: Arc<Demand>,
+    pub(crate) live: Arc<LiveSource>,
+}
+
+/// The stream to the media loops.
+#[derive(Debug)]
+struct Stream {
     output: LoopRings<PacketizedFrame>,
     packetizer: Packetizer,
     parameter_sets: ParameterSets,
@@ -39,30 +56,30 @@ struct LoopRing {
 
 impl EncodedVideoSink {
     pub(crate) fn new(
-        shared: Arc<SessionShared>,
+        parts: EncodedParts,
         codec: VideoCodec,
         output: LoopRings<PacketizedFrame>,
     ) -> Self {
         let now = Instant::now();
-        let ring = LoopRing {
+        let stream = Stream {
             output,
             packetizer: Packetizer::new(codec),
             parameter_sets: ParameterSets::default(),
             awaiting_keyframe: false,
             last_keyframe: None,
             unit: AccessUnit {
-                rendition: RenditionId::lowest(shared.number, codec),
+                rendition: RenditionId::lowest(parts.demand.session(), codec),
                 keyframe: false,
                 data: Vec::new(),
                 captured: now,
                 stamps: Stamps::pushed(now),
             },
         };
-        Self { shared, ring: Some(Arc::new(Mutex::new(ring))) }
+        Self { parts: Arc::new(parts), stream: Some(Arc::new(Mutex::new(stream))) }
     }
 
-    pub(crate) fn of_raw_session(shared: Arc<SessionShared>) -> Self {
-        Self { shared, ring: None }
+    pub(crate) fn of_raw_session(parts: EncodedParts) -> Self {
+        Self { parts: Arc::new(parts), stream: None }
     }
 
     /// Packetizes a picture and hands it over: some microseconds.
@@ -77,8 +94,8 @@ impl EncodedVideoSink {
     /// A picture that is empty, too large, of another codec than the session's or no bitstream at all
     /// is refused; what was pushed before is unaffected.
     pub fn push(&self, frame: &EncodedFrame<'_>) -> Result<PushOutcome, EncodedFrameError> {
-        let ring = self.ring.as_ref().ok_or(EncodedFrameError::RawSession)?;
-        if let Some(session) = self.shared.config.encoded.filter(|&codec| codec != frame.codec) {
+        let stream = self.stream.as_ref().ok_or(EncodedFrameError::RawSession)?;
+        if let Some(session) = self.parts.config.encoded.filter(|&codec| codec != frame.codec) {
             return Err(EncodedFrameError::Codec { given: frame.codec, session });
         }
         if frame.data.is_empty() {
@@ -91,13 +108,14 @@ impl EncodedVideoSink {
         inspection.keyframe = frame.keyframe.unwrap_or(inspection.keyframe);
         let pushed = Instant::now();
         if inspection.picture {
-            let interval_ms = 1_000 / u64::from(self.shared.config.fps.max(1));
+            let interval_ms = 1_000 / u64::from(self.parts.config.fps.max(1));
             if UnixMillis::now().0.saturating_sub(frame.timestamp.0) > interval_ms * 3 / 2 {
-                self.shared.counters.late_frames.fetch_add(1, Relaxed);
+                self.parts.counters.late_frames.fetch_add(1, Relaxed);
             }
         }
-        let captured = self.shared.capture_time(Stamped::Picture, frame.timestamp, pushed);
-        Ok(self.take(ring, frame.data, inspection, captured, pushed))
+        let captured =
+            self.parts.capture_clock.capture_time(Stamped::Picture, frame.timestamp, pushed);
+        Ok(self.take(stream, frame.data, inspection, captured, pushed))
     }
 
     /// A picture that was looked at already, with a finer capture time than a caller can give.
@@ -108,71 +126,71 @@ impl EncodedVideoSink {
         captured: Instant,
         pushed: Instant,
     ) -> Result<PushOutcome, EncodedFrameError> {
-        let ring = self.ring.as_ref().ok_or(EncodedFrameError::RawSession)?;
-        Ok(self.take(ring, data, inspection, captured, pushed))
+        let stream = self.stream.as_ref().ok_or(EncodedFrameError::RawSession)?;
+        Ok(self.take(stream, data, inspection, captured, pushed))
     }
 
     /// More of what was shown comes, though none of it can be shown now: the last picture stays.
     pub(crate) fn stay_live(&self, now: Instant) {
-        self.shared.liveness.extend(now);
+        self.parts.live.extend(now);
     }
 
     /// When a keyframe was pushed last.
     pub(crate) fn last_keyframe(&self) -> Option<Instant> {
-        let ring = self.ring.as_ref()?;
-        ring.lock().unwrap_or_else(PoisonError::into_inner).last_keyframe
+        let stream = self.stream.as_ref()?;
+        stream.lock().unwrap_or_else(PoisonError::into_inner).last_keyframe
     }
 
     /// Whether viewers wait for a keyframe; asking takes the request. The same as
     /// [`Event::KeyframeRequested`](crate::Event::KeyframeRequested), for encoders that would rather
     /// ask before each picture; also set where a picture had to be [dropped](PushOutcome::Dropped).
     pub fn take_keyframe_request(&self) -> bool {
-        let rendition =
-            self.shared.config.encoded.map(|codec| RenditionId::lowest(self.shared.number, codec));
-        rendition.is_some_and(|rendition| self.shared.take_keyframe_request(rendition))
+        let Some(codec) = self.parts.config.encoded else { return false };
+        let demand = &self.parts.demand;
+        demand.take_keyframe_request(RenditionId::lowest(demand.session(), codec))
     }
 
     fn take(
         &self,
-        ring: &Mutex<LoopRing>,
+        stream: &Mutex<Stream>,
         data: &[u8],
         inspection: Inspection,
         captured: Instant,
         pushed: Instant,
     ) -> PushOutcome {
         let Inspection { keyframe, picture } = inspection;
-        let counters = &self.shared.counters;
+        let counters = &self.parts.counters;
         if picture {
-            counters.note_frame(pushed, UnixMillis::now());
+            counters.count_frame(pushed, UnixMillis::now());
         }
-        let refused = self.shared.refusal();
-        let mut ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self.parts.lifecycle.refusal();
+        let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the start too: an encoder may hand out its parameter sets once.
-        ring.fill(data, keyframe);
+        stream.fill(data, keyframe);
         if keyframe {
-            ring.last_keyframe = Some(pushed);
+            stream.last_keyframe = Some(pushed);
         }
         if let Some(refused) = refused {
             return refused;
         }
         if picture {
-            self.shared.picture_shown(pushed);
+            self.parts.live.picture_pushed(pushed);
         }
-        if !picture || self.shared.active_renditions().is_empty() {
+        if !picture || self.parts.demand.active_video().is_empty() {
             return PushOutcome::Accepted;
         }
-        ring.awaiting_keyframe &= !keyframe;
-        if ring.awaiting_keyframe {
+        stream.awaiting_keyframe &= !keyframe;
+        if stream.awaiting_keyframe {
             counters.dropped_units.fetch_add(1, Relaxed);
             return PushOutcome::Dropped;
         }
-        ring.unit.keyframe = keyframe;
-        ring.unit.captured = captured;
-        ring.unit.stamps = Stamps::pushed(pushed);
-        ring.unit.stamps.set(Stage::Encoded, pushed);
-        let LoopRing { packetizer, unit, .. } = &mut *ring;
+        stream.unit.keyframe = keyframe;
+        stream.unit.captured = captured;
+        stream.unit.stamps = Stamps::pushed(pushed);
+        stream.unit.stamps.set(Stage::Encoded, pushed);
+        let Stream { packetizer, unit, .. } = &mut *stream;
         let packetized = packetizer.packetize(unit, Instant::now);
-        let outcome = match ring.output.push(packetized) {
+        let outcome = match stream.output.push(packetized) {
             Ok(()) => {
                 counters.encoded_frames.fetch_add(1, Relaxed);
                 counters.keyframes.fetch_add(keyframe.into(), Relaxed);
@@ -180,17 +198,17 @@ impl EncodedVideoSink {
             }
             Err(Full) => {
                 counters.dropped_units.fetch_add(1, Relaxed);
-                ring.awaiting_keyframe = true;
-                self.shared.want_keyframe(ring.unit.rendition);
+                stream.awaiting_keyframe = true;
+                self.parts.demand.request_keyframe(stream.unit.rendition);
                 PushOutcome::Dropped
             }
         };
-        ring.output.wake();
+        stream.output.wake();
         outcome
     }
 }
 
-impl LoopRing {
+impl Stream {
     /// Copies an access unit in, as it is to be sent.
     fn fill(&mut self, data: &[u8], keyframe: bool) {
         self.unit.data.clear();

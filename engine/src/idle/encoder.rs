@@ -9,8 +9,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 
 use visavis_codec::I420Buffer;
 
-use super::rendition::Making;
-use super::{IdleFormat, IdleLoop, IdleRendition};
+use super::idle_loop::IdleLoop;
+use super::rendition::{IdleFormat, IdleRendition, Making};
 use crate::faults::{FaultDomain, Faults};
 use crate::scheduling::give_way;
 

@@ -5,26 +5,34 @@ use rtrb::{Consumer, Producer};
 use visavis_core::{Offer, OutgoingMessage, PacketizedFrame, Peer};
 use visavis_types::{AudioPacket, PeerId, SessionId};
 
-use super::SessionWaker;
 use super::addresses::Addresses;
 use super::closing::ClosingReceiver;
-use crate::OfferError;
-use crate::audio::MicEvent;
+use super::waker::SessionWaker;
+use crate::audio::microphone::MicEvent;
+use crate::config::SessionConfig;
 use crate::data::Inbox;
+use crate::error::OfferError;
 use crate::event::Subscriber;
 use crate::faults::{FaultDomain, Faults};
-use crate::placement::PeerLink;
-use crate::shared::SessionShared;
+use crate::idle::source::IdleSource;
+use crate::peer_link::PeerLink;
+use crate::state::counters::Counters;
+use crate::state::demand::LoopDemand;
+use crate::state::interest::Interest;
+use crate::state::lifecycle::Lifecycle;
+use crate::state::liveness::Liveness;
+use crate::state::loop_reports::LoopReport;
+use crate::state::threads::Threads;
 
 /// What is said of sessions and peers that exist: comings, and goodbyes above all. It has a way of its own,
 /// which nothing that strangers do can fill: there is at most one of each for a session, a peer, a
 /// subscriber.
 pub(crate) enum Control {
-    AddSession(SessionMedia),
-    /// Says goodbye to the session's peers; `done` is dropped when that has happened. The session itself is
-    /// named, because another may have its name by then.
+    AddSession(Box<SessionMedia>),
+    /// Closes the session's peers; `done` is dropped when that has happened. The session is named by its waker on
+    /// that loop, because another may have its id by then.
     RemoveSession {
-        session: Arc<SessionShared>,
+        session: SessionWaker,
         done: Sender<()>,
     },
     Disconnect(PeerId),
@@ -38,8 +46,8 @@ pub(crate) enum Control {
 pub(crate) enum Command {
     Adopt {
         peer: Box<Peer>,
-        /// Which it was made for: another may have its name by now.
-        session: Arc<SessionShared>,
+        /// That of the session it was made for: another may have its id by now.
+        session: Arc<Lifecycle>,
         link: Arc<PeerLink>,
     },
     Renegotiate {
@@ -117,7 +125,16 @@ impl Drop for Reply {
 
 /// A session as the media loop sees it.
 pub(crate) struct SessionMedia {
-    pub(crate) shared: Arc<SessionShared>,
+    pub(crate) config: Arc<SessionConfig>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) liveness: Arc<Liveness>,
+    pub(crate) idle: Arc<IdleSource>,
+    pub(crate) demand: LoopDemand,
+    pub(crate) interest: Arc<Interest>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) report: LoopReport,
+    /// The audio loop among them takes what comes from microphones.
+    pub(crate) threads: Arc<Threads>,
     pub(crate) video: Consumer<PacketizedFrame>,
     pub(crate) audio: Consumer<AudioPacket>,
     pub(crate) microphones: Producer<MicEvent>,
@@ -129,7 +146,8 @@ pub(crate) struct SessionMedia {
 /// A message for some viewers of a media loop, for which each has room reserved.
 #[derive(Debug)]
 pub(crate) struct DataSend {
-    pub(crate) session: Arc<SessionShared>,
+    /// Those of the session.
+    pub(crate) counters: Arc<Counters>,
     pub(crate) peers: Vec<PeerId>,
     pub(crate) message: OutgoingMessage,
 }

@@ -1,6 +1,6 @@
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::SessionWaker;
+use super::waker::SessionWaker;
 
 /// The ways from one producer to every media loop. Each loop gets everything: which of its viewers want
 /// it, it knows best.
@@ -45,14 +45,14 @@ impl<T: Clone> LoopRings<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::MediaWaker;
+    use crate::media::waker::MediaWaker;
     use std::sync::Arc;
 
     #[test]
     fn a_full_lane_does_not_keep_things_from_the_others() {
         let poll = mio::Poll::new().unwrap();
         let waker = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
-        let waker = MediaWaker { waker, ready: Arc::default() }.for_session();
+        let waker = MediaWaker::new(waker, Arc::default()).for_session();
         let (mut rings, mut ends) = LoopRings::new(2, &[waker.clone(), waker.clone(), waker]);
         assert_eq!((rings.push(1), rings.push(2)), (Ok(()), Ok(())));
         for end in [0, 2] {

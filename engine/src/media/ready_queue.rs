@@ -1,50 +1,11 @@
 //! Which sessions a media loop has to look at. It has a turn for each datagram that comes in, and may have hundreds
 //! of sessions: only those are looked at that something was put into, or for which a moment has come.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Instant;
 
-use crossbeam_queue::SegQueue;
 use visavis_core::{Deadlines, SessionKey};
 
-use super::MediaWaker;
-
-/// Marks of sessions, in the order in which something was put into them.
-pub(super) type Ready = Arc<SegQueue<Arc<ReadyMark>>>;
-
-/// Has a media loop look at one session.
-#[derive(Debug, Clone)]
-pub(crate) struct SessionWaker {
-    mark: Arc<ReadyMark>,
-    media_loop: MediaWaker,
-}
-
-/// A session's place on one media loop.
-#[derive(Debug)]
-pub(super) struct ReadyMark {
-    /// Whether the mark is among those that are ready: there is no need for two.
-    is_ready: AtomicBool,
-    /// [`SessionKey::index`], of which the media loop alone knows; before, a number that no session has.
-    index: AtomicUsize,
-}
-
-impl SessionWaker {
-    pub(super) fn new(media_loop: MediaWaker) -> Self {
-        let mark =
-            ReadyMark { is_ready: AtomicBool::new(false), index: AtomicUsize::new(usize::MAX) };
-        Self { mark: Arc::new(mark), media_loop }
-    }
-
-    /// What was put in before is seen. While a wake-up is pending this costs next to nothing.
-    pub(crate) fn wake(&self) {
-        if !self.mark.is_ready.swap(true, AcqRel) {
-            self.media_loop.ready.push(Arc::clone(&self.mark));
-            self.media_loop.wake();
-        }
-    }
-}
+use super::waker::{Ready, SessionWaker};
 
 /// What one media loop has to look at, and when.
 #[derive(Debug, Default)]
@@ -61,7 +22,13 @@ impl ReadyQueue {
 
     /// From now on the waker is that of a session.
     pub(super) fn enter(&mut self, session: SessionKey, waker: &SessionWaker) {
-        waker.mark.index.store(session.index(), Relaxed);
+        waker.set_index(session.index());
+    }
+
+    /// The session is gone: its waker is that of none.
+    pub(super) fn leave(&mut self, session: SessionKey, waker: &SessionWaker) {
+        self.deadlines.set(session.index(), None);
+        waker.clear_index();
     }
 
     /// When to look at a session though nothing is put into it; takes the place of what was said before.
@@ -85,9 +52,7 @@ impl ReadyQueue {
         due.clear();
         for _ in 0..self.ready.len() {
             let Some(mark) = self.ready.pop() else { break };
-            // First this, then the look: what is put in from here on makes it ready again.
-            mark.is_ready.swap(false, AcqRel);
-            due.push(mark.index.load(Relaxed));
+            due.push(mark.take());
         }
         due.extend(std::iter::from_fn(|| self.deadlines.pop_due(now)));
     }
@@ -96,7 +61,8 @@ impl ReadyQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::MediaWaker;
+    use crate::media::waker::MediaWaker;
+    use std::sync::Arc;
     use std::time::Duration;
     use visavis_core::Hub;
     use visavis_types::{ClockAnchor, PlayoutDelay, SessionId, SessionNumber};
@@ -111,7 +77,7 @@ mod tests {
         fn new() -> Self {
             let (ready_queue, poll) = (ReadyQueue::default(), mio::Poll::new().unwrap());
             let waker = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
-            let waker = MediaWaker { waker, ready: Arc::clone(ready_queue.ready()) };
+            let waker = MediaWaker::new(waker, Arc::clone(ready_queue.ready()));
             Self { ready_queue, waker, poll }
         }
 

@@ -1,5 +1,6 @@
 //! A session on one media loop: what was put into it goes out to its viewers there.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -10,8 +11,7 @@ use super::command::SessionMedia;
 use super::egress::Egress;
 use super::splice::{Splice, Verdict};
 use super::stages::StageHistograms;
-use crate::Event;
-use crate::event::Subscribers;
+use crate::event::{Event, Subscribers};
 
 pub(super) struct Session {
     key: SessionKey,
@@ -41,9 +41,14 @@ impl Session {
     pub(super) fn new(key: SessionKey, media: SessionMedia) -> Self {
         Self {
             key,
+            splice: Splice::new(
+                media.demand.session(),
+                Arc::clone(&media.idle),
+                Arc::clone(&media.liveness),
+                Arc::clone(&media.lifecycle),
+            ),
             media,
             stages: StageHistograms::default(),
-            splice: Splice::new(),
             active: RenditionSet::EMPTY,
             viewers: 0,
             was_live: false,
@@ -66,9 +71,12 @@ impl Session {
         let Surroundings { index, hub, egress, subscribers, epoch } = around;
         let Self { key, media, splice, active, .. } = self;
         let now = Instant::now();
-        splice.run(&media.shared, *active, (now, *epoch), |frame| {
+        let stale = splice.run(*active, (now, *epoch), |frame| {
             hub.send_frame(*key, frame, now, *egress);
         });
+        if !stale.is_empty() {
+            media.demand.request_keyframes(stale);
+        }
         // One loop tells for all.
         if *index == 0 {
             self.watch_source(now, subscribers);
@@ -78,7 +86,7 @@ impl Session {
     fn send_frames(&mut self, around: &mut Surroundings<'_>) {
         for _ in 0..self.media.video.slots() {
             let Ok(frame) = self.media.video.pop() else { break };
-            match self.splice.judge(&frame, &self.media.shared) {
+            match self.splice.judge(&frame) {
                 Verdict::Send => {}
                 Verdict::Drop => continue,
                 Verdict::Ask => {
@@ -97,17 +105,17 @@ impl Session {
             stamps.set(Stage::FirstSent, first.unwrap_or(last));
             stamps.set(Stage::LastSent, last);
             self.stages.record(&stamps);
-            let shared = &self.media.shared;
-            shared.counters.note_latency(last.saturating_duration_since(captured));
+            let media = &self.media;
+            media.counters.record_latency(last.saturating_duration_since(captured));
             if let Some(summary) = self.stages.snapshot(last) {
-                shared.publish_stages(around.index, summary);
+                media.report.publish_stages(summary);
             }
         }
     }
 
     /// When to look at it though nothing is put into it.
     pub(super) fn next_look(&self) -> Option<Instant> {
-        let ends = self.was_live.then(|| self.media.shared.liveness.until()).flatten();
+        let ends = self.was_live.then(|| self.media.liveness.until()).flatten();
         [self.splice.deadline(), ends].into_iter().flatten().min()
     }
 
@@ -123,20 +131,20 @@ impl Session {
 
     /// Tells when pictures begin and cease to be pushed.
     fn watch_source(&mut self, now: Instant, subscribers: &mut Subscribers) {
-        let shared = &self.media.shared;
-        let live = shared.liveness.is_live(now);
+        let media = &self.media;
+        let live = media.liveness.is_live(now);
         if live == std::mem::replace(&mut self.was_live, live) {
             return;
         }
-        let id = shared.config.id.clone();
+        let id = media.config.id.clone();
         if live {
             tracing::info!(session = %id, "live");
             subscribers.tell(&Event::LiveStarted { session: id });
             return;
         }
-        let stalled = !shared.liveness.is_pause_expected();
+        let stalled = !media.liveness.is_pause_expected();
         if stalled {
-            shared.counters.stalls.fetch_add(1, Relaxed);
+            media.counters.stalls.fetch_add(1, Relaxed);
         }
         tracing::info!(session = %id, stalled, "idle");
         subscribers.tell(&Event::LiveEnded { session: id, stalled });
@@ -144,11 +152,11 @@ impl Session {
 
     /// Says that the next picture is to be a keyframe, to the encode loop or to the caller's encoder.
     fn ask_for_keyframe(&self, rendition: RenditionId, subscribers: &mut Subscribers) {
-        let shared = &self.media.shared;
-        shared.want_keyframe(rendition);
+        let media = &self.media;
+        media.demand.request_keyframes(RenditionSet::EMPTY.with(rendition));
         let codec = rendition.codec;
-        if shared.config.encoded == Some(codec) {
-            let session = shared.config.id.clone();
+        if media.config.encoded == Some(codec) {
+            let session = media.config.id.clone();
             subscribers.tell(&Event::KeyframeRequested { session, codec });
         }
     }

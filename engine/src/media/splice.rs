@@ -10,8 +10,11 @@ use visavis_codec::ENCODERS;
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{RenditionId, RenditionSet, SessionNumber, Stage, Stamps};
 
-use crate::idle::{Content, IdleLoop, IdleRendition};
-use crate::shared::SessionShared;
+use crate::idle::idle_loop::IdleLoop;
+use crate::idle::rendition::{Content, IdleRendition};
+use crate::idle::source::IdleSource;
+use crate::state::lifecycle::Lifecycle;
+use crate::state::liveness::Liveness;
 
 /// How soon to look again for a loop that is being encoded.
 const RETRY: Duration = Duration::from_millis(10);
@@ -19,12 +22,16 @@ const RETRY: Duration = Duration::from_millis(10);
 /// One session's splice on one media loop. No clock of its own: time comes in.
 #[derive(Debug)]
 pub(super) struct Splice {
+    session: SessionNumber,
+    idle: Arc<IdleSource>,
+    liveness: Arc<Liveness>,
+    lifecycle: Arc<Lifecycle>,
     live: bool,
     /// Renditions of which nothing live was sent since the idle loop was shown.
     pending: RenditionSet,
     /// Those among them for which a keyframe was asked since.
     asked: RenditionSet,
-    show: Option<Show>,
+    player: Option<Player>,
     next: Option<Instant>,
 }
 
@@ -38,20 +45,34 @@ pub(super) enum Verdict {
 }
 
 impl Splice {
-    pub(super) fn new() -> Self {
-        let (pending, asked) = (RenditionSet::ALL, RenditionSet::EMPTY);
-        Self { live: false, pending, asked, show: None, next: None }
+    pub(super) fn new(
+        session: SessionNumber,
+        idle: Arc<IdleSource>,
+        liveness: Arc<Liveness>,
+        lifecycle: Arc<Lifecycle>,
+    ) -> Self {
+        Self {
+            session,
+            idle,
+            liveness,
+            lifecycle,
+            live: false,
+            pending: RenditionSet::ALL,
+            asked: RenditionSet::EMPTY,
+            player: None,
+            next: None,
+        }
     }
 
     /// Decides about a live frame.
-    pub(super) fn judge(&mut self, frame: &PacketizedFrame, shared: &SessionShared) -> Verdict {
-        if shared.idle.load().is_none() {
+    pub(super) fn judge(&mut self, frame: &PacketizedFrame) -> Verdict {
+        if self.idle.current().is_none() {
             self.live = true;
             self.pending = RenditionSet::EMPTY;
             return Verdict::Send;
         }
         let pushed = frame.stamps.get(Stage::Pushed);
-        if shared.liveness.cut_at().is_some_and(|cut| pushed.is_none_or(|pushed| pushed <= cut)) {
+        if self.liveness.cut_at().is_some_and(|cut| pushed.is_none_or(|pushed| pushed <= cut)) {
             return Verdict::Drop;
         }
         if self.live && !self.pending.contains(frame.rendition) {
@@ -73,56 +94,58 @@ impl Splice {
     /// otherwise that is waited for.
     pub(super) fn keyframe_wanted(&mut self, viewers: usize, now: Instant) {
         if !self.live
-            && let Some(show) = &mut self.show
-            && (viewers <= 1 || show.idle.is_still())
+            && let Some(player) = &mut self.player
+            && (viewers <= 1 || player.idle.is_still())
         {
-            show.cut();
+            player.cut();
             self.next = Some(now);
         }
     }
 
-    /// Sends what is due of the idle loop.
+    /// Sends what is due of the idle loop. Returns the renditions whose next live picture must be a keyframe: viewers
+    /// now see something else.
     pub(super) fn run(
         &mut self,
-        shared: &SessionShared,
         active: RenditionSet,
         (now, epoch): (Instant, Instant),
         send: impl FnMut(PacketizedFrame),
-    ) {
-        let idle = shared.idle.load();
-        let Some(idle) = &*idle else {
-            (self.show, self.next) = (None, None);
-            return;
+    ) -> RenditionSet {
+        let current = self.idle.current();
+        let Some(current) = &*current else {
+            (self.player, self.next) = (None, None);
+            return RenditionSet::EMPTY;
         };
+        let mut stale = RenditionSet::EMPTY;
         if self.live {
-            if shared.liveness.is_live(now) {
-                self.next = shared.liveness.until();
-                return;
+            if self.liveness.is_live(now) {
+                self.next = self.liveness.until();
+                return stale;
             }
             self.live = false;
             (self.pending, self.asked) = (RenditionSet::ALL, RenditionSet::EMPTY);
-            active.iter(shared.number).for_each(|rendition| shared.want_keyframe(rendition));
-            self.show.iter_mut().for_each(Show::cut);
+            stale = active;
+            self.player.iter_mut().for_each(Player::cut);
             self.next = Some(now);
         }
-        if !shared.is_started() || active.is_empty() {
+        if !self.lifecycle.is_started() || active.is_empty() {
             self.next = None;
-            return;
+            return stale;
         }
-        if self.show.as_ref().is_none_or(|show| show.idle != **idle) {
-            self.show = Some(Show::new(IdleLoop::clone(idle)));
+        if self.player.as_ref().is_none_or(|player| player.idle != **current) {
+            self.player = Some(Player::new(self.session, IdleLoop::clone(current)));
             self.next = Some(now);
         }
-        let Some(show) = &mut self.show else { return };
+        let Some(player) = &mut self.player else { return stale };
         if self.next.is_some_and(|next| now < next) {
-            return;
+            return stale;
         }
-        self.next = match show.step(shared, active, now, send) {
-            true => Some(next_tick(now, epoch, idle.fps())),
+        self.next = match player.step(&self.idle, active, now, send) {
+            true => Some(next_tick(now, epoch, current.fps())),
             // What cannot be encoded will not be there in a moment either.
-            false if show.is_hopeless(shared.number, active) => None,
+            false if player.is_hopeless(active) => None,
             false => Some(now + RETRY),
         };
+        stale
     }
 
     /// When [`run`](Self::run) should be called though nothing has happened.
@@ -143,7 +166,8 @@ fn next_tick(now: Instant, epoch: Instant, fps: u32) -> Instant {
 
 /// An idle loop as it is shown.
 #[derive(Debug)]
-struct Show {
+struct Player {
+    session: SessionNumber,
     idle: IdleLoop,
     renditions: Vec<Rendition>,
     /// What comes next: which group, and which unit of it.
@@ -161,9 +185,9 @@ struct Rendition {
     in_step: bool,
 }
 
-impl Show {
-    fn new(idle: IdleLoop) -> Self {
-        Self { idle, renditions: Vec::new(), group: 0, unit: 0 }
+impl Player {
+    fn new(session: SessionNumber, idle: IdleLoop) -> Self {
+        Self { session, idle, renditions: Vec::new(), group: 0, unit: 0 }
     }
 
     /// Goes on at the next keyframe.
@@ -181,26 +205,26 @@ impl Show {
     }
 
     /// Whether there is nothing to show in any of these, now and later.
-    fn is_hopeless(&self, session: SessionNumber, active: RenditionSet) -> bool {
-        active.iter(session).all(|id| match self.renditions.iter().find(|known| known.id == id) {
-            Some(Rendition { idle, .. }) => idle.is_complete() && idle.len() == 0,
-            None => !ENCODERS.contains(id.codec),
+    fn is_hopeless(&self, active: RenditionSet) -> bool {
+        active.iter(self.session).all(|id| {
+            match self.renditions.iter().find(|known| known.id == id) {
+                Some(Rendition { idle, .. }) => idle.is_complete() && idle.len() == 0,
+                None => !ENCODERS.contains(id.codec),
+            }
         })
     }
 
     /// Sends one picture in each rendition; false where none is there yet.
     fn step(
         &mut self,
-        shared: &SessionShared,
+        source: &IdleSource,
         active: RenditionSet,
         now: Instant,
         mut send: impl FnMut(PacketizedFrame),
     ) -> bool {
-        for id in active.iter(shared.number) {
-            if !self.renditions.iter().any(|known| known.id == id)
-                && ENCODERS.contains(id.codec)
-                && let Some(idle) = shared.rendition(&self.idle, id.codec)
-            {
+        for id in active.iter(self.session) {
+            if !self.renditions.iter().any(|known| known.id == id) && ENCODERS.contains(id.codec) {
+                let idle = source.rendition(&self.idle, id.codec);
                 let packetizer = Packetizer::new(id.codec);
                 self.renditions.push(Rendition { id, idle, packetizer, in_step: false });
             }
@@ -252,16 +276,23 @@ impl Show {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SessionConfig;
-    use crate::idle::{IdleEncoder, IdlePicture};
+    use crate::config::SessionConfig;
+    use crate::idle::encoder::IdleEncoder;
+    use crate::idle::idle_loop::IdlePicture;
+    use crate::media::waker::SessionWakers;
+    use crate::state::liveness::LiveSource;
     use visavis_core::Payloads;
-    use visavis_types::{ClockAnchor, PixelFormat, VideoCodec};
+    use visavis_types::{PixelFormat, VideoCodec};
 
     const MS: Duration = Duration::from_millis(1);
 
     struct Run {
-        shared: SessionShared,
+        idle: Arc<IdleSource>,
+        live: LiveSource,
+        lifecycle: Arc<Lifecycle>,
         splice: Splice,
+        /// Renditions whose next live picture is to be a keyframe.
+        stale: RenditionSet,
         start: Instant,
         active: RenditionSet,
         viewers: usize,
@@ -285,21 +316,37 @@ mod tests {
             };
             let idle = IdleLoop::film(30, pictures).unwrap();
             let config = SessionConfig { idle: Some(idle.clone()), ..SessionConfig::default() };
-            let shared = SessionShared::new(config, ClockAnchor::now(), 1);
-            shared.set_media(IdleEncoder::open(Arc::default()).unwrap(), Vec::new());
+            let (start, lifecycle) = (Instant::now(), Arc::<Lifecycle>::default());
+            let (encoder, loops) =
+                (IdleEncoder::open(Arc::default()).unwrap(), SessionWakers::new(Vec::new()));
+            let source = IdleSource::new(&config, encoder, Arc::clone(&lifecycle), loops.clone());
             let renditions = codecs.iter().map(|&codec| {
-                let rendition = shared.rendition(&idle, codec).unwrap();
+                let rendition = source.rendition(&idle, codec);
                 while !rendition.is_complete() {
                     std::thread::sleep(MS);
                 }
                 rendition
             });
             let renditions = renditions.collect();
-            shared.start();
-            let active = codecs.iter().map(|&codec| RenditionId::lowest(shared.number, codec));
+            lifecycle.start();
+            let number = SessionNumber::unique();
+            let active = codecs.iter().map(|&codec| RenditionId::lowest(number, codec));
             let active = active.fold(RenditionSet::EMPTY, RenditionSet::with);
-            let (splice, start) = (Splice::new(), Instant::now());
-            Self { shared, splice, start, active, viewers: 1, _renditions: renditions }
+            let (source, liveness) =
+                (Arc::new(source), Arc::new(Liveness::new(config.idle_grace, start)));
+            let live = LiveSource::new(Arc::clone(&liveness), loops);
+            let splice = Splice::new(number, Arc::clone(&source), liveness, Arc::clone(&lifecycle));
+            Self {
+                idle: source,
+                live,
+                lifecycle,
+                splice,
+                stale: RenditionSet::EMPTY,
+                start: Instant::now(),
+                active,
+                viewers: 1,
+                _renditions: renditions,
+            }
         }
 
         /// Runs from one ms to another, whenever something is due.
@@ -308,9 +355,10 @@ mod tests {
             for ms in from..to {
                 let now = self.start + MS * ms;
                 if self.splice.deadline().is_none_or(|at| at <= now) {
-                    self.splice.run(&self.shared, self.active, (now, self.start), |frame| {
+                    let stale = self.splice.run(self.active, (now, self.start), |frame| {
                         sent.push((ms, frame.rendition.codec, frame.keyframe));
                     });
+                    self.stale = RenditionSet::from_bits(self.stale.bits() | stale.bits());
                 }
             }
             sent
@@ -318,7 +366,7 @@ mod tests {
 
         fn push(&mut self, ms: u32, keyframe: bool) -> Verdict {
             let pushed = self.start + MS * ms;
-            self.shared.picture_shown(pushed);
+            self.live.picture_pushed(pushed);
             let frame = PacketizedFrame {
                 rendition: self.rendition(VideoCodec::H264),
                 keyframe,
@@ -326,11 +374,11 @@ mod tests {
                 captured: pushed,
                 stamps: Stamps::pushed(pushed),
             };
-            self.splice.judge(&frame, &self.shared)
+            self.splice.judge(&frame)
         }
 
         fn rendition(&self, codec: VideoCodec) -> RenditionId {
-            RenditionId::lowest(self.shared.number, codec)
+            RenditionId::lowest(self.splice.session, codec)
         }
 
         fn keyframe_wanted(&mut self, ms: u32) {
@@ -362,10 +410,7 @@ mod tests {
         assert_eq!(run.push(190, false), Verdict::Send);
         let sent = run.sent(190, 800);
         assert_eq!(sent[0], (690, VideoCodec::H264, true), "half a second after the last");
-        assert!(
-            run.shared.take_keyframe_request(run.rendition(VideoCodec::H264)),
-            "for when it is live again"
-        );
+        assert!(run.stale.contains(run.rendition(VideoCodec::H264)), "for when it is live again");
         assert!((3..=4).contains(&sent.len()));
     }
 
@@ -374,7 +419,7 @@ mod tests {
         let mut run = Run::new(&[VideoCodec::H264]);
         assert_eq!(run.push(0, true), Verdict::Send);
         run.sent(0, 10);
-        run.shared.liveness.cut(run.start + MS * 12);
+        run.live.cut(run.start + MS * 12);
         // The media loop is woken.
         run.splice.next = None;
         assert_eq!(run.sent(12, 30), [(12, VideoCodec::H264, true)]);
@@ -385,7 +430,7 @@ mod tests {
             captured: run.start,
             stamps: Stamps::pushed(run.start + MS * 11),
         };
-        assert_eq!(run.splice.judge(&late, &run.shared), Verdict::Drop);
+        assert_eq!(run.splice.judge(&late), Verdict::Drop);
         assert_eq!(run.push(40, true), Verdict::Send);
     }
 
@@ -417,8 +462,7 @@ mod tests {
         let mut run = Run::new(&[VideoCodec::H264]);
         run.sent(0, 320);
         run.active = run.active.with(run.rendition(VideoCodec::Vp8));
-        let rendition =
-            run.shared.rendition(&run.shared.idle.load_full().unwrap(), VideoCodec::Vp8).unwrap();
+        let rendition = run.idle.rendition(run.idle.current().as_ref().unwrap(), VideoCodec::Vp8);
         while !rendition.is_complete() {
             std::thread::sleep(MS);
         }
@@ -433,12 +477,12 @@ mod tests {
         let active = std::mem::take(&mut run.active);
         assert_eq!(run.sent(0, 200), []);
         run.active = active;
-        run.shared.set_idle(None);
+        run.idle.set(None);
         assert_eq!(run.sent(200, 400), []);
         assert_eq!(run.push(400, false), Verdict::Send);
-        run.shared.stop();
-        run.shared.set_idle(Some(IdleLoop::built_in()));
-        run.shared.liveness.cut(run.start + MS * 450);
+        run.lifecycle.stop();
+        run.idle.set(Some(IdleLoop::built_in()));
+        run.live.cut(run.start + MS * 450);
         assert_eq!(run.sent(1_000, 1_200), []);
     }
 }

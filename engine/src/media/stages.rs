@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use visavis_types::{Stage, Stamps};
 
-use crate::StageSummary;
+use crate::status::StageSummary;
 
 /// Snapshots are made this often at most.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(500);

@@ -2,6 +2,7 @@
 
 mod fault_log;
 mod receive_loop;
+pub(crate) mod status;
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,11 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 
 use arc_swap::ArcSwap;
-use visavis_core::rtp::receive::{AudioReceiver, RtpCounters, RtpFault, VideoReceiver};
+use visavis_core::rtp::receive::{AudioReceiver, VideoReceiver};
 use visavis_net::RtpSockets;
 
-use crate::Session;
-use receive_loop::{AudioLane, ReceiveLoop, VideoLane};
+use self::receive_loop::{AudioLane, ReceiveLoop, VideoLane};
+pub use self::status::{RtpInputStatus, RtpStreamStatus};
+use crate::session::Session;
 
 /// Where RTP is taken, and which.
 ///
@@ -50,25 +52,6 @@ pub enum RtpInputError {
     /// A poller or thread could not be made.
     #[error("cannot start to receive RTP: {0}")]
     Io(#[from] io::Error),
-}
-
-/// What became of the packets so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RtpInputStatus {
-    /// Of the video stream.
-    pub video: RtpStreamStatus,
-    /// Of the audio stream.
-    pub audio: RtpStreamStatus,
-}
-
-/// One of the two streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RtpStreamStatus {
-    /// What became of its packets.
-    pub counters: RtpCounters,
-    /// Why nothing of it can be shown or heard, or not by all viewers: as of the last packets. Its text
-    /// names the option of the sender that helps, and is in the log as well.
-    pub fault: Option<RtpFault>,
 }
 
 /// Receives RTP and pushes what is in it into a session, on a thread of its own. Dropping it ends
@@ -126,7 +109,7 @@ impl RtpInput {
             audio_lane,
             Arc::clone(&status),
             Arc::clone(&stopping),
-            session.shared(),
+            (session.id().clone(), Arc::clone(session.faults())),
         )?;
         let thread =
             thread::Builder::new().name("visavis-rtp".to_owned()).spawn(|| receive_loop.run())?;

@@ -10,13 +10,14 @@ use visavis_core::rtp::receive::{
     is_rtcp, sender_reports,
 };
 use visavis_net::{RtpSocket, RtpSockets};
+use visavis_types::SessionId;
 
 use super::fault_log::FaultLog;
-use super::{RtpInputStatus, RtpStreamStatus};
-use crate::audio::{OpusBlock, OpusTiming};
-use crate::faults::FaultDomain;
-use crate::shared::SessionShared;
-use crate::{AudioSink, EncodedVideoSink};
+use super::status::{RtpInputStatus, RtpStreamStatus};
+use crate::audio::block::{OpusBlock, OpusTiming};
+use crate::audio::sink::AudioSink;
+use crate::encoded::EncodedVideoSink;
+use crate::faults::{FaultDomain, Faults};
 
 const WAKER: Token = Token(usize::MAX);
 
@@ -40,7 +41,8 @@ pub(super) struct ReceiveLoop {
     stopping: Arc<AtomicBool>,
     buffer: Vec<u8>,
     /// What it is for.
-    session: Arc<SessionShared>,
+    session: SessionId,
+    faults: Arc<Faults>,
 }
 
 /// One socket.
@@ -84,7 +86,7 @@ impl ReceiveLoop {
         audio: AudioLane,
         status: Arc<ArcSwap<RtpInputStatus>>,
         stopping: Arc<AtomicBool>,
-        session: &Arc<SessionShared>,
+        (session, faults): (SessionId, Arc<Faults>),
     ) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
@@ -107,7 +109,8 @@ impl ReceiveLoop {
             next_status: None,
             stopping,
             buffer: vec![0; MAX_DATAGRAM],
-            session: Arc::clone(session),
+            session,
+            faults,
         };
         Ok((receive_loop, waker))
     }
@@ -119,7 +122,7 @@ impl ReceiveLoop {
             if let Err(error) = self.sleep(&mut events) {
                 tracing::error!(%error, "RTP is taken no longer");
                 let wrong = format!("RTP is taken no longer: {error}");
-                self.session.faults.set_wrong("rtp-input", Some(wrong));
+                self.faults.set_wrong("rtp-input", Some(wrong));
                 return;
             }
             for event in &events {
@@ -128,8 +131,8 @@ impl ReceiveLoop {
                 }
             }
             let mut came = false;
-            let Self { inlets, buffer, streams, session, .. } = &mut self;
-            session.faults.guard(FaultDomain::RtpInput, &session.config.id, || {
+            let Self { inlets, buffer, streams, session, faults, .. } = &mut self;
+            faults.guard(FaultDomain::RtpInput, session, || {
                 for inlet in inlets {
                     came |= inlet.receive(buffer, streams);
                 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use visavis_types::UnixMillis;
 
-use super::UtteranceId;
+use super::id::UtteranceId;
 
 /// An utterance with sound and pictures begins when there is something of both. One that has only one
 /// of them begins so long after its first piece.

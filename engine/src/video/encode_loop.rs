@@ -12,14 +12,20 @@ use visavis_types::{
     AccessUnit, CodecSet, FrameSize, RenditionId, RenditionSet, Stage, Stamps, VideoCodec,
 };
 
-use super::mailbox::Slot;
-use super::prepared::{Due, Prepared};
+use super::mailbox::{Mailbox, Slot};
+use super::picture_queue::PictureQueue;
+use super::prepared::{Next, Prepared};
 use super::turns;
-use crate::SessionConfig;
-use crate::faults::FaultDomain;
-use crate::media::{Full, LoopRings};
+use crate::config::SessionConfig;
+use crate::faults::{FaultDomain, Faults};
+use crate::idle::source::IdleSource;
+use crate::media::loop_rings::{Full, LoopRings};
 use crate::scheduling::give_way;
-use crate::shared::SessionShared;
+use crate::state::counters::Counters;
+use crate::state::demand::Demand;
+use crate::state::lifecycle::Lifecycle;
+use crate::state::liveness::LiveSource;
+use crate::state::threads::Threads;
 
 /// A session whose encoder has failed rests for so long: what has failed may fail again.
 const FAULT_PAUSE: Duration = Duration::from_millis(10);
@@ -28,7 +34,11 @@ const FAULT_PAUSE: Duration = Duration::from_millis(10);
 /// once per codec in use, packetized once for all viewers. Where codecs in use differ in their colour
 /// matrix, the picture is taken from one to the other once.
 pub(crate) struct EncodeLoop {
-    shared: Arc<SessionShared>,
+    lifecycle: Arc<Lifecycle>,
+    faults: Arc<Faults>,
+    mailbox: Arc<Mailbox>,
+    live: Arc<LiveSource>,
+    idle: Arc<IdleSource>,
     /// Live frames are converted into this.
     picture: I420Buffer,
     prepared: Prepared,
@@ -36,8 +46,25 @@ pub(crate) struct EncodeLoop {
     encoders: Encoders,
 }
 
+/// What a session's encode loop works with.
+pub(crate) struct EncodeParts {
+    pub(crate) config: Arc<SessionConfig>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) demand: Arc<Demand>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) pictures: Arc<PictureQueue>,
+    pub(crate) live: Arc<LiveSource>,
+    pub(crate) idle: Arc<IdleSource>,
+    pub(crate) threads: Arc<Threads>,
+}
+
 /// From a picture to what is sent.
 struct Encoders {
+    config: Arc<SessionConfig>,
+    demand: Arc<Demand>,
+    counters: Arc<Counters>,
     output: LoopRings<PacketizedFrame>,
     scaler: Scaler,
     /// The picture in the session's size.
@@ -69,17 +96,26 @@ struct CaptureTiming {
 
 impl EncodeLoop {
     pub(crate) fn new(
-        shared: Arc<SessionShared>,
+        parts: EncodeParts,
         output: LoopRings<PacketizedFrame>,
         smallest: FrameSize,
     ) -> Self {
-        let (epoch, session) = (Instant::now(), shared.number);
+        let (epoch, session) = (Instant::now(), parts.demand.session());
+        let EncodeParts { config, lifecycle, faults, counters, demand, mailbox, .. } = parts;
+        let EncodeParts { pictures, live, idle, threads, .. } = parts;
         Self {
             picture: I420Buffer::new(smallest),
-            prepared: Prepared::default(),
+            prepared: Prepared::new(pictures, Arc::clone(&counters), Arc::clone(&live), threads),
             last_turn: turns::Last::default(),
-            shared,
+            lifecycle,
+            faults,
+            mailbox,
+            live,
+            idle,
             encoders: Encoders {
+                config,
+                demand,
+                counters,
                 output,
                 scaler: Scaler::default(),
                 scaled: I420Buffer::new(smallest),
@@ -95,12 +131,10 @@ impl EncodeLoop {
     /// Runs until the session stops.
     pub(crate) fn run(mut self) {
         give_way();
-        while !self.shared.is_stopped() {
+        let (faults, config) = (Arc::clone(&self.faults), Arc::clone(&self.encoders.config));
+        while !self.lifecycle.is_stopped() {
             // A push between the look and the park leaves a token: the park returns at once.
-            let shared = Arc::clone(&self.shared);
-            let turn = shared
-                .faults
-                .guard(FaultDomain::Encoder, &shared.config.id, || self.turn(Instant::now()));
+            let turn = faults.guard(FaultDomain::Encoder, &config.id, || self.turn(Instant::now()));
             match turn {
                 Some(Some(again)) => {
                     thread::park_timeout(again.saturating_duration_since(Instant::now()));
@@ -117,24 +151,24 @@ impl EncodeLoop {
 
     /// Encodes what is due; returns when to look again though nobody wakes the thread.
     fn turn(&mut self, now: Instant) -> Option<Instant> {
-        let next = match self.prepared.poll(&self.shared, now) {
-            Due::Picture(picture, due) => {
+        let next = match self.prepared.poll(now) {
+            Next::Picture(picture, due) => {
                 let turn = turns::take(&mut self.last_turn);
                 self.encode_prepared(&picture, due);
                 drop(turn);
-                self.shared.give_back_picture(picture);
+                self.prepared.give_back(picture);
                 return Some(now);
             }
-            Due::At(at) => Some(at),
-            Due::Nothing => None,
+            Next::At(at) => Some(at),
+            Next::Nothing => None,
         };
-        let shared = Arc::clone(&self.shared);
-        if shared.mailbox.is_waiting() {
+        if self.mailbox.is_waiting() {
             // Taken from the mailbox only then: a newer one may come while this thread waits for its turn.
             let turn = turns::take(&mut self.last_turn);
-            if let Some(slot) = shared.mailbox.take() {
+            let mailbox = Arc::clone(&self.mailbox);
+            if let Some(slot) = mailbox.take() {
                 if self.prepared.is_showing() {
-                    shared.counters.replaced_frames.fetch_add(1, Relaxed);
+                    self.encoders.counters.replaced_frames.fetch_add(1, Relaxed);
                 } else {
                     self.encode_live(&slot);
                 }
@@ -148,41 +182,41 @@ impl EncodeLoop {
 
     fn encode_live(&mut self, slot: &Slot) {
         let Some(frame) = slot.frame else { return };
-        let active = self.encoders.adapt(self.shared.active_renditions());
+        let active = self.encoders.adapt(self.encoders.demand.active_video());
         if active.is_empty() {
             return;
         }
         let mut timing = CaptureTiming { captured: frame.captured, stamps: frame.stamps };
         timing.stamps.set(Stage::Taken, Instant::now());
         let (format, size) = (frame.format, frame.size);
-        let matrix = matrix_in_use(active.codecs(), self.shared.config.size.unwrap_or(size));
+        let matrix = matrix_in_use(active.codecs(), self.encoders.config.size.unwrap_or(size));
         if let Err(error) = convert(&slot.pixels, format, size, matrix, &mut self.picture) {
-            tracing::error!(session = %self.shared.config.id, %error, "frame not converted");
+            tracing::error!(session = %self.encoders.config.id, %error, "frame not converted");
             return;
         }
         timing.stamps.set(Stage::Converted, Instant::now());
-        self.encoders.encode(&self.shared, (&self.picture, matrix), timing, active);
+        self.encoders.encode((&self.picture, matrix), timing, active);
     }
 
     /// A picture of an utterance was captured, and pushed, when it is due.
     fn encode_prepared(&mut self, picture: &I420Buffer, due: Instant) {
-        self.shared.picture_shown(Instant::now());
-        let active = self.encoders.adapt(self.shared.active_renditions());
+        self.live.picture_pushed(Instant::now());
+        let active = self.encoders.adapt(self.encoders.demand.active_video());
         let mut timing = CaptureTiming { captured: due, stamps: Stamps::pushed(due) };
         for stage in [Stage::Taken, Stage::Converted] {
             timing.stamps.set(stage, Instant::now());
         }
         let matrix = ColorMatrix::for_size(picture.size());
-        self.encoders.encode(&self.shared, (picture, matrix), timing, active);
+        self.encoders.encode((picture, matrix), timing, active);
     }
 
     /// Lets go of the encoders when viewers see the idle loop, whose pictures are encoded already; returns
     /// when that may be.
     fn rest(&mut self, now: Instant) -> Option<Instant> {
-        if self.encoders.are_none() || self.shared.idle.load().is_none() {
+        if self.encoders.are_none() || self.idle.current().is_none() {
             return None;
         }
-        let liveness = &self.shared.liveness;
+        let liveness = self.live.liveness();
         if liveness.is_live(now) {
             return liveness.until();
         }
@@ -208,16 +242,16 @@ impl Encoders {
 
     fn encode(
         &mut self,
-        shared: &SessionShared,
         (picture, matrix): (&I420Buffer, ColorMatrix),
         timing: CaptureTiming,
         active: RenditionSet,
     ) {
-        let picture = match shared.config.size {
+        let Self { config, demand, counters, output, .. } = self;
+        let picture = match config.size {
             Some(size) if size != picture.size() => {
                 self.scaled.resize(size);
                 if let Err(error) = self.scaler.cover(picture, &mut self.scaled) {
-                    tracing::error!(session = %shared.config.id, %error, "frame not scaled");
+                    tracing::error!(session = %config.id, %error, "frame not scaled");
                     return;
                 }
                 &self.scaled
@@ -235,7 +269,7 @@ impl Encoders {
             } else {
                 self.fitted.resize(size);
                 if let Err(error) = self.scaler.cover(picture, &mut self.fitted) {
-                    tracing::error!(session = %shared.config.id, %error, "frame not scaled");
+                    tracing::error!(session = %config.id, %error, "frame not scaled");
                     continue;
                 }
                 &self.fitted
@@ -246,12 +280,12 @@ impl Encoders {
                 is_recoloured = whole;
             }
             let picture = if wanted == matrix { picture } else { &self.recoloured };
-            let keyframe = shared.take_keyframe_request(rendition.id);
-            match rendition.encode(&shared.config, picture, timing, keyframe, self.epoch) {
-                Ok(Some(packetized)) => hand_over(&mut self.output, shared, packetized),
+            let keyframe = demand.take_keyframe_request(rendition.id);
+            match rendition.encode(config, picture, timing, keyframe, self.epoch) {
+                Ok(Some(packetized)) => hand_over(output, demand, counters, packetized),
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::error!(session = %shared.config.id, %codec, %error, "frame not encoded");
+                    tracing::error!(session = %config.id, %codec, %error, "frame not encoded");
                     // A fresh encoder begins with a keyframe.
                     rendition.encoder = None;
                 }
@@ -262,19 +296,20 @@ impl Encoders {
 
 fn hand_over(
     output: &mut LoopRings<PacketizedFrame>,
-    shared: &SessionShared,
+    demand: &Demand,
+    counters: &Counters,
     packetized: PacketizedFrame,
 ) {
     let (rendition, keyframe) = (packetized.rendition, packetized.keyframe);
     match output.push(packetized) {
         Ok(()) => {
-            shared.counters.encoded_frames.fetch_add(1, Relaxed);
-            shared.counters.keyframes.fetch_add(keyframe.into(), Relaxed);
+            counters.encoded_frames.fetch_add(1, Relaxed);
+            counters.keyframes.fetch_add(keyframe.into(), Relaxed);
         }
         Err(Full) => {
             // Without this frame the next ones do not decode.
-            shared.counters.dropped_units.fetch_add(1, Relaxed);
-            shared.want_keyframe(rendition);
+            counters.dropped_units.fetch_add(1, Relaxed);
+            demand.request_keyframe(rendition);
         }
     }
     output.wake();

@@ -1,13 +1,11 @@
 //! The way of a picture from the caller to the access unit.
 
-mod encode_loop;
-mod mailbox;
+pub(crate) mod convert;
+pub(crate) mod encode_loop;
+pub(crate) mod mailbox;
+pub(crate) mod picture_queue;
 mod prepared;
-mod sink;
+pub(crate) mod sink;
 mod turns;
 
-pub(crate) use encode_loop::EncodeLoop;
-pub(crate) use mailbox::Mailbox;
-pub(crate) use prepared::PreparedPicture;
-pub(crate) use sink::to_i420;
 pub use sink::{FrameMemory, VideoSink};

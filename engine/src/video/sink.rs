@@ -3,25 +3,44 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use visavis_codec::{ColorMatrix, ConvertError, I420Buffer, convert, decode_still, encodable_size};
+use visavis_codec::{decode_still, encodable_size};
 use visavis_types::{FrameSize, PixelFormat, Stamps, UnixMillis, VideoFrame, VideoFrameError};
 
-use super::mailbox::{FrameInfo, Slot};
-use super::prepared::PreparedPicture;
-use crate::PushOutcome;
-use crate::shared::SessionShared;
+use super::convert::to_i420;
+use super::mailbox::{FrameInfo, Mailbox, Slot};
+use super::picture_queue::{PictureQueue, PreparedPicture};
+use crate::config::SessionConfig;
+use crate::push_outcome::PushOutcome;
 use crate::source_clock::Stamped;
-use crate::utterance::UtteranceState;
+use crate::state::capture_clock::CaptureClock;
+use crate::state::counters::Counters;
+use crate::state::lifecycle::Lifecycle;
+use crate::state::liveness::LiveSource;
+use crate::state::threads::Threads;
+use crate::utterance::state::UtteranceState;
 
 /// Takes raw video. Never blocks; the newest frame wins. Clone it to push from several threads.
 #[derive(Debug, Clone)]
 pub struct VideoSink {
-    shared: Arc<SessionShared>,
+    parts: Arc<VideoParts>,
+}
+
+/// What pictures go through on their way to the encode loop.
+#[derive(Debug)]
+pub(crate) struct VideoParts {
+    pub(crate) config: Arc<SessionConfig>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) capture_clock: Arc<CaptureClock>,
+    pub(crate) live: Arc<LiveSource>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) pictures: Arc<PictureQueue>,
+    pub(crate) threads: Arc<Threads>,
 }
 
 impl VideoSink {
-    pub(crate) fn new(shared: Arc<SessionShared>) -> Self {
-        Self { shared }
+    pub(crate) fn new(parts: VideoParts) -> Self {
+        Self { parts: Arc::new(parts) }
     }
 
     /// Copies a frame into the mailbox and returns: some 0.1 ms for 512×512 RGBA. A JPEG or PNG file is
@@ -35,13 +54,13 @@ impl VideoSink {
         let size = frame.validate()?;
         self.check(size)?;
         let pushed = Pushed::now();
-        if let Some(refused) = self.shared.refusal() {
+        if let Some(refused) = self.parts.lifecycle.refusal() {
             return Ok(self.ignore(refused, pushed));
         }
-        let Some(mut slot) = self.shared.mailbox.free_slot() else {
+        let Some(mut slot) = self.parts.mailbox.free_slot() else {
             // Other callers are writing newer frames.
-            self.shared.counters.note_frame(pushed.at, pushed.unix);
-            self.shared.counters.replaced_frames.fetch_add(1, Relaxed);
+            self.parts.counters.count_frame(pushed.at, pushed.unix);
+            self.parts.counters.replaced_frames.fetch_add(1, Relaxed);
             return Ok(PushOutcome::Accepted);
         };
         let format = match frame.format {
@@ -57,7 +76,7 @@ impl VideoSink {
         match format {
             Ok(format) => Ok(self.post(slot, size, format, frame.timestamp, pushed)),
             Err(error) => {
-                self.shared.mailbox.give_back(slot);
+                self.parts.mailbox.give_back(slot);
                 Err(error)
             }
         }
@@ -79,7 +98,7 @@ impl VideoSink {
         let size = FrameSize::new(width, height)?;
         self.check(size)?;
         let bytes = format.frame_bytes(size).ok_or(VideoFrameError::NoFixedLength(format))?;
-        Ok(self.shared.mailbox.free_slot().map(|mut slot| {
+        Ok(self.parts.mailbox.free_slot().map(|mut slot| {
             slot.pixels.resize(bytes, 0);
             FrameMemory { sink: self.clone(), slot: Some(slot), size, format }
         }))
@@ -87,7 +106,7 @@ impl VideoSink {
 
     /// Whether the session takes raw pictures, and of this size.
     fn check(&self, size: FrameSize) -> Result<(), VideoFrameError> {
-        let config = &self.shared.config;
+        let config = &self.parts.config;
         if config.encoded.is_some() {
             return Err(VideoFrameError::EncodedSession);
         }
@@ -115,36 +134,35 @@ impl VideoSink {
         self.check(size)?;
         let time = utterance.time_of(frame.timestamp).map_err(VideoFrameError::Timestamp)?;
         let pushed = Pushed::now();
-        if let Some(refused) = self.shared.refusal() {
+        if let Some(refused) = self.parts.lifecycle.refusal() {
             return Ok(self.ignore(refused, pushed));
         }
         if utterance.is_interrupted() {
             return Ok(PushOutcome::Dropped);
         }
         let bytes = PixelFormat::I420.frame_bytes(size).unwrap_or(usize::MAX);
-        let Some(reservation) = self.shared.picture_room.reserve(utterance.is_first(), bytes)
-        else {
+        let Some(reservation) = self.parts.pictures.reserve(utterance.is_first(), bytes) else {
             return Ok(PushOutcome::Full);
         };
-        let mut picture = self.shared.spare_picture(size);
+        let mut picture = self.parts.pictures.spare_picture(size);
         to_i420(frame, size, &mut picture)?;
-        self.shared.counters.note_frame(pushed.at, pushed.unix);
+        self.parts.counters.count_frame(pushed.at, pushed.unix);
         let goes_back = utterance.goes_back(time);
-        self.shared.note_stamp(!utterance.is_before(frame.timestamp) && !goes_back);
+        self.parts.counters.count_stamp(!utterance.is_before(frame.timestamp) && !goes_back);
         utterance.picture_pushed(pushed.at);
-        self.shared.prepared.push(PreparedPicture {
+        self.parts.pictures.push(PreparedPicture {
             picture,
             utterance: Arc::clone(utterance),
             time,
             reservation,
         });
-        self.shared.wake_all();
+        self.parts.threads.wake_all();
         Ok(PushOutcome::Accepted)
     }
 
     /// A frame outside of start and stop is counted, no more.
     fn ignore(&self, refused: PushOutcome, pushed: Pushed) -> PushOutcome {
-        self.shared.counters.note_frame(pushed.at, pushed.unix);
+        self.parts.counters.count_frame(pushed.at, pushed.unix);
         refused
     }
 
@@ -156,50 +174,24 @@ impl VideoSink {
         timestamp: UnixMillis,
         pushed: Pushed,
     ) -> PushOutcome {
-        let shared = &self.shared;
-        shared.counters.note_frame(pushed.at, pushed.unix);
-        shared.picture_shown(pushed.at);
-        let interval_ms = 1_000 / u64::from(shared.config.fps.max(1));
+        let parts = &*self.parts;
+        parts.counters.count_frame(pushed.at, pushed.unix);
+        parts.live.picture_pushed(pushed.at);
+        let interval_ms = 1_000 / u64::from(parts.config.fps.max(1));
         if pushed.unix.0.saturating_sub(timestamp.0) > interval_ms * 3 / 2 {
-            shared.counters.late_frames.fetch_add(1, Relaxed);
+            parts.counters.late_frames.fetch_add(1, Relaxed);
         }
         slot.frame = Some(FrameInfo {
             size,
             format,
-            captured: shared.capture_time(Stamped::Picture, timestamp, pushed.at),
+            captured: parts.capture_clock.capture_time(Stamped::Picture, timestamp, pushed.at),
             stamps: Stamps::pushed(pushed.at),
         });
-        if !shared.mailbox.post(slot) {
-            shared.counters.replaced_frames.fetch_add(1, Relaxed);
+        if !parts.mailbox.post(slot) {
+            parts.counters.replaced_frames.fetch_add(1, Relaxed);
         }
-        shared.encode_thread.wake();
+        parts.threads.encode.wake();
         PushOutcome::Accepted
-    }
-}
-
-/// Brings a frame of any format into what encoders take, in the matrix that goes with its size.
-pub(crate) fn to_i420(
-    frame: &VideoFrame<'_>,
-    size: FrameSize,
-    out: &mut I420Buffer,
-) -> Result<(), VideoFrameError> {
-    let matrix = ColorMatrix::for_size(size);
-    let converted = match frame.format {
-        PixelFormat::Jpeg | PixelFormat::Png => {
-            let mut pixels = Vec::new();
-            let format = decode_still(frame.data, frame.format, size, &mut pixels)?;
-            convert(&pixels, format, size, matrix, out)
-        }
-        format => convert(frame.data, format, size, matrix, out),
-    };
-    match converted {
-        Ok(()) => Ok(()),
-        Err(ConvertError::Frame(error)) => Err(error),
-        Err(ConvertError::Conversion(detail)) => {
-            // Sizes and lengths were checked: this cannot be the frame's fault.
-            tracing::error!(%detail, "frame not converted");
-            Err(VideoFrameError::Undecodable { format: frame.format, detail })
-        }
     }
 }
 
@@ -231,7 +223,7 @@ impl FrameMemory {
     /// Hands the frame over, as [`VideoSink::push`] does.
     pub fn push(mut self, timestamp: UnixMillis) -> PushOutcome {
         let pushed = Pushed::now();
-        if let Some(refused) = self.sink.shared.refusal() {
+        if let Some(refused) = self.sink.parts.lifecycle.refusal() {
             return self.sink.ignore(refused, pushed);
         }
         match self.slot.take() {
@@ -259,7 +251,7 @@ impl DerefMut for FrameMemory {
 impl Drop for FrameMemory {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            self.sink.shared.mailbox.give_back(slot);
+            self.sink.parts.mailbox.give_back(slot);
         }
     }
 }

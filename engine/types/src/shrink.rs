@@ -1,6 +1,6 @@
 //! Collections give back the room that a crowd needed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
 
 use slab::Slab;
@@ -23,6 +23,14 @@ fn enough(capacity: usize, len: usize) -> Option<usize> {
 impl<K: Eq + Hash, V, S: BuildHasher> Shrink for HashMap<K, V, S> {
     fn shrink_if_mostly_empty(&mut self) {
         // What is asked for is rounded up: by less than a half.
+        if let Some(enough) = enough(self.capacity() / 2, self.len()) {
+            self.shrink_to(enough);
+        }
+    }
+}
+
+impl<T: Eq + Hash, S: BuildHasher> Shrink for HashSet<T, S> {
+    fn shrink_if_mostly_empty(&mut self) {
         if let Some(enough) = enough(self.capacity() / 2, self.len()) {
             self.shrink_to(enough);
         }

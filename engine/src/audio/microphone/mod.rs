@@ -20,7 +20,7 @@ use self::allowance::Allowance;
 use self::decode::{DecodeError, Decoder, duration_of};
 use self::output::{Callback, Output};
 use self::voice::Voice;
-use crate::Event;
+use crate::event::Event;
 use crate::faults::Faults;
 
 /// Lost packets that are made up for, at most; after more than that the sound goes on where it is.

@@ -9,7 +9,7 @@ use visavis_types::{ClockAnchor, PeerId, SessionId, UnixMillis};
 
 use super::MicChunk;
 use super::voice::Heard;
-use crate::Event;
+use crate::event::Event;
 use crate::faults::{FaultDomain, Faults};
 
 /// Chunks that may wait for the application: ten seconds of one viewer. Past that the oldest is dropped.

@@ -3,10 +3,10 @@ use std::time::Instant;
 use visavis_codec::OpusDecoder;
 use visavis_types::{AudioPacket, OpusSettings, PacketTime};
 
-use crate::SessionConfig;
 use crate::audio::encoders::Encoders;
 use crate::audio::pacer::Slot;
 use crate::audio::sound::Sound;
+use crate::config::SessionConfig;
 
 use super::*;
 

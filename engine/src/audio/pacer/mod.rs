@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use visavis_types::{MAX_SOUND_LEAD, PacketTime};
 
+use super::block::{SAMPLE_RATE_HZ, max_samples, samples_duration};
 use super::fade::{FADE_SAMPLES, Fader, fade};
 use super::sound::{Sound, SoundQueue};
-use super::{SAMPLE_RATE_HZ, max_samples, samples_duration};
 
 /// How long a packet that is due waits for sound that is late, before silence is sent in its place.
 /// A caller that pushes in time with the sound is late by scheduling alone; a browser's jitter buffer

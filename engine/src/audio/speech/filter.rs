@@ -2,7 +2,7 @@
 
 use visavis_codec::{ResampleError, Resampler};
 
-use crate::audio::SAMPLE_RATE_HZ;
+use crate::audio::block::SAMPLE_RATE_HZ;
 use crate::audio::sound::SoundQueue;
 
 /// From any rate to 48 kHz, without a delay: as many samples as went in take, no more and no fewer.

@@ -10,12 +10,12 @@ use visavis_codec::ResampleError;
 use visavis_types::{PacketTime, SOUND_LEAD};
 
 use self::filter::Filter;
+use super::block::{PcmBlock, SAMPLE_RATE_HZ, samples_duration};
 use super::fade::FADE_SAMPLES;
 use super::pacer::Pacer;
 use super::sound::{Sound, SoundQueue};
-use super::{PcmBlock, SAMPLE_RATE_HZ, samples_duration};
 use crate::budget::Reservation;
-use crate::utterance::{Ready, UtteranceState};
+use crate::utterance::state::{Ready, UtteranceState};
 
 /// Stamps that differ from the count of samples by less mean no gap: they are whole milliseconds, and
 /// synthesizers round.

@@ -12,17 +12,17 @@ use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
 use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId};
 
 use crate::data::Sending;
-use crate::event::Subscribers;
+use crate::error::OfferError;
+use crate::event::{Event, LeaveReason, Subscribers};
 use crate::faults::{FaultDomain, Faults};
-use crate::media::MediaWaker;
 use crate::media::addresses::Addresses;
 use crate::media::command::{Command, Control, Inputs, RemoteCandidate, SessionMedia};
 use crate::media::egress::Egress;
 use crate::media::ready_queue::ReadyQueue;
 use crate::media::session::{Session, Surroundings};
-use crate::placement::PeerLink;
-use crate::shared::SessionShared;
-use crate::{Event, LeaveReason, OfferError};
+use crate::media::waker::{MediaWaker, SessionWaker};
+use crate::peer_link::PeerLink;
+use crate::state::lifecycle::Lifecycle;
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -104,7 +104,7 @@ impl MediaLoop {
         poll.registry().register(&mut timer, TIMER, Interest::READABLE)?;
         let ready_queue = ReadyQueue::default();
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let waker = MediaWaker { waker, ready: Arc::clone(ready_queue.ready()) };
+        let waker = MediaWaker::new(waker, Arc::clone(ready_queue.ready()));
         let media_loop = Self {
             index,
             poll,
@@ -244,7 +244,7 @@ impl MediaLoop {
                     session.next_look()
                 });
                 let next = turn.unwrap_or_else(|why| {
-                    let whose = &session.media.shared.config.id;
+                    let whose = &session.media.config.id;
                     faults.note(FaultDomain::Session, whose, &why);
                     Some(Instant::now() + FAULT_PAUSE)
                 });
@@ -350,7 +350,7 @@ impl MediaLoop {
 
     fn control(&mut self, control: Control, now: Instant) {
         match control {
-            Control::AddSession(media) => self.add_session(media, now),
+            Control::AddSession(media) => self.add_session(*media, now),
             Control::RemoveSession { session, done } => {
                 self.remove_session(&session, now);
                 drop(done);
@@ -392,11 +392,9 @@ impl MediaLoop {
     }
 
     fn add_session(&mut self, media: SessionMedia, now: Instant) {
-        let config = &media.shared.config;
-        let key = {
-            let session = (config.id.clone(), media.shared.number);
-            self.hub.add_session(session, config.playout_delay, now)
-        };
+        let config = &media.config;
+        let session = (config.id.clone(), media.demand.session());
+        let key = self.hub.add_session(session, config.playout_delay, now);
         if self.sessions.len() <= key.index() {
             self.sessions.resize_with(key.index() + 1, || None);
         }
@@ -405,16 +403,12 @@ impl MediaLoop {
         self.sessions[key.index()] = Some(Session::new(key, media));
     }
 
-    fn remove_session(&mut self, shared: &Arc<SessionShared>, now: Instant) {
-        let position = self.sessions.iter().position(|session| {
-            session.as_ref().is_some_and(|session| Arc::ptr_eq(&session.media.shared, shared))
-        });
-        if let Some(index) = position
-            && let Some(key) = self.sessions[index].as_ref().map(Session::key)
-        {
+    fn remove_session(&mut self, waker: &SessionWaker, now: Instant) {
+        let Some(index) = waker.index() else { return };
+        if let Some(key) = self.sessions.get(index).and_then(Option::as_ref).map(Session::key) {
             self.hub.remove_session(key, now, &mut self.egress);
             self.report(None);
-            self.ready_queue.set(key, None);
+            self.ready_queue.leave(key, waker);
             self.sessions[index] = None;
         }
     }
@@ -422,7 +416,7 @@ impl MediaLoop {
     fn adopt(
         &mut self,
         peer: Box<visavis_core::Peer>,
-        session: &Arc<SessionShared>,
+        session: &Lifecycle,
         link: &PeerLink,
         now: Instant,
     ) {
@@ -455,7 +449,7 @@ impl MediaLoop {
 
     fn stop(&mut self, now: Instant) {
         let all = self.sessions.iter().flatten();
-        let all: Vec<_> = all.map(|session| Arc::clone(&session.media.shared)).collect();
+        let all: Vec<_> = all.map(|session| session.media.waker.clone()).collect();
         for session in all {
             self.remove_session(&session, now);
         }
@@ -470,10 +464,6 @@ impl MediaLoop {
 
     fn media(&mut self, key: SessionKey) -> Option<&mut SessionMedia> {
         self.sessions.get_mut(key.index())?.as_mut().map(|session| &mut session.media)
-    }
-
-    fn shared(&self, key: SessionKey) -> Option<&SessionShared> {
-        self.sessions.get(key.index())?.as_ref().map(|session| &*session.media.shared)
     }
 
     fn tell(&mut self, event: &Event) {

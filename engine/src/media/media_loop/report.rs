@@ -6,11 +6,12 @@ use std::time::Instant;
 use visavis_core::{CloseReason, HubEvent, NegotiateError};
 
 use super::MediaLoop;
-use crate::audio::MicEvent;
+use crate::audio::microphone::MicEvent;
 use crate::data::PeerMessage;
+use crate::error::OfferError;
+use crate::event::{Event, LeaveReason};
 use crate::faults::FaultDomain;
 use crate::media::session::Session;
-use crate::{Event, LeaveReason, OfferError};
 
 impl MediaLoop {
     /// Tells of what happened, until it is time for something else; what is left is told next time.
@@ -24,9 +25,9 @@ impl MediaLoop {
                         continue;
                     };
                     watched.viewers += 1;
-                    let shared = &watched.media.shared;
-                    shared.peer_joined();
-                    let session = shared.config.id.clone();
+                    let media = &watched.media;
+                    media.report.viewer_joined();
+                    let session = media.config.id.clone();
                     tracing::info!(%session, %peer, codec = codec.map(|c| c.name()), "viewer joined");
                     self.tell(&Event::PeerJoined { session, peer, codec });
                 }
@@ -37,14 +38,14 @@ impl MediaLoop {
                     };
                     if was_connected {
                         *viewers = viewers.saturating_sub(1);
-                        media.shared.peer_left();
+                        media.report.viewer_left();
                     }
                     // Where there is no room it is forgotten when it has been silent for a while.
-                    if media.shared.is_listening() {
+                    if media.interest.wants_microphones() {
                         let _ = media.microphones.push(MicEvent::Left(peer));
                     }
                     media.inbox.forget(peer);
-                    let (session, reason) = (media.shared.config.id.clone(), reason.into());
+                    let (session, reason) = (media.config.id.clone(), reason.into());
                     tracing::info!(%session, %peer, reason = LeaveReason::as_str(reason), "viewer left");
                     self.tell(&Event::PeerLeft { session, peer, reason });
                 }
@@ -56,10 +57,9 @@ impl MediaLoop {
                     }
                 }
                 HubEvent::ActiveRenditions { session, video, audio } => {
-                    let index = self.index;
                     if let Some(watched) = self.session(session) {
                         watched.active = video;
-                        watched.media.shared.set_active_renditions(index, video, audio);
+                        watched.media.demand.set_active(video, audio);
                         self.ready_queue.set(session, Some(Instant::now()));
                     }
                 }
@@ -67,25 +67,25 @@ impl MediaLoop {
                     let Some(media) = self.media(session) else {
                         continue;
                     };
-                    media.shared.counters.mic_packets.fetch_add(1, Relaxed);
-                    if media.shared.is_listening() {
+                    media.counters.mic_packets.fetch_add(1, Relaxed);
+                    if media.interest.wants_microphones() {
                         // A full ring means the audio loop stands still; sound this old is better lost.
                         if media.microphones.push(MicEvent::Packet(peer, packet)).is_err() {
-                            media.shared.counters.dropped_mic.fetch_add(1, Relaxed);
+                            media.counters.dropped_mic.fetch_add(1, Relaxed);
                         }
-                        media.shared.audio_thread.wake();
+                        media.threads.audio.wake();
                     }
                 }
                 HubEvent::ChannelOpened { session, peer, label } => {
-                    if let Some(shared) = self.shared(session) {
-                        let session = shared.config.id.clone();
+                    if let Some(media) = self.media(session) {
+                        let session = media.config.id.clone();
                         tracing::debug!(%session, %peer, label = &*label, "data channel opened");
                         self.tell(&Event::DataChannelOpened { session, peer, label });
                     }
                 }
                 HubEvent::ChannelClosed { session, peer, label } => {
-                    if let Some(shared) = self.shared(session) {
-                        let session = shared.config.id.clone();
+                    if let Some(media) = self.media(session) {
+                        let session = media.config.id.clone();
                         tracing::debug!(%session, %peer, label = &*label, "data channel closed");
                         self.tell(&Event::DataChannelClosed { session, peer, label });
                     }
@@ -94,29 +94,29 @@ impl MediaLoop {
                     let Some(media) = self.media(session) else {
                         continue;
                     };
-                    let counters = &media.shared.counters;
+                    let counters = &media.counters;
                     counters.data_received.fetch_add(1, Relaxed);
-                    let kept = media.shared.is_reading()
+                    let kept = media.interest.wants_messages()
                         && media.inbox.put(PeerMessage { peer, label, message });
                     if !kept {
                         counters.data_dropped.fetch_add(1, Relaxed);
                     }
                 }
                 HubEvent::MessageRefused { session, peer } => {
-                    if let Some(shared) = self.shared(session) {
+                    if let Some(media) = self.media(session) {
                         tracing::debug!(%peer, "a message that cannot be used");
-                        shared.counters.data_dropped.fetch_add(1, Relaxed);
+                        media.counters.data_dropped.fetch_add(1, Relaxed);
                     }
                 }
                 HubEvent::PeerFault { session, peer, why } => {
-                    let of = self.shared(session).map_or("?", |shared| shared.config.id.as_str());
+                    let of = self.media(session).map_or("?", |media| media.config.id.as_str());
                     let whose = format_args!("peer {peer} of session {of}").to_string();
                     self.faults.note(FaultDomain::Peer, &whose, &why);
                 }
                 HubEvent::Undelivered { session, peer, messages } => {
-                    if let Some(shared) = self.shared(session) {
+                    if let Some(media) = self.media(session) {
                         tracing::debug!(%peer, messages, "messages without a channel");
-                        shared.counters.data_undelivered.fetch_add(messages as u64, Relaxed);
+                        media.counters.data_undelivered.fetch_add(messages as u64, Relaxed);
                     }
                 }
             }

@@ -1,13 +1,16 @@
-//! Whether somebody shows something, or the idle loop is to be seen.
+//! Whether pictures are pushed, or the idle loop is to be seen.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+use crate::media::waker::SessionWakers;
 
 /// An utterance that is over leaves its last picture for so long: the next one may follow.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// When pictures were last pushed, and cut off. Written by callers and the encode loop, read by the media
-/// loops.
+/// When pictures were last pushed, and cut off. Callers and the encode loop write, through [`LiveSource`]; the media
+/// loops, the encode loop and the status read.
 #[derive(Debug)]
 pub(crate) struct Liveness {
     epoch: Instant,
@@ -25,30 +28,27 @@ impl Liveness {
         Self { epoch, grace, last, cut, pause_expected: AtomicBool::new(false) }
     }
 
-    /// A picture is shown; true where that is news.
-    pub(crate) fn note(&self, at: Instant) -> bool {
+    /// A picture is shown; true where none was.
+    fn begin(&self, at: Instant) -> bool {
         let was_live = self.is_live(at);
         self.pause_expected.store(false, Relaxed);
         self.last.store(self.micros(at), Relaxed);
         !was_live
     }
 
-    /// The source is still there though it shows nothing new: what is live stays so.
-    pub(crate) fn extend(&self, at: Instant) {
+    fn extend(&self, at: Instant) {
         if self.is_live(at) {
             self.last.store(self.micros(at), Relaxed);
         }
     }
 
-    /// What was pushed so far is shown no more.
-    pub(crate) fn cut(&self, at: Instant) {
+    fn cut(&self, at: Instant) {
         self.cut.store(self.micros(at), Relaxed);
         self.last.store(0, Relaxed);
         self.pause_expected.store(true, Relaxed);
     }
 
-    /// Nothing more comes for now, and that is no fault.
-    pub(crate) fn expect_pause(&self) {
+    fn expect_pause(&self) {
         self.pause_expected.store(true, Relaxed);
     }
 
@@ -90,6 +90,48 @@ impl Liveness {
     }
 }
 
+/// The writing half: for whoever pushes pictures. Media loops are woken where what viewers see changes.
+#[derive(Debug)]
+pub(crate) struct LiveSource {
+    liveness: Arc<Liveness>,
+    media_loops: SessionWakers,
+}
+
+impl LiveSource {
+    pub(crate) fn new(liveness: Arc<Liveness>, media_loops: SessionWakers) -> Self {
+        Self { liveness, media_loops }
+    }
+
+    /// The reading half.
+    pub(crate) fn liveness(&self) -> &Liveness {
+        &self.liveness
+    }
+
+    /// A picture is on its way.
+    pub(crate) fn picture_pushed(&self, at: Instant) {
+        if self.liveness.begin(at) {
+            self.media_loops.wake();
+        }
+    }
+
+    /// The source is still there though it shows nothing new: what is live stays so.
+    pub(crate) fn extend(&self, at: Instant) {
+        self.liveness.extend(at);
+    }
+
+    /// What was pushed so far is shown no more: the idle loop is to be seen at once.
+    pub(crate) fn cut(&self, at: Instant) {
+        self.liveness.cut(at);
+        self.media_loops.wake();
+    }
+
+    /// The last picture of an utterance was shown: nothing more comes for now, and that is no fault.
+    pub(crate) fn expect_pause(&self) {
+        self.liveness.expect_pause();
+        self.media_loops.wake();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,16 +143,16 @@ mod tests {
         let start = Instant::now();
         let liveness = Liveness::new(MS * 500, start);
         assert!(!liveness.is_live(start) && liveness.until().is_none());
-        assert!(liveness.note(start + MS * 100));
-        assert!(!liveness.note(start + MS * 599), "no news");
+        assert!(liveness.begin(start + MS * 100));
+        assert!(!liveness.begin(start + MS * 599), "no news");
         assert!(liveness.is_live(start + MS * 1_098) && !liveness.is_live(start + MS * 1_099));
         assert_eq!(liveness.until(), Some(start + MS * 1_099));
         assert!(!liveness.is_pause_expected());
-        assert!(liveness.note(start + MS * 2_000));
+        assert!(liveness.begin(start + MS * 2_000));
         liveness.cut(start + MS * 2_010);
         assert!(!liveness.is_live(start + MS * 2_010) && liveness.is_pause_expected());
         assert_eq!(liveness.cut_at(), Some(start + MS * 2_010));
-        assert!(liveness.note(start + MS * 2_020) && !liveness.is_pause_expected());
+        assert!(liveness.begin(start + MS * 2_020) && !liveness.is_pause_expected());
     }
 
     #[test]
@@ -119,7 +161,7 @@ mod tests {
         let liveness = Liveness::new(MS * 500, start);
         liveness.extend(start + MS * 10);
         assert!(!liveness.is_live(start + MS * 10));
-        liveness.note(start + MS * 100);
+        liveness.begin(start + MS * 100);
         (1..50).for_each(|step| liveness.extend(start + MS * (100 + step * 100)));
         assert!(liveness.is_live(start + MS * 5_400) && !liveness.is_live(start + MS * 5_500));
         liveness.extend(start + MS * 5_600);
@@ -130,10 +172,10 @@ mod tests {
     fn a_pause_that_was_announced_is_short() {
         let start = Instant::now();
         let liveness = Liveness::new(MS * 500, start);
-        liveness.note(start + MS * 100);
+        liveness.begin(start + MS * 100);
         liveness.expect_pause();
         assert!(liveness.is_live(start + MS * 199) && !liveness.is_live(start + MS * 200));
-        liveness.note(start + MS * 150);
+        liveness.begin(start + MS * 150);
         assert!(liveness.is_live(start + MS * 649), "it goes on");
     }
 
@@ -142,7 +184,7 @@ mod tests {
         let start = Instant::now();
         let liveness = Liveness::new(Duration::MAX, start);
         assert!(!liveness.is_live(start + MS * 100_000));
-        liveness.note(start + MS);
+        liveness.begin(start + MS);
         assert!(liveness.is_live(start + MS * 100_000_000) && liveness.until().is_none());
         liveness.cut(start + MS * 2);
         assert!(!liveness.is_live(start + MS * 3));

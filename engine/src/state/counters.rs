@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use visavis_types::UnixMillis;
 
-use crate::Metrics;
+use crate::status::Metrics;
 
 /// A session counts as streaming for this long after its last frame.
 const STREAMING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Counters with one writer each (or none that minds a lost update).
+/// Counters with one writer each (or none that minds a lost update): callers, the encode loop, the audio loop and the
+/// media loops write their own; read for the status.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) video_frames: AtomicU64,
@@ -40,19 +41,26 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn note_frame(&self, pushed: Instant, pushed_unix: UnixMillis) {
+    pub(crate) fn count_frame(&self, pushed: Instant, pushed_unix: UnixMillis) {
         self.video_frames.fetch_add(1, Relaxed);
         self.last_frame_time.store(pushed_unix.0, Relaxed);
-        self.fps.note(pushed);
+        self.fps.record(pushed);
     }
 
-    /// Folds one frame's latency into the average. Of two media loops that do so at once, one is heard.
-    pub(crate) fn note_latency(&self, latency: Duration) {
+    /// Folds one frame's latency into the average. Of two media loops that do so at once, one counts.
+    pub(crate) fn record_latency(&self, latency: Duration) {
         const WEIGHT: f64 = 0.1;
         let sample = latency.as_secs_f64() * 1_000.0;
         let average = f64::from_bits(self.avg_latency.load(Relaxed));
         let average = if average == 0.0 { sample } else { average + WEIGHT * (sample - average) };
         self.avg_latency.store(average.to_bits(), Relaxed);
+    }
+
+    /// Counts a stamp that was not taken as it is.
+    pub(crate) fn count_stamp(&self, is_believed: bool) {
+        if !is_believed {
+            self.corrected_stamps.fetch_add(1, Relaxed);
+        }
     }
 
     /// What they say now of a session that is started or not, and live or not.
@@ -101,7 +109,7 @@ struct FpsWindow {
 }
 
 impl FpsWindow {
-    fn note(&self, at: Instant) {
+    fn record(&self, at: Instant) {
         let origin = *self.origin.get_or_init(|| at);
         let now_us = at.saturating_duration_since(origin).as_micros() as u64;
         self.last_us.store(now_us, Relaxed);
@@ -134,7 +142,7 @@ mod tests {
     fn fps_is_counted_over_a_second() {
         let (window, start) = (FpsWindow::default(), Instant::now());
         for frame in 0..=60 {
-            window.note(start + Duration::from_micros(frame * 33_333));
+            window.record(start + Duration::from_micros(frame * 33_333));
         }
         assert!((window.latest() - 30.0).abs() < 0.1, "{}", window.latest());
     }
@@ -147,17 +155,17 @@ mod tests {
         };
         assert!(!streams(&counters, 0));
         // The wall clock was set back by an hour since.
-        counters.note_frame(start, UnixMillis(UnixMillis::now().0 + 3_600_000));
+        counters.count_frame(start, UnixMillis(UnixMillis::now().0 + 3_600_000));
         assert!(streams(&counters, 1_999) && !streams(&counters, 2_000));
-        counters.note_frame(start + Duration::from_secs(5), UnixMillis(1));
+        counters.count_frame(start + Duration::from_secs(5), UnixMillis(1));
         assert!(streams(&counters, 6_999) && !streams(&counters, 7_001));
     }
 
     #[test]
     fn latency_is_an_exponential_average_of_weight_one_tenth() {
         let counters = Counters::default();
-        counters.note_latency(Duration::from_millis(10));
-        counters.note_latency(Duration::from_millis(20));
+        counters.record_latency(Duration::from_millis(10));
+        counters.record_latency(Duration::from_millis(20));
         let average = f64::from_bits(counters.avg_latency.load(Relaxed));
         assert!((average - 11.0).abs() < 1e-9, "{average}");
     }

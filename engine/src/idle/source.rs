@@ -1,0 +1,99 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwapOption, Guard};
+use visavis_codec::ENCODERS;
+use visavis_types::{Bitrate, FrameSize, VideoCodec};
+
+use super::encoder::IdleEncoder;
+use super::idle_loop::IdleLoop;
+use super::rendition::{IdleFormat, IdleRendition};
+use crate::config::SessionConfig;
+use crate::media::waker::SessionWakers;
+use crate::state::lifecycle::Lifecycle;
+
+/// What idle loops are encoded with: in steps, so that sessions of nearly the same rate share them.
+const IDLE_KBPS: [u64; 6] = [50, 100, 200, 400, 700, 1_000];
+
+/// What a session shows while nobody pushes pictures. Callers set it, the media loops and the encode loop read it; no
+/// thread of the engine takes the lock.
+#[derive(Debug)]
+pub(crate) struct IdleSource {
+    current: ArcSwapOption<IdleLoop>,
+    /// As most viewers will want it, made before they come and kept while the session lives.
+    prepared: Mutex<Option<Arc<IdleRendition>>>,
+    encoder: IdleEncoder,
+    /// What most viewers will want.
+    preferred: VideoCodec,
+    bitrate: Bitrate,
+    size: Option<FrameSize>,
+    lifecycle: Arc<Lifecycle>,
+    media_loops: SessionWakers,
+}
+
+impl IdleSource {
+    /// That of a session, and begins to have it encoded.
+    pub(crate) fn new(
+        config: &SessionConfig,
+        encoder: IdleEncoder,
+        lifecycle: Arc<Lifecycle>,
+        media_loops: SessionWakers,
+    ) -> Self {
+        let preferred = config.encoded.or(config.video_codecs.first().copied());
+        let made = Self {
+            current: ArcSwapOption::new(config.idle.clone().map(Arc::new)),
+            prepared: Mutex::default(),
+            encoder,
+            preferred: preferred.unwrap_or(VideoCodec::H264),
+            bitrate: idle_bitrate(config.video_bitrate),
+            size: config.size,
+            lifecycle,
+            media_loops,
+        };
+        made.prepare();
+        made
+    }
+
+    // --- Callers ---
+
+    pub(crate) fn set(&self, idle: Option<IdleLoop>) {
+        self.current.store(idle.map(Arc::new));
+        self.prepare();
+        self.media_loops.wake();
+    }
+
+    /// The session has stopped, and nobody will see it: it need not be encoded to its end.
+    pub(crate) fn release(&self) {
+        *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Has it encoded with what most viewers will want, before they come.
+    fn prepare(&self) {
+        let idle = self.current.load();
+        let idle = idle.as_ref().filter(|_| ENCODERS.contains(self.preferred));
+        let rendition = idle.map(|idle| self.rendition(idle, self.preferred));
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.lifecycle.is_stopped() {
+            *prepared = rendition;
+        }
+    }
+
+    // --- Media loops and the encode loop ---
+
+    pub(crate) fn current(&self) -> Guard<Option<Arc<IdleLoop>>> {
+        self.current.load()
+    }
+
+    /// An idle loop as this session sends it.
+    pub(crate) fn rendition(&self, idle: &IdleLoop, codec: VideoCodec) -> Arc<IdleRendition> {
+        let (bitrate, size) = (self.bitrate, self.size);
+        self.encoder.rendition(idle, IdleFormat { codec, bitrate, size })
+    }
+}
+
+/// A face at rest moves little: it never needs more than the last step.
+fn idle_bitrate(of_session: Bitrate) -> Bitrate {
+    let steps = IDLE_KBPS.map(Bitrate::from_kbps);
+    let [lowest, ..] = steps;
+    let below = steps.into_iter().filter(|step| *step <= of_session);
+    below.max().unwrap_or(lowest)
+}

@@ -1,0 +1,124 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering::Relaxed};
+
+use visavis_types::{AudioRenditionSet, RenditionId, RenditionSet, SessionNumber};
+
+/// What a session's viewers need to be encoded. Each media loop writes what its own viewers need, through its
+/// [`LoopDemand`]; whoever encodes reads it: the encode loop, the audio loop, or the caller's encoder.
+#[derive(Debug)]
+pub(crate) struct Demand {
+    session: SessionNumber,
+    loops: Vec<Active>,
+    keyframes: AtomicU16,
+}
+
+/// What is in use on one media loop.
+#[derive(Debug, Default)]
+struct Active {
+    video: AtomicU16,
+    audio: AtomicU8,
+}
+
+/// The writing half of one media loop.
+#[derive(Debug)]
+pub(crate) struct LoopDemand {
+    demand: Arc<Demand>,
+    media_loop: usize,
+}
+
+impl LoopDemand {
+    pub(crate) fn new(demand: Arc<Demand>, media_loop: usize) -> Self {
+        Self { demand, media_loop }
+    }
+
+    /// Takes the place of what was in use there before.
+    pub(crate) fn set_active(&self, video: RenditionSet, audio: AudioRenditionSet) {
+        if let Some(active) = self.demand.loops.get(self.media_loop) {
+            active.video.store(video.bits(), Relaxed);
+            active.audio.store(audio.bits(), Relaxed);
+        }
+    }
+
+    /// The next pictures of these are to be keyframes.
+    pub(crate) fn request_keyframes(&self, renditions: RenditionSet) {
+        self.demand.request_keyframes(renditions);
+    }
+
+    /// Whose renditions they are.
+    pub(crate) fn session(&self) -> SessionNumber {
+        self.demand.session
+    }
+}
+
+impl Demand {
+    pub(crate) fn new(session: SessionNumber, media_loops: usize) -> Self {
+        let loops = (0..media_loops).map(|_| Active::default()).collect();
+        Self { session, loops, keyframes: AtomicU16::new(0) }
+    }
+
+    /// Whose renditions they are.
+    pub(crate) fn session(&self) -> SessionNumber {
+        self.session
+    }
+
+    /// The renditions of pictures in use; none while nobody is connected.
+    pub(crate) fn active_video(&self) -> RenditionSet {
+        let of_loops = self.loops.iter().map(|active| active.video.load(Relaxed));
+        RenditionSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
+    }
+
+    /// The renditions of sound in use; none while nobody is connected.
+    pub(crate) fn active_audio(&self) -> AudioRenditionSet {
+        let of_loops = self.loops.iter().map(|active| active.audio.load(Relaxed));
+        AudioRenditionSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
+    }
+
+    /// The next pictures of these are to be keyframes.
+    pub(crate) fn request_keyframes(&self, renditions: RenditionSet) {
+        self.keyframes.fetch_or(renditions.bits(), Relaxed);
+    }
+
+    /// The next picture of this one is to be a keyframe.
+    pub(crate) fn request_keyframe(&self, rendition: RenditionId) {
+        self.request_keyframes(RenditionSet::EMPTY.with(rendition));
+    }
+
+    /// Whether a keyframe is wanted; asking takes the request.
+    pub(crate) fn take_keyframe_request(&self, rendition: RenditionId) -> bool {
+        let bit = RenditionSet::EMPTY.with(rendition).bits();
+        self.keyframes.fetch_and(!bit, Relaxed) & bit != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use visavis_types::{AudioRendition, VideoCodec};
+
+    #[test]
+    fn a_codec_is_in_use_while_one_media_loop_has_a_viewer_for_it() {
+        let demand = Arc::new(Demand::new(SessionNumber::unique(), 2));
+        let [first, second] = [0, 1].map(|index| LoopDemand::new(Arc::clone(&demand), index));
+        let [h264, vp8] = [VideoCodec::H264, VideoCodec::Vp8]
+            .map(|codec| RenditionId::lowest(demand.session(), codec))
+            .map(|rendition| RenditionSet::EMPTY.with(rendition));
+        let opus = AudioRenditionSet::EMPTY.with(AudioRendition::Opus);
+        first.set_active(h264, opus);
+        second.set_active(vp8, AudioRenditionSet::EMPTY);
+        assert_eq!(demand.active_video().bits(), h264.bits() | vp8.bits());
+        assert_eq!(demand.active_audio(), opus);
+        first.set_active(RenditionSet::EMPTY, AudioRenditionSet::EMPTY);
+        assert_eq!((demand.active_video(), demand.active_audio()), (vp8, AudioRenditionSet::EMPTY));
+    }
+
+    #[test]
+    fn a_keyframe_request_is_taken_once() {
+        let demand = Demand::new(SessionNumber::unique(), 1);
+        let [h264, vp8] = [VideoCodec::H264, VideoCodec::Vp8]
+            .map(|codec| RenditionId::lowest(demand.session(), codec));
+        demand.request_keyframe(vp8);
+        assert!(!demand.take_keyframe_request(h264));
+        assert!(demand.take_keyframe_request(vp8));
+        assert!(!demand.take_keyframe_request(vp8));
+    }
+}

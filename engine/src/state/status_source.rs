@@ -1,0 +1,54 @@
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+
+use super::counters::Counters;
+use super::demand::Demand;
+use super::lifecycle::Lifecycle;
+use super::liveness::Liveness;
+use super::loop_reports::LoopReports;
+use crate::rtp_input::status::RtpInputStatus;
+use crate::status::SessionStatus;
+
+/// Where a session's status is read together. Reads only, but for the place where an
+/// [`RtpInput`](crate::RtpInput) publishes its own.
+#[derive(Debug)]
+pub(crate) struct StatusSource {
+    counters: Arc<Counters>,
+    lifecycle: Arc<Lifecycle>,
+    liveness: Arc<Liveness>,
+    demand: Arc<Demand>,
+    reports: Arc<LoopReports>,
+    /// Of the input that feeds the session, if one does.
+    rtp_input: OnceLock<Arc<ArcSwap<RtpInputStatus>>>,
+}
+
+impl StatusSource {
+    pub(crate) fn new(
+        counters: Arc<Counters>,
+        lifecycle: Arc<Lifecycle>,
+        liveness: Arc<Liveness>,
+        demand: Arc<Demand>,
+        reports: Arc<LoopReports>,
+    ) -> Self {
+        Self { counters, lifecycle, liveness, demand, reports, rtp_input: OnceLock::new() }
+    }
+
+    /// Where the thread that takes RTP for this session publishes what became of it.
+    pub(crate) fn rtp_input(&self) -> Arc<ArcSwap<RtpInputStatus>> {
+        Arc::clone(self.rtp_input.get_or_init(Arc::default))
+    }
+
+    pub(crate) fn status(&self) -> SessionStatus {
+        let now = Instant::now();
+        let is_live = self.liveness.is_live(now);
+        SessionStatus {
+            peer_count: self.reports.viewers(),
+            metrics: self.counters.metrics(now, self.lifecycle.is_started(), is_live),
+            stages: self.reports.stages(),
+            encoders: self.demand.active_video().codecs().iter().collect(),
+            rtp_input: self.rtp_input.get().map(|status| **status.load()),
+        }
+    }
+}
