@@ -4,6 +4,68 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
+/// A moment at which something is due, and what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    /// The moment.
+    pub at: Instant,
+    /// What is due then.
+    pub reason: DeadlineReason,
+}
+
+/// What is due at a [`Deadline`], so that a wake-up can be explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeadlineReason {
+    /// A peer's ICE: connectivity checks, and what becomes of those that nobody answers.
+    Ice,
+    /// A peer's DTLS handshake, whose last flight may have been lost.
+    Dtls,
+    /// A peer's SCTP, or its data channels.
+    DataChannel,
+    /// A peer is sent reports or feedback.
+    Rtcp,
+    /// Anything else that the stack does for a peer.
+    Stack,
+    /// A peer must be connected by then.
+    ConnectTimeout,
+    /// A peer without a network path must have found one by then.
+    PathTimeout,
+    /// A peer's consent to be sent media ends (RFC 7675 §5.1).
+    Consent,
+    /// A peer's request for a keyframe, which came too early after others, is passed on.
+    KeyframeRequest,
+    /// The encoder of a rendition may be asked for another keyframe.
+    Keyframe,
+    /// What was due then has moved to a later moment since.
+    Moved,
+}
+
+impl DeadlineReason {
+    /// A stable word for it, as logs have it: `ice`, `connect-timeout`, …
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ice => "ice",
+            Self::Dtls => "dtls",
+            Self::DataChannel => "data-channel",
+            Self::Rtcp => "rtcp",
+            Self::Stack => "stack",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::PathTimeout => "path-timeout",
+            Self::Consent => "consent",
+            Self::KeyframeRequest => "keyframe-request",
+            Self::Keyframe => "keyframe",
+            Self::Moved => "moved",
+        }
+    }
+}
+
+impl Deadline {
+    /// The earliest of these.
+    pub(crate) fn earliest(all: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
+        all.into_iter().flatten().min_by_key(|deadline| deadline.at)
+    }
+}
+
 /// A heap of deadlines, by whose they are: peers or sessions, under the small numbers that index them. Updates are
 /// lazy: a deadline that moves later leaves its entry where it is, and the entry is re-filed when it surfaces. A frame
 /// to every viewer therefore costs no heap operation for a peer whose next deadline did not come nearer.
@@ -38,7 +100,12 @@ impl Deadlines {
 
     /// The earliest moment at which [`pop_due`](Self::pop_due) may give a key.
     pub fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, _))| *at)
+        self.peek().map(|(at, _)| at)
+    }
+
+    /// The same with the key, whose deadline may be a later one by now.
+    pub(crate) fn peek(&self) -> Option<(Instant, usize)> {
+        self.heap.peek().map(|Reverse(entry)| *entry)
     }
 
     /// Takes a key that is due, if there is one. Its deadline must be set anew.

@@ -22,7 +22,7 @@ mod session;
 mod session_key;
 mod transport;
 
-pub use deadline::Deadlines;
+pub use deadline::{Deadline, DeadlineReason, Deadlines};
 pub use hub::{Hub, HubEvent};
 pub use peer::Peer;
 pub use peer::certificate::Certificate;

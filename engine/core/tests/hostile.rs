@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use common::{Datagram, MS, World, value};
 use str0m::ice::{StunMessage, TransId};
-use str0m::media::KeyframeRequestKind;
 use visavis_core::{CloseReason, HubEvent, NegotiateError, Offer, Route};
 use visavis_types::{Refusal, VideoCodec};
 
@@ -234,7 +233,7 @@ fn an_answer_from_elsewhere_than_the_check_went_to_brings_no_media_there() {
         // Nothing is delivered but what is asked for.
         let own = std::mem::take(&mut world.wire.queue);
         world.wire.queue.extend(own.into_iter().filter(|sent| !is_request(sent)));
-        let next = world.hub.next_deadline().unwrap();
+        let next = world.hub.next_deadline().unwrap().at;
         world.now = world.now.max(next) + 20 * MS;
         world.hub.handle_due(world.now, &mut world.wire);
     }
@@ -338,12 +337,7 @@ fn a_viewer_that_asks_for_keyframes_all_the_time_costs_others_one_in_five_second
     let seconds = 60;
     let mut wanted = before;
     for _ in 0..seconds * 30 {
-        let attacker = &mut world.viewers[0];
-        let mut writer = attacker.rtc.direct_api();
-        let stream = writer.stream_rx_by_mid(attacker.video, None).unwrap();
-        stream.request_keyframe(KeyframeRequestKind::Pli);
-        attacker.rtc.handle_input(str0m::Input::Timeout(world.now)).unwrap();
-        attacker.drain(&mut world.wire);
+        world.viewers[0].request_keyframe(world.now, &mut world.wire);
         let now_wanted = keyframes_wanted(&world);
         let frame = world.frame(H264, now_wanted > wanted, &[900]);
         wanted = now_wanted;
@@ -355,12 +349,7 @@ fn a_viewer_that_asks_for_keyframes_all_the_time_costs_others_one_in_five_second
     assert!(refused(&world, Refusal::Keyframe) > 100);
 
     // Somebody who asks for the first time is heard at once.
-    let honest = &mut world.viewers[1];
-    let mut writer = honest.rtc.direct_api();
-    let stream = writer.stream_rx_by_mid(honest.video, None).unwrap();
-    stream.request_keyframe(KeyframeRequestKind::Pli);
-    honest.rtc.handle_input(str0m::Input::Timeout(world.now)).unwrap();
-    honest.drain(&mut world.wire);
+    world.viewers[1].request_keyframe(world.now, &mut world.wire);
     world.run(300 * MS);
     assert!(keyframes_wanted(&world) > before + asked);
 }

@@ -136,7 +136,7 @@ impl Room {
                 act(&mut world.hub, Act::Receive(heard), world.now, tray);
                 continue;
             }
-            let hub = world.hub.next_deadline();
+            let hub = world.hub.next_deadline().map(|deadline| deadline.at);
             let next = world.viewers.iter().map(|viewer| viewer.deadline).chain(hub).min();
             match next {
                 Some(at) if at <= until => world.now = world.now.max(at),

@@ -16,7 +16,7 @@ use visavis_types::{
     RenditionId, RenditionSet, Rung, SessionId, SessionNumber, Shrink, catch_panic,
 };
 
-use crate::deadline::Deadlines;
+use crate::deadline::{Deadline, DeadlineReason, Deadlines};
 use crate::demux::{Demux, SentCheck};
 use crate::entropy::Entropy;
 use crate::peer::Peer;
@@ -102,16 +102,19 @@ impl Hub {
         self.events.len()
     }
 
-    /// When [`handle_due`](Self::handle_due) should be called next.
-    pub fn next_deadline(&mut self) -> Option<Instant> {
-        let mut next = self.deadlines.next();
-        for &(session, rendition) in &self.waiting_keyframes {
+    /// When [`handle_due`](Self::handle_due) should be called next, and why.
+    pub fn next_deadline(&self) -> Option<Deadline> {
+        let of_peers = self.deadlines.peek().map(|(at, key)| {
+            let own = self.peers.get(key).and_then(|peer| peer.deadline);
+            own.filter(|own| own.at == at).unwrap_or(Deadline { at, reason: DeadlineReason::Moved })
+        });
+        let of_renditions = self.waiting_keyframes.iter().map(|&(session, rendition)| {
             let state = self.sessions.get(session.index());
             let rendition = state.and_then(|state| state.renditions.get(rendition));
-            let due = rendition.and_then(|rendition| rendition.keyframes.due());
-            next = [next, due].into_iter().flatten().min();
-        }
-        next
+            let at = rendition.and_then(|rendition| rendition.keyframes.due())?;
+            Some(Deadline { at, reason: DeadlineReason::Keyframe })
+        });
+        Deadline::earliest(std::iter::once(of_peers).chain(of_renditions))
     }
 
     /// What was refused, by kind.
@@ -471,8 +474,12 @@ impl Hub {
         self.scratch = happened;
         if stays {
             self.pass_on_keyframe_request(key, now);
-            let waiting = self.peers.get(key).and_then(|peer| peer.keyframes.due());
-            self.deadlines.set(key, [due, waiting].into_iter().flatten().min());
+            if let Some(peer) = self.peers.get_mut(key) {
+                let reason = DeadlineReason::KeyframeRequest;
+                let waiting = peer.keyframes.due().map(|at| Deadline { at, reason });
+                peer.deadline = Deadline::earliest([waiting, due]);
+                self.deadlines.set(key, peer.deadline.map(|deadline| deadline.at));
+            }
         }
         stays
     }

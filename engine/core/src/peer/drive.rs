@@ -3,10 +3,10 @@
 //! str0m's contract is that every mutation of an `Rtc` is followed by a drain of its output up to the
 //! next timeout. [`drain`] is that drain; everything else in this crate mutates and then calls it.
 
-use std::time::Instant;
-
 use str0m::net::Transmit;
-use str0m::{Event, Output, Rtc, RtcError};
+use str0m::{Event, Output, Reason, Rtc, RtcError};
+
+use crate::deadline::{Deadline, DeadlineReason};
 
 /// What a drain gives. Handed over by value and taken apart at once: boxing the large variant would be
 /// an allocation per event.
@@ -18,13 +18,26 @@ pub(crate) enum Drained {
     Event(Event),
 }
 
-/// Drains everything an `Rtc` has to say, and returns when it wants to be woken.
-pub(crate) fn drain(rtc: &mut Rtc, mut each: impl FnMut(Drained)) -> Result<Instant, RtcError> {
+/// Drains everything an `Rtc` has to say, and returns when it wants to be woken, and why.
+pub(crate) fn drain(rtc: &mut Rtc, mut each: impl FnMut(Drained)) -> Result<Deadline, RtcError> {
     loop {
         match rtc.poll_output()? {
             Output::Transmit(transmit) => each(Drained::Transmit(transmit)),
             Output::Event(event) => each(Drained::Event(event)),
-            Output::Timeout(at) => return Ok(at),
+            Output::Timeout(at) => {
+                let reason = reason(rtc.last_timeout_reason());
+                return Ok(Deadline { at, reason });
+            }
         }
+    }
+}
+
+fn reason(reason: Reason) -> DeadlineReason {
+    match reason {
+        Reason::Ice => DeadlineReason::Ice,
+        Reason::DTLS => DeadlineReason::Dtls,
+        Reason::Sctp | Reason::Channel => DeadlineReason::DataChannel,
+        Reason::Feedback | Reason::Nack => DeadlineReason::Rtcp,
+        _ => DeadlineReason::Stack,
     }
 }

@@ -40,6 +40,7 @@ use self::path::candidates::{Verdict, host_candidate};
 use self::path::{Checks, Path, credentials, probe_nominated_pair};
 use self::rtcp::Feedback;
 use self::tracks::{CodecOrder, Tracks};
+use crate::deadline::Deadline;
 use crate::demux::{self, Content, Registration};
 use crate::dtls::Handshake;
 use crate::rendition::{Choice, KeyframeRequests};
@@ -57,10 +58,12 @@ use crate::transport::{Outbox, Route};
 pub struct Peer {
     id: PeerId,
     session: SessionId,
-    /// What the hub notes of it: its session, the names it is found by, its requests for keyframes.
+    /// What the hub notes of it: its session, the names it is found by, its requests for keyframes, when it
+    /// is due.
     pub(crate) session_key: SessionKey,
     pub(crate) names: Registration,
     pub(crate) keyframes: KeyframeRequests,
+    pub(crate) deadline: Option<Deadline>,
     /// Elsewhere, so that what is sent for all the time lies together: it is six times as large as everything else.
     rtc: Box<Rtc>,
     handshake: Arc<Handshake>,
@@ -100,6 +103,7 @@ impl Peer {
             session_key: SessionKey::NONE,
             names: Registration::default(),
             keyframes: KeyframeRequests::default(),
+            deadline: None,
             rtc,
             handshake,
             negotiation,
@@ -240,7 +244,7 @@ impl Peer {
         out: &mut impl Outbox,
         events: &mut Vec<PeerEvent>,
         mutate: impl FnOnce(&mut Self) -> Result<(), RtcError>,
-    ) -> Result<Instant, RtcError> {
+    ) -> Result<Deadline, RtcError> {
         let has_new_credentials = std::mem::take(&mut self.has_new_credentials);
         let run = || {
             mutate(self)?;
@@ -374,7 +378,7 @@ impl Peer {
         clock: &ClockAnchor,
         out: &mut impl Outbox,
         events: &mut Vec<PeerEvent>,
-    ) -> Result<Instant, RtcError> {
+    ) -> Result<Deadline, RtcError> {
         let mut rtc_deadline = self.drain_once(now, clock, out, events)?;
         // What has just been acknowledged made room for what waits.
         while self.data.write(&mut self.rtc, |event| events.push(PeerEvent::Data(event))) {
@@ -397,8 +401,9 @@ impl Peer {
         } else if !self.rtc.is_alive() {
             events.push(PeerEvent::Gone(self.close_reason.unwrap_or(CloseReason::Closed)));
         }
-        let others = [self.path.deadline(), consent];
-        Ok(others.into_iter().flatten().fold(rtc_deadline, Instant::min))
+        // Of two at once the first one counts: whoever is given up has no other timers.
+        let all = [self.path.deadline(), consent, Some(rtc_deadline)];
+        Ok(Deadline::earliest(all).unwrap_or(rtc_deadline))
     }
 
     fn drain_once(
@@ -407,7 +412,7 @@ impl Peer {
         clock: &ClockAnchor,
         out: &mut impl Outbox,
         events: &mut Vec<PeerEvent>,
-    ) -> Result<Instant, RtcError> {
+    ) -> Result<Deadline, RtcError> {
         let Self { rtc, path, tracks, microphone, feedback, data, limits, .. } = self;
         let (last_received, close_reason) = (&self.last_received, &mut self.close_reason);
         drain(rtc, |drained| match drained {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use str0m::change::{SdpApi, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelData, ChannelId};
-use str0m::media::{Direction, MediaKind, Mid};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::rtcp::{Rtcp, SenderInfo};
 use str0m::rtp::{Extension, ExtensionMap, RawPacket, RtpPacket};
@@ -225,7 +225,7 @@ impl World {
         let until = self.now + duration;
         loop {
             self.deliver();
-            let hub = self.hub.next_deadline();
+            let hub = self.hub.next_deadline().map(|deadline| deadline.at);
             let online = self.viewers.iter().filter(|viewer| viewer.online);
             let next = online.map(|viewer| viewer.deadline).chain(hub).min();
             match next {
@@ -345,6 +345,15 @@ impl World {
 }
 
 impl Viewer {
+    /// Sends a picture loss indication.
+    pub fn request_keyframe(&mut self, now: Instant, wire: &mut Wire) {
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_rx_by_mid(self.video, None).unwrap();
+        stream.request_keyframe(KeyframeRequestKind::Pli);
+        quietly(|| self.rtc.handle_input(Input::Timeout(now)).unwrap());
+        self.drain(wire);
+    }
+
     pub fn drain(&mut self, wire: &mut Wire) {
         loop {
             match quietly(|| self.rtc.poll_output().unwrap()) {

@@ -6,10 +6,11 @@ mod common;
 mod sound;
 mod video;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use common::{MS, World};
-use visavis_core::{CloseReason, HubEvent, Route};
+use visavis_core::{CloseReason, DeadlineReason, HubEvent, Route};
 use visavis_types::{AudioCodec, AudioPacket, AudioRenditionSet, Refusal, RenditionId, VideoCodec};
 
 const H264: VideoCodec = VideoCodec::H264;
@@ -151,6 +152,47 @@ fn a_peer_that_never_connects_is_dropped_in_time() {
             HubEvent::Left { reason: CloseReason::ConnectTimeout, was_connected: false, .. }
         )
     }));
+}
+
+#[test]
+fn a_deadline_says_what_is_due() {
+    use DeadlineReason::{ConnectTimeout, Consent, Ice, Keyframe, KeyframeRequest, Rtcp};
+    let reasons = |world: &mut World, ms: u32| {
+        let (mut reasons, until) = (HashSet::new(), world.now + ms * MS);
+        while world.now < until {
+            let next = world.hub.next_deadline();
+            reasons.extend(next.map(|deadline| deadline.reason));
+            let next = next.map_or(until, |deadline| deadline.at.min(world.now + MS));
+            world.run(next.saturating_duration_since(world.now));
+        }
+        reasons
+    };
+    // Nobody answers: ICE checks until the peer is given up.
+    let mut world = World::new();
+    world.join(None);
+    world.viewers[0].online = false;
+    let seen = reasons(&mut world, 15_010);
+    assert!(seen.is_superset(&HashSet::from([Ice, ConnectTimeout])), "{seen:?}");
+    assert_eq!(world.hub.next_deadline(), None, "nobody is left");
+    // A viewer that watches, and asks for keyframes without end.
+    let mut world = World::joined();
+    let seen = reasons(&mut world, 2_000);
+    assert!(seen.is_superset(&HashSet::from([Ice, Rtcp])), "{seen:?}");
+    let (mut seen, mut wanted) = (HashSet::new(), 0);
+    for _ in 0..60 {
+        world.viewers[0].request_keyframe(world.now, &mut world.wire);
+        let before = std::mem::replace(&mut wanted, keyframes_wanted(&world));
+        let frame = world.frame(H264, wanted > before, &[700]);
+        world.hub.send_frame(world.session, frame, world.now, &mut world.wire);
+        seen.extend(reasons(&mut world, 33));
+    }
+    assert!(seen.contains(&Keyframe), "{seen:?}");
+    seen.extend(reasons(&mut world, 5_000));
+    assert!(seen.contains(&KeyframeRequest), "{seen:?}");
+    // Then it is gone without a word.
+    world.viewers[0].online = false;
+    let seen = reasons(&mut world, 31_000);
+    assert!(seen.contains(&Consent), "{seen:?}");
 }
 
 /// What a DTLS 1.2 client says in place of its certificate, in the clear, if it has none that was asked for.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_queue::SegQueue;
 use mio::{Events, Interest, Poll, Token, Waker};
-use visavis_core::{Hub, Outbox, Route, SessionKey};
+use visavis_core::{Deadline, Hub, Outbox, Route, SessionKey};
 use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
 use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId};
 
@@ -56,6 +56,14 @@ const FAULT_PAUSE: Duration = Duration::from_millis(50);
 /// longer than a frame may wait.
 const MESSAGE_BUDGET: Duration = Duration::from_millis(1);
 
+/// When the loop is to be woken by its timer, and why: [`DeadlineReason::name`](visavis_core::DeadlineReason::name), or
+/// `session` where one has something to send.
+#[derive(Debug, Clone, Copy)]
+struct Wakeup {
+    at: Instant,
+    reason: &'static str,
+}
+
 /// Owns the UDP socket and every peer. One turn of the loop: datagrams in, commands, frames and sound
 /// out, timers, events; then sleep until something is due.
 pub(crate) struct MediaLoop {
@@ -83,6 +91,8 @@ pub(crate) struct MediaLoop {
     /// Idle loops change pictures at moments counted from here.
     epoch: Instant,
     faults: Arc<Faults>,
+    /// What the timer is armed for.
+    next_wakeup: Option<Wakeup>,
     /// Peers that do not know of our latest addresses yet.
     unaware: Vec<PeerId>,
 }
@@ -122,6 +132,7 @@ impl MediaLoop {
             readable: false,
             epoch: Instant::now(),
             faults,
+            next_wakeup: None,
             unaware: Vec::new(),
         };
         Ok((media_loop, waker))
@@ -146,7 +157,11 @@ impl MediaLoop {
                             self.egress.sender.resume(&self.egress.endpoint);
                         }
                     }
-                    TIMER => self.timer.acknowledge(),
+                    TIMER => {
+                        self.timer.acknowledge();
+                        let reason = self.next_wakeup.map(|wakeup| wakeup.reason);
+                        tracing::trace!(media_loop = self.index, reason, "woken by the timer");
+                    }
                     _ => {}
                 }
             }
@@ -174,14 +189,22 @@ impl MediaLoop {
         let busy = self.readable || waiting || unfinished;
         let timeout = busy.then_some(Duration::ZERO);
         if !busy {
-            let deadline =
-                [self.hub.next_deadline(), self.ready_queue.next()].into_iter().flatten().min();
-            self.timer.arm(deadline, Instant::now())?;
+            let next = self.next_wakeup();
+            self.timer.arm(next.map(|next| next.at), Instant::now())?;
+            self.next_wakeup = next;
         }
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             other => other,
         }
+    }
+
+    /// What the loop is to be woken for, where nothing else does.
+    fn next_wakeup(&self) -> Option<Wakeup> {
+        let peers = self.hub.next_deadline();
+        let peers = peers.map(|Deadline { at, reason }| Wakeup { at, reason: reason.name() });
+        let sessions = self.ready_queue.next().map(|at| Wakeup { at, reason: "session" });
+        [peers, sessions].into_iter().flatten().min_by_key(|wakeup| wakeup.at)
     }
 
     // --- Datagrams in ---

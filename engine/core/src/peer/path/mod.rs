@@ -12,6 +12,7 @@ use str0m::{Candidate, IceConnectionState, Rtc};
 use self::candidates::{RemoteCandidates, Verdict};
 pub(crate) use self::checks::Checks;
 use super::close_reason::CloseReason;
+use crate::deadline::{Deadline, DeadlineReason};
 use crate::entropy;
 use crate::sdp::NegotiateError;
 use crate::transport::Route;
@@ -126,11 +127,13 @@ impl Path {
     }
 
     /// When the peer is given up, unless something changes.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Connecting { until } | Phase::Disconnected { until } => Some(until),
-            Phase::Connected => None,
-        }
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        let (at, reason) = match self.phase {
+            Phase::Connecting { until } => (until, DeadlineReason::ConnectTimeout),
+            Phase::Disconnected { until } => (until, DeadlineReason::PathTimeout),
+            Phase::Connected => return None,
+        };
+        Some(Deadline { at, reason })
     }
 
     /// Where media goes, once there is such a place.
@@ -191,7 +194,7 @@ impl Path {
     /// Stops sending where the viewer has not answered a check for the time that consent lasts (RFC 7675
     /// §5.1), whatever ICE thinks of the path: it holds one for good that checks come from, and keeps the
     /// last one after a restart. Gives the moment to look again.
-    pub(super) fn enforce_consent(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn enforce_consent(&mut self, now: Instant) -> Option<Deadline> {
         let remote = self.route.as_ref()?.remote();
         let Some(until) = self.checks.consent(remote).filter(|until| now < *until) else {
             self.route = None;
@@ -207,7 +210,7 @@ impl Path {
             self.phase = Phase::Connected;
             self.resumed = true;
         }
-        Some(until)
+        Some(Deadline { at: until, reason: DeadlineReason::Consent })
     }
 
     fn disconnect(&mut self, now: Instant) {
