@@ -7,7 +7,8 @@ CARGO ?= cargo
 OPENSSL = visavis-cli/openssl,visavis-tests/openssl
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help run test test-av1 test-openssl lint bench micro instructions profile fuzz fuzz-offers setup setup-count setup-profile setup-test
+.PHONY: help run test test-av1 test-openssl lint doc deny msrv features fuzz-check bench micro instructions profile \
+	fuzz fuzz-offers setup setup-count setup-deny setup-profile setup-test
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,6 +39,21 @@ lint: setup ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
+doc: setup ## the documentation, in target/doc; warnings are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+deny: setup-deny ## licences, duplicates and sources of the dependencies, against deny.toml
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) deny --locked check licenses bans sources
+
+msrv: setup ## a build with the oldest Rust that Cargo.toml promises
+	@tools/msrv
+
+features: setup ## a build without features, and one with each feature alone
+	@tools/check-features
+
+fuzz-check: setup ## the fuzz targets compiled, with the stable compiler and without a fuzzer
+	$(CARGO) check --manifest-path tests/fuzz/Cargo.toml --locked --bins
+
 bench: setup-test ## glass-to-glass latency in a real browser; fails where it is not what is promised
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release --bin visavis-bench -- glass --check $(ARGS)
@@ -64,6 +80,9 @@ setup: ## install what the build needs
 
 setup-count: ## install what counts instructions
 	@tools/setup build count
+
+setup-deny: ## install what looks at licences
+	@tools/setup deny
 
 setup-profile: ## install what takes profiles
 	@tools/setup build profile

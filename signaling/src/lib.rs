@@ -27,6 +27,7 @@
 //! connections, time) has a bound in [`Limits`], and each turn of the loop reads a bounded amount
 //! from each socket, so that one flood starves nobody.
 #![forbid(unsafe_code)]
+#![deny(rustdoc::private_intra_doc_links)]
 
 mod access;
 mod config;
@@ -34,7 +35,7 @@ mod connection;
 mod deadlines;
 mod error;
 mod exchange;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod http;
 mod io;

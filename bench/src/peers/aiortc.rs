@@ -53,7 +53,7 @@ pub(super) fn install() -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// As [`install`].
+/// Where it cannot be installed: no Python with `venv`, or a package that cannot be had.
 pub fn aiortc_python() -> Result<PathBuf, Error> {
     install()?;
     Ok(folder()?.join("bin/python"))

@@ -179,7 +179,7 @@ fn problem_of(error: &PlayError) -> ErrorCode {
 }
 
 /// Decodes all of an upload; returns how many samples there were.
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(crate) fn decode_all(kind: &str, bytes: &[u8]) -> Option<usize> {
     let mut decoder = decode::Decoder::new(bytes, SpeechFormat::parse(kind).ok()?);
     let (mut piece, mut count) = (Vec::new(), 0);

@@ -250,7 +250,7 @@ fn new_name() -> Result<String, Response> {
 }
 
 /// Reads a fragment, and makes the offer of an ICE restart with it.
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(crate) fn is_fragment(text: &str) -> bool {
     let Ok(read) = Fragment::parse(text) else { return false };
     if let Some(credentials) = read.credentials {

@@ -7,7 +7,7 @@ mod protocol;
 mod resume;
 
 pub(crate) use peer::{NextStep, WsPeer};
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(crate) use protocol::Incoming;
 pub(crate) use protocol::Outgoing;
 pub(crate) use resume::Resumptions;

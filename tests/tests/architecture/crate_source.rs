@@ -340,7 +340,7 @@ fn in_product(attributes: &[Attribute]) -> bool {
 
 fn may_hold(condition: &Meta) -> bool {
     match condition {
-        Meta::Path(path) => !path.is_ident("test") && !path.is_ident("fuzzing"),
+        Meta::Path(path) => !path.is_ident("test"),
         Meta::List(list) => {
             let inner = list
                 .parse_args_with(syn::punctuated::Punctuated::<Meta, Token![,]>::parse_terminated);
@@ -351,6 +351,11 @@ fn may_hold(condition: &Meta) -> bool {
                 !list.path.is_ident("all") || inner.iter().all(may_hold)
             }
         }
-        Meta::NameValue(_) => true,
+        Meta::NameValue(pair) => {
+            let value: &syn::Expr = &pair.value;
+            let fuzzing = matches!(value, syn::Expr::Lit(literal)
+                if matches!(&literal.lit, syn::Lit::Str(text) if text.value() == "fuzzing"));
+            !fuzzing
+        }
     }
 }

@@ -11,6 +11,8 @@
 //! | [`source`] | the demo face, and files played in a loop |
 //! | [`timecode`] | a clock in the picture, to measure latency by |
 #![forbid(unsafe_code)]
+// Comments on flags are help texts too, where addresses stand as they are.
+#![allow(rustdoc::bare_urls)]
 
 pub mod cli;
 pub mod echo;
