@@ -1,7 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use visavis_codec::ENCODERS;
 use visavis_core::CodecOrder;
 use visavis_types::{
     AudioCodec, Bitrate, CodecSet, FrameSize, OpusSettings, PacketTime, PlayoutDelay, SessionId,
@@ -135,8 +134,8 @@ impl SessionConfig {
         CodecOrder { video, audio: self.audio_codecs.clone() }
     }
 
-    /// Every codec the session can send.
-    pub(crate) fn codecs(&self) -> CodecSet {
-        self.encoded.map_or(ENCODERS, |codec| CodecSet::EMPTY.with(codec))
+    /// Every codec the session can send, where these can be encoded.
+    pub(crate) fn codecs(&self, encodable: CodecSet) -> CodecSet {
+        self.encoded.map_or(encodable, |codec| CodecSet::EMPTY.with(codec))
     }
 }

@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use rtrb::RingBuffer;
-use visavis_codec::{ENCODERS, OpusDecoder, encodable_size};
+use visavis_codec::OpusDecoder;
 use visavis_core::PacketizedFrame;
 use visavis_types::{FrameSize, SessionNumber};
 
@@ -66,12 +66,15 @@ impl EngineHandle {
         if config.video_bitrate.bps() < 50_000 {
             return Err(SessionError::Config("the video bitrate must be at least 50 kbit/s"));
         }
-        if config.encoded.is_none() && config.video_codecs.iter().any(|&c| !ENCODERS.contains(c)) {
+        let encoders = &self.inner.encoders;
+        let lacks = |&codec| encoders.offer(codec).is_err();
+        if config.encoded.is_none() && config.video_codecs.iter().any(lacks) {
             return Err(SessionError::Config(
                 "this build has no encoder for a video codec; AV1 wants the cargo feature `av1`",
             ));
         }
-        let fits = |size| config.video_codecs.iter().all(|&c| encodable_size(c, size) == size);
+        let codecs = config.video_codecs.iter();
+        let fits = |size| codecs.clone().all(|&c| encoders.encodable_size(c, size) == size);
         if config.encoded.is_none() && config.size.is_some_and(|size| !fits(size)) {
             return Err(SessionError::Config(
                 "the size is larger than H264 can be encoded: 3840x2160 or 2160x3840 at most",
@@ -162,6 +165,7 @@ impl Inner {
             threads: Arc::clone(&threads),
         };
         let video = VideoParts {
+            encoders: self.encoders.clone(),
             config: Arc::clone(&config),
             lifecycle: Arc::clone(&lifecycle),
             counters: Arc::clone(&counters),
@@ -204,6 +208,7 @@ impl Inner {
             live: Arc::clone(&live),
         };
         let encode = EncodeParts {
+            encoders: self.encoders.clone(),
             config: Arc::clone(&config),
             lifecycle: Arc::clone(&lifecycle),
             faults: Arc::clone(&self.faults),

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{bounded, unbounded};
 use crossbeam_queue::SegQueue;
+use visavis_codec::Encoders;
 use visavis_core::Certificate;
 use visavis_net::UdpEndpoint;
 use visavis_types::{ClockAnchor, Refusals};
@@ -102,9 +103,11 @@ impl Engine {
         }
         // Nothing that strangers do goes this way.
         let (audio, audio_receiver) = unbounded();
+        let encoders = Encoders::software();
         let inner = Inner::new(Parts {
             clock,
-            idle_encoder: IdleEncoder::open(Arc::clone(&faults))?,
+            idle_encoder: IdleEncoder::open(encoders.clone(), Arc::clone(&faults))?,
+            encoders,
             loops,
             audio,
             departed,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
+use visavis_codec::Encoders;
 use visavis_core::{Certificate, DataGauge};
 use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId, UnixMillis};
 
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) certificate: Certificate,
     pub(crate) clock: ClockAnchor,
+    pub(crate) encoders: Encoders,
     pub(crate) idle_encoder: IdleEncoder,
     pub(crate) max_peers: usize,
     event_capacity: usize,
@@ -81,6 +83,7 @@ impl AudioHandle {
 /// What an [`Inner`] is made of.
 pub(crate) struct Parts {
     pub(crate) clock: ClockAnchor,
+    pub(crate) encoders: Encoders,
     pub(crate) idle_encoder: IdleEncoder,
     pub(crate) loops: Vec<LoopHandle>,
     pub(crate) audio: Sender<AudioCommand>,
@@ -102,6 +105,7 @@ impl Inner {
             refusals: parts.refusals,
             certificate: parts.certificate,
             clock: parts.clock,
+            encoders: parts.encoders,
             idle_encoder: parts.idle_encoder,
             max_peers: parts.max_peers,
             event_capacity: parts.event_capacity,
@@ -258,6 +262,11 @@ impl EngineHandle {
     /// Whether a peer watches this session, or is about to: it was answered and has not left.
     pub fn has_peer(&self, session: &SessionId, peer: PeerId) -> bool {
         self.inner.viewer(session, peer).is_some()
+    }
+
+    /// The video encoders that sessions choose from.
+    pub fn encoders(&self) -> &Encoders {
+        &self.inner.encoders
     }
 
     /// Whether the engine has not been stopped, and none of its loops has ended by a fault.

@@ -82,7 +82,10 @@ pub use utterance::{Utterance, UtteranceError, UtteranceId, UtteranceProgress};
 pub use video::{FrameMemory, VideoSink};
 pub use visavis_bitstream::BitstreamError;
 pub use visavis_bitstream::opus::OpusPacketError;
-pub use visavis_codec::{ENCODERS, Mp3Decoder, Mp3Error, Mp3Sound};
+pub use visavis_codec::{
+    EncodeError, EncoderOffer, Encoders, MemoryKind, Mp3Decoder, Mp3Error, Mp3Sound, SizeLimits,
+    Unavailable,
+};
 pub use visavis_core::rtp::receive::{Foreign, RtpCounters, RtpFault, Wanted};
 pub use visavis_core::{DataMessage, SdpError};
 pub use visavis_net::memory;

@@ -156,7 +156,7 @@ impl EngineHandle {
             peer,
             session: session.clone(),
             order: config.order(),
-            video_codecs: config.codecs(),
+            video_codecs: config.codecs(inner.encoders.codecs()),
             red: config.opus.red,
             candidates: &candidates,
             certificate: &inner.certificate,

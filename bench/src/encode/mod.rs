@@ -10,9 +10,7 @@ mod scene;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use visavis_codec::{
-    ColorMatrix, ENCODERS, I420Buffer, VideoEncoderConfig, convert, video_encoder,
-};
+use visavis_codec::{ColorMatrix, Encoders, FrameControl, I420Buffer, VideoEncoderConfig, convert};
 use visavis_types::{Bitrate, CodecSet, FrameSize, PixelFormat, VideoCodec};
 
 use crate::{Durations, Error, Machine, Spread, Table};
@@ -71,7 +69,8 @@ pub struct Report {
 /// Where an encoder cannot be made or fails.
 pub fn run(options: &Options) -> Result<Report, Error> {
     // One that is asked for and cannot be encoded is refused by name.
-    let codecs = options.codec.map_or(ENCODERS, |codec| CodecSet::EMPTY.with(codec));
+    let codecs =
+        options.codec.map_or(Encoders::software().codecs(), |codec| CodecSet::EMPTY.with(codec));
     let mut rows = Vec::new();
     for (width, height, kbps) in SIZES {
         let size = FrameSize::new(width, height).map_err(failed)?;
@@ -104,8 +103,8 @@ fn conversion(size: FrameSize, frames: u32) -> Result<Row, Error> {
 }
 
 fn encoding(codec: VideoCodec, size: FrameSize, rate: Bitrate, frames: u32) -> Result<Row, Error> {
-    let config = VideoEncoderConfig { size, fps: FPS, bitrate: rate };
-    let mut encoder = video_encoder(codec, &config).map_err(failed)?;
+    let config = VideoEncoderConfig::new(size, FPS, rate);
+    let mut encoder = Encoders::software().make(codec, &config).map_err(failed)?;
     let (mut pixels, mut picture, mut unit) = (Vec::new(), I420Buffer::new(size), Vec::new());
     let matrix = ColorMatrix::for_stream(codec, size);
     let mut meter = Meter::new()?;
@@ -116,7 +115,8 @@ fn encoding(codec: VideoCodec, size: FrameSize, rate: Bitrate, frames: u32) -> R
         let keyframe = n >= WARM_UP && (n - WARM_UP).is_multiple_of(KEYFRAME_EVERY);
         let start = Instant::now();
         let pts = Duration::from_secs(1) * n / FPS;
-        encoder.encode(&picture, keyframe, pts, &mut unit).map_err(failed)?;
+        let control = FrameControl::at(pts).keyframe(keyframe);
+        encoder.encode(&(&picture).into(), &control, &mut unit).map_err(failed)?;
         meter.note(n, start.elapsed(), unit.len());
     }
     meter.row(codec.name().to_owned(), size)
@@ -192,7 +192,7 @@ mod tests {
         let size = FrameSize::new(64, 48).unwrap();
         let row = conversion(size, 5).unwrap();
         assert_eq!((row.ms.count, row.kbps), (5, None));
-        for codec in ENCODERS.iter() {
+        for codec in Encoders::software().codecs().iter() {
             let row = encoding(codec, size, Bitrate::from_kbps(200), 5).unwrap();
             assert_eq!((row.ms.count, row.what.as_str()), (5, codec.name()));
             assert!(row.kbps.unwrap() > 1.0 && row.fps_per_core > 1.0);

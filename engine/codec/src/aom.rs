@@ -19,10 +19,15 @@ use libaom_sys::{
     aom_codec_encode, aom_codec_err_t, aom_codec_err_to_string, aom_codec_get_cx_data, aom_image_t,
     aom_img_wrap, aom_rational, aome_enc_control_id,
 };
-use visavis_types::{Bitrate, VideoCodec};
+use visavis_types::{Bitrate, CodecSet, VideoCodec};
 
-use crate::clock::{Clock, TICKS_HZ, Tick};
-use crate::{ColorMatrix, EncodeError, Encoded, I420Buffer, VideoEncoder, VideoEncoderConfig};
+use crate::encoder::clock::{Clock, TICKS_HZ, Tick};
+use crate::encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
+use crate::encoder::error::{EncodeError, Unavailable};
+use crate::encoder::maker::{EncoderMaker, VideoEncoder, check_frame_rate, check_layers};
+use crate::encoder::offer::EncoderOffer;
+use crate::encoder::picture::{I420Planes, Picture};
+use crate::matrix::ColorMatrix;
 
 /// The fastest but one of the speeds that libaom has for calls.
 const CPU_USED: c_int = 10;
@@ -60,8 +65,39 @@ const FOR_CALLS: [(&str, aome_enc_control_id, c_int); 16] = [
     ("set motion costs", AV1E_SET_MV_COST_UPD_FREQ, 3),
 ];
 
+/// Makes AV1 encoders by libaom.
+#[derive(Debug)]
+pub(crate) struct Libaom;
+
+impl EncoderMaker for Libaom {
+    fn name(&self) -> &'static str {
+        "libaom"
+    }
+
+    fn codecs(&self) -> CodecSet {
+        CodecSet::EMPTY.with(VideoCodec::Av1)
+    }
+
+    fn offer(&self, _codec: VideoCodec) -> Result<EncoderOffer, Unavailable> {
+        Ok(offer())
+    }
+
+    fn make(
+        &self,
+        _codec: VideoCodec,
+        config: &VideoEncoderConfig,
+    ) -> Result<Box<dyn VideoEncoder>, EncodeError> {
+        Ok(Box::new(AomEncoder::new(config)?))
+    }
+}
+
+fn offer() -> EncoderOffer {
+    let (least, most) = BITRATE_RANGE_KBPS;
+    EncoderOffer::new().bitrates(Bitrate::from_kbps(least)..=Bitrate::from_kbps(most))
+}
+
 /// One thread, no look-ahead, one temporal unit per picture.
-pub(crate) struct AomEncoder {
+struct AomEncoder {
     aom: Aom,
     config: VideoEncoderConfig,
     clock: Clock,
@@ -69,7 +105,7 @@ pub(crate) struct AomEncoder {
 }
 
 impl AomEncoder {
-    pub(crate) fn new(config: &VideoEncoderConfig) -> Result<Self, EncodeError> {
+    fn new(config: &VideoEncoderConfig) -> Result<Self, EncodeError> {
         let mut aom = Aom::new(|settings| configure(settings, config))?;
         for (operation, id, value) in FOR_CALLS {
             aom.control(operation, id, value)?;
@@ -80,7 +116,7 @@ impl AomEncoder {
         aom.control("name the transfer curve", AV1E_SET_TRANSFER_CHARACTERISTICS, BT709)?;
         aom.control("name the matrix", AV1E_SET_MATRIX_COEFFICIENTS, matrix)?;
         aom.control("name the range", AV1E_SET_COLOR_RANGE, LIMITED_RANGE)?;
-        let clock = Clock::new(Duration::from_secs(1) / config.fps.max(1));
+        let clock = Clock::new(interval(config.fps));
         Ok(Self { aom, config: *config, clock, started: false })
     }
 }
@@ -92,14 +128,13 @@ impl VideoEncoder for AomEncoder {
 
     fn encode(
         &mut self,
-        picture: &I420Buffer,
-        keyframe: bool,
-        pts: Duration,
+        picture: &Picture<'_>,
+        control: &FrameControl,
         out: &mut Vec<u8>,
     ) -> Result<Encoded, EncodeError> {
-        self.config.check(picture)?;
-        let force = keyframe || !self.started;
-        let encoded = self.aom.encode(picture, force, self.clock.tick(pts), out)?;
+        let planes = self.config.i420(picture)?;
+        let force = control.keyframe || !self.started;
+        let encoded = self.aom.encode(&planes, force, self.clock.tick(control.pts), out)?;
         self.started = true;
         Ok(encoded)
     }
@@ -111,6 +146,26 @@ impl VideoEncoder for AomEncoder {
             self.aom.settings.rc_target_bitrate = before;
         }
     }
+
+    /// The library goes by the times of pictures.
+    fn set_frame_rate(&mut self, fps: u32) -> Result<(), EncodeError> {
+        check_frame_rate(fps, &offer())?;
+        self.config.fps = fps;
+        self.clock.set_interval(interval(fps));
+        Ok(())
+    }
+
+    fn set_temporal_layers(&mut self, layers: u8) -> Result<(), EncodeError> {
+        check_layers(layers, &offer())
+    }
+
+    fn reference_lost(&mut self, _reference: ReferenceId) -> Result<(), EncodeError> {
+        Err(EncodeError::NoReferences)
+    }
+}
+
+fn interval(fps: u32) -> Duration {
+    Duration::from_secs(1) / fps.max(1)
 }
 
 fn kbps(bitrate: Bitrate) -> c_uint {
@@ -197,19 +252,19 @@ impl Aom {
 
     fn encode(
         &mut self,
-        picture: &I420Buffer,
+        picture: &I420Planes<'_>,
         keyframe: bool,
         tick: Tick,
         out: &mut Vec<u8>,
     ) -> Result<Encoded, EncodeError> {
-        let image = wrap(picture)?;
+        let image = describe(picture)?;
         let flags = if keyframe { i64::from(AOM_EFLAG_FORCE_KF) } else { 0 };
         // SAFETY: the context is initialized; the image describes the picture's planes, which are
         // read during the call only (there is no look-ahead).
         let answer =
             unsafe { aom_codec_encode(&mut *self.context, &image, tick.at, tick.length, flags) };
         checked("encode", answer)?;
-        let mut encoded = Encoded { keyframe: false, skipped: true };
+        let mut encoded = Encoded::SKIPPED;
         let mut iterator = null();
         loop {
             // SAFETY: the context is initialized, the iterator starts at null and is passed back.
@@ -225,8 +280,8 @@ impl Aom {
                 // SAFETY: the packet owns this many bytes at this address.
                 let data = unsafe { std::slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz) };
                 out.extend_from_slice(data);
-                encoded.skipped = false;
-                encoded.keyframe |= frame.flags & AOM_FRAME_IS_KEY != 0;
+                let keyframe = encoded.keyframe || frame.flags & AOM_FRAME_IS_KEY != 0;
+                encoded = Encoded::of_layer(0, keyframe);
             }
         }
     }
@@ -240,19 +295,28 @@ impl Drop for Aom {
 }
 
 /// Describes a picture to libaom, without copying it.
-fn wrap(picture: &I420Buffer) -> Result<aom_image_t, EncodeError> {
-    let (size, data) = (picture.size(), picture.data().as_ptr().cast_mut());
+fn describe(picture: &I420Planes<'_>) -> Result<aom_image_t, EncodeError> {
+    let size = picture.size();
+    let [y, u, v] = picture.planes().map(|plane| plane.as_ptr().cast_mut());
+    let [y_stride, uv_stride] = picture.strides().map(|stride| stride as c_int);
     let mut image = MaybeUninit::uninit();
-    // SAFETY: `image` is a place of the right type. With an alignment of 1 the library takes the
-    // planes to lie one after another without padding, as they do; it does not touch the data.
+    // SAFETY: `image` is a place of the right type; the library does not touch the data.
     let wrapped = unsafe {
-        aom_img_wrap(image.as_mut_ptr(), AOM_IMG_FMT_I420, size.width(), size.height(), 1, data)
+        aom_img_wrap(image.as_mut_ptr(), AOM_IMG_FMT_I420, size.width(), size.height(), 1, y)
     };
     if wrapped.is_null() {
         return Err(error("describe a picture", "it refused"));
     }
     // SAFETY: the call succeeded.
-    Ok(unsafe { image.assume_init() })
+    let mut image = unsafe { image.assume_init() };
+    // The library has taken the planes to lie one after another.
+    for (place, plane) in image.planes.iter_mut().zip([y, u, v]) {
+        *place = plane;
+    }
+    for (place, stride) in image.stride.iter_mut().zip([y_stride, uv_stride, uv_stride]) {
+        *place = stride;
+    }
+    Ok(image)
 }
 
 fn checked(operation: &'static str, answer: aom_codec_err_t) -> Result<(), EncodeError> {

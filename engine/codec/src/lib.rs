@@ -21,9 +21,9 @@
 
 #[cfg(feature = "av1")]
 mod aom;
-mod clock;
 mod convert;
 mod downmix;
+mod encoder;
 mod g711;
 mod g711_decoder;
 mod h264;
@@ -35,12 +35,19 @@ mod picture;
 mod resample;
 mod scale;
 mod still;
-mod video;
 mod voice;
 mod vpx;
 
 pub use convert::{ConvertError, convert};
 pub use downmix::Downmix;
+pub use encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
+pub use encoder::error::{EncodeError, Unavailable};
+pub use encoder::list::Encoders;
+pub use encoder::maker::{EncoderMaker, VideoEncoder};
+pub use encoder::offer::{EncoderOffer, SizeLimits};
+pub use encoder::picture::{
+    DevicePicture, I420Planes, MemoryKind, Nv12Planes, Picture, PlaneError,
+};
 pub use g711::G711Law;
 pub use g711_decoder::G711Decoder;
 pub use h264::{DecodeError, Decoded, H264Decoder};
@@ -54,7 +61,4 @@ pub use picture::I420Buffer;
 pub use resample::{ResampleError, Resampler};
 pub use scale::{ScaleError, Scaler};
 pub use still::{decode_photo, decode_still, still_size};
-pub use video::{
-    ENCODERS, EncodeError, Encoded, VideoEncoder, VideoEncoderConfig, encodable_size, video_encoder,
-};
 pub use voice::VoiceDetector;

@@ -3,17 +3,24 @@
 
 mod common;
 
-use common::{FPS, busy_head, encode, encoder, ffmpeg_decode, head, luma_psnr_db, size};
+use common::{
+    FPS, busy_head, encode, encode_at, encoder, ffmpeg_decode, head, layered_encoder, luma_psnr_db,
+    size,
+};
 use std::process::Command;
 use std::time::Duration;
 
-use visavis_codec::{ENCODERS, EncodeError, I420Buffer, VideoEncoderConfig, video_encoder};
-use visavis_types::{Bitrate, VideoCodec};
+use visavis_codec::{
+    DevicePicture, EncodeError, Encoded, EncoderMaker, EncoderOffer, Encoders, FrameControl,
+    I420Buffer, I420Planes, MemoryKind, Nv12Planes, Picture, ReferenceId, SizeLimits, Unavailable,
+    VideoEncoder, VideoEncoderConfig,
+};
+use visavis_types::{Bitrate, CodecSet, FrameSize, VideoCodec};
 
 #[test]
 fn pictures_survive_and_keyframes_come_exactly_when_asked_for() {
     let size = size(512, 512);
-    for codec in ENCODERS.iter() {
+    for codec in Encoders::software().codecs().iter() {
         let mut encoder = encoder(codec, size, 1_000);
         let stream = encode(&mut *encoder, size, 60, &[20, 41], |_, _| {});
         assert_eq!(stream.keyframes, [0, 20, 41], "{codec}");
@@ -29,7 +36,7 @@ fn pictures_survive_and_keyframes_come_exactly_when_asked_for() {
 #[test]
 fn keyframes_are_small_and_still_pictures() {
     let size = size(512, 512);
-    for codec in ENCODERS.iter() {
+    for codec in Encoders::software().codecs().iter() {
         let frames_worth = if codec == VideoCodec::H264 { 2.9 } else { 4.0 };
         let mut encoder = encoder(codec, size, 1_000);
         let stream = encode(&mut *encoder, size, 61, &[30, 60], |_, _| {});
@@ -49,14 +56,14 @@ fn keyframes_are_small_and_still_pictures() {
 #[test]
 fn keyframes_of_busy_pictures_stay_small_too() {
     let (size, kbps) = (size(512, 512), 1_000);
-    for codec in ENCODERS.iter() {
+    for codec in Encoders::software().codecs().iter() {
         let mut encoder = encoder(codec, size, kbps);
         let (mut picture, mut out) = (I420Buffer::new(size), Vec::new());
         for n in 0..45 {
             busy_head(size, n, &mut picture);
             out.clear();
             let pts = Duration::from_secs(1) * n / FPS;
-            encoder.encode(&picture, n % 15 == 0, pts, &mut out).unwrap();
+            encode_at(&mut *encoder, &picture, n % 15 == 0, pts, &mut out);
             if n % 15 == 0 {
                 let share = out.len() as f64 * 8.0 * f64::from(FPS) / kbps as f64 / 1_000.0;
                 println!("{codec}: keyframe {n} takes {share:.1} frames' bits");
@@ -69,7 +76,7 @@ fn keyframes_of_busy_pictures_stay_small_too() {
 #[test]
 fn the_bitrate_follows_and_no_keyframe_comes_with_it() {
     let size = size(512, 512);
-    for codec in ENCODERS.iter() {
+    for codec in Encoders::software().codecs().iter() {
         let mut encoder = encoder(codec, size, 1_500);
         let stream = encode(&mut *encoder, size, 180, &[], |encoder, n| match n {
             60 => encoder.set_bitrate(Bitrate::from_kbps(500)),
@@ -87,7 +94,7 @@ fn the_bitrate_follows_and_no_keyframe_comes_with_it() {
 
 #[test]
 fn sizes_from_tiny_to_hd_keep_every_row_and_column() {
-    for codec in ENCODERS.iter() {
+    for codec in Encoders::software().codecs().iter() {
         for (width, height, kbps, least_db) in
             [(16, 16, 100, 28.0), (18, 34, 100, 28.0), (1280, 720, 2_000, 33.0)]
         {
@@ -134,15 +141,15 @@ fn ffmpeg_reads_the_stream_as_it_is_meant() {
 #[test]
 fn more_than_60_frames_a_second_share_the_bitrate() {
     let size = size(256, 256);
-    for codec in ENCODERS.iter() {
+    for codec in Encoders::software().codecs().iter() {
         let bitrate = Bitrate::from_kbps(1_200);
-        let config = VideoEncoderConfig { size, fps: 120, bitrate };
-        let mut encoder = video_encoder(codec, &config).unwrap();
+        let config = VideoEncoderConfig::new(size, 120, bitrate);
+        let mut encoder = Encoders::software().make(codec, &config).unwrap();
         let (mut picture, mut out) = (I420Buffer::new(size), Vec::new());
         for n in 0..240 {
             head(size, n, &mut picture);
             let pts = Duration::from_secs(1) * n / 120;
-            encoder.encode(&picture, false, pts, &mut out).unwrap();
+            encode_at(&mut *encoder, &picture, false, pts, &mut out);
         }
         let kbps = out.len() as f64 * 8.0 / 2.0 / 1_000.0;
         assert!((700.0..1_400.0).contains(&kbps), "{codec}: {kbps:.0} kbit/s");
@@ -151,43 +158,290 @@ fn more_than_60_frames_a_second_share_the_bitrate() {
 
 #[test]
 fn what_cannot_be_done_is_a_typed_error() {
-    let config = |width, height, fps, kbps| VideoEncoderConfig {
-        size: size(width, height),
-        fps,
-        bitrate: Bitrate::from_kbps(kbps),
+    let config = |width, height, fps, kbps| {
+        VideoEncoderConfig::new(size(width, height), fps, Bitrate::from_kbps(kbps))
     };
-    let make = |codec, config| video_encoder(codec, &config).map(|encoder| encoder.codec());
+    let encoders = Encoders::software();
+    let make = |codec, config| encoders.make(codec, &config).map(|encoder| encoder.codec());
     let error = make(VideoCodec::H264, config(4_096, 4_096, 30, 9_000)).unwrap_err();
     assert!(matches!(error, EncodeError::UnsupportedSize { .. }), "{error}");
-    if !ENCODERS.contains(VideoCodec::Av1) {
+    if !encoders.codecs().contains(VideoCodec::Av1) {
         let error = make(VideoCodec::Av1, config(64, 64, 30, 100)).unwrap_err();
-        assert_eq!(error, EncodeError::NoEncoder(VideoCodec::Av1));
+        let reason = Unavailable::NotBuilt { feature: "av1" };
+        assert_eq!(error, EncodeError::NoEncoder { codec: VideoCodec::Av1, reason });
         assert!(error.to_string().contains("feature `av1`"), "{error}");
     }
-    for codec in ENCODERS.iter() {
-        assert_eq!(make(codec, config(64, 64, 0, 100)), Err(EncodeError::FrameRate(0)));
-        assert_eq!(make(codec, config(64, 64, 121, 100)), Err(EncodeError::FrameRate(121)));
+    for codec in Encoders::software().codecs().iter() {
+        let rate = |fps| Err(EncodeError::FrameRate { fps, least: 1, most: 120 });
+        assert_eq!(make(codec, config(64, 64, 0, 100)), rate(0));
+        assert_eq!(make(codec, config(64, 64, 121, 100)), rate(121));
+        let most = encoders.offer(codec).unwrap().temporal_layers;
+        for layers in [0, most + 1] {
+            let refused = make(codec, config(64, 64, 30, 100).temporal_layers(layers));
+            assert_eq!(refused, Err(EncodeError::TemporalLayers { layers, most }));
+        }
         let zero = Bitrate::from_kbps(0);
         assert_eq!(make(codec, config(64, 64, 30, 0)), Err(EncodeError::Bitrate(zero)));
 
         let mut encoder = encoder(codec, size(64, 64), 100);
         let (small, right) = (I420Buffer::new(size(32, 64)), I420Buffer::new(size(64, 64)));
         let mut out = Vec::new();
-        let error = encoder.encode(&small, false, Duration::ZERO, &mut out).unwrap_err();
+        let control = FrameControl::at(Duration::ZERO);
+        let error = encoder.encode(&(&small).into(), &control, &mut out).unwrap_err();
         assert!(matches!(error, EncodeError::WrongSize { .. }), "{error}");
         assert!(out.is_empty());
-        let encoded = encoder.encode(&right, false, Duration::ZERO, &mut out).unwrap();
+        let encoded = encode_at(&mut *encoder, &right, false, Duration::ZERO, &mut out);
         assert!(encoded.keyframe && !out.is_empty());
+        let rate = EncodeError::FrameRate { fps: 0, least: 1, most: 120 };
+        assert_eq!(encoder.set_frame_rate(0), Err(rate));
+        let layers = EncodeError::TemporalLayers { layers: most + 1, most };
+        assert_eq!(encoder.set_temporal_layers(most + 1), Err(layers));
+        assert_eq!(encoder.reference_lost(ReferenceId(0)), Err(EncodeError::NoReferences));
     }
 }
 
 #[test]
 fn encoders_move_between_threads() {
     let size = size(128, 128);
-    for codec in ENCODERS.iter() {
+    for codec in Encoders::software().codecs().iter() {
         let mut encoder = encoder(codec, size, 300);
         encode(&mut *encoder, size, 3, &[], |_, _| {});
         let stream = std::thread::spawn(move || encode(&mut *encoder, size, 3, &[], |_, _| {}));
         assert_eq!(stream.join().unwrap().keyframes, [0; 0], "{codec}");
+    }
+}
+
+#[test]
+fn a_frame_rate_that_changes_keeps_the_bitrate() {
+    let size = size(512, 512);
+    for codec in Encoders::software().codecs().iter() {
+        let mut encoder = encoder(codec, size, 1_000);
+        let (mut picture, mut pts) = (I420Buffer::new(size), Duration::ZERO);
+        for (fps, seconds) in [(30, 3), (15, 4), (60, 3)] {
+            encoder.set_frame_rate(fps).unwrap();
+            let mut bytes = 0;
+            for n in 0..fps * seconds {
+                head(size, n * FPS / fps, &mut picture);
+                let mut out = Vec::new();
+                let encoded = encode_at(&mut *encoder, &picture, false, pts, &mut out);
+                assert_eq!(encoded.keyframe, pts.is_zero(), "{codec} at {fps} fps, picture {n}");
+                pts += Duration::from_secs(1) / fps;
+                // The first second is there to settle.
+                bytes += if n < fps { 0 } else { out.len() };
+            }
+            let kbps = bytes as f64 * 8.0 / f64::from(seconds - 1) / 1_000.0;
+            println!("{codec} at {fps} fps: {kbps:.0} kbit/s");
+            assert!((700.0..1_250.0).contains(&kbps), "{codec} at {fps} fps: {kbps:.0} kbit/s");
+        }
+    }
+}
+
+#[test]
+fn pictures_of_higher_layers_can_be_left_out() {
+    let size = size(512, 512);
+    for codec in Encoders::software().codecs().iter() {
+        let most = Encoders::software().offer(codec).unwrap().temporal_layers;
+        for layers in 2..=most {
+            let mut encoder = layered_encoder(codec, size, 1_000, layers);
+            let period = 1 << (layers - 1);
+            // Keyframes in the midst of a pattern begin it anew.
+            let stream = encode(&mut *encoder, size, 90, &[30 + 1], |_, _| {});
+            assert_eq!(stream.keyframes, [0, 31], "{codec} {layers}");
+            let kbps = stream.kbps(0..90);
+            assert!((700.0..1_250.0).contains(&kbps), "{codec} {layers} layers: {kbps:.0} kbit/s");
+            for layer in 0..layers {
+                let part = stream.up_to_layer(layer);
+                let share = (period >> (layers - 1 - layer)) as f64 / f64::from(period);
+                let whole = part.units.len() as f64 / 90.0;
+                assert!((whole - share).abs() < 0.05, "{codec} {layers}: {whole} in layer {layer}");
+                // Nothing in it refers to what was left out.
+                let psnr = luma_psnr_db(size, &part.source, &ffmpeg_decode(codec, &part));
+                println!("{codec} {layers} layers, up to {layer}: {whole:.2}, {psnr:.1} dB");
+                assert!(psnr >= 32.0, "{codec} {layers} layers, up to {layer}: {psnr:.1} dB");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_number_of_layers_changes_with_a_keyframe() {
+    let size = size(256, 256);
+    for codec in Encoders::software().codecs().iter() {
+        if Encoders::software().offer(codec).unwrap().temporal_layers < 2 {
+            continue;
+        }
+        let mut encoder = encoder(codec, size, 500);
+        let stream = encode(&mut *encoder, size, 30, &[], |encoder, n| match n {
+            10 => encoder.set_temporal_layers(2).unwrap(),
+            20 => encoder.set_temporal_layers(1).unwrap(),
+            _ => {}
+        });
+        assert_eq!(stream.keyframes, [0, 10, 20], "{codec}");
+        assert_eq!(stream.layers[..10], [0; 10], "{codec}");
+        assert_eq!(stream.layers[10..20], [0, 1, 0, 1, 0, 1, 0, 1, 0, 1], "{codec}");
+        assert_eq!(stream.layers[20..], [0; 10], "{codec}");
+        let psnr = luma_psnr_db(size, &stream.source, &ffmpeg_decode(codec, &stream));
+        assert!(psnr >= 32.0, "{codec}: {psnr:.1} dB");
+    }
+}
+
+#[test]
+fn planes_may_have_strides_of_their_own() {
+    let size = size(66, 34);
+    for codec in Encoders::software().codecs().iter() {
+        let mut picture = I420Buffer::new(size);
+        head(size, 0, &mut picture);
+        let strides = [80, 48];
+        let widths = [66, 33, 33];
+        let padded: Vec<Vec<u8>> = picture
+            .planes()
+            .into_iter()
+            .zip([80, 48, 48].into_iter().zip(widths))
+            .map(|(plane, (stride, width))| {
+                plane
+                    .chunks_exact(width)
+                    .flat_map(|row| {
+                        row.iter().copied().chain(std::iter::repeat_n(9, stride - width))
+                    })
+                    .collect()
+            })
+            .collect();
+        let planes = I420Planes::new(size, [&padded[0], &padded[1], &padded[2]], strides).unwrap();
+        let (mut plain, mut out) = (Vec::new(), Vec::new());
+        encode_at(&mut *encoder(codec, size, 300), &picture, false, Duration::ZERO, &mut plain);
+        let control = FrameControl::at(Duration::ZERO);
+        encoder(codec, size, 300).encode(&Picture::I420(planes), &control, &mut out).unwrap();
+        assert!(out == plain, "{codec}");
+    }
+}
+
+/// A device's memory, and its encoder, as an application might bring them.
+#[derive(Debug)]
+struct Texture(FrameSize);
+
+impl DevicePicture for Texture {
+    fn size(&self) -> FrameSize {
+        self.0
+    }
+
+    fn device(&self) -> &'static str {
+        "test"
+    }
+}
+
+#[derive(Debug)]
+struct Device(Result<(), Unavailable>);
+
+const SMALL: SizeLimits = SizeLimits { least: 16, longer: 640, shorter: 640 };
+
+impl EncoderMaker for Device {
+    fn name(&self) -> &'static str {
+        "test device"
+    }
+
+    fn codecs(&self) -> CodecSet {
+        CodecSet::EMPTY.with(VideoCodec::H264).with(VideoCodec::Av1)
+    }
+
+    fn offer(&self, _codec: VideoCodec) -> Result<EncoderOffer, Unavailable> {
+        self.0?;
+        let memory = [MemoryKind::I420, MemoryKind::Device("test")];
+        Ok(EncoderOffer::new().sizes(SMALL).references(1).memory(memory))
+    }
+
+    fn make(
+        &self,
+        codec: VideoCodec,
+        _config: &VideoEncoderConfig,
+    ) -> Result<Box<dyn VideoEncoder>, EncodeError> {
+        Ok(Box::new(DeviceEncoder(codec)))
+    }
+}
+
+struct DeviceEncoder(VideoCodec);
+
+impl VideoEncoder for DeviceEncoder {
+    fn codec(&self) -> VideoCodec {
+        self.0
+    }
+
+    fn encode(
+        &mut self,
+        picture: &Picture<'_>,
+        control: &FrameControl,
+        out: &mut Vec<u8>,
+    ) -> Result<Encoded, EncodeError> {
+        if let Picture::Device(picture) = *picture {
+            let picture: &dyn std::any::Any = picture;
+            assert!(picture.is::<Texture>());
+        }
+        out.push(7);
+        let mut encoded = Encoded::of_layer(0, control.keyframe);
+        encoded.reference = control.keep_reference.then_some(ReferenceId(3));
+        Ok(encoded)
+    }
+
+    fn set_bitrate(&mut self, _bitrate: Bitrate) {}
+
+    fn set_frame_rate(&mut self, _fps: u32) -> Result<(), EncodeError> {
+        Ok(())
+    }
+
+    fn set_temporal_layers(&mut self, _layers: u8) -> Result<(), EncodeError> {
+        Ok(())
+    }
+
+    fn reference_lost(&mut self, _reference: ReferenceId) -> Result<(), EncodeError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn another_maker_is_preferred_where_it_can() {
+    let encoders = Encoders::software().with(std::sync::Arc::new(Device(Ok(()))));
+    let config = VideoEncoderConfig::new(size(64, 64), 30, Bitrate::from_kbps(100));
+    let texture = Texture(size(64, 64));
+    let control = FrameControl::at(Duration::ZERO).keyframe(true).keep_reference(true);
+    for codec in [VideoCodec::H264, VideoCodec::Av1] {
+        let mut out = Vec::new();
+        let config = config.memory(MemoryKind::Device("test"));
+        let mut encoder = encoders.make(codec, &config).unwrap();
+        let encoded = encoder.encode(&Picture::Device(&texture), &control, &mut out).unwrap();
+        assert_eq!((encoded.reference, out), (Some(ReferenceId(3)), vec![7]), "{codec}");
+        assert_eq!(encoder.reference_lost(ReferenceId(3)), Ok(()));
+    }
+    // What it does not take, the next one does.
+    let large = VideoEncoderConfig::new(size(1_280, 720), 30, Bitrate::from_kbps(100));
+    assert_eq!(encoders.encodable_size(VideoCodec::H264, large.size), large.size);
+    let mut encoder = encoders.make(VideoCodec::H264, &large).unwrap();
+    let mut out = Vec::new();
+    encode_at(&mut *encoder, &I420Buffer::new(large.size), true, Duration::ZERO, &mut out);
+    assert!(out.len() > 1);
+    // What it cannot do here is left to the others too, and told where there are none.
+    let reason = Unavailable::NoDevice { device: "test device" };
+    let without = Encoders::software().with(std::sync::Arc::new(Device(Err(reason))));
+    assert_eq!(without.codecs(), Encoders::software().codecs());
+    let refused = Encoders::none().with(std::sync::Arc::new(Device(Err(reason))));
+    assert_eq!(refused.offer(VideoCodec::H264), Err(reason));
+    assert_eq!(refused.offer(VideoCodec::Vp8), Err(Unavailable::Unknown));
+    assert!(refused.codecs().is_empty());
+}
+
+#[test]
+fn software_takes_planes_in_host_memory_alone() {
+    let side = size(64, 64);
+    let (texture, data) = (Texture(side), vec![128; 64 * 64]);
+    let nv12 = Nv12Planes::new(side, [&data, &data[..64 * 32]], [64, 64]).unwrap();
+    for codec in Encoders::software().codecs().iter() {
+        let mut encoder = encoder(codec, side, 100);
+        for picture in [Picture::Nv12(nv12), Picture::Device(&texture)] {
+            let (control, mut out) = (FrameControl::at(Duration::ZERO), Vec::new());
+            let refused = encoder.encode(&picture, &control, &mut out);
+            assert_eq!(refused, Err(EncodeError::Memory(picture.memory())), "{codec}");
+            let config = VideoEncoderConfig::new(side, 30, Bitrate::from_kbps(100));
+            let made = Encoders::software().make(codec, &config.memory(picture.memory()));
+            assert_eq!(made.err(), Some(EncodeError::Memory(picture.memory())), "{codec}");
+            assert!(out.is_empty());
+        }
     }
 }

@@ -7,7 +7,8 @@ use std::{io, iter, thread};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 
-use visavis_codec::I420Buffer;
+use visavis_codec::{Encoders, I420Buffer};
+use visavis_types::VideoCodec;
 
 use super::idle_loop::IdleLoop;
 use super::rendition::{IdleFormat, IdleRendition, Making};
@@ -24,6 +25,7 @@ const AT_ONCE: usize = 4;
 pub(crate) struct IdleEncoder {
     /// Holds what is asked for once for each loop and format: as much as the application makes.
     jobs: Sender<Job>,
+    encoders: Encoders,
 }
 
 /// A loop that is to be encoded, if somebody still wants it when its turn has come.
@@ -34,17 +36,23 @@ struct Job {
 }
 
 impl IdleEncoder {
-    pub(crate) fn open(faults: Arc<Faults>) -> io::Result<Self> {
+    pub(crate) fn open(encoders: Encoders, faults: Arc<Faults>) -> io::Result<Self> {
         let (jobs, waiting) = unbounded();
+        let list = encoders.clone();
         let run = move || {
             give_way();
             faults.run_loop(FaultDomain::IdleLoop, || {
-                work(&waiting, &faults);
+                work(&waiting, &list, &faults);
                 Ok::<(), Infallible>(())
             });
         };
         thread::Builder::new().name("visavis-idle".to_owned()).spawn(run)?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, encoders })
+    }
+
+    /// Whether idle loops can be encoded with a codec.
+    pub(crate) fn can_encode(&self, codec: VideoCodec) -> bool {
+        self.encoders.offer(codec).is_ok()
     }
 
     /// A loop encoded so: made before, being made, or made from now on. It is freed, or not made to its
@@ -69,7 +77,7 @@ struct Task {
     is_substitute: bool,
 }
 
-fn work(waiting: &Receiver<Job>, faults: &Arc<Faults>) {
+fn work(waiting: &Receiver<Job>, encoders: &Encoders, faults: &Arc<Faults>) {
     let mut tasks: VecDeque<Task> = VecDeque::new();
     loop {
         while tasks.len() < AT_ONCE {
@@ -83,7 +91,7 @@ fn work(waiting: &Receiver<Job>, faults: &Arc<Faults>) {
                     faults.panic_if_planted(FaultDomain::IdleLoop);
                     // Nobody has shown anything of it yet: it goes first.
                     if let Some(rendition) = rendition.upgrade() {
-                        tasks.push_front(Task::new(idle, rendition, faults));
+                        tasks.push_front(Task::new(idle, rendition, encoders, faults));
                     }
                 }
                 Err(TryRecvError::Empty) => break,
@@ -91,7 +99,7 @@ fn work(waiting: &Receiver<Job>, faults: &Arc<Faults>) {
             }
         }
         if let Some(task) = tasks.pop_front()
-            && let Some(task) = task.turn(faults)
+            && let Some(task) = task.turn(encoders, faults)
         {
             tasks.push_back(task);
         }
@@ -99,15 +107,20 @@ fn work(waiting: &Receiver<Job>, faults: &Arc<Faults>) {
 }
 
 impl Task {
-    fn new(idle: IdleLoop, rendition: Arc<IdleRendition>, faults: &Arc<Faults>) -> Self {
+    fn new(
+        idle: IdleLoop,
+        rendition: Arc<IdleRendition>,
+        encoders: &Encoders,
+        faults: &Arc<Faults>,
+    ) -> Self {
         let faults_before = faults.total(FaultDomain::Idle);
-        let making = Making::new(rendition, pictures(&idle, faults));
+        let making = Making::new(rendition, encoders.clone(), pictures(&idle, faults));
         Self { idle, making, faults_before, is_substitute: false }
     }
 
     /// Encodes a group; gives back what goes on with the next one. Where the loop's pictures fail it ends
     /// with what there was of them; where there was nothing, or the encoder fails, the built-in face is shown.
-    fn turn(mut self, faults: &Arc<Faults>) -> Option<Self> {
+    fn turn(mut self, encoders: &Encoders, faults: &Arc<Faults>) -> Option<Self> {
         let Self { idle, making, .. } = &mut self;
         if faults.guard(FaultDomain::Idle, idle, || making.group()) == Some(true) {
             return Some(self);
@@ -119,7 +132,7 @@ impl Task {
         faults.drop_guarded(&idle, making);
         if failed && rendition.len() == 0 && !is_substitute {
             tracing::warn!(%idle, "the built-in face is shown instead");
-            let substitute = Self::new(IdleLoop::built_in(), rendition, faults);
+            let substitute = Self::new(IdleLoop::built_in(), rendition, encoders, faults);
             return Some(Self { is_substitute: true, ..substitute });
         }
         rendition.complete();

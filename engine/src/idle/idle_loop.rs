@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use visavis_codec::{
-    ColorMatrix, I420Buffer, Scaler, decode_photo, encodable_size, recolour, still_size,
+    ColorMatrix, Encoders, I420Buffer, Scaler, decode_photo, recolour, still_size,
 };
 use visavis_types::{FrameSize, PixelFormat, VideoCodec, VideoFrame, VideoFrameError, catch_panic};
 
@@ -110,7 +110,8 @@ impl IdleLoop {
     /// or more than 16,384 pixels, or more than 64 million pixels.
     pub fn image(file: &[u8]) -> Result<Self, IdleError> {
         let photo = decode_photo(file)?.ok_or(IdleError::NoImage)?;
-        let (size, most) = (photo.size(), encodable_size(VideoCodec::H264, photo.size()));
+        let size = photo.size();
+        let most = Encoders::software().encodable_size(VideoCodec::H264, size);
         if let Some((_, width, height)) = still_size(file)?
             && [(width, height), (height, width)].iter().all(|&sides| sides != sides_of(most))
         {
@@ -301,7 +302,8 @@ mod tests {
 
     #[test]
     fn a_film_is_encoded_once_for_each_codec_rate_and_size() {
-        let (rounds, idle_encoder) = (Arc::default(), IdleEncoder::open(Arc::default()).unwrap());
+        let (rounds, idle_encoder) =
+            (Arc::default(), IdleEncoder::open(Encoders::software(), Arc::default()).unwrap());
         let idle = film(&rounds);
         let looked_at = rounds.load(Relaxed);
         let format =
@@ -331,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_nobody_waits_for_any_more_does_not_keep_others_waiting() {
-        let idle_encoder = IdleEncoder::open(Arc::default()).unwrap();
+        let idle_encoder = IdleEncoder::open(Encoders::software(), Arc::default()).unwrap();
         let pictures = || {
             (0..MAX_FRAMES).map(|n| IdlePicture {
                 data: vec![(n * 7) as u8; 256 * 256 * 3],
@@ -363,7 +365,7 @@ mod tests {
 
     #[test]
     fn groups_begin_with_keyframes_and_damaged_pictures_are_left_out() {
-        let idle_encoder = IdleEncoder::open(Arc::default()).unwrap();
+        let idle_encoder = IdleEncoder::open(Encoders::software(), Arc::default()).unwrap();
         for codec in [VideoCodec::H264, VideoCodec::Vp8, VideoCodec::Vp9] {
             let format = IdleFormat { codec, bitrate: Bitrate::from_kbps(500), size: None };
             let rendition = idle_encoder.rendition(&film(&Arc::default()), format);

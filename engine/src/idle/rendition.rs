@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use visavis_codec::{
-    ColorMatrix, EncodeError, I420Buffer, ScaleError, Scaler, VideoEncoder, VideoEncoderConfig,
-    encodable_size, recolour, video_encoder,
+    ColorMatrix, EncodeError, Encoders, FrameControl, I420Buffer, ScaleError, Scaler, VideoEncoder,
+    VideoEncoderConfig, recolour,
 };
 use visavis_core::{Packetizer, Payloads};
 use visavis_types::{Bitrate, FrameSize, VideoCodec};
@@ -97,11 +97,13 @@ pub(super) struct Making {
 impl Making {
     pub(super) fn new(
         rendition: Arc<IdleRendition>,
+        encoders: Encoders,
         pictures: impl Iterator<Item = I420Buffer> + Send + 'static,
     ) -> Self {
         let camera = Camera {
             format: rendition.format,
             fps: rendition.fps,
+            encoders,
             encoder: None,
             scaler: Scaler::default(),
             scaled: None,
@@ -149,6 +151,7 @@ impl Making {
 struct Camera {
     format: IdleFormat,
     fps: u32,
+    encoders: Encoders,
     encoder: Option<(FrameSize, Box<dyn VideoEncoder>)>,
     scaler: Scaler,
     scaled: Option<I420Buffer>,
@@ -173,7 +176,7 @@ impl Camera {
         let IdleFormat { codec, bitrate, size } = self.format;
         let (own, size) = (picture.size(), size.unwrap_or(picture.size()));
         // Larger ones are shown smaller.
-        let size = encodable_size(codec, size);
+        let size = self.encoders.encodable_size(codec, size);
         let picture = if own == size {
             picture
         } else {
@@ -192,12 +195,13 @@ impl Camera {
         let (_, encoder) = match self.encoder.take() {
             Some(encoder) if encoder.0 == size => self.encoder.insert(encoder),
             _ => {
-                let config = VideoEncoderConfig { size, fps: self.fps, bitrate };
-                self.encoder.insert((size, video_encoder(codec, &config)?))
+                let config = VideoEncoderConfig::new(size, self.fps, bitrate);
+                self.encoder.insert((size, self.encoders.make(codec, &config)?))
             }
         };
         let mut data = Vec::new();
-        let encoded = encoder.encode(picture, keyframe, at, &mut data)?;
+        let control = FrameControl::at(at).keyframe(keyframe);
+        let encoded = encoder.encode(&picture.into(), &control, &mut data)?;
         let keyframe = encoded.keyframe;
         let content = match codec {
             _ if encoded.skipped || data.is_empty() => Content::Nothing,

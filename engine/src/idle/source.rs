@@ -1,7 +1,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwapOption, Guard};
-use visavis_codec::ENCODERS;
 use visavis_types::{Bitrate, FrameSize, VideoCodec};
 
 use super::encoder::IdleEncoder;
@@ -69,7 +68,7 @@ impl IdleSource {
     /// Has it encoded with what most viewers will want, before they come.
     fn prepare(&self) {
         let idle = self.current.load();
-        let idle = idle.as_ref().filter(|_| ENCODERS.contains(self.preferred));
+        let idle = idle.as_ref().filter(|_| self.can_encode(self.preferred));
         let rendition = idle.map(|idle| self.rendition(idle, self.preferred));
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.lifecycle.is_stopped() {
@@ -81,6 +80,11 @@ impl IdleSource {
 
     pub(crate) fn current(&self) -> Guard<Option<Arc<IdleLoop>>> {
         self.current.load()
+    }
+
+    /// Whether idle loops can be sent with a codec.
+    pub(crate) fn can_encode(&self, codec: VideoCodec) -> bool {
+        self.encoder.can_encode(codec)
     }
 
     /// An idle loop as this session sends it.

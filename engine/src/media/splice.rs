@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use visavis_codec::ENCODERS;
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{RenditionId, RenditionSet, SessionNumber, Stage, Stamps};
 
@@ -142,7 +141,7 @@ impl Splice {
         self.next = match player.step(&self.idle, active, now, send) {
             true => Some(next_tick(now, epoch, current.fps())),
             // What cannot be encoded will not be there in a moment either.
-            false if player.is_hopeless(active) => None,
+            false if player.is_hopeless(&self.idle, active) => None,
             false => Some(now + RETRY),
         };
         stale
@@ -205,11 +204,11 @@ impl Player {
     }
 
     /// Whether there is nothing to show in any of these, now and later.
-    fn is_hopeless(&self, active: RenditionSet) -> bool {
+    fn is_hopeless(&self, source: &IdleSource, active: RenditionSet) -> bool {
         active.iter(self.session).all(|id| {
             match self.renditions.iter().find(|known| known.id == id) {
                 Some(Rendition { idle, .. }) => idle.is_complete() && idle.len() == 0,
-                None => !ENCODERS.contains(id.codec),
+                None => !source.can_encode(id.codec),
             }
         })
     }
@@ -223,7 +222,7 @@ impl Player {
         mut send: impl FnMut(PacketizedFrame),
     ) -> bool {
         for id in active.iter(self.session) {
-            if !self.renditions.iter().any(|known| known.id == id) && ENCODERS.contains(id.codec) {
+            if !self.renditions.iter().any(|known| known.id == id) && source.can_encode(id.codec) {
                 let idle = source.rendition(&self.idle, id.codec);
                 let packetizer = Packetizer::new(id.codec);
                 self.renditions.push(Rendition { id, idle, packetizer, in_step: false });
@@ -281,6 +280,7 @@ mod tests {
     use crate::idle::idle_loop::IdlePicture;
     use crate::media::waker::SessionWakers;
     use crate::state::liveness::LiveSource;
+    use visavis_codec::Encoders;
     use visavis_core::Payloads;
     use visavis_types::{PixelFormat, VideoCodec};
 
@@ -317,8 +317,10 @@ mod tests {
             let idle = IdleLoop::film(30, pictures).unwrap();
             let config = SessionConfig { idle: Some(idle.clone()), ..SessionConfig::default() };
             let (start, lifecycle) = (Instant::now(), Arc::<Lifecycle>::default());
-            let (encoder, loops) =
-                (IdleEncoder::open(Arc::default()).unwrap(), SessionWakers::new(Vec::new()));
+            let (encoder, loops) = (
+                IdleEncoder::open(Encoders::software(), Arc::default()).unwrap(),
+                SessionWakers::new(Vec::new()),
+            );
             let source = IdleSource::new(&config, encoder, Arc::clone(&lifecycle), loops.clone());
             let renditions = codecs.iter().map(|&codec| {
                 let rendition = source.rendition(&idle, codec);

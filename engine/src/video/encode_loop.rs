@@ -4,8 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use visavis_codec::{
-    ColorMatrix, I420Buffer, Scaler, VideoEncoder, VideoEncoderConfig, convert, encodable_size,
-    recolour, video_encoder,
+    ColorMatrix, EncodeError, Encoders, FrameControl, I420Buffer, Scaler, VideoEncoder,
+    VideoEncoderConfig, convert, recolour,
 };
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::{
@@ -43,11 +43,12 @@ pub(crate) struct EncodeLoop {
     picture: I420Buffer,
     prepared: Prepared,
     last_turn: turns::Last,
-    encoders: Encoders,
+    renditions: Renditions,
 }
 
 /// What a session's encode loop works with.
 pub(crate) struct EncodeParts {
+    pub(crate) encoders: Encoders,
     pub(crate) config: Arc<SessionConfig>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) faults: Arc<Faults>,
@@ -61,7 +62,8 @@ pub(crate) struct EncodeParts {
 }
 
 /// From a picture to what is sent.
-struct Encoders {
+struct Renditions {
+    encoders: Encoders,
     config: Arc<SessionConfig>,
     demand: Arc<Demand>,
     counters: Arc<Counters>,
@@ -102,7 +104,7 @@ impl EncodeLoop {
     ) -> Self {
         let (epoch, session) = (Instant::now(), parts.demand.session());
         let EncodeParts { config, lifecycle, faults, counters, demand, mailbox, .. } = parts;
-        let EncodeParts { pictures, live, idle, threads, .. } = parts;
+        let EncodeParts { encoders, pictures, live, idle, threads, .. } = parts;
         Self {
             picture: I420Buffer::new(smallest),
             prepared: Prepared::new(pictures, Arc::clone(&counters), Arc::clone(&live), threads),
@@ -112,7 +114,8 @@ impl EncodeLoop {
             mailbox,
             live,
             idle,
-            encoders: Encoders {
+            renditions: Renditions {
+                encoders,
                 config,
                 demand,
                 counters,
@@ -131,7 +134,7 @@ impl EncodeLoop {
     /// Runs until the session stops.
     pub(crate) fn run(mut self) {
         give_way();
-        let (faults, config) = (Arc::clone(&self.faults), Arc::clone(&self.encoders.config));
+        let (faults, config) = (Arc::clone(&self.faults), Arc::clone(&self.renditions.config));
         while !self.lifecycle.is_stopped() {
             // A push between the look and the park leaves a token: the park returns at once.
             let turn = faults.guard(FaultDomain::Encoder, &config.id, || self.turn(Instant::now()));
@@ -142,7 +145,7 @@ impl EncodeLoop {
                 Some(None) => thread::park(),
                 None => {
                     // Fresh encoders begin with a keyframe.
-                    self.encoders.adapt(RenditionSet::EMPTY);
+                    self.renditions.adapt(RenditionSet::EMPTY);
                     thread::park_timeout(FAULT_PAUSE);
                 }
             }
@@ -168,7 +171,7 @@ impl EncodeLoop {
             let mailbox = Arc::clone(&self.mailbox);
             if let Some(slot) = mailbox.take() {
                 if self.prepared.is_showing() {
-                    self.encoders.counters.replaced_frames.fetch_add(1, Relaxed);
+                    self.renditions.counters.replaced_frames.fetch_add(1, Relaxed);
                 } else {
                     self.encode_live(&slot);
                 }
@@ -182,50 +185,50 @@ impl EncodeLoop {
 
     fn encode_live(&mut self, slot: &Slot) {
         let Some(frame) = slot.frame else { return };
-        let active = self.encoders.adapt(self.encoders.demand.active_video());
+        let active = self.renditions.adapt(self.renditions.demand.active_video());
         if active.is_empty() {
             return;
         }
         let mut timing = CaptureTiming { captured: frame.captured, stamps: frame.stamps };
         timing.stamps.set(Stage::Taken, Instant::now());
         let (format, size) = (frame.format, frame.size);
-        let matrix = matrix_in_use(active.codecs(), self.encoders.config.size.unwrap_or(size));
+        let matrix = matrix_in_use(active.codecs(), self.renditions.config.size.unwrap_or(size));
         if let Err(error) = convert(&slot.pixels, format, size, matrix, &mut self.picture) {
-            tracing::error!(session = %self.encoders.config.id, %error, "frame not converted");
+            tracing::error!(session = %self.renditions.config.id, %error, "frame not converted");
             return;
         }
         timing.stamps.set(Stage::Converted, Instant::now());
-        self.encoders.encode((&self.picture, matrix), timing, active);
+        self.renditions.encode((&self.picture, matrix), timing, active);
     }
 
     /// A picture of an utterance was captured, and pushed, when it is due.
     fn encode_prepared(&mut self, picture: &I420Buffer, due: Instant) {
         self.live.picture_pushed(Instant::now());
-        let active = self.encoders.adapt(self.encoders.demand.active_video());
+        let active = self.renditions.adapt(self.renditions.demand.active_video());
         let mut timing = CaptureTiming { captured: due, stamps: Stamps::pushed(due) };
         for stage in [Stage::Taken, Stage::Converted] {
             timing.stamps.set(stage, Instant::now());
         }
         let matrix = ColorMatrix::for_size(picture.size());
-        self.encoders.encode((picture, matrix), timing, active);
+        self.renditions.encode((picture, matrix), timing, active);
     }
 
     /// Lets go of the encoders when viewers see the idle loop, whose pictures are encoded already; returns
     /// when that may be.
     fn rest(&mut self, now: Instant) -> Option<Instant> {
-        if self.encoders.are_none() || self.idle.current().is_none() {
+        if self.renditions.are_none() || self.idle.current().is_none() {
             return None;
         }
         let liveness = self.live.liveness();
         if liveness.is_live(now) {
             return liveness.until();
         }
-        self.encoders.adapt(RenditionSet::EMPTY);
+        self.renditions.adapt(RenditionSet::EMPTY);
         None
     }
 }
 
-impl Encoders {
+impl Renditions {
     /// Lets go of encoders that nobody needs.
     fn adapt(&mut self, active: RenditionSet) -> RenditionSet {
         for rendition in &mut self.renditions {
@@ -246,7 +249,7 @@ impl Encoders {
         timing: CaptureTiming,
         active: RenditionSet,
     ) {
-        let Self { config, demand, counters, output, .. } = self;
+        let Self { encoders, config, demand, counters, output, .. } = self;
         let picture = match config.size {
             Some(size) if size != picture.size() => {
                 self.scaled.resize(size);
@@ -262,7 +265,7 @@ impl Encoders {
         let mut is_recoloured = false;
         for rendition in self.renditions.iter_mut().filter(|one| active.contains(one.id)) {
             let codec = rendition.id.codec;
-            let size = encodable_size(codec, picture.size());
+            let size = encoders.encodable_size(codec, picture.size());
             let whole = size == picture.size();
             let picture = if whole {
                 picture
@@ -281,7 +284,7 @@ impl Encoders {
             }
             let picture = if wanted == matrix { picture } else { &self.recoloured };
             let keyframe = demand.take_keyframe_request(rendition.id);
-            match rendition.encode(config, picture, timing, keyframe, self.epoch) {
+            match rendition.encode(encoders, config, picture, timing, keyframe, self.epoch) {
                 Ok(Some(packetized)) => hand_over(output, demand, counters, packetized),
                 Ok(None) => {}
                 Err(error) => {
@@ -338,26 +341,25 @@ impl Rendition {
 
     fn encode(
         &mut self,
+        encoders: &Encoders,
         config: &SessionConfig,
         picture: &I420Buffer,
         timing: CaptureTiming,
         keyframe: bool,
         epoch: Instant,
-    ) -> Result<Option<PacketizedFrame>, visavis_codec::EncodeError> {
+    ) -> Result<Option<PacketizedFrame>, EncodeError> {
         let encoder = match self.encoder.take() {
             Some((size, encoder)) if size == picture.size() => self.encoder.insert((size, encoder)),
             _ => {
-                let config = VideoEncoderConfig {
-                    size: picture.size(),
-                    fps: config.fps,
-                    bitrate: config.video_bitrate,
-                };
-                self.encoder.insert((config.size, video_encoder(self.id.codec, &config)?))
+                let size = picture.size();
+                let config = VideoEncoderConfig::new(size, config.fps, config.video_bitrate);
+                self.encoder.insert((size, encoders.make(self.id.codec, &config)?))
             }
         };
         self.unit.data.clear();
         let pts = timing.captured.saturating_duration_since(epoch);
-        let encoded = encoder.1.encode(picture, keyframe, pts, &mut self.unit.data)?;
+        let control = FrameControl::at(pts).keyframe(keyframe);
+        let encoded = encoder.1.encode(&picture.into(), &control, &mut self.unit.data)?;
         if encoded.skipped {
             return Ok(None);
         }

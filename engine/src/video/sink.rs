@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use visavis_codec::{decode_still, encodable_size};
+use visavis_codec::{Encoders, decode_still};
 use visavis_types::{FrameSize, PixelFormat, Stamps, UnixMillis, VideoFrame, VideoFrameError};
 
 use super::convert::to_i420;
@@ -28,6 +28,7 @@ pub struct VideoSink {
 /// What pictures go through on their way to the encode loop.
 #[derive(Debug)]
 pub(crate) struct VideoParts {
+    pub(crate) encoders: Encoders,
     pub(crate) config: Arc<SessionConfig>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) counters: Arc<Counters>,
@@ -114,7 +115,9 @@ impl VideoSink {
         if config.size.is_some() {
             return Ok(());
         }
-        let mut sizes = config.video_codecs.iter().map(|&codec| encodable_size(codec, size));
+        let encoders = &self.parts.encoders;
+        let codecs = config.video_codecs.iter();
+        let mut sizes = codecs.map(|&codec| encoders.encodable_size(codec, size));
         match sizes.next() {
             // Where one codec can, the others are given it smaller.
             Some(most) if most != size && sizes.all(|most| most != size) => {

@@ -108,7 +108,7 @@ impl Registry {
         // Two ids of peers are 128 bits that nobody can guess.
         let fresh_id = || format!("{}{}", engine.new_peer_id(), engine.new_peer_id());
         let (config, life) = request
-            .resolve(&self.api, fresh_id)
+            .resolve(&self.api, engine.encoders(), fresh_id)
             .map_err(|detail| Response::problem(ErrorCode::BadValue, detail))?;
         if self.sessions.len() + self.pending >= self.api.max_sessions {
             self.forget_those_that_ended(engine);

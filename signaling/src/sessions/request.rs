@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use visavis::{Bitrate, ENCODERS, FrameSize, PacketTime, SessionConfig, SessionId};
+use visavis::{Bitrate, Encoders, FrameSize, PacketTime, SessionConfig, SessionId};
 
 use super::SessionApi;
 
@@ -100,6 +100,7 @@ impl CreateRequest {
     pub(crate) fn resolve(
         &self,
         api: &SessionApi,
+        encoders: &Encoders,
         fresh_id: impl FnOnce() -> String,
     ) -> Result<(SessionConfig, Life), String> {
         let mut config = api.template.clone();
@@ -114,7 +115,7 @@ impl CreateRequest {
         }
         if let Some(names) = &self.video_codec {
             config.video_codecs = codecs("videoCodec", names)?;
-            if let Some(codec) = config.video_codecs.iter().find(|&&c| !ENCODERS.contains(c)) {
+            if let Some(codec) = config.video_codecs.iter().find(|&&c| encoders.offer(c).is_err()) {
                 return Err(format!("`videoCodec`: this server has no {codec} encoder"));
             }
         }
@@ -255,7 +256,7 @@ mod tests {
     fn resolve(body: Value) -> Result<(SessionConfig, Life), String> {
         let request: CreateRequest =
             serde_json::from_value(body).map_err(|error| error.to_string())?;
-        request.resolve(&SessionApi::default(), || "fresh".to_owned())
+        request.resolve(&SessionApi::default(), &Encoders::software(), || "fresh".to_owned())
     }
 
     #[test]

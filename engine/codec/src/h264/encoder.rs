@@ -1,18 +1,24 @@
-use std::time::Duration;
-
 use openh264_sys2::{
     CAMERA_VIDEO_REAL_TIME, CONSTANT_ID, LOW_COMPLEXITY, PRO_BASELINE, RC_BITRATE_MODE,
     RC_OFF_MODE, SEncParamExt, SM_SINGLE_SLICE,
 };
 use visavis_bitstream::h264::{self, VideoSignal};
-use visavis_types::{Bitrate, FrameSize, VideoCodec};
+use visavis_types::{Bitrate, CodecSet, VideoCodec};
 
 use super::intra::IntraModel;
 use super::wels::{WelsEncoder, WelsError};
-use crate::{ColorMatrix, EncodeError, Encoded, I420Buffer, VideoEncoder, VideoEncoderConfig};
+use crate::encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
+use crate::encoder::error::{EncodeError, Unavailable};
+use crate::encoder::maker::{EncoderMaker, VideoEncoder, check_frame_rate, check_layers};
+use crate::encoder::offer::{EncoderOffer, SizeLimits};
+use crate::encoder::picture::{I420Planes, Picture};
+use crate::matrix::ColorMatrix;
+use crate::picture::I420Buffer;
 
-/// The longest and the shortest side openh264 encodes.
-const MAX_SIDES: (u32, u32) = (3_840, 2_160);
+/// Sizes openh264 encodes.
+const SIZES: SizeLimits = SizeLimits { least: 16, longer: 3_840, shorter: 2_160 };
+/// The most temporal layers it makes.
+const MAX_TEMPORAL_LAYERS: u8 = 4;
 /// The most frames per second its rate control counts with.
 const MAX_RATE_CONTROL_FPS: u32 = 60;
 /// Bitrates its rate control can work with.
@@ -28,28 +34,47 @@ const KEYFRAME_QP_SLACK: i32 = 4;
 /// How often a keyframe is encoded at most.
 const KEYFRAME_ATTEMPTS: u32 = 3;
 
-/// The same size, or the largest of its shape that openh264 encodes.
-pub(crate) fn encodable_size(size: FrameSize) -> FrameSize {
-    let (width, height) = (size.width(), size.height());
-    let (long, short) = (width.max(height), width.min(height));
-    if long <= MAX_SIDES.0 && short <= MAX_SIDES.1 {
-        return size;
+/// Makes H264 encoders by openh264.
+#[derive(Debug)]
+pub(crate) struct OpenH264;
+
+impl EncoderMaker for OpenH264 {
+    fn name(&self) -> &'static str {
+        "openh264"
     }
-    // By the side that is over its limit by more.
-    let (most, side) = match long * MAX_SIDES.1 >= short * MAX_SIDES.0 {
-        true => (MAX_SIDES.0, long),
-        false => (MAX_SIDES.1, short),
-    };
-    let fitted = |full: u32| ((full * most / side) & !1).max(FrameSize::MIN_SIDE);
-    FrameSize::new(fitted(width), fitted(height)).unwrap_or(size)
+
+    fn codecs(&self) -> CodecSet {
+        CodecSet::EMPTY.with(VideoCodec::H264)
+    }
+
+    fn offer(&self, _codec: VideoCodec) -> Result<EncoderOffer, Unavailable> {
+        Ok(offer())
+    }
+
+    fn make(
+        &self,
+        _codec: VideoCodec,
+        config: &VideoEncoderConfig,
+    ) -> Result<Box<dyn VideoEncoder>, EncodeError> {
+        Ok(Box::new(H264Encoder::new(config)?))
+    }
 }
 
-/// Constrained baseline: one reference, no reordering, one slice per picture, one thread.
+fn offer() -> EncoderOffer {
+    let (least, most) = BITRATE_RANGE;
+    EncoderOffer::new()
+        .sizes(SIZES)
+        .bitrates(Bitrate::from_bps(least)..=Bitrate::from_bps(most))
+        .temporal_layers(MAX_TEMPORAL_LAYERS)
+}
+
+/// Constrained baseline: no reordering, one slice per picture, one thread; one reference where there is one
+/// temporal layer.
 ///
 /// Keyframes do not pass through the library's rate control, which makes them six frames' worth of
 /// bits and more: their quantizer is set here, from the size of the one before, and a keyframe that
 /// misses its budget is encoded again. The rate control never hears of them.
-pub(crate) struct H264Encoder {
+struct H264Encoder {
     wels: WelsEncoder,
     /// What the encoder was made with, up to date with the bitrate.
     params: SEncParamExt,
@@ -60,13 +85,9 @@ pub(crate) struct H264Encoder {
 }
 
 impl H264Encoder {
-    pub(crate) fn new(config: &VideoEncoderConfig) -> Result<Self, EncodeError> {
+    fn new(config: &VideoEncoderConfig) -> Result<Self, EncodeError> {
         let size = config.size;
         let (width, height) = (size.width(), size.height());
-        if encodable_size(size) != size {
-            let limit = "3840x2160 or 2160x3840";
-            return Err(EncodeError::UnsupportedSize { codec: VideoCodec::H264, size, limit });
-        }
         let matrix = ColorMatrix::for_stream(VideoCodec::H264, size);
         let (wels, params) = WelsEncoder::new(size, |params| configure(params, config))?;
         let mut encoder = Self {
@@ -86,11 +107,12 @@ impl H264Encoder {
     fn prime(&mut self) -> Result<(), EncodeError> {
         let mut black = I420Buffer::new(self.config.size);
         black.fill_black();
-        Ok(self.wels.encode(&black, 0)?)
+        let planes = self.config.i420(&Picture::from(&black))?;
+        Ok(self.wels.encode(&planes, 0)?)
     }
 
     /// Encodes a keyframe within its budget, as far as that is possible.
-    fn encode_keyframe(&mut self, picture: &I420Buffer, pts_ms: i64) -> Result<(), WelsError> {
+    fn encode_keyframe(&mut self, picture: &I420Planes<'_>, pts_ms: i64) -> Result<(), WelsError> {
         let frame_bits = self.config.bitrate.bps() as f64 / f64::from(self.config.fps);
         let budget_bits = frame_bits * KEYFRAME_BUDGET_FRAMES;
         let mut qp = self.intra.qp_for(budget_bits);
@@ -138,25 +160,27 @@ impl VideoEncoder for H264Encoder {
 
     fn encode(
         &mut self,
-        picture: &I420Buffer,
-        keyframe: bool,
-        pts: Duration,
+        picture: &Picture<'_>,
+        control: &FrameControl,
         out: &mut Vec<u8>,
     ) -> Result<Encoded, EncodeError> {
-        self.config.check(picture)?;
-        let pts_ms = i64::try_from(pts.as_millis()).unwrap_or(i64::MAX);
-        if keyframe || !self.started {
+        let planes = self.config.i420(picture)?;
+        let pts_ms = i64::try_from(control.pts.as_millis()).unwrap_or(i64::MAX);
+        if control.keyframe || !self.started {
             self.wels.set_rate_control(RC_OFF_MODE)?;
-            let result = self.encode_keyframe(picture, pts_ms);
+            let result = self.encode_keyframe(&planes, pts_ms);
             self.wels.set_rate_control(RC_BITRATE_MODE)?;
             result?;
             self.started = true;
         } else {
-            self.wels.encode(picture, pts_ms)?;
+            self.wels.encode(&planes, pts_ms)?;
         }
         let before = out.len();
         self.write(out).inspect_err(|_| out.truncate(before))?;
-        Ok(Encoded { keyframe: self.wels.is_idr(), skipped: out.len() == before })
+        if out.len() == before {
+            return Ok(Encoded::SKIPPED);
+        }
+        Ok(Encoded::of_layer(self.wels.temporal_layer(), self.wels.is_idr()))
     }
 
     fn set_bitrate(&mut self, bitrate: Bitrate) {
@@ -166,6 +190,28 @@ impl VideoEncoder for H264Encoder {
             self.config.bitrate = bitrate;
             set_bitrate(&mut self.params, bps);
         }
+    }
+
+    fn set_frame_rate(&mut self, fps: u32) -> Result<(), EncodeError> {
+        check_frame_rate(fps, &offer())?;
+        let FrameParams { fps: rate, .. } =
+            FrameParams::of(&VideoEncoderConfig { fps, ..self.config });
+        self.wels.set_frame_rate(rate)?;
+        set_frame_rate(&mut self.params, rate);
+        self.config.fps = fps;
+        // What the rate control is told of it goes by the frame rate.
+        self.set_bitrate(self.config.bitrate);
+        Ok(())
+    }
+
+    fn set_temporal_layers(&mut self, layers: u8) -> Result<(), EncodeError> {
+        check_layers(layers, &offer())?;
+        *self = Self::new(&self.config.temporal_layers(layers))?;
+        Ok(())
+    }
+
+    fn reference_lost(&mut self, _reference: ReferenceId) -> Result<(), EncodeError> {
+        Err(EncodeError::NoReferences)
     }
 }
 
@@ -185,13 +231,12 @@ fn configure(params: &mut SEncParamExt, config: &VideoEncoderConfig) {
     params.iUsageType = CAMERA_VIDEO_REAL_TIME;
     params.iPicWidth = width;
     params.iPicHeight = height;
-    params.fMaxFrameRate = fps;
     params.iRCMode = RC_BITRATE_MODE;
-    params.iTemporalLayerNum = 1;
+    params.iTemporalLayerNum = i32::from(config.temporal_layers);
     params.iSpatialLayerNum = 1;
     params.iComplexityMode = LOW_COMPLEXITY;
     params.uiIntraPeriod = 0;
-    params.iNumRefFrame = 1;
+    params.iNumRefFrame = references(config.temporal_layers);
     params.eSpsPpsIdStrategy = CONSTANT_ID;
     params.iEntropyCodingModeFlag = 0;
     params.bEnableFrameSkip = false;
@@ -204,13 +249,23 @@ fn configure(params: &mut SEncParamExt, config: &VideoEncoderConfig) {
     let layer = &mut params.sSpatialLayers[0];
     layer.iVideoWidth = width;
     layer.iVideoHeight = height;
-    layer.fFrameRate = fps;
     layer.uiProfileIdc = PRO_BASELINE;
     layer.uiLevelIdc =
         i32::from(h264::level_for_stream(config.size, config.fps, config.bitrate.bps()));
     layer.sSliceArgument.uiSliceMode = SM_SINGLE_SLICE;
     layer.sSliceArgument.uiSliceNum = 1;
+    set_frame_rate(params, fps);
     set_bitrate(params, bps);
+}
+
+/// How many pictures others refer to: half of those from one of the lowest layer to the next.
+fn references(temporal_layers: u8) -> i32 {
+    ((1 << temporal_layers.saturating_sub(1)) / 2).max(1)
+}
+
+fn set_frame_rate(params: &mut SEncParamExt, fps: f32) {
+    params.fMaxFrameRate = fps;
+    params.sSpatialLayers[0].fFrameRate = fps;
 }
 
 fn set_bitrate(params: &mut SEncParamExt, bps: i32) {
@@ -243,6 +298,9 @@ fn rate_control_bps(bitrate: Bitrate, fps: u32) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use visavis_types::FrameSize;
 
     use super::*;
     use visavis_bitstream::h264::Sps;
@@ -250,7 +308,7 @@ mod tests {
     fn encoder(width: u32, height: u32) -> H264Encoder {
         let size = FrameSize::new(width, height).unwrap();
         let bitrate = Bitrate::from_kbps(1_000);
-        H264Encoder::new(&VideoEncoderConfig { size, fps: 30, bitrate }).unwrap()
+        H264Encoder::new(&VideoEncoderConfig::new(size, 30, bitrate)).unwrap()
     }
 
     fn grey(encoder: &H264Encoder) -> I420Buffer {
@@ -267,7 +325,8 @@ mod tests {
             for n in 0..6 {
                 let mut out = Vec::new();
                 let pts = Duration::from_millis(33 * n);
-                let encoded = encoder.encode(&picture, n == 3, pts, &mut out).unwrap();
+                let control = FrameControl::at(pts).keyframe(n == 3);
+                let encoded = encoder.encode(&(&picture).into(), &control, &mut out).unwrap();
                 let units: Vec<&[u8]> = h264::nal_units(&out).collect();
                 let kinds: Vec<u8> = units.iter().map(|unit| h264::nal_type(unit)).collect();
                 if n % 3 != 0 {
@@ -296,7 +355,8 @@ mod tests {
         for n in 0..10 {
             encoder.params.sSpatialLayers[0].iDLayerQp = 20 + n;
             encoder.wels.set_params(&mut encoder.params).unwrap();
-            let encoded = encoder.encode(&picture, false, Duration::ZERO, &mut out).unwrap();
+            let control = FrameControl::at(Duration::ZERO);
+            let encoded = encoder.encode(&(&picture).into(), &control, &mut out).unwrap();
             assert_eq!(encoded.keyframe, n == 0);
         }
     }

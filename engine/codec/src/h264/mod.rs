@@ -6,4 +6,4 @@ mod intra;
 mod wels;
 
 pub use decoder::{DecodeError, Decoded, H264Decoder};
-pub(crate) use encoder::{H264Encoder, encodable_size};
+pub(crate) use encoder::OpenH264;

@@ -6,14 +6,14 @@ use std::{ffi, slice};
 use openh264_sys2::source::APILoader as Api;
 use openh264_sys2::{
     DECODER_OPTION_TRACE_LEVEL, DECODING_STATE, ENCODER_OPTION, ENCODER_OPTION_BITRATE,
-    ENCODER_OPTION_RC_MODE, ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, ENCODER_OPTION_TRACE_LEVEL,
-    ISVCDecoder, ISVCDecoderVtbl, ISVCEncoder, ISVCEncoderVtbl, RC_MODES, SBitrateInfo,
-    SBufferInfo, SDecodingParam, SEncParamExt, SFrameBSInfo, SPATIAL_LAYER_ALL, SSourcePicture,
-    WELS_LOG_QUIET, videoFormatI420, videoFrameTypeIDR,
+    ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_RC_MODE, ENCODER_OPTION_SVC_ENCODE_PARAM_EXT,
+    ENCODER_OPTION_TRACE_LEVEL, ISVCDecoder, ISVCDecoderVtbl, ISVCEncoder, ISVCEncoderVtbl,
+    RC_MODES, SBitrateInfo, SBufferInfo, SDecodingParam, SEncParamExt, SFrameBSInfo,
+    SPATIAL_LAYER_ALL, SSourcePicture, WELS_LOG_QUIET, videoFormatI420, videoFrameTypeIDR,
 };
 use visavis_types::FrameSize;
 
-use crate::I420Buffer;
+use crate::encoder::picture::I420Planes;
 
 /// A call that openh264 answered with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,10 @@ impl WelsEncoder {
         self.set_option("set the bitrate", ENCODER_OPTION_BITRATE, &mut info)
     }
 
+    pub(super) fn set_frame_rate(&mut self, mut fps: f32) -> Result<(), WelsError> {
+        self.set_option("set the frame rate", ENCODER_OPTION_FRAME_RATE, &mut fps)
+    }
+
     pub(super) fn set_rate_control(&mut self, mut mode: RC_MODES) -> Result<(), WelsError> {
         self.set_option("set rate control", ENCODER_OPTION_RC_MODE, &mut mode)
     }
@@ -99,12 +103,16 @@ impl WelsEncoder {
 
     /// Encodes a picture, which must be of the encoder's size; the result is in
     /// [`nals`](Self::nals).
-    pub(super) fn encode(&mut self, picture: &I420Buffer, pts_ms: i64) -> Result<(), WelsError> {
+    pub(super) fn encode(
+        &mut self,
+        picture: &I420Planes<'_>,
+        pts_ms: i64,
+    ) -> Result<(), WelsError> {
         if picture.size() != self.size {
             return Err(WelsError { operation: "encode another size", code: -1 });
         }
         let [y, u, v] = picture.planes().map(|plane| plane.as_ptr().cast_mut());
-        let (y_stride, uv_stride) = (picture.y_stride() as i32, picture.uv_stride() as i32);
+        let [y_stride, uv_stride] = picture.strides().map(|stride| stride as i32);
         let source = SSourcePicture {
             iColorFormat: videoFormatI420,
             iStride: [y_stride, uv_stride, uv_stride, 0],
@@ -118,6 +126,13 @@ impl WelsEncoder {
         // SAFETY: the object is alive and initialized for this size; the planes have the rows and
         // strides the source picture states and are only read; `info` is a valid place.
         checked("encode", unsafe { encode(self.object.as_ptr(), &source, &mut self.info) })
+    }
+
+    /// The temporal layer of the last picture.
+    pub(super) fn temporal_layer(&self) -> u8 {
+        let count = usize::try_from(self.info.iLayerNum).unwrap_or(0);
+        let pictures = self.info.sLayerInfo.iter().take(count).rev();
+        pictures.map(|layer| layer.uiTemporalId).next().unwrap_or(0)
     }
 
     /// Whether the last picture was encoded as an IDR picture.

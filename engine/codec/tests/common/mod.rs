@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use visavis_codec::{I420Buffer, VideoEncoder, VideoEncoderConfig, video_encoder};
+use visavis_codec::{
+    Encoded, Encoders, FrameControl, I420Buffer, VideoEncoder, VideoEncoderConfig,
+};
 use visavis_types::{Bitrate, FrameSize, VideoCodec};
 
 pub const FPS: u32 = 30;
@@ -82,11 +84,27 @@ pub struct Stream {
     pub size: FrameSize,
     pub units: Vec<Vec<u8>>,
     pub keyframes: Vec<usize>,
+    /// The temporal layer of each unit.
+    pub layers: Vec<u8>,
     /// The pictures that went in, one after another.
     pub source: Vec<u8>,
 }
 
 impl Stream {
+    /// What is left of it without the pictures of higher layers.
+    pub fn up_to_layer(&self, most: u8) -> Self {
+        let picture = self.source.len() / self.units.len();
+        let kept: Vec<usize> = (0..self.units.len()).filter(|&n| self.layers[n] <= most).collect();
+        let at = |n: &usize| self.source[n * picture..(n + 1) * picture].to_vec();
+        Self {
+            size: self.size,
+            units: kept.iter().map(|&n| self.units[n].clone()).collect(),
+            keyframes: vec![],
+            layers: kept.iter().map(|&n| self.layers[n]).collect(),
+            source: kept.iter().flat_map(at).collect(),
+        }
+    }
+
     pub fn kbps(&self, range: std::ops::Range<usize>) -> f64 {
         let frames = range.len() as f64;
         let bytes: usize = self.units[range].iter().map(Vec::len).sum();
@@ -95,8 +113,29 @@ impl Stream {
 }
 
 pub fn encoder(codec: VideoCodec, size: FrameSize, kbps: u64) -> Box<dyn VideoEncoder> {
-    let bitrate = Bitrate::from_kbps(kbps);
-    video_encoder(codec, &VideoEncoderConfig { size, fps: FPS, bitrate }).unwrap()
+    layered_encoder(codec, size, kbps, 1)
+}
+
+pub fn layered_encoder(
+    codec: VideoCodec,
+    size: FrameSize,
+    kbps: u64,
+    layers: u8,
+) -> Box<dyn VideoEncoder> {
+    let config = VideoEncoderConfig::new(size, FPS, Bitrate::from_kbps(kbps));
+    Encoders::software().make(codec, &config.temporal_layers(layers)).unwrap()
+}
+
+/// Encodes a picture, which comes at this time.
+pub fn encode_at(
+    encoder: &mut dyn VideoEncoder,
+    picture: &I420Buffer,
+    keyframe: bool,
+    pts: Duration,
+    out: &mut Vec<u8>,
+) -> Encoded {
+    let control = FrameControl::at(pts).keyframe(keyframe);
+    encoder.encode(&picture.into(), &control, out).unwrap()
 }
 
 /// Encodes pictures, asking for keyframes at `forced`, with `before` called before each picture.
@@ -108,18 +147,20 @@ pub fn encode(
     mut before: impl FnMut(&mut dyn VideoEncoder, u32),
 ) -> Stream {
     let mut picture = I420Buffer::new(size);
-    let mut stream = Stream { size, units: vec![], keyframes: vec![], source: vec![] };
+    let mut stream =
+        Stream { size, units: vec![], keyframes: vec![], layers: vec![], source: vec![] };
     for n in 0..frames {
         before(encoder, n);
         head(size, n, &mut picture);
         stream.source.extend_from_slice(picture.data());
         let (mut unit, pts) = (Vec::new(), Duration::from_secs(1) * n / FPS);
         let force = forced.contains(&(n as usize));
-        let encoded = encoder.encode(&picture, force, pts, &mut unit).unwrap();
+        let encoded = encode_at(encoder, &picture, force, pts, &mut unit);
         assert!(!encoded.skipped && !unit.is_empty(), "picture {n}");
         if encoded.keyframe {
             stream.keyframes.push(n as usize);
         }
+        stream.layers.push(encoded.temporal_layer);
         stream.units.push(unit);
     }
     stream

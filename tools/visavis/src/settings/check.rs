@@ -1,4 +1,4 @@
-use visavis::ENCODERS;
+use visavis::{Encoders, Unavailable};
 
 use super::fields::Settings;
 
@@ -43,10 +43,19 @@ impl Settings {
         if self.rtp_video_pt.is_some_and(|number| number > 127) {
             return refuse("`rtp_video_pt` must be from 0 to 127");
         }
-        if let Some(codec) = self.video_codec.iter().find(|&&codec| !ENCODERS.contains(codec)) {
-            return Err(SettingsError(format!(
-                "`video_codec`: this build has no {codec} encoder; build it with `--features av1`"
-            )));
+        let encoders = Encoders::software();
+        for &codec in self.video_codec.iter().filter(|_| !rtp) {
+            match encoders.offer(codec) {
+                Ok(_) => {}
+                Err(Unavailable::NotBuilt { feature }) => {
+                    return refuse(&format!(
+                        "`video_codec`: this build has no {codec} encoder; build it with `--features {feature}`"
+                    ));
+                }
+                Err(reason) => {
+                    return refuse(&format!("`video_codec`: no {codec} encoder: {reason}"));
+                }
+            }
         }
         if !matches!(self.packet_ms, 10 | 20) {
             return refuse("`packet_ms` must be 10 or 20");

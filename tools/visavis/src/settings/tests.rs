@@ -1,5 +1,5 @@
 use figment::Jail;
-use visavis::{ENCODERS, VideoCodec};
+use visavis::{Encoders, VideoCodec};
 
 use super::*;
 use crate::cli::ServeFlags;
@@ -103,7 +103,7 @@ fn errors_name_the_place_and_the_key() {
         assert!(text.contains("visavis.toml") && text.contains("`listen`"), "{text}");
         let text = refused(jail, "video_codec = 'mpeg2'\n");
         assert!(text.contains("H264, VP8"), "{text}");
-        if !ENCODERS.contains(VideoCodec::Av1) {
+        if !Encoders::software().codecs().contains(VideoCodec::Av1) {
             assert!(refused(jail, "video_codec = 'av1'\n").contains("`--features av1`"));
         }
         assert!(refused(jail, "fps = 0\n").contains("1 to 120"));

@@ -9,6 +9,8 @@ pub(crate) const TICKS_HZ: u32 = 1_000_000;
 /// after a pause of ten seconds libvpx and libaom would spend ten seconds' worth of bits on one frame.
 pub(crate) struct Clock {
     interval: Duration,
+    /// That of the picture before.
+    last_interval: Duration,
     last_pts: Option<Duration>,
     now: Duration,
 }
@@ -21,15 +23,24 @@ pub(crate) struct Tick {
 
 impl Clock {
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, last_pts: None, now: Duration::ZERO }
+        Self { interval, last_interval: interval, last_pts: None, now: Duration::ZERO }
+    }
+
+    /// Pictures come at another rate from now on.
+    pub(crate) fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval;
     }
 
     pub(crate) fn tick(&mut self, pts: Duration) -> Tick {
         if let Some(last) = self.last_pts {
-            let step = pts.saturating_sub(last).clamp(self.interval / 2, self.interval * 2);
+            // Up to the first picture of another rate it is as long as it was.
+            let shorter = self.interval.min(self.last_interval);
+            let longer = self.interval.max(self.last_interval);
+            let step = pts.saturating_sub(last).clamp(shorter / 2, longer * 2);
             self.now += step;
         }
         self.last_pts = Some(pts);
+        self.last_interval = self.interval;
         let ticks = |time: Duration| time.as_micros();
         Tick {
             at: i64::try_from(ticks(self.now)).unwrap_or(i64::MAX),

@@ -1,0 +1,107 @@
+use visavis_types::{Bitrate, FrameSize, VideoCodec};
+
+use super::offer::SizeLimits;
+use super::picture::MemoryKind;
+
+/// Why a maker makes no encoder here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unavailable {
+    /// Left out of this build.
+    #[error("this build lacks the cargo feature `{feature}`")]
+    NotBuilt {
+        /// The cargo feature it comes with.
+        feature: &'static str,
+    },
+    /// No maker in the list is for this codec.
+    #[error("no encoder is known for it")]
+    Unknown,
+    /// A library that is loaded while running is not installed.
+    #[error("the library {library} is missing")]
+    MissingLibrary {
+        /// Its file name.
+        library: &'static str,
+    },
+    /// The hardware it needs is not there.
+    #[error("there is no {device}")]
+    NoDevice {
+        /// What is needed, such as "NVIDIA GPU".
+        device: &'static str,
+    },
+    /// The hardware is there, and cannot encode this codec.
+    #[error("the {device} has no such encoder")]
+    NotByDevice {
+        /// What was asked.
+        device: &'static str,
+    },
+}
+
+/// Why there is no encoder, or no encoded picture.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// No maker in the list makes an encoder for this codec. Its pictures can be sent on where they come
+    /// encoded.
+    #[error("no {codec} encoder: {reason}")]
+    NoEncoder {
+        /// The codec asked for.
+        codec: VideoCodec,
+        /// What the most preferred maker for it says.
+        reason: Unavailable,
+    },
+    /// No encoder for the codec takes pictures of this size.
+    #[error("{codec} cannot be encoded at {size}; from {limits} is possible")]
+    UnsupportedSize {
+        /// The codec asked for.
+        codec: VideoCodec,
+        /// The size asked for.
+        size: FrameSize,
+        /// The sizes the most preferred encoder takes.
+        limits: SizeLimits,
+    },
+    /// Frames per second out of range.
+    #[error("{fps} frames per second; {least} to {most} are possible")]
+    FrameRate {
+        /// The rate asked for.
+        fps: u32,
+        /// The lowest rate.
+        least: u32,
+        /// The highest rate.
+        most: u32,
+    },
+    /// A bitrate of zero.
+    #[error("a video bitrate of {0} cannot be set")]
+    Bitrate(Bitrate),
+    /// More temporal layers than the encoder makes, or none.
+    #[error("{layers} temporal layers; 1 to {most} are possible")]
+    TemporalLayers {
+        /// The number asked for.
+        layers: u8,
+        /// The most it makes.
+        most: u8,
+    },
+    /// The picture is not of the encoder's size.
+    #[error("a picture of {actual} for an encoder of {expected}")]
+    WrongSize {
+        /// The encoder's size.
+        expected: FrameSize,
+        /// The picture's size.
+        actual: FrameSize,
+    },
+    /// The picture lies where the encoder does not take it from.
+    #[error("this encoder takes no pictures in {0}")]
+    Memory(MemoryKind),
+    /// The encoder keeps no long-term references.
+    #[error("this encoder keeps no long-term references")]
+    NoReferences,
+    /// The library refused. The encoder should be replaced.
+    #[error("{library} failed to {operation}: {detail}")]
+    Library {
+        /// Its name.
+        library: &'static str,
+        /// What it was asked to do.
+        operation: &'static str,
+        /// What it answered.
+        detail: String,
+    },
+}
