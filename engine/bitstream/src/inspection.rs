@@ -1,8 +1,4 @@
-use visavis_types::VideoCodec;
-
-use crate::{av1, h264, vp8, vp9};
-
-/// What a look at an access unit tells.
+/// What [`inspect`](crate::inspect) finds in an access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inspection {
     /// Whether a decoder can start here.
@@ -11,11 +7,11 @@ pub struct Inspection {
     pub picture: bool,
 }
 
-/// Why a bitstream is none.
+/// Why data is not a bitstream of its codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BitstreamError {
     /// H264 that does not begin with `00 00 01` or `00 00 00 01`: perhaps length-prefixed (AVCC).
-    #[error("H264 without a start code; Annex B is what is wanted")]
+    #[error("H264 without a start code; expected Annex B")]
     NoStartCode,
     /// An H264 NAL unit with an impossible header.
     #[error("an H264 NAL unit with the header {0:#04x}")]
@@ -30,20 +26,6 @@ pub enum BitstreamError {
     #[error("a broken VP9 frame header")]
     Vp9Header,
     /// AV1 OBUs that do not fit into one another, or lack their sizes (AV1 specification §5.3).
-    #[error("broken AV1 OBUs; OBUs with sizes are what is wanted")]
+    #[error("broken AV1 OBUs; expected OBUs that carry their sizes")]
     Av1Obu,
-}
-
-/// Looks at one access unit.
-///
-/// # Errors
-///
-/// When it cannot be a bitstream of this codec.
-pub fn inspect(codec: VideoCodec, data: &[u8]) -> Result<Inspection, BitstreamError> {
-    match codec {
-        VideoCodec::H264 => h264::inspect(data),
-        VideoCodec::Vp8 => vp8::inspect(data),
-        VideoCodec::Vp9 => vp9::inspect(data),
-        VideoCodec::Av1 => av1::inspect(data),
-    }
 }

@@ -28,10 +28,12 @@
 pub mod av1;
 mod bits;
 pub mod h264;
+mod inspect;
 mod inspection;
 pub mod opus;
 pub mod vp8;
 pub mod vp9;
 
 pub use bits::{BitReader, BitWriter, Malformed};
-pub use inspection::{BitstreamError, Inspection, inspect};
+pub use inspect::inspect;
+pub use inspection::{BitstreamError, Inspection};
