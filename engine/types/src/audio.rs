@@ -129,13 +129,17 @@ impl Default for OpusSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AudioChunkError {
     /// The rate is none of [`AudioChunk::SAMPLE_RATES_HZ`].
-    #[error("a sample rate of {0} Hz; known are 8, 11.025, 12, 16, 22.05, 24, 32, 44.1 and 48 kHz")]
+    #[error(
+        "invalid sample rate {0} Hz; expected 8, 11.025, 12, 16, 22.05, 24, 32, 44.1 or 48 kHz"
+    )]
     SampleRate(u32),
     /// Neither mono nor stereo.
-    #[error("{0} channels; 1 or 2 are possible")]
+    #[error("invalid number of channels {0}; expected 1 or 2")]
     Channels(u16),
     /// Empty, or no whole number of samples.
-    #[error("{bytes} bytes are no whole number of {frame_bytes}-byte sample frames")]
+    #[error(
+        "invalid length of {bytes} bytes; expected a multiple of {frame_bytes} bytes, one sample of each channel"
+    )]
     Length {
         /// Bytes given.
         bytes: usize,
@@ -143,10 +147,10 @@ pub enum AudioChunkError {
         frame_bytes: usize,
     },
     /// The session's sound is given as Opus packets already.
-    #[error("this session's sound is given as Opus packets; it cannot be mixed with PCM")]
+    #[error("this session takes encoded sound; Opus packets and PCM cannot be mixed")]
     EncodedSession,
     /// A stamp so far inside an utterance.
-    #[error("a chunk {0} ms into an utterance; utterances are a day long at most")]
+    #[error("invalid timestamp {0} ms in an utterance; expected at most one day")]
     Timestamp(u64),
 }
 

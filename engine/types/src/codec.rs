@@ -40,9 +40,9 @@ impl fmt::Display for VideoCodec {
     }
 }
 
-/// A codec name nobody here knows.
+/// The name of a codec that is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown codec {name:?}; known are {known}")]
+#[error("unknown codec {name:?}; expected {known}")]
 pub struct UnknownCodec {
     name: String,
     known: &'static str,
@@ -53,7 +53,7 @@ impl FromStr for VideoCodec {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| UnknownCodec { name: text.to_owned(), known: "H264, VP8, VP9 and AV1" })
+        found.ok_or_else(|| UnknownCodec { name: text.to_owned(), known: "H264, VP8, VP9 or AV1" })
     }
 }
 
@@ -100,7 +100,7 @@ impl FromStr for AudioCodec {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| UnknownCodec { name: text.to_owned(), known: "opus, pcmu and pcma" })
+        found.ok_or_else(|| UnknownCodec { name: text.to_owned(), known: "opus, pcmu or pcma" })
     }
 }
 

@@ -44,9 +44,9 @@ impl FromStr for PeerId {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(Arc<str>);
 
-/// Why a text is no [`SessionId`].
+/// A text that is not a [`SessionId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a session id is 1 to 64 characters out of A-Z a-z 0-9 . _ -")]
+#[error("invalid session id; expected 1 to 64 characters from A-Z a-z 0-9 . _ -")]
 pub struct InvalidSessionId;
 
 impl SessionId {

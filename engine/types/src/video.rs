@@ -83,13 +83,13 @@ impl fmt::Display for FrameSize {
     }
 }
 
-/// Why a text names no [`FrameSize`].
+/// Why a text is not a [`FrameSize`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFrameSize {
     /// It is not of the form `1280x720`.
-    #[error("{0:?} is no size: it takes the form WIDTHxHEIGHT, such as 512x512")]
+    #[error("invalid size {0:?}; expected WIDTHxHEIGHT, such as 512x512")]
     Form(String),
-    /// A size that cannot be.
+    /// Width or height cannot be used.
     #[error(transparent)]
     Size(#[from] VideoFrameError),
 }
@@ -145,7 +145,7 @@ impl VideoFrame<'_> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VideoFrameError {
     /// A side is odd, too small or too large.
-    #[error("a frame of {width}x{height} pixels: sides must be even and from 16 to 4096")]
+    #[error("invalid size {width}x{height}; width and height must be even and from 16 to 4096")]
     Size {
         /// As given.
         width: u32,
@@ -153,7 +153,9 @@ pub enum VideoFrameError {
         height: u32,
     },
     /// The buffer does not have the length its format and size ask for.
-    #[error("{format:?} of {width}x{height} takes {expected} bytes, got {actual}")]
+    #[error(
+        "invalid length of {actual} bytes; expected {expected} for {format:?} of {width}x{height}"
+    )]
     Length {
         /// As given.
         format: PixelFormat,
@@ -175,7 +177,7 @@ pub enum VideoFrameError {
         detail: String,
     },
     /// A JPEG or PNG file of another size than was said.
-    #[error("a {format:?} picture of {}x{} was said to be of {}x{}", found.0, found.1, said.0, said.1)]
+    #[error("the {format:?} picture is {}x{}, but the frame says {}x{}", found.0, found.1, said.0, said.1)]
     OtherSize {
         /// As given.
         format: PixelFormat,
@@ -185,10 +187,10 @@ pub enum VideoFrameError {
         found: (u32, u32),
     },
     /// A JPEG or PNG file has no fixed length, so there is no memory to give out for it.
-    #[error("there is no frame memory for {0:?}: push the file")]
+    #[error("{0:?} has no fixed length, so no frame memory can be reserved; push the file")]
     NoFixedLength(PixelFormat),
     /// The session's pictures are given encoded.
-    #[error("this session's pictures are given encoded; it takes no raw ones")]
+    #[error("this session takes encoded video; raw frames cannot be pushed")]
     EncodedSession,
     /// None of the session's encoders takes pictures so large.
     #[error(
@@ -201,7 +203,7 @@ pub enum VideoFrameError {
         most: FrameSize,
     },
     /// A stamp so far inside an utterance.
-    #[error("a picture {0} ms into an utterance; utterances are a day long at most")]
+    #[error("invalid timestamp {0} ms in an utterance; expected at most one day")]
     Timestamp(u64),
 }
 

@@ -1,15 +1,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-use visavis_cli::cli::{Cli, Command};
-use visavis_cli::{log, serve, settings};
+use visavis_cli::{cli, log, serve, settings};
 
 fn main() -> ExitCode {
     visavis::memory::keep_little();
-    // Clap answers --help with 0 and a usage error with 2 by itself.
-    let Command::Serve(flags) = Cli::parse().command;
-    let settings = match settings::load(&flags) {
+    let settings = match settings::load(&cli::parse()) {
         Ok(settings) => settings,
         Err(error) => return fail(&error, 1),
     };
@@ -21,7 +17,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The last word goes to the person at the terminal, if there is one.
+/// The reason goes to the person at the terminal, if there is one.
 fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "visavis: {error}");
     ExitCode::from(code)

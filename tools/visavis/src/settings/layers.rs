@@ -1,160 +1,129 @@
-use std::path::Path;
+//! Puts the layers together: defaults, file, environment, flags.
 
-use figment::providers::{Env, Format, Serialized, Toml};
-use figment::value::{Dict, Uncased, UncasedStr, Value};
-use figment::{Figment, Metadata, Profile, Provider};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use super::check::SettingsError;
-use super::fields::Settings;
-use crate::cli::ServeFlags;
+use super::check::check;
+use super::definition::Definition;
+use super::error::SettingsError;
+use super::origin::{Origin, Origins};
+use super::table::{Settings, definitions};
+use super::values::Given;
 
-/// Variables named `VISAVIS_` and one of these. Others of that prefix belong to somebody else.
-pub(super) const OWN_VARIABLES: [&str; 38] = [
-    "listen",
-    "udp",
-    "announce",
-    "tls_cert",
-    "tls_key",
-    "play",
-    "idle",
-    "idle_loops",
-    "echo",
-    "rtp_video",
-    "rtp_video_codec",
-    "rtp_video_pt",
-    "rtp_audio",
-    "log",
-    "video_codec",
-    "audio_codec",
-    "packet_ms",
-    "opus_fec",
-    "opus_dtx",
-    "opus_red",
-    "size",
-    "fps",
-    "bitrate",
-    "max_clients",
-    "api",
-    "per_visitor",
-    "max_sessions",
-    "cors",
-    "public_url",
-    "allowed_hosts",
-    "trusted_proxies",
-    "page_title",
-    "page_logo",
-    "loops",
-    "media_core",
-    "realtime",
-    "timecode",
-    "json",
-];
-
-/// Variables named `WEBRTC_` and one of these.
-const ICE_VARIABLES: [&str; 4] = ["stun_urls", "turn_urls", "turn_user", "turn_pass"];
-
-/// The variable as the key of its setting: flags that are given once for each item are named after one.
-pub(super) fn key_of(variable: &UncasedStr) -> Uncased<'_> {
-    let items = [
-        ("idle_loop", "idle_loops"),
-        ("allowed_host", "allowed_hosts"),
-        ("trusted_proxy", "trusted_proxies"),
-    ];
-    let key = items.into_iter().find(|(item, _)| variable == item).map(|(_, key)| key);
-    key.map_or_else(|| variable.into(), Uncased::from)
+/// What was given on the command line.
+#[derive(Debug, Default, Clone)]
+pub struct Flags {
+    /// The settings file.
+    pub config: Option<PathBuf>,
+    /// Whether the built-in face was asked for, in place of a source that the file names.
+    pub demo: bool,
+    /// The other flags, by the keys of their settings.
+    pub(crate) values: BTreeMap<&'static str, Given>,
 }
 
 /// Puts the layers together and checks the result.
-pub fn load(flags: &ServeFlags) -> Result<Settings, SettingsError> {
-    let mut figment = Figment::from(Serialized::defaults(Settings::default()));
-    if let Some(path) = &flags.config {
-        figment = figment.merge(file(path)?);
+///
+/// # Errors
+///
+/// When the file cannot be read, a key is not known, a value cannot be used, or settings do not go together.
+pub fn load(flags: &Flags) -> Result<Settings, SettingsError> {
+    let environment = std::env::vars_os().map(|(name, value)| {
+        (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+    });
+    load_with(flags, environment)
+}
+
+/// The same with another environment.
+pub(super) fn load_with(
+    flags: &Flags,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Settings, SettingsError> {
+    // An empty variable is one that is not set.
+    let environment: BTreeMap<String, String> = environment
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name.to_uppercase(), value))
+        .collect();
+    let mut file = match &flags.config {
+        Some(path) => read_file(path)?,
+        None => toml::Table::new(),
+    };
+    let mut layers = Layers::default();
+    for definition in definitions() {
+        if let Some(path) = &flags.config
+            && let Some(value) = file.remove(definition.key)
+        {
+            layers.set(&definition, &Given::Toml(value), Origin::File(path.clone()))?;
+        }
+        for name in definition.variables() {
+            if let Some(value) = environment.get(&name) {
+                layers.set(&definition, &Given::Text(value.clone()), Origin::Variable(name))?;
+            }
+        }
+        if let Some(given) = flags.values.get(definition.key) {
+            layers.set(&definition, given, Origin::Flag(definition.spec.flag))?;
+        }
     }
-    figment = figment
-        .merge(Text(Env::prefixed("VISAVIS_").map(key_of).only(&OWN_VARIABLES)))
-        .merge(Text(Env::prefixed("WEBRTC_").only(&ICE_VARIABLES)))
-        .merge(Flags(flags));
-    let mut settings: Settings = figment.extract().map_err(|error| describe(&error))?;
-    // A source named on the command line wins over one in the file.
-    let rtp = flags.rtp_video.is_some() || flags.rtp_audio.is_some();
-    if flags.demo || flags.play.is_some() || flags.echo {
-        (settings.rtp_video, settings.rtp_audio) = (None, None);
+    if let (Some(path), Some(key)) = (&flags.config, file.keys().next()) {
+        let known: Vec<_> = definitions().iter().map(|definition| definition.key).collect();
+        return Err(SettingsError::new(format!(
+            "{}: unknown key `{key}`; expected one of {}",
+            path.display(),
+            known.join(", ")
+        )));
     }
-    if flags.demo || flags.echo || rtp {
-        settings.play = None;
-    }
-    if flags.demo || flags.play.is_some() || rtp {
-        settings.echo = false;
-    }
-    settings.check()?;
+    let Layers { mut settings, origins } = layers;
+    choose_source(&mut settings, flags);
+    check(&settings, &origins)?;
     Ok(settings)
 }
 
-/// Reads the settings file, of which there has to be one if it is named.
-fn file(path: &Path) -> Result<figment::providers::Data<Toml>, SettingsError> {
-    // Figment skips a file that is not there.
-    if let Err(error) = std::fs::File::open(path) {
-        return Err(SettingsError(format!("cannot read {}: {error}", path.display())));
-    }
-    Ok(Toml::file_exact(path))
+/// The settings so far, and where they come from.
+#[derive(Default)]
+struct Layers {
+    settings: Settings,
+    origins: Origins,
 }
 
-/// Where a wrong setting came from, its key, and what is wrong with it.
-fn describe(error: &figment::Error) -> SettingsError {
-    use figment::error::Kind;
-    let place = match &error.metadata {
-        Some(metadata) => match &metadata.source {
-            Some(source) => format!("{source}: "),
-            None => format!("{}: ", metadata.name),
-        },
-        None => String::new(),
-    };
-    let key = error.path.join(".");
-    let what = match &error.kind {
-        Kind::UnknownField(field, known) => {
-            format!("unknown key `{field}`; known are {}", known.join(", "))
-        }
-        other if key.is_empty() => other.to_string(),
-        other => format!("`{key}`: {other}"),
-    };
-    SettingsError(format!("{place}{what}"))
-}
-
-/// The environment as plain text: an address such as `10.0.0.1` or a password of digits is not to be
-/// taken for a number, so only what is wanted as a number or a switch is made one.
-struct Text(Env);
-
-impl Provider for Text {
-    fn metadata(&self) -> Metadata {
-        Metadata::named("environment variable")
-    }
-
-    fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
-        let typed = |key: &str, text: String| match key {
-            "fps" | "bitrate" | "max_clients" | "max_sessions" | "loops" | "media_core"
-            | "rtp_video_pt" | "packet_ms" => {
-                text.parse::<u64>().map_or(Value::from(text), Value::from)
-            }
-            "api" | "per_visitor" | "realtime" | "timecode" | "json" | "opus_fec" | "opus_dtx"
-            | "opus_red" => text.parse::<bool>().map_or(Value::from(text), Value::from),
-            _ => Value::from(text),
-        };
-        // An empty variable is one that is not set.
-        let given = self.0.iter().filter(|(_, text)| !text.is_empty());
-        let dict = given.map(|(key, text)| (key.to_string(), typed(key.as_str(), text))).collect();
-        Ok(Profile::Default.collect(dict))
+impl Layers {
+    fn set(
+        &mut self,
+        definition: &Definition,
+        given: &Given,
+        origin: Origin,
+    ) -> Result<(), SettingsError> {
+        let key = definition.key;
+        self.settings.set(definition, given).map_err(|invalid| {
+            let (value, reason) = (invalid.value, invalid.reason);
+            SettingsError::new(format!("{origin}: `{key}`: invalid value {value}; {reason}"))
+        })?;
+        self.origins.note(key, origin);
+        Ok(())
     }
 }
 
-/// The flags that were given.
-struct Flags<'a>(&'a ServeFlags);
-
-impl Provider for Flags<'_> {
-    fn metadata(&self) -> Metadata {
-        Metadata::named("command line")
+/// A source named on the command line wins over one that is named elsewhere.
+fn choose_source(settings: &mut Settings, flags: &Flags) {
+    let given = |key: &str| flags.values.contains_key(key);
+    let (play, echo) = (given("play"), given("echo"));
+    let rtp = given("rtp_video") || given("rtp_audio");
+    if flags.demo || play || echo {
+        (settings.rtp_video, settings.rtp_audio) = (None, None);
     }
-
-    fn data(&self) -> Result<figment::value::Map<Profile, Dict>, figment::Error> {
-        Serialized::defaults(self.0).data()
+    if flags.demo || echo || rtp {
+        settings.play = None;
     }
+    if flags.demo || play || rtp {
+        settings.echo = false;
+    }
+}
+
+fn read_file(path: &Path) -> Result<toml::Table, SettingsError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| SettingsError::new(format!("cannot read {}: {error}", path.display())))?;
+    text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let message = error.message().lines().collect::<Vec<_>>().join("; ");
+        SettingsError::new(format!("{}, line {line}: {message}", path.display()))
+    })
 }

@@ -1,14 +1,32 @@
 //! Settings in four layers: defaults, file, environment, flags.
+//!
+//! | file | what |
+//! |---|---|
+//! | `table` | every setting, defined once: key, type, default, flag, range, help |
+//! | `definition` | what a definition consists of |
+//! | `values` | how values are written, and read |
+//! | `layers` | the four layers, one over the other |
+//! | `check` | which settings go together |
+//! | `example` | docs/visavis.toml, made from the table |
 
 mod check;
-mod fields;
+mod definition;
+mod error;
+mod example;
 mod layers;
+mod origin;
+mod table;
 #[cfg(test)]
 mod tests;
 mod values;
 
-pub use check::SettingsError;
-pub use fields::Settings;
-pub use layers::load;
+pub use error::SettingsError;
+pub use example::example;
+pub use layers::{Flags, load};
+pub use table::Settings;
 pub use values::NamedFile;
-pub(crate) use values::{size_text, texts};
+
+pub(crate) use definition::{Definition, Shape};
+pub(crate) use example::wrap;
+pub(crate) use table::definitions;
+pub(crate) use values::Given;

@@ -1,189 +1,265 @@
-use figment::Jail;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
 use visavis::{Encoders, VideoCodec};
 
+use super::example::example;
+use super::layers::load_with;
 use super::*;
-use crate::cli::ServeFlags;
+use crate::cli;
 
 const EXAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/visavis.toml"));
 
-fn with_file() -> ServeFlags {
-    ServeFlags { config: Some("visavis.toml".into()), ..ServeFlags::default() }
+/// A settings file, an environment and a command line.
+struct Layers {
+    folder: TempDir,
+    environment: Vec<(String, String)>,
 }
 
-/// Figment's jail gives each test a folder and an environment of its own.
-#[expect(clippy::result_large_err, reason = "the type is figment's")]
-fn jailed(test: impl FnOnce(&mut Jail)) {
-    Jail::expect_with(|jail| {
-        jail.clear_env();
-        test(jail);
-        Ok(())
-    });
+impl Layers {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new() }
+    }
+
+    fn file(&self, text: &str) {
+        std::fs::write(self.path(), text).unwrap();
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("visavis.toml")
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// With these flags, and without the file.
+    fn load(&self, line: &str) -> Result<Settings, SettingsError> {
+        self.load_flags(&flags(line))
+    }
+
+    fn load_with_file(&self, line: &str) -> Result<Settings, SettingsError> {
+        self.load_flags(&Flags { config: Some(self.path()), ..flags(line) })
+    }
+
+    fn load_flags(&self, flags: &Flags) -> Result<Settings, SettingsError> {
+        load_with(flags, self.environment.iter().cloned())
+    }
+
+    /// The error for this file.
+    fn refused(&self, file: &str) -> String {
+        self.file(file);
+        self.load_with_file("").unwrap_err().to_string()
+    }
+}
+
+fn flags(line: &str) -> Flags {
+    let words = ["visavis", "serve"].into_iter().chain(line.split_ascii_whitespace());
+    cli::try_parse_from(words).unwrap()
 }
 
 #[test]
 fn each_layer_lies_over_the_one_before() {
-    jailed(|jail| {
-        assert_eq!(load(&ServeFlags::default()), Ok(Settings::default()));
-        let file = "bitrate = 900\nfps = 25\nmax_clients = 7\nannounce = ['10.0.0.1', '203.0.113.7:20638']\n";
-        jail.create_file("visavis.toml", file).unwrap();
-        jail.set_env("VISAVIS_FPS", "50");
-        jail.set_env("VISAVIS_MAX_CLIENTS", "8");
-        jail.set_env("VISAVIS_PAGE_TITLE", "2026");
-        let flags = ServeFlags { max_clients: Some(9), ..with_file() };
-        let settings = load(&flags).unwrap();
-        assert_eq!((settings.bitrate, settings.fps, settings.max_clients), (900, Some(50), 9));
-        let announced: Vec<String> = settings.announce.iter().map(ToString::to_string).collect();
-        assert_eq!(announced, ["10.0.0.1", "203.0.113.7:20638"]);
-        assert_eq!(settings.log, "info");
-        assert_eq!(settings.page_title.as_deref(), Some("2026"));
-        let flags = ServeFlags {
-            page_title: Some("Anna".to_owned()),
-            page_logo: Some("anna.svg".into()),
-            ..ServeFlags::default()
-        };
-        let settings = load(&flags).unwrap();
-        assert_eq!(settings.page_title.as_deref(), Some("Anna"));
-        assert_eq!(settings.page_logo, Some("anna.svg".into()));
-    });
+    let mut layers = Layers::new();
+    assert_eq!(layers.load(""), Ok(Settings::default()));
+    layers.file(
+        "bitrate = 900\nfps = 25\nmax_clients = 7\nannounce = ['10.0.0.1', '203.0.113.7:20638']\n",
+    );
+    layers.set("VISAVIS_FPS", "50");
+    layers.set("VISAVIS_MAX_CLIENTS", "8");
+    layers.set("VISAVIS_PAGE_TITLE", "2026");
+    let settings = layers.load_with_file("--max-clients 9").unwrap();
+    assert_eq!((settings.bitrate, settings.fps, settings.max_clients), (900, Some(50), 9));
+    let announced: Vec<String> = settings.announce.iter().map(ToString::to_string).collect();
+    assert_eq!(announced, ["10.0.0.1", "203.0.113.7:20638"]);
+    assert_eq!(settings.log, "info");
+    assert_eq!(settings.page_title.as_deref(), Some("2026"));
+    let settings = layers.load("--page-title Anna --page-logo anna.svg").unwrap();
+    assert_eq!(settings.page_title.as_deref(), Some("Anna"));
+    assert_eq!(settings.page_logo, Some("anna.svg".into()));
 }
 
 #[test]
 fn the_environment_has_lists_and_texts_that_look_like_numbers() {
-    jailed(|jail| {
-        jail.set_env("VISAVIS_ANNOUNCE", "10.0.0.1, 2001:db8::1");
-        jail.set_env("WEBRTC_STUN_URLS", "stun:a:3478,stun:b:3478");
-        jail.set_env("WEBRTC_TURN_URLS", "turn:c:3478?transport=udp");
-        jail.set_env("WEBRTC_TURN_USER", "12345");
-        jail.set_env("WEBRTC_TURN_PASS", "true");
-        jail.set_env("VISAVIS_TIMECODE", "true");
-        jail.set_env("VISAVIS_LOG", "");
-        jail.set_env("VISAVIS_SOMETHING_ELSE", "1");
-        let settings = load(&ServeFlags::default()).unwrap();
-        assert_eq!(settings.announce.len(), 2);
-        assert_eq!(settings.stun_urls, ["stun:a:3478", "stun:b:3478"]);
-        assert_eq!(settings.turn_user.as_deref(), Some("12345"));
-        assert_eq!(settings.turn_pass.as_deref(), Some("true"));
-        assert!(settings.timecode);
-        assert_eq!(settings.log, "info");
-    });
+    let mut layers = Layers::new();
+    layers.set("VISAVIS_ANNOUNCE", "10.0.0.1, 2001:db8::1");
+    layers.set("WEBRTC_STUN_URLS", "stun:a:3478,stun:b:3478");
+    layers.set("WEBRTC_TURN_URLS", "turn:c:3478?transport=udp");
+    layers.set("WEBRTC_TURN_USER", "12345");
+    layers.set("WEBRTC_TURN_PASS", "true");
+    layers.set("visavis_timecode", "true");
+    layers.set("VISAVIS_LOG", "");
+    layers.set("VISAVIS_SOMETHING_ELSE", "1");
+    let settings = layers.load("").unwrap();
+    assert_eq!(settings.announce.len(), 2);
+    assert_eq!(settings.stun_urls, ["stun:a:3478", "stun:b:3478"]);
+    assert_eq!(settings.turn_user.as_deref(), Some("12345"));
+    assert_eq!(settings.turn_pass.as_deref(), Some("true"));
+    assert!(settings.timecode);
+    assert_eq!(settings.log, "info");
 }
 
 #[test]
 fn each_flag_has_a_variable_of_its_name() {
-    use clap::CommandFactory;
-    let cli = crate::cli::Cli::command();
-    let serve = cli.find_subcommand("serve").unwrap();
-    for flag in serve.get_arguments().filter_map(clap::Arg::get_long) {
-        let variable = flag.replace('-', "_");
-        let key = layers::key_of(variable.as_str().into());
-        let known = layers::OWN_VARIABLES.iter().any(|own| key == *own);
-        assert!(known || ["config", "demo", "help"].contains(&flag), "{flag}");
+    for definition in definitions().iter().filter(|d| d.spec.shape != Shape::NoFlag) {
+        let variable = format!("VISAVIS_{}", definition.spec.flag.replace('-', "_").to_uppercase());
+        assert!(definition.variables().contains(&variable), "{variable}");
     }
-    jailed(|jail| {
-        jail.set_env("VISAVIS_ALLOWED_HOST", "a.example,b.example");
-        jail.set_env("VISAVIS_TRUSTED_PROXY", "none");
-        jail.set_env("VISAVIS_IDLE_LOOP", "rest=a.png");
-        let settings = load(&ServeFlags::default()).unwrap();
-        assert_eq!(settings.allowed_hosts, ["a.example", "b.example"]);
-        assert_eq!(settings.trusted_proxies, ["none"]);
-        assert_eq!(settings.idle_loops.len(), 1);
-    });
+    let mut layers = Layers::new();
+    layers.set("VISAVIS_ALLOWED_HOST", "a.example,b.example");
+    layers.set("VISAVIS_TRUSTED_PROXY", "none");
+    layers.set("VISAVIS_IDLE_LOOP", "rest=a.png");
+    let settings = layers.load("").unwrap();
+    assert_eq!(settings.allowed_hosts, ["a.example", "b.example"]);
+    assert_eq!(settings.trusted_proxies, ["none"]);
+    assert_eq!(settings.idle_loops.len(), 1);
 }
 
 #[test]
-fn errors_name_the_place_and_the_key() {
-    jailed(|jail| {
-        let refused = |jail: &mut Jail, file: &str| {
-            jail.create_file("visavis.toml", file).unwrap();
-            load(&with_file()).unwrap_err().to_string()
+fn every_setting_is_read_from_flag_variable_and_file() {
+    for definition in definitions() {
+        let (key, spec) = (definition.key, definition.spec);
+        let text = match (&spec.choices, &definition.default, spec.example) {
+            ([first, ..], ..) => (*first).to_owned(),
+            (_, _, example) if !example.is_empty() => example.trim_matches('"').to_owned(),
+            (_, Some(default), _) => default.clone(),
+            _ if key == "announce" => "10.0.0.1".to_owned(),
+            _ => "name=value".to_owned(),
         };
-        let text = refused(jail, "bitrat = 900\n");
-        assert!(text.contains("visavis.toml") && text.contains("`bitrat`"), "{text}");
-        let text = refused(jail, "listen = 'here'\n");
-        assert!(text.contains("visavis.toml") && text.contains("`listen`"), "{text}");
-        let text = refused(jail, "video_codec = 'mpeg2'\n");
-        assert!(text.contains("H264, VP8"), "{text}");
-        if !Encoders::software().codecs().contains(VideoCodec::Av1) {
-            assert!(refused(jail, "video_codec = 'av1'\n").contains("`--features av1`"));
+        let given = Given::Text(text.clone());
+        let mut expected = Settings::default();
+        expected.set(&definition, &given).unwrap();
+        let mut from_toml = Settings::default();
+        let number = text.parse::<i64>().map(toml::Value::Integer);
+        let switch = text.parse::<bool>().map(toml::Value::Boolean);
+        let value = number.or(switch).unwrap_or_else(|_| toml::Value::String(text.clone()));
+        from_toml.set(&definition, &Given::Toml(value)).unwrap();
+        assert_eq!(from_toml, expected, "{key}");
+        if matches!(spec.shape, Shape::NoFlag | Shape::Switch) {
+            continue;
         }
-        assert!(refused(jail, "fps = 0\n").contains("1 to 120"));
-        assert!(refused(jail, "size = '512'\n").contains("WIDTHxHEIGHT"));
-        assert!(refused(jail, "size = '511x512'\n").contains("must be even"));
-        assert!(refused(jail, "tls_cert = 'a.pem'\n").contains("tls_key"));
-        assert!(refused(jail, "turn_user = 'a'\n").contains("turn_urls"));
-        refused(jail, "bitrate = \n");
-        jail.set_env("VISAVIS_BITRATE", "lots");
-        let text = load(&ServeFlags::default()).unwrap_err().to_string();
-        assert!(text.contains("environment") && text.contains("`bitrate`"), "{text}");
-    });
+        let flags = flags(&format!("--{} {text}", spec.flag));
+        let mut from_flag = Settings::default();
+        from_flag.set(&definition, &flags.values[key]).unwrap();
+        assert_eq!(from_flag, expected, "{key}");
+    }
+}
+
+#[test]
+fn errors_name_the_place_the_key_the_value_and_the_range() {
+    let mut layers = Layers::new();
+    let text = layers.refused("bitrat = 900\n");
+    assert!(text.contains("visavis.toml") && text.contains("`bitrat`"), "{text}");
+    let text = layers.refused("listen = 'here'\n");
+    assert!(text.contains("visavis.toml") && text.contains("`listen`"), "{text}");
+    assert!(text.contains("\"here\"; expected IP:PORT"), "{text}");
+    let text = layers.refused("video_codec = 'mpeg2'\n");
+    assert!(text.contains("H264, VP8"), "{text}");
+    if !Encoders::software().codecs().contains(VideoCodec::Av1) {
+        assert!(layers.refused("video_codec = 'av1'\n").contains("`--features av1`"));
+    }
+    let text = layers.refused("fps = 0\n");
+    assert!(text.contains("1 to 120") && text.contains("invalid value 0"), "{text}");
+    assert!(layers.refused("bitrate = 49\n").contains("50 to 50000"));
+    assert!(layers.refused("packet_ms = 15\n").contains("10 or 20"));
+    assert!(layers.refused("loops = 65\n").contains("1 to 64"));
+    assert!(layers.refused("max_clients = 0\n").contains("at least 1"));
+    assert!(layers.refused("max_sessions = -1\n").contains("at least 1"));
+    assert!(layers.refused("fps = '30'\n").contains("a number"));
+    assert!(layers.refused("json = 1\n").contains("true or false"));
+    assert!(layers.refused("audio_codec = ['opus', 'OPUS']\n").contains("twice"));
+    assert!(layers.refused("audio_codec = []\n").contains("at least one"));
+    assert!(layers.refused("size = '512'\n").contains("WIDTHxHEIGHT"));
+    assert!(layers.refused("size = '511x512'\n").contains("must be even"));
+    assert!(layers.refused("tls_cert = 'a.pem'\n").contains("tls_key"));
+    assert!(layers.refused("turn_user = 'a'\n").contains("turn_urls"));
+    assert!(layers.refused("\nbitrate = \n").contains("line 2"));
+    layers.set("VISAVIS_BITRATE", "lots");
+    let text = layers.load("").unwrap_err().to_string();
+    assert!(text.contains("environment") && text.contains("`bitrate`"), "{text}");
+    assert!(text.contains("VISAVIS_BITRATE") && text.contains("\"lots\""), "{text}");
+}
+
+#[test]
+fn errors_of_settings_together_name_where_they_were_set() {
+    let mut layers = Layers::new();
+    layers.set("VISAVIS_TLS_CERT", "a.pem");
+    let text = layers.load("").unwrap_err().to_string();
+    assert!(text.contains("VISAVIS_TLS_CERT"), "{text}");
+    let text = Layers::new().load("--tls-key a.pem").unwrap_err().to_string();
+    assert!(text.contains("--tls-key") && text.contains("`tls_cert`"), "{text}");
 }
 
 #[test]
 fn a_named_file_has_to_be_there() {
-    jailed(|_| {
-        let text = load(&with_file()).unwrap_err().to_string();
-        assert!(text.contains("cannot read visavis.toml"), "{text}");
-    });
+    let text = Layers::new().load_with_file("").unwrap_err().to_string();
+    assert!(text.contains("cannot read ") && text.contains("visavis.toml"), "{text}");
 }
 
 #[test]
 fn demo_wins_over_a_file_that_says_play() {
-    jailed(|jail| {
-        jail.create_file("visavis.toml", "play = 'a.mp4'\n").unwrap();
-        assert_eq!(load(&with_file()).unwrap().play, Some("a.mp4".into()));
-        let flags = ServeFlags { demo: true, ..with_file() };
-        assert_eq!(load(&flags).unwrap().play, None);
-    });
+    let layers = Layers::new();
+    layers.file("play = 'a.mp4'\n");
+    assert_eq!(layers.load_with_file("").unwrap().play, Some("a.mp4".into()));
+    assert_eq!(layers.load_with_file("--demo").unwrap().play, None);
 }
 
 #[test]
 fn there_is_one_source_and_flags_choose_it() {
-    jailed(|jail| {
-        let rtp = "rtp_video = '127.0.0.1:5004'\nrtp_video_codec = 'vp8'\n";
-        jail.create_file("visavis.toml", rtp).unwrap();
-        let settings = load(&with_file()).unwrap();
-        assert_eq!(settings.rtp_video, Some("127.0.0.1:5004".parse().unwrap()));
-        assert_eq!(settings.rtp_video_codec, VideoCodec::Vp8);
-        let flags = ServeFlags { play: Some("a.mp4".into()), ..with_file() };
-        assert_eq!(load(&flags).unwrap().rtp_video, None);
-        for (other, what) in [
-            ("play = 'a.mp4'", "two sources"),
-            ("timecode = true", "timecode"),
-            ("rtp_video_pt = 200", "0 to 127"),
-        ] {
-            jail.create_file("visavis.toml", &format!("{rtp}{other}\n")).unwrap();
-            let text = load(&with_file()).unwrap_err().to_string();
-            assert!(text.contains(what), "{text}");
-        }
-        let echo = ServeFlags { echo: true, ..with_file() };
-        jail.create_file("visavis.toml", rtp).unwrap();
-        let settings = load(&echo).unwrap();
-        assert_eq!((settings.echo, settings.rtp_video), (true, None));
-        jail.create_file("visavis.toml", "play = 'a.mp4'\necho = true\n").unwrap();
-        assert!(load(&with_file()).unwrap_err().to_string().contains("echo"));
-        let flags = ServeFlags { demo: true, ..with_file() };
-        assert!(!load(&flags).unwrap().echo);
-        jail.create_file("visavis.toml", "rtp_audio = '127.0.0.1:5006'\n").unwrap();
-        assert!(load(&with_file()).unwrap_err().to_string().contains("goes with"));
-    });
+    let layers = Layers::new();
+    let rtp = "rtp_video = '127.0.0.1:5004'\nrtp_video_codec = 'vp8'\n";
+    layers.file(rtp);
+    let settings = layers.load_with_file("").unwrap();
+    assert_eq!(settings.rtp_video, Some("127.0.0.1:5004".parse().unwrap()));
+    assert_eq!(settings.rtp_video_codec, VideoCodec::Vp8);
+    assert_eq!(layers.load_with_file("--play a.mp4").unwrap().rtp_video, None);
+    for (other, what) in [
+        ("play = 'a.mp4'", "two sources"),
+        ("timecode = true", "timecode"),
+        ("per_visitor = true", "per_visitor"),
+        ("rtp_video_pt = 200", "0 to 127"),
+    ] {
+        let text = layers.refused(&format!("{rtp}{other}\n"));
+        assert!(text.contains(what), "{text}");
+    }
+    layers.file(rtp);
+    let settings = layers.load_with_file("--echo").unwrap();
+    assert_eq!((settings.echo, settings.rtp_video), (true, None));
+    layers.file("play = 'a.mp4'\necho = true\n");
+    assert!(layers.load_with_file("").unwrap_err().to_string().contains("echo"));
+    assert!(!layers.load_with_file("--demo").unwrap().echo);
+    assert!(layers.refused("rtp_audio = '127.0.0.1:5006'\n").contains("goes with"));
 }
 
 #[test]
 fn the_annotated_example_says_what_the_defaults_are() {
-    jailed(|jail| {
-        jail.create_file("visavis.toml", EXAMPLE).unwrap();
-        assert_eq!(load(&with_file()), Ok(Settings::default()));
-    });
+    let layers = Layers::new();
+    layers.file(EXAMPLE);
+    assert_eq!(layers.load_with_file(""), Ok(Settings::default()));
 }
 
 #[test]
 fn the_annotated_example_shows_every_key() {
-    let all = serde_json::to_value(Settings::default()).unwrap();
-    for key in all.as_object().unwrap().keys() {
+    for definition in definitions() {
         let shown = EXAMPLE.lines().any(|line| {
             let line = line.trim_start_matches("# ");
-            line.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with(" = "))
+            line.strip_prefix(definition.key).is_some_and(|rest| rest.starts_with(" = "))
         });
-        assert!(shown, "{key}");
+        assert!(shown, "{}", definition.key);
     }
+}
+
+/// `BLESS=1 cargo test -p visavis-cli --lib annotated` writes the file anew.
+#[test]
+fn the_annotated_example_is_what_the_definitions_give() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/visavis.toml");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, example()).unwrap();
+    }
+    let file = std::fs::read_to_string(path).unwrap();
+    assert!(
+        file == example(),
+        "docs/visavis.toml is not what tools/visavis/src/settings/table.rs gives; \
+         BLESS=1 cargo test -p visavis-cli --lib annotated writes it anew"
+    );
 }

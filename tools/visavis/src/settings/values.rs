@@ -1,9 +1,61 @@
 //! How single values are written in files, in the environment and in flags.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use visavis::{FrameSize, VideoCodec};
+use visavis::{AnnouncedAddress, AudioCodec, FrameSize, InvalidFrameSize, VideoCodec};
+
+use super::definition::{Shape, Spec};
+
+/// A value as it was given.
+#[derive(Debug, Clone)]
+pub(crate) enum Given {
+    /// One text, from the environment or a flag.
+    Text(String),
+    /// The items of a list, from flags.
+    Texts(Vec<String>),
+    /// What a settings file has.
+    Toml(toml::Value),
+}
+
+/// A value that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    /// The value, as it was given.
+    pub(super) value: String,
+    /// What is wrong with it, or what is expected instead.
+    pub(crate) reason: String,
+}
+
+impl Invalid {
+    fn new(value: impl std::fmt::Display, reason: impl Into<String>) -> Self {
+        Self { value: value.to_string(), reason: reason.into() }
+    }
+}
+
+/// The type of a setting.
+pub(super) trait Value: Sized {
+    /// Reads it.
+    fn read(given: &Given, spec: &Spec) -> Result<Self, Invalid>;
+
+    /// As it is written on a command line; `None` where it is not set.
+    fn plain(&self) -> Option<String>;
+
+    /// As it is written in a file; `None` where it is not set.
+    fn toml(&self) -> Option<String>;
+}
+
+/// A value that is written as one text.
+pub(super) trait Text: Sized {
+    /// What is expected where the definition does not say it.
+    const EXPECTED: &'static str;
+
+    /// Reads it. The error says what is expected.
+    fn parse(text: &str) -> Result<Self, String>;
+
+    fn text(&self) -> String;
+}
 
 /// A file and the name it goes by: `NAME=FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,103 +64,245 @@ pub struct NamedFile {
     pub path: PathBuf,
 }
 
-impl std::str::FromStr for NamedFile {
-    type Err = String;
+impl Text for NamedFile {
+    const EXPECTED: &'static str = "NAME=FILE";
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
             Some((name, path)) if !name.is_empty() && !path.is_empty() => {
                 Ok(Self { name: name.to_owned(), path: path.into() })
             }
-            _ => Err("expected NAME=FILE".to_owned()),
+            _ => Err(expected(Self::EXPECTED)),
         }
     }
-}
 
-impl Serialize for NamedFile {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}={}", self.name, self.path.display()))
+    fn text(&self) -> String {
+        format!("{}={}", self.name, self.path.display())
     }
 }
 
-/// A list, or a text of items separated by commas.
-pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a list of texts, or one text with commas")]
-    enum Either {
-        Many(Vec<String>),
-        One(String),
+impl Text for String {
+    const EXPECTED: &'static str = "a text";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
     }
-    let items = match Either::deserialize(deserializer)? {
-        Either::Many(items) => items,
-        Either::One(text) => text.split(',').map(str::to_owned).collect(),
+
+    fn text(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Text for PathBuf {
+    const EXPECTED: &'static str = "a file";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(text.into())
+    }
+
+    fn text(&self) -> String {
+        self.display().to_string()
+    }
+}
+
+/// Types that a standard reader reads, and what it expects.
+macro_rules! parsed {
+    ($($type:ty: $expected:literal, $reason:expr;)+) => { $(
+        impl Text for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn parse(text: &str) -> Result<Self, String> {
+                let reason: fn(<Self as FromStr>::Err) -> String = $reason;
+                text.parse().map_err(reason)
+            }
+
+            fn text(&self) -> String {
+                self.to_string()
+            }
+        }
+    )+ };
+}
+
+parsed! {
+    SocketAddr: "IP:PORT, such as 0.0.0.0:8081", |_| expected(Self::EXPECTED);
+    AnnouncedAddress: "IP or IP:PORT, such as 203.0.113.7 or 203.0.113.7:20638",
+        |_| expected(Self::EXPECTED);
+    FrameSize: "WIDTHxHEIGHT, such as 512x512", |error| match error {
+        InvalidFrameSize::Form(_) => expected(Self::EXPECTED),
+        InvalidFrameSize::Size(error) => error.to_string(),
     };
-    let items = items.iter().map(|item| item.trim()).filter(|item| !item.is_empty());
-    items
-        .map(|item| item.parse().map_err(|e| de::Error::custom(format!("{item:?}: {e}"))))
-        .collect()
+    VideoCodec: "a video codec", |_| expected(Self::EXPECTED);
+    AudioCodec: "an audio codec", |_| expected(Self::EXPECTED);
 }
 
-/// What [`list`] reads.
-pub(crate) fn texts<T: std::fmt::Display, S: Serializer>(
-    items: &[T],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(items.iter().map(ToString::to_string))
+/// A value of a file, for errors.
+fn shown(value: &toml::Value) -> String {
+    use toml::Value::{Array, Boolean, Datetime, Float, Integer, String, Table};
+    match value {
+        String(text) => format!("{text:?}"),
+        Integer(number) => number.to_string(),
+        Float(number) => number.to_string(),
+        Boolean(value) => value.to_string(),
+        Datetime(time) => time.to_string(),
+        Array(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        Table(_) => "{…}".to_owned(),
+    }
 }
 
-pub(super) fn codec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VideoCodec, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    name.parse().map_err(de::Error::custom)
+fn expected(what: &str) -> String {
+    format!("expected {what}")
 }
 
-/// Codecs in order of preference, none of them twice.
-pub(super) fn codecs<'de, D, C>(deserializer: D) -> Result<Vec<C>, D::Error>
-where
-    D: Deserializer<'de>,
-    C: std::str::FromStr<Err: std::fmt::Display> + PartialEq,
-{
-    let mut codecs: Vec<C> = Vec::new();
-    for codec in list(deserializer)? {
-        if codecs.contains(&codec) {
-            return Err(de::Error::custom("the same codec twice"));
+/// The one text that was given.
+fn one_text<'a>(given: &'a Given, wanted: &str) -> Result<&'a str, Invalid> {
+    match given {
+        Given::Text(text) | Given::Toml(toml::Value::String(text)) => Ok(text),
+        Given::Texts(texts) => match &texts[..] {
+            [text] => Ok(text),
+            _ => Err(Invalid::new(texts.join(","), expected(wanted))),
+        },
+        Given::Toml(other) => {
+            Err(Invalid::new(shown(other), format!("expected {wanted}, in quotes")))
         }
-        codecs.push(codec);
     }
-    if codecs.is_empty() {
-        return Err(de::Error::custom("no codec"));
+}
+
+fn read_text<T: Text>(text: &str, spec: &Spec) -> Result<T, Invalid> {
+    T::parse(text).map_err(|reason| {
+        let reason = spec.expected().map_or(reason, |choices| expected(&choices));
+        Invalid::new(format_args!("{text:?}"), reason)
+    })
+}
+
+/// Values of one text.
+macro_rules! texts {
+    ($($type:ty),+) => { $(
+        impl Value for $type {
+            fn read(given: &Given, spec: &Spec) -> Result<Self, Invalid> {
+                read_text(one_text(given, <Self as Text>::EXPECTED)?, spec)
+            }
+
+            fn plain(&self) -> Option<String> {
+                Some(self.text())
+            }
+
+            fn toml(&self) -> Option<String> {
+                Some(format!("{:?}", self.text()))
+            }
+        }
+    )+ };
+}
+
+texts!(SocketAddr, PathBuf, String, FrameSize, VideoCodec);
+
+/// Whole numbers.
+macro_rules! numbers {
+    ($($type:ty),+) => { $(
+        impl Value for $type {
+            fn read(given: &Given, spec: &Spec) -> Result<Self, Invalid> {
+                let (number, value): (Option<u64>, String) = match given {
+                    Given::Toml(toml::Value::Integer(number)) => {
+                        (u64::try_from(*number).ok(), number.to_string())
+                    }
+                    Given::Toml(other) => (None, shown(other)),
+                    Given::Text(text) => (text.parse().ok(), format!("{text:?}")),
+                    Given::Texts(texts) => (None, format!("{:?}", texts.join(","))),
+                };
+                let allowed = |number: &u64| {
+                    spec.range.is_none_or(|(least, greatest)| (least..=greatest).contains(number))
+                        && (spec.choices.is_empty()
+                            || spec.choices.contains(&number.to_string().as_str()))
+                };
+                let number = number.filter(allowed).and_then(|number| Self::try_from(number).ok());
+                number.ok_or_else(|| {
+                    let range = spec.expected();
+                    Invalid::new(value, expected(range.as_deref().unwrap_or("a number")))
+                })
+            }
+
+            fn plain(&self) -> Option<String> {
+                Some(self.to_string())
+            }
+
+            fn toml(&self) -> Option<String> {
+                Some(self.to_string())
+            }
+        }
+    )+ };
+}
+
+numbers!(u8, u32, u64, usize);
+
+impl Value for bool {
+    fn read(given: &Given, _: &Spec) -> Result<Self, Invalid> {
+        let wrong = |value: String| Invalid::new(value, "expected true or false");
+        match given {
+            Given::Toml(toml::Value::Boolean(value)) => Ok(*value),
+            Given::Toml(other) => Err(wrong(shown(other))),
+            Given::Text(text) => text.parse().map_err(|_| wrong(format!("{text:?}"))),
+            Given::Texts(texts) => Err(wrong(format!("{:?}", texts.join(",")))),
+        }
     }
-    Ok(codecs)
+
+    fn plain(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+
+    fn toml(&self) -> Option<String> {
+        Some(self.to_string())
+    }
 }
 
-pub(super) fn codec_names<S: Serializer, C: std::fmt::Display>(
-    codecs: &[C],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(codecs.iter().map(ToString::to_string))
+/// A setting that may be left unset.
+impl<T: Value> Value for Option<T> {
+    fn read(given: &Given, spec: &Spec) -> Result<Self, Invalid> {
+        T::read(given, spec).map(Some)
+    }
+
+    fn plain(&self) -> Option<String> {
+        self.as_ref().and_then(T::plain)
+    }
+
+    fn toml(&self) -> Option<String> {
+        self.as_ref().and_then(T::toml)
+    }
 }
 
-pub(super) fn codec_name<S: Serializer>(
-    codec: &VideoCodec,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(codec.name())
-}
+/// A list, or one text with commas.
+impl<T: Text + PartialEq> Value for Vec<T> {
+    fn read(given: &Given, spec: &Spec) -> Result<Self, Invalid> {
+        let no_list = || "expected a list of texts, or one text with commas";
+        let texts: Vec<&str> = match given {
+            Given::Text(text) | Given::Toml(toml::Value::String(text)) => text.split(',').collect(),
+            Given::Texts(texts) => texts.iter().map(String::as_str).collect(),
+            Given::Toml(value @ toml::Value::Array(items)) => {
+                let texts = items.iter().map(|item| item.as_str());
+                let texts = texts.collect::<Option<_>>();
+                texts.ok_or_else(|| Invalid::new(shown(value), no_list()))?
+            }
+            Given::Toml(other) => return Err(Invalid::new(shown(other), no_list())),
+        };
+        let mut items = Vec::new();
+        for text in texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+            let item = read_text(text, spec)?;
+            if spec.shape == Shape::Preferences && items.contains(&item) {
+                return Err(Invalid::new(format_args!("{text:?}"), "it is there twice"));
+            }
+            items.push(item);
+        }
+        if spec.shape == Shape::Preferences && items.is_empty() {
+            let choices = spec.expected().unwrap_or_default();
+            return Err(Invalid::new("\"\"", format!("expected at least one of {choices}")));
+        }
+        Ok(items)
+    }
 
-pub(super) fn size<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<FrameSize>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| text.parse().map_err(de::Error::custom)).transpose()
-}
+    fn plain(&self) -> Option<String> {
+        let texts: Vec<String> = self.iter().map(T::text).collect();
+        (!texts.is_empty()).then(|| texts.join(","))
+    }
 
-pub(crate) fn size_text<S: Serializer>(
-    size: &Option<FrameSize>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    size.map(|size| size.to_string()).serialize(serializer)
+    fn toml(&self) -> Option<String> {
+        Some(format!("{:?}", self.iter().map(T::text).collect::<Vec<_>>()))
+    }
 }
