@@ -65,7 +65,7 @@ impl Process {
         let ready = serde_json::from_str::<Value>(&line).ok();
         match ready.filter(|ready| ready.get("ready") == Some(&Value::Bool(true))) {
             Some(ready) => Ok((process, ready)),
-            None => Err(process.failed(&format!("did not become ready, but said {line:?}"))),
+            None => Err(process.failed(&format!("did not become ready, but printed {line:?}"))),
         }
     }
 

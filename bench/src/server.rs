@@ -33,11 +33,12 @@ const LOG_TAIL: usize = 4_000;
 pub struct ServerOptions {
     listen: SocketAddr,
     args: Vec<OsString>,
+    binary: Option<PathBuf>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), args: Vec::new() }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), args: Vec::new(), binary: None }
     }
 }
 
@@ -69,6 +70,13 @@ impl ServerOptions {
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
+        self
+    }
+
+    /// Sets the program to start; by default the one that [`find_binary`] finds.
+    #[must_use]
+    pub fn binary(mut self, program: impl Into<PathBuf>) -> Self {
+        self.binary = Some(program.into());
         self
     }
 
@@ -117,7 +125,10 @@ impl Server {
     /// When the program is not built, ends at once, or is not ready within thirty seconds; the end
     /// of its log is part of the message.
     pub fn start(options: ServerOptions) -> Result<Self, Error> {
-        let binary = find_binary("visavis", "visavis-cli", "VISAVIS_BIN")?;
+        let binary = match options.binary {
+            Some(binary) => binary,
+            None => find_binary("visavis", "visavis-cli", "VISAVIS_BIN")?,
+        };
         let log = NamedTempFile::new()?;
         let mut child = Command::new(binary)
             .args(["serve", "--json", "--listen", &options.listen.to_string()])
@@ -153,7 +164,9 @@ impl Server {
     /// When the server announced something else than an address.
     pub fn tcp_address(&self) -> Result<SocketAddr, Error> {
         let (authority, _) = split_url(&self.ready.url)?;
-        authority.parse().map_err(|_| Error::Server(format!("{authority} is no address")))
+        authority
+            .parse()
+            .map_err(|_| Error::Server(format!("invalid address {authority:?}; expected IP:PORT")))
     }
 
     /// The port of the media socket.
@@ -163,7 +176,9 @@ impl Server {
     /// When the server announced something else than an address.
     pub fn udp_port(&self) -> Result<u16, Error> {
         let port = self.ready.udp.rsplit(':').next().and_then(|port| port.parse().ok());
-        port.ok_or_else(|| Error::Server(format!("{} is no address", self.ready.udp)))
+        port.ok_or_else(|| {
+            Error::Server(format!("invalid address {:?}; expected IP:PORT", self.ready.udp))
+        })
     }
 
     /// Where it takes video as RTP, if it does.
@@ -338,7 +353,7 @@ fn wait_ready(stdout: ChildStdout) -> Result<Ready, Error> {
     }
     let value: Value = serde_json::from_str(&line)?;
     if value.get("ready") != Some(&Value::Bool(true)) {
-        return Err(Error::Server(format!("said {line}")));
+        return Err(Error::Server(format!("printed {line:?} instead of its ready line")));
     }
     Ok(serde_json::from_value(value)?)
 }

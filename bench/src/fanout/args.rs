@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::options::{Options, Source};
-use super::{churn, join, run};
+use super::{against, churn, join, run};
 use crate::Error;
 use crate::cli::{number, print, progress};
 
@@ -18,15 +18,23 @@ One viewer in sixteen, and the first two, decrypt media; the others do everythin
 DTLS, RTCP with transport-wide feedback, receiver reports and NACKs), and count and drop media. The output \
 says how many were which. A packet's arrival is the kernel's time stamp.
 
+With --against two servers run at once, each with its own feeder and viewers: the `visavis` beside this program (or \
+VISAVIS_BIN) and the one named. Each round prints the CPU time of both per viewer-second and the ratio this / other; \
+the last line is the median of the ratios. Try a build against a copy of itself first: that is the noise of the \
+machine.
+
 With --source rtp a frame is pushed just before its first packet is sent to the server; with --source \
 live at its capture time, which the server announces in milliseconds.";
+
+/// Viewers of each server with --against, where no number is given.
+const AGAINST_VIEWERS: usize = 100;
 
 /// Cost, memory and latency of one server against its number of viewers.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Numbers of viewers, each measured with a fresh server.
-    #[arg(long, value_delimiter = ',', default_value = "1,10,100,200,500,1000", value_parser = viewers)]
+    /// Numbers of viewers, each measured with a fresh server [default: 1,10,100,200,500,1000; 100 with --against]
+    #[arg(long, value_delimiter = ',', value_parser = viewers)]
     viewers: Vec<usize>,
     /// Seconds to measure, after all have joined and a warm-up.
     #[arg(long, default_value_t = 20.0, value_parser = positive)]
@@ -46,10 +54,16 @@ pub struct Args {
     /// One more argument for the server; repeat for several.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     server_arg: Vec<OsString>,
-    /// Instead: 100 viewers watch, 100 more join within a second; the frame gaps of those who watch.
+    /// Instead: compare with this other build of the server, both running at the same time under equal load.
+    #[arg(long, value_name = "VISAVIS", conflicts_with_all = ["join_while_watching", "churn", "plot"])]
+    against: Option<PathBuf>,
+    /// Rounds of --against; which server starts first changes from round to round.
+    #[arg(long, default_value_t = 6, requires = "against", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    rounds: u16,
+    /// Instead: 100 viewers watch, 100 more join within a second; measures the frame gaps of those who watch.
     #[arg(long, conflicts_with_all = ["viewers", "seconds", "churn", "plot"])]
     join_while_watching: bool,
-    /// Instead: this many viewers come and leave per second around 100 who stay; the server's memory.
+    /// Instead: this many viewers come and leave per second around 100 who stay; measures the server's memory.
     #[arg(long, value_name = "RATE", conflicts_with_all = ["viewers", "seconds", "plot"], value_parser = positive)]
     churn: Option<f64>,
     /// Minutes of --churn.
@@ -86,6 +100,10 @@ impl Args {
             let report = churn::run(&options, rate, self.minutes)?;
             return print(self.json, &report, || report.table());
         }
+        if let Some(other) = &self.against {
+            let report = against::run(&options, other, self.rounds.into(), &mut progress)?;
+            return print(self.json, &report, || report.table());
+        }
         let report = run(&options, &mut progress)?;
         if let Some(file) = &self.plot {
             report.plot(file)?;
@@ -95,7 +113,11 @@ impl Args {
 
     fn options(&self) -> Options {
         Options {
-            viewers: self.viewers.clone(),
+            viewers: match (&self.viewers[..], &self.against) {
+                ([], None) => Options::default().viewers,
+                ([], Some(_)) => vec![AGAINST_VIEWERS],
+                (viewers, _) => viewers.to_vec(),
+            },
             duration: Duration::from_secs_f64(self.seconds),
             warm_up: Duration::from_secs_f64(self.warm_up),
             source: match self.source {
@@ -105,6 +127,7 @@ impl Args {
             bitrate_kbps: self.bitrate,
             decrypt_one_in: self.decrypt_one_in,
             server_args: self.server_arg.clone(),
+            binary: None,
         }
     }
 }
@@ -154,6 +177,8 @@ mod tests {
         assert_eq!(options.viewers, [5, 50]);
         assert_eq!(options.source, Source::Live);
         assert_eq!(options.server_args, ["--loops", "2"]);
+        assert_eq!(parse("--against visavis --rounds 3").unwrap().viewers, [100]);
+        assert_eq!(parse("--against visavis --viewers 5").unwrap().viewers, [5]);
         for line in [
             "--viewers 0",
             "--viewers ten",
@@ -163,6 +188,9 @@ mod tests {
             "--minutes 5",
             "--churn -1",
             "--join-while-watching --churn 20",
+            "--rounds 3",
+            "--against visavis --churn 20",
+            "--against visavis --rounds 0",
         ] {
             assert!(parse(line).is_err(), "{line} was taken");
         }

@@ -4,6 +4,7 @@
 //! DTLS and SRTP over loopback sockets, the feedback of a browser, but most viewers do not decrypt
 //! media, so that one core drives many of them.
 
+mod against;
 pub mod args;
 mod churn;
 mod join;
@@ -14,6 +15,7 @@ mod testbed;
 
 use std::time::Duration;
 
+pub use against::{AgainstReport, Comparison, Round, Side};
 pub use churn::ChurnReport;
 pub use join::JoinReport;
 pub use options::{Options, Source};

@@ -1,4 +1,5 @@
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where the server's media comes from.
@@ -28,6 +29,8 @@ pub struct Options {
     pub decrypt_one_in: usize,
     /// More arguments for the server.
     pub server_args: Vec<OsString>,
+    /// The server; `None`: the one that [`find_binary`](crate::find_binary) finds.
+    pub binary: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -40,6 +43,7 @@ impl Default for Options {
             bitrate_kbps: 2_000,
             decrypt_one_in: 16,
             server_args: Vec::new(),
+            binary: None,
         }
     }
 }

@@ -134,7 +134,11 @@ fn server_options(options: &Options, most: usize) -> ServerOptions {
         }
     };
     let server = server.arg("--max-clients").arg(most.to_string()).arg("--log").arg("warn");
-    options.server_args.iter().fold(server, |server, arg| server.arg(arg))
+    let server = options.server_args.iter().fold(server, |server, arg| server.arg(arg));
+    match &options.binary {
+        Some(binary) => server.binary(binary),
+        None => server,
+    }
 }
 
 /// What all cores did beside idling, from the first line of `/proc/stat`: user, nice, system, idle,

@@ -26,7 +26,7 @@ impl Translator {
         match text(message, "/janus") {
             "success" => self.granted(message),
             "event" => event(message),
-            "error" => Err(format!("Janus said {message}")),
+            "error" => Err(format!("error from Janus: {message}")),
             "hangup" => {
                 Err(format!("Janus closed the peer connection: {}", text(message, "/reason")))
             }
@@ -45,7 +45,7 @@ impl Translator {
 
     fn granted(&mut self, message: &Value) -> Result<Parsed, String> {
         let id = message.pointer("/data/id").and_then(Value::as_u64);
-        let id = id.ok_or_else(|| format!("no id in what Janus said: {message}"))?;
+        let id = id.ok_or_else(|| format!("no id in the message from Janus: {message}"))?;
         let reply = match text(message, "/transaction") {
             "create" => {
                 self.session = Some(id);
@@ -58,7 +58,7 @@ impl Translator {
                 self.handle = Some(id);
                 self.plugin("watch", &json!({"request": "watch", "id": MOUNTPOINT}))
             }
-            other => return Err(format!("Janus granted {other:?}, which nobody asked for")),
+            other => return Err(format!("unexpected answer from Janus: {other:?}")),
         };
         Ok(Parsed { message: None, reply: Some(reply) })
     }
@@ -75,7 +75,7 @@ impl Translator {
 fn event(message: &Value) -> Result<Parsed, String> {
     let refusal = text(message, "/plugindata/data/error");
     if !refusal.is_empty() {
-        return Err(format!("Janus' streaming plugin said: {refusal}"));
+        return Err(format!("error from Janus' streaming plugin: {refusal}"));
     }
     let offer = message.get("jsep").filter(|jsep| text(jsep, "/type") == "offer");
     let message = offer.map(|data| json!({"type": "offer", "data": data}));

@@ -261,7 +261,7 @@ impl Viewer {
                 self.candidate(text.unwrap_or_default(), registry)
             }
             Some("ping") => self.signal.send(&json!({"type": "pong"})),
-            Some("error") => Err(format!("the server said {message}")),
+            Some("error") => Err(format!("error from the server: {message}")),
             _ => Err(format!("a message outside the protocol: {message}")),
         }
     }

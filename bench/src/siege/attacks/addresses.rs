@@ -93,9 +93,9 @@ fn speak(run: &AttackRun, mut peer: Peer) {
             let heard = (after - before) / f64::from(sent.max(1));
             run.note(format!("{:.0} % of the speaker's packets heard", heard * 100.0));
             if heard < HEARD {
-                run.fault("a viewer whose address another one named is not heard any more");
+                run.fault("the microphone of a viewer whose address another one claimed is not received any more");
             }
         }
-        _ => run.note("the server does not tell how much it hears"),
+        _ => run.note("the server does not report its microphone packets"),
     }
 }
