@@ -59,7 +59,7 @@ fn sound(bencher: Bencher<'_, '_>, viewers: usize) {
 
 fn send_frame(room: &mut Room, frame: &PacketizedFrame) {
     let Room { world, tray, .. } = room;
-    world.hub.send_frame(world.session, frame.clone(), world.now, tray);
+    world.hub.send_frame(world.session, frame.clone(), || world.now, tray);
 }
 
 /// Datagrams that name nobody: what the look-up costs, and what a flood of them would.

@@ -23,7 +23,7 @@ mod session_key;
 mod transport;
 
 pub use deadline::{Deadline, DeadlineReason, Deadlines};
-pub use hub::{Hub, HubEvent};
+pub use hub::{FrameSent, Hub, HubEvent};
 pub use peer::Peer;
 pub use peer::certificate::Certificate;
 pub use peer::close_reason::CloseReason;

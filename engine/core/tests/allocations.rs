@@ -56,7 +56,7 @@ fn of_the_hub() -> u64 {
         let frame: PacketizedFrame = world.frame(VideoCodec::H264, index == 0, &SIZES);
         let World { hub, session, now, .. } = &mut world;
         let in_frame = allocation_counter::measure(|| {
-            assert_eq!(hub.send_frame(*session, frame, *now, &mut tray), 3);
+            assert_eq!(hub.send_frame(*session, frame, || *now, &mut tray).peers, 3);
         });
         counted += if index < WARM_UP { 0 } else { in_frame.count_total };
         for (route, contents) in &tray.sent[..tray.used] {

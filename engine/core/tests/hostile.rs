@@ -58,7 +58,7 @@ fn joined(viewers: usize) -> World {
     world.run(2_000 * MS);
     assert!(world.viewers.iter().all(|viewer| viewer.connected));
     let keyframe = world.frame(H264, true, &[700]);
-    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire);
     world.run(100 * MS);
     world
 }
@@ -133,7 +133,7 @@ fn an_address_claimed_before_its_owner_came_is_his_once_he_answers() {
     }
     assert!(world.viewers[newcomer].connected);
     let keyframe = world.frame(H264, true, &[700]);
-    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire);
     world.run(100 * MS);
     assert!(is_repaired(&mut world, newcomer));
 }
@@ -226,7 +226,7 @@ fn an_answer_from_elsewhere_than_the_check_went_to_brings_no_media_there() {
             receive(&mut world, elsewhere(5), &forged);
         }
         let frame = world.frame(H264, false, &[900]);
-        world.hub.send_frame(world.session, frame, world.now, &mut world.wire);
+        world.hub.send_frame(world.session, frame, || world.now, &mut world.wire);
         let to = |addr: SocketAddr| world.wire.queue.iter().filter(move |sent| sent.to == addr);
         assert_eq!(to(elsewhere(5)).count(), 0);
         assert!(to(viewer).count() > 0, "the old path is good until its consent ends");
@@ -255,7 +255,7 @@ fn media_ends_thirty_seconds_after_the_last_answer_however_many_checks_come() {
         let mut last = world.now;
         while world.now < silent_since + Duration::from_secs(60) {
             let frame = world.frame(H264, false, &[900]);
-            world.hub.send_frame(world.session, frame, world.now, &mut world.wire);
+            world.hub.send_frame(world.session, frame, || world.now, &mut world.wire);
             let protected = |sent: &Datagram| sent.to == addr && sent.contents[0] > 3;
             if world.wire.queue.iter().any(protected) {
                 last = world.now;
@@ -287,7 +287,7 @@ fn a_viewer_that_answers_again_gets_media_again() {
     world.run(35_000 * MS);
     let reached = |world: &mut World, keyframe| {
         let frame = world.frame(H264, keyframe, &[900]);
-        world.hub.send_frame(world.session, frame, world.now, &mut world.wire)
+        world.hub.send_frame(world.session, frame, || world.now, &mut world.wire).peers
     };
     assert_eq!(reached(&mut world, true), 0);
     let wanted = keyframes_wanted(&world);
@@ -310,7 +310,7 @@ fn a_second_ice_restart_does_not_keep_the_path_of_the_first() {
     world.run(500 * MS);
     let media_goes_to = |world: &mut World| {
         let keyframe = world.frame(H264, true, &[900]);
-        world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+        world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire);
         world.wire.queue.iter().rev().find(|sent| sent.contents[0] >= 128).unwrap().to
     };
     assert_eq!(media_goes_to(&mut world), addr);
@@ -341,7 +341,7 @@ fn a_viewer_that_asks_for_keyframes_all_the_time_costs_others_one_in_five_second
         let now_wanted = keyframes_wanted(&world);
         let frame = world.frame(H264, now_wanted > wanted, &[900]);
         wanted = now_wanted;
-        world.hub.send_frame(world.session, frame, world.now, &mut world.wire);
+        world.hub.send_frame(world.session, frame, || world.now, &mut world.wire);
         world.run(33 * MS);
     }
     let asked = keyframes_wanted(&world) - before;
@@ -371,7 +371,7 @@ fn a_viewer_whose_losses_are_too_old_to_repair_costs_others_one_keyframe_in_five
         let now_wanted = keyframes_wanted(&world);
         let frame = world.frame(H264, now_wanted > wanted, &[900, 900, 500]);
         wanted = now_wanted;
-        world.hub.send_frame(world.session, frame, world.now, &mut world.wire);
+        world.hub.send_frame(world.session, frame, || world.now, &mut world.wire);
         world.run(33 * MS);
     }
     let asked = keyframes_wanted(&world) - before;
@@ -454,7 +454,10 @@ fn each_restart_has_credentials_of_its_own_in_every_line_that_names_them() {
         world.restart_ice(0);
         world.run(1_000 * MS);
         let keyframe = world.frame(H264, true, &[700]);
-        assert_eq!(world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire), 1);
+        assert_eq!(
+            world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire).peers,
+            1
+        );
     }
     // An offer that restarts nothing keeps them.
     let before = world.viewers[0].answer.clone();

@@ -72,7 +72,7 @@ impl Session {
         let Self { key, media, splice, active, .. } = self;
         let now = Instant::now();
         let stale = splice.run(*active, (now, *epoch), |frame| {
-            hub.send_frame(*key, frame, now, *egress);
+            hub.send_frame(*key, frame, Instant::now, *egress);
         });
         if !stale.is_empty() {
             media.demand.request_keyframes(stale);
@@ -95,14 +95,10 @@ impl Session {
                 }
             }
             let (captured, mut stamps) = (frame.captured, frame.stamps);
-            around.egress.mark();
-            let reached = around.hub.send_frame(self.key, frame, Instant::now(), around.egress);
-            let first = around.egress.first_flush();
-            if reached == 0 {
-                continue;
-            }
+            let sent = around.hub.send_frame(self.key, frame, Instant::now, around.egress);
+            let Some(first) = sent.first else { continue };
             let last = Instant::now();
-            stamps.set(Stage::FirstSent, first.unwrap_or(last));
+            stamps.set(Stage::FirstSent, first);
             stamps.set(Stage::LastSent, last);
             self.stages.record(&stamps);
             let media = &self.media;

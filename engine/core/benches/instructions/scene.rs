@@ -32,7 +32,7 @@ enum Work<'a> {
 fn counted(hub: &mut Hub, work: Work<'_>, now: Instant, tray: &mut Tray) {
     match work {
         Work::Frame(session, frame) => {
-            assert_eq!(hub.send_frame(session, frame, now, tray), VIEWERS)
+            assert_eq!(hub.send_frame(session, frame, || now, tray).peers, VIEWERS)
         }
         Work::Sound(session, packet) => {
             assert_eq!(hub.send_audio(session, packet, tray), VIEWERS);

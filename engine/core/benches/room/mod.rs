@@ -88,7 +88,10 @@ impl Room {
             let frame = room.frame(frame == 0);
             let audio = room.audio();
             let Self { world, tray, .. } = &mut room;
-            assert_eq!(world.hub.send_frame(world.session, frame, world.now, tray), viewers);
+            assert_eq!(
+                world.hub.send_frame(world.session, frame, || world.now, tray).peers,
+                viewers
+            );
             assert_eq!(world.hub.send_audio(world.session, &audio, tray), viewers);
             room.settle(FRAME_INTERVAL);
         }

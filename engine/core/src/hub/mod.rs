@@ -4,6 +4,7 @@ mod addresses;
 mod arrivals;
 mod event;
 mod keyframes;
+mod sent;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::session_key::SessionKey;
 use crate::transport::{Outbox, Route};
 pub use event::HubEvent;
 use event::of_data;
+pub use sent::FrameSent;
 
 /// Peers whose timers are handled in one call of [`Hub::handle_due`].
 const DUE_AT_ONCE: usize = 16;
@@ -324,26 +326,33 @@ impl Hub {
 
     // --- Fan-out ---
 
-    /// Sends a frame to every peer of a session that gets its rendition; returns to how many. A frame of another
-    /// session goes to nobody.
+    /// Sends a frame to every peer of a session that gets its rendition. A frame of another session goes to nobody.
+    /// `clock` gives the time: it is asked at the beginning, and where the first peer has its datagrams.
     pub fn send_frame(
         &mut self,
         session: SessionKey,
         frame: PacketizedFrame,
-        now: Instant,
+        mut clock: impl FnMut() -> Instant,
         out: &mut impl Outbox,
-    ) -> usize {
+    ) -> FrameSent {
+        let nobody = FrameSent { peers: 0, first: None };
         let Some(state) = self.sessions.get_mut(session.index()) else {
-            return 0;
+            return nobody;
         };
         if frame.payloads.is_empty() || frame.rendition.session != state.number {
-            return 0;
+            return nobody;
         }
+        let (now, mut first) = (clock(), None);
         let stamp = state.renditions.stamp(&frame, &self.clock);
         let Rendition { history, keyframes, .. } = state.renditions.entry(frame.rendition);
         let keys = &state.peers;
         let reached = fan_out(&mut self.peers, keys, out, &mut self.faulty, |peer, out| {
-            peer.send_frame(&frame, &stamp, history, out)
+            let sent = peer.send_frame(&frame, &stamp, history, out);
+            if sent {
+                out.flush();
+                first.get_or_insert_with(&mut clock);
+            }
+            sent
         });
         if reached > 0 {
             if frame.keyframe {
@@ -352,7 +361,7 @@ impl Hub {
             history.push(frame, stamp, now);
         }
         self.drop_faulty();
-        reached
+        FrameSent { peers: reached, first }
     }
 
     /// Sends an audio packet to every peer of a session that it is for; returns to how many.
@@ -367,7 +376,11 @@ impl Hub {
             return 0;
         };
         let reached = fan_out(&mut self.peers, peers, out, &mut self.faulty, |peer, out| {
-            peer.send_audio(packet, redundancy, out)
+            let sent = peer.send_audio(packet, redundancy, out);
+            if sent {
+                out.flush();
+            }
+            sent
         });
         redundancy.follow(packet);
         self.drop_faulty();
@@ -551,7 +564,6 @@ fn fan_out<O: Outbox>(
                 if let Some(peer) = peers.get_mut(key).filter(|peer| peer.is_connected())
                     && send(peer, out)
                 {
-                    out.flush();
                     reached += 1;
                 }
             }

@@ -284,7 +284,7 @@ impl World {
     pub fn stream(&mut self, codec: VideoCodec, frames: usize) {
         for _ in 0..frames {
             let frame = self.frame(codec, false, &[900, 900, 500]);
-            self.hub.send_frame(self.session, frame, self.now, &mut self.wire);
+            self.hub.send_frame(self.session, frame, || self.now, &mut self.wire);
             self.run(33 * MS);
         }
     }

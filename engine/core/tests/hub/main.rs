@@ -37,7 +37,7 @@ fn a_viewer_connects_and_gets_every_packet_of_a_frame() {
     );
 
     let frame = world.frame(H264, true, &[900, 900, 500]);
-    assert_eq!(world.hub.send_frame(world.session, frame, world.now, &mut world.wire), 1);
+    assert_eq!(world.hub.send_frame(world.session, frame, || world.now, &mut world.wire).peers, 1);
     world.run(100 * MS);
     let packets = &world.viewers[0].packets;
     assert_eq!(packets.len(), 3);
@@ -66,7 +66,10 @@ fn media_is_added_where_there_was_a_data_channel_alone() {
     world.run(10 * MS);
     assert_eq!(keyframes_wanted(&world), 1, "{:?}", world.events);
     let keyframe = world.frame(H264, true, &[700]);
-    assert_eq!(world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire), 1);
+    assert_eq!(
+        world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire).peers,
+        1
+    );
     world.stream(H264, 3);
     assert_eq!(world.viewers[viewer].packets.len(), 1 + 3 * 3);
 }
@@ -77,7 +80,7 @@ fn sender_reports_tie_both_streams_to_the_same_clock() {
     for tick in 0..150_u32 {
         if tick % 2 == 0 {
             let frame = world.frame(H264, tick == 0, &[700, 300]);
-            world.hub.send_frame(world.session, frame, world.now, &mut world.wire);
+            world.hub.send_frame(world.session, frame, || world.now, &mut world.wire);
         }
         let packet = AudioPacket {
             codec: AudioCodec::Opus,
@@ -183,7 +186,7 @@ fn a_deadline_says_what_is_due() {
         world.viewers[0].request_keyframe(world.now, &mut world.wire);
         let before = std::mem::replace(&mut wanted, keyframes_wanted(&world));
         let frame = world.frame(H264, wanted > before, &[700]);
-        world.hub.send_frame(world.session, frame, world.now, &mut world.wire);
+        world.hub.send_frame(world.session, frame, || world.now, &mut world.wire);
         seen.extend(reasons(&mut world, 33));
     }
     assert!(seen.contains(&Keyframe), "{seen:?}");
@@ -248,7 +251,7 @@ fn a_short_outage_ends_with_a_keyframe_not_with_a_goodbye() {
     world.run(5_000 * MS);
     assert_eq!(world.hub.peer_count(), 1);
     let frame = world.frame(H264, true, &[500]);
-    assert_eq!(world.hub.send_frame(world.session, frame, world.now, &mut world.wire), 1);
+    assert_eq!(world.hub.send_frame(world.session, frame, || world.now, &mut world.wire).peers, 1);
     world.run(100 * MS);
     assert_eq!(world.viewers[0].packets.len(), 1);
     assert!(keyframes_wanted(&world) >= before);
@@ -258,7 +261,7 @@ fn a_short_outage_ends_with_a_keyframe_not_with_a_goodbye() {
 fn an_ice_restart_keeps_the_media_flowing() {
     let mut world = World::joined();
     let keyframe = world.frame(H264, true, &[500]);
-    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire);
     world.run(100 * MS);
     world.restart_ice(0);
     world.run(1_000 * MS);
@@ -293,7 +296,7 @@ fn garbage_is_refused_and_harms_nobody() {
     }
     assert!(world.hub.refusals().get(Refusal::Datagram) > 0);
     let keyframe = world.frame(H264, true, &[500]);
-    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire);
     world.run(100 * MS);
     assert_eq!(world.viewers[0].packets.len(), 1);
 }

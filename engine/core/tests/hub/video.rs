@@ -12,7 +12,7 @@ fn nothing_is_sent_before_a_keyframe() {
     world.stream(H264, 3);
     assert_eq!(world.viewers[0].packets.len(), 0);
     let keyframe = world.frame(H264, true, &[700]);
-    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire);
     world.stream(H264, 2);
     assert_eq!(world.viewers[0].packets.len(), 1 + 6);
     let sequence: Vec<u64> = world.viewers[0].packets.iter().map(|p| *p.seq_no).collect();
@@ -24,7 +24,7 @@ fn equal_payloads_leave_as_equal_datagrams_in_one_turn() {
     let mut world = World::joined();
     world.wire.turns.clear();
     let keyframe = world.frame(H264, true, &[1_000, 1_000, 1_000, 400]);
-    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire);
     let turn = world.wire.turns.iter().find(|turn| turn.len() >= 4).unwrap();
     let media = &turn[turn.len() - 4..];
     assert!(media[0] == media[1] && media[1] == media[2] && media[3] < media[0], "{turn:?}");
@@ -39,7 +39,7 @@ fn a_large_picture_leaves_in_one_turn() {
     for packets in [60, 150, 400] {
         world.wire.turns.clear();
         let keyframe = world.frame(H264, true, &vec![1_000; packets]);
-        world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+        world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire);
         let most = world.wire.turns.iter().map(Vec::len).max();
         assert!(most >= Some(packets), "{most:?} of {packets}");
         world.run(33 * MS);
@@ -50,7 +50,7 @@ fn a_large_picture_leaves_in_one_turn() {
 fn lost_packets_are_sent_again() {
     let mut world = World::joined();
     let keyframe = world.frame(H264, true, &[700]);
-    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire);
     world.run(50 * MS);
     let mut count = 0;
     world.lose = Box::new(move |datagram| {
@@ -76,14 +76,20 @@ fn video_that_was_switched_off_goes_on_where_it_was() {
     let mut expected = 0;
     for _ in 0..3 {
         let keyframe = world.frame(H264, true, &[700, 300]);
-        assert_eq!(world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire), 1);
+        assert_eq!(
+            world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire).peers,
+            1
+        );
         world.run(50 * MS);
         world.stream(H264, 3);
         expected += 2 + 9;
         world.set_video(0, false);
         world.run(50 * MS);
         let frame = world.frame(H264, true, &[700]);
-        assert_eq!(world.hub.send_frame(world.session, frame, world.now, &mut world.wire), 0);
+        assert_eq!(
+            world.hub.send_frame(world.session, frame, || world.now, &mut world.wire).peers,
+            0
+        );
         world.set_video(0, true);
         world.run(50 * MS);
     }
@@ -100,7 +106,7 @@ fn video_taken_up_again_asks_for_a_keyframe_with_the_answer() {
     world.run(2_000 * MS);
     world.set_video(0, false);
     let keyframe = world.frame(H264, true, &[700]);
-    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire);
     world.run(1_000 * MS);
     let before = keyframes_wanted(&world);
     world.set_video(0, true);
@@ -121,7 +127,7 @@ fn lost_packets_are_sent_again_across_a_roll_over() {
     for _ in 0..1_100 {
         // str0m's client asks for none but the last hundred packets.
         let frame = world.frame(H264, true, &[500; 60]);
-        world.hub.send_frame(world.session, frame, world.now, &mut world.wire);
+        world.hub.send_frame(world.session, frame, || world.now, &mut world.wire);
         world.run(50 * MS);
         sent += 60;
     }
@@ -139,7 +145,7 @@ fn lost_packets_are_sent_again_across_a_roll_over() {
 fn a_viewer_that_asks_for_everything_again_costs_half_as_much_again() {
     let mut world = World::joined();
     let keyframe = world.frame(H264, true, &[700]);
-    world.hub.send_frame(world.session, keyframe, world.now, &mut world.wire);
+    world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire);
     world.run(50 * MS);
     world.wire.turns.clear();
     let mut count = 0;
@@ -170,7 +176,10 @@ fn each_viewer_gets_its_codec_and_encoders_follow() {
     assert_eq!(active(&world), Some(both));
     for codec in [H264, VP8] {
         let frame = world.frame(codec, true, &[800, 300]);
-        assert_eq!(world.hub.send_frame(world.session, frame, world.now, &mut world.wire), 1);
+        assert_eq!(
+            world.hub.send_frame(world.session, frame, || world.now, &mut world.wire).peers,
+            1
+        );
     }
     world.run(50 * MS);
     assert!(world.viewers.iter().all(|viewer| viewer.packets.len() == 2));
