@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use visavis::{AudioCodec, SessionId, VideoCodec};
 
-use crate::SessionApi;
+use crate::sessions::api::SessionApi;
 
 /// Settings of the signaling server.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub struct SignalingConfig {
     /// those of one client, unless they say for whom they are. By default `loopback`.
     pub trusted_proxies: Vec<String>,
     /// Title and logo of the player page.
-    pub page: PageLook,
+    pub page: PageBranding,
     /// What one client may cost.
     pub limits: Limits,
 }
@@ -66,7 +66,7 @@ impl Default for SignalingConfig {
             public_url: None,
             allowed_hosts: Vec::new(),
             trusted_proxies: vec!["loopback".to_owned()],
-            page: PageLook::default(),
+            page: PageBranding::default(),
             limits: Limits::default(),
         }
     }
@@ -74,7 +74,7 @@ impl Default for SignalingConfig {
 
 /// How the player page presents itself, and the page that says what is wrong with an address.
 #[derive(Debug, Clone, Default)]
-pub struct PageLook {
+pub struct PageBranding {
     /// Its name, 1 to 80 characters, as text: in the bar, and in the browser's tab. `None`: `visavis`.
     pub title: Option<String>,
     /// The picture beside the title and in the browser's tab, shown 28 pixels high and up to 144 wide: SVG, PNG, JPEG

@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::StatusCode;
 use visavis::{CandidateError, LeaveReason, OfferError};
 
+use crate::sessions::registry::CreateError;
+
 /// The longest sentence about what is wrong, in characters.
 const MAX_DETAIL_CHARS: usize = 300;
 
@@ -287,6 +289,21 @@ impl From<OfferError> for RequestError {
             // Two offers a second are taken.
             OfferError::TooMany => told.retry_after(Duration::from_secs(1)),
             _ => told,
+        }
+    }
+}
+
+impl From<CreateError> for RequestError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Invalid(detail) => Self::new(ErrorCode::BadValue, detail),
+            CreateError::Full(sessions) => {
+                Self::new(ErrorCode::Full, format!("there are {sessions} sessions already"))
+            }
+            CreateError::Exists(detail) => Self::new(ErrorCode::SessionExists, detail),
+            CreateError::Refused(detail) => Self::new(ErrorCode::Refused, detail),
+            CreateError::Stopped(detail) => Self::new(ErrorCode::Stopped, detail),
+            CreateError::Failed(detail) => Self::new(ErrorCode::Internal, detail),
         }
     }
 }

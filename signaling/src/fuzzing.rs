@@ -5,11 +5,11 @@ use std::io::{self, Read, Write};
 use tungstenite::Message;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
-use crate::Limits;
-use crate::http::{HttpReader, Step};
-use crate::speech::decode_all;
-use crate::whep::is_fragment;
-use crate::ws::Incoming;
+use crate::config::Limits;
+use crate::http::request::{HttpReader, Step};
+use crate::speech::upload::decode_all;
+use crate::whep::fragment::is_fragment;
+use crate::ws::protocol::Incoming;
 
 /// Cuts pieces of a byte stream into HTTP requests, as a connection does; returns how many there were.
 pub fn http<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> usize {

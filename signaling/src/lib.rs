@@ -30,26 +30,29 @@
 #![deny(rustdoc::private_intra_doc_links)]
 
 mod access;
+mod auth;
+mod candidates;
 mod config;
-mod connection;
-mod deadlines;
+mod connection_limits;
+mod context;
 mod error;
-mod exchange;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod http;
 mod io;
 mod mailbox;
-mod places;
+mod rate_window;
+mod request_rates;
 mod server;
 mod sessions;
 mod speech;
 mod tls;
 mod whep;
-mod window;
 mod ws;
 
-pub use config::{IceServer, Limits, PageLook, SignalingConfig, SignalingError, TlsFiles};
+pub use config::{IceServer, Limits, PageBranding, SignalingConfig, SignalingError, TlsFiles};
 pub use server::SignalingServer;
-pub use sessions::{CreateRequest, EndReason, OneOrMore, SessionApi, SessionHooks, Size};
-pub use speech::SpeechChunk;
+pub use sessions::api::SessionApi;
+pub use sessions::hooks::{EndReason, SessionHooks};
+pub use sessions::request::{CreateRequest, OneOrMore, Size};
+pub use speech::player::SpeechChunk;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use mio::Waker;
+use visavis::{Answer, OfferError, PeerId};
 
-use crate::error::ErrorCode;
-use crate::http::Response;
-use crate::sessions::Created;
+use crate::error::{ErrorCode, RequestError};
+use crate::http::response::Response;
+use crate::sessions::registry::Created;
 
 /// Which request of which connection something belongs to. A connection's place may have been given
 /// to another one meanwhile; a ticket is never used twice.
@@ -18,15 +19,17 @@ pub(crate) struct Ticket {
     pub(crate) serial: u64,
 }
 
-/// What other threads have to say to the loop.
+/// What other threads have for the loop.
 #[derive(Debug)]
 pub(crate) enum Post {
-    /// The answer to a request.
-    Reply(Ticket, Box<Response>),
+    /// The response to a request.
+    Respond(Ticket, Box<Response>),
     /// An upload has room again, or its reader is gone.
     Room(Ticket),
-    /// A session was made, or not.
-    Created(Box<Created>),
+    /// A session was created, or could not be.
+    Created(Ticket, Box<Created>),
+    /// The engine's answer to an offer by which a peer renegotiates.
+    Renegotiated(PeerId, Ticket, Box<Result<Answer, OfferError>>),
 }
 
 /// Carries posts into the loop. What is under way is bounded by the requests that are: each has one
@@ -56,33 +59,49 @@ impl Mailbox {
             let _ = waker.wake();
         }
     }
+
+    /// Takes in the session that a request has asked for.
+    pub(crate) fn on_created(&self, ticket: Ticket) -> impl FnOnce(Created) + Send + use<> {
+        let mailbox = self.clone();
+        move |created| mailbox.post(Post::Created(ticket, Box::new(created)))
+    }
+
+    /// Takes in the answer to a peer's later offer.
+    pub(crate) fn on_renegotiated(
+        &self,
+        peer: PeerId,
+        ticket: Ticket,
+    ) -> impl FnOnce(Result<Answer, OfferError>) + Send + use<> {
+        let mailbox = self.clone();
+        move |answer| mailbox.post(Post::Renegotiated(peer, ticket, Box::new(answer)))
+    }
 }
 
-/// The right to answer one request, from any thread, once. Dropped unused, it answers with a 500, so
+/// The right to respond to one request, from any thread, once. Dropped unused, it responds with a 500, so
 /// that no client waits for ever.
 #[derive(Debug)]
-pub(crate) struct Answerer {
+pub(crate) struct Responder {
     mailbox: Mailbox,
     ticket: Option<Ticket>,
 }
 
-impl Answerer {
+impl Responder {
     pub(crate) fn new(mailbox: Mailbox, ticket: Ticket) -> Self {
         Self { mailbox, ticket: Some(ticket) }
     }
 
-    pub(crate) fn answer(mut self, response: Response) {
+    pub(crate) fn respond(mut self, response: impl Into<Response>) {
         if let Some(ticket) = self.ticket.take() {
-            self.mailbox.post(Post::Reply(ticket, Box::new(response)));
+            self.mailbox.post(Post::Respond(ticket, Box::new(response.into())));
         }
     }
 }
 
-impl Drop for Answerer {
+impl Drop for Responder {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let response = Response::problem(ErrorCode::Internal, "the request was not answered");
-            self.mailbox.post(Post::Reply(ticket, Box::new(response)));
+            let error = RequestError::fixed(ErrorCode::Internal, "the request was not answered");
+            self.mailbox.post(Post::Respond(ticket, Box::new(error.into())));
         }
     }
 }

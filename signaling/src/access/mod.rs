@@ -17,9 +17,10 @@ use http::{HeaderMap, Method, Uri};
 
 use self::hosts::{Hosts, name_of};
 use self::proxies::Networks;
+use crate::config::{SignalingConfig, SignalingError};
 use crate::error::{ErrorCode, RequestError};
-use crate::http::{Cors, Request};
-use crate::{SignalingConfig, SignalingError};
+use crate::http::cors::Cors;
+use crate::http::request::Request;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");

@@ -1,6 +1,6 @@
 use super::*;
-use crate::Limits;
-use crate::http::{HttpReader, Step};
+use crate::config::Limits;
+use crate::http::request::{HttpReader, Step};
 
 const HERE: &str = "127.0.0.1";
 const FAR: &str = "192.0.2.1";

@@ -7,7 +7,8 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, HeaderName, ORIGIN, VARY,
 };
 
-use super::{Request, Response};
+use super::request::Request;
+use super::response::Response;
 
 /// Header fields that a preflight hears of where it asks for none that can be named.
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, If-Match, If-None-Match";
@@ -106,7 +107,7 @@ fn origin(request: &Request) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{HttpReader, Step};
+    use super::super::request::{HttpReader, Step};
     use super::*;
 
     fn request(method: &str, headers: &str) -> Request {

@@ -4,15 +4,16 @@ use http::Method;
 use http::header::VARY;
 
 use super::accept::prefers_html;
-use super::look::escape;
-use super::{Request, Response};
+use super::branding::escape;
+use super::request::Request;
+use super::response::Response;
 use crate::error::{ErrorCode, RequestError};
 
 /// The page, with places for what is said.
 pub(super) const TEMPLATE: &str = "error.html";
 
 /// Tells a problem as a page to a person who was sent there by a link; scripts and programs keep theirs.
-pub(super) fn in_words(response: Response, template: &str, request: &Request) -> Response {
+pub(super) fn as_page(response: Response, template: &str, request: &Request) -> Response {
     let Some(error) = response.error() else { return response };
     if ![Method::GET, Method::HEAD].contains(&request.method) {
         return response;
@@ -65,7 +66,7 @@ fn sentence(text: &str) -> String {
 mod tests {
     use http::StatusCode;
 
-    use super::super::{HttpReader, Step};
+    use super::super::request::{HttpReader, Step};
     use super::*;
 
     const ANY: &str = "{base} {title} {status} {code} {words} {detail}";
@@ -75,7 +76,7 @@ mod tests {
         let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n");
         reader.push(head.as_bytes());
         let Step::Head(request) = reader.next(&crate::Limits::default()) else { panic!("{line}") };
-        let told = in_words(response, ANY, &request);
+        let told = as_page(response, ANY, &request);
         String::from_utf8(told.to_bytes(false, true)).unwrap()
     }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::SignalingError;
+use crate::config::SignalingError;
 
 /// The longest file that is taken: every visitor loads it.
 const MAX_BYTES: usize = 512 << 10;

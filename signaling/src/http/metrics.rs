@@ -4,17 +4,19 @@ use std::fmt::{Display, Write as _};
 
 use visavis::{RtpCounters, SessionId, SessionStatus};
 
-use super::Response;
-use super::routes::{Call, Reply};
+use super::response::Response;
+use super::route::{Call, Reply};
 use super::status::counted;
-use crate::connection::Context;
+use crate::auth::{Permission, Subject};
+use crate::context::Context;
 
 /// Of the default session, and of all others where clients may list them anyway: who must not see the
 /// ids of others is not to find them here.
-pub(super) fn metrics(_: &Call<'_>, context: &mut Context) -> Reply {
+pub(super) fn metrics(call: &Call<'_>, context: &mut Context) -> Reply {
     let ids = context.engine.session_ids();
-    let default = &context.routes.default_session;
-    let told = ids.iter().filter(|&id| context.sessions.is_managed() || id == default);
+    let default = &context.config.default_session;
+    let lists = call.permit(Permission::ListSessions, Subject::default(), context).is_ok();
+    let told = ids.iter().filter(|&id| lists || id == default);
     let sessions: Vec<_> =
         told.filter_map(|id| Some((id.clone(), context.engine.status(id)?))).collect();
     let mut text = Text::default();
@@ -23,7 +25,7 @@ pub(super) fn metrics(_: &Call<'_>, context: &mut Context) -> Reply {
     text.head("visavis_websocket_clients", "gauge", "WebSocket connections that signal.");
     text.sample("visavis_websocket_clients", "", context.clients.len());
     text.head("visavis_http_requests_total", "counter", "HTTP requests served.");
-    text.sample("visavis_http_requests_total", "", context.tickets);
+    text.sample("visavis_http_requests_total", "", context.http_requests);
     text.head("visavis_faults_total", "counter", "Faults caught, by what they were confined to.");
     for (domain, count) in counted(context.engine.faults()) {
         text.sample("visavis_faults_total", &format!("{{domain=\"{domain}\"}}"), count);

@@ -26,10 +26,10 @@ fn every_route_and_method_is_in_the_document_and_the_other_way_round() {
             documented.insert((path.clone(), verb.to_uppercase()));
         }
     }
-    let served = routes::table().into_iter().flat_map(|endpoint| {
-        let path = endpoint.path.replace("{*", "{");
-        let methods = endpoint.methods.into_iter();
-        methods.map(move |(method, _)| (path.clone(), method.to_string()))
+    let served = routes::table().into_iter().flat_map(|route| {
+        let path = route.path.replace("{*", "{");
+        let operations = route.operations.into_iter();
+        operations.map(move |operation| (path.clone(), operation.method.to_string()))
     });
     assert_eq!(documented, served.collect());
 }
@@ -43,13 +43,13 @@ fn the_document_says_where_everything_is_in_one_place() {
 #[test]
 fn what_a_post_takes_is_what_the_document_says() {
     let document = document();
-    for endpoint in routes::table() {
-        let post = &document["paths"][endpoint.path]["post"];
+    for route in routes::table() {
+        let post = &document["paths"][route.path]["post"];
         let types = post["requestBody"]["content"].as_object().map(|content| {
             let types: Vec<_> = content.keys().map(String::as_str).collect();
             types.join(", ")
         });
-        assert_eq!(endpoint.accept_post.map(str::to_owned), types, "{}", endpoint.path);
+        assert_eq!(route.accept_post.map(str::to_owned), types, "{}", route.path);
     }
 }
 

@@ -1,16 +1,14 @@
 //! Viewers over HTTP: SDP in, SDP out, and candidates.
 
-use std::time::Instant;
-
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use visavis::{Answer, OfferError, PeerId, Refusal, SessionId};
+use visavis::{Answer, OfferError, PeerId, SessionId};
 
-use super::Response;
-use super::candidates::{self, Candidate, MAX_CANDIDATES, given};
-use super::routes::{Call, Reply, no_session};
-use super::sessions::peer_id;
-use crate::connection::Context;
+use super::response::Response;
+use super::route::{Call, Reply};
+use crate::auth::{Permission, Subject};
+use crate::candidates::{self, Candidate, MAX_CANDIDATES, given};
+use crate::context::Context;
 use crate::error::{ErrorCode, RequestError};
 
 /// `RTCSessionDescriptionInit`, and whom it is from. What else a client says, as for servers of another make, is
@@ -46,19 +44,19 @@ struct IceBody {
 }
 
 pub(super) fn offer(call: &Call<'_>, context: &mut Context) -> Reply {
-    try_offer(call, context).unwrap_or_else(Reply::Response)
+    try_offer(call, context).unwrap_or_else(|error| Reply::Response(error.into()))
 }
 
-fn try_offer(call: &Call<'_>, context: &mut Context) -> Result<Reply, Response> {
+fn try_offer(call: &Call<'_>, context: &mut Context) -> Result<Reply, RequestError> {
     let (session, peer, sdp) = read_offer(call, context)?;
     let Some(peer) = peer else {
         return Ok(Reply::Response(answered(context.engine.connect(&session, None, &sdp))));
     };
-    let answerer = call.answerer(context);
-    let reply = move |answer| answerer.answer(answered(answer));
+    let responder = call.responder(context);
+    let reply = move |answer| responder.respond(answered(answer));
     match context.engine.renegotiate(peer, &sdp, reply) {
         Ok(()) => Ok(Reply::Later),
-        Err(error) => Err(RequestError::from(error).into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -76,104 +74,62 @@ fn answered(answer: Result<Answer, OfferError>) -> Response {
 fn read_offer(
     call: &Call<'_>,
     context: &mut Context,
-) -> Result<(SessionId, Option<PeerId>, String), Response> {
-    let session = existing_session(call, context)?;
+) -> Result<(SessionId, Option<PeerId>, String), RequestError> {
+    let session = call.existing_session(context)?;
     let body: OfferBody = call.json()?;
     if body.kind.is_some_and(|kind| kind != "offer") {
-        return Err(Response::problem(ErrorCode::BadValue, "`type` must be \"offer\""));
+        return Err(RequestError::fixed(ErrorCode::BadValue, "invalid `type`; expected \"offer\""));
     }
     let peer = match body.peer_id {
         Some(text) => {
-            let peer = known_peer(&text, &session, context)?;
-            may_offer(peer, context)?;
+            let peer = known_peer(call, &text, &session, context)?;
+            context.count_offer(peer)?;
             Some(peer)
         }
         None => {
-            may_join(call, context)?;
+            context.count_join(call.via.source)?;
             None
         }
     };
     Ok((session, peer, body.sdp))
 }
 
-pub(super) fn ice(call: &Call<'_>, context: &mut Context) -> Reply {
-    add_candidates(call, context).into()
+pub(super) fn add_candidates(call: &Call<'_>, context: &mut Context) -> Reply {
+    try_add_candidates(call, context).into()
 }
 
-fn add_candidates(call: &Call<'_>, context: &mut Context) -> Result<Response, Response> {
-    let session = existing_session(call, context)?;
+fn try_add_candidates(call: &Call<'_>, context: &mut Context) -> Result<Response, RequestError> {
+    let session = call.existing_session(context)?;
     let IceBody { peer_id, candidate, mut candidates } = call.json()?;
     let too_many = candidates.len() > MAX_CANDIDATES;
     candidates.extend(candidate);
     if candidates.is_empty() || too_many {
         let detail = format!("send a `candidate`, or 1 to {MAX_CANDIDATES} `candidates`");
-        return Err(Response::problem(ErrorCode::BadValue, detail));
+        return Err(RequestError::new(ErrorCode::BadValue, detail));
     }
-    let peer = known_peer(&peer_id, &session, context)?;
-    may_add(peer, candidates.len(), context)?;
+    let peer = known_peer(call, &peer_id, &session, context)?;
+    context.count_candidates(peer, candidates.len())?;
     candidates::add_all(peer, candidates.iter().map(Candidate::text), context)?;
     Ok(Response::new(StatusCode::NO_CONTENT))
 }
 
-/// Whether one more viewer may come from where a request comes from.
-pub(crate) fn may_join(call: &Call<'_>, context: &mut Context) -> Result<(), Response> {
-    match context.budgets.may_join(call.via.source, Instant::now()) {
-        true => Ok(()),
-        false => {
-            context.refuse(Refusal::JoinRate);
-            Err(too_many("viewers came from this address"))
-        }
+/// A peer of this session, for which the caller may speak.
+fn known_peer(
+    call: &Call<'_>,
+    text: &str,
+    session: &SessionId,
+    context: &Context,
+) -> Result<PeerId, RequestError> {
+    let peer = text.parse().map_err(|_| {
+        RequestError::fixed(
+            ErrorCode::BadValue,
+            "invalid `peerId`; expected one that this server gave out",
+        )
+    })?;
+    if !context.engine.has_peer(session, peer) {
+        let detail = format!("session {session} has no peer {peer}, or no longer");
+        return Err(RequestError::new(ErrorCode::NoPeer, detail));
     }
-}
-
-/// Whether a viewer may offer again.
-pub(crate) fn may_offer(peer: PeerId, context: &mut Context) -> Result<(), Response> {
-    match context.budgets.may_offer(peer, Instant::now()) {
-        true => Ok(()),
-        false => {
-            context.refuse(Refusal::OfferRate);
-            Err(too_many("offers came from this viewer"))
-        }
-    }
-}
-
-/// Whether so many candidates of a viewer may be passed on.
-pub(crate) fn may_add(
-    peer: PeerId,
-    candidates: usize,
-    context: &mut Context,
-) -> Result<(), Response> {
-    match context.budgets.may_add(peer, candidates, Instant::now()) {
-        true => Ok(()),
-        false => {
-            context.refuse(Refusal::CandidateRate);
-            Err(too_many("candidates came from this viewer"))
-        }
-    }
-}
-
-fn too_many(what: &str) -> Response {
-    let detail = format!("too many {what} in a short time");
-    Response::problem(ErrorCode::RateLimited, detail)
-}
-
-/// The session that the path names, if there is one.
-pub(crate) fn existing_session(call: &Call<'_>, context: &Context) -> Result<SessionId, Response> {
-    let session = call.session()?;
-    match context.engine.has_session(&session) {
-        true => Ok(session),
-        false => Err(no_session(&session)),
-    }
-}
-
-/// A peer of this session.
-fn known_peer(text: &str, session: &SessionId, context: &Context) -> Result<PeerId, Response> {
-    let peer = peer_id(text)?;
-    match context.engine.has_peer(session, peer) {
-        true => Ok(peer),
-        false => {
-            let detail = format!("session {session} has no peer {peer}, or no longer");
-            Err(Response::problem(ErrorCode::NoPeer, detail))
-        }
-    }
+    call.permit(Permission::SpeakForPeer, Subject::peer(session, peer), context)?;
+    Ok(peer)
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::body::{Chunk, Framing};
 use super::target;
-use crate::Limits;
+use crate::config::Limits;
 use crate::error::{ErrorCode, RequestError};
 
 /// Header fields of one request; browsers send about twenty.

@@ -1,226 +1,108 @@
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, LOCATION};
+//! Every route there is, and how a request finds its own.
+
+use std::sync::Arc;
+
+use http::header::{ALLOW, HeaderName, LOCATION};
 use http::{Method, StatusCode};
-use matchit::Router;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use visavis::{Refusal, Refusals, SessionId};
+use visavis::{Refusal, Refusals};
 
 use super::cors::Cors;
+use super::request::Request;
+use super::response::Response;
+use super::route::{Handler, Operation, Params, Route, not_found};
 use super::static_files::StaticFiles;
-use super::{Request, Response, UploadReader, Visit, metrics, pages, peers, sessions, target};
+use super::{metrics, pages, peers, sessions, target};
 use crate::access::{Access, Via};
-use crate::connection::Context;
-use crate::error::ErrorCode;
-use crate::mailbox::{Answerer, Ticket};
-use crate::{SignalingConfig, SignalingError, speech, whep};
+use crate::auth::Permission;
+use crate::config::{SignalingConfig, SignalingError};
+use crate::error::{ErrorCode, RequestError};
+use crate::speech::upload as speech;
+use crate::whep::handlers as whep;
+use crate::ws::handshake;
 
-/// What a request leads to.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    /// An answer.
-    Response(Response),
-    /// A WebSocket, after this 101.
-    Upgrade(Response, Visit),
-    /// Somebody has the request's [`Answerer`].
-    Later,
-}
-
-impl From<Result<Response, Response>> for Reply {
-    fn from(result: Result<Response, Response>) -> Self {
-        let (Ok(response) | Err(response)) = result;
-        Self::Response(response)
-    }
-}
-
-/// What serves a method of a route. It runs on the loop's thread and never waits.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Handler {
-    /// Called when the whole body is there, of [`Limits::body_bytes`](crate::Limits) at most.
-    Whole(fn(&Call<'_>, &mut Context) -> Reply),
-    /// Called when the head is there. The body, however long, comes out of the reader, which belongs
-    /// on another thread: reading waits. Answer at the body's end, or before, to refuse the rest.
-    Upload(fn(&Call<'_>, UploadReader, &mut Context) -> Reply),
-}
-
-/// A request on its way through its handler.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Call<'a> {
-    pub(crate) request: &'a Request,
-    pub(crate) params: &'a Params,
-    pub(crate) via: &'a Via,
-    pub(crate) ticket: Ticket,
-}
-
-/// What stands in the path where the route has a name in braces.
-pub(crate) type Params = Vec<(String, String)>;
-
-impl Call<'_> {
-    pub(crate) fn param(&self, name: &str) -> &str {
-        self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
-    }
-
-    /// The session that the path names as `{id}`, whether or not there is one.
-    pub(crate) fn session(&self) -> Result<SessionId, Response> {
-        session_id(self.param("id"))
-    }
-
-    /// Where something of this server is, as the client sees it: behind the prefix that a proxy took off.
-    pub(crate) fn public_path(&self, path: &str) -> String {
-        format!("{}{path}", self.via.prefix)
-    }
-
-    /// The right to answer later; return [`Reply::Later`] with it.
-    pub(crate) fn answerer(&self, context: &Context) -> Answerer {
-        Answerer::new(context.mailbox.clone(), self.ticket)
-    }
-
-    /// Whether the body is said to be of this type.
-    pub(crate) fn is_of_type(&self, media_type: &str) -> bool {
-        let value = self.request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let essence = value.and_then(|value| value.split(';').next());
-        essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(media_type))
-    }
-
-    /// The body as a JSON object.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Response> {
-        use serde_json::error::Category;
-        if !self.is_of_type("application/json") {
-            let detail = "send application/json";
-            return Err(Response::problem(ErrorCode::MediaType, detail));
-        }
-        let body = &self.request.body;
-        // Serde would take a list for an object with its members in order.
-        if body.trim_ascii_start().starts_with(b"[") {
-            let code = match serde_json::from_slice::<IgnoredAny>(body) {
-                Ok(_) => ErrorCode::BadValue,
-                Err(_) => ErrorCode::BadJson,
-            };
-            return Err(Response::problem(code, "send a JSON object"));
-        }
-        serde_json::from_slice(body).map_err(|error| {
-            let code = match error.classify() {
-                Category::Data => ErrorCode::BadValue,
-                _ => ErrorCode::BadJson,
-            };
-            Response::problem(code, error.to_string())
-        })
-    }
-}
-
-/// Reads a session's id.
-pub(super) fn session_id(text: &str) -> Result<SessionId, Response> {
-    SessionId::new(text).map_err(|e| Response::problem(ErrorCode::BadSession, e.to_string()))
-}
-
-/// The answer where there is no such session.
-pub(super) fn no_session(session: &SessionId) -> Response {
-    Response::problem(ErrorCode::NoSession, format!("there is no session {session}"))
-}
-
-pub(super) fn not_found() -> Response {
-    Response::problem(ErrorCode::NotFound, "there is nothing at this address")
-}
-
-/// An address and what can be done there. What serves GET serves HEAD too, and OPTIONS is answered
-/// everywhere.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) path: &'static str,
-    pub(crate) methods: Vec<(Method, Handler)>,
-    /// The media types of bodies it takes, as OPTIONS tells them (`Accept-Post`).
-    pub(crate) accept_post: Option<&'static str>,
-}
-
-impl Endpoint {
-    fn new(path: &'static str, methods: impl Into<Vec<(Method, Handler)>>) -> Self {
-        Self { path, methods: methods.into(), accept_post: None }
-    }
-
-    /// Names the media types of bodies that POST takes.
-    fn takes(self, types: &'static str) -> Self {
-        Self { accept_post: Some(types), ..self }
-    }
-
-    fn handler(&self, method: &Method) -> Option<Handler> {
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        self.methods.iter().find(|(own, _)| own == method).map(|&(_, handler)| handler)
-    }
-
-    /// Whether it is served beyond the places that visitors take: who keeps the server running must be able to ask
-    /// how it is, and to end sessions, when it is overrun.
-    fn is_vital(&self) -> bool {
-        let machines = ["/healthz", "/readyz", "/metrics", "/status"];
-        machines.contains(&self.path) || self.path.starts_with("/webrtc/sessions")
-    }
-
-    /// Whether it tells nothing, and to whatever name it is addressed: load balancers and orchestrators ask under
-    /// names of their own.
-    fn is_harmless(&self) -> bool {
-        ["/healthz", "/readyz"].contains(&self.path)
-    }
-
-    /// The methods, as `Allow` has them.
-    fn allow(&self) -> String {
-        let mut names = Vec::new();
-        for (method, _) in &self.methods {
-            names.push(method.as_str());
-            if method == Method::GET {
-                names.push("HEAD");
-            }
-        }
-        names.push("OPTIONS");
-        names.join(", ")
-    }
-}
-
-/// Every route there is.
-pub(crate) fn table() -> Vec<Endpoint> {
-    use Handler::Whole;
-    let get = |handler| [(Method::GET, Whole(handler))];
-    let post = |handler| [(Method::POST, Whole(handler))];
+/// Every route there is: its path, and for each method the permission that is asked for and the handler.
+pub(crate) fn table() -> Vec<Route> {
+    use Handler::{Upload, Whole};
+    use Permission as P;
+    let route = |path, operations: &[(Method, Permission, Handler)]| {
+        let operations = operations
+            .iter()
+            .cloned()
+            .map(|(method, permission, handler)| Operation { method, permission, handler });
+        Route { path, operations: operations.collect(), accept_post: None }
+    };
+    let (get, post, patch, delete) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
+    let takes = |types, route| Route { accept_post: Some(types), ..route };
     vec![
-        Endpoint::new("/", get(pages::page)),
-        Endpoint::new("/ws", get(pages::websocket)),
-        Endpoint::new("/status", get(pages::status)),
-        Endpoint::new("/healthz", get(pages::health)),
-        Endpoint::new("/readyz", get(pages::ready)),
-        Endpoint::new("/metrics", get(metrics::metrics)),
-        Endpoint::new("/openapi.json", get(pages::openapi)),
-        Endpoint::new("/problems", get(pages::problems)),
-        Endpoint::new("/webrtc/sessions", get(sessions::list)),
-        Endpoint::new("/webrtc/sessions/create", post(sessions::create)).takes(JSON),
-        Endpoint::new(
-            "/webrtc/sessions/{id}",
-            [(Method::GET, Whole(sessions::inspect)), (Method::DELETE, Whole(sessions::delete))],
+        // With an upgrade it opens a WebSocket, and asks for what that needs.
+        route("/", &[(get.clone(), P::Public, Whole(pages::page))]),
+        route("/ws", &[(get.clone(), P::JoinSession, Whole(handshake::open))]),
+        route("/status", &[(get.clone(), P::SeeStatus, Whole(pages::status))]),
+        route("/healthz", &[(get.clone(), P::Public, Whole(pages::health))]),
+        route("/readyz", &[(get.clone(), P::Public, Whole(pages::ready))]),
+        route("/metrics", &[(get.clone(), P::SeeStatus, Whole(metrics::metrics))]),
+        route("/openapi.json", &[(get.clone(), P::Public, Whole(pages::openapi))]),
+        route("/problems", &[(get.clone(), P::Public, Whole(pages::problems))]),
+        route("/webrtc/sessions", &[(get.clone(), P::ListSessions, Whole(sessions::list))]),
+        takes(
+            JSON,
+            route(
+                "/webrtc/sessions/create",
+                &[(post.clone(), P::CreateSession, Whole(sessions::create))],
+            ),
         ),
-        Endpoint::new("/webrtc/sessions/{id}/offer", post(peers::offer)).takes(JSON),
-        Endpoint::new("/webrtc/sessions/{id}/ice", post(peers::ice)).takes(JSON),
-        Endpoint::new("/webrtc/player/{id}", get(sessions::player)),
-        Endpoint::new(
-            "/webrtc/sessions/{id}/stream",
-            [(Method::POST, Handler::Upload(speech::stream))],
-        )
-        .takes(speech::ACCEPTS),
-        Endpoint::new(
-            "/whep/{id}",
-            [(Method::GET, Whole(whep::nothing)), (Method::POST, Whole(whep::watch))],
-        )
-        .takes(whep::ACCEPTS),
-        Endpoint::new(
-            "/whep/{id}/{resource}",
-            [
-                (Method::GET, Whole(whep::nothing)),
-                (Method::PATCH, Whole(whep::patch)),
-                (Method::DELETE, Whole(whep::leave)),
+        route(
+            "/webrtc/sessions/{id}",
+            &[
+                (get.clone(), P::InspectSession, Whole(sessions::inspect)),
+                (delete.clone(), P::EndSession, Whole(sessions::delete)),
             ],
         ),
-        Endpoint::new(FILES, get(pages::file)),
+        takes(
+            JSON,
+            route(
+                "/webrtc/sessions/{id}/offer",
+                &[(post.clone(), P::JoinSession, Whole(peers::offer))],
+            ),
+        ),
+        takes(
+            JSON,
+            route(
+                "/webrtc/sessions/{id}/ice",
+                &[(post.clone(), P::SpeakForPeer, Whole(peers::add_candidates))],
+            ),
+        ),
+        route("/webrtc/player/{id}", &[(get.clone(), P::Public, Whole(sessions::player))]),
+        takes(
+            speech::ACCEPTS,
+            route(
+                "/webrtc/sessions/{id}/stream",
+                &[(post.clone(), P::PlaySpeech, Upload(speech::stream))],
+            ),
+        ),
+        takes(
+            whep::ACCEPTS,
+            route(
+                "/whep/{id}",
+                &[
+                    (get.clone(), P::JoinSession, Whole(whep::probe)),
+                    (post, P::JoinSession, Whole(whep::watch)),
+                ],
+            ),
+        ),
+        route(
+            "/whep/{id}/{resource}",
+            &[
+                (get.clone(), P::SpeakForPeer, Whole(whep::probe)),
+                (patch, P::SpeakForPeer, Whole(whep::patch)),
+                (delete, P::SpeakForPeer, Whole(whep::leave)),
+            ],
+        ),
+        route(FILES, &[(get, P::Public, Whole(pages::file))]),
     ]
 }
 
 const JSON: &str = "application/json";
-
-/// What stands in front of a session's id in the address of its page.
-pub(super) const PLAYER: &str = "/webrtc/player/";
 
 /// The methods that something here knows, as an `OPTIONS` about the whole server is told.
 const ALL_METHODS: &str = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
@@ -228,49 +110,50 @@ const ALL_METHODS: &str = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
 /// Where every path leads that leads nowhere else.
 const FILES: &str = "/{*file}";
 
-/// The routes, and what lies behind them.
+/// Finds the route of a request, and whether it may be taken at all.
 #[derive(Debug)]
-pub(crate) struct Routes {
-    /// Places in `endpoints`.
-    router: Router<usize>,
-    endpoints: Vec<Endpoint>,
+pub(crate) struct Router {
+    /// Indices of `routes`.
+    paths: matchit::Router<usize>,
+    routes: Vec<Route>,
     access: Access,
     cors: Cors,
-    pub(crate) files: StaticFiles,
-    pub(super) default_session: SessionId,
+    files: Arc<StaticFiles>,
 }
 
 /// What is to be done with a request, as far as its head tells.
 #[derive(Debug)]
 pub(crate) enum Plan {
     Call(Target),
-    /// The answer is clear already.
-    Answer(Box<Response>),
+    /// The response is clear already.
+    Respond(Box<Response>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Target {
+    pub(crate) permission: Permission,
     pub(crate) handler: Handler,
     pub(crate) params: Params,
 }
 
-impl Routes {
+impl Router {
     /// Checks the settings; `port` is where the server listens.
     pub(crate) fn new(config: &SignalingConfig, port: u16) -> Result<Self, SignalingError> {
-        let (mut router, endpoints) = (Router::new(), table());
-        for (index, endpoint) in endpoints.iter().enumerate() {
-            router
-                .insert(endpoint.path, index)
-                .map_err(|e| SignalingError::Routes(e.to_string()))?;
+        let (mut paths, routes) = (matchit::Router::new(), table());
+        for (index, route) in routes.iter().enumerate() {
+            paths.insert(route.path, index).map_err(|e| SignalingError::Routes(e.to_string()))?;
         }
         Ok(Self {
-            router,
-            endpoints,
+            paths,
+            routes,
             access: Access::new(config, port)?,
             cors: Cors::new(&config.cors).map_err(SignalingError::Origin)?,
-            files: StaticFiles::new(&config.page)?,
-            default_session: config.default_session.clone(),
+            files: Arc::new(StaticFiles::new(&config.page)?),
         })
+    }
+
+    pub(crate) fn files(&self) -> &Arc<StaticFiles> {
+        &self.files
     }
 
     pub(crate) fn access(&self) -> &Access {
@@ -281,7 +164,7 @@ impl Routes {
         &self.cors
     }
 
-    /// What is to be done with a request. A `reserved` connection has a place beyond those of visitors.
+    /// What is to be done with a request. A `reserved` connection is beyond those that visitors may have.
     pub(crate) fn plan(
         &self,
         request: &Request,
@@ -290,7 +173,7 @@ impl Routes {
         refusals: &Refusals,
     ) -> Plan {
         self.find(request, via, reserved, refusals)
-            .map_or_else(|response| Plan::Answer(Box::new(response)), Plan::Call)
+            .map_or_else(|response| Plan::Respond(Box::new(response)), Plan::Call)
     }
 
     fn find(
@@ -300,9 +183,9 @@ impl Routes {
         reserved: bool,
         refusals: &Refusals,
     ) -> Result<Target, Response> {
-        let endpoint = self.router.at(&request.path).ok();
-        let endpoint = endpoint.and_then(|found| self.endpoints.get(*found.value));
-        if !endpoint.is_some_and(Endpoint::is_harmless)
+        let route = self.paths.at(&request.path).ok();
+        let route = route.and_then(|found| self.routes.get(*found.value));
+        if !route.is_some_and(Route::is_harmless)
             && let Some(error) = self.access.refuse(request, via, &self.cors)
         {
             refusals.count(match error.code == ErrorCode::WrongHost {
@@ -311,10 +194,9 @@ impl Routes {
             });
             return Err(error.into());
         }
-        if reserved && !endpoint.is_some_and(Endpoint::is_vital) {
+        if reserved && !route.is_some_and(Route::is_vital) {
             refusals.count(Refusal::Connection);
-            let detail = "too many connections; try again later";
-            return Err(Response::problem(ErrorCode::Full, detail));
+            return Err(FULL.into());
         }
         if request.path == target::ALL {
             return Err(Response::new(StatusCode::NO_CONTENT).header(ALLOW, ALL_METHODS));
@@ -322,38 +204,42 @@ impl Routes {
         if let Some(place) = player_without_slash(request) {
             return Err(Response::new(StatusCode::PERMANENT_REDIRECT).header(LOCATION, place));
         }
-        let Ok(found) = self.router.at(&request.path) else { return Err(not_found()) };
-        let Some(endpoint) = self.endpoints.get(*found.value) else { return Err(not_found()) };
+        let Ok(found) = self.paths.at(&request.path) else { return Err(not_found().into()) };
+        let Some(route) = self.routes.get(*found.value) else { return Err(not_found().into()) };
         let file = found.params.get("file");
-        if endpoint.path == FILES && !file.is_some_and(|file| self.files.has(file)) {
-            return Err(not_found());
+        if route.path == FILES && !file.is_some_and(|file| self.files.has(file)) {
+            return Err(not_found().into());
         }
         if request.method == Method::OPTIONS {
-            return Err(self.options(endpoint, request));
+            return Err(self.options(route, request));
         }
-        let Some(handler) = endpoint.handler(&request.method) else {
-            return Err(refuse_method(endpoint, &request.method));
+        let Some(&Operation { permission, handler, .. }) = route.operation(&request.method) else {
+            return Err(refuse_method(route, &request.method));
         };
         let params = found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Ok(Target { handler, params: params.collect() })
+        Ok(Target { permission, handler, params: params.collect() })
     }
 
     /// What can be done at an address (RFC 9110 §9.3.7), and whether a page of another origin may.
-    fn options(&self, endpoint: &Endpoint, request: &Request) -> Response {
+    fn options(&self, route: &Route, request: &Request) -> Response {
         const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
-        let allow = endpoint.allow();
+        let allow = route.allow();
         let mut response = Response::new(StatusCode::NO_CONTENT).header(ALLOW, allow.clone());
-        if let Some(types) = endpoint.accept_post {
+        if let Some(types) = route.accept_post {
             response = response.header(ACCEPT_POST, types);
         }
         self.cors.preflight(request, &allow, response)
     }
 }
 
+/// Beyond all limits of connections.
+pub(crate) const FULL: RequestError =
+    RequestError::fixed(ErrorCode::Full, "too many connections; try again later");
+
 /// Where a player's page is whose address has a slash behind it: relative to that, so that it holds behind every
 /// prefix.
 fn player_without_slash(request: &Request) -> Option<String> {
-    let id = request.path.strip_prefix(PLAYER)?.strip_suffix('/')?;
+    let id = request.path.strip_prefix(sessions::PLAYER)?.strip_suffix('/')?;
     if id.is_empty() || id.contains('/') || ![Method::GET, Method::HEAD].contains(&request.method) {
         return None;
     }
@@ -362,7 +248,7 @@ fn player_without_slash(request: &Request) -> Option<String> {
 }
 
 /// A method nobody defined is a 501, one that does not apply a 405 (RFC 9110 §15.5.6, §15.6.2).
-fn refuse_method(endpoint: &Endpoint, method: &Method) -> Response {
+fn refuse_method(route: &Route, method: &Method) -> Response {
     // RFC 9110's, PATCH (RFC 5789) and QUERY.
     let known = [
         Method::GET,
@@ -375,33 +261,34 @@ fn refuse_method(endpoint: &Endpoint, method: &Method) -> Response {
         Method::CONNECT,
     ];
     if !known.contains(method) && method.as_str() != "QUERY" {
-        return Response::problem(ErrorCode::UnknownMethod, "this method is not known here");
+        return Response::problem(ErrorCode::UnknownMethod, "unknown method");
     }
-    let allow = endpoint.allow();
-    let detail = format!("{method} does not apply here; {allow} do");
+    let allow = route.allow();
+    let detail = format!("{method} is not allowed here; use {allow}");
     Response::problem(ErrorCode::MethodNotAllowed, detail).header(ALLOW, allow)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{HttpReader, Step};
+    use super::super::request::{HttpReader, Step};
     use super::*;
+    use crate::config::Limits;
 
-    fn routes(cors: &[&str]) -> Routes {
+    fn router(cors: &[&str]) -> Router {
         let cors = cors.iter().map(|text| (*text).to_owned()).collect();
-        Routes::new(&SignalingConfig { cors, ..SignalingConfig::default() }, 8081).unwrap()
+        Router::new(&SignalingConfig { cors, ..SignalingConfig::default() }, 8081).unwrap()
     }
 
-    fn plan(routes: &Routes, line: &str, headers: &str, reserved: bool) -> Plan {
+    fn plan(router: &Router, line: &str, headers: &str, reserved: bool) -> Plan {
         let mut reader = HttpReader::default();
         reader.push(format!("{line} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").as_bytes());
-        let Step::Head(request) = reader.next(&crate::Limits::default()) else { panic!("{line}") };
-        routes.plan(&request, &Via::default(), reserved, &Refusals::default())
+        let Step::Head(request) = reader.next(&Limits::default()) else { panic!("{line}") };
+        router.plan(&request, &Via::default(), reserved, &Refusals::default())
     }
 
-    fn answer(routes: &Routes, line: &str, headers: &str) -> (u16, String) {
-        match plan(routes, line, headers, false) {
-            Plan::Answer(response) => {
+    fn answer(router: &Router, line: &str, headers: &str) -> (u16, String) {
+        match plan(router, line, headers, false) {
+            Plan::Respond(response) => {
                 let text = String::from_utf8(response.to_bytes(false, true)).unwrap();
                 (response.status().as_u16(), text)
             }
@@ -411,23 +298,23 @@ mod tests {
 
     #[test]
     fn methods_that_do_not_apply_are_told_which_do() {
-        let routes = routes(&[]);
-        assert_eq!(answer(&routes, "HEAD /status", "").0, 0);
-        let (status, text) = answer(&routes, "POST /status", "");
+        let router = router(&[]);
+        assert_eq!(answer(&router, "HEAD /status", "").0, 0);
+        let (status, text) = answer(&router, "POST /status", "");
         assert!(status == 405 && text.contains("\r\nallow: GET, HEAD, OPTIONS\r\n"), "{text}");
-        assert_eq!(answer(&routes, "BREW /status", "").0, 501);
-        assert_eq!(answer(&routes, "POST /nothing", "").0, 404);
-        let (status, text) = answer(&routes, "OPTIONS /status", "");
+        assert_eq!(answer(&router, "BREW /status", "").0, 501);
+        assert_eq!(answer(&router, "POST /nothing", "").0, 404);
+        let (status, text) = answer(&router, "OPTIONS /status", "");
         assert!(status == 204 && text.contains("\r\nallow: GET, HEAD, OPTIONS\r\n"), "{text}");
         assert!(!text.contains("access-control"), "{text}");
     }
 
     #[test]
     fn a_preflight_is_answered_for_those_who_may() {
-        let routes = routes(&["https://app.example"]);
+        let router = router(&["https://app.example"]);
         let preflight = |origin: &str| {
             let headers = format!("Origin: {origin}\r\nAccess-Control-Request-Method: GET\r\n");
-            answer(&routes, "OPTIONS /status", &headers).1
+            answer(&router, "OPTIONS /status", &headers).1
         };
         let text = preflight("https://app.example");
         assert!(
@@ -439,23 +326,23 @@ mod tests {
 
     #[test]
     fn addresses_mean_the_same_however_they_are_written() {
-        let routes = routes(&[]);
+        let router = router(&[]);
         for line in ["GET /%68ealthz", "GET http://localhost/healthz", "GET /webrtc/player/%61"] {
-            assert_eq!(answer(&routes, line, "").0, 0, "{line}");
+            assert_eq!(answer(&router, line, "").0, 0, "{line}");
         }
-        let (status, text) = answer(&routes, "OPTIONS *", "");
+        let (status, text) = answer(&router, "OPTIONS *", "");
         let allow = "\r\nallow: GET, HEAD, POST, PATCH, DELETE, OPTIONS\r\n";
         assert!(status == 204 && text.contains(allow), "{text}");
-        let (status, text) = answer(&routes, "GET /webrtc/player/anna/?codec=VP8", "");
+        let (status, text) = answer(&router, "GET /webrtc/player/anna/?codec=VP8", "");
         assert!(status == 308 && text.contains("\r\nlocation: ../anna?codec=VP8\r\n"), "{text}");
         for nothing in ["GET /webrtc/player/", "GET /webrtc/player/a/b/", "GET /webrtc/player//"] {
-            assert_eq!(answer(&routes, nothing, "").0, 404, "{nothing}");
+            assert_eq!(answer(&router, nothing, "").0, 404, "{nothing}");
         }
     }
 
     #[test]
     fn the_last_places_are_for_those_who_keep_the_server_running() {
-        let routes = routes(&[]);
+        let router = router(&[]);
         for (line, served) in [
             ("GET /healthz", true),
             ("GET /readyz", true),
@@ -469,9 +356,9 @@ mod tests {
             ("POST /whep/anna", false),
             ("GET /nothing", false),
         ] {
-            let status = match plan(&routes, line, "", true) {
+            let status = match plan(&router, line, "", true) {
                 Plan::Call(_) => 0,
-                Plan::Answer(response) => response.status().as_u16(),
+                Plan::Respond(response) => response.status().as_u16(),
             };
             assert_eq!(status, if served { 0 } else { 503 }, "{line}");
         }
@@ -479,14 +366,14 @@ mod tests {
 
     #[test]
     fn health_is_told_under_every_name() {
-        let routes = routes(&[]);
+        let router = router(&[]);
         for (line, status) in [("GET /healthz", 0), ("GET /readyz", 0), ("GET /status", 421)] {
             let mut reader = HttpReader::default();
             reader.push(format!("{line} HTTP/1.1\r\nHost: visavis-0.pods\r\n\r\n").as_bytes());
-            let Step::Head(request) = reader.next(&crate::Limits::default()) else { panic!() };
-            let got = match routes.plan(&request, &Via::default(), false, &Refusals::default()) {
+            let Step::Head(request) = reader.next(&Limits::default()) else { panic!() };
+            let got = match router.plan(&request, &Via::default(), false, &Refusals::default()) {
                 Plan::Call(_) => 0,
-                Plan::Answer(response) => response.status().as_u16(),
+                Plan::Respond(response) => response.status().as_u16(),
             };
             assert_eq!(got, status, "{line}");
         }
@@ -494,11 +381,11 @@ mod tests {
 
     #[test]
     fn every_method_has_a_handler_of_its_own() {
-        for endpoint in table() {
-            let mut methods: Vec<_> = endpoint.methods.iter().map(|(m, _)| m.as_str()).collect();
+        for route in table() {
+            let mut methods: Vec<_> = route.operations.iter().map(|o| o.method.as_str()).collect();
             methods.sort_unstable();
             methods.dedup();
-            assert_eq!(methods.len(), endpoint.methods.len(), "{}", endpoint.path);
+            assert_eq!(methods.len(), route.operations.len(), "{}", route.path);
             assert!(!methods.contains(&"HEAD") && !methods.contains(&"OPTIONS"));
         }
     }

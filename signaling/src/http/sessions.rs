@@ -1,19 +1,25 @@
 //! Sessions over HTTP: make, list, inspect, end.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, LOCATION};
 use serde::Serialize;
-use visavis::{PeerId, Refusal, SessionId};
+use visavis::SessionId;
 
-use super::Response;
-use super::routes::{Call, PLAYER, Reply, no_session};
+use super::response::Response;
+use super::route::{Call, Reply};
 use super::status::StatusBody;
-use crate::IceServer;
-use crate::connection::Context;
-use crate::error::ErrorCode;
-use crate::sessions::{CreateRequest, Managed, Settings};
+use crate::access::Via;
+use crate::config::IceServer;
+use crate::context::{Context, no_session};
+use crate::error::{ErrorCode, RequestError};
+use crate::sessions::registry::{CreateError, Managed};
+use crate::sessions::request::CreateRequest;
+use crate::sessions::settings::Settings;
+
+/// What stands in front of a session's id in the address of its page.
+pub(super) const PLAYER: &str = "/webrtc/player/";
 
 /// What `GET /webrtc/sessions` tells of a session.
 #[derive(Serialize)]
@@ -66,9 +72,6 @@ pub(super) fn list(call: &Call<'_>, context: &mut Context) -> Reply {
     struct List<'a> {
         sessions: Vec<Summary<'a>>,
     }
-    if let Err(response) = may_manage(context) {
-        return Reply::Response(response);
-    }
     let ids = context.engine.session_ids();
     let prefix = &call.via.prefix;
     let sessions = ids.iter().filter_map(|id| Summary::new(id, prefix, context)).collect();
@@ -81,12 +84,12 @@ pub(super) fn inspect(call: &Call<'_>, context: &mut Context) -> Reply {
 }
 
 /// Describes a session.
-pub(crate) fn detail(
-    code: StatusCode,
+fn detail(
+    status_code: StatusCode,
     id: &SessionId,
     prefix: &str,
     context: &Context,
-) -> Result<Response, Response> {
+) -> Result<Response, RequestError> {
     let found = Summary::new(id, prefix, context).zip(context.engine.status(id));
     let (summary, status) = found.ok_or_else(|| no_session(id))?;
     let body = Detail {
@@ -95,82 +98,58 @@ pub(crate) fn detail(
         ice_servers: &context.config.ice_servers,
         status: StatusBody::new(id, &status, context),
     };
-    Ok(Response::json(code, &body))
+    Ok(Response::json(status_code, &body))
 }
 
 pub(super) fn create(call: &Call<'_>, context: &mut Context) -> Reply {
     match start_creating(call, context) {
-        Ok(()) => Reply::Later,
-        Err(response) => Reply::Response(response),
+        Ok(()) => Reply::OnceCreated(created),
+        Err(error) => Reply::Response(error.into()),
     }
 }
 
-fn start_creating(call: &Call<'_>, context: &mut Context) -> Result<(), Response> {
-    may_manage(context)?;
+fn start_creating(call: &Call<'_>, context: &mut Context) -> Result<(), RequestError> {
     // Nothing at all is a request for a session as sessions are.
     let nothing = call.request.body.is_empty() && !call.request.headers.contains_key(CONTENT_TYPE);
     let request: CreateRequest = if nothing { CreateRequest::default() } else { call.json()? };
-    if !context.budgets.may_make(call.via.source, Instant::now()) {
-        context.refuse(Refusal::SessionRate);
-        let detail = "too many sessions were asked for from this address; try again later";
-        return Err(Response::problem(ErrorCode::RateLimited, detail));
-    }
-    context.sessions.create(request, call.ticket, &context.engine)
+    context.count_session(call.via.source)?;
+    let on_created = call.on_created(context);
+    Ok(context.sessions.create(request, &context.engine, on_created)?)
 }
 
-/// The answer to who asked for a session that is there now.
-pub(crate) fn created(id: &SessionId, prefix: &str, context: &Context) -> Response {
-    let (Ok(response) | Err(response)) = detail(StatusCode::CREATED, id, prefix, context);
-    response.header(LOCATION, format!("{prefix}/webrtc/sessions/{id}"))
+/// The response to a request for a session.
+fn created(made: Result<SessionId, CreateError>, via: &Via, context: &Context) -> Response {
+    let response = made.map_err(RequestError::from).and_then(|id| {
+        let response = detail(StatusCode::CREATED, &id, &via.prefix, context)?;
+        Ok(response.header(LOCATION, format!("{}/webrtc/sessions/{id}", via.prefix)))
+    });
+    response.unwrap_or_else(Response::from)
 }
 
 pub(super) fn delete(call: &Call<'_>, context: &mut Context) -> Reply {
-    let id = match may_manage(context).and_then(|()| call.session()) {
-        Ok(id) => id,
-        Err(response) => return Reply::Response(response),
-    };
-    let answerer = call.answerer(context);
-    let Err(answerer) = context.sessions.delete(&id, answerer) else { return Reply::Later };
-    answerer.answer(match context.engine.has_session(&id) {
-        true => {
-            let detail = format!("session {id} is the application's own to end");
-            Response::problem(ErrorCode::NotManaged, detail)
-        }
-        false => no_session(&id),
-    });
-    Reply::Later
+    try_delete(call, context).unwrap_or_else(|error| Reply::Response(error.into()))
+}
+
+fn try_delete(call: &Call<'_>, context: &mut Context) -> Result<Reply, RequestError> {
+    let id = call.session()?;
+    if context.sessions.get(&id).is_none() {
+        let detail = format!("session {id} was created by the application, which alone can end it");
+        return Err(match context.engine.has_session(&id) {
+            true => RequestError::new(ErrorCode::NotManaged, detail),
+            false => no_session(&id),
+        });
+    }
+    let responder = call.responder(context);
+    context.sessions.delete(&id, move || responder.respond(Response::new(StatusCode::NO_CONTENT)));
+    Ok(Reply::Later)
 }
 
 /// The player page; it finds its session in its own address.
 pub(super) fn player(call: &Call<'_>, context: &mut Context) -> Reply {
-    let id = match call.session() {
-        Ok(id) => id,
-        Err(response) => return Reply::Response(response),
-    };
-    Reply::Response(match context.engine.has_session(&id) {
-        true => context.routes.files.player(call.request),
-        false => no_session(&id),
-    })
-}
-
-pub(crate) fn may_manage(context: &Context) -> Result<(), Response> {
-    if context.sessions.is_managed() {
-        return Ok(());
-    }
-    let detail = "this server lets nobody manage sessions over HTTP; \
-        `visavis serve --api` or SessionApi::manage allows it";
-    Err(Response::problem(ErrorCode::NotAllowed, detail))
+    call.existing_session(context).map(|_| context.files.player(call.request)).into()
 }
 
 fn unix_ms(time: SystemTime) -> Option<u64> {
     let since = time.duration_since(UNIX_EPOCH).ok()?;
     u64::try_from(since.as_millis()).ok()
-}
-
-/// A peer's id as it stands in a body.
-pub(super) fn peer_id(text: &str) -> Result<PeerId, Response> {
-    text.parse().map_err(|_| {
-        let detail = "`peerId` is not one that this server gives out";
-        Response::problem(ErrorCode::BadValue, detail)
-    })
 }

@@ -6,10 +6,11 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use include_dir::{Dir, DirEntry, include_dir};
 
+use super::branding::Branding;
 use super::error_page;
-use super::look::Look;
-use super::{Request, Response};
-use crate::{PageLook, SignalingError};
+use super::request::Request;
+use super::response::Response;
+use crate::config::{PageBranding, SignalingError};
 
 /// The player page.
 pub(super) const PAGE: &str = "index.html";
@@ -41,8 +42,8 @@ const SANDBOX: &str = "default-src 'none'; sandbox";
 
 impl StaticFiles {
     /// Reads what the operator has put in the place of ours.
-    pub(crate) fn new(settings: &PageLook) -> Result<Self, SignalingError> {
-        let look = Look::new(settings)?;
+    pub(crate) fn new(settings: &PageBranding) -> Result<Self, SignalingError> {
+        let branding = Branding::new(settings)?;
         let mut files = HashMap::new();
         let mut open = vec![&WEB];
         while let Some(dir) = open.pop() {
@@ -57,11 +58,11 @@ impl StaticFiles {
                 }
             }
         }
-        let page = look.dress(text(PAGE));
+        let page = branding.apply(text(PAGE));
         let player = describe(PAGE, below(&page).into_bytes().into());
         files.insert(PAGE, describe(PAGE, page.into_bytes().into()));
-        let error = look.dress(text(error_page::TEMPLATE));
-        if let Some(logo) = look.logo {
+        let error = branding.apply(text(error_page::TEMPLATE));
+        if let Some(logo) = branding.logo {
             let file = File { sandboxed: true, ..describe(logo.name, logo.content.into()) };
             files.insert(logo.name, file);
         }
@@ -78,8 +79,8 @@ impl StaticFiles {
     }
 
     /// Tells a problem as a page to a person who was sent there by a link.
-    pub(crate) fn in_words(&self, response: Response, request: &Request) -> Response {
-        error_page::in_words(response, &self.error, request)
+    pub(crate) fn as_page(&self, response: Response, request: &Request) -> Response {
+        error_page::as_page(response, &self.error, request)
     }
 
     /// The page at `/webrtc/player/{id}`.
@@ -146,14 +147,14 @@ fn describe(name: &str, content: Cow<'static, [u8]>) -> File {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{HttpReader, Step};
+    use super::super::request::{HttpReader, Step};
     use super::*;
 
     fn get(name: &str, headers: &str) -> String {
-        get_of(&PageLook::default(), name, headers)
+        get_of(&PageBranding::default(), name, headers)
     }
 
-    fn get_of(look: &PageLook, name: &str, headers: &str) -> String {
+    fn get_of(look: &PageBranding, name: &str, headers: &str) -> String {
         let mut reader = HttpReader::default();
         reader.push(format!("GET /{name} HTTP/1.1\r\nHost: h\r\n{headers}\r\n").as_bytes());
         let Step::Head(request) = reader.next(&crate::Limits::default()) else { panic!() };
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_for_npm_is_not_served() {
-        let files = StaticFiles::new(&PageLook::default()).unwrap();
+        let files = StaticFiles::new(&PageBranding::default()).unwrap();
         assert!(files.has("visavis-client.js") && files.has("player.js"));
         for name in ["package.json", "README.md", "visavis-client.d.ts", "error.html"] {
             assert!(WEB.get_file(name).is_some() && !files.has(name), "{name}");
@@ -196,7 +197,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let logo = folder.path().join("a logo");
         std::fs::write(&logo, "<svg><script>alert(1)</script></svg>").unwrap();
-        let look = PageLook { title: Some("Anna <3".to_owned()), logo: Some(logo) };
+        let look = PageBranding { title: Some("Anna <3".to_owned()), logo: Some(logo) };
         let files = StaticFiles::new(&look).unwrap();
         let player = String::from_utf8(files.player.content.to_vec()).unwrap();
         for (page, titles) in [(get_of(&look, PAGE, ""), 2), (player, 2), (files.error, 1)] {

@@ -6,7 +6,7 @@ use visavis::{
     SessionStatus,
 };
 
-use crate::connection::Context;
+use crate::context::Context;
 
 /// The JSON of `GET /status`.
 #[derive(Debug, Serialize)]

@@ -7,14 +7,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use http::StatusCode;
 use visavis::{EngineHandle, FaultDomain, Faults, Session, SessionConfig, SessionError, SessionId};
 
-use super::request::Life;
-use super::{CreateRequest, EndReason, SessionApi, SessionHooks, Settings};
-use crate::error::ErrorCode;
-use crate::http::Response;
-use crate::mailbox::{Answerer, Mailbox, Post, Ticket};
+use super::api::SessionApi;
+use super::hooks::{EndReason, SessionHooks};
+use super::request::CreateRequest;
+use super::settings::{Life, Settings};
 
 /// A visitor's session is kept for so long after its visitor has gone: a network that failed may come back.
 const VISITOR_TIMEOUT_SECONDS: u64 = 30;
@@ -33,28 +31,50 @@ pub(crate) struct Managed {
     due: Option<Instant>,
 }
 
+/// Why a session could not be created. The texts are sentences for the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CreateError {
+    /// The request cannot be met by any session.
+    Invalid(String),
+    /// There are as many sessions as there may be.
+    Full(usize),
+    /// There is a session of this id.
+    Exists(String),
+    /// The application's hook has no use for it.
+    Refused(String),
+    /// The engine or this server stops.
+    Stopped(String),
+    /// It failed, and it is not the client's fault.
+    Failed(String),
+}
+
+/// Called, on another thread, with what came of a request for a session; see [`Registry::on_created`].
+type OnCreated = Box<dyn FnOnce(Created) + Send>;
+
+/// Called, on another thread, when a session has ended.
+type OnEnded = Box<dyn FnOnce() + Send>;
+
 /// A session that is being made.
 struct Making {
-    ticket: Ticket,
     config: SessionConfig,
     life: Life,
     request: CreateRequest,
+    on_created: OnCreated,
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub(crate) struct Created {
-    ticket: Ticket,
     settings: Settings,
     life: Life,
-    outcome: Result<Arc<Session>, Response>,
+    outcome: Result<Arc<Session>, CreateError>,
 }
 
-/// A session that is to end, and who wants to know.
+/// A session that is to end.
 struct Ending {
     session: Arc<Session>,
     reason: EndReason,
-    answerer: Option<Answerer>,
+    on_ended: Option<OnEnded>,
 }
 
 /// Belongs to the loop. Making and ending sessions, and the application's hooks, take time, so they
@@ -77,80 +97,71 @@ struct Threads {
 }
 
 impl Registry {
-    pub(crate) fn start(
-        api: SessionApi,
-        engine: &EngineHandle,
-        mailbox: &Mailbox,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(api: SessionApi, engine: &EngineHandle) -> io::Result<Self> {
         let threads = match api.manage || api.per_visitor {
-            true => Some(Threads::start(&api, engine, mailbox)?),
+            true => Some(Threads::start(&api, engine)?),
             false => None,
         };
         Ok(Self { api, sessions: BTreeMap::new(), deadlines: BTreeSet::new(), pending: 0, threads })
-    }
-
-    /// Whether clients may make, list and end sessions.
-    pub(crate) fn is_managed(&self) -> bool {
-        self.api.manage
     }
 
     pub(crate) fn get(&self, id: &SessionId) -> Option<&Managed> {
         self.sessions.get(id)
     }
 
-    /// Has a session made. The request is answered when [`Post::Created`] has come.
+    /// Has a session made. Pass what `on_created` is called with, later and on another thread, to
+    /// [`on_created`](Self::on_created).
     pub(crate) fn create(
         &mut self,
         request: CreateRequest,
-        ticket: Ticket,
         engine: &EngineHandle,
-    ) -> Result<(), Response> {
+        on_created: impl FnOnce(Created) + Send + 'static,
+    ) -> Result<(), CreateError> {
         // Two ids of peers are 128 bits that nobody can guess.
         let fresh_id = || format!("{}{}", engine.new_peer_id(), engine.new_peer_id());
         let (config, life) = request
             .resolve(&self.api, engine.encoders(), fresh_id)
-            .map_err(|detail| Response::problem(ErrorCode::BadValue, detail))?;
+            .map_err(CreateError::Invalid)?;
         if self.sessions.len() + self.pending >= self.api.max_sessions {
             self.forget_those_that_ended(engine);
         }
         let most = self.api.max_sessions;
         if self.sessions.len() + self.pending >= most {
-            let detail = format!("there are {most} sessions already");
-            return Err(Response::problem(ErrorCode::Full, detail));
+            return Err(CreateError::Full(most));
         }
-        let making = Making { ticket, config, life, request };
+        let making = Making { config, life, request, on_created: Box::new(on_created) };
         let threads = self.threads.as_ref();
         if threads.is_none_or(|threads| threads.making.send(making).is_err()) {
-            return Err(Response::problem(ErrorCode::Stopped, "no session can be made any more"));
+            return Err(CreateError::Stopped("no more sessions can be created".to_owned()));
         }
         self.pending += 1;
         Ok(())
     }
 
-    /// Has a session made for one visitor; false where there is no room for another.
-    pub(crate) fn create_for_visitor(&mut self, ticket: Ticket, engine: &EngineHandle) -> bool {
+    /// Has a session made for one visitor.
+    pub(crate) fn create_for_visitor(
+        &mut self,
+        engine: &EngineHandle,
+        on_created: impl FnOnce(Created) + Send + 'static,
+    ) -> Result<(), CreateError> {
         let request = CreateRequest {
             private: Some(true),
             for_visitor: true,
             idle_timeout_seconds: Some(VISITOR_TIMEOUT_SECONDS),
             ..CreateRequest::default()
         };
-        let refused = self.create(request, ticket, engine).err();
-        if let Some(response) = &refused {
-            tracing::info!(?response, "no session for a visitor");
-        }
-        refused.is_none()
+        self.create(request, engine, on_created)
     }
 
-    /// Takes in what was made: the session's id, or the answer that says why there is none.
+    /// Takes in what was made: the session's id, or why there is none.
     pub(crate) fn on_created(
         &mut self,
         created: Created,
         now: Instant,
-    ) -> (Ticket, Result<SessionId, Response>) {
+    ) -> Result<SessionId, CreateError> {
         self.pending = self.pending.saturating_sub(1);
-        let Created { ticket, settings, life, outcome } = created;
-        let taken_in = outcome.map(|session| {
+        let Created { settings, life, outcome } = created;
+        outcome.map(|session| {
             let id = session.id().clone();
             let managed = Managed {
                 session,
@@ -166,18 +177,13 @@ impl Registry {
             self.sessions.insert(id.clone(), managed);
             self.schedule(&id, now);
             id
-        });
-        (ticket, taken_in)
+        })
     }
 
-    /// Ends a session, and says so when it has ended; the answerer comes back where there is none.
-    pub(crate) fn delete(&mut self, id: &SessionId, answerer: Answerer) -> Result<(), Answerer> {
-        match self.forget(id) {
-            Some(managed) => {
-                self.end(managed.session, EndReason::Deleted, Some(answerer));
-                Ok(())
-            }
-            None => Err(answerer),
+    /// Ends a session that was made over HTTP. `on_ended` is called on another thread when it has ended.
+    pub(crate) fn delete(&mut self, id: &SessionId, on_ended: impl FnOnce() + Send + 'static) {
+        if let Some(managed) = self.forget(id) {
+            self.end(managed.session, EndReason::Deleted, Some(Box::new(on_ended)));
         }
     }
 
@@ -241,11 +247,11 @@ impl Registry {
         }
     }
 
-    fn end(&self, session: Arc<Session>, reason: EndReason, answerer: Option<Answerer>) {
+    fn end(&self, session: Arc<Session>, reason: EndReason, on_ended: Option<OnEnded>) {
         tracing::info!(session = %session.id(), reason = reason.as_str(), "a session ends");
         if let Some(threads) = &self.threads {
             // The thread lives as long as its sender.
-            let _ = threads.ending.send(Ending { session, reason, answerer });
+            let _ = threads.ending.send(Ending { session, reason, on_ended });
         }
     }
 
@@ -303,13 +309,13 @@ impl Managed {
 }
 
 impl Threads {
-    fn start(api: &SessionApi, engine: &EngineHandle, mailbox: &Mailbox) -> io::Result<Self> {
+    fn start(api: &SessionApi, engine: &EngineHandle) -> io::Result<Self> {
         let (making, to_make) = unbounded();
         let (ending, to_end) = unbounded();
         let hooks = api.hooks.clone();
-        let (engine, mailbox) = (engine.clone(), mailbox.clone());
+        let engine = engine.clone();
         let faults = Arc::clone(engine.faults());
-        let make = move || make_all(&to_make, &engine, hooks.as_deref(), &mailbox);
+        let make = move || make_all(&to_make, &engine, hooks.as_deref());
         let hooks = api.hooks.clone();
         let end = move || end_all(&to_end, hooks.as_deref(), &faults);
         let joins = [
@@ -320,22 +326,15 @@ impl Threads {
     }
 }
 
-fn make_all(
-    to_make: &Receiver<Making>,
-    engine: &EngineHandle,
-    hooks: Option<&dyn SessionHooks>,
-    mailbox: &Mailbox,
-) {
-    for Making { ticket, config, life, request } in to_make {
+fn make_all(to_make: &Receiver<Making>, engine: &EngineHandle, hooks: Option<&dyn SessionHooks>) {
+    for Making { config, life, request, on_created } in to_make {
         let settings = Settings::new(&config, life);
         let whose = format_args!("the making of session {}", config.id).to_string();
         let made = engine
             .faults()
             .guard(FaultDomain::Command, &whose, || make(engine, config, hooks, &request));
-        let failed = || Err(Response::problem(ErrorCode::Internal, "the session cannot be made"));
-        let outcome = made.unwrap_or_else(failed);
-        let created = Created { ticket, settings, life, outcome };
-        mailbox.post(Post::Created(Box::new(created)));
+        let failed = || Err(CreateError::Failed("the session could not be created".to_owned()));
+        on_created(Created { settings, life, outcome: made.unwrap_or_else(failed) });
     }
 }
 
@@ -344,15 +343,15 @@ fn make(
     config: SessionConfig,
     hooks: Option<&dyn SessionHooks>,
     request: &CreateRequest,
-) -> Result<Arc<Session>, Response> {
+) -> Result<Arc<Session>, CreateError> {
     let session = Arc::new(engine.create_session(config).map_err(|error| {
-        let code = match error {
-            SessionError::Exists(_) => ErrorCode::SessionExists,
-            SessionError::Config(_) => ErrorCode::BadValue,
-            SessionError::Stopped => ErrorCode::Stopped,
-            _ => ErrorCode::Internal,
-        };
-        Response::problem(code, error.to_string())
+        let detail = error.to_string();
+        match error {
+            SessionError::Exists(_) => CreateError::Exists(detail),
+            SessionError::Config(_) => CreateError::Invalid(detail),
+            SessionError::Stopped => CreateError::Stopped(detail),
+            _ => CreateError::Failed(detail),
+        }
     })?);
     if let Some(hooks) = hooks {
         let whose = format_args!("the hook for session {}", session.id()).to_string();
@@ -361,12 +360,12 @@ fn make(
             .guard(FaultDomain::Callback, &whose, || hooks.created(&session, request));
         let refusal = match said {
             Some(Ok(())) => None,
-            Some(Err(refusal)) => Some(Response::problem(ErrorCode::Refused, refusal)),
-            None => Some(Response::problem(ErrorCode::Internal, "the application failed")),
+            Some(Err(refusal)) => Some(CreateError::Refused(refusal)),
+            None => Some(CreateError::Failed("the application failed".to_owned())),
         };
-        if let Some(response) = refusal {
+        if let Some(refusal) = refusal {
             session.stop();
-            return Err(response);
+            return Err(refusal);
         }
     }
     session.start();
@@ -375,15 +374,15 @@ fn make(
 }
 
 fn end_all(to_end: &Receiver<Ending>, hooks: Option<&dyn SessionHooks>, faults: &Faults) {
-    for Ending { session, reason, answerer } in to_end {
+    for Ending { session, reason, on_ended } in to_end {
         let whose = format_args!("the end of session {}", session.id()).to_string();
         faults.guard(FaultDomain::Command, &whose, || session.stop());
         if let Some(hooks) = hooks {
             let whose = format_args!("the hook for session {}", session.id()).to_string();
             faults.guard(FaultDomain::Callback, &whose, || hooks.ended(session.id(), reason));
         }
-        if let Some(answerer) = answerer {
-            answerer.answer(Response::new(StatusCode::NO_CONTENT));
+        if let Some(on_ended) = on_ended {
+            on_ended();
         }
     }
 }

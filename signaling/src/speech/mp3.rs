@@ -4,7 +4,7 @@ use std::io::Read;
 
 use visavis::{Mp3Decoder, Mp3Sound};
 
-use super::decode::{DecodeError, Sound, check, skip};
+use super::samples::{DecodeError, Sound, check, skip};
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 4 << 10;

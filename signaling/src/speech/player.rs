@@ -12,8 +12,9 @@ use visavis::{
     UtteranceError, UtteranceProgress,
 };
 
-use super::decode::{DecodeError, Decoder, Sound};
+use super::decode::Decoder;
 use super::format::SpeechFormat;
+use super::samples::{DecodeError, Sound};
 use super::turns::Turn;
 
 /// An upload is read so far ahead of what viewers hear. Its renderer has so much time for each picture.

@@ -6,7 +6,7 @@
 
 use std::io::{self, Read};
 
-use super::decode::{DecodeError, Layout, PIECES_A_SECOND, Sound, check, fill, skip};
+use super::samples::{DecodeError, Layout, PIECES_A_SECOND, Sound, check, fill, skip};
 
 /// Tags of a `fmt ` chunk.
 const PCM: u16 = 1;
@@ -239,8 +239,9 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use crate::speech::decode::{Decoder, tests::Dripping};
+    use crate::speech::decode::Decoder;
     use crate::speech::format::SpeechFormat;
+    use crate::speech::samples::tests::Dripping;
 
     fn wav(spec: hound::WavSpec, samples: &[i16]) -> Vec<u8> {
         let mut file = Cursor::new(Vec::new());

@@ -15,7 +15,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::{SignalingError, TlsFiles};
+use crate::config::{SignalingError, TlsFiles};
 
 /// How often the files are looked at. Renewals take months; whoever cannot wait sends a signal.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

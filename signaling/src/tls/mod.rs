@@ -12,7 +12,7 @@ use rustls::{ServerConfig, ServerConnection};
 
 use self::certificates::Current;
 pub(crate) use self::certificates::Watch;
-use crate::{SignalingError, TlsFiles};
+use crate::config::{SignalingError, TlsFiles};
 
 /// Reads the files and makes a TLS 1.2 and 1.3 server configuration that offers HTTP/1.1. The files are read again
 /// when they change, as long as the watch lives.

@@ -144,6 +144,18 @@ pub(crate) fn receive_only(offer: &str) -> String {
     watching
 }
 
+/// Reads a fragment, and makes the offer of an ICE restart with it.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn is_fragment(text: &str) -> bool {
+    let Ok(read) = Fragment::parse(text) else { return false };
+    if let Some(credentials) = read.credentials {
+        let offer = restarted(&receive_only(text), &credentials);
+        assert_eq!(Credentials::of(&offer), Some(credentials), "{offer}");
+        let _ = of_answer(&offer);
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! STUN and TURN servers as `Link` fields (draft-ietf-wish-whep-03 §4.5).
 
-use crate::IceServer;
+use crate::config::IceServer;
 
 /// One field value for each address of each server.
 pub(crate) fn links(servers: &[IceServer]) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::time::Instant;
 
 use crate::io::TurnIo;
-use crate::window::Window;
+use crate::rate_window::RateWindow;
 
 /// The longest header of a frame: two bytes, a length of eight, a mask of four (RFC 6455 §5.2).
 const MAX_HEADER_BYTES: usize = 14;
@@ -72,7 +72,7 @@ impl Frames {
 pub(super) struct Counted<'a, 'b> {
     pub(super) io: &'a mut TurnIo<'b>,
     pub(super) frames: &'a mut Frames,
-    pub(super) window: &'a mut Window,
+    pub(super) window: &'a mut RateWindow,
     pub(super) now: Instant,
     /// There were too many.
     pub(super) over: bool,

@@ -1,13 +1,9 @@
 //! The signaling protocol over WebSocket.
 
+pub(crate) mod clients;
 mod frames;
-pub(crate) mod notice;
-mod peer;
-mod protocol;
-mod resume;
-
-pub(crate) use peer::{NextStep, WsPeer};
-#[cfg(feature = "fuzzing")]
-pub(crate) use protocol::Incoming;
-pub(crate) use protocol::Outgoing;
-pub(crate) use resume::Resumptions;
+pub(crate) mod handshake;
+pub(crate) mod peer;
+pub(crate) mod protocol;
+pub(crate) mod resume;
+pub(crate) mod session_events;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::IceServer;
+use crate::config::IceServer;
 use crate::error::{ErrorCode, RequestError};
 
 /// A message to the client.

@@ -1,3 +1,5 @@
+//! A client's WebSocket.
+
 mod offers;
 mod output;
 
@@ -7,20 +9,21 @@ use std::time::Instant;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
-use visavis::{EngineHandle, OfferError, PeerId, Refusal, SessionId, Shrink};
+use visavis::{EngineHandle, OfferError, PeerId, Refusal, SessionId};
 
 use super::frames::{Counted, Frames};
 use super::protocol::{Incoming, Outgoing};
 use super::resume::{Resumed, Token};
-use crate::Limits;
 use crate::access::Source;
-use crate::connection::Context;
+use crate::auth::{Permission, Principal, Subject};
+use crate::candidates;
+use crate::config::Limits;
+use crate::context::Context;
 use crate::error::{ErrorCode, RequestError};
-use crate::http::Visit;
-use crate::http::candidates;
+use crate::http::route::WebSocketRequest;
 use crate::io::TurnIo;
 use crate::mailbox::Ticket;
-use crate::window::Window;
+use crate::rate_window::RateWindow;
 
 /// The least backlog a WebSocket needs: an SDP answer and an error or two.
 const MIN_BACKLOG_BYTES: usize = 64 << 10;
@@ -29,11 +32,6 @@ const READ_BUFFER_BYTES: usize = 4 << 10;
 /// The close code of a connection whose client has come back on another (RFC 6455 §7.4.2 leaves the
 /// numbers from 4000 on to applications).
 const RESUMED_ELSEWHERE: CloseCode = CloseCode::Library(4001);
-
-/// More of something than a viewer, or those who come from one address, may send in a short time.
-fn too_many(what: &str) -> RequestError {
-    RequestError::new(ErrorCode::RateLimited, format!("too many {what} in a short time"))
-}
 
 /// What a turn leaves to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,12 +64,14 @@ pub(crate) struct WsPeer {
     token: Option<Token>,
     /// Whom it counts for.
     source: Option<Source>,
-    /// Whether the engine has heard of this peer.
+    /// On whose behalf its messages are.
+    principal: Principal,
+    /// Whether the engine knows this peer.
     offered: bool,
-    /// Whether the client wants to know what happens in the session.
+    /// Whether the client gets the events of the session.
     wants_events: bool,
-    /// Whether it has one of the places that there are for viewers.
-    seated: bool,
+    /// Whether it counts among those that have a viewer.
+    has_viewer: bool,
     /// Since when it has had no viewer, and until when there has to be an offer that is answered.
     waiting: Option<(Instant, Instant)>,
     /// Whether its visitor, who named no session, is to get one of its own.
@@ -80,14 +80,14 @@ pub(crate) struct WsPeer {
     making: Option<(Ticket, String)>,
     /// The renegotiation that waits for its answer: its number, and the offer, which may turn out to be another
     /// peer's.
-    pending_offer: Option<(u64, String)>,
-    /// Whether the engine is to be told when this connection ends.
-    takes_peer_along: bool,
-    bad_messages: Window,
+    pending_offer: Option<(Ticket, String)>,
+    /// Whether the peer ends with this connection.
+    ends_peer: bool,
+    bad_messages: RateWindow,
     frames: Frames,
-    messages: Window,
+    messages: RateWindow,
     /// Whatever peers they are for.
-    offers: Window,
+    offers: RateWindow,
     next_ping: Instant,
     pong_due: Option<Instant>,
 }
@@ -97,14 +97,19 @@ impl WsPeer {
     /// the token of a peer that is still there it speaks for that one.
     pub(crate) fn new(
         rest: Vec<u8>,
-        Visit { session, resume, events, source }: Visit,
+        WebSocketRequest { session, resume, events, source, principal }: WebSocketRequest,
         key: usize,
         context: &mut Context,
         now: Instant,
     ) -> Self {
         let default = &context.config.default_session;
         let named = session.or_else(|| (!context.config.api.per_visitor).then(|| default.clone()));
+        let may_resume = |resumed: &Resumed| {
+            let subject = Subject::peer(&resumed.session, resumed.peer);
+            context.authority.permit(&principal, Permission::SpeakForPeer, subject).is_ok()
+        };
         let resumed = resume.and_then(|token| context.resumptions.find(&token, named.as_ref()));
+        let resumed = resumed.filter(may_resume);
         let offered = resumed.is_some();
         let (token, id, session, wants_own) = match (resumed, named) {
             (Some(Resumed { token, peer, session }), _) => (Some(token), peer, session, false),
@@ -122,7 +127,7 @@ impl WsPeer {
             .max_message_size(Some(limits.message_bytes))
             .max_frame_size(Some(limits.message_bytes));
         let (mut frames, mut messages) =
-            (Frames::default(), Window::new(limits.abuse_window, limits.messages, now));
+            (Frames::default(), RateWindow::new(limits.abuse_window, limits.messages, now));
         messages.count(frames.count(&rest), now);
         Self {
             socket: WebSocketContext::from_partially_read(rest, Role::Server, Some(config)),
@@ -132,44 +137,45 @@ impl WsPeer {
             key,
             token,
             source,
+            principal,
             offered,
             wants_events: events,
-            seated: false,
+            has_viewer: false,
             waiting: (!offered).then(|| (now, now + limits.offer_deadline)),
             wants_own,
             making: None,
             pending_offer: None,
-            takes_peer_along: false,
-            bad_messages: Window::new(limits.abuse_window, limits.bad_messages, now),
+            ends_peer: false,
+            bad_messages: RateWindow::new(limits.abuse_window, limits.bad_messages, now),
             frames,
             messages,
-            offers: Window::new(limits.abuse_window, limits.offers, now),
+            offers: RateWindow::new(limits.abuse_window, limits.offers, now),
             next_ping: now + limits.ping_interval,
             pong_due: None,
         }
     }
 
-    /// Sends `config`, or says that there is no place for another viewer.
-    pub(crate) fn greet(&mut self, io: &mut TurnIo<'_>, context: &mut Context) -> NextStep {
+    /// Sends `config`, or `full` where no other viewer can be taken.
+    pub(crate) fn start(&mut self, io: &mut TurnIo<'_>, context: &mut Context) -> NextStep {
         let config = &context.config;
         let token = self.token.clone();
-        let greeting = Outgoing::Config {
+        let first = Outgoing::Config {
             peer_id: self.id.to_string(),
             ice_servers: &config.ice_servers,
             video_codec: config.video_codec.name(),
             audio_codec: config.audio_codec.name(),
             resume: token.as_ref().map(Token::as_str),
         };
-        let next = self.send(io, &greeting);
+        let next = self.send(io, &first);
         if next != NextStep::Keep {
             return next;
         }
         let places = config.max_clients;
-        match context.clients.get(&self.id) {
-            Some(&before) => context.superseded.push(before),
-            None if context.seated >= places => {
-                // Whoever comes back for a picture that still runs keeps it, though there is no place.
-                self.takes_peer_along = false;
+        match context.clients.connection(self.id) {
+            Some(before) => context.clients.close_resumed(before),
+            None if context.clients.viewers() >= places => {
+                // Media that still runs goes on, though its client cannot come back to it now.
+                self.ends_peer = false;
                 context.refuse(Refusal::Place);
                 return self.send_and_close(io, OfferError::Full(places).into());
             }
@@ -180,16 +186,16 @@ impl WsPeer {
             context.resumptions.back(token);
         }
         if self.offered {
-            self.take_seat(context);
+            self.count_viewer(context);
         }
         match self.wants_own {
             true => NextStep::Keep,
-            false => self.describe_session(io, context),
+            false => self.send_session_state(io, context),
         }
     }
 
-    /// Says how the session is, before it says what becomes of it.
-    fn describe_session(&mut self, io: &mut TurnIo<'_>, context: &Context) -> NextStep {
+    /// Sends the state of the session, before its changes.
+    fn send_session_state(&mut self, io: &mut TurnIo<'_>, context: &Context) -> NextStep {
         if !self.wants_events {
             return NextStep::Keep;
         }
@@ -198,15 +204,19 @@ impl WsPeer {
         self.send(io, &Outgoing::Session { live: status.metrics.is_live })
     }
 
-    /// Whether what happens in a session is to be told here.
-    pub(crate) fn is_told_of(&self, session: &SessionId) -> bool {
+    /// Whether its client gets the events of a session.
+    pub(crate) fn wants_events_of(&self, session: &SessionId) -> bool {
         let has_session = !self.wants_own && self.making.is_none();
         self.wants_events && has_session && self.session == *session
     }
 
-    /// Passes on what happened in the session.
-    pub(crate) fn on_notice(&mut self, io: &mut TurnIo<'_>, notice: &Outgoing<'_>) -> NextStep {
-        self.send(io, notice)
+    /// Sends an event of the session.
+    pub(crate) fn on_session_event(
+        &mut self,
+        io: &mut TurnIo<'_>,
+        message: &Outgoing<'_>,
+    ) -> NextStep {
+        self.send(io, message)
     }
 
     /// Reads and answers what has arrived, as far as the turn's budget goes.
@@ -231,7 +241,7 @@ impl WsPeer {
             if let Message::Close(frame) = message {
                 // No code is what `WebSocket.close()` sends.
                 let code = frame.map_or(CloseCode::Normal, |frame| frame.code);
-                self.takes_peer_along = matches!(code, CloseCode::Normal | CloseCode::Away);
+                self.ends_peer = matches!(code, CloseCode::Normal | CloseCode::Away);
                 // Reading on sends the reply and then reports the end.
                 continue;
             }
@@ -266,18 +276,24 @@ impl WsPeer {
                 self.next_ping = now + context.config.limits.ping_interval;
                 NextStep::Keep
             }
-            Incoming::Candidate(candidate) => {
-                if !context.budgets.may_add(self.id, 1, now) {
-                    context.refuse(Refusal::CandidateRate);
-                    return self.reject_message(io, too_many("candidates"), now);
-                }
-                match candidates::add(self.id, &candidate, context) {
-                    Ok(()) => NextStep::Keep,
-                    Err(error) => self.reject_message(io, error.into(), now),
-                }
-            }
+            Incoming::Candidate(candidate) => match self.add_candidate(&candidate, context) {
+                Ok(()) => NextStep::Keep,
+                Err(error) => self.reject_message(io, error, now),
+            },
             Incoming::Offer(sdp) => self.on_offer(io, sdp, context, now),
         }
+    }
+
+    fn add_candidate(&self, candidate: &str, context: &mut Context) -> Result<(), RequestError> {
+        self.permit(Permission::SpeakForPeer, context)?;
+        context.count_candidates(self.id, 1)?;
+        Ok(candidates::add(self.id, candidate, context)?)
+    }
+
+    /// Asks whether the client may do something in its session, for its peer.
+    fn permit(&self, permission: Permission, context: &Context) -> Result<(), RequestError> {
+        let subject = Subject::peer(&self.session, self.id);
+        context.authority.permit(&self.principal, permission, subject)
     }
 
     /// When [`on_deadline`](Self::on_deadline) wants to be called.
@@ -312,26 +328,25 @@ impl WsPeer {
         self.close(io, CloseCode::Away, "the server stops");
     }
 
-    /// The client has come back on another connection, to which the peer belongs now.
-    pub(crate) fn supersede(&mut self, io: &mut TurnIo<'_>) -> NextStep {
-        self.takes_peer_along = false;
+    /// The client has resumed on another connection, to which the peer belongs now.
+    pub(crate) fn close_resumed(&mut self, io: &mut TurnIo<'_>) -> NextStep {
+        self.ends_peer = false;
         self.close(io, RESUMED_ELSEWHERE, "resumed on another connection")
     }
 
-    /// Gives up the place among the clients and, where that is called for, the media connection. Both
-    /// may belong to a newer connection by now.
+    /// Leaves the clients and, where that is called for, ends the media connection. Both may belong to a newer
+    /// connection by now.
     pub(crate) fn leave(&mut self, context: &mut Context) {
-        self.give_seat_back(context);
-        if context.clients.get(&self.id) != Some(&self.key) {
+        self.uncount_viewer(context);
+        if context.clients.connection(self.id) != Some(self.key) {
             return;
         }
-        context.clients.remove(&self.id);
-        context.clients.shrink_if_mostly_empty();
-        if self.offered && self.takes_peer_along {
+        context.clients.remove(self.id);
+        if self.offered && self.ends_peer {
             context.engine.disconnect(self.id);
         }
         let Some(token) = &self.token else { return };
-        match self.offered && !self.takes_peer_along {
+        match self.offered && !self.ends_peer {
             true => context.resumptions.lost(token, context.config.max_clients),
             false => context.resumptions.forget(token),
         }

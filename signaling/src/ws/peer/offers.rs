@@ -5,11 +5,13 @@ use std::time::Instant;
 use visavis::{Answer, LeaveReason, OfferError, Refusal, SessionId};
 
 use super::super::protocol::{Description, Incoming, Outgoing};
-use super::{NextStep, WsPeer, too_many};
-use crate::connection::Context;
+use super::{NextStep, WsPeer};
+use crate::auth::Permission;
+use crate::context::Context;
 use crate::error::{ErrorCode, RequestError};
 use crate::io::TurnIo;
 use crate::mailbox::Ticket;
+use crate::sessions::registry::CreateError;
 
 /// There is no session for this visitor.
 fn no_session_left() -> RequestError {
@@ -25,34 +27,49 @@ impl WsPeer {
         context: &mut Context,
         now: Instant,
     ) -> NextStep {
-        if self.pending_offer.is_some() || self.making.is_some() {
-            let detail = "the offer before this one is not answered yet";
-            let error = RequestError::fixed(ErrorCode::OfferPending, detail);
+        if let Err(error) = self.may_offer(context, now) {
             return self.reject_message(io, error, now);
         }
-        if !self.offers.count(1, now) || !context.budgets.may_offer(self.id, now) {
-            context.refuse(Refusal::OfferRate);
-            return self.reject_message(io, too_many("offers"), now);
-        }
-        if !self.offered && !context.budgets.may_join(self.source, now) {
-            context.refuse(Refusal::JoinRate);
-            return self.reject_message(io, too_many("viewers"), now);
-        }
         let places = context.config.max_clients;
-        if !self.seated && context.seated >= places {
+        if !self.has_viewer && context.clients.viewers() >= places {
             return self.refuse(io, OfferError::Full(places).into());
         }
-        self.take_seat(context);
+        self.count_viewer(context);
         if std::mem::take(&mut self.wants_own) {
             let ticket = context.new_ticket(self.key);
             self.making = Some((ticket, sdp));
-            let made = context.sessions.create_for_visitor(ticket, &context.engine);
-            return match made {
-                true => NextStep::Keep,
-                false => self.refuse(io, no_session_left()),
+            let on_created = context.mailbox.on_created(ticket);
+            return match context.sessions.create_for_visitor(&context.engine, on_created) {
+                Ok(()) => NextStep::Keep,
+                Err(error) => {
+                    tracing::info!(?error, "no session for a visitor");
+                    self.refuse(io, no_session_left())
+                }
             };
         }
         self.offer(io, sdp, context, now)
+    }
+
+    /// Whether the client may offer, and not too often.
+    fn may_offer(&mut self, context: &mut Context, now: Instant) -> Result<(), RequestError> {
+        if self.pending_offer.is_some() || self.making.is_some() {
+            let detail = "the offer before this one is not answered yet";
+            return Err(RequestError::fixed(ErrorCode::OfferPending, detail));
+        }
+        match self.offered {
+            true => self.permit(Permission::SpeakForPeer, context)?,
+            false => self.permit(Permission::JoinSession, context)?,
+        }
+        if !self.offers.count(1, now) {
+            context.refuse(Refusal::OfferRate);
+            let detail = "too many offers on this connection in a short time";
+            return Err(RequestError::fixed(ErrorCode::RateLimited, detail));
+        }
+        context.count_offer(self.id)?;
+        match self.offered {
+            true => Ok(()),
+            false => context.count_join(self.source),
+        }
     }
 
     /// Passes an offer on to the engine.
@@ -71,35 +88,29 @@ impl WsPeer {
             let answer = context.engine.connect(&self.session, Some(self.id), &sdp);
             return self.on_answer(io, answer, None, context, now);
         }
-        let number = context.offers;
-        context.offers += 1;
-        let (replies, waker, id) = (context.replies.clone(), context.waker.clone(), self.id);
-        let reply = move |answer| {
-            // Without a receiver the loop has ended, and with it the connection.
-            let _ = replies.send((id, number, answer));
-            let _ = waker.wake();
-        };
-        match context.engine.renegotiate(id, &sdp, reply) {
+        let ticket = context.new_ticket(self.key);
+        let reply = context.mailbox.on_renegotiated(self.id, ticket);
+        match context.engine.renegotiate(self.id, &sdp, reply) {
             Ok(()) => {
-                self.pending_offer = Some((number, sdp));
+                self.pending_offer = Some((ticket, sdp));
                 NextStep::Keep
             }
             Err(error) => self.on_answer(io, Err(error), Some(sdp), context, now),
         }
     }
 
-    /// Passes on the engine's reply to a renegotiation. One that was asked for on the connection before this one
-    /// has nobody left who would want the answer.
-    pub(crate) fn on_reply(
+    /// Passes on the engine's answer to a later offer. The answer to one that came on the connection before this one
+    /// is of no use any more.
+    pub(crate) fn on_renegotiated(
         &mut self,
         io: &mut TurnIo<'_>,
-        number: u64,
+        ticket: Ticket,
         answer: Result<Answer, OfferError>,
         context: &mut Context,
         now: Instant,
     ) -> NextStep {
         match self.pending_offer.take() {
-            Some((pending, offer)) if pending == number => {
+            Some((pending, offer)) if pending == ticket => {
                 self.on_answer(io, answer, Some(offer), context, now)
             }
             other => {
@@ -109,7 +120,7 @@ impl WsPeer {
         }
     }
 
-    /// Passes on what the engine says to an offer; `later_offer` is that offer, where it is not the peer's first.
+    /// Passes on the engine's answer to an offer; `later_offer` is that offer, where it is not the peer's first.
     fn on_answer(
         &mut self,
         io: &mut TurnIo<'_>,
@@ -120,7 +131,7 @@ impl WsPeer {
     ) -> NextStep {
         if answer.is_err() && self.waiting.is_some() {
             // There is no viewer that would need the place.
-            self.give_seat_back(context);
+            self.uncount_viewer(context);
         }
         match (answer, later_offer) {
             (Err(OfferError::OtherConnection | OfferError::PeerGone), Some(sdp)) => {
@@ -147,12 +158,12 @@ impl WsPeer {
         }
     }
 
-    /// The session that was asked for is there, or there is none.
-    pub(crate) fn on_session(
+    /// The session that was asked for was created, or could not be.
+    pub(crate) fn on_created(
         &mut self,
         io: &mut TurnIo<'_>,
         ticket: Ticket,
-        made: Option<SessionId>,
+        made: Result<SessionId, CreateError>,
         context: &mut Context,
         now: Instant,
     ) -> NextStep {
@@ -163,9 +174,9 @@ impl WsPeer {
                 return NextStep::Keep;
             }
         };
-        let Some(session) = made else { return self.refuse(io, no_session_left()) };
+        let Ok(session) = made else { return self.refuse(io, no_session_left()) };
         self.session = session;
-        match self.describe_session(io, context) {
+        match self.send_session_state(io, context) {
             NextStep::Keep => self.offer(io, offer, context, now),
             next => next,
         }
@@ -180,7 +191,7 @@ impl WsPeer {
         context: &mut Context,
         now: Instant,
     ) -> NextStep {
-        self.give_seat_back(context);
+        self.uncount_viewer(context);
         self.await_offer(context, now);
         self.renew(context);
         self.send(io, &RequestError::from(reason).into())
@@ -191,9 +202,9 @@ impl WsPeer {
         self.waiting.get_or_insert((now, now + context.config.limits.offer_deadline));
     }
 
-    /// Speaks for a peer that is not there yet, in the place of the one before.
+    /// Speaks for a new peer, of which the engine does not know yet, instead of the one before.
     fn renew(&mut self, context: &mut Context) {
-        context.clients.remove(&self.id);
+        context.clients.remove(self.id);
         self.id = context.engine.new_peer_id();
         context.clients.insert(self.id, self.key);
         self.offered = false;
@@ -211,19 +222,22 @@ impl WsPeer {
         self.offer_due().and(self.waiting).map(|(since, _)| since)
     }
 
-    /// Another connection needs the place.
-    pub(crate) fn evict(&mut self, io: &mut TurnIo<'_>) -> NextStep {
+    /// Another connection is to be accepted.
+    pub(crate) fn close_idle(&mut self, io: &mut TurnIo<'_>) -> NextStep {
         let detail = "too many connections, and this one has no viewer";
         self.send_and_close(io, RequestError::fixed(ErrorCode::Full, detail))
     }
 
-    pub(super) fn take_seat(&mut self, context: &mut Context) {
-        context.seated += usize::from(!self.seated);
-        self.seated = true;
+    /// Counts the client among those that have a viewer.
+    pub(super) fn count_viewer(&mut self, context: &mut Context) {
+        if !std::mem::replace(&mut self.has_viewer, true) {
+            context.clients.add_viewer();
+        }
     }
 
-    pub(super) fn give_seat_back(&mut self, context: &mut Context) {
-        context.seated -= usize::from(self.seated);
-        self.seated = false;
+    pub(super) fn uncount_viewer(&mut self, context: &mut Context) {
+        if std::mem::take(&mut self.has_viewer) {
+            context.clients.remove_viewer();
+        }
     }
 }

@@ -11,7 +11,7 @@ use visavis::Refusal;
 
 use super::super::protocol::Outgoing;
 use super::{NextStep, WsPeer};
-use crate::Limits;
+use crate::config::Limits;
 use crate::error::{ErrorCode, RequestError};
 use crate::io::TurnIo;
 
@@ -24,8 +24,8 @@ impl WsPeer {
             // The client's close frame has been read already; its reply ends the connection.
             Err(Error::Protocol(ProtocolError::SendAfterClosing)) => NextStep::Keep,
             Err(error) => {
-                // A viewer whose answers nobody reads needs no place.
-                self.takes_peer_along |= matches!(error, Error::WriteBufferFull(_));
+                // A client that does not read its answers ends its viewer.
+                self.ends_peer |= matches!(error, Error::WriteBufferFull(_));
                 tracing::debug!(peer = %self.id, %error, "dropping a client that does not read");
                 NextStep::Gone
             }
@@ -52,9 +52,9 @@ impl WsPeer {
         self.refuse(io, RequestError::fixed(ErrorCode::Abuse, detail))
     }
 
-    /// Sends an error and closes, taking the peer along.
+    /// Sends an error and closes, and ends the peer.
     pub(super) fn refuse(&mut self, io: &mut TurnIo<'_>, error: RequestError) -> NextStep {
-        self.takes_peer_along = true;
+        self.ends_peer = true;
         let kind = match error.code {
             ErrorCode::Abuse => Some(Refusal::WebSocketAbuse),
             ErrorCode::OfferTimeout => Some(Refusal::OfferTimeout),

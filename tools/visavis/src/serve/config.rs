@@ -4,7 +4,7 @@ use visavis::{
     AudioCodec, Bitrate, EngineConfig, IdleLoop, OpusSettings, PacketTime, PlayoutDelay,
     RtpInputConfig, Scheduling, SessionConfig, VideoCodec,
 };
-use visavis_signaling::{IceServer, PageLook, SessionApi, SignalingConfig, TlsFiles};
+use visavis_signaling::{IceServer, PageBranding, SessionApi, SignalingConfig, TlsFiles};
 
 use crate::echo;
 use crate::settings::Settings;
@@ -99,7 +99,7 @@ pub(super) fn signaling_config(settings: &Settings, idle: IdleLoop) -> Signaling
         public_url: settings.public_url.clone(),
         allowed_hosts: settings.allowed_hosts.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
-        page: PageLook { title: settings.page_title.clone(), logo: settings.page_logo.clone() },
+        page: PageBranding { title: settings.page_title.clone(), logo: settings.page_logo.clone() },
         ..SignalingConfig::default()
     }
 }

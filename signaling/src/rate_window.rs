@@ -3,14 +3,14 @@ use std::time::{Duration, Instant};
 /// Counts events in consecutive windows of time. Across the seam of two windows twice the limit can
 /// pass, which is good enough to tell a flood from a visitor.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct RateWindow {
     length: Duration,
     limit: u32,
     start: Instant,
     count: u32,
 }
 
-impl Window {
+impl RateWindow {
     pub(crate) fn new(length: Duration, limit: u32, now: Instant) -> Self {
         Self { length, limit, start: now, count: 0 }
     }
@@ -39,7 +39,7 @@ mod tests {
     fn a_new_window_forgives() {
         let start = Instant::now();
         let at = |s| start + Duration::from_secs(s);
-        let mut window = Window::new(Duration::from_secs(10), 2, start);
+        let mut window = RateWindow::new(Duration::from_secs(10), 2, start);
         assert!(window.count(1, at(0)) && window.count(1, at(9)) && !window.count(1, at(9)));
         assert!(window.count(2, at(10)));
     }

@@ -1,82 +1,30 @@
-use std::collections::HashMap;
+//! One TCP connection, from accept to close: its phases, its output and its deadlines.
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::Sender;
-use mio::Waker;
-use rustls::crypto::SecureRandom;
-use visavis::{Answer, EngineHandle, LeaveReason, OfferError, PeerId, Refusal, SessionId};
+use visavis::{Answer, LeaveReason, OfferError, SessionId};
 
+use super::http_connection::{HttpConnection, Outcome, Waiting};
 use crate::access::Source;
-use crate::error::ErrorCode;
-use crate::exchange::{Exchange, Outcome, Waiting};
-use crate::http::sessions::created as created_response;
-use crate::http::{Response, Routes, Visit};
+use crate::config::Limits;
+use crate::connection_limits::RemoteEnd;
+use crate::context::Context;
+use crate::error::{ErrorCode, RequestError};
+use crate::http::response::Response;
+use crate::http::route::WebSocketRequest;
+use crate::http::routes::Router;
 use crate::io::{Output, READ_BUDGET_BYTES, TurnIo, ready};
-use crate::mailbox::{Mailbox, Ticket};
-use crate::places::{Budgets, Client, Places};
-use crate::sessions::Registry;
-use crate::speech::Uploads;
+use crate::mailbox::Ticket;
+use crate::sessions::registry::CreateError;
 use crate::tls::Transport;
-use crate::whep::Whep;
-use crate::ws::{NextStep, Outgoing, Resumptions, WsPeer};
-use crate::{Limits, SignalingConfig};
+use crate::ws::peer::{NextStep, WsPeer};
+use crate::ws::protocol::Outgoing;
 
 /// What serving a request takes out of the turn's budget, beside its bytes: a pipeline of tiny
 /// requests is work too.
 const REQUEST_COST_BYTES: usize = 4 << 10;
-
-/// The engine's reply to a renegotiation of that number, on its way to the connection that asked for it.
-pub(crate) type OfferReply = (PeerId, u64, Result<Answer, OfferError>);
-
-/// What all connections share. It belongs to the loop's thread, like they do.
-pub(crate) struct Context {
-    pub(crate) config: SignalingConfig,
-    pub(crate) engine: EngineHandle,
-    pub(crate) routes: Arc<Routes>,
-    /// The sessions that were made over HTTP.
-    pub(crate) sessions: Registry,
-    /// The WebSocket clients, and where their connections are.
-    pub(crate) clients: HashMap<PeerId, usize>,
-    /// How many of them have a place: those with a viewer.
-    pub(crate) seated: usize,
-    /// How many connections there are from where.
-    pub(crate) places: Places,
-    /// How often what may be asked for.
-    pub(crate) budgets: Budgets,
-    /// Connections whose clients have come back on others.
-    pub(crate) superseded: Vec<usize>,
-    pub(crate) resumptions: Resumptions,
-    pub(crate) random: &'static dyn SecureRandom,
-    /// Renegotiations so far; numbers the next one.
-    pub(crate) offers: u64,
-    /// Carries replies to renegotiations back into the loop. Each connection has one offer under way at
-    /// most, which bounds the channel.
-    pub(crate) replies: Sender<OfferReply>,
-    pub(crate) waker: Arc<Waker>,
-    /// Carries answers of other threads into the loop.
-    pub(crate) mailbox: Mailbox,
-    /// Those who watch by WHEP.
-    pub(crate) whep: Whep,
-    /// Speech that is being played.
-    pub(crate) uploads: Uploads,
-    /// Requests so far that may be answered later.
-    pub(crate) tickets: u64,
-}
-
-impl Context {
-    /// Counts something that is refused.
-    pub(crate) fn refuse(&self, kind: Refusal) {
-        self.engine.refusals().count(kind);
-    }
-
-    /// Names a request of the connection at `key`.
-    pub(crate) fn new_ticket(&mut self, key: usize) -> Ticket {
-        self.tickets += 1;
-        Ticket { key, serial: self.tickets }
-    }
-}
 
 /// When a connection wants its next turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +43,7 @@ pub(crate) struct Connection {
     /// Its place in the loop.
     key: usize,
     /// Who is at the other end.
-    client: Client,
+    client: RemoteEnd,
     /// Bytes that go out before anything else.
     output: Output,
     phase: Phase,
@@ -105,7 +53,7 @@ pub(crate) struct Connection {
 
 enum Phase {
     Http {
-        exchange: Box<Exchange>,
+        http: Box<HttpConnection>,
         waiting: Waiting,
         since: Instant,
     },
@@ -120,27 +68,26 @@ enum Phase {
 }
 
 impl Connection {
-    pub(crate) fn new(transport: Transport, key: usize, client: Client, now: Instant) -> Self {
+    pub(crate) fn new(
+        transport: Transport,
+        router: Arc<Router>,
+        key: usize,
+        client: RemoteEnd,
+        now: Instant,
+    ) -> Self {
         let waiting = match transport.is_handshaking() {
             true => Waiting::Handshake,
             false => Waiting::FirstRequest,
         };
-        let phase = Phase::Http { exchange: Box::default(), waiting, since: now };
+        let phase =
+            Phase::Http { http: Box::new(HttpConnection::new(router)), waiting, since: now };
         Self { transport, key, client, output: Output::default(), phase, stalled_since: None }
     }
 
-    /// A connection that is told that there is no place for it.
-    pub(crate) fn refused(
-        transport: Transport,
-        key: usize,
-        client: Client,
-        response: &Response,
-        now: Instant,
-    ) -> Self {
-        let mut connection = Self::new(transport, key, client, now);
-        connection.output.push(&response.to_bytes(false, false));
-        connection.phase = Phase::Closing { peer: None, until: None };
-        connection
+    /// Sends a response before anything was asked, and closes.
+    pub(crate) fn refuse(&mut self, response: &Response) {
+        self.output.push(&response.to_bytes(false, false));
+        self.phase = Phase::Closing { peer: None, until: None };
     }
 
     /// The socket, to register it with a poller.
@@ -155,22 +102,22 @@ impl Connection {
         self.next(result, budget)
     }
 
-    /// Passes on the engine's reply to a renegotiation.
-    pub(crate) fn on_offer_reply(
+    /// Passes on the engine's answer to a peer's later offer.
+    pub(crate) fn on_renegotiated(
         &mut self,
-        number: u64,
+        ticket: Ticket,
         answer: Result<Answer, OfferError>,
         context: &mut Context,
         now: Instant,
     ) -> Next {
         self.with_peer(context, now, |peer, io, context| {
-            peer.on_reply(io, number, answer, context, now)
+            peer.on_renegotiated(io, ticket, answer, context, now)
         })
     }
 
-    /// Ends it, because its client has come back on another connection.
-    pub(crate) fn supersede(&mut self, context: &mut Context, now: Instant) -> Next {
-        self.with_peer(context, now, |peer, io, _| peer.supersede(io))
+    /// Closes it, because its client has resumed on another connection.
+    pub(crate) fn close_resumed(&mut self, context: &mut Context, now: Instant) -> Next {
+        self.with_peer(context, now, |peer, io, _| peer.close_resumed(io))
     }
 
     /// Passes on that the peer's media connection ended.
@@ -183,19 +130,19 @@ impl Connection {
         self.with_peer(context, now, |peer, io, context| peer.on_left(io, reason, context, now))
     }
 
-    /// Whether its client is to be told what happens in a session.
-    pub(crate) fn is_told_of(&self, session: &SessionId) -> bool {
-        matches!(&self.phase, Phase::WebSocket(peer) if peer.is_told_of(session))
+    /// Whether its client gets the events of a session.
+    pub(crate) fn wants_events_of(&self, session: &SessionId) -> bool {
+        matches!(&self.phase, Phase::WebSocket(peer) if peer.wants_events_of(session))
     }
 
-    /// Tells its client what happened in the session.
-    pub(crate) fn on_notice(
+    /// Sends its client an event of the session.
+    pub(crate) fn on_session_event(
         &mut self,
-        notice: &Outgoing<'_>,
+        message: &Outgoing<'_>,
         context: &mut Context,
         now: Instant,
     ) -> Next {
-        self.with_peer(context, now, |peer, io, _| peer.on_notice(io, notice))
+        self.with_peer(context, now, |peer, io, _| peer.on_session_event(io, message))
     }
 
     /// When [`on_deadline`](Self::on_deadline) wants to be called.
@@ -221,9 +168,9 @@ impl Connection {
             return Next::Done;
         }
         match &self.phase {
-            Phase::Http { exchange, .. } if exchange.is_mid_request() => {
-                let response = Response::problem(ErrorCode::Timeout, "the request took too long")
-                    .behind(exchange.prefix());
+            Phase::Http { http, .. } if http.is_mid_request() => {
+                let error = RequestError::fixed(ErrorCode::Timeout, "the request took too long");
+                let response = Response::from(error).behind(http.prefix());
                 self.output.push(&response.to_bytes(false, false));
                 self.phase = Phase::Closing { peer: None, until: None };
                 self.turn(context, now)
@@ -235,7 +182,7 @@ impl Connection {
         }
     }
 
-    /// The server ends: a last word where the protocol has one, as far as the socket takes it.
+    /// The server stops: a close frame where the protocol has one, as far as the socket takes it.
     pub(crate) fn stop(&mut self, context: &mut Context, now: Instant) {
         let _ = self.with_peer(context, now, |peer, io, _| {
             peer.stop(io);
@@ -260,15 +207,15 @@ impl Connection {
         waits && self.stalled_since.is_none() && self.client.source == Some(source)
     }
 
-    /// Ends it, because another needs its place.
-    pub(crate) fn evict(&mut self, context: &mut Context, now: Instant) -> Next {
-        let _ = self.with_peer(context, now, |peer, io, _| peer.evict(io));
+    /// Closes it while it is idle, because another connection is to be accepted.
+    pub(crate) fn close_idle(&mut self, context: &mut Context, now: Instant) -> Next {
+        let _ = self.with_peer(context, now, |peer, io, _| peer.close_idle(io));
         Next::Done
     }
 
     /// Gives back what the connection held elsewhere.
     pub(crate) fn end(&mut self, context: &mut Context) {
-        context.places.give_back(self.client.source.take());
+        context.connections.remove(self.client.source.take());
         if let Phase::WebSocket(peer) = &mut self.phase {
             peer.leave(context);
         }
@@ -300,7 +247,7 @@ impl Connection {
             let mut io =
                 TurnIo { transport: &mut self.transport, output: &mut self.output, budget };
             let next = peer.turn(&mut io, context, now);
-            self.settle(next, context)?;
+            self.apply(next, context)?;
         }
         if let Phase::Closing { .. } = self.phase {
             return self.close(&context.config.limits, budget, now);
@@ -317,8 +264,8 @@ impl Connection {
             if self.output.len() >= limits.backlog_bytes && !self.flush(now)? {
                 break;
             }
-            let Phase::Http { exchange, .. } = &mut self.phase else { return Ok(()) };
-            match exchange.step(self.key, &mut self.client, &mut self.output, context) {
+            let Phase::Http { http, .. } = &mut self.phase else { return Ok(()) };
+            match http.step(self.key, &mut self.client, &mut self.output, context) {
                 Outcome::Progress => {}
                 Outcome::Served => {
                     *budget = budget.saturating_sub(REQUEST_COST_BYTES);
@@ -330,25 +277,25 @@ impl Connection {
                     match ready(TurnIo { transport, output, budget }.read(&mut chunk))? {
                         Some(0) => self.phase = Phase::Closing { peer: None, until: None },
                         Some(length) => {
-                            exchange.push(chunk.get(..length).unwrap_or_default());
+                            http.push(chunk.get(..length).unwrap_or_default());
                             // Time runs anew with each byte of an upload, and of nothing else.
-                            served |= exchange.waits_for() == Waiting::Upload;
+                            served |= http.waits_for() == Waiting::Upload;
                         }
                         None => break,
                     }
                 }
                 Outcome::Blocked => break,
                 Outcome::Close => self.phase = Phase::Closing { peer: None, until: None },
-                Outcome::Upgrade(response, visit) => {
+                Outcome::Upgrade(response, request) => {
                     self.output.push(&response.to_bytes(false, true));
-                    self.upgrade(visit, context, budget, now)?;
+                    self.upgrade(request, context, budget, now)?;
                 }
             }
         }
         let handshaking = self.transport.is_handshaking();
-        if let Phase::Http { exchange, waiting, since } = &mut self.phase {
+        if let Phase::Http { http, waiting, since } = &mut self.phase {
             let first = !served && matches!(waiting, Waiting::Handshake | Waiting::FirstRequest);
-            let new = match (handshaking, exchange.waits_for()) {
+            let new = match (handshaking, http.waits_for()) {
                 (true, _) => Waiting::Handshake,
                 // The first request's time has been running since there was a connection.
                 (false, Waiting::RestOfRequest | Waiting::NextRequest) if first => {
@@ -360,8 +307,8 @@ impl Connection {
                 (*waiting, *since) = (new, now);
             }
             // What a proxy keeps in reserve is nobody's until it says for whom the next request is.
-            if new == Waiting::NextRequest && context.routes.access().trusts(self.client.remote) {
-                context.places.give_back(self.client.source.take());
+            if new == Waiting::NextRequest && http.trusts(&self.client) {
+                context.connections.remove(self.client.source.take());
             }
         }
         Ok(())
@@ -370,56 +317,66 @@ impl Connection {
     /// Starts the WebSocket; what arrived behind the request belongs to it.
     fn upgrade(
         &mut self,
-        visit: Visit,
+        request: WebSocketRequest,
         context: &mut Context,
         budget: &mut usize,
         now: Instant,
     ) -> io::Result<()> {
-        let rest = match &mut self.phase {
-            Phase::Http { exchange, .. } => std::mem::take(exchange).into_rest(),
+        let closing = Phase::Closing { peer: None, until: None };
+        let rest = match std::mem::replace(&mut self.phase, closing) {
+            Phase::Http { http, .. } => http.into_rest(),
             _ => Vec::new(),
         };
-        let mut peer = Box::new(WsPeer::new(rest, visit, self.key, context, now));
+        let mut peer = Box::new(WsPeer::new(rest, request, self.key, context, now));
         let (transport, output) = (&mut self.transport, &mut self.output);
-        let next = peer.greet(&mut TurnIo { transport, output, budget }, context);
+        let next = peer.start(&mut TurnIo { transport, output, budget }, context);
         self.phase = Phase::WebSocket(peer);
-        self.settle(next, context)
+        self.apply(next, context)
     }
 
-    /// Gives an answer that comes from another thread, and goes on with the next request.
-    pub(crate) fn on_reply(
+    /// Gives a response that comes from another thread, and goes on with the next request.
+    pub(crate) fn on_response(
         &mut self,
         ticket: Ticket,
         response: Response,
         context: &mut Context,
         now: Instant,
     ) -> Next {
-        let Phase::Http { exchange, .. } = &mut self.phase else { return Next::Wait };
-        match exchange.reply(ticket, response, &mut self.output) {
-            None => return Next::Wait,
-            Some(Outcome::Close) => self.phase = Phase::Closing { peer: None, until: None },
-            Some(_) => {}
-        }
-        self.turn(context, now)
+        let Phase::Http { http, .. } = &mut self.phase else { return Next::Wait };
+        let outcome = http.reply(ticket, response, &mut self.output);
+        self.after_reply(outcome, context, now)
     }
 
-    /// A session that this connection has asked for was made, or not: over HTTP, or for its visitor.
-    pub(crate) fn on_session(
+    /// A session that this connection has asked for was created, or could not be: over HTTP, or for its visitor.
+    pub(crate) fn on_created(
         &mut self,
         ticket: Ticket,
-        made: Result<SessionId, Response>,
+        made: Result<SessionId, CreateError>,
         context: &mut Context,
         now: Instant,
     ) -> Next {
         if let Phase::WebSocket(_) = self.phase {
             return self.with_peer(context, now, |peer, io, context| {
-                peer.on_session(io, ticket, made.ok(), context, now)
+                peer.on_created(io, ticket, made, context, now)
             });
         }
-        let Phase::Http { exchange, .. } = &self.phase else { return Next::Wait };
-        let prefix = exchange.prefix();
-        let response = made.map_or_else(|error| error, |id| created_response(&id, prefix, context));
-        self.on_reply(ticket, response, context, now)
+        let Phase::Http { http, .. } = &mut self.phase else { return Next::Wait };
+        let outcome = http.on_created(ticket, made, &mut self.output, context);
+        self.after_reply(outcome, context, now)
+    }
+
+    fn after_reply(
+        &mut self,
+        outcome: Option<Outcome>,
+        context: &mut Context,
+        now: Instant,
+    ) -> Next {
+        match outcome {
+            None => return Next::Wait,
+            Some(Outcome::Close) => self.phase = Phase::Closing { peer: None, until: None },
+            Some(_) => {}
+        }
+        self.turn(context, now)
     }
 
     /// Runs something on the WebSocket peer, if there is one, and what follows from it.
@@ -434,14 +391,14 @@ impl Connection {
         let (transport, output) = (&mut self.transport, &mut self.output);
         let next = action(peer, &mut TurnIo { transport, output, budget: &mut 0 }, context);
         let mut budget = READ_BUDGET_BYTES;
-        let result = self.settle(next, context).and_then(|()| match self.phase {
+        let result = self.apply(next, context).and_then(|()| match self.phase {
             Phase::Closing { .. } => self.close(&context.config.limits, &mut budget, now),
             _ => self.flush(now).map(|_| false),
         });
         self.next(result, budget)
     }
 
-    fn settle(&mut self, next: NextStep, context: &mut Context) -> io::Result<()> {
+    fn apply(&mut self, next: NextStep, context: &mut Context) -> io::Result<()> {
         match next {
             NextStep::Keep => Ok(()),
             NextStep::Gone => Err(ErrorKind::ConnectionAborted.into()),

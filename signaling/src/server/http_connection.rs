@@ -1,27 +1,32 @@
-//! The requests of one connection and their answers, one at a time.
+//! A connection that speaks HTTP: bytes become requests, one at a time, each finds its route, its permission and its
+//! handler, and responses become bytes.
 
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
-use visavis::Refusal;
+use visavis::{Refusal, SessionId};
 
-use crate::Limits;
 use crate::access::Via;
-use crate::connection::Context;
+use crate::config::Limits;
+use crate::connection_limits::RemoteEnd;
+use crate::context::Context;
 use crate::error::{ErrorCode, RequestError};
-use crate::http::{
-    Call, Framing, Handler, HttpReader, PIECE_BYTES, Plan, Reply, Request, Response, Step, Target,
-    UploadWriter, Visit, upload,
-};
+use crate::http::body::Framing;
+use crate::http::request::{HttpReader, Request, Step};
+use crate::http::response::Response;
+use crate::http::route::{Call, CreatedHandler, Handler, Reply, WebSocketRequest};
+use crate::http::routes::{Plan, Router, Target};
+use crate::http::upload::{PIECE_BYTES, UploadWriter, upload};
 use crate::io::Output;
 use crate::mailbox::Ticket;
-use crate::places::Client;
+use crate::sessions::registry::CreateError;
 
 /// Where a connection that speaks HTTP is.
-#[derive(Debug, Default)]
-pub(crate) struct Exchange {
+#[derive(Debug)]
+pub(crate) struct HttpConnection {
+    router: Arc<Router>,
     reader: HttpReader,
     state: State,
 }
@@ -35,8 +40,9 @@ enum State {
     Whole { request: Box<Request>, plan: Plan, options: ResponseOptions },
     /// A body is passed on in pieces; its answer comes later, or before its end.
     Upload { writer: UploadWriter, ticket: Ticket, options: ResponseOptions, full: bool },
-    /// All that is to be read was read; the answer comes from another thread.
-    Later { ticket: Ticket, options: ResponseOptions },
+    /// All that is to be read was read; the response comes from another thread, or is made once a session was
+    /// created.
+    Later { ticket: Ticket, options: ResponseOptions, once_created: Option<CreatedHandler> },
 }
 
 /// How to answer.
@@ -64,7 +70,7 @@ pub(crate) enum Outcome {
     /// The output ends the connection.
     Close,
     /// HTTP ends here: a WebSocket to a session follows, after this 101.
-    Upgrade(Response, Visit),
+    Upgrade(Response, WebSocketRequest),
 }
 
 /// What an HTTP connection waits for.
@@ -92,7 +98,11 @@ impl Waiting {
     }
 }
 
-impl Exchange {
+impl HttpConnection {
+    pub(crate) fn new(router: Arc<Router>) -> Self {
+        Self { router, reader: HttpReader::default(), state: State::default() }
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.reader.push(bytes);
     }
@@ -127,11 +137,16 @@ impl Exchange {
         }
     }
 
+    /// Whether connections from there are a proxy's, which says with each request for whom it is.
+    pub(crate) fn trusts(&self, client: &RemoteEnd) -> bool {
+        self.router.access().trusts(client.remote)
+    }
+
     /// Does the next thing that can be done with the bytes that are here.
     pub(crate) fn step(
         &mut self,
         key: usize,
-        client: &mut Client,
+        client: &mut RemoteEnd,
         output: &mut Output,
         context: &mut Context,
     ) -> Outcome {
@@ -175,7 +190,7 @@ impl Exchange {
         output: &mut Output,
     ) -> Option<Outcome> {
         let options = match mem::take(&mut self.state) {
-            State::Later { ticket: own, options } if own == ticket => options,
+            State::Later { ticket: own, options, .. } if own == ticket => options,
             // The rest of the body is of no interest, and where the next request starts unknown.
             State::Upload { ticket: own, options, .. } if own == ticket => {
                 ResponseOptions { keep_alive: false, ..options }
@@ -185,7 +200,25 @@ impl Exchange {
                 return None;
             }
         };
-        Some(self.answer(response, options, output))
+        Some(self.respond(response, options, output))
+    }
+
+    /// Makes the response that waits for a session, now that it was created or could not be.
+    pub(crate) fn on_created(
+        &mut self,
+        ticket: Ticket,
+        made: Result<SessionId, CreateError>,
+        output: &mut Output,
+        context: &Context,
+    ) -> Option<Outcome> {
+        let State::Later { ticket: own, options, once_created: Some(respond) } = &self.state else {
+            return None;
+        };
+        if *own != ticket {
+            return None;
+        }
+        let response = respond(made, &options.via, context);
+        self.reply(ticket, response, output)
     }
 
     /// Decides what to do with a request, once its head is here.
@@ -193,38 +226,52 @@ impl Exchange {
         &mut self,
         request: Box<Request>,
         key: usize,
-        client: &mut Client,
+        client: &mut RemoteEnd,
         output: &mut Output,
         context: &mut Context,
     ) -> Outcome {
-        let routes = Arc::clone(&context.routes);
-        let via = routes.access().via(&request.headers, client.remote);
+        let router = Arc::clone(&self.router);
+        let via = router.access().via(&request.headers, client.remote);
         let mut options = ResponseOptions {
             head_only: request.method == Method::HEAD,
             keep_alive: request.keep_alive && !client.reserved,
-            cors: routes.cors().headers(&request),
+            cors: router.cors().headers(&request),
             via,
         };
         // A proxy says with each request for whom it is.
         if options.via.source != client.source {
-            context.places.give_back(client.source.take());
-            if !context.places.take(options.via.source, &context.config.limits) {
+            context.connections.remove(client.source.take());
+            if !context.connections.add(options.via.source, &context.config.limits) {
                 context.refuse(Refusal::Connection);
                 return self.reject(TOO_MANY_CONNECTIONS, Some(options), output);
             }
             client.source = options.via.source;
         }
-        let plan = routes.plan(&request, &options.via, client.reserved, context.engine.refusals());
+        let plan = router.plan(&request, &options.via, client.reserved, context.engine.refusals());
         let target = match plan {
             Plan::Call(target) if matches!(target.handler, Handler::Upload(_)) => target,
             plan => return self.collect(request, plan, options, output, context),
         };
-        let Target { handler: Handler::Upload(handler), params } = target else {
-            return self.answer(nonsense(), options, output);
+        let Target { handler: Handler::Upload(handler), permission, params } = target else {
+            return self.respond(contradiction().into(), options, output);
+        };
+        let principal = match context.authority.identify(&request, &options.via) {
+            Ok(principal) => principal,
+            Err(error) => return self.refuse_upload(error, &request, options, output),
         };
         let ticket = context.new_ticket(key);
+        context.http_requests += 1;
+        let call = Call {
+            request: &request,
+            params: &params,
+            via: &options.via,
+            principal: &principal,
+            ticket,
+        };
+        if let Err(error) = call.permit_route(permission, context) {
+            return self.refuse_upload(error, &request, options, output);
+        }
         let (writer, reader) = upload(context.mailbox.clone(), ticket);
-        let call = Call { request: &request, params: &params, via: &options.via, ticket };
         match handler(&call, reader, context) {
             Reply::Later => {
                 self.go_on(&request, output);
@@ -233,10 +280,24 @@ impl Exchange {
             }
             Reply::Response(response) => {
                 options.keep_alive &= request.framing == Framing::Done;
-                self.answer(response, options, output)
+                self.respond(response, options, output)
             }
-            Reply::Upgrade(..) => self.answer(nonsense(), options, output),
+            Reply::Upgrade(..) | Reply::OnceCreated(_) => {
+                self.respond(contradiction().into(), options, output)
+            }
         }
+    }
+
+    /// Refuses an upload before any of its body is read.
+    fn refuse_upload(
+        &mut self,
+        error: RequestError,
+        request: &Request,
+        mut options: ResponseOptions,
+        output: &mut Output,
+    ) -> Outcome {
+        options.keep_alive &= request.framing == Framing::Done;
+        self.respond(error.into(), options, output)
     }
 
     /// Has the body of a request collected, unless it is clear already that nobody wants it.
@@ -253,10 +314,10 @@ impl Exchange {
             return self.reject(BODY_TOO_LARGE, Some(options), output);
         }
         match plan {
-            Plan::Answer(response) if request.expects_continue => {
+            Plan::Respond(response) if request.expects_continue => {
                 // The body may or may not follow: where the next request starts cannot be known.
                 options.keep_alive = false;
-                self.answer(*response, options, output)
+                self.respond(*response, options, output)
             }
             plan => {
                 self.go_on(&request, output);
@@ -282,26 +343,57 @@ impl Exchange {
         output: &mut Output,
         context: &mut Context,
     ) -> Outcome {
-        let (handler, params) = match plan {
-            Plan::Call(Target { handler: Handler::Whole(handler), params }) => (handler, params),
-            Plan::Answer(response) => {
-                let response = context.routes.files.in_words(*response, request);
-                return self.answer(response, options, output);
+        let response = match plan {
+            Plan::Call(target) => {
+                let ticket = context.new_ticket(key);
+                context.http_requests += 1;
+                match self.call(target, request, &options, ticket, context) {
+                    Reply::Response(response) => response,
+                    Reply::Upgrade(response, opened) => return Outcome::Upgrade(response, opened),
+                    Reply::Later => return self.wait(ticket, options, None),
+                    Reply::OnceCreated(handler) => {
+                        return self.wait(ticket, options, Some(handler));
+                    }
+                }
             }
-            Plan::Call(_) => return self.answer(nonsense(), options, output),
+            Plan::Respond(response) => *response,
         };
-        let ticket = context.new_ticket(key);
-        match handler(&Call { request, params: &params, via: &options.via, ticket }, context) {
-            Reply::Response(response) => {
-                let response = context.routes.files.in_words(response, request);
-                self.answer(response, options, output)
-            }
-            Reply::Upgrade(response, visit) => Outcome::Upgrade(response, visit),
-            Reply::Later => {
-                self.state = State::Later { ticket, options };
-                Outcome::Served
-            }
+        let response = context.files.as_page(response, request);
+        self.respond(response, options, output)
+    }
+
+    /// Calls a handler, if whoever asks may have it called.
+    fn call(
+        &self,
+        target: Target,
+        request: &Request,
+        options: &ResponseOptions,
+        ticket: Ticket,
+        context: &mut Context,
+    ) -> Reply {
+        let Target { handler: Handler::Whole(handler), permission, params } = target else {
+            return Reply::Response(contradiction().into());
+        };
+        let principal = match context.authority.identify(request, &options.via) {
+            Ok(principal) => principal,
+            Err(error) => return Reply::Response(error.into()),
+        };
+        let (params, via, principal) = (&params, &options.via, &principal);
+        let call = Call { request, params, via, principal, ticket };
+        match call.permit_route(permission, context) {
+            Ok(()) => handler(&call, context),
+            Err(error) => Reply::Response(error.into()),
         }
+    }
+
+    fn wait(
+        &mut self,
+        ticket: Ticket,
+        options: ResponseOptions,
+        once_created: Option<CreatedHandler>,
+    ) -> Outcome {
+        self.state = State::Later { ticket, options, once_created };
+        Outcome::Served
     }
 
     /// Passes on what has arrived of an upload.
@@ -325,13 +417,11 @@ impl Exchange {
         if !empty && !writer.write(piece) {
             // The reader has seen enough; its answer is on its way.
             options.keep_alive &= done;
-            self.state = State::Later { ticket, options };
-            return Outcome::Served;
+            return self.wait(ticket, options, None);
         }
         if done {
             writer.finish();
-            self.state = State::Later { ticket, options };
-            return Outcome::Served;
+            return self.wait(ticket, options, None);
         }
         self.state = State::Upload { writer, ticket, options, full: false };
         if empty { Outcome::More } else { Outcome::Progress }
@@ -346,10 +436,10 @@ impl Exchange {
     ) -> Outcome {
         let mut options = options.unwrap_or_default();
         options.keep_alive = false;
-        self.answer(error.into(), options, output)
+        self.respond(error.into(), options, output)
     }
 
-    fn answer(
+    fn respond(
         &mut self,
         mut response: Response,
         options: ResponseOptions,
@@ -366,13 +456,13 @@ impl Exchange {
 }
 
 const BODY_TOO_LARGE: RequestError =
-    RequestError::fixed(ErrorCode::BodyTooLarge, "the request's body is too large");
+    RequestError::fixed(ErrorCode::BodyTooLarge, "the request body is too large");
 
 /// A source that has as many connections as it may.
 pub(crate) const TOO_MANY_CONNECTIONS: RequestError =
     RequestError::fixed(ErrorCode::RateLimited, "too many connections at once from this address");
 
 /// For what the table of routes rules out.
-fn nonsense() -> Response {
-    Response::problem(ErrorCode::Internal, "this route contradicts itself")
+fn contradiction() -> RequestError {
+    RequestError::fixed(ErrorCode::Internal, "this route contradicts itself")
 }

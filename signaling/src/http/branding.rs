@@ -1,7 +1,7 @@
 //! How the pages present themselves: with a title and a logo of the operator's own, if there are some.
 
 use super::logo::Logo;
-use crate::{PageLook, SignalingError};
+use crate::config::{PageBranding, SignalingError};
 
 /// The longest title.
 const MAX_TITLE_CHARS: usize = 80;
@@ -12,14 +12,14 @@ const LOGO: &str = "\"./icon.svg\"";
 
 /// The settings, checked and read.
 #[derive(Debug, Default)]
-pub(super) struct Look {
+pub(super) struct Branding {
     /// For HTML; `None` for what stands in the files.
     title: Option<String>,
     pub(super) logo: Option<Logo>,
 }
 
-impl Look {
-    pub(super) fn new(settings: &PageLook) -> Result<Self, SignalingError> {
+impl Branding {
+    pub(super) fn new(settings: &PageBranding) -> Result<Self, SignalingError> {
         let title = settings.title.as_deref().map(|title| {
             let title = title.trim();
             let sound = (1..=MAX_TITLE_CHARS).contains(&title.chars().count());
@@ -33,7 +33,7 @@ impl Look {
     }
 
     /// A page of ours with the title and the logo that there are.
-    pub(super) fn dress(&self, page: &str) -> String {
+    pub(super) fn apply(&self, page: &str) -> String {
         let title = self.title.as_deref().map(|title| page.replace(TITLE, &format!(">{title}<")));
         let page = title.unwrap_or_else(|| page.to_owned());
         match &self.logo {
@@ -63,18 +63,18 @@ pub(super) fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn titled(title: &str) -> Result<Look, SignalingError> {
-        Look::new(&PageLook { title: Some(title.to_owned()), logo: None })
+    fn titled(title: &str) -> Result<Branding, SignalingError> {
+        Branding::new(&PageBranding { title: Some(title.to_owned()), logo: None })
     }
 
     #[test]
     fn a_title_is_text_and_never_markup() {
         let page = "<title>visavis</title><img src=\"./icon.svg\" alt=\"\"><span>visavis</span>";
-        assert_eq!(Look::default().dress(page), page);
-        let dressed = titled(" Anna & <b>Co</b> ").unwrap().dress(page);
+        assert_eq!(Branding::default().apply(page), page);
+        let branded = titled(" Anna & <b>Co</b> ").unwrap().apply(page);
         let title = "Anna &amp; &lt;b&gt;Co&lt;/b&gt;";
         let wanted = page.replace("visavis", title);
-        assert_eq!(dressed, wanted);
+        assert_eq!(branded, wanted);
         assert_eq!(escape("\"'"), "&quot;&#39;");
     }
 

@@ -1,4 +1,4 @@
-//! Candidates of viewers, however they come.
+//! ICE candidates of viewers, whichever way they come.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use visavis::{CandidateError, PeerId};
 
-use crate::connection::Context;
+use crate::context::Context;
 use crate::error::RequestError;
 
 /// Candidates in one request; a browser has a dozen.

@@ -1,16 +1,16 @@
-//! What a client that asks for it (`?events=1`) is told of the session it watches.
+//! What a client that asks for it (`?events=1`) is sent of the session it watches.
 
 use visavis::{Event, SessionId, UtteranceId};
 
 use super::protocol::{Outgoing, UtteranceState};
 
-/// Whether an event of the engine is one of those.
+/// Whether an event of the engine is sent to clients.
 pub(crate) fn is_wanted(event: &Event) -> bool {
-    of(event).is_some()
+    message(event).is_some()
 }
 
-/// The session, and what its viewers are told.
-pub(crate) fn of(event: &Event) -> Option<(&SessionId, Outgoing<'static>)> {
+/// The session, and the message that its clients are sent.
+pub(crate) fn message(event: &Event) -> Option<(&SessionId, Outgoing<'static>)> {
     use UtteranceState::{Ended, Interrupted, Started};
     let utterance = |id: UtteranceId, state, sent: Option<std::time::Duration>| {
         let sent_ms = sent.map(|sent| u64::try_from(sent.as_millis()).unwrap_or(u64::MAX));

@@ -1,0 +1,55 @@
+//! Settings of the HTTP API that makes sessions.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use visavis::{IdleLoop, SessionConfig};
+
+use super::hooks::SessionHooks;
+
+/// Settings of the HTTP API that makes sessions.
+#[derive(Clone)]
+pub struct SessionApi {
+    /// Whether sessions can be made, listed and ended over HTTP. There is no authentication: whoever
+    /// reaches the port may do so. Off by default; watching needs none of it.
+    pub manage: bool,
+    /// Whether each visitor who names no session gets one of its own, made as others are and ended
+    /// half a minute after its visitor has left. Otherwise all of them watch
+    /// [`SignalingConfig::default_session`](crate::SignalingConfig::default_session).
+    pub per_visitor: bool,
+    /// Sessions made over HTTP and for visitors at once; one more is answered 503 with the code `full`.
+    pub max_sessions: usize,
+    /// What a request leaves open is as it is here. The id is not taken from it.
+    pub template: SessionConfig,
+    /// Idle loops that requests may ask for, by name.
+    pub idle_loops: BTreeMap<String, IdleLoop>,
+    /// Told of sessions, so that somebody pushes media into them.
+    pub hooks: Option<Arc<dyn SessionHooks>>,
+}
+
+impl Default for SessionApi {
+    fn default() -> Self {
+        Self {
+            manage: false,
+            per_visitor: false,
+            max_sessions: 100,
+            template: SessionConfig::default(),
+            idle_loops: BTreeMap::new(),
+            hooks: None,
+        }
+    }
+}
+
+impl fmt::Debug for SessionApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionApi")
+            .field("manage", &self.manage)
+            .field("per_visitor", &self.per_visitor)
+            .field("max_sessions", &self.max_sessions)
+            .field("template", &self.template)
+            .field("idle_loops", &self.idle_loops.keys())
+            .field("hooks", &self.hooks.is_some())
+            .finish()
+    }
+}

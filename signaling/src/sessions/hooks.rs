@@ -1,0 +1,61 @@
+//! What an application is told of sessions that are made over HTTP.
+
+use std::sync::Arc;
+
+use visavis::{Session, SessionId};
+
+use super::request::CreateRequest;
+use crate::speech::player::SpeechChunk;
+
+/// What an application wants to know of sessions that are made over HTTP.
+///
+/// Called on threads of the server's own, one for sessions that begin, one for those that end and one for
+/// each upload: a hook may take its time, but the next session, or that upload, waits for it. A panic in it
+/// is caught and logged.
+pub trait SessionHooks: Send + Sync {
+    /// A session was made. It is started, and its maker told, when this returns. The session ends when
+    /// the server says so; keep the `Arc` as long as media is pushed.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the client, where the application has no use for the session (no renderer is
+    /// free): the session ends at once, and the client gets a 503 with the code `refused`.
+    fn created(&self, session: &Arc<Session>, request: &CreateRequest) -> Result<(), String>;
+
+    /// A session has ended: its viewers are disconnected, and pushing does nothing any more.
+    fn ended(&self, session: &SessionId, reason: EndReason) {
+        let _ = (session, reason);
+    }
+
+    /// A piece of speech was uploaded, into whatever session: a renderer makes pictures of it. It is pushed
+    /// when this returns. After a panic its upload is played without telling of the rest.
+    fn speech(&self, chunk: &SpeechChunk<'_>) {
+        let _ = chunk;
+    }
+}
+
+/// Why a session that was made over HTTP has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// A DELETE asked for it.
+    Deleted,
+    /// Its lifetime was over.
+    Expired,
+    /// Nobody watched it for as long as its idle time-out.
+    Unwatched,
+    /// The server stops.
+    ServerStopped,
+}
+
+impl EndReason {
+    /// A stable word for logs and protocols.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Expired => "expired",
+            Self::Unwatched => "unwatched",
+            Self::ServerStopped => "server-stopped",
+        }
+    }
+}

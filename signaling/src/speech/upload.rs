@@ -1,0 +1,145 @@
+//! The route that takes uploads, and the thread that plays each.
+
+use std::sync::Arc;
+use std::thread;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, StatusCode};
+use visavis::{EngineHandle, FaultDomain, Refusal, SessionId, UtteranceError};
+
+use super::format::{FormatError, SpeechFormat};
+use super::player::{PlayError, Played, Player};
+use super::turns::Turn;
+use super::uploads::Place;
+use crate::context::Context;
+use crate::error::{ErrorCode, RequestError};
+use crate::http::response::Response;
+use crate::http::route::{Call, Reply};
+use crate::http::upload::UploadReader;
+use crate::mailbox::Responder;
+use crate::sessions::hooks::SessionHooks;
+
+/// What `OPTIONS` says can be posted.
+pub(crate) const ACCEPTS: &str = "audio/L16, audio/mpeg, audio/pcm, audio/wav";
+
+/// `POST /webrtc/sessions/{id}/stream`: plays the body, and answers when that is done; with `?wait=false`
+/// when all of it has been taken.
+pub(crate) fn stream(call: &Call<'_>, body: UploadReader, context: &mut Context) -> Reply {
+    match try_stream(call, body, context) {
+        Ok(()) => Reply::Later,
+        Err(refusal) => Reply::Response(refusal),
+    }
+}
+
+fn try_stream(call: &Call<'_>, body: UploadReader, context: &mut Context) -> Result<(), Response> {
+    let session = call.existing_session(context)?;
+    let kind = call.request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let format = SpeechFormat::parse(kind.unwrap_or_default()).map_err(|error| {
+        let code = match error {
+            FormatError::Unsupported => ErrorCode::MediaType,
+            FormatError::Rate | FormatError::Channels => ErrorCode::BadValue,
+        };
+        let response = Response::problem(code, error.to_string());
+        response.header(HeaderName::from_static("accept-post"), ACCEPTS)
+    })?;
+    let most = context.config.limits.uploads;
+    let place = context.uploads.place(most).ok_or_else(|| {
+        context.refuse(Refusal::Upload);
+        RequestError::new(ErrorCode::Full, format!("{most} uploads are being played already"))
+    })?;
+    let turn = context.uploads.shared.queues.place(&session).ok_or_else(|| {
+        context.refuse(Refusal::Upload);
+        RequestError::fixed(ErrorCode::Busy, "too many uploads are waiting for this session")
+    })?;
+    let upload = Upload {
+        turn,
+        session,
+        format,
+        wait: call.request.query_value("wait").as_deref() != Some("false"),
+        engine: context.engine.clone(),
+        hooks: context.config.api.hooks.clone(),
+        place,
+    };
+    let responder = call.responder(context);
+    // Where there is no thread, the responder is dropped, which is an answer too.
+    if let Err(error) = thread::Builder::new().name("visavis-speech".to_owned()).spawn(move || {
+        let faults = Arc::clone(upload.engine.faults());
+        let whose = format_args!("an upload for session {}", upload.session).to_string();
+        faults.guard(FaultDomain::Upload, &whose, || upload.run(body, responder));
+    }) {
+        tracing::warn!(%error, "no thread to play an upload");
+    }
+    Ok(())
+}
+
+/// An upload, on its own thread.
+struct Upload {
+    turn: Turn,
+    session: SessionId,
+    format: SpeechFormat,
+    wait: bool,
+    engine: EngineHandle,
+    hooks: Option<Arc<dyn SessionHooks>>,
+    place: Place,
+}
+
+impl Upload {
+    fn run(self, body: UploadReader, responder: Responder) {
+        let Self { mut turn, session, format, wait, engine, mut hooks, place } = self;
+        let stop = &place.0.stop;
+        let mut player = Player { turn: &mut turn, engine: &engine, session: &session, wait, stop };
+        let outcome = player.play(body, format, &mut |chunk| {
+            let Some(told) = &hooks else { return };
+            let whose = format_args!("the speech hook for session {}", chunk.session).to_string();
+            let told = engine.faults().guard(FaultDomain::Callback, &whose, || told.speech(chunk));
+            if told.is_none() {
+                tracing::error!(session = %chunk.session, "an upload is played without its hook");
+                hooks = None;
+            }
+        });
+        // Whoever has the answer may upload again.
+        drop((place, turn));
+        responder.respond(match outcome {
+            Ok(played) => {
+                let all = wait || played.interrupted;
+                let status = if all { StatusCode::OK } else { StatusCode::ACCEPTED };
+                report(status, &played)
+            }
+            Err(error) => {
+                tracing::debug!(%session, %error, "an upload was not played");
+                Response::problem(problem_of(&error), error.to_string())
+            }
+        });
+    }
+}
+
+fn report(status: StatusCode, played: &Played) -> Response {
+    Response::json(status, played)
+}
+
+fn problem_of(error: &PlayError) -> ErrorCode {
+    match error {
+        PlayError::Unusable(_) | PlayError::Empty => ErrorCode::BadAudio,
+        PlayError::Refused(UtteranceError::EncodedSession) => ErrorCode::EncodedSession,
+        PlayError::Refused(UtteranceError::NoSession) | PlayError::SessionGone => {
+            ErrorCode::NoSession
+        }
+        PlayError::Refused(UtteranceError::Busy) => ErrorCode::Busy,
+        PlayError::NotStarted => ErrorCode::NotStarted,
+        PlayError::Broken(_) => ErrorCode::BadRequest,
+        PlayError::Stopping => ErrorCode::Stopped,
+    }
+}
+
+/// Decodes all of an upload; returns how many samples there were.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn decode_all(kind: &str, bytes: &[u8]) -> Option<usize> {
+    let mut decoder = super::decode::Decoder::new(bytes, SpeechFormat::parse(kind).ok()?);
+    let (mut piece, mut count) = (Vec::new(), 0);
+    while decoder.next(&mut piece).ok()?.is_some() {
+        // A twenty-fifth of a second of stereo at the highest rate, or a frame of MP3.
+        assert!(!piece.is_empty() && piece.len() <= 3_840, "{} samples", piece.len());
+        count += piece.len();
+    }
+    Some(count)
+}
