@@ -96,11 +96,13 @@ fn is_sound(text: &str) -> bool {
     let numbers = component.parse::<u16>().is_ok()
         && priority.parse::<u32>().is_ok()
         && port.parse::<u16>().is_ok();
-    numbers && is_place(address) && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    numbers
+        && is_address_or_name(address)
+        && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// An address, with a zone or in brackets, or a name.
-fn is_place(text: &str) -> bool {
+fn is_address_or_name(text: &str) -> bool {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let bare = bare.split_once('%').map_or(bare, |(address, _)| address);
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');

@@ -18,13 +18,13 @@ pub struct SignalingConfig {
     pub tls: Option<TlsFiles>,
     /// The session of a visitor who names none.
     pub default_session: SessionId,
-    /// STUN and TURN servers told to browsers.
+    /// STUN and TURN servers sent to browsers.
     pub ice_servers: Vec<IceServer>,
-    /// The preferred video codec told to browsers.
+    /// The preferred video codec, as browsers are told.
     pub video_codec: VideoCodec,
-    /// The audio codec told to browsers.
+    /// The audio codec, as browsers are told.
     pub audio_codec: AudioCodec,
-    /// WebSocket connections with a viewer at once; one more is told `full` and closed.
+    /// WebSocket connections with a viewer at once; one more gets the error `full` and is closed.
     pub max_clients: usize,
     /// Sessions that are made over HTTP.
     pub api: SessionApi,
@@ -35,19 +35,19 @@ pub struct SignalingConfig {
     /// Where visitors find the server, if that is behind a proxy: `https://face.example.org/avatar`. Its name
     /// is one of the server's, its origin the server's own, and its path what the proxy takes off.
     pub public_url: Option<String>,
-    /// Names that the server goes by: `face.example.org`, `*.example.org` for all below it, `*` for all there
+    /// Host names of the server: `face.example.org`, `*.example.org` for all below it, `*` for all there
     /// are. Requests addressed to other names are answered 421, so that no page can have its own name resolve
     /// to this server (DNS rebinding). IP addresses, `localhost`, this machine's name and that of
     /// [`public_url`](Self::public_url) need not be told. With [`tls`](Self::tls) the certificate holds the
     /// name, and every one is taken.
     pub allowed_hosts: Vec<String>,
-    /// Proxies whose `X-Forwarded-For`, `-Host`, `-Port` and `-Prefix` are believed: addresses, networks
-    /// (`10.0.0.0/8`), or the words `loopback`, `private` and `none`. Connections from there are not limited as
-    /// those of one client, unless they say for whom they are. By default `loopback`.
+    /// Proxies whose `X-Forwarded-For`, `-Host`, `-Port` and `-Prefix` are trusted: addresses, networks
+    /// (`10.0.0.0/8`), or the words `loopback`, `private` and `none`. Connections from there are not limited
+    /// like those of one client, unless they name the client. By default `loopback`.
     pub trusted_proxies: Vec<String>,
     /// Title and logo of the player page.
     pub page: PageBranding,
-    /// What one client may cost.
+    /// Limits that keep one client from using up the server.
     pub limits: Limits,
 }
 
@@ -72,7 +72,7 @@ impl Default for SignalingConfig {
     }
 }
 
-/// How the player page presents itself, and the page that says what is wrong with an address.
+/// Title and logo of the player page, and of the page that explains an error.
 #[derive(Debug, Clone, Default)]
 pub struct PageBranding {
     /// Its name, 1 to 80 characters, as text: in the bar, and in the browser's tab. `None`: `visavis`.
@@ -104,7 +104,7 @@ pub struct IceServer {
     pub credential: Option<String>,
 }
 
-/// What one client may cost, in bytes and in time.
+/// Limits that keep one client from using up the server, in bytes and in time.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Bytes of a request's head; more is answered 431.
@@ -218,22 +218,22 @@ pub enum SignalingError {
     /// Certificate and key do not go together, or TLS cannot use them.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
-    /// An allowed origin is none.
-    #[error("{0:?} is no origin; one looks like https://app.example.org")]
+    /// An allowed origin is invalid.
+    #[error("invalid origin {0:?}; expected one such as https://app.example.org")]
     Origin(String),
-    /// A name of the server is none.
-    #[error("{0:?} is no host name; one looks like face.example.org or *.example.org")]
+    /// A host name of the server is invalid.
+    #[error("invalid host name {0:?}; expected one such as face.example.org or *.example.org")]
     Host(String),
-    /// The public address is none.
-    #[error("{0:?} is no address of a server; one looks like https://face.example.org/avatar")]
+    /// The public URL is invalid.
+    #[error("invalid public URL {0:?}; expected one such as https://face.example.org/avatar")]
     PublicUrl(String),
-    /// A trusted proxy is none.
+    /// A trusted proxy is invalid.
     #[error(
-        "{0:?} is no address or network; one looks like 192.0.2.1, 10.0.0.0/8, loopback or private"
+        "invalid proxy {0:?}; expected an address or network, such as 192.0.2.1, 10.0.0.0/8, loopback or private"
     )]
     Proxy(String),
-    /// The page's title is none.
-    #[error("{0:?} is no title of a page; one has 1 to 80 characters, all in one line")]
+    /// The page's title is invalid.
+    #[error("invalid page title {0:?}; expected 1 to 80 characters in one line")]
     Title(String),
     /// The page's logo cannot be used.
     #[error("cannot use {path} as the page's logo: {reason}")]

@@ -4,11 +4,11 @@ import { find, recall, root, video, write } from './player-page.js';
 
 /** What is wrong with the microphone, and what helps. */
 const FAULTS = {
-  denied: 'The microphone is not allowed: allow it beside the address, then try again',
-  missing: 'There is no microphone here',
+  denied: 'Microphone access is blocked: allow it next to the address, then try again',
+  missing: 'No microphone found',
   'in-use': 'The microphone is in use by another program',
-  insecure: 'A microphone needs a page on HTTPS',
-  ended: 'The microphone is gone',
+  insecure: 'The microphone needs a page on HTTPS',
+  ended: 'The microphone was disconnected',
   failed: 'The microphone does not work',
 };
 

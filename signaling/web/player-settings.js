@@ -4,9 +4,9 @@ import { find, recall, remember, root, write } from './player-page.js';
 
 const HINTS = {
   off: 'Its level is shown while it is on.',
-  asking: 'Your browser asks whether it may be used.',
-  on: 'Speak: the bar should move.',
-  muted: 'It is muted by the system, or by a switch of its own.',
+  asking: 'Your browser is asking for permission.',
+  on: 'Speak, and the bar should move.',
+  muted: 'It is muted by the system or by a switch on the device.',
 };
 
 /** @param {import('./visavis-client.js').VisavisClient} client */
@@ -26,8 +26,8 @@ export function wireSettings(client) {
   // --- devices -----------------------------------------------------------------------------
 
   function fill({ microphones, outputs }) {
-    fillSelect(microphone, microphones, 'Any microphone', client.microphone.deviceId ?? recall('microphone'));
-    fillSelect(output, outputs, 'As the system has it', recall('output'));
+    fillSelect(microphone, microphones, 'Default microphone', client.microphone.deviceId ?? recall('microphone'));
+    fillSelect(output, outputs, 'System default', recall('output'));
     find('output-setting').hidden = !('setSinkId' in HTMLMediaElement.prototype) || outputs.length === 0;
   }
   microphone.addEventListener('change', async () => {

@@ -12,16 +12,16 @@ const WORDS = {
 
 /** What a failure is called, and what helps. */
 const FAILED = {
-  unsupported: ['This browser cannot show it', 'Another browser may, or this one with WebRTC switched on.'],
-  'bad-address': ['Nothing is at this address', 'Look at the link once more.'],
-  'unknown-session': ['No such session', 'Look at the link once more; it may not have begun yet.'],
+  unsupported: ['This browser does not support WebRTC', 'Try another browser, or turn WebRTC on in this one.'],
+  'bad-address': ['There is nothing at this address', 'Check the link.'],
+  'unknown-session': ['No such session', 'Check the link. The session may not have started yet.'],
   ended: ['The session has ended', ''],
-  full: ['All places are taken', 'Try again in a while.'],
-  forbidden: ['You are not let in', ''],
-  unreachable: ['The server is not reached', 'Is your network there? Try again in a while.'],
-  'no-media': ['No way for the picture', 'A firewall may stand between you and the server.'],
-  'no-common-codec': ['This browser cannot play it', 'Another browser may.'],
-  'rsa-certificate': ['This browser cannot play it', 'Another browser, or a newer one, may.'],
+  full: ['All places are taken', 'Try again later.'],
+  forbidden: ['Access denied', ''],
+  unreachable: ['The server cannot be reached', 'Check your network and try again.'],
+  'no-media': ['No media connection', 'A firewall may be blocking it.'],
+  'no-common-codec': ['This browser cannot play this session', 'Try another browser.'],
+  'rsa-certificate': ['This browser cannot play this session', 'Try another or a newer browser.'],
 };
 
 const START_LABELS = { failed: 'Try again', closed: 'Come back' };

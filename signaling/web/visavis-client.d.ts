@@ -53,7 +53,7 @@ export interface VisavisOptions {
   figuresEveryMs?: number | undefined;
   /** Milliseconds between two `level` events while the microphone is on; 0, none. */
   levelEveryMs?: number | undefined;
-  /** The microphone is heard only while talk(true); false. */
+  /** The microphone is sent only while talk(true); false. */
   pushToTalk?: boolean | undefined;
 }
 
@@ -73,7 +73,7 @@ export type MicrophoneFault = 'denied' | 'missing' | 'in-use' | 'insecure' | 'en
 
 export interface MicrophoneStatus {
   on: boolean;
-  /** Whether the visitor is heard right now. */
+  /** Whether the microphone is sent right now. */
   talking: boolean;
   pushToTalk: boolean;
   state: MicrophoneState;
@@ -100,7 +100,7 @@ export interface Devices {
 
 /** Live figures of the connection. Rates are over the time since they were last taken. */
 export interface Figures {
-  /** Capture to display, in milliseconds; null where the browser cannot tell. */
+  /** Capture to display, in milliseconds; null where the browser does not report it. */
   latencyMs: number | null;
   /** Frames decoded per second. */
   fps: number | null;
@@ -145,7 +145,7 @@ export interface VisavisEventMap {
   }>;
   /** Whether the session shows what is pushed, or its idle loop: when it is known, and when it changes. */
   live: CustomEvent<{ live: boolean }>;
-  /** Something is said in the session. `sentMs`, once it is over: how much of it was sent. */
+  /** An utterance of the session. `sentMs`, once it is over: how much of it was sent. */
   utterance: CustomEvent<{ id: number; state: 'started' | 'ended' | 'interrupted'; sentMs: number | null }>;
   /** There is something to show. */
   stream: CustomEvent<{ stream: MediaStream }>;
@@ -166,7 +166,7 @@ export interface VisavisEventMap {
   message: CustomEvent<{ data: string | ArrayBuffer }>;
   /** `forced` when the browser refused sound without a click. */
   muted: CustomEvent<{ muted: boolean; forced: boolean }>;
-  /** As the server said it; `code` is the server's own word. */
+  /** As the server sent it; `code` is the server's error code. */
   error: CustomEvent<{ code: string; message: string }>;
   log: CustomEvent<{ text: string }>;
 }
@@ -188,7 +188,7 @@ export class VisavisClient extends EventTarget {
   readonly microphone: MicrophoneStatus;
   readonly microphoneOn: boolean;
   readonly pushToTalk: boolean;
-  /** Whether what is said is sent right now. */
+  /** Whether the microphone is sent right now. */
   readonly talking: boolean;
   readonly muted: boolean;
   /** Of the sound, 0 to 1. */
@@ -216,9 +216,9 @@ export class VisavisClient extends EventTarget {
   getDevices(): Promise<Devices>;
   /** Turns the microphone on or off, or takes another. Resolves to whether it is on now; never rejects. */
   setMicrophone(wish: MicrophoneWish): Promise<boolean>;
-  /** With push-to-talk the microphone, once on, is heard only while talk(true). */
+  /** With push-to-talk the microphone, once on, is sent only while talk(true). */
   setPushToTalk(pushToTalk: boolean): void;
-  /** Push-to-talk: true while the visitor holds the key. Resolves to whether the visitor is heard; never rejects. */
+  /** Push-to-talk: true while the visitor holds the key. Resolves to whether the microphone is sent; never rejects. */
   talk(held: boolean): Promise<boolean>;
   /**
    * Sends the server a message, of 64 KiB at most; not empty. False where it was not taken: there is no

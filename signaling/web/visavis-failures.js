@@ -2,16 +2,16 @@
 
 /** The words, and what they mean where nobody has more to say. */
 export const FAILURES = {
-  unsupported: 'this browser has no WebRTC, or it is switched off',
+  unsupported: 'this browser does not support WebRTC, or it is turned off',
   'bad-address': 'the address cannot be used',
   'unknown-session': 'there is no such session',
   ended: 'the session has ended',
   full: 'all places are taken',
-  forbidden: 'the server does not let this page in',
+  forbidden: 'the server denied access',
   unreachable: 'the server cannot be reached',
-  'no-media': 'no network path for picture and sound',
-  'no-common-codec': 'this browser has none of the codecs of the session',
-  'rsa-certificate': 'the server takes no RSA certificate, which this viewer has',
+  'no-media': 'no network path for media',
+  'no-common-codec': 'this browser supports none of the codecs of the session',
+  'rsa-certificate': 'the server does not accept RSA certificates, and this viewer has one',
   lost: 'the connection was lost',
   refused: 'the server refused the connection',
   closed: 'left',
@@ -80,7 +80,7 @@ export async function reasonOfRefusal(address) {
     if (response.ok || response.status === 426) return null;
     const said = await response.json().catch(() => ({}));
     const code = { 401: 'unauthorized', 403: 'forbidden', 404: 'not-found' }[response.status];
-    return { code: said.code ?? code ?? 'unreachable', error: said.error ?? `the server says ${response.status}` };
+    return { code: said.code ?? code ?? 'unreachable', error: said.error ?? `the server answered ${response.status}` };
   } catch {
     return null;
   }

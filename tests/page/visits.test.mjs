@@ -29,7 +29,7 @@ const run = (page, body) => page.evaluate(`(async () => { ${LIBRARY} ${body} })(
 
 test('webrtc that is switched off is said before anybody presses a button', async () => {
   const page = await visit('', { before: noWebRtc });
-  assert.equal(await text(page, 'state'), 'This browser cannot show it');
+  assert.equal(await text(page, 'state'), 'This browser does not support WebRTC');
   assert.match(await text(page, 'reason'), /no WebRTC, or it is switched off/);
   assert.equal(await run(page, 'return VisavisClient.isSupported();'), false);
   assert.equal(await run(page, "return new VisavisClient().connect().catch(({ code }) => code);"), 'unsupported');
@@ -46,7 +46,7 @@ test('connections that the browser refuses are said at once', async () => {
   };
   const page = await visit('', { before });
   await page.click('#start');
-  await says(page, 'This browser cannot show it');
+  await says(page, 'This browser does not support WebRTC');
   assert.match(await text(page, 'reason'), /Cannot create so many/);
   await leave(page);
 });
@@ -321,7 +321,7 @@ test('a microphone that is muted by the system or taken away is seen', async () 
     track.stop();
     track.dispatchEvent(new Event('ended'));
   });
-  await until(page, "document.getElementById('notice').textContent === 'The microphone is gone'");
+  await until(page, "document.getElementById('notice').textContent === 'The microphone was disconnected'");
   assert.equal(await page.getAttribute('#microphone', 'aria-pressed'), 'false');
   await leave(page);
 });
@@ -374,13 +374,13 @@ test('what is plugged in or out is told, and what was chosen stays chosen', asyn
     microphones: [{ deviceId: 'headset', label: 'The headset' }, { deviceId: 'desk', label: 'The desk' }],
     outputs: [{ deviceId: 'headset', label: 'The headset' }],
   });
-  assert.deepEqual(await choices(), ['Any microphone', 'The headset', 'The desk']);
+  assert.deepEqual(await choices(), ['Default microphone', 'The headset', 'The desk']);
   assert.equal(await page.inputValue('#which-microphone'), 'desk');
   assert.equal(await page.isVisible('#output-setting'), true);
 
   await change([['audioinput', 'headset']]);
   await toldTimes(2);
-  assert.deepEqual(await choices(), ['Any microphone', 'The headset']);
+  assert.deepEqual(await choices(), ['Default microphone', 'The headset']);
   assert.equal(await page.inputValue('#which-microphone'), '');
   assert.equal(await page.isVisible('#output-setting'), false);
 

@@ -140,7 +140,7 @@ impl Access {
     fn is_addressed_rightly(&self, request: &Request, via: &Via) -> bool {
         let host = host(request);
         let mut names = host.into_iter().chain(via.hosts.iter().map(String::as_str));
-        self.tls || names.all(|name| self.hosts.know(name))
+        self.tls || names.all(|name| self.hosts.contains(name))
     }
 
     /// Whether a request that changes something, or opens a WebSocket, comes from a page of this server's or from a
@@ -185,13 +185,12 @@ impl Access {
 
 const WRONG_HOST: RequestError = RequestError::fixed(
     ErrorCode::WrongHost,
-    "this server does not go by the name that the request is addressed to; \
-     `allowed_hosts` or `public_url` tells it its names",
+    "the host name of the request is not one of this server's; \
+     set `allowed_hosts` or `public_url`",
 );
 const CROSS_ORIGIN: RequestError = RequestError::fixed(
     ErrorCode::CrossOrigin,
-    "pages of other origins may not do this; `cors` allows them, and `public_url` says which origin is this \
-     server's own behind a proxy",
+    "pages of this origin are not allowed to do that; set `cors`, or behind a proxy `public_url`",
 );
 
 /// Whom a request is addressed to: a target in absolute form stands above the field (RFC 9112 §3.2.2).

@@ -1,4 +1,4 @@
-//! What a person sees who opens an address where there is nothing to be seen: the problem in words.
+//! The page that explains an error to a person who was sent to an address by a link.
 
 use http::Method;
 use http::header::VARY;
@@ -49,9 +49,9 @@ fn page(template: &str, error: &RequestError, request: &Request) -> String {
 fn help(code: ErrorCode) -> Option<&'static str> {
     match code {
         ErrorCode::NoSession => {
-            Some("Look at the link once more. The session may have ended, or not begun yet.")
+            Some("Check the link. The session may have ended, or may not have started yet.")
         }
-        ErrorCode::BadSession | ErrorCode::NotFound => Some("Look at the link once more."),
+        ErrorCode::BadSession | ErrorCode::NotFound => Some("Check the link."),
         _ => None,
     }
 }

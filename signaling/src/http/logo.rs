@@ -35,10 +35,11 @@ impl Logo {
             .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut content))
             .map_err(|error| unusable(error.to_string()))?;
         if content.len() > MAX_BYTES {
-            return Err(unusable(format!("it has more than {} KiB", MAX_BYTES >> 10)));
+            return Err(unusable(format!("it is larger than {} KiB", MAX_BYTES >> 10)));
         }
-        let kind = Kind::of(&content)
-            .ok_or_else(|| unusable("it is none of SVG, PNG, JPEG and WebP".to_owned()))?;
+        let kind = Kind::of(&content).ok_or_else(|| {
+            unusable("unsupported image format; expected SVG, PNG, JPEG or WebP".to_owned())
+        })?;
         Ok(Self { name: kind.file_name(), content })
     }
 }

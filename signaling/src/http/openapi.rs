@@ -73,6 +73,7 @@ fn every_problem_is_in_the_document_and_the_other_way_round() {
                 let Some(name) = response["$ref"].as_str() else { continue };
                 let response = document.pointer(name.trim_start_matches('#')).unwrap();
                 let schema = &response["content"]["application/problem+json"]["schema"]["allOf"][1];
+                let described = response["description"].as_str().unwrap();
                 for code in codes(&schema["properties"]["code"]) {
                     let known = over_http().find(|known| known.code() == code).unwrap();
                     assert_eq!(
@@ -80,6 +81,8 @@ fn every_problem_is_in_the_document_and_the_other_way_round() {
                         status,
                         "{verb} {path}: {code}"
                     );
+                    let sentence = format!("`{code}`: {}", known.title());
+                    assert!(described.contains(&sentence), "{described:?} lacks {sentence:?}");
                     answered.insert(code);
                 }
             }

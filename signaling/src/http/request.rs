@@ -148,18 +148,18 @@ fn reject_syntax(error: httparse::Error) -> RequestError {
         httparse::Error::TooManyHeaders => TOO_MANY_HEADERS,
         httparse::Error::Version => RequestError::fixed(
             ErrorCode::HttpVersion,
-            "only HTTP/1.0 and HTTP/1.1 are spoken here",
+            "unsupported HTTP version; expected 1.0 or 1.1",
         ),
         _ => BAD_REQUEST,
     }
 }
 
 const BAD_REQUEST: RequestError =
-    RequestError::fixed(ErrorCode::BadRequest, "this is no HTTP request");
+    RequestError::fixed(ErrorCode::BadRequest, "invalid HTTP request");
 const TOO_MANY_HEADERS: RequestError =
-    RequestError::fixed(ErrorCode::HeadTooLarge, "the request's head is too large");
+    RequestError::fixed(ErrorCode::HeadTooLarge, "the request head is too large");
 const TARGET_TOO_LONG: RequestError =
-    RequestError::fixed(ErrorCode::TargetTooLong, "the request's target is too long");
+    RequestError::fixed(ErrorCode::TargetTooLong, "the request target is too long");
 
 /// Says which part of an oversized head is to blame.
 fn too_large(head: &[u8], limits: &Limits) -> RequestError {
@@ -231,7 +231,7 @@ fn expects_continue(headers: &HeaderMap, is_1_1: bool) -> Result<bool, RequestEr
             }
             Err(RequestError::fixed(
                 ErrorCode::Expectation,
-                "only 100-continue can be expected here",
+                "unsupported expectation; expected 100-continue",
             ))
         }
         _ => Ok(false),
@@ -249,7 +249,7 @@ fn framing(headers: &HeaderMap, is_1_1: bool) -> Result<Framing, RequestError> {
             return Err(BAD_REQUEST);
         }
         if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-            let detail = "chunked is the only transfer coding here";
+            let detail = "unsupported transfer encoding; expected chunked";
             return Err(RequestError::fixed(ErrorCode::TransferEncoding, detail));
         }
         return Ok(Framing::Chunked(Chunk::Size));

@@ -37,7 +37,7 @@ impl CreateRequest {
         let id = self.id.clone().unwrap_or_else(fresh_id);
         config.id = SessionId::new(&id).map_err(|error| format!("`id`: {error}"))?;
         if id == "create" {
-            return Err("`id`: this name is an address of the API".to_owned());
+            return Err("`id`: this name is reserved".to_owned());
         }
         if let Some(name) = &self.idle {
             let idle = api.idle_loops.get(name);
@@ -104,8 +104,10 @@ impl CreateRequest {
 fn unknown_idle(name: &str, api: &SessionApi) -> String {
     let known: Vec<_> = api.idle_loops.keys().map(String::as_str).collect();
     match known.is_empty() {
-        true => format!("`idle`: there is no idle loop {name:?} here, nor any other by name"),
-        false => format!("`idle`: there is no idle loop {name:?}; there are {}", known.join(", ")),
+        true => format!("`idle`: unknown idle loop {name:?}; this server has none"),
+        false => {
+            format!("`idle`: unknown idle loop {name:?}; expected one of {}", known.join(", "))
+        }
     }
 }
 

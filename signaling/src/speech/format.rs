@@ -25,12 +25,14 @@ pub(crate) struct Pcm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FormatError {
     #[error(
-        "send audio/wav, audio/mpeg, audio/pcm;rate=…;channels=… or audio/L16;rate=…;channels=…"
+        "unsupported Content-Type; expected audio/wav, audio/mpeg, audio/pcm;rate=…;channels=… or audio/L16;rate=…;channels=…"
     )]
     Unsupported,
-    #[error("audio/pcm and audio/L16 need a rate that sound can have here, such as rate=16000")]
+    #[error(
+        "missing or unsupported rate of audio/pcm or audio/L16; expected one such as rate=16000"
+    )]
     Rate,
-    #[error("channels is 1 or 2")]
+    #[error("invalid channels; expected 1 or 2")]
     Channels,
 }
 

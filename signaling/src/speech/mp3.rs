@@ -72,13 +72,13 @@ impl<R: Read> Mp3Reader<R> {
                     return check(Sound { sample_rate, channels }).map(Some);
                 }
                 None if self.silent == MAX_SILENT_FRAMES => {
-                    return Err(DecodeError::unusable("MP3 frames that cannot be decoded"));
+                    return Err(DecodeError::unusable("invalid MP3: its frames cannot be decoded"));
                 }
                 None => self.silent += 1,
             }
         }
         match self.beginning {
-            true => Err(DecodeError::unusable("there is no MP3 frame in this")),
+            true => Err(DecodeError::unusable("invalid MP3: it has no frame")),
             false => Ok(None),
         }
     }

@@ -21,8 +21,8 @@ use super::turns::Turn;
 const LEAD: Duration = Duration::from_secs(5);
 
 /// How long to leave the engine alone before asking again how far it has come.
-const LOOK: Duration = Duration::from_millis(200);
-const QUICK_LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A piece of uploaded speech, on its way to the viewers: what a renderer moves the lips by.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +65,7 @@ pub(crate) enum PlayError {
     #[error("{0}")]
     Unusable(String),
     /// There is nothing in it.
-    #[error("there is no sound in this")]
+    #[error("the upload has no audio")]
     Empty,
     /// The session takes none.
     #[error(transparent)]
@@ -77,7 +77,7 @@ pub(crate) enum PlayError {
     #[error("the session has ended")]
     SessionGone,
     /// The client went away; what had come of it is played.
-    #[error("the upload broke off: {0}")]
+    #[error("the upload was cut off: {0}")]
     Broken(io::Error),
     /// The server ends.
     #[error("the server is stopping")]
@@ -122,22 +122,22 @@ impl Player<'_> {
         let begun = self.turn.join(|| engine.begin_utterance(session, UnixMillis(0)));
         let utterance = Arc::new(begun?);
         let (id, progress) = (utterance.id(), utterance.progress());
-        let mut speaking =
-            Speaking { utterance, progress: progress.clone(), pushed: Duration::ZERO };
+        let mut playback =
+            Playback { utterance, progress: progress.clone(), pushed: Duration::ZERO };
         let mut sound = Some(first);
-        while !self.turn.wait(LOOK) && !progress.is_interrupted() {
-            self.look()?;
+        while !self.turn.wait(POLL_INTERVAL) && !progress.is_interrupted() {
+            self.check_session()?;
         }
         while let Some(this) = sound {
-            if !self.say(&mut speaking, this, &samples, listener)? {
+            if !self.push_piece(&mut playback, this, &samples, listener)? {
                 break;
             }
             sound = decoder.next(&mut samples)?;
         }
         drop(decoder);
-        let pushed = speaking.pushed;
+        let pushed = playback.pushed;
         // No more of it: what was pushed is played.
-        drop(speaking);
+        drop(playback);
         self.turn.pass();
         while self.wait && !progress.is_over() {
             self.pause(pushed.saturating_sub(progress.sent()) / 2)?;
@@ -150,20 +150,20 @@ impl Player<'_> {
     }
 
     /// Pushes a piece when its time has come near; false when no more is wanted.
-    fn say(
+    fn push_piece(
         &self,
-        speaking: &mut Speaking,
+        playback: &mut Playback,
         sound: Sound,
         samples: &[i16],
         listener: Listener<'_>,
     ) -> Result<bool, PlayError> {
-        let Speaking { utterance, progress, pushed } = speaking;
+        let Playback { utterance, progress, pushed } = playback;
         let Sound { sample_rate, channels } = sound;
         while pushed.saturating_sub(progress.sent()) > LEAD {
             if progress.is_interrupted() {
                 return Ok(false);
             }
-            self.pause(LOOK)?;
+            self.pause(POLL_INTERVAL)?;
         }
         let at = *pushed;
         let session = self.session;
@@ -181,7 +181,7 @@ impl Player<'_> {
                 PushOutcome::Stopped => return Err(PlayError::SessionGone),
                 PushOutcome::NotStarted if !pushed.is_zero() => return Err(PlayError::SessionGone),
                 PushOutcome::NotStarted => return Err(PlayError::NotStarted),
-                PushOutcome::Full => self.pause(LOOK)?,
+                PushOutcome::Full => self.pause(POLL_INTERVAL)?,
             }
         }
         let frames = samples.len() as u64 / u64::from(channels.max(1));
@@ -190,28 +190,28 @@ impl Player<'_> {
     }
 
     fn pause(&self, time: Duration) -> Result<(), PlayError> {
-        thread::sleep(time.clamp(QUICK_LOOK, LOOK));
-        self.look()
+        thread::sleep(time.clamp(MIN_POLL_INTERVAL, POLL_INTERVAL));
+        self.check_session()
     }
 
     /// Whether it still makes sense to wait.
-    fn look(&self) -> Result<(), PlayError> {
+    fn check_session(&self) -> Result<(), PlayError> {
         if self.stop.load(Relaxed) {
             return Err(PlayError::Stopping);
         }
-        if self.is_gone() {
+        if self.is_session_gone() {
             return Err(PlayError::SessionGone);
         }
         Ok(())
     }
 
-    fn is_gone(&self) -> bool {
+    fn is_session_gone(&self) -> bool {
         !self.engine.has_session(self.session)
     }
 }
 
 /// An utterance that is being pushed.
-struct Speaking {
+struct Playback {
     utterance: Arc<Utterance>,
     progress: UtteranceProgress,
     /// How much of it was.

@@ -119,10 +119,10 @@ pub(crate) fn skip(bytes: &mut impl Read, count: u64) -> io::Result<()> {
 pub(crate) fn check(sound: Sound) -> Result<Sound, DecodeError> {
     let Sound { sample_rate, channels } = sound;
     if !AudioChunk::SAMPLE_RATES_HZ.contains(&sample_rate) {
-        return Err(DecodeError::unusable(format!("sound at {sample_rate} Hz cannot be played")));
+        return Err(DecodeError::unusable(format!("unsupported sample rate {sample_rate} Hz")));
     }
     if !(1..=2).contains(&channels) {
-        let why = format!("sound has one channel or two, not {channels}");
+        let why = format!("unsupported number of channels {channels}; expected 1 or 2");
         return Err(DecodeError::unusable(why));
     }
     Ok(sound)

@@ -35,7 +35,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Queues {
     /// A place among the uploads into a session; `None` where too many are there.
-    pub(crate) fn place(self: &Arc<Self>, session: &SessionId) -> Option<Turn> {
+    pub(crate) fn enter(self: &Arc<Self>, session: &SessionId) -> Option<Turn> {
         let mut queues = lock(&self.0);
         let queue = Arc::clone(queues.entry(session.clone()).or_default());
         // The books hold one, this call another, and each upload one.
@@ -95,10 +95,10 @@ mod tests {
     fn turns_go_in_order_and_places_are_given_back() {
         let queues = Arc::new(Queues::default());
         let session = SessionId::default();
-        let mut turns: Vec<Turn> = (0..MOST).filter_map(|_| queues.place(&session)).collect();
+        let mut turns: Vec<Turn> = (0..MOST).filter_map(|_| queues.enter(&session)).collect();
         assert_eq!(turns.len(), MOST);
-        assert!(queues.place(&session).is_none());
-        assert!(queues.place(&SessionId::new("other").unwrap()).is_some());
+        assert!(queues.enter(&session).is_none());
+        assert!(queues.enter(&SessionId::new("other").unwrap()).is_some());
         turns.reverse();
         let mut order = Vec::new();
         (0..3).for_each(|n| turns[n].join(|| order.push(n)));
@@ -110,7 +110,7 @@ mod tests {
         turns[0].pass();
         assert!(turns[2].wait(NOT_AT_ALL));
         turns.truncate(2);
-        assert!(queues.place(&session).is_some());
+        assert!(queues.enter(&session).is_some());
         drop(turns);
         assert!(lock(&queues.0).is_empty());
     }

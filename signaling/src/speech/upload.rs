@@ -10,7 +10,7 @@ use visavis::{EngineHandle, FaultDomain, Refusal, SessionId, UtteranceError};
 use super::format::{FormatError, SpeechFormat};
 use super::player::{PlayError, Played, Player};
 use super::turns::Turn;
-use super::uploads::Place;
+use super::uploads::UploadSlot;
 use crate::context::Context;
 use crate::error::{ErrorCode, RequestError};
 use crate::http::response::Response;
@@ -43,11 +43,11 @@ fn try_stream(call: &Call<'_>, body: UploadReader, context: &mut Context) -> Res
         response.header(HeaderName::from_static("accept-post"), ACCEPTS)
     })?;
     let most = context.config.limits.uploads;
-    let place = context.uploads.place(most).ok_or_else(|| {
+    let slot = context.uploads.reserve(most).ok_or_else(|| {
         context.refuse(Refusal::Upload);
         RequestError::new(ErrorCode::Full, format!("{most} uploads are being played already"))
     })?;
-    let turn = context.uploads.shared.queues.place(&session).ok_or_else(|| {
+    let turn = context.uploads.shared.queues.enter(&session).ok_or_else(|| {
         context.refuse(Refusal::Upload);
         RequestError::fixed(ErrorCode::Busy, "too many uploads are waiting for this session")
     })?;
@@ -58,7 +58,7 @@ fn try_stream(call: &Call<'_>, body: UploadReader, context: &mut Context) -> Res
         wait: call.request.query_value("wait").as_deref() != Some("false"),
         engine: context.engine.clone(),
         hooks: context.config.api.hooks.clone(),
-        place,
+        slot,
     };
     let responder = call.responder(context);
     // Where there is no thread, the responder is dropped, which is an answer too.
@@ -80,13 +80,13 @@ struct Upload {
     wait: bool,
     engine: EngineHandle,
     hooks: Option<Arc<dyn SessionHooks>>,
-    place: Place,
+    slot: UploadSlot,
 }
 
 impl Upload {
     fn run(self, body: UploadReader, responder: Responder) {
-        let Self { mut turn, session, format, wait, engine, mut hooks, place } = self;
-        let stop = &place.0.stop;
+        let Self { mut turn, session, format, wait, engine, mut hooks, slot } = self;
+        let stop = &slot.0.stop;
         let mut player = Player { turn: &mut turn, engine: &engine, session: &session, wait, stop };
         let outcome = player.play(body, format, &mut |chunk| {
             let Some(told) = &hooks else { return };
@@ -98,7 +98,7 @@ impl Upload {
             }
         });
         // Whoever has the answer may upload again.
-        drop((place, turn));
+        drop((slot, turn));
         responder.respond(match outcome {
             Ok(played) => {
                 let all = wait || played.interrupted;
@@ -107,7 +107,7 @@ impl Upload {
             }
             Err(error) => {
                 tracing::debug!(%session, %error, "an upload was not played");
-                Response::problem(problem_of(&error), error.to_string())
+                Response::problem(code_of(&error), error.to_string())
             }
         });
     }
@@ -117,7 +117,7 @@ fn report(status: StatusCode, played: &Played) -> Response {
     Response::json(status, played)
 }
 
-fn problem_of(error: &PlayError) -> ErrorCode {
+fn code_of(error: &PlayError) -> ErrorCode {
     match error {
         PlayError::Unusable(_) | PlayError::Empty => ErrorCode::BadAudio,
         PlayError::Refused(UtteranceError::EncodedSession) => ErrorCode::EncodedSession,

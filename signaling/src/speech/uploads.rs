@@ -25,17 +25,17 @@ impl Drop for Uploads {
 }
 
 /// One of the uploads that may be played at a time.
-pub(super) struct Place(pub(super) Arc<Shared>);
+pub(super) struct UploadSlot(pub(super) Arc<Shared>);
 
 impl Uploads {
-    pub(super) fn place(&self, most: usize) -> Option<Place> {
+    pub(super) fn reserve(&self, most: usize) -> Option<UploadSlot> {
         let more = |playing| (playing < most).then_some(playing + 1);
         self.shared.playing.fetch_update(Relaxed, Relaxed, more).ok()?;
-        Some(Place(Arc::clone(&self.shared)))
+        Some(UploadSlot(Arc::clone(&self.shared)))
     }
 }
 
-impl Drop for Place {
+impl Drop for UploadSlot {
     fn drop(&mut self) {
         self.0.playing.fetch_sub(1, Relaxed);
     }

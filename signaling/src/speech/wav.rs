@@ -168,7 +168,7 @@ fn open(bytes: &mut impl Read) -> Result<Data, DecodeError> {
     let mut riff = [0; RIFF_BYTES];
     exact(bytes, &mut riff)?;
     if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
-        return Err(DecodeError::unusable("this is no WAV: it does not begin with RIFF … WAVE"));
+        return Err(DecodeError::unusable("invalid WAV: it does not begin with RIFF … WAVE"));
     }
     let mut format = None;
     loop {
@@ -180,7 +180,7 @@ fn open(bytes: &mut impl Read) -> Result<Data, DecodeError> {
             b"fmt " => format = Some(read_format(bytes, size)?),
             b"data" => {
                 let (sound, layout) =
-                    format.ok_or_else(|| DecodeError::unusable("a WAV without a format"))?;
+                    format.ok_or_else(|| DecodeError::unusable("invalid WAV: it has no format"))?;
                 // What is written to a pipe has no length yet.
                 let left = (size != 0 && size < OPEN_BYTES).then_some(u64::from(size));
                 return Ok(Data { sound, layout, left, padded: size % 2 == 1 });
@@ -192,7 +192,7 @@ fn open(bytes: &mut impl Read) -> Result<Data, DecodeError> {
 
 fn read_format(bytes: &mut impl Read, size: u32) -> Result<(Sound, Layout), DecodeError> {
     if !(16..=MAX_FORMAT_BYTES).contains(&size) {
-        return Err(DecodeError::unusable(format!("a WAV whose format takes {size} bytes")));
+        return Err(DecodeError::unusable(format!("invalid WAV: its format takes {size} bytes")));
     }
     let mut format = vec![0; padded(size) as usize];
     exact(bytes, &mut format)?;
@@ -217,7 +217,7 @@ fn read_format(bytes: &mut impl Read, size: u32) -> Result<(Sound, Layout), Deco
     };
     let sound = check(Sound { sample_rate, channels })?;
     if usize::from(align) != layout.bytes() * usize::from(channels) {
-        return Err(DecodeError::unusable("a WAV whose block size does not fit its samples"));
+        return Err(DecodeError::unusable("invalid WAV: its block size does not fit its samples"));
     }
     Ok((sound, layout))
 }
@@ -231,7 +231,7 @@ fn exact(bytes: &mut impl Read, room: &mut [u8]) -> Result<(), DecodeError> {
     if fill(bytes, room)? == room.len() {
         return Ok(());
     }
-    Err(DecodeError::unusable("a WAV that ends before its sound begins"))
+    Err(DecodeError::unusable("invalid WAV: it ends before its samples begin"))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::config::{SignalingError, TlsFiles};
 
 /// How often the files are looked at. Renewals take months; whoever cannot wait sends a signal.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Gives each handshake the certificate there is now.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ fn read(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, Sig
         .and_then(Iterator::collect)
         .map_err(|e| broken(&files.cert, e.to_string()))?;
     if chain.is_empty() {
-        return Err(broken(&files.cert, "there is no certificate in it".to_owned()));
+        return Err(broken(&files.cert, "it has no certificate".to_owned()));
     }
     let key =
         PrivateKeyDer::from_pem_file(&files.key).map_err(|e| broken(&files.key, e.to_string()))?;
@@ -101,7 +101,7 @@ impl Drop for Watch {
 }
 
 /// What tells one state of the files from another.
-fn look(files: &TlsFiles) -> [Option<(SystemTime, u64)>; 2] {
+fn stamps(files: &TlsFiles) -> [Option<(SystemTime, u64)>; 2] {
     [&files.cert, &files.key].map(|path| {
         let about = fs::metadata(path).ok()?;
         Some((about.modified().ok()?, about.len()))
@@ -120,7 +120,7 @@ fn watch(
     let mut seen = [None, None];
     let mut broken = false;
     loop {
-        let asked = match woken.recv_timeout(LOOK_EVERY) {
+        let asked = match woken.recv_timeout(CHECK_INTERVAL) {
             Ok(()) => true,
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => return,
@@ -128,7 +128,7 @@ fn watch(
         if stop.load(Ordering::Acquire) {
             return;
         }
-        let now = look(files);
+        let now = stamps(files);
         // What could not be used is tried again: a file may have been caught while it was being written.
         if !asked && !broken && now == seen {
             continue;

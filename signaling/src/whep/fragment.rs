@@ -25,9 +25,9 @@ pub(crate) struct Fragment {
 /// Why a fragment cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FragmentError {
-    #[error("the fragment has a line that is no SDP")]
+    #[error("the fragment has a line that is not SDP")]
     Line,
-    #[error("ice-ufrag and ice-pwd go together, and are 4 to 256 and 22 to 256 ice-chars long")]
+    #[error("invalid ice-ufrag or ice-pwd; expected both, of 4 to 256 and 22 to 256 ice-chars")]
     Credentials,
     #[error("the fragment has different ICE credentials for one bundle of media")]
     Mixed,

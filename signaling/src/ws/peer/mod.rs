@@ -75,9 +75,9 @@ pub(crate) struct WsPeer {
     /// Since when it has had no viewer, and until when there has to be an offer that is answered.
     waiting: Option<(Instant, Instant)>,
     /// Whether its visitor, who named no session, is to get one of its own.
-    wants_own: bool,
+    wants_own_session: bool,
     /// The request for a session of its own, and the offer that waits for it.
-    making: Option<(Ticket, String)>,
+    creating: Option<(Ticket, String)>,
     /// The renegotiation that waits for its answer: its number, and the offer, which may turn out to be another
     /// peer's.
     pending_offer: Option<(Ticket, String)>,
@@ -111,12 +111,12 @@ impl WsPeer {
         let resumed = resume.and_then(|token| context.resumptions.find(&token, named.as_ref()));
         let resumed = resumed.filter(may_resume);
         let offered = resumed.is_some();
-        let (token, id, session, wants_own) = match (resumed, named) {
+        let (token, id, session, wants_own_session) = match (resumed, named) {
             (Some(Resumed { token, peer, session }), _) => (Some(token), peer, session, false),
             (None, named) => {
                 let (token, id) = (Token::draw(context.random), context.engine.new_peer_id());
-                let wants_own = named.is_none();
-                (token, id, named.unwrap_or_else(|| default.clone()), wants_own)
+                let wants_own_session = named.is_none();
+                (token, id, named.unwrap_or_else(|| default.clone()), wants_own_session)
             }
         };
         let limits = &context.config.limits;
@@ -142,8 +142,8 @@ impl WsPeer {
             wants_events: events,
             has_viewer: false,
             waiting: (!offered).then(|| (now, now + limits.offer_deadline)),
-            wants_own,
-            making: None,
+            wants_own_session,
+            creating: None,
             pending_offer: None,
             ends_peer: false,
             bad_messages: RateWindow::new(limits.abuse_window, limits.bad_messages, now),
@@ -188,7 +188,7 @@ impl WsPeer {
         if self.offered {
             self.count_viewer(context);
         }
-        match self.wants_own {
+        match self.wants_own_session {
             true => NextStep::Keep,
             false => self.send_session_state(io, context),
         }
@@ -206,7 +206,7 @@ impl WsPeer {
 
     /// Whether its client gets the events of a session.
     pub(crate) fn wants_events_of(&self, session: &SessionId) -> bool {
-        let has_session = !self.wants_own && self.making.is_none();
+        let has_session = !self.wants_own_session && self.creating.is_none();
         self.wants_events && has_session && self.session == *session
     }
 

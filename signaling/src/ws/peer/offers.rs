@@ -35,9 +35,9 @@ impl WsPeer {
             return self.refuse(io, OfferError::Full(places).into());
         }
         self.count_viewer(context);
-        if std::mem::take(&mut self.wants_own) {
+        if std::mem::take(&mut self.wants_own_session) {
             let ticket = context.new_ticket(self.key);
-            self.making = Some((ticket, sdp));
+            self.creating = Some((ticket, sdp));
             let on_created = context.mailbox.on_created(ticket);
             return match context.sessions.create_for_visitor(&context.engine, on_created) {
                 Ok(()) => NextStep::Keep,
@@ -52,7 +52,7 @@ impl WsPeer {
 
     /// Whether the client may offer, and not too often.
     fn may_offer(&mut self, context: &mut Context, now: Instant) -> Result<(), RequestError> {
-        if self.pending_offer.is_some() || self.making.is_some() {
+        if self.pending_offer.is_some() || self.creating.is_some() {
             let detail = "the offer before this one is not answered yet";
             return Err(RequestError::fixed(ErrorCode::OfferPending, detail));
         }
@@ -167,10 +167,10 @@ impl WsPeer {
         context: &mut Context,
         now: Instant,
     ) -> NextStep {
-        let offer = match self.making.take() {
+        let offer = match self.creating.take() {
             Some((asked, offer)) if asked == ticket => offer,
             other => {
-                self.making = other;
+                self.creating = other;
                 return NextStep::Keep;
             }
         };
@@ -213,7 +213,7 @@ impl WsPeer {
 
     /// Until when there has to be an offer. What the server takes for its answer is not the client's time.
     pub(super) fn offer_due(&self) -> Option<Instant> {
-        let is_answering = self.pending_offer.is_some() || self.making.is_some();
+        let is_answering = self.pending_offer.is_some() || self.creating.is_some();
         self.waiting.filter(|_| !is_answering).map(|(_, until)| until)
     }
 
