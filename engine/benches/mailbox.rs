@@ -8,9 +8,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use visavis::{
-    Engine, EngineConfig, PixelFormat, PushOutcome, SessionConfig, UnixMillis, VideoFrame,
-};
+use visavis::session::PushOutcome;
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoFrame};
+use visavis::{Engine, EngineConfig, SessionConfig};
 
 fn main() {
     divan::main();
@@ -19,7 +20,7 @@ fn main() {
 #[divan::bench(args = [(64, 64), (512, 512), (1280, 720)])]
 fn push_rgba(bencher: Bencher<'_, '_>, (width, height): (u32, u32)) {
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let engine = Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap();
+    let engine = Engine::start(EngineConfig::default().udp(udp)).unwrap();
     let session = engine.create_session(SessionConfig::default()).unwrap();
     session.start();
     let video = session.video();

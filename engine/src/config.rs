@@ -1,37 +1,46 @@
+//! The settings of the engine and of a session.
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use visavis_codec::{Encoders, OpusDecoder};
 use visavis_core::CodecOrder;
 use visavis_types::{
     AudioCodec, Bitrate, CodecSet, FrameSize, OpusSettings, PacketTime, PlayoutDelay, SessionId,
-    VideoCodec,
+    VideoCodec, setters,
 };
 
+use crate::error::{SessionError, StartError};
 use crate::idle::idle_loop::IdleLoop;
 use crate::media::addresses::AnnouncedAddress;
 use crate::scheduling::Scheduling;
 
-/// Settings of the whole engine.
+/// Settings of the whole engine; see [the module](crate::engine) for an example.
+///
+/// For each field there is a method of the same name that sets it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct EngineConfig {
     /// Where the UDP socket for all media listens. Port 0 lets the system choose. With more than one
-    /// media loop, this is the first one's; the others take the ports after it.
+    /// media loop, this is the first one's; the others take the ports after it. Default: `0.0.0.0:0`.
     pub udp: SocketAddr,
     /// Media loops, each a thread with a socket of its own, that share out the viewers. One carries
-    /// many hundred viewers; more are for hosts that have cores for them.
+    /// many hundred viewers; more are for hosts that have cores for them. 1 at least, and at most as many as there are
+    /// ports from the one of `udp` on. Default: 1.
     pub media_loops: usize,
     /// Addresses told to viewers as ICE host candidates, with the socket's own port unless they have one. Empty:
     /// every address of this machine; those that come and go while the engine runs are followed. Set it on a
-    /// host behind 1:1 NAT, or with mapped ports.
+    /// host behind 1:1 NAT, or with mapped ports. Default: empty.
     pub announce: Vec<AnnouncedAddress>,
-    /// Viewers at once, over all sessions.
+    /// Viewers at once, over all sessions. Default: 100.
     pub max_peers: usize,
-    /// How long a peer may take from its offer to a finished DTLS handshake.
+    /// How long a peer may take from its offer to a finished DTLS handshake. Default: 15 s.
     pub connect_timeout: Duration,
-    /// Where, and how urgently, the threads that keep time run.
+    /// Where, and how urgently, the threads that keep time run. Default: as the system sees fit.
     pub scheduling: Scheduling,
-    /// Events kept for a subscriber that does not read, beside one for each of [`max_peers`](Self::max_peers), who
-    /// may all leave at once; past that new ones are dropped.
+    /// Events kept for a subscriber that does not read, beside one for each of [`max_peers`](field@Self::max_peers), who
+    /// may all leave at once; past that new ones are dropped. Both together are brought into 1 to 65,536. Default: 1,024.
     pub event_capacity: usize,
 }
 
@@ -49,54 +58,81 @@ impl Default for EngineConfig {
     }
 }
 
-/// Settings of one session.
+impl EngineConfig {
+    setters! {
+        into udp: SocketAddr,
+        media_loops: usize,
+        into announce: Vec<AnnouncedAddress>,
+        max_peers: usize,
+        connect_timeout: Duration,
+        scheduling: Scheduling,
+        event_capacity: usize,
+    }
+
+    /// Looks at the ranges.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        let first = usize::from(self.udp.port());
+        let room = if first == 0 { usize::MAX } else { usize::from(u16::MAX) + 1 - first };
+        match self.media_loops {
+            loops if loops == 0 || loops > room => Err(StartError::MediaLoops(loops)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Settings of one session; see [the module](crate::session) for an example.
+///
+/// For each field there is a method of the same name that sets it. Ranges are looked at when the session is made.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SessionConfig {
-    /// Its name.
+    /// Its name. Default: `default`.
     pub id: SessionId,
     /// Video codecs in order of preference. A viewer that can decode none of them gets the next one it
-    /// can, in its own order. Without effect where [`encoded`](Self::encoded) says something.
+    /// can, in its own order. Without effect where [`encoded`](field@Self::encoded) says something. Such as this build
+    /// can encode. Default: H264.
     pub video_codecs: Vec<VideoCodec>,
     /// The codec of pictures that are pushed encoded, to [`Session::encoded_video`]; viewers that
-    /// cannot decode it get no picture. `None`: pictures are pushed raw, and encoded here.
+    /// cannot decode it get no picture. `None`: pictures are pushed raw, and encoded here. Default: `None`.
     ///
     /// [`Session::encoded_video`]: crate::Session::encoded_video
     pub encoded: Option<VideoCodec>,
-    /// Audio codecs in order of preference, as with those for video.
+    /// Audio codecs in order of preference, as with those for video. Default: Opus.
     pub audio_codecs: Vec<AudioCodec>,
-    /// How much sound is in one packet.
+    /// How much sound is in one packet. Default: 20 ms.
     pub packet_time: PacketTime,
-    /// What Opus does against loss and in silence. Packets that the caller has encoded stay as they are.
+    /// What Opus does against loss and in silence. Packets that the caller has encoded stay as they are. Default: error
+    /// correction in band.
     pub opus: OpusSettings,
     /// The size of the picture that viewers get: whatever is pushed, and the idle loop, is scaled to it; of what has
     /// another shape the middle is shown. `None`: each picture in its own size. Pictures that are pushed encoded
-    /// stay as they are.
+    /// stay as they are. With H264 at most 3840x2160 or 2160x3840. Default: `None`.
     pub size: Option<FrameSize>,
     /// Frames per second the caller means to push: sets the encoder's rate control and what counts
-    /// as a late frame. 1 to 120.
+    /// as a late frame. [1 to 120](Self::FPS). Default: 30.
     pub fps: u32,
-    /// Target rate of the video.
+    /// Target rate of the video, from [50 kbit/s](Self::MIN_VIDEO_BITRATE) on. Default: 1,500 kbit/s.
     pub video_bitrate: Bitrate,
-    /// Target rate of Opus with one channel. With two, for viewers that take two, it is twice as much. At most 510
-    /// kbit/s each.
+    /// Target rate of Opus with one channel. With two, for viewers that take two, it is twice as much, 510 kbit/s at
+    /// most. [6 to 510 kbit/s](Self::AUDIO_BITRATE). Default: 48 kbit/s.
     pub audio_bitrate: Bitrate,
-    /// Viewers at once of this session; `None` for as many as the engine takes
-    /// ([`EngineConfig::max_peers`]). 1 makes it private.
+    /// Viewers at once of this session, 1 at least; `None` for as many as the engine takes
+    /// ([`EngineConfig::max_peers`]). 1 makes it private. Default: `None`.
     pub max_peers: Option<usize>,
-    /// How long viewers may hold a picture back.
+    /// How long viewers may hold a picture back, up to 40.95 s. Default: [`PlayoutDelay::NONE`].
     pub playout_delay: PlayoutDelay,
-    /// The sample rate of [`Session::microphone`](crate::Session::microphone) in Hz: 8000, 12000, 16000,
-    /// 24000 or 48000.
+    /// The sample rate of [`Session::microphone`](crate::Session::microphone) in Hz:
+    /// [8000, 12000, 16000, 24000 or 48000](Self::MICROPHONE_RATES_HZ). Default: 16000.
     pub microphone_rate: u32,
     /// Sound kept while it waits for its turn: of sound pushed live the oldest is dropped past that, and
-    /// an utterance takes no more before some was played.
+    /// an utterance takes no more before some was played. Default: 60 s.
     pub audio_queue: Duration,
-    /// Memory for the pictures of utterances that wait for their turn, in bytes, at 1.5 bytes a pixel.
+    /// Memory for the pictures of utterances that wait for their turn, in bytes, at 1.5 bytes a pixel. Default: 256 MiB.
     pub utterance_bytes: usize,
-    /// What viewers see while no pictures are pushed: by default a face at rest. With `None` the last
-    /// picture stays.
+    /// What viewers see while no pictures are pushed. With `None` the last picture stays. Default: a face at rest
+    /// ([`IdleLoop::built_in`]).
     pub idle: Option<IdleLoop>,
-    /// How long a picture stays when no other follows it, before the idle loop is shown.
+    /// How long a picture stays when no other follows it, before the idle loop is shown. Default: 500 ms.
     pub idle_grace: Duration,
 }
 
@@ -125,6 +161,69 @@ impl Default for SessionConfig {
 }
 
 impl SessionConfig {
+    /// Possible values of [`fps`](field@Self::fps).
+    pub const FPS: RangeInclusive<u32> = 1..=120;
+    /// The least [`video_bitrate`](field@Self::video_bitrate).
+    pub const MIN_VIDEO_BITRATE: Bitrate = Bitrate::from_kbps(50);
+    /// Possible values of [`audio_bitrate`](field@Self::audio_bitrate).
+    pub const AUDIO_BITRATE: RangeInclusive<Bitrate> =
+        Bitrate::from_kbps(6)..=Bitrate::from_kbps(510);
+    /// Possible values of [`microphone_rate`](field@Self::microphone_rate).
+    pub const MICROPHONE_RATES_HZ: [u32; 5] = OpusDecoder::SAMPLE_RATES_HZ;
+
+    setters! {
+        id: SessionId,
+        into video_codecs: Vec<VideoCodec>,
+        into encoded: Option<VideoCodec>,
+        into audio_codecs: Vec<AudioCodec>,
+        packet_time: PacketTime,
+        opus: OpusSettings,
+        into size: Option<FrameSize>,
+        fps: u32,
+        video_bitrate: Bitrate,
+        audio_bitrate: Bitrate,
+        into max_peers: Option<usize>,
+        playout_delay: PlayoutDelay,
+        microphone_rate: u32,
+        audio_queue: Duration,
+        utterance_bytes: usize,
+        into idle: Option<IdleLoop>,
+        idle_grace: Duration,
+    }
+
+    /// Looks at the ranges.
+    pub(crate) fn check(&self, encoders: &Encoders) -> Result<(), SessionError> {
+        let encodes = self.encoded.is_none();
+        if !Self::FPS.contains(&self.fps) {
+            return Err(SessionError::Fps(self.fps));
+        }
+        if self.video_bitrate < Self::MIN_VIDEO_BITRATE {
+            return Err(SessionError::VideoBitrate(self.video_bitrate));
+        }
+        if !Self::AUDIO_BITRATE.contains(&self.audio_bitrate) {
+            return Err(SessionError::AudioBitrate(self.audio_bitrate));
+        }
+        let lacks = |&&codec: &&VideoCodec| encoders.offer(codec).is_err();
+        if let Some(&codec) = self.video_codecs.iter().find(lacks).filter(|_| encodes) {
+            return Err(SessionError::NoEncoder(codec));
+        }
+        if let Some(size) = self.size.filter(|_| encodes)
+            && let Some(&codec) = self
+                .video_codecs
+                .iter()
+                .find(|&&codec| encoders.encodable_size(codec, size) != size)
+        {
+            return Err(SessionError::Size { size, codec });
+        }
+        if !Self::MICROPHONE_RATES_HZ.contains(&self.microphone_rate) {
+            return Err(SessionError::MicrophoneRate(self.microphone_rate));
+        }
+        match self.max_peers {
+            Some(0) => Err(SessionError::NoPlace),
+            _ => Ok(()),
+        }
+    }
+
     /// What viewers get if they can.
     pub(crate) fn order(&self) -> CodecOrder {
         let video = match self.encoded {

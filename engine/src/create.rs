@@ -5,7 +5,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use rtrb::RingBuffer;
-use visavis_codec::OpusDecoder;
 use visavis_core::PacketizedFrame;
 use visavis_types::{FrameSize, SessionNumber};
 
@@ -60,34 +59,7 @@ impl EngineHandle {
     ///
     /// A name that is taken, a setting out of range, an engine that has stopped.
     pub fn create_session(&self, config: SessionConfig) -> Result<Session, SessionError> {
-        if !(1..=120).contains(&config.fps) {
-            return Err(SessionError::Config("fps must be from 1 to 120"));
-        }
-        if config.video_bitrate.bps() < 50_000 {
-            return Err(SessionError::Config("the video bitrate must be at least 50 kbit/s"));
-        }
-        let encoders = &self.inner.encoders;
-        let lacks = |&codec| encoders.offer(codec).is_err();
-        if config.encoded.is_none() && config.video_codecs.iter().any(lacks) {
-            return Err(SessionError::Config(
-                "this build has no encoder for a video codec; AV1 wants the cargo feature `av1`",
-            ));
-        }
-        let codecs = config.video_codecs.iter();
-        let fits = |size| codecs.clone().all(|&c| encoders.encodable_size(c, size) == size);
-        if config.encoded.is_none() && config.size.is_some_and(|size| !fits(size)) {
-            return Err(SessionError::Config(
-                "the size is larger than H264 can be encoded: 3840x2160 or 2160x3840 at most",
-            ));
-        }
-        if !OpusDecoder::SAMPLE_RATES_HZ.contains(&config.microphone_rate) {
-            return Err(SessionError::Config(
-                "the microphone rate must be 8, 12, 16, 24 or 48 kHz",
-            ));
-        }
-        if config.max_peers == Some(0) {
-            return Err(SessionError::Config("a session must take one viewer at least"));
-        }
+        config.check(&self.inner.encoders)?;
         self.inner
             .create_session(config)
             .map(|(entry, outputs, running)| Session::new(self.clone(), entry, outputs, running))
@@ -136,7 +108,7 @@ impl Inner {
             .iter()
             .map(|_| RingBuffer::new(MICROPHONE_RING))
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        let (inboxes, inbox) = data::inbox(loop_count);
+        let (inboxes, messages) = data::inbox(loop_count);
         let (microphones, microphone) = Microphones::new(
             config.id.clone(),
             config.microphone_rate,
@@ -154,8 +126,11 @@ impl Inner {
             threads: Arc::clone(&threads),
             refusals: Arc::clone(&self.refusals),
         };
-        let source = AudioSource::new(source, blocks_out, audio_in, microphones)
-            .map_err(|error| SessionError::Audio(error.to_string()))?;
+        let source =
+            AudioSource::new(source, blocks_out, audio_in, microphones).map_err(|error| {
+                tracing::error!(%error, "no audio encoder");
+                SessionError::AudioEncoder
+            })?;
         let audio = AudioParts {
             lifecycle: Arc::clone(&lifecycle),
             counters: Arc::clone(&counters),
@@ -262,7 +237,7 @@ impl Inner {
         }
         directory.insert_session(config.id.clone(), Arc::clone(&entry));
         drop(directory);
-        let outputs = Outputs { encoded_video, interest, counters, microphone, inbox };
+        let outputs = Outputs { encoded_video, interest, counters, microphone, messages };
         Ok((entry, outputs, Running { encode_thread }))
     }
 }
@@ -271,14 +246,12 @@ fn start_encoder(
     parts: EncodeParts,
     output: LoopRings<PacketizedFrame>,
 ) -> Result<JoinHandle<()>, SessionError> {
-    let smallest = FrameSize::new(FrameSize::MIN_SIDE, FrameSize::MIN_SIDE)
-        .map_err(|_| SessionError::Config("no smallest frame"))?;
     #[cfg(debug_assertions)]
     if parts.faults.is_thread_refused() {
         return Err(std::io::Error::from(std::io::ErrorKind::WouldBlock).into());
     }
     let threads = Arc::clone(&parts.threads);
-    let encode = EncodeLoop::new(parts, output, smallest);
+    let encode = EncodeLoop::new(parts, output, FrameSize::SMALLEST);
     let thread =
         thread::Builder::new().name("visavis-encode".to_owned()).spawn(move || encode.run())?;
     threads.encode.set(thread.thread());

@@ -1,17 +1,36 @@
-//! Messages between the application and its viewers, over their data channels.
+//! Messages between the application and its viewers, over their data channels: captions, visemes, chat, an interruption.
+//!
+//! Viewers open the channels; the player page opens one that is called `visavis`. Messages are texts or bytes of at
+//! most 64 KiB. Sending never waits: a viewer that does not keep up is left out, and named. All of it can be called
+//! from any thread.
+//!
+//! ```no_run
+//! use visavis::{Engine, EngineConfig, SessionConfig};
+//!
+//! let engine = Engine::start(EngineConfig::default())?;
+//! let session = engine.create_session(SessionConfig::default())?;
+//! session.start();
+//! let data = session.data();
+//! for incoming in data.incoming().iter() {
+//!     println!("{} on {}: {:?}", incoming.peer, incoming.label, incoming.message);
+//!     data.broadcast(&"so they say".into())?;
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
-use visavis_core::{DataGauge, DataMessage, DataRefusal, MESSAGE_OVERHEAD_BYTES, OutgoingMessage};
+pub use visavis_core::DataMessage;
+use visavis_core::{DataGauge, DataRefusal, MESSAGE_OVERHEAD_BYTES, OutgoingMessage};
 use visavis_types::{PeerId, SessionId};
 
-use crate::budget::{Budget, Reservation};
+use crate::budget::Budget;
 use crate::handle::{EngineHandle, SendError};
 use crate::media::command::DataSend;
+use crate::receiver::{self, Receiver, Sender};
 use crate::state::counters::Counters;
 
 /// Bytes of one viewer's messages that the application has not read, and of all viewers of a session;
@@ -79,24 +98,23 @@ pub enum DataError {
 /// The data channels of a session's viewers: messages to them, and from them.
 ///
 /// Viewers open the channels (up to eight each); the player page opens one that is called `visavis`.
-/// Callable from any thread, and never waits but in [`next_timeout`](Self::next_timeout). Clones share the
-/// messages that come in among them.
+/// Callable from any thread; sending never waits.
 #[derive(Debug, Clone)]
 pub struct DataChannel {
     engine: EngineHandle,
     session: SessionId,
     counters: Arc<Counters>,
     label: Option<Arc<str>>,
-    inbox: InboxReader,
+    messages: Receiver<PeerMessage>,
 }
 
 impl DataChannel {
     pub(crate) fn new(
         engine: EngineHandle,
         (session, counters): (SessionId, Arc<Counters>),
-        inbox: InboxReader,
+        messages: Receiver<PeerMessage>,
     ) -> Self {
-        Self { engine, session, counters, label: None, inbox }
+        Self { engine, session, counters, label: None, messages }
     }
 
     /// As this, but sends to the channels of this label; without it, to the first that each viewer has
@@ -181,18 +199,13 @@ impl DataChannel {
         viewer.map(|(_, gauge)| gauge.labels().to_vec()).unwrap_or_default()
     }
 
-    /// The next message from a viewer, if there is one.
+    /// Messages from viewers, of all channels, those of each viewer in order. Clones of this share them.
     ///
     /// Of messages that the application does not read, the first 1 MiB of each viewer is kept, and the
     /// first 16 MiB of all; those after that are dropped and counted
-    /// ([`Metrics::data_dropped`](crate::Metrics::data_dropped)).
-    pub fn try_next(&self) -> Option<PeerMessage> {
-        self.inbox.messages.try_recv().ok().map(Unread::read)
-    }
-
-    /// The next message, waited for at most so long; `None` also where the session has ended.
-    pub fn next_timeout(&self, patience: Duration) -> Option<PeerMessage> {
-        self.inbox.messages.recv_timeout(patience).ok().map(Unread::read)
+    /// ([`Metrics::data_dropped`](crate::status::Metrics::data_dropped)).
+    pub fn incoming(&self) -> &Receiver<PeerMessage> {
+        &self.messages
     }
 
     /// Gives a media loop a message that was reserved for. Returns the viewers it has no room for.
@@ -223,39 +236,21 @@ impl DataChannel {
 }
 
 /// Makes the ends of a session's inbox: one to write for each media loop, and one to read.
-pub(crate) fn inbox(media_loops: usize) -> (Vec<Inbox>, InboxReader) {
-    let (sender, messages) = unbounded();
+pub(crate) fn inbox(media_loops: usize) -> (Vec<Inbox>, Receiver<PeerMessage>) {
+    let (sender, messages) = receiver::unbounded();
     let session = Budget::new(MAX_UNREAD_OF_SESSION);
     let inbox =
         || Inbox { messages: sender.clone(), session: Arc::clone(&session), peers: HashMap::new() };
-    ((0..media_loops).map(|_| inbox()).collect(), InboxReader { messages })
+    ((0..media_loops).map(|_| inbox()).collect(), messages)
 }
 
 /// Where a media loop puts what viewers say. The queue has no bound of its own: the counts of unread bytes
 /// are its bound.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    messages: Sender<Unread>,
+    messages: Sender<PeerMessage>,
     session: Arc<Budget>,
     peers: HashMap<PeerId, Arc<Budget>>,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct InboxReader {
-    messages: Receiver<Unread>,
-}
-
-#[derive(Debug)]
-struct Unread {
-    message: PeerMessage,
-    /// The room it takes until it is read.
-    _room: [Reservation; 2],
-}
-
-impl Unread {
-    fn read(self) -> PeerMessage {
-        self.message
-    }
 }
 
 impl Inbox {
@@ -266,9 +261,10 @@ impl Inbox {
         let of_peer = of_peer.or_insert_with(|| Budget::new(MAX_UNREAD_OF_PEER)).reserve(cost);
         let Some(room) = of_peer.and_then(|of_peer| Some([of_peer, self.session.reserve(cost)?]))
         else {
+            self.messages.count_dropped();
             return false;
         };
-        self.messages.send(Unread { message, _room: room }).is_ok()
+        self.messages.send_with(message, room).is_ok()
     }
 
     /// Forgets a viewer. What it has said stays to be read.
@@ -318,7 +314,7 @@ mod tests {
         PeerMessage { peer: PeerId::from_raw(peer), label: "x".into(), message }
     }
 
-    fn reader() -> (Inbox, InboxReader) {
+    fn reader() -> (Inbox, Receiver<PeerMessage>) {
         let (mut inboxes, reader) = inbox(1);
         (inboxes.remove(0), reader)
     }
@@ -329,7 +325,7 @@ mod tests {
         let kept = std::iter::repeat_with(|| inbox.put(said(1, 60_000))).take_while(|&kept| kept);
         assert_eq!(kept.count(), MAX_UNREAD_OF_PEER / (60_000 + MESSAGE_OVERHEAD_BYTES));
         assert!(inbox.put(said(2, 60_000)));
-        let first = reader.messages.try_recv().map(Unread::read).unwrap();
+        let first = reader.try_recv().unwrap();
         assert_eq!(first, said(1, 60_000));
         assert!(inbox.put(said(1, 60_000)), "what was read makes room");
     }
@@ -343,7 +339,7 @@ mod tests {
             inbox.forget(PeerId::from_raw(peer));
         }
         assert_eq!(kept, MAX_UNREAD_OF_SESSION / (60_000 + MESSAGE_OVERHEAD_BYTES));
-        let read = std::iter::from_fn(|| reader.messages.try_recv().ok().map(Unread::read));
+        let read = reader.try_iter();
         assert_eq!(read.count(), kept);
         assert!(inbox.session.reserve(usize::MAX).is_some(), "nothing is left of it");
     }

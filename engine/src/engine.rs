@@ -1,3 +1,22 @@
+//! The engine as a whole: its threads and its media sockets.
+//!
+//! An [`Engine`] runs until it is stopped or dropped. What others need of it, such as signaling, is an
+//! [`EngineHandle`]: cheap to clone, and good for any thread. A handle keeps nothing running: once the engine has
+//! stopped, its calls say so.
+//!
+//! ```no_run
+//! use visavis::{Engine, EngineConfig, SessionConfig};
+//!
+//! let config = EngineConfig::default().udp(([0, 0, 0, 0], 8_083)).max_peers(500);
+//! let engine = Engine::start(config)?;
+//! println!("media flows through udp {}", engine.udp_addr());
+//! let session = engine.create_session(SessionConfig::default())?;
+//! session.start();
+//! // …
+//! engine.stop();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,10 +32,10 @@ use visavis_net::UdpEndpoint;
 use visavis_types::{ClockAnchor, Refusals};
 
 use crate::audio::audio_loop::{AudioCommand, AudioLoop};
-use crate::config::{EngineConfig, SessionConfig};
-use crate::error::{SessionError, StartError};
+use crate::config::SessionConfig;
+use crate::error::SessionError;
 use crate::faults::{FaultDomain, Faults};
-use crate::handle::{EngineHandle, Inner, LoopHandle, Parts};
+use crate::handle::{Inner, LoopHandle, Parts};
 use crate::idle::encoder::IdleEncoder;
 use crate::media::addresses::Addresses;
 use crate::media::closing::closing;
@@ -25,6 +44,11 @@ use crate::media::follow::own_addresses;
 use crate::media::media_loop::MediaLoop;
 use crate::session::Session;
 use crate::upkeep::Upkeep;
+
+pub use crate::config::EngineConfig;
+pub use crate::error::StartError;
+pub use crate::handle::EngineHandle;
+pub use crate::scheduling::Scheduling;
 
 /// Joins and renegotiations that may wait for the media loop.
 const COMMAND_CAPACITY: usize = 4_096;
@@ -53,10 +77,11 @@ impl Engine {
     /// [`StartError::Bind`] where the address is taken or not ours; the others are failures of the
     /// system.
     pub fn start(config: EngineConfig) -> Result<Self, StartError> {
-        if config.media_loops == 0 {
-            return Err(StartError::MediaLoops(0));
-        }
-        let certificate = Certificate::generate().map_err(StartError::Certificate)?;
+        config.check()?;
+        let certificate = Certificate::generate().map_err(|error| {
+            tracing::error!(error, "no DTLS certificate");
+            StartError::Certificate
+        })?;
         let (clock, departed) = (ClockAnchor::now(), Arc::new(SegQueue::new()));
         let faults = Arc::<Faults>::default();
         #[cfg(debug_assertions)]

@@ -6,10 +6,11 @@ use visavis_bitstream::BitstreamError;
 use visavis_bitstream::opus::OpusPacketError;
 use visavis_codec::Mp3Error;
 use visavis_core::SdpError;
-use visavis_types::{AudioChunkError, PeerId, SessionId, VideoCodec};
+use visavis_types::{AudioChunkError, Bitrate, FrameSize, PeerId, SessionId, VideoCodec};
 
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// The UDP socket could not be opened.
     #[error("cannot listen for media on udp {addr}: {source}")]
@@ -25,23 +26,47 @@ pub enum StartError {
     /// A poller, waker or thread could not be made.
     #[error("cannot start the media loop: {0}")]
     Io(#[from] io::Error),
-    /// The DTLS certificate could not be made.
-    #[error("cannot make a DTLS certificate: {0}")]
-    Certificate(String),
+    /// The DTLS certificate could not be made; the log says why.
+    #[error("cannot make a DTLS certificate")]
+    Certificate,
 }
 
 /// Why a session was not created.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SessionError {
     /// There is one of this name.
     #[error("session {0} exists already")]
     Exists(SessionId),
-    /// A setting is out of range.
-    #[error("{0}")]
-    Config(&'static str),
-    /// The audio encoder could not be made.
-    #[error("cannot make the audio encoder: {0}")]
-    Audio(String),
+    /// [`SessionConfig::fps`](crate::SessionConfig::fps) is out of range.
+    #[error("invalid frame rate {0}; expected 1 to 120")]
+    Fps(u32),
+    /// [`SessionConfig::video_bitrate`](crate::SessionConfig::video_bitrate) is out of range.
+    #[error("invalid video bitrate {0}; expected 50 kbit/s at least")]
+    VideoBitrate(Bitrate),
+    /// [`SessionConfig::audio_bitrate`](crate::SessionConfig::audio_bitrate) is out of range.
+    #[error("invalid audio bitrate {0}; expected 6 to 510 kbit/s")]
+    AudioBitrate(Bitrate),
+    /// One of [`SessionConfig::video_codecs`](crate::SessionConfig::video_codecs) cannot be encoded here.
+    #[error("this build has no encoder for {0}")]
+    NoEncoder(VideoCodec),
+    /// [`SessionConfig::size`](crate::SessionConfig::size) is larger than one of the codecs can be encoded.
+    #[error("invalid size {size} for {codec}; expected 3840x2160 or 2160x3840 at most")]
+    Size {
+        /// As given.
+        size: FrameSize,
+        /// The codec.
+        codec: VideoCodec,
+    },
+    /// [`SessionConfig::microphone_rate`](crate::SessionConfig::microphone_rate) is none of those possible.
+    #[error("invalid microphone rate {0}; expected 8000, 12000, 16000, 24000 or 48000 Hz")]
+    MicrophoneRate(u32),
+    /// [`SessionConfig::max_peers`](crate::SessionConfig::max_peers) is 0.
+    #[error("a session must take one viewer at least")]
+    NoPlace,
+    /// The audio encoder could not be made; the log says why.
+    #[error("cannot make the audio encoder")]
+    AudioEncoder,
     /// The engine has stopped.
     #[error("the engine has stopped")]
     Stopped,
@@ -52,6 +77,7 @@ pub enum SessionError {
 
 /// Why an SDP offer got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OfferError {
     /// Not SDP, or not SDP that WebRTC can work with.
     #[error("the offer cannot be used: {0}")]
@@ -103,10 +129,11 @@ impl OfferError {
 
 /// Why an ICE candidate was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CandidateError {
-    /// The text is no candidate (RFC 8839 §5.1).
-    #[error("the ICE candidate cannot be used: {0}")]
-    Syntax(String),
+    /// The text is no candidate (RFC 8839 §5.1), or one that cannot be used here.
+    #[error("this is no ICE candidate that can be used")]
+    Syntax,
     /// The media loop has more commands waiting than it should.
     #[error("the engine is busy; try again")]
     Busy,
@@ -117,11 +144,12 @@ pub enum CandidateError {
 
 /// Why an encoded picture was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EncodedFrameError {
     /// Nothing in it.
     #[error("an empty access unit")]
     Empty,
-    /// More than [`EncodedFrame::MAX_BYTES`](crate::EncodedFrame::MAX_BYTES).
+    /// More than [`EncodedFrame::MAX_BYTES`](crate::video::EncodedFrame::MAX_BYTES).
     #[error("an access unit of {0} bytes; 4 MiB are possible")]
     TooLarge(usize),
     /// Viewers have agreed with the session on another codec.
@@ -142,6 +170,7 @@ pub enum EncodedFrameError {
 
 /// Why an Opus packet, or MP3 frames, were refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EncodedAudioError {
     /// No Opus packet.
     #[error(transparent)]

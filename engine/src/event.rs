@@ -1,10 +1,30 @@
+//! What happens, as it happens: viewers come and leave, pictures begin and stall, utterances are played, somebody speaks.
+//!
+//! [`EngineHandle::subscribe`](crate::EngineHandle::subscribe) returns an [`EventReceiver`], which can be waited on, read
+//! without waiting, or watched by a poller through its file descriptor.
+//!
+//! ```no_run
+//! use visavis::{Engine, EngineConfig, Event};
+//!
+//! let engine = Engine::start(EngineConfig::default())?;
+//! let events = engine.handle().subscribe(|event| !matches!(event, Event::MicrophoneLevel { .. }))?;
+//! for event in events.iter() {
+//!     match event {
+//!         Event::PeerJoined { session, peer, .. } => println!("{peer} watches {session}"),
+//!         Event::PeerLeft { peer, reason, .. } => println!("{peer} has left: {}", reason.as_str()),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, TrySendError};
 use visavis_types::{PeerId, SessionId, UnixMillis, VideoCodec};
 
 use crate::faults::{FaultDomain, Faults};
+use crate::receiver::{Refused, Sender};
 use crate::utterance::id::UtteranceId;
 
 /// Something an application may want to know.
@@ -84,7 +104,7 @@ pub enum Event {
         /// Who speaks.
         peer: PeerId,
         /// When the speech was captured, to within some 20 ms; on the clock of
-        /// [`MicChunk::captured`](crate::MicChunk::captured). It is told some 50 ms later, when it is
+        /// [`MicChunk::captured`](crate::microphone::MicChunk::captured). It is told some 50 ms later, when it is
         /// certain.
         at: UnixMillis,
     },
@@ -165,8 +185,7 @@ impl LeaveReason {
 pub(crate) struct Subscriber {
     pub(crate) events: Sender<Event>,
     /// Which ones.
-    pub(crate) wanted: fn(&Event) -> bool,
-    pub(crate) wake: Arc<dyn Fn() + Send + Sync>,
+    pub(crate) wanted: Arc<dyn Fn(&Event) -> bool + Send + Sync>,
 }
 
 /// Those whom one of the engine's loops tells what happens.
@@ -213,17 +232,16 @@ impl Subscriber {
         if !(self.wanted)(event) {
             return true;
         }
-        match self.events.try_send(event.clone()) {
-            Ok(()) => {}
-            Err(TrySendError::Full(event)) => {
+        match self.events.send(event.clone()) {
+            Ok(()) => true,
+            Err(Refused::Full) => {
                 tracing::warn!(
                     ?event,
                     "a subscriber does not read its events; this one is dropped"
                 );
+                true
             }
-            Err(TrySendError::Disconnected(_)) => return false,
+            Err(Refused::Closed) => false,
         }
-        (self.wake)();
-        true
     }
 }

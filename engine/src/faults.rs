@@ -4,6 +4,19 @@
 //! inside [`Faults::guard`]: a panic in there is caught, counted, and told once with whose it was. A loop
 //! that serves everybody and ends all the same ends the engine ([`Faults::run_loop`]), and whoever asked for
 //! it is told ([`Faults::on_fatal`]): a process that lives and serves nobody helps nobody.
+//!
+//! ```no_run
+//! use visavis::{Engine, EngineConfig};
+//!
+//! let engine = Engine::start(EngineConfig::default())?;
+//! let handle = engine.handle();
+//! handle.faults().on_fatal(|fault| {
+//!     eprintln!("{fault}");
+//!     std::process::exit(70); // EX_SOFTWARE: whoever supervises the process starts it anew.
+//! });
+//! assert!(handle.health().is_ready());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Display};
@@ -11,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use visavis_types::catch_panic;
+pub use visavis_types::install_panic_hook;
 
 /// Faults that are told one by one; further ones are only counted, so that the log does not fill up.
 const MAX_TOLD: usize = 1_000;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
 use visavis_codec::Encoders;
 use visavis_core::{Certificate, DataGauge};
@@ -19,6 +19,7 @@ use crate::idle::encoder::IdleEncoder;
 use crate::media::closing::ClosingSender;
 use crate::media::command::{Command, Control, DataSend, RemoteCandidate};
 use crate::media::waker::MediaWaker;
+use crate::receiver::{self, Receiver};
 use crate::session_entry::SessionEntry;
 use crate::state::threads::Sleeper;
 use crate::status::SessionStatus;
@@ -160,7 +161,7 @@ impl Inner {
     }
 
     /// Has every media loop close a session's peers; what comes back is disconnected when the last has.
-    pub(crate) fn close_peers(&self, session: &SessionEntry) -> Receiver<()> {
+    pub(crate) fn close_peers(&self, session: &SessionEntry) -> crossbeam_channel::Receiver<()> {
         let (done, finished) = bounded::<()>(1);
         for (index, waker) in session.media_loops().each().iter().enumerate() {
             let (session, done) = (waker.clone(), done.clone());
@@ -329,24 +330,28 @@ impl EngineHandle {
         &self.inner.refusals
     }
 
-    /// Events of all sessions, from now on. `wake` is called after each, on the engine's own threads; it
-    /// must not block.
-    pub fn subscribe(&self, wake: impl Fn() + Send + Sync + 'static) -> Receiver<Event> {
-        self.subscribe_to(|_| true, wake)
+    /// Events of all sessions, from now on.
+    ///
+    /// As many wait for whoever reads them as [`EngineConfig::event_capacity`](crate::EngineConfig::event_capacity) and
+    /// [`EngineConfig::max_peers`](crate::EngineConfig::max_peers) are together, so that there is room for everybody
+    /// leaving at once; further ones are dropped and [counted](Receiver::dropped).
+    pub fn subscribe(&self) -> Receiver<Event> {
+        self.subscribe_to(|_| true)
     }
 
-    /// As [`subscribe`](Self::subscribe), but only events that are `wanted`. Others cost nothing, and take
-    /// no room from those that matter: where many viewers speak, there are many that tell how loud.
-    /// `wanted` is called on the engine's own threads and must not block either.
+    /// As [`subscribe`](Self::subscribe), but only events that are `wanted`. Others cost nothing, and take no room from
+    /// those that matter: where many viewers speak, there are many [`Event::MicrophoneLevel`]s.
+    ///
+    /// `wanted` is called on the engine's own threads and must not block. A panic in it is caught, and the event is not
+    /// given out.
     pub fn subscribe_to(
         &self,
-        wanted: fn(&Event) -> bool,
-        wake: impl Fn() + Send + Sync + 'static,
+        wanted: impl Fn(&Event) -> bool + Send + Sync + 'static,
     ) -> Receiver<Event> {
         // Everybody may leave at once: who reads meanwhile what else there is has room for that as well.
         let room = self.inner.event_capacity.saturating_add(self.inner.max_peers);
-        let (events, receiver) = bounded(room.clamp(1, MAX_EVENT_ROOM));
-        let subscriber = Subscriber { events, wanted, wake: Arc::new(wake) };
+        let (events, receiver) = receiver::bounded(room.clamp(1, MAX_EVENT_ROOM));
+        let subscriber = Subscriber { events, wanted: Arc::new(wanted) };
         let subscribe = self.inner.loops.iter().map(|_| Control::Subscribe(subscriber.clone()));
         let told = self.inner.control_all(subscribe);
         if !self.inner.audio.send(AudioCommand::Subscribe(subscriber)) || !told {

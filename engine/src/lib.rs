@@ -4,7 +4,9 @@
 //! viewer of the session over one UDP socket.
 //!
 //! ```no_run
-//! use visavis::{Engine, EngineConfig, PixelFormat, SessionConfig, UnixMillis, VideoFrame};
+//! use visavis::units::UnixMillis;
+//! use visavis::video::{PixelFormat, VideoFrame};
+//! use visavis::{Engine, EngineConfig, SessionConfig};
 //!
 //! let engine = Engine::start(EngineConfig::default())?;
 //! let session = engine.create_session(SessionConfig::default())?;
@@ -20,81 +22,80 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Where things are
+//!
+//! The names that every program needs are here; all others are in a module of their subject, each of which begins with
+//! what it is for and an example:
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`engine`] | starting and stopping the engine, its settings, the handle that others hold |
+//! | [`session`] | one face: its settings, its life, what became of a push |
+//! | [`peer`] | viewers: SDP offers and answers, ICE candidates, over any signaling |
+//! | [`event`] | what happens: viewers come and leave, speech begins, keyframes are wanted |
+//! | [`receiver`] | what events, microphones and messages are read from |
+//! | [`video`] | pictures, raw or encoded |
+//! | [`audio`] | sound, as PCM, MP3 or Opus |
+//! | [`encoder`] | what can be encoded here |
+//! | [`utterance`] | sound and pictures that are made ahead of their time |
+//! | [`microphone`] | what viewers say |
+//! | [`data`] | messages to viewers, and from them |
+//! | [`idle`] | what viewers see while no pictures come |
+//! | [`rtp_input`] | RTP from ffmpeg or GStreamer as a session's source |
+//! | [`status`] | counters, averages, latencies |
+//! | [`faults`] | what a bug may cost, and how an application learns of it |
+//! | [`address`], [`units`], [`memory`] | addresses that viewers are told; time and bitrates; free memory |
+//!
 //! # Threads
 //!
 //! `Engine::start` spawns four threads: the **media loop**, which owns the UDP socket and every peer (more
 //! of them where [`EngineConfig::media_loops`] says so), the **audio loop**, which paces and encodes sound
-//! and decodes microphones, one that encodes each [`IdleLoop`] once, and one for what is done every few seconds
+//! and decodes microphones, one that encodes each [`IdleLoop`](idle::IdleLoop) once, and one for what is done every few seconds
 //! (it follows this machine's addresses). Each session adds an **encode
-//! loop**, unless its pictures come encoded; each [`RtpInput`] adds a thread that receives.
+//! loop**, unless its pictures come encoded; each [`RtpInput`](rtp_input::RtpInput) adds a thread that receives.
 //!
-//! They share nothing but rings and bounded channels. No call in this crate waits for the network
-//! or for an encoder.
+//! They share nothing but rings and bounded channels. Everything here can be called from any thread. No call waits for
+//! the network or for an encoder, but for those that say so: [`Session::stop`], [`Engine::stop`], and what has a time to
+//! wait in its name or its arguments.
 
-mod audio;
+pub mod address;
+pub mod audio;
+pub mod data;
+pub mod encoder;
+pub mod engine;
+pub mod event;
+pub mod faults;
+pub mod idle;
+pub mod memory;
+pub mod microphone;
+pub mod peer;
+pub mod rtp_input;
+pub mod session;
+pub mod status;
+pub mod units;
+pub mod utterance;
+pub mod video;
+
 mod budget;
 mod config;
 mod create;
-mod data;
 mod directory;
 mod encoded;
-mod engine;
 mod error;
-mod event;
-mod faults;
 mod handle;
-mod idle;
 mod media;
 mod negotiation;
 mod peer_link;
 mod push_outcome;
-mod rtp_input;
+pub mod receiver;
 mod scheduling;
-mod session;
 mod session_entry;
 mod source_clock;
 mod state;
-mod status;
 mod upkeep;
-mod utterance;
-mod video;
 
-pub use audio::{AudioSink, MicChunk, Microphone};
 pub use config::{EngineConfig, SessionConfig};
-pub use data::{Broadcast, DataChannel, DataError, PeerMessage, SendOutcome};
-pub use encoded::EncodedVideoSink;
 pub use engine::Engine;
-pub use error::{
-    CandidateError, EncodedAudioError, EncodedFrameError, OfferError, SessionError, StartError,
-};
-pub use event::{Event, LeaveReason};
-pub use faults::{FatalFault, FaultDomain, Faults, Health};
+pub use event::Event;
 pub use handle::EngineHandle;
-pub use idle::{IdleError, IdleLoop, IdlePicture};
-pub use media::{AnnouncedAddress, InvalidAnnouncedAddress};
-pub use negotiation::Answer;
-pub use push_outcome::PushOutcome;
-pub use rtp_input::{RtpInput, RtpInputConfig, RtpInputError, RtpInputStatus, RtpStreamStatus};
-pub use scheduling::Scheduling;
 pub use session::Session;
-pub use status::{Metrics, SessionStatus, StageSummary};
-pub use utterance::{Utterance, UtteranceError, UtteranceId, UtteranceProgress};
-pub use video::{FrameMemory, VideoSink};
-pub use visavis_bitstream::BitstreamError;
-pub use visavis_bitstream::opus::OpusPacketError;
-pub use visavis_codec::{
-    EncodeError, EncoderOffer, Encoders, MemoryKind, Mp3Decoder, Mp3Error, Mp3Sound, SizeLimits,
-    Unavailable,
-};
-pub use visavis_core::rtp::receive::{Foreign, RtpCounters, RtpFault, Wanted};
-pub use visavis_core::{DataMessage, SdpError};
-pub use visavis_net::memory;
-/// Between the crates of this workspace; not for applications.
-#[doc(hidden)]
-pub use visavis_types::Shrink;
-pub use visavis_types::{
-    AudioChunk, AudioChunkError, AudioCodec, AudioFormat, Bitrate, CodecSet, EncodedAudio,
-    EncodedFrame, FrameSize, InvalidFrameSize, InvalidSessionId, MAX_SOUND_LEAD, OpusSettings,
-    PacketTime, PeerId, PixelFormat, PlayoutDelay, Refusal, Refusals, SOUND_LEAD, SessionId, Stage,
-    UnixMillis, UnknownCodec, VideoCodec, VideoFrame, VideoFrameError, install_panic_hook,
-};

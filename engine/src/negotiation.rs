@@ -189,10 +189,10 @@ impl EngineHandle {
     pub fn add_candidate(&self, peer: PeerId, candidate: &str) -> Result<(), CandidateError> {
         let inner = &*self.inner;
         let checked = inner.faults.guard(FaultDomain::Offer, &peer, || check_candidate(candidate));
-        match checked {
-            Some(checked) => checked.map_err(CandidateError::Syntax)?,
-            None => return Err(CandidateError::Syntax(UNREADABLE.to_owned())),
-        }
+        checked.unwrap_or_else(|| Err(UNREADABLE.to_owned())).map_err(|error| {
+            tracing::debug!(%peer, error, "a candidate that cannot be used");
+            CandidateError::Syntax
+        })?;
         let lives_on = inner.directory().peer(peer);
         let Some((media_loop, link)) = lives_on else {
             return Ok(()); // It has left, and its candidates are still coming.

@@ -18,7 +18,7 @@ pub enum PushOutcome {
     /// [`Full`](Self::Full) instead and loses nothing.
     DroppedOldest(Duration),
     /// So much of an utterance waits already that this was not taken: push it again when some of it has
-    /// been played, or let [`Utterance::push_audio_within`](crate::Utterance::push_audio_within) and its like wait
+    /// been played, or let [`Utterance::push_audio_within`](crate::utterance::Utterance::push_audio_within) and its like wait
     /// for that.
     Full,
 }

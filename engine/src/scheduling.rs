@@ -6,17 +6,21 @@ use thread_priority::unix::{
     thread_native_id,
 };
 use thread_priority::{ThreadPriority, ThreadPriorityValue};
+use visavis_types::setters;
 
 /// Wishes to the system's scheduler. None is needed; on a machine that does other work too, they keep
 /// that from delaying media. A wish that is not granted is logged, and everything runs without it.
+///
+/// For each field there is a method of the same name that sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Scheduling {
     /// The processor core the media loop stays on, counted from 0; further media loops take those after
     /// it. Leave it out where the core is not kept free of other work: a thread that may not move waits
-    /// behind whatever is there.
+    /// behind whatever is there. Default: `None`.
     pub media_core: Option<usize>,
     /// Whether the media and audio loops run with real-time priority (`SCHED_FIFO`), before everything
-    /// that has none. Needs `CAP_SYS_NICE`, or a limit on `RLIMIT_RTPRIO`.
+    /// that has none. Needs `CAP_SYS_NICE`, or a limit on `RLIMIT_RTPRIO`. Default: `false`.
     pub realtime: bool,
 }
 
@@ -43,6 +47,11 @@ pub(crate) fn give_way() {
 }
 
 impl Scheduling {
+    setters! {
+        into media_core: Option<usize>,
+        realtime: bool,
+    }
+
     /// To be called on a media loop's thread.
     pub(crate) fn apply_to_media(self, index: usize) {
         if let Some(id) = self.media_core.map(|first| first.saturating_add(index))

@@ -1,17 +1,46 @@
+//! One face: its sources, its idle picture, its viewers.
+//!
+//! A session is made with a [`SessionConfig`], takes media once it is [started](Session::start), and ends when it is
+//! stopped or dropped. Media of one session never reaches another. What is pushed before the start or after the end is
+//! counted and otherwise ignored ([`PushOutcome`]). A session can be shared between threads; what media goes into
+//! ([`VideoSink`](crate::video::VideoSink), [`AudioSink`](crate::audio::AudioSink)) is cheap to clone.
+//!
+//! ```no_run
+//! use visavis::session::SessionId;
+//! use visavis::units::Bitrate;
+//! use visavis::video::VideoCodec;
+//! use visavis::{Engine, EngineConfig, SessionConfig};
+//!
+//! let engine = Engine::start(EngineConfig::default())?;
+//! let config = SessionConfig::default()
+//!     .id(SessionId::new("anna")?)
+//!     .video_codecs([VideoCodec::H264, VideoCodec::Vp8])
+//!     .video_bitrate(Bitrate::from_kbps(2_500))
+//!     .fps(30)
+//!     .max_peers(1);
+//! let session = engine.create_session(config)?;
+//! session.start();
+//! // …
+//! println!("{} viewers", session.status().peer_count);
+//! session.stop();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use visavis_types::{SessionId, UnixMillis, VideoCodec, VideoFrame, VideoFrameError};
+use visavis_types::{UnixMillis, VideoCodec, VideoFrame, VideoFrameError};
 
-use crate::audio::microphone::{MicChunk, MicEnds, Microphone};
+use crate::audio::microphone::{MicChunk, MicEnds};
 use crate::audio::sink::AudioSink;
-use crate::data::{DataChannel, InboxReader};
+use crate::data::{DataChannel, PeerMessage};
 use crate::encoded::EncodedVideoSink;
 use crate::faults::Faults;
 use crate::handle::EngineHandle;
 use crate::idle::idle_loop::IdleLoop;
+use crate::receiver::Receiver;
 use crate::rtp_input::status::RtpInputStatus;
 use crate::session_entry::SessionEntry;
 use crate::state::counters::Counters;
@@ -19,6 +48,12 @@ use crate::state::interest::Interest;
 use crate::status::SessionStatus;
 use crate::utterance::{Utterance, UtteranceError};
 use crate::video::sink::VideoSink;
+
+pub use visavis_types::{InvalidSessionId, SessionId};
+
+pub use crate::config::SessionConfig;
+pub use crate::error::SessionError;
+pub use crate::push_outcome::PushOutcome;
 
 /// How long `stop` waits for the media loops to say the goodbyes.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,7 +75,7 @@ pub(crate) struct Outputs {
     pub(crate) interest: Arc<Interest>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) microphone: MicEnds,
-    pub(crate) inbox: InboxReader,
+    pub(crate) messages: Receiver<PeerMessage>,
 }
 
 /// What a session runs.
@@ -131,9 +166,12 @@ impl Session {
         Ok(())
     }
 
-    /// Where the viewers' microphones come out. Nothing is decoded before the first call of this or of
-    /// [`on_microphone`](Self::on_microphone).
-    pub fn microphone(&self) -> Microphone {
+    /// Where the viewers' microphones come out, those of all viewers, each in order. Nothing is decoded before the first
+    /// call of this or of [`on_microphone`](Self::on_microphone).
+    ///
+    /// 500 chunks wait to be read (ten seconds of one viewer); past that the oldest is dropped, and counted
+    /// ([`Metrics::unread_mic_chunks`](crate::status::Metrics::unread_mic_chunks)).
+    pub fn microphone(&self) -> Receiver<MicChunk> {
         let microphone = self.outputs.microphone.open();
         self.outputs.interest.want_microphones();
         microphone
@@ -159,7 +197,7 @@ impl Session {
     pub fn data(&self) -> DataChannel {
         self.outputs.interest.want_messages();
         let session = (self.id().clone(), Arc::clone(&self.outputs.counters));
-        DataChannel::new(self.engine.clone(), session, self.outputs.inbox.clone())
+        DataChannel::new(self.engine.clone(), session, self.outputs.messages.clone())
     }
 
     /// Counters, averages and stage histograms. The histograms are up to half a second old.

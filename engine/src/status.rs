@@ -1,4 +1,22 @@
-use visavis_types::{Stage, UnixMillis, VideoCodec};
+//! Figures: of each session, and of what was refused.
+//!
+//! Reading them takes some microseconds, from any thread, and disturbs nobody.
+//!
+//! ```no_run
+//! use visavis::{Engine, EngineConfig, SessionConfig};
+//!
+//! let engine = Engine::start(EngineConfig::default())?;
+//! let session = engine.create_session(SessionConfig::default())?;
+//! let status = session.status();
+//! println!("{} viewers, {:.1} frames a second", status.peer_count, status.metrics.fps);
+//! for stage in &status.stages {
+//!     println!("{}: {} µs at the 99th percentile", stage.stage.name(), stage.p99_us);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub use visavis_types::{Refusal, Refusals, Stage};
+use visavis_types::{UnixMillis, VideoCodec};
 
 use crate::rtp_input::status::RtpInputStatus;
 
@@ -14,7 +32,7 @@ pub struct SessionStatus {
     pub stages: Vec<StageSummary>,
     /// Encoders running now.
     pub encoders: Vec<VideoCodec>,
-    /// Where an [`RtpInput`](crate::RtpInput) feeds the session: what became of what it took, and what is
+    /// Where an [`RtpInput`](crate::rtp_input::RtpInput) feeds the session: what became of what it took, and what is
     /// wrong with it.
     pub rtp_input: Option<RtpInputStatus>,
 }

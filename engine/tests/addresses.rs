@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use viewer::Viewer;
-use visavis::{Engine, EngineConfig, EngineHandle, SessionConfig, SessionId};
+use visavis::session::SessionId;
+use visavis::{Engine, EngineConfig, EngineHandle, SessionConfig};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -84,7 +85,7 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 
 fn engine() -> Engine {
     let udp = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap()
+    Engine::start(EngineConfig::default().udp(udp)).unwrap()
 }
 
 /// Whether new viewers are told this address.

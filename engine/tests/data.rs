@@ -4,22 +4,22 @@
 mod viewer;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use viewer::Viewer;
-use visavis::{
-    Broadcast, DataError, DataMessage, Engine, EngineConfig, Event, PeerMessage, SendOutcome,
-    Session, SessionConfig, SessionId,
-};
+use visavis::data::{Broadcast, DataError, DataMessage, PeerMessage, SendOutcome};
+use visavis::session::SessionId;
+use visavis::{Engine, EngineConfig, Event, Session, SessionConfig};
 
 fn engine(media_loops: usize) -> Engine {
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Engine::start(EngineConfig { udp, media_loops, ..EngineConfig::default() }).unwrap()
+    Engine::start(EngineConfig::default().udp(udp).media_loops(media_loops)).unwrap()
 }
 
 fn session(engine: &Engine, name: &str) -> Session {
     let id = SessionId::new(name).unwrap();
-    engine.create_session(SessionConfig { id, ..SessionConfig::default() }).unwrap()
+    engine.create_session(SessionConfig::default().id(id)).unwrap()
 }
 
 fn join(engine: &Engine, session: &Session) -> Viewer {
@@ -33,7 +33,7 @@ fn messages_reach_the_viewers_of_their_session_and_no_others() {
     let engine = engine(2);
     let (first, second) = (session(&engine, "first"), session(&engine, "second"));
     let data = first.data();
-    let events = engine.handle().subscribe(|| {});
+    let events = engine.handle().subscribe();
     let mut viewers: Vec<Viewer> = (0..3).map(|_| join(&engine, &first)).collect();
     let mut stranger = join(&engine, &second);
 
@@ -60,14 +60,14 @@ fn messages_reach_the_viewers_of_their_session_and_no_others() {
         viewer.run_for(Duration::from_millis(20));
     }
     let mut said: Vec<PeerMessage> =
-        (0..3).map(|_| data.next_timeout(Duration::from_secs(20)).unwrap()).collect();
+        (0..3).map(|_| data.incoming().recv_timeout(Duration::from_secs(20)).unwrap()).collect();
     let ids = viewers.iter().map(|viewer| viewer.id);
     for id in ids {
         let place = said.iter().position(|message| message.peer == id).unwrap();
         let PeerMessage { label, message, .. } = said.remove(place);
         assert_eq!((&*label, message), ("visavis", DataMessage::from("hello")));
     }
-    assert_eq!(data.try_next(), None);
+    assert_eq!(data.incoming().try_recv(), Err(TryRecvError::Empty));
     let metrics = first.status().metrics;
     assert_eq!((metrics.data_sent, metrics.data_received), (4, 3));
     assert_eq!((metrics.data_undelivered, metrics.data_dropped), (0, 0));
@@ -137,7 +137,8 @@ fn unusable_messages_are_refused_at_the_call() {
     session.stop();
     assert!(data.send(viewer.id, &"x".into()).is_err());
     assert_eq!(data.broadcast(&"x".into()).map(|outcome| outcome.accepted), Ok(0));
-    assert_eq!(data.next_timeout(Duration::from_secs(60)), None, "not waited for");
+    let waited = data.incoming().recv_timeout(Duration::from_secs(60));
+    assert_eq!(waited, Err(RecvTimeoutError::Disconnected), "not waited for");
 }
 
 #[test]
@@ -152,6 +153,6 @@ fn what_nobody_reads_is_dropped_and_counted() {
     let data = session.data();
     viewer.say("now?");
     viewer.run_for(Duration::from_millis(20));
-    let heard = data.next_timeout(Duration::from_secs(20)).unwrap();
+    let heard = data.incoming().recv_timeout(Duration::from_secs(20)).unwrap();
     assert_eq!(heard.message, "now?".into());
 }

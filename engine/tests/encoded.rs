@@ -7,23 +7,25 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use viewer::Viewer;
-use visavis::{
-    AudioChunk, AudioChunkError, AudioFormat, BitstreamError, EncodedAudio, EncodedAudioError,
-    EncodedFrame, EncodedFrameError, Engine, EngineConfig, Event, PixelFormat, PushOutcome,
-    RtpInput, RtpInputConfig, RtpInputError, Session, SessionConfig, UnixMillis, VideoCodec,
-    VideoFrame, VideoFrameError,
+use visavis::audio::{AudioChunk, AudioChunkError, AudioFormat, EncodedAudio, EncodedAudioError};
+use visavis::rtp_input::{RtpInput, RtpInputConfig, RtpInputError};
+use visavis::session::PushOutcome;
+use visavis::units::UnixMillis;
+use visavis::video::{
+    BitstreamError, EncodedFrame, EncodedFrameError, PixelFormat, VideoCodec, VideoFrame,
+    VideoFrameError,
 };
+use visavis::{Engine, EngineConfig, Event, Session, SessionConfig};
 
 const H264: VideoCodec = VideoCodec::H264;
 
 fn engine() -> Engine {
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap()
+    Engine::start(EngineConfig::default().udp(udp)).unwrap()
 }
 
 fn session(engine: &Engine, encoded: Option<VideoCodec>) -> Session {
-    let session =
-        engine.create_session(SessionConfig { encoded, idle: None, ..SessionConfig::default() });
+    let session = engine.create_session(SessionConfig::default().encoded(encoded).idle(None));
     let session = session.unwrap();
     session.start();
     session
@@ -58,14 +60,15 @@ fn numbers(viewer: &Viewer) -> Vec<u8> {
 #[test]
 fn a_viewer_gets_what_was_pushed_from_a_keyframe_on() {
     let engine = engine();
-    let events = engine.handle().subscribe(|| {});
+    let events = engine.handle().subscribe();
     let session = session(&engine, Some(H264));
     let sink = session.encoded_video();
     let mut viewer = Viewer::join(&engine.handle(), session.id());
     viewer.run_until(|viewer| viewer.connected);
     let asked = Event::KeyframeRequested { session: session.id().clone(), codec: H264 };
     let deadline = Instant::now() + Duration::from_secs(10);
-    while events.recv_deadline(deadline).unwrap() != asked {}
+    let rest = || deadline.saturating_duration_since(Instant::now());
+    while events.recv_timeout(rest()).unwrap() != asked {}
     assert!(sink.take_keyframe_request());
     assert!(!sink.take_keyframe_request());
 
@@ -121,7 +124,7 @@ fn a_raw_session_takes_nothing_encoded() {
     assert_eq!(pushed, Err(EncodedFrameError::RawSession));
     assert!(!session.encoded_video().take_keyframe_request());
     let video = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let input = RtpInput::start(&session, RtpInputConfig { video, ..RtpInputConfig::default() });
+    let input = RtpInput::start(&session, RtpInputConfig::default().video(video));
     assert!(matches!(input, Err(RtpInputError::RawSession)));
     let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis::now());
     let pcm = AudioChunk { data: &[0; 4], sample_rate: 48_000, channels: 1, format, timestamp };
@@ -184,7 +187,7 @@ fn vp9_and_av1_survive_a_depacketizer_that_is_not_ours() {
 #[test]
 fn pushing_before_the_start_is_counted_and_parameter_sets_are_kept() {
     let engine = engine();
-    let config = SessionConfig { encoded: Some(H264), idle: None, ..SessionConfig::default() };
+    let config = SessionConfig::default().encoded(Some(H264)).idle(None);
     let session = engine.create_session(config).unwrap();
     let sink = session.encoded_video();
     let keyframe = picture(true, 1);
@@ -210,10 +213,10 @@ fn rtp_goes_through_from_socket_to_viewer() {
     let engine = engine();
     let session = session(&engine, Some(H264));
     let any = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let config = RtpInputConfig { video: any, audio: any, ..RtpInputConfig::default() };
+    let config = RtpInputConfig::default().video(any).audio(any);
     let input = RtpInput::start(&session, config).unwrap();
     let (video, audio) = (input.video_addr().unwrap(), input.audio_addr().unwrap());
-    let taken = RtpInput::start(&session, RtpInputConfig { video: Some(video), ..config });
+    let taken = RtpInput::start(&session, config.video(Some(video)));
     assert!(matches!(taken, Err(RtpInputError::Bind { addr, .. }) if addr == video));
 
     let mut viewer = Viewer::join(&engine.handle(), session.id());

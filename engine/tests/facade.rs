@@ -4,14 +4,17 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use visavis::{
-    AudioChunk, AudioFormat, Engine, EngineConfig, OfferError, PixelFormat, PushOutcome,
-    SessionConfig, SessionError, SessionId, StartError, UnixMillis, VideoFrame, VideoFrameError,
-};
+use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::engine::StartError;
+use visavis::peer::OfferError;
+use visavis::session::{PushOutcome, SessionError, SessionId};
+use visavis::units::{Bitrate, UnixMillis};
+use visavis::video::{FrameSize, PixelFormat, VideoFrame, VideoFrameError};
+use visavis::{Engine, EngineConfig, SessionConfig};
 
 fn engine() -> Engine {
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap()
+    Engine::start(EngineConfig::default().udp(udp)).unwrap()
 }
 
 fn frame(data: &[u8]) -> VideoFrame<'_> {
@@ -166,14 +169,36 @@ fn names_are_unique_until_the_session_stops() {
     assert!(matches!(again, Err(SessionError::Exists(_))));
     drop(first);
     assert!(engine.create_session(SessionConfig::default()).is_ok());
-    let fps = SessionConfig { id: SessionId::new("x").unwrap(), fps: 0, ..Default::default() };
-    assert!(matches!(engine.create_session(fps), Err(SessionError::Config(_))));
+}
+
+#[test]
+fn settings_that_are_out_of_range_are_named_with_their_value() {
+    let engine = engine();
+    let refused = |config: SessionConfig| engine.create_session(config).map(|_| ()).unwrap_err();
+    let config = SessionConfig::default;
+    for fps in [0, 121] {
+        assert!(matches!(refused(config().fps(fps)), SessionError::Fps(given) if given == fps));
+    }
+    let low = Bitrate::from_kbps(5);
+    let error = refused(config().video_bitrate(low));
+    assert!(matches!(error, SessionError::VideoBitrate(given) if given == low));
+    assert_eq!(error.to_string(), "invalid video bitrate 5 kbit/s; expected 50 kbit/s at least");
+    let error = refused(config().audio_bitrate(low));
+    assert!(matches!(error, SessionError::AudioBitrate(given) if given == low));
+    let size = FrameSize::new(4096, 4096).unwrap();
+    let error = refused(config().size(size));
+    assert!(matches!(error, SessionError::Size { size: given, .. } if given == size));
+    let error = refused(config().microphone_rate(44_100));
+    assert!(matches!(error, SessionError::MicrophoneRate(44_100)));
+    assert!(matches!(refused(config().max_peers(0)), SessionError::NoPlace));
+    let loops = Engine::start(EngineConfig::default().media_loops(0)).map(|_| ()).unwrap_err();
+    assert!(matches!(loops, StartError::MediaLoops(0)));
 }
 
 #[test]
 fn a_taken_port_is_an_error_that_names_it() {
     let first = engine();
-    let config = EngineConfig { udp: first.udp_addr(), ..EngineConfig::default() };
+    let config = EngineConfig::default().udp(first.udp_addr());
     let error = Engine::start(config).unwrap_err();
     assert!(matches!(error, StartError::Bind { .. }));
     assert!(error.to_string().contains(&first.udp_addr().port().to_string()), "{error}");

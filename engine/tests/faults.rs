@@ -13,11 +13,16 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use viewer::Viewer;
-use visavis::{
-    AudioChunk, AudioFormat, Engine, EngineConfig, Event, FaultDomain, IdleLoop, IdlePicture,
-    LeaveReason, OfferError, PixelFormat, RtpInput, RtpInputConfig, Session, SessionConfig,
-    SessionError, SessionId, UnixMillis, VideoCodec, VideoFrame,
-};
+use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::event::LeaveReason;
+use visavis::faults::FaultDomain;
+use visavis::idle::{IdleLoop, IdlePicture};
+use visavis::peer::OfferError;
+use visavis::rtp_input::{RtpInput, RtpInputConfig};
+use visavis::session::{SessionError, SessionId};
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoCodec, VideoFrame};
+use visavis::{Engine, EngineConfig, Event, Session, SessionConfig};
 
 const OFFER: &str = include_str!("../../fixtures/sdp/chromium-156-watch.sdp");
 
@@ -25,12 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn engine() -> Engine {
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap()
+    Engine::start(EngineConfig::default().udp(udp)).unwrap()
 }
 
 fn session(engine: &Engine, id: &str) -> Session {
     let id = SessionId::new(id).unwrap();
-    let session = engine.create_session(SessionConfig { id, ..SessionConfig::default() }).unwrap();
+    let session = engine.create_session(SessionConfig::default().id(id)).unwrap();
     session.start();
     session
 }
@@ -77,7 +82,7 @@ fn a_fault_in_a_session_its_encoder_or_its_sound_passes_and_the_others_never_kno
         FaultDomain::Datagram,
         FaultDomain::Callback,
     ] {
-        let _events = handle.subscribe(|| {});
+        let _events = handle.subscribe();
         faults.plant(domain, 5);
         let deadline = Instant::now() + PATIENCE;
         while faults.total(domain) < 5 {
@@ -103,7 +108,7 @@ fn a_fault_in_a_session_its_encoder_or_its_sound_passes_and_the_others_never_kno
 fn a_fault_in_a_peers_turn_drops_that_peer_and_nobody_else() {
     let engine = engine();
     let (handle, faults) = (engine.handle(), engine.handle().faults().clone());
-    let events = handle.subscribe(|| {});
+    let events = handle.subscribe();
     let session = session(&engine, "a");
     let mut stays = Viewer::join(&handle, session.id());
     stays.run_until(|viewer| viewer.connected);
@@ -164,13 +169,12 @@ fn a_command_that_fails_is_lost_and_its_reply_comes() {
 #[test]
 fn a_viewer_whose_coming_fails_holds_no_place() {
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let engine =
-        Engine::start(EngineConfig { udp, max_peers: 2, ..EngineConfig::default() }).unwrap();
+    let engine = Engine::start(EngineConfig::default().udp(udp).max_peers(2)).unwrap();
     let handle = engine.handle();
     let session = session(&engine, "a");
     let mut first = Viewer::join(&handle, session.id());
     first.run_until(|viewer| viewer.connected);
-    let events = handle.subscribe_to(|event| matches!(event, Event::PeerLeft { .. }), || ());
+    let events = handle.subscribe_to(|event| matches!(event, Event::PeerLeft { .. }));
     // It is a command itself.
     is_well(&session, &mut first);
     handle.faults().plant(FaultDomain::Command, 1);
@@ -206,7 +210,7 @@ fn a_film_whose_pictures_fail_ends_there_and_one_without_any_is_the_built_in_fac
         let before = handle.faults().total(FaultDomain::Idle);
         let id = SessionId::new(&format!("film{good}")).unwrap();
         let idle = Some(IdleLoop::film(30, pictures).unwrap());
-        let config = SessionConfig { id, idle, ..SessionConfig::default() };
+        let config = SessionConfig::default().id(id).idle(idle);
         let session = engine.create_session(config).unwrap();
         session.start();
         let mut viewer = Viewer::join_for_units(&handle, session.id());
@@ -225,11 +229,10 @@ fn a_fault_where_rtp_comes_in_or_addresses_are_followed_passes_and_the_next_is_t
     viewer.run_until(|viewer| viewer.connected);
     let id = SessionId::new("fed").unwrap();
     let encoded = Some(VideoCodec::H264);
-    let fed =
-        engine.create_session(SessionConfig { id, encoded, ..SessionConfig::default() }).unwrap();
+    let fed = engine.create_session(SessionConfig::default().id(id).encoded(encoded)).unwrap();
     fed.start();
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = RtpInputConfig { video: Some(local), ..RtpInputConfig::default() };
+    let config = RtpInputConfig::default().video(Some(local));
     let input = RtpInput::start(&fed, config).unwrap();
     let sender = std::net::UdpSocket::bind(local).unwrap();
     let send = |sequence: u8| {
@@ -255,8 +258,8 @@ fn callbacks_of_the_application_that_fail_cost_no_loop() {
     let engine = engine();
     let handle = engine.handle();
     let session = session(&engine, "a");
-    let events = handle.subscribe(|| panic!("a bug in a wake-up"));
-    let _others = handle.subscribe_to(|_| panic!("a bug in a filter"), || {});
+    let events = handle.subscribe();
+    let _others = handle.subscribe_to(|_| panic!("a bug in a filter"));
     let mut viewer = Viewer::join(&handle, session.id());
     viewer.run_until(|viewer| viewer.connected);
     is_well(&session, &mut viewer);

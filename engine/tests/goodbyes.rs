@@ -9,7 +9,9 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use viewer::Viewer;
-use visavis::{Engine, EngineConfig, Event, Refusal, Session, SessionConfig, SessionId};
+use visavis::session::SessionId;
+use visavis::status::Refusal;
+use visavis::{Engine, EngineConfig, Event, Session, SessionConfig};
 
 const OFFER: &str = include_str!("../../fixtures/sdp/chromium-156-watch.sdp");
 
@@ -17,12 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn engine() -> Engine {
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap()
+    Engine::start(EngineConfig::default().udp(udp)).unwrap()
 }
 
 fn session(engine: &Engine, id: &str) -> Session {
     let id = SessionId::new(id).unwrap();
-    let session = engine.create_session(SessionConfig { id, ..SessionConfig::default() }).unwrap();
+    let session = engine.create_session(SessionConfig::default().id(id)).unwrap();
     session.start();
     session
 }
@@ -32,7 +34,7 @@ fn sessions_end_and_viewers_join_while_candidates_come_in_a_flood() {
     const CANDIDATE: &str = "candidate:1 1 udp 2113937151 192.0.2.1 4000 typ host";
     let engine = engine();
     let handle = engine.handle();
-    let events = handle.subscribe(|| {});
+    let events = handle.subscribe();
     let kept = session(&engine, "kept");
     let mut flooder = Viewer::join(&handle, kept.id());
     flooder.run_until(|viewer| viewer.connected);
@@ -69,7 +71,7 @@ fn sessions_end_and_viewers_join_while_candidates_come_in_a_flood() {
 fn a_disconnect_right_after_the_answer_is_not_lost() {
     let engine = engine();
     let handle = engine.handle();
-    let events = handle.subscribe(|| {});
+    let events = handle.subscribe();
     let session = session(&engine, "a");
     for _ in 0..50 {
         let viewer = Viewer::join(&handle, session.id());
@@ -138,11 +140,11 @@ fn a_stopped_session_lets_go_of_its_callbacks_without_a_sound() {
 fn a_subscriber_that_reads_late_hears_of_everybody_who_left() {
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     // Room for one event beside those of the viewers.
-    let config = EngineConfig { udp, event_capacity: 1, max_peers: 60, ..EngineConfig::default() };
+    let config = EngineConfig::default().udp(udp).event_capacity(1).max_peers(60);
     let engine = Engine::start(config).unwrap();
     let session = session(&engine, "a");
     let handle = engine.handle();
-    let left = handle.subscribe_to(|event| matches!(event, Event::PeerLeft { .. }), || {});
+    let left = handle.subscribe_to(|event| matches!(event, Event::PeerLeft { .. }));
     for _ in 0..60 {
         assert!(handle.connect(session.id(), None, OFFER).is_ok());
     }
@@ -154,13 +156,13 @@ fn a_subscriber_that_reads_late_hears_of_everybody_who_left() {
 #[test]
 fn strangers_who_only_send_offers_keep_nobody_from_a_place() {
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = EngineConfig { udp, max_peers: 3, ..EngineConfig::default() };
+    let config = EngineConfig::default().udp(udp).max_peers(3);
     let engine = Engine::start(config).unwrap();
     let session = session(&engine, "a");
     let handle = engine.handle();
     let mut stays = Viewer::join(&handle, session.id());
     stays.run_until(|viewer| viewer.connected);
-    let left = handle.subscribe_to(|event| matches!(event, Event::PeerLeft { .. }), || {});
+    let left = handle.subscribe_to(|event| matches!(event, Event::PeerLeft { .. }));
     let offer = || handle.connect(session.id(), None, OFFER).is_ok();
     assert_eq!(
         [offer(), offer(), offer()],

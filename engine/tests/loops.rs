@@ -7,24 +7,26 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use viewer::Viewer;
-use visavis::{
-    EncodedAudio, EncodedFrame, Engine, EngineConfig, Event, PushOutcome, SessionConfig,
-    StartError, UnixMillis, VideoCodec,
-};
+use visavis::audio::EncodedAudio;
+use visavis::engine::StartError;
+use visavis::session::PushOutcome;
+use visavis::units::UnixMillis;
+use visavis::video::{EncodedFrame, VideoCodec};
+use visavis::{Engine, EngineConfig, Event, SessionConfig};
 
 fn config(port: u16, media_loops: usize) -> EngineConfig {
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    EngineConfig { udp, media_loops, ..EngineConfig::default() }
+    EngineConfig::default().udp(udp).media_loops(media_loops)
 }
 
 #[test]
 fn every_loop_serves_its_share_of_the_viewers() {
     let engine = Engine::start(config(0, 3)).unwrap();
     let handle = engine.handle();
-    let events = handle.subscribe(|| {});
+    let events = handle.subscribe();
     let encoded = Some(VideoCodec::Vp8);
     // Packets are counted: nothing is to be seen in between.
-    let config = SessionConfig { encoded, idle: None, ..SessionConfig::default() };
+    let config = SessionConfig::default().encoded(encoded).idle(None);
     let session = engine.create_session(config).unwrap();
     session.start();
     let mut viewers: Vec<Viewer> = (0..6).map(|_| Viewer::join(&handle, session.id())).collect();

@@ -7,10 +7,10 @@ mod viewer;
 use std::time::Duration;
 
 use viewer::Viewer;
-use visavis::{
-    Engine, EngineConfig, FrameSize, PixelFormat, PushOutcome, SessionConfig, SessionId,
-    UnixMillis, VideoCodec, VideoFrame, VideoFrameError,
-};
+use visavis::session::{PushOutcome, SessionId};
+use visavis::units::UnixMillis;
+use visavis::video::{FrameSize, PixelFormat, VideoCodec, VideoFrame, VideoFrameError};
+use visavis::{Engine, EngineConfig, SessionConfig};
 use visavis_codec::{H264Decoder, I420Buffer};
 
 /// A picture with `left` in its left half and `right` in its right one.
@@ -24,14 +24,10 @@ fn halves(width: u32, height: u32, left: u8, right: u8) -> Vec<u8> {
 
 #[test]
 fn every_picture_has_the_size_of_the_session() {
-    let udp = "127.0.0.1:0".parse().unwrap();
-    let engine = Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap();
+    let udp = ([127, 0, 0, 1], 0);
+    let engine = Engine::start(EngineConfig::default().udp(udp)).unwrap();
     let size = FrameSize::new(320, 240).unwrap();
-    let config = SessionConfig {
-        size: Some(size),
-        idle_grace: Duration::from_millis(200),
-        ..SessionConfig::default()
-    };
+    let config = SessionConfig::default().size(Some(size)).idle_grace(Duration::from_millis(200));
     let session = engine.create_session(config.clone()).unwrap();
     session.start();
     let mut viewer = Viewer::join_for_units(&engine.handle(), &config.id);
@@ -67,12 +63,12 @@ fn every_picture_has_the_size_of_the_session() {
 
 #[test]
 fn a_picture_that_no_encoder_of_the_session_takes_is_refused_at_the_push_and_the_next_is_taken() {
-    let udp = "127.0.0.1:0".parse().unwrap();
-    let engine = Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap();
+    let udp = ([127, 0, 0, 1], 0);
+    let engine = Engine::start(EngineConfig::default().udp(udp)).unwrap();
     let session = |id: &str, video_codecs: &[VideoCodec], size| {
         let id = SessionId::new(id).unwrap();
         let video_codecs = video_codecs.to_vec();
-        let config = SessionConfig { id, video_codecs, size, ..SessionConfig::default() };
+        let config = SessionConfig::default().id(id).video_codecs(video_codecs).size(size);
         let session = engine.create_session(config).unwrap();
         session.start();
         session

@@ -8,18 +8,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use viewer::Viewer;
-use visavis::{
-    AudioChunk, AudioChunkError, AudioFormat, EncodedAudio, EncodedAudioError, Engine,
-    EngineConfig, Event, PixelFormat, PushOutcome, Session, SessionConfig, UnixMillis, Utterance,
-    UtteranceError, VideoFrame, VideoFrameError,
-};
+use visavis::audio::{AudioChunk, AudioChunkError, AudioFormat, EncodedAudio, EncodedAudioError};
+use visavis::session::PushOutcome;
+use visavis::units::UnixMillis;
+use visavis::utterance::{Utterance, UtteranceError};
+use visavis::video::{PixelFormat, VideoFrame, VideoFrameError};
+use visavis::{Engine, EngineConfig, Event, Session, SessionConfig};
 
 const SIDE: u32 = 64;
 const MS: Duration = Duration::from_millis(1);
 
 fn engine() -> Engine {
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Engine::start(EngineConfig { udp, ..EngineConfig::default() }).unwrap()
+    Engine::start(EngineConfig::default().udp(udp)).unwrap()
 }
 
 fn session(engine: &Engine, config: SessionConfig) -> Session {
@@ -57,7 +58,7 @@ fn loud(viewer: &Viewer) -> usize {
 #[test]
 fn an_utterance_leaves_at_its_own_pace_and_is_told_of() {
     let engine = engine();
-    let events = engine.handle().subscribe(|| {});
+    let events = engine.handle().subscribe();
     let session = session(&engine, SessionConfig::default());
     let mut viewer = Viewer::join(&engine.handle(), session.id());
     viewer.run_until(|viewer| viewer.connected);
@@ -92,7 +93,7 @@ fn an_utterance_leaves_at_its_own_pace_and_is_told_of() {
 #[test]
 fn an_interruption_drops_what_is_queued_and_the_next_utterance_follows() {
     let engine = engine();
-    let events = engine.handle().subscribe(|| {});
+    let events = engine.handle().subscribe();
     let session = session(&engine, SessionConfig::default());
     session.set_idle_picture(&picture(&gray(16), 0)).unwrap();
     let mut viewer = Viewer::join(&engine.handle(), session.id());
@@ -155,11 +156,7 @@ fn live_sound_that_is_queued_is_dropped_too() {
 fn whoever_pushes_too_much_is_told_and_goes_on_later() {
     let engine = engine();
     let frame_bytes = gray(0).len();
-    let config = SessionConfig {
-        audio_queue: MS * 400,
-        utterance_bytes: 10 * frame_bytes,
-        ..SessionConfig::default()
-    };
+    let config = SessionConfig::default().audio_queue(MS * 400).utterance_bytes(10 * frame_bytes);
     let session = session(&engine, config);
     let utterance = session.begin_utterance(UnixMillis(0)).unwrap();
     assert_eq!(say(&utterance, 0, &tone(300)), PushOutcome::Accepted);
@@ -186,12 +183,10 @@ fn whoever_pushes_too_much_is_told_and_goes_on_later() {
 #[test]
 fn stamps_that_cannot_be_meant_are_refused_and_harm_nothing() {
     let engine = engine();
-    let config = SessionConfig {
-        audio_queue: Duration::MAX,
-        idle_grace: Duration::MAX,
-        utterance_bytes: usize::MAX,
-        ..SessionConfig::default()
-    };
+    let config = SessionConfig::default()
+        .audio_queue(Duration::MAX)
+        .idle_grace(Duration::MAX)
+        .utterance_bytes(usize::MAX);
     let session = session(&engine, config);
     session.set_idle_picture(&picture(&gray(16), u64::MAX)).unwrap();
     let mut viewer = Viewer::join(&engine.handle(), session.id());
@@ -239,7 +234,7 @@ fn sessions_of_opus_have_no_utterances_and_bad_mp3_is_refused() {
 fn whoever_has_the_handle_begins_utterances_and_follows_them() {
     let engine = engine();
     let handle = engine.handle();
-    let default = visavis::SessionId::default();
+    let default = visavis::session::SessionId::default();
     let refused = handle.begin_utterance(&default, UnixMillis(0)).unwrap_err();
     assert_eq!(refused, UtteranceError::NoSession);
     let session = session(&engine, SessionConfig::default());
@@ -269,7 +264,7 @@ fn whoever_has_the_handle_begins_utterances_and_follows_them() {
 #[test]
 fn whoever_waits_for_room_is_woken_when_there_is_some() {
     let engine = engine();
-    let config = SessionConfig { audio_queue: MS * 400, ..SessionConfig::default() };
+    let config = SessionConfig::default().audio_queue(MS * 400);
     let session = session(&engine, config);
     let utterance = session.begin_utterance(UnixMillis(0)).unwrap();
     let data = tone(300);
@@ -300,7 +295,7 @@ fn whoever_waits_for_room_is_woken_when_there_is_some() {
 #[test]
 fn a_session_that_is_stopped_tells_the_end_of_what_is_said_once() {
     let engine = engine();
-    let events = engine.handle().subscribe(|| {});
+    let events = engine.handle().subscribe();
     let session = session(&engine, SessionConfig::default());
     let [first, second] = [0, 1].map(|_| session.begin_utterance(UnixMillis(0)).unwrap());
     say(&first, 0, &tone(5_000));
@@ -331,7 +326,7 @@ fn a_session_that_is_stopped_tells_the_end_of_what_is_said_once() {
 #[test]
 fn live_sound_that_does_not_fit_is_told_to_whoever_pushes_it() {
     let engine = engine();
-    let config = SessionConfig { audio_queue: MS * 1_000, ..SessionConfig::default() };
+    let config = SessionConfig::default().audio_queue(MS * 1_000);
     let session = session(&engine, config);
     let data = tone(100);
     let mut outcomes = Vec::new();
@@ -349,7 +344,7 @@ fn live_sound_that_does_not_fit_is_told_to_whoever_pushes_it() {
 #[test]
 fn utterances_that_wait_take_no_room_from_the_one_that_plays() {
     let engine = engine();
-    let config = SessionConfig { audio_queue: MS * 1_000, ..SessionConfig::default() };
+    let config = SessionConfig::default().audio_queue(MS * 1_000);
     let session = session(&engine, config);
     let all: Vec<Utterance> =
         (0..14).map(|_| session.begin_utterance(UnixMillis(0)).unwrap()).collect();

@@ -7,7 +7,8 @@
 
 use std::fmt::Debug;
 
-use visavis::{PeerId, SessionId};
+use visavis::peer::PeerId;
+use visavis::session::SessionId;
 
 use crate::access::Via;
 use crate::error::{ErrorCode, RequestError};

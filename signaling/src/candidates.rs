@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use visavis::{CandidateError, PeerId};
+use visavis::peer::{CandidateError, PeerId};
 
 use crate::context::Context;
 use crate::error::RequestError;
@@ -58,9 +58,8 @@ where
 pub(crate) fn add(peer: PeerId, text: &str, context: &Context) -> Result<(), CandidateError> {
     let text = text.trim();
     match context.engine.add_candidate(peer, text) {
-        Err(CandidateError::Syntax(error)) if !is_sound(text) => Err(CandidateError::Syntax(error)),
-        Err(CandidateError::Syntax(error)) => {
-            tracing::debug!(%peer, error, "a candidate that is of no use here");
+        Err(CandidateError::Syntax) if is_sound(text) => {
+            tracing::debug!(%peer, "a candidate that is of no use here");
             Ok(())
         }
         done => done,
@@ -77,7 +76,7 @@ pub(crate) fn add_all<'a>(
     for text in texts {
         match add(peer, text, context) {
             Ok(()) => taken += 1,
-            Err(CandidateError::Syntax(error)) => refused = Some(CandidateError::Syntax(error)),
+            Err(CandidateError::Syntax) => refused = Some(CandidateError::Syntax),
             Err(error) => return Err(error.into()),
         }
     }

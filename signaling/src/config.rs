@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
-use visavis::{AudioCodec, SessionId, VideoCodec};
+use visavis::audio::AudioCodec;
+use visavis::session::SessionId;
+use visavis::video::VideoCodec;
 
 use crate::sessions::api::SessionApi;
 

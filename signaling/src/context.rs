@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustls::crypto::SecureRandom;
-use visavis::{EngineHandle, PeerId, Refusal, SessionId};
+use visavis::EngineHandle;
+use visavis::peer::PeerId;
+use visavis::session::SessionId;
+use visavis::status::Refusal;
 
 use crate::access::Source;
 use crate::auth::Authority;

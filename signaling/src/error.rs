@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
-use visavis::{CandidateError, LeaveReason, OfferError};
+use visavis::event::LeaveReason;
+use visavis::peer::{CandidateError, OfferError};
 
 use crate::sessions::registry::CreateError;
 
@@ -282,6 +283,7 @@ impl From<OfferError> for RequestError {
             OfferError::PeerGone => ErrorCode::NoPeer,
             OfferError::PeerExists(_) | OfferError::Busy => ErrorCode::Busy,
             OfferError::Stopped => ErrorCode::Stopped,
+            _ => ErrorCode::Internal,
         };
         let told = Self::new(code, error.to_string());
         match error {
@@ -311,9 +313,10 @@ impl From<CreateError> for RequestError {
 impl From<CandidateError> for RequestError {
     fn from(error: CandidateError) -> Self {
         let code = match error {
-            CandidateError::Syntax(_) => ErrorCode::BadCandidate,
+            CandidateError::Syntax => ErrorCode::BadCandidate,
             CandidateError::Busy => ErrorCode::Busy,
             CandidateError::Stopped => ErrorCode::Stopped,
+            _ => ErrorCode::Internal,
         };
         Self::new(code, error.to_string())
     }

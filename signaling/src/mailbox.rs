@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use mio::Waker;
-use visavis::{Answer, OfferError, PeerId};
+use visavis::peer::{Answer, OfferError, PeerId};
 
 use crate::error::{ErrorCode, RequestError};
 use crate::http::response::Response;

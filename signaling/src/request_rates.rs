@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use visavis::PeerId;
+use visavis::peer::PeerId;
 
 use crate::access::Source;
 use crate::config::Limits;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::{OFFER, PATIENCE, World, read_response, read_to_close, world};
-use visavis::{Session, SessionId};
+use visavis::Session;
+use visavis::session::SessionId;
 use visavis_signaling::{CreateRequest, EndReason, SessionHooks};
 
 /// A server that lets clients manage sessions, and its document.

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use support::{OFFER, World, read_response, read_to_close, world, world_with_limits};
 use tungstenite::Message;
-use visavis::{Event, LeaveReason};
+use visavis::Event;
+use visavis::event::LeaveReason;
 use visavis_signaling::Limits;
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -405,7 +406,7 @@ fn a_viewer_that_does_not_read_its_answers_keeps_no_place() {
         config.limits.backlog_bytes = 0;
         (config.limits.bad_messages, config.limits.messages) = (u32::MAX, u32::MAX);
     });
-    let events = world.engine.handle().subscribe(|| {});
+    let events = world.engine.handle().subscribe();
     let (mut viewer, config) = world.joined();
     let flood = [0x81, 0x80, 0, 0, 0, 0].repeat(1_000);
     assert_dropped_while_sending(viewer.0.get_mut(), &flood);

@@ -9,10 +9,11 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
 use serde_json::Value;
 use support::{World, read_response};
-use visavis::{Event, Session, UtteranceId};
+use visavis::receiver::Receiver;
+use visavis::utterance::UtteranceId;
+use visavis::{Event, Session};
 use visavis_signaling::{CreateRequest, SessionHooks, SignalingConfig, SpeechChunk};
 
 const STREAM: &str = "/webrtc/sessions/default/stream";
@@ -108,7 +109,7 @@ fn every_format_is_played_at_its_own_pace() {
 #[test]
 fn a_chunked_upload_is_played_while_it_is_made() {
     let world = world(|_| {});
-    let events = world.engine.handle().subscribe(|| {});
+    let events = world.engine.handle().subscribe();
     let mut stream = world.tcp();
     write!(
         stream,
@@ -185,7 +186,7 @@ fn an_upload_may_be_cut_off_or_left_alone() {
 
     // With the session its uploads end.
     world.session.interrupt();
-    let events = world.engine.handle().subscribe(|| {});
+    let events = world.engine.handle().subscribe();
     let (mut stream, body) = (world.tcp(), tone(16_000, 60_000));
     stream.write_all(head(STREAM, kind, body.len()).as_bytes()).unwrap();
     stream.write_all(&body[..320_000]).unwrap();
@@ -285,7 +286,7 @@ fn uploads_at_once_take_turns_and_too_many_are_refused() {
          Transfer-Encoding: chunked\r\n\r\n"
     )
     .unwrap();
-    let events = world.engine.handle().subscribe(|| {});
+    let events = world.engine.handle().subscribe();
     let piece = tone(16_000, 200);
     write!(first, "{:x}\r\n", piece.len()).unwrap();
     first.write_all(&piece).unwrap();
@@ -319,5 +320,5 @@ fn uploads_at_once_take_turns_and_too_many_are_refused() {
         assert!((95..=140).contains(&played["playedMs"].as_u64().unwrap()), "{played}");
     }
     assert_eq!(refused, 5);
-    assert!(world.engine.handle().refusals().get(visavis::Refusal::Upload) == 5);
+    assert!(world.engine.handle().refusals().get(visavis::status::Refusal::Upload) == 5);
 }

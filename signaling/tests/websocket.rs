@@ -9,7 +9,11 @@ use std::time::Duration;
 use serde_json::json;
 use support::{OFFER, PATIENCE, world, world_with_limits};
 use tungstenite::Message;
-use visavis::{AudioChunk, AudioFormat, Event, LeaveReason, PixelFormat, UnixMillis, VideoFrame};
+use visavis::Event;
+use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::event::LeaveReason;
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoFrame};
 use visavis_signaling::IceServer;
 
 #[test]
@@ -205,7 +209,7 @@ fn pings_want_pongs() {
 #[test]
 fn an_orderly_close_takes_the_peer_along_and_a_broken_connection_does_not() {
     let world = world(|_| {});
-    let events = world.engine.handle().subscribe(|| {});
+    let events = world.engine.handle().subscribe();
     let join = || {
         let (mut client, config) = world.client();
         client.send(json!({"type": "offer", "sdp": OFFER}));
@@ -275,7 +279,7 @@ fn resume(
 #[test]
 fn a_new_websocket_takes_the_peer_of_a_broken_one_over() {
     let world = world(|_| {});
-    let events = world.engine.handle().subscribe(|| {});
+    let events = world.engine.handle().subscribe();
     let (broken, config, password) = joined(world.client());
     let token = config["resume"].clone();
     drop(broken);
@@ -308,7 +312,7 @@ fn a_new_websocket_takes_the_peer_of_a_broken_one_over() {
 #[test]
 fn a_resumed_peer_leaves_its_old_connection() {
     let world = world(|config| config.max_clients = 1);
-    let events = world.engine.handle().subscribe(|| {});
+    let events = world.engine.handle().subscribe();
     let (mut old, config, _) = joined(world.client());
     // One place is enough: it is the same client.
     let (mut new, resumed) = resume(&world, &config["resume"]);

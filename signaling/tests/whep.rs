@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::{OFFER, PATIENCE, World, world};
-use visavis::{Engine, EngineConfig, Event, SessionConfig, SessionId};
+use visavis::session::SessionId;
+use visavis::{Engine, EngineConfig, Event, SessionConfig};
 use visavis_signaling::{IceServer, SignalingConfig, SignalingServer};
 
 const SDP: &str = "application/sdp";
@@ -163,7 +164,7 @@ fn who_wants_nothing_yet_is_answered_so() {
 #[test]
 fn a_full_house_says_when_to_try_again() {
     let localhost = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = EngineConfig { udp: localhost, max_peers: 1, ..EngineConfig::default() };
+    let config = EngineConfig::default().udp(localhost).max_peers(1);
     let engine = Engine::start(config).unwrap();
     let session = engine.create_session(SessionConfig::default()).unwrap();
     session.start();
@@ -323,10 +324,10 @@ fn every_offer_that_we_know_is_answered_over_http() {
 fn a_private_place_whose_holder_is_silent_goes_to_a_newcomer() {
     let world = world(|_| {});
     let (id, max_peers) = (SessionId::new("private").unwrap(), Some(1));
-    let config = SessionConfig { id, max_peers, ..SessionConfig::default() };
+    let config = SessionConfig::default().id(id).max_peers(max_peers);
     let private = world.engine.create_session(config).unwrap();
     private.start();
-    let events = world.engine.handle().subscribe(|| {});
+    let events = world.engine.handle().subscribe();
     let join = || ask(&world, "POST", "/whep/private", &[("Content-Type", SDP)], OFFER);
     let first = join();
     assert_eq!(first.status, 201);

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use visavis::{
-    Broadcast, DataChannel, DataMessage, Engine, EngineConfig, PeerId, PixelFormat, SendOutcome,
-    Session, SessionConfig, UnixMillis, VideoFrame,
-};
+use visavis::data::{Broadcast, DataChannel, DataMessage, SendOutcome};
+use visavis::peer::PeerId;
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoFrame};
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_bench::Microphone;
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::{Outcome, RELAY, Turn, Watcher, Weather};
@@ -44,7 +45,7 @@ impl Room {
         let weather = Weather::start()?;
         let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, weather.port()?));
         let announce = vec![RELAY.into()];
-        let engine = Engine::start(EngineConfig { udp, announce, ..EngineConfig::default() })?;
+        let engine = Engine::start(EngineConfig::default().udp(udp).announce(announce))?;
         let session = engine.create_session(SessionConfig::default())?;
         session.start();
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -71,7 +72,7 @@ impl Room {
         let watcher = Watcher::open(&format!("http://{address}/?autostart=1"), Microphone::Absent)?;
         watcher.page.eval::<()>(COLLECT)?;
         watcher.page.wait_for("visavis.client.send('here I am')", PATIENCE)?;
-        let first = data.next_timeout(PATIENCE).ok_or("the page said nothing")?;
+        let first = data.incoming().recv_timeout(PATIENCE).map_err(|_| "the page said nothing")?;
         assert_eq!((&*first.label, &first.message), ("visavis", &"here I am".into()));
         Ok((watcher, first.peer))
     }
@@ -129,7 +130,7 @@ fn text_and_bytes_go_both_ways() -> Outcome {
     let expected: [DataMessage; 4] =
         ["schön 🦀".into(), vec![9, 0, 255].into(), pattern(64 * 1024).into(), "".into()];
     for message in expected {
-        let heard = data.next_timeout(PATIENCE).ok_or("nothing came")?;
+        let heard = data.incoming().recv_timeout(PATIENCE).map_err(|_| "nothing came")?;
         assert!(heard.peer == peer && heard.message == message, "{:?}", heard.label);
     }
     let metrics = room.session.status().metrics;
@@ -151,7 +152,7 @@ fn a_broadcast_reaches_every_page() -> Outcome {
     // A page that comes back has a channel again.
     first.page.eval::<()>("visavis.client.close(); visavis.client.connect(); return null;")?;
     first.page.wait_for("visavis.client.send('back')", PATIENCE)?;
-    let back = data.next_timeout(PATIENCE).ok_or("it did not come back")?;
+    let back = data.incoming().recv_timeout(PATIENCE).map_err(|_| "it did not come back")?;
     sent(data.send(back.peer, &"welcome".into())?)?;
     first.page.wait_for("got.at(-1) === 'welcome'", PATIENCE)?;
     Ok(())
@@ -210,7 +211,8 @@ fn a_page_that_falls_behind_is_told_of_and_loses_nothing() -> Outcome {
     );
     watcher.page.eval::<()>(&sending)?;
     for n in 0..BURST {
-        let heard = data.next_timeout(PATIENCE).ok_or_else(|| format!("{n} did not come"))?;
+        let heard =
+            data.incoming().recv_timeout(PATIENCE).map_err(|_| format!("{n} did not come"))?;
         let expected = DataMessage::Binary(n.to_le_bytes().repeat(BURST_BYTES / 4));
         assert!(heard.message == expected, "message {n}");
     }

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use visavis::{EncodedFrame, Engine, EngineConfig, SessionConfig, UnixMillis, VideoCodec};
+use visavis::units::UnixMillis;
+use visavis::video::{EncodedFrame, VideoCodec};
+use visavis::{Engine, EngineConfig, SessionConfig};
 use visavis_bench::Microphone;
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::{Outcome, Turn, Watcher};
@@ -24,10 +26,9 @@ fn av1_units_play() -> Outcome {
     let units = av1_units()?;
     assert!(units.len() > 20, "{}", units.len());
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
+    let engine = Engine::start(EngineConfig::default().udp(any))?;
     let encoded = Some(VideoCodec::Av1);
-    let session =
-        engine.create_session(SessionConfig { encoded, fps: FPS, ..SessionConfig::default() })?;
+    let session = engine.create_session(SessionConfig::default().encoded(encoded).fps(FPS))?;
     session.start();
     let config =
         SignalingConfig { listen: any, video_codec: VideoCodec::Av1, ..SignalingConfig::default() };

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use visavis::{Engine, EngineConfig, PixelFormat, SessionConfig, UnixMillis, VideoFrame};
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoFrame};
+use visavis::{Engine, EngineConfig, SessionConfig};
 use visavis_bench::{Server, ServerOptions};
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::{Firefox, Outcome, Turn};
@@ -154,7 +156,7 @@ fn firefox_comes_back_after_the_server_did() -> Outcome {
 fn firefox_and_the_application_exchange_messages() -> Outcome {
     let _turn = Turn::take_without_programs()?;
     let localhost = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let engine = Engine::start(EngineConfig { udp: localhost, ..EngineConfig::default() })?;
+    let engine = Engine::start(EngineConfig::default().udp(localhost))?;
     let session = engine.create_session(SessionConfig::default())?;
     session.start();
     let config = SignalingConfig { listen: localhost, ..SignalingConfig::default() };
@@ -180,7 +182,7 @@ fn firefox_and_the_application_exchange_messages() -> Outcome {
          visavis.client.addEventListener('message', ({ detail }) => got.push(detail.data));",
     )?;
     firefox.wait_for("visavis.client.send('Grüße')", PATIENCE)?;
-    let first = data.next_timeout(PATIENCE).ok_or("the page said nothing")?;
+    let first = data.incoming().recv_timeout(PATIENCE).map_err(|_| "the page said nothing")?;
     assert_eq!(first.message, "Grüße".into());
     data.send(first.peer, &"世界".into())?;
     data.send(first.peer, &vec![0, 128, 255].into())?;

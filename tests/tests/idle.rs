@@ -8,10 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use visavis::{
-    AudioChunk, AudioFormat, AudioSink, Engine, EngineConfig, Event, IdleLoop, IdlePicture,
-    PixelFormat, Session, SessionConfig, SessionId, UnixMillis, VideoCodec, VideoFrame,
-};
+use visavis::audio::{AudioChunk, AudioFormat, AudioSink};
+use visavis::idle::{IdleLoop, IdlePicture};
+use visavis::session::SessionId;
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoCodec, VideoFrame};
+use visavis::{Engine, EngineConfig, Event, Session, SessionConfig};
 use visavis_bench::{Browser, Microphone};
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::{Outcome, Senses, Turn, Watcher, wall_clock_ms};
@@ -34,7 +36,7 @@ fn gray(luma: u8) -> Vec<u8> {
 }
 
 /// A second of film that changes with each picture.
-fn film() -> Result<IdleLoop, visavis::IdleError> {
+fn film() -> Result<IdleLoop, visavis::idle::IdleError> {
     IdleLoop::film(FPS, || {
         (0..FPS).map(|n| {
             let (data, format) = (gray(50 + n as u8), PixelFormat::I420);
@@ -85,17 +87,13 @@ fn summary(values: &mut [f64]) -> (f64, f64) {
 
 fn switches(codec: VideoCodec, rounds: u32) -> Outcome {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
-    let session = engine.create_session(SessionConfig {
-        video_codecs: vec![codec],
-        idle: Some(film()?),
-        idle_grace: GRACE,
-        ..SessionConfig::default()
-    })?;
-    let events = engine.handle().subscribe_to(
-        |event| matches!(event, Event::LiveStarted { .. } | Event::LiveEnded { .. }),
-        || {},
-    );
+    let engine = Engine::start(EngineConfig::default().udp(any))?;
+    let session = engine.create_session(
+        SessionConfig::default().video_codecs(vec![codec]).idle(Some(film()?)).idle_grace(GRACE),
+    )?;
+    let events = engine
+        .handle()
+        .subscribe_to(|event| matches!(event, Event::LiveStarted { .. } | Event::LiveEnded { .. }));
     session.start();
     let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
     let signaling = SignalingServer::start(config, engine.handle())?;
@@ -283,15 +281,15 @@ fn colour(n: u32) -> [u8; 3] {
 fn twenty_sessions_each_show_their_own_colour_and_sound_their_own_tone() -> Outcome {
     let _turn = Turn::take_without_programs()?;
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
+    let engine = Engine::start(EngineConfig::default().udp(any))?;
     let sessions = (0..SESSIONS)
         .map(|n| {
-            let session = engine.create_session(SessionConfig {
-                id: SessionId::new(&format!("s{n}"))?,
-                fps: 10,
-                max_peers: Some(1),
-                ..SessionConfig::default()
-            })?;
+            let session = engine.create_session(
+                SessionConfig::default()
+                    .id(SessionId::new(&format!("s{n}"))?)
+                    .fps(10)
+                    .max_peers(Some(1)),
+            )?;
             session.start();
             Ok(session)
         })

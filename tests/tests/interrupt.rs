@@ -6,10 +6,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
-use visavis::{
-    AudioChunk, AudioFormat, Engine, EngineConfig, PixelFormat, Session, SessionConfig, UnixMillis,
-    Utterance, VideoFrame,
-};
+use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::units::UnixMillis;
+use visavis::utterance::Utterance;
+use visavis::video::{PixelFormat, VideoFrame};
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_bench::Microphone;
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::{Outcome, Senses, Turn, Watcher, wall_clock_ms};
@@ -50,7 +51,7 @@ fn speak(session: &Session, seconds: u64) -> Result<Utterance, Box<dyn std::erro
 fn a_visitor_that_barges_in_gets_silence_the_idle_picture_and_the_next_utterance() -> Outcome {
     let _turn = Turn::take_without_programs()?;
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
+    let engine = Engine::start(EngineConfig::default().udp(any))?;
     let session = engine.create_session(SessionConfig::default())?;
     session.start();
     session.set_idle_picture(&frame(&picture(40), 0))?;

@@ -9,7 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use visavis::{Engine, EngineConfig, MicChunk, PixelFormat, SessionConfig, UnixMillis, VideoFrame};
+use visavis::microphone::MicChunk;
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoFrame};
+use visavis::{Engine, EngineConfig, SessionConfig};
 use visavis_bench::Microphone;
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::{Outcome, RELAY, SPEECH_RATE, Turn, Watcher, Weather, likeness, root, speech};
@@ -67,11 +70,7 @@ struct Heard {
 fn hear(loss: f64, codec: Option<&str>) -> Result<Heard, Box<dyn std::error::Error>> {
     let weather = Weather::start()?;
     let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, weather.port()?));
-    let engine = Engine::start(EngineConfig {
-        udp,
-        announce: vec![RELAY.into()],
-        ..EngineConfig::default()
-    })?;
+    let engine = Engine::start(EngineConfig::default().udp(udp).announce(vec![RELAY.into()]))?;
     let session = engine.create_session(SessionConfig::default())?;
     session.start();
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -99,12 +98,13 @@ fn hear(loss: f64, codec: Option<&str>) -> Result<Heard, Box<dyn std::error::Err
     let watcher = Watcher::open_with(&url, microphone, &script)?;
     let microphone = session.microphone();
     watcher.page.eval::<Value>(SWITCH_ON)?;
-    let first = microphone.next_timeout(Duration::from_secs(20)).ok_or("nothing was heard")?;
+    let first =
+        microphone.recv_timeout(Duration::from_secs(20)).map_err(|_| "nothing was heard")?;
     weather.lose_from_viewers(loss);
     let until = Instant::now() + LISTEN;
     let mut chunks = vec![first];
     while let Some(rest) = until.checked_duration_since(Instant::now()) {
-        chunks.extend(microphone.next_timeout(rest));
+        chunks.extend(microphone.recv_timeout(rest));
     }
     println!("{} chunks, {:?} datagrams lost", chunks.len(), weather.lost());
     let codec = watcher.page.eval(SPOKEN_CODEC)?;

@@ -8,10 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use visavis::{
-    Engine, EngineConfig, IdleLoop, PeerMessage, PixelFormat, Session, SessionConfig, UnixMillis,
-    VideoFrame,
-};
+use visavis::data::PeerMessage;
+use visavis::idle::IdleLoop;
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoFrame};
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_bench::{Browser, Microphone, Page, Server, ServerOptions};
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::{Outcome, Turn, run_page_tests};
@@ -92,9 +93,9 @@ struct Visit {
 impl Visit {
     fn begin(query: &str) -> Result<Self, Box<dyn Error>> {
         let localhost = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let engine = Engine::start(EngineConfig { udp: localhost, ..EngineConfig::default() })?;
+        let engine = Engine::start(EngineConfig::default().udp(localhost))?;
         let idle = Some(IdleLoop::built_in());
-        let session = engine.create_session(SessionConfig { idle, ..SessionConfig::default() })?;
+        let session = engine.create_session(SessionConfig::default().idle(idle))?;
         session.start();
         let config = SignalingConfig { listen: localhost, ..SignalingConfig::default() };
         let signaling = SignalingServer::start(config, engine.handle())?;
@@ -156,7 +157,8 @@ fn captions_chat_and_interruptions_go_over_the_data_channel() -> Outcome {
     let visit = Visit::begin("&chat=1&interrupt=1")?;
     let data = visit.session.data();
     visit.page.wait_for("visavis.client.send('here')", PATIENCE)?;
-    let PeerMessage { peer, .. } = data.next_timeout(PATIENCE).ok_or("the page said nothing")?;
+    let PeerMessage { peer, .. } =
+        data.incoming().recv_timeout(PATIENCE).map_err(|_| "the page said nothing")?;
     data.send(peer, &json!({"type": "caption", "text": "Good day"}).to_string().as_str().into())?;
     let caption = "document.getElementById('caption')";
     visit.page.wait_for(&format!("{caption}.textContent === 'Good day'"), PATIENCE)?;
@@ -166,7 +168,7 @@ fn captions_chat_and_interruptions_go_over_the_data_channel() -> Outcome {
          document.getElementById('interrupt').click();",
     )?;
     let said = || -> Result<Value, Box<dyn Error>> {
-        let said = data.next_timeout(PATIENCE).ok_or("the page said nothing")?;
+        let said = data.incoming().recv_timeout(PATIENCE).map_err(|_| "the page said nothing")?;
         Ok(serde_json::from_slice(said.message.as_bytes())?)
     };
     assert_eq!(said()?, json!({"type": "chat", "text": "Grüße"}));

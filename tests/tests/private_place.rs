@@ -7,7 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use visavis::{Engine, EngineConfig, IdleLoop, Session, SessionConfig, SessionId};
+use visavis::idle::IdleLoop;
+use visavis::session::SessionId;
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_bench::{Browser, Microphone, Page};
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::{Outcome, Turn};
@@ -45,13 +47,13 @@ struct Private {
 impl Private {
     fn start() -> Result<Self, Box<dyn Error>> {
         let localhost = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let engine = Engine::start(EngineConfig { udp: localhost, ..EngineConfig::default() })?;
-        let session = engine.create_session(SessionConfig {
-            id: SessionId::new("alone")?,
-            max_peers: Some(1),
-            idle: Some(IdleLoop::built_in()),
-            ..SessionConfig::default()
-        })?;
+        let engine = Engine::start(EngineConfig::default().udp(localhost))?;
+        let session = engine.create_session(
+            SessionConfig::default()
+                .id(SessionId::new("alone")?)
+                .max_peers(Some(1))
+                .idle(Some(IdleLoop::built_in())),
+        )?;
         session.start();
         let config = SignalingConfig { listen: localhost, ..SignalingConfig::default() };
         let signaling = SignalingServer::start(config, engine.handle())?;

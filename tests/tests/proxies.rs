@@ -13,7 +13,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket};
-use visavis::{Engine, EngineConfig, IdleLoop, Session, SessionConfig};
+use visavis::idle::IdleLoop;
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_bench::{Browser, Microphone};
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::{Outcome, Proxy, Turn, artifacts, root};
@@ -33,9 +34,9 @@ struct World {
 impl World {
     fn start(adjust: impl FnOnce(&mut SignalingConfig)) -> Result<Self, Box<dyn Error>> {
         let localhost = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let engine = Engine::start(EngineConfig { udp: localhost, ..EngineConfig::default() })?;
+        let engine = Engine::start(EngineConfig::default().udp(localhost))?;
         let idle = Some(IdleLoop::built_in());
-        let session = engine.create_session(SessionConfig { idle, ..SessionConfig::default() })?;
+        let session = engine.create_session(SessionConfig::default().idle(idle))?;
         session.start();
         let mut config = SignalingConfig { listen: localhost, ..SignalingConfig::default() };
         adjust(&mut config);

@@ -7,10 +7,11 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use visavis::{
-    AudioChunk, AudioCodec, AudioFormat, EncodedAudio, Engine, EngineConfig, OpusSettings,
-    PacketTime, PixelFormat, Session, SessionConfig, SessionId, UnixMillis, VideoFrame,
-};
+use visavis::audio::{AudioChunk, AudioCodec, AudioFormat, EncodedAudio, OpusSettings, PacketTime};
+use visavis::session::SessionId;
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoFrame};
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_bench::Microphone;
 use visavis_codec::{OpusEncoder, OpusEncoderConfig};
 use visavis_signaling::{SignalingConfig, SignalingServer};
@@ -101,7 +102,7 @@ struct Stage {
 impl Stage {
     fn new() -> Result<Self, Failure> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
+        let engine = Engine::start(EngineConfig::default().udp(any))?;
         let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
         let signaling = SignalingServer::start(config, engine.handle())?;
         Ok(Self { engine, signaling })
@@ -127,7 +128,7 @@ impl Stage {
         sounds: &[(&str, Push, f64)],
     ) -> Outcome {
         let id: SessionId = name.parse()?;
-        let session = self.engine.create_session(SessionConfig { id, ..config })?;
+        let session = self.engine.create_session(config.id(id))?;
         let watcher = self.watch(&session)?;
         for (format, push, hz) in sounds {
             push(&session, *hz)?;
@@ -153,7 +154,7 @@ fn a_tone_keeps_its_pitch_and_level_from_every_format_through_every_codec() -> O
     let _turn = Turn::share_without_programs()?;
     let stage = Stage::new()?;
     for codec in AudioCodec::ALL {
-        let config = || SessionConfig { audio_codecs: vec![codec], ..SessionConfig::default() };
+        let config = || SessionConfig::default().audio_codecs(vec![codec]);
         let expected = format!("audio/{codec}");
         stage.play(&format!("pcm-{codec}"), config(), &expected, &PCM)?;
         stage.play(&format!("opus-{codec}"), config(), &expected, &OPUS)?;
@@ -165,13 +166,13 @@ fn a_tone_keeps_its_pitch_and_level_from_every_format_through_every_codec() -> O
 fn short_packets_and_redundancy_are_understood() -> Outcome {
     let _turn = Turn::share_without_programs()?;
     let stage = Stage::new()?;
-    let red = OpusSettings { red: true, ..OpusSettings::default() };
+    let red = OpusSettings::default().red(true);
     for (name, opus, packet_time) in [
         ("ten", OpusSettings::default(), PacketTime::Ms10),
         ("red", red, PacketTime::Ms20),
         ("ten-red", red, PacketTime::Ms10),
     ] {
-        let config = SessionConfig { opus, packet_time, ..SessionConfig::default() };
+        let config = SessionConfig::default().opus(opus).packet_time(packet_time);
         stage.play(name, config, "audio/opus", &PCM[..1])?;
     }
     Ok(())
@@ -188,9 +189,8 @@ return [inbound.packetsReceived, inbound.totalAudioEnergy];
 fn in_silence_next_to_nothing_is_sent_and_speech_is_heard_again() -> Outcome {
     let _turn = Turn::share_without_programs()?;
     let stage = Stage::new()?;
-    let opus = OpusSettings { dtx: true, ..OpusSettings::default() };
-    let session =
-        stage.engine.create_session(SessionConfig { opus, ..SessionConfig::default() })?;
+    let opus = OpusSettings::default().dtx(true);
+    let session = stage.engine.create_session(SessionConfig::default().opus(opus))?;
     let watcher = stage.watch(&session)?;
     // A microphone that is on, with nobody in front of it.
     chunk(&session, &vec![0; 24_000 * 2 * 4], (24_000, 1), AudioFormat::PcmS16)?;

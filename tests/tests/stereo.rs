@@ -7,10 +7,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
-use visavis::{
-    AudioChunk, AudioFormat, Engine, EngineConfig, PixelFormat, Session, SessionConfig, UnixMillis,
-    VideoFrame,
-};
+use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoFrame};
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_bench::Microphone;
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::{Firefox, Outcome, Turn, Watcher};
@@ -141,7 +141,7 @@ struct Stage {
 impl Stage {
     fn new() -> Result<Self, Box<dyn std::error::Error>> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
+        let engine = Engine::start(EngineConfig::default().udp(any))?;
         let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
         let signaling = SignalingServer::start(config, engine.handle())?;
         let session = engine.create_session(SessionConfig::default())?;

@@ -55,7 +55,7 @@ fn upload(server: SocketAddr, kind: &str, body: &[u8]) -> Result<Value, String> 
 fn an_uploaded_tone_keeps_its_pitch_and_level() -> Outcome {
     let _turn = Turn::take_without_programs()?;
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
+    let engine = Engine::start(EngineConfig::default().udp(any))?;
     let session = engine.create_session(SessionConfig::default())?;
     session.start();
     let mut config = SignalingConfig { listen: any, ..SignalingConfig::default() };

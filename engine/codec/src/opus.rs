@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn silence_costs_nothing_with_discontinuous_transmission() {
         let packets = |dtx| {
-            let settings = OpusSettings { dtx, ..Default::default() };
+            let settings = OpusSettings::default().dtx(dtx);
             let config = OpusEncoderConfig { settings, ..Default::default() };
             let mut encoder = OpusEncoder::new(&config).unwrap();
             let mut sent = 0;

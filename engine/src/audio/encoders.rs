@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn in_silence_opus_may_rest_and_says_when_it_is_back() {
-        let opus = OpusSettings { dtx: true, ..OpusSettings::default() };
+        let opus = OpusSettings::default().dtx(true);
         let config = SessionConfig { opus, ..SessionConfig::default() };
         let (mut encoders, start) = (Encoders::new(&config).unwrap(), Instant::now());
         let mut sent = Vec::new();

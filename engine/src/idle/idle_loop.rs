@@ -95,7 +95,7 @@ impl IdleLoop {
     ///
     /// # Errors
     ///
-    /// As [`VideoSink::push`](crate::VideoSink::push).
+    /// As [`VideoSink::push`](crate::video::VideoSink::push).
     pub fn still(frame: &VideoFrame<'_>) -> Result<Self, VideoFrameError> {
         Ok(Self::of_still(picture(frame)?))
     }

@@ -13,5 +13,3 @@ mod session;
 mod splice;
 mod stages;
 pub(crate) mod waker;
-
-pub use addresses::{AnnouncedAddress, InvalidAnnouncedAddress};

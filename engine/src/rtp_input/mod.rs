@@ -1,4 +1,23 @@
 //! RTP from an encoder as the source of a session: what ffmpeg's and GStreamer's RTP outputs send.
+//!
+//! Each [`RtpInput`] has a thread of its own, which ends when it is dropped.
+//!
+//! ```no_run
+//! use visavis::rtp_input::{RtpInput, RtpInputConfig};
+//! use visavis::video::VideoCodec;
+//! use visavis::{Engine, EngineConfig, SessionConfig};
+//!
+//! let engine = Engine::start(EngineConfig::default())?;
+//! let session = engine.create_session(SessionConfig::default().encoded(VideoCodec::H264))?;
+//! session.start();
+//! let local = |port| ([127, 0, 0, 1], port).into();
+//! let config = RtpInputConfig::default().video(local(5_004)).audio(local(5_006));
+//! let input = RtpInput::start(&session, config)?;
+//! if let Some(fault) = input.status().video.fault {
+//!     eprintln!("nothing can be shown: {fault}");
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod fault_log;
 mod receive_loop;
@@ -9,10 +28,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
+pub use visavis_core::rtp::receive::{Foreign, RtpCounters, RtpFault, Wanted};
 
 use arc_swap::ArcSwap;
 use visavis_core::rtp::receive::{AudioReceiver, VideoReceiver};
 use visavis_net::RtpSockets;
+use visavis_types::setters;
 
 use self::receive_loop::{AudioLane, ReceiveLoop, VideoLane};
 pub use self::status::{RtpInputStatus, RtpStreamStatus};
@@ -22,21 +43,35 @@ use crate::session::Session;
 ///
 /// Whoever can send to these addresses can put pictures into the session: listen on loopback or on a
 /// network that is trusted.
+///
+/// For each field there is a method of the same name that sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct RtpInputConfig {
     /// For video of the session's [`encoded`](crate::SessionConfig::encoded) codec. Port 0 lets the
     /// system choose. RTCP is taken at the port above, if that is free, and at this one.
+    /// Default: `None`, no video.
     pub video: Option<SocketAddr>,
-    /// The video's payload type; `None`: that of the first packet.
+    /// The video's payload type; `None`: that of the first packet. Default: `None`.
     pub video_payload_type: Option<u8>,
-    /// For Opus.
+    /// For Opus. Default: `None`, no audio.
     pub audio: Option<SocketAddr>,
-    /// The audio's payload type; `None`: that of the first packet.
+    /// The audio's payload type; `None`: that of the first packet. Default: `None`.
     pub audio_payload_type: Option<u8>,
+}
+
+impl RtpInputConfig {
+    setters! {
+        into video: Option<SocketAddr>,
+        into video_payload_type: Option<u8>,
+        into audio: Option<SocketAddr>,
+        into audio_payload_type: Option<u8>,
+    }
 }
 
 /// Why RTP cannot be taken.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RtpInputError {
     /// The session was not made for encoded pictures.
     #[error("RTP video goes into a session of encoded pictures only")]
@@ -128,7 +163,7 @@ impl RtpInput {
     }
 
     /// What became of the packets so far, and what is wrong with them; up to a quarter of a second old. The
-    /// same as [`SessionStatus::rtp_input`](crate::SessionStatus::rtp_input).
+    /// same as [`SessionStatus::rtp_input`](crate::status::SessionStatus::rtp_input).
     pub fn status(&self) -> RtpInputStatus {
         **self.status.load()
     }

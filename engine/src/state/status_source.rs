@@ -12,7 +12,7 @@ use crate::rtp_input::status::RtpInputStatus;
 use crate::status::SessionStatus;
 
 /// Where a session's status is read together. Reads only, but for the place where an
-/// [`RtpInput`](crate::RtpInput) publishes its own.
+/// [`RtpInput`](crate::rtp_input::RtpInput) publishes its own.
 #[derive(Debug)]
 pub(crate) struct StatusSource {
     counters: Arc<Counters>,

@@ -112,12 +112,12 @@ impl Utterance {
     /// closely are joined. [`PushOutcome::Full`] where
     /// [`SessionConfig::audio_queue`](crate::SessionConfig::audio_queue) of sound is waiting already;
     /// [`push_audio_within`](Self::push_audio_within) waits for room. A stamp that lies before the utterance or in
-    /// what was pushed of it already is counted in [`Metrics::corrected_stamps`](crate::Metrics::corrected_stamps);
+    /// what was pushed of it already is counted in [`Metrics::corrected_stamps`](crate::status::Metrics::corrected_stamps);
     /// the sound then follows what was pushed before it.
     ///
     /// # Errors
     ///
-    /// As [`AudioSink::push`](crate::AudioSink::push).
+    /// As [`AudioSink::push`](crate::audio::AudioSink::push).
     pub fn push_audio(&self, chunk: &AudioChunk<'_>) -> Result<PushOutcome, AudioChunkError> {
         self.parts.audio.push_into(chunk, &self.state)
     }
@@ -126,7 +126,7 @@ impl Utterance {
     ///
     /// # Errors
     ///
-    /// As [`AudioSink::push_mp3`](crate::AudioSink::push_mp3).
+    /// As [`AudioSink::push_mp3`](crate::audio::AudioSink::push_mp3).
     pub fn push_mp3(&self, frames: &EncodedAudio<'_>) -> Result<PushOutcome, EncodedAudioError> {
         let mut decoder = self.mp3.lock().unwrap_or_else(PoisonError::into_inner);
         self.parts.audio.push_mp3_into(frames, &mut decoder, &self.state)

@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use visavis::{
-    Engine, EngineConfig, IdleLoop, RtpInput, RtpInputConfig, RtpStreamStatus, Session,
-    SessionConfig, VideoCodec,
-};
+use visavis::idle::IdleLoop;
+use visavis::rtp_input::{RtpInput, RtpInputConfig, RtpStreamStatus};
+use visavis::video::VideoCodec;
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 
 use Line::{Ffmpeg, Gst};
 use senders::{
@@ -37,12 +37,9 @@ struct Fed {
 
 impl Fed {
     fn open(codec: VideoCodec, config: RtpInputConfig) -> Self {
-        let engine = Engine::start(EngineConfig { udp: LOCAL, ..EngineConfig::default() }).unwrap();
-        let config_of_session = SessionConfig {
-            encoded: Some(codec),
-            idle: Some(IdleLoop::built_in()),
-            ..SessionConfig::default()
-        };
+        let engine = Engine::start(EngineConfig::default().udp(LOCAL)).unwrap();
+        let config_of_session =
+            SessionConfig::default().encoded(Some(codec)).idle(Some(IdleLoop::built_in()));
         let session = engine.create_session(config_of_session).unwrap();
         session.start();
         let input = RtpInput::start(&session, config).unwrap();
@@ -50,8 +47,7 @@ impl Fed {
     }
 
     fn of(codec: VideoCodec) -> Self {
-        let config =
-            RtpInputConfig { video: Some(LOCAL), audio: Some(LOCAL), ..Default::default() };
+        let config = RtpInputConfig::default().video(Some(LOCAL)).audio(Some(LOCAL));
         Self::open(codec, config)
     }
 
@@ -254,7 +250,7 @@ fn another_payload_type_than_was_asked_for_is_named() {
     ];
     for_each(&cases, |case| {
         let (video, video_payload_type) = (Some(LOCAL), Some(102));
-        let config = RtpInputConfig { video, video_payload_type, ..Default::default() };
+        let config = RtpInputConfig::default().video(video).video_payload_type(video_payload_type);
         let fed = Fed::open(VideoCodec::H264, config);
         let _sender = fed.send_video(case.0);
         named(&case, || fed.video());
@@ -393,7 +389,7 @@ fn joined_in_the_middle(start: impl FnOnce(SocketAddr) -> Sender) -> (Fed, Sende
     thread::sleep(Duration::from_millis(300));
     drop(socket);
     let video = Some(addr);
-    let fed = Fed::open(VideoCodec::H264, RtpInputConfig { video, ..Default::default() });
+    let fed = Fed::open(VideoCodec::H264, RtpInputConfig::default().video(video));
     (fed, sender)
 }
 

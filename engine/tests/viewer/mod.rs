@@ -11,7 +11,9 @@ use str0m::media::{Direction, MediaKind};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
 use str0m::{Candidate, Event, Input, Output, Rtc};
-use visavis::{EngineHandle, PeerId, SessionId};
+use visavis::EngineHandle;
+use visavis::peer::PeerId;
+use visavis::session::SessionId;
 
 /// Long enough for any machine; a test that works never waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);

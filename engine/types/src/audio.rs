@@ -106,16 +106,28 @@ impl PacketTime {
 }
 
 /// What Opus does against loss and in silence.
+///
+/// For each field there is a method of the same name that sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct OpusSettings {
     /// In-band error correction: each packet of speech carries a coarse copy of the one before (RFC 6716
-    /// §2.1.7). Costs quality at a given bitrate.
+    /// §2.1.7). Costs quality at a given bitrate. Default: on.
     pub fec: bool,
     /// Discontinuous transmission: hardly anything is sent while nobody speaks (RFC 6716 §2.1.9).
+    /// Default: off.
     pub dtx: bool,
     /// Redundancy: each packet carries a whole copy of the one before, for viewers that take it (RFC
-    /// 2198). Doubles the rate of the sound; any single loss is then without a trace.
+    /// 2198). Doubles the rate of the sound; any single loss is then without a trace. Default: off.
     pub red: bool,
+}
+
+impl OpusSettings {
+    crate::setters! {
+        fec: bool,
+        dtx: bool,
+        red: bool,
+    }
 }
 
 impl Default for OpusSettings {

@@ -12,6 +12,7 @@ mod panics;
 mod rate;
 mod refusal;
 mod rendition;
+mod setters;
 mod shrink;
 mod stamp;
 mod time;

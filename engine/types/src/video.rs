@@ -53,7 +53,15 @@ impl FrameSize {
     /// The largest side.
     pub const MAX_SIDE: u32 = 4096;
 
+    /// The smallest size.
+    pub const SMALLEST: Self = Self { width: Self::MIN_SIDE as u16, height: Self::MIN_SIDE as u16 };
+
     /// Checks a size.
+    ///
+    /// # Errors
+    ///
+    /// [`VideoFrameError::Size`] where a side is odd, smaller than [`MIN_SIDE`](Self::MIN_SIDE), or larger than
+    /// [`MAX_SIDE`](Self::MAX_SIDE).
     pub const fn new(width: u32, height: u32) -> Result<Self, VideoFrameError> {
         const fn fits(side: u32) -> bool {
             side >= FrameSize::MIN_SIDE && side <= FrameSize::MAX_SIDE && side.is_multiple_of(2)

@@ -2,7 +2,9 @@
 
 use std::fmt::{Display, Write as _};
 
-use visavis::{RtpCounters, SessionId, SessionStatus};
+use visavis::rtp_input::RtpCounters;
+use visavis::session::SessionId;
+use visavis::status::SessionStatus;
 
 use super::response::Response;
 use super::route::{Call, Reply};
@@ -169,7 +171,8 @@ const RTP_FIGURES: &[RtpFigure] = &[
 
 #[cfg(test)]
 mod tests {
-    use visavis::{Metrics, RtpFault, RtpInputStatus, RtpStreamStatus, Stage, StageSummary};
+    use visavis::rtp_input::{RtpFault, RtpInputStatus, RtpStreamStatus};
+    use visavis::status::{Metrics, Stage, StageSummary};
 
     use super::*;
 

@@ -2,7 +2,8 @@
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use visavis::{Answer, OfferError, PeerId, SessionId};
+use visavis::peer::{Answer, OfferError, PeerId};
+use visavis::session::SessionId;
 
 use super::response::Response;
 use super::route::{Call, Reply};

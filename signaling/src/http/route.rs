@@ -4,7 +4,7 @@
 use http::Method;
 use http::header::CONTENT_TYPE;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use visavis::SessionId;
+use visavis::session::SessionId;
 
 use super::request::Request;
 use super::response::Response;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{ALLOW, HeaderName, LOCATION};
 use http::{Method, StatusCode};
-use visavis::{Refusal, Refusals};
+use visavis::status::{Refusal, Refusals};
 
 use super::cors::Cors;
 use super::request::Request;

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, LOCATION};
 use serde::Serialize;
-use visavis::SessionId;
+use visavis::session::SessionId;
 
 use super::response::Response;
 use super::route::{Call, Reply};

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use visavis::{
-    FaultDomain, Faults, Refusals, RtpCounters, RtpInputStatus, RtpStreamStatus, SessionId,
-    SessionStatus,
-};
+use visavis::faults::{FaultDomain, Faults};
+use visavis::rtp_input::{RtpCounters, RtpInputStatus, RtpStreamStatus};
+use visavis::session::SessionId;
+use visavis::status::{Refusals, SessionStatus};
 
 use crate::context::Context;
 
@@ -178,7 +178,10 @@ pub(super) fn counted(faults: &Faults) -> impl Iterator<Item = (&'static str, u6
 
 #[cfg(test)]
 mod tests {
-    use visavis::{Metrics, Refusal, RtpFault, Stage, StageSummary, UnixMillis, VideoCodec};
+    use visavis::rtp_input::RtpFault;
+    use visavis::status::{Metrics, Refusal, Stage, StageSummary};
+    use visavis::units::UnixMillis;
+    use visavis::video::VideoCodec;
 
     use super::*;
 

@@ -4,7 +4,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-use visavis::{Answer, LeaveReason, OfferError, SessionId};
+use visavis::event::LeaveReason;
+use visavis::peer::{Answer, OfferError};
+use visavis::session::SessionId;
 
 use super::http_connection::{HttpConnection, Outcome, Waiting};
 use crate::access::Source;

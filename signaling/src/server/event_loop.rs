@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
-use visavis::{Event, FaultDomain, Refusal, Shrink};
+use visavis::Event;
+use visavis::faults::FaultDomain;
+use visavis::receiver::Receiver;
+use visavis::status::Refusal;
+use visavis_types::Shrink;
 
 use super::connection::{Connection, Next};
 use super::deadlines::Deadlines;
@@ -26,8 +29,10 @@ use crate::ws::session_events;
 
 pub(super) const LISTENER: Token = Token(0);
 pub(super) const WAKER: Token = Token(1);
+/// Something happened in the engine.
+pub(super) const EVENTS: Token = Token(2);
 /// Connections have the tokens from here on.
-const FIRST_CONNECTION: usize = 2;
+const FIRST_CONNECTION: usize = 3;
 
 /// Connections accepted in one turn of the loop.
 const ACCEPT_BUDGET: usize = 64;
@@ -60,7 +65,7 @@ struct Entry {
 
 /// What the loop receives from other threads.
 pub(super) struct Inbox {
-    pub(super) posts: Receiver<Post>,
+    pub(super) posts: crossbeam_channel::Receiver<Post>,
     /// That a peer has left.
     pub(super) left: Receiver<Event>,
     /// What happens in sessions, for the clients that want to know.
@@ -138,7 +143,7 @@ impl EventLoop {
             for event in &ready {
                 match event.token() {
                     LISTENER => self.accept = Accept::Now,
-                    WAKER => {}
+                    WAKER | EVENTS => {}
                     Token(token) => turn.push(token - FIRST_CONNECTION),
                 }
             }

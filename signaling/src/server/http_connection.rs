@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
-use visavis::{Refusal, SessionId};
+use visavis::session::SessionId;
+use visavis::status::Refusal;
 
 use crate::access::Via;
 use crate::config::Limits;

@@ -8,15 +8,18 @@ mod http_connection;
 mod permissions;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use mio::net::TcpListener;
+use mio::unix::SourceFd;
 use mio::{Interest, Poll, Waker};
-use visavis::{EngineHandle, Event, FaultDomain};
+use visavis::faults::FaultDomain;
+use visavis::{EngineHandle, Event};
 
-use self::event_loop::{EventLoop, Inbox, LISTENER, WAKER};
+use self::event_loop::{EVENTS, EventLoop, Inbox, LISTENER, WAKER};
 use crate::auth::{Authority, NoAuthentication};
 use crate::config::{SignalingConfig, SignalingError};
 use crate::connection_limits::ConnectionLimits;
@@ -66,14 +69,13 @@ impl SignalingServer {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let wake = || {
-            let waker = waker.clone();
-            move || drop(waker.wake())
-        };
-        let has_left = |event: &Event| matches!(event, Event::PeerLeft { .. });
-        let left = engine.subscribe_to(has_left, wake());
-        // A channel of their own: many of them take no room from peers that leave.
-        let session_events = engine.subscribe_to(session_events::is_wanted, wake());
+        let left = engine.subscribe_to(|event| matches!(event, Event::PeerLeft { .. }));
+        // A queue of their own: many of them take no room from peers that leave.
+        let session_events = engine.subscribe_to(session_events::is_wanted);
+        for receiver in [&left, &session_events] {
+            let descriptor = receiver.descriptor()?.as_raw_fd();
+            poll.registry().register(&mut SourceFd(&descriptor), EVENTS, Interest::READABLE)?;
+        }
         let (posts_in, posts) = crossbeam_channel::unbounded();
         let router = Arc::new(Router::new(&config, addr.port())?);
         let context = Context {

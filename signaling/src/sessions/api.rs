@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use visavis::{IdleLoop, SessionConfig};
+use visavis::SessionConfig;
+use visavis::idle::IdleLoop;
 
 use super::hooks::SessionHooks;
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use visavis::{Session, SessionId};
+use visavis::Session;
+use visavis::session::SessionId;
 
 use super::request::CreateRequest;
 use crate::speech::player::SpeechChunk;

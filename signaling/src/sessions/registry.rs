@@ -7,7 +7,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use visavis::{EngineHandle, FaultDomain, Faults, Session, SessionConfig, SessionError, SessionId};
+use visavis::faults::{FaultDomain, Faults};
+use visavis::session::{SessionError, SessionId};
+use visavis::{EngineHandle, Session, SessionConfig};
 
 use super::api::SessionApi;
 use super::hooks::{EndReason, SessionHooks};
@@ -348,9 +350,10 @@ fn make(
         let detail = error.to_string();
         match error {
             SessionError::Exists(_) => CreateError::Exists(detail),
-            SessionError::Config(_) => CreateError::Invalid(detail),
             SessionError::Stopped => CreateError::Stopped(detail),
-            _ => CreateError::Failed(detail),
+            SessionError::AudioEncoder | SessionError::Io(_) => CreateError::Failed(detail),
+            // The others are of settings that are out of range.
+            _ => CreateError::Invalid(detail),
         }
     })?);
     if let Some(hooks) = hooks {

@@ -6,7 +6,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Serialize;
-use visavis::{Bitrate, Encoders, FrameSize, PacketTime, SessionConfig, SessionId};
+use visavis::SessionConfig;
+use visavis::audio::PacketTime;
+use visavis::encoder::Encoders;
+use visavis::session::SessionId;
+use visavis::units::Bitrate;
+use visavis::video::FrameSize;
 
 use super::api::SessionApi;
 use super::request::{CreateRequest, OneOrMore, Size};
@@ -181,7 +186,8 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use visavis::{AudioCodec, VideoCodec};
+    use visavis::audio::AudioCodec;
+    use visavis::video::VideoCodec;
 
     use super::*;
 

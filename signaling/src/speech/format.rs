@@ -1,6 +1,6 @@
 //! What an upload is, by its `Content-Type`.
 
-use visavis::AudioChunk;
+use visavis::audio::AudioChunk;
 
 /// What the bytes of an upload are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

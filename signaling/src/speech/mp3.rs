@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use visavis::{Mp3Decoder, Mp3Sound};
+use visavis::audio::{Mp3Decoder, Mp3Sound};
 
 use super::samples::{DecodeError, Sound, check, skip};
 

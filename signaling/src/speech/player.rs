@@ -7,10 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
-use visavis::{
-    AudioChunk, AudioFormat, EngineHandle, PushOutcome, SessionId, UnixMillis, Utterance,
-    UtteranceError, UtteranceProgress,
-};
+use visavis::EngineHandle;
+use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::session::{PushOutcome, SessionId};
+use visavis::units::UnixMillis;
+use visavis::utterance::{Utterance, UtteranceError, UtteranceProgress};
 
 use super::decode::Decoder;
 use super::format::SpeechFormat;

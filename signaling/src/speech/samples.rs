@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use visavis::AudioChunk;
+use visavis::audio::AudioChunk;
 
 /// A piece of sound is so long at most, in parts of a second: short enough for speech that is uploaded
 /// while it is made.

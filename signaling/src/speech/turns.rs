@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use visavis::SessionId;
+use visavis::session::SessionId;
 
 /// Uploads into one session that are being played or wait for it.
 const MOST: usize = 16;

@@ -5,7 +5,11 @@ use std::thread;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, StatusCode};
-use visavis::{EngineHandle, FaultDomain, Refusal, SessionId, UtteranceError};
+use visavis::EngineHandle;
+use visavis::faults::FaultDomain;
+use visavis::session::SessionId;
+use visavis::status::Refusal;
+use visavis::utterance::UtteranceError;
 
 use super::format::{FormatError, SpeechFormat};
 use super::player::{PlayError, Played, Player};

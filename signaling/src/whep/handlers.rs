@@ -3,7 +3,8 @@
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LINK, LOCATION};
 use http::{HeaderMap, StatusCode};
 use rustls::crypto::aws_lc_rs;
-use visavis::{Answer, LeaveReason, OfferError};
+use visavis::event::LeaveReason;
+use visavis::peer::{Answer, OfferError};
 
 use super::fragment::{self, Credentials, Fragment};
 use super::links;

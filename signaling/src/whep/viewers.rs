@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use visavis::{LeaveReason, PeerId, SessionId, Shrink};
+use visavis::event::LeaveReason;
+use visavis::peer::PeerId;
+use visavis::session::SessionId;
+use visavis_types::Shrink;
 
 use super::fragment::Credentials;
 use crate::error::{ErrorCode, RequestError};

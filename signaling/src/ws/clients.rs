@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use visavis::{PeerId, Shrink};
+use visavis::peer::PeerId;
+use visavis_types::Shrink;
 
 /// Which connection speaks for which peer.
 #[derive(Debug, Default)]

@@ -61,7 +61,7 @@ fn accept(call: &Call<'_>) -> Result<(Response, WebSocketRequest), Response> {
 
 #[cfg(test)]
 mod tests {
-    use visavis::SessionId;
+    use visavis::session::SessionId;
 
     use super::*;
     use crate::access::Via;

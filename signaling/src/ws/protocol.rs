@@ -201,7 +201,7 @@ impl Incoming {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use visavis::OfferError;
+    use visavis::peer::OfferError;
 
     use super::*;
 

@@ -1,6 +1,8 @@
 //! What a client that asks for it (`?events=1`) is sent of the session it watches.
 
-use visavis::{Event, SessionId, UtteranceId};
+use visavis::Event;
+use visavis::session::SessionId;
+use visavis::utterance::UtteranceId;
 
 use super::protocol::{Outgoing, UtteranceState};
 

@@ -25,7 +25,7 @@ pub struct World {
 
 pub fn world(adjust: impl FnOnce(&mut SignalingConfig)) -> World {
     let localhost = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let engine = Engine::start(EngineConfig { udp: localhost, ..Default::default() }).unwrap();
+    let engine = Engine::start(EngineConfig::default().udp(localhost)).unwrap();
     let session = engine.create_session(SessionConfig::default()).unwrap();
     session.start();
     let mut config = SignalingConfig { listen: localhost, ..Default::default() };

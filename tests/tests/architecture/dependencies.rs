@@ -34,11 +34,11 @@ fn allowed(package: &str) -> Option<BTreeSet<&'static str>> {
     }
     // From here on the engine is used by its facade; `visavis-codec` and `visavis-bitstream` alone have a
     // second door, for programs that read media files or RTP payloads.
-    let mut above = BTreeSet::from(["visavis"]);
+    let mut above = BTreeSet::from(["visavis", "visavis-types"]);
     if package == "visavis-signaling" {
         return Some(above);
     }
-    above.extend(["visavis-signaling", "visavis-bitstream", "visavis-codec", "visavis-types"]);
+    above.extend(["visavis-signaling", "visavis-bitstream", "visavis-codec"]);
     match package {
         "visavis-cli" | "visavis-ffi" | "visavis-python" => Some(above),
         "visavis-bench" => Some(above),

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use visavis::PixelFormat;
+use visavis::video::PixelFormat;
 
 use crate::Failure;
 

@@ -8,7 +8,7 @@ mod studio;
 
 use drawing::Drawing;
 use studio::Studio;
-use visavis::{PixelFormat, VideoCodec};
+use visavis::video::{PixelFormat, VideoCodec};
 use visavis_bench::{Browser, Microphone};
 use visavis_tests::{Outcome, Turn};
 

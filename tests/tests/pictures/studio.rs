@@ -7,9 +7,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use visavis::{
-    Engine, EngineConfig, PixelFormat, Session, SessionConfig, UnixMillis, VideoCodec, VideoFrame,
-};
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoCodec, VideoFrame};
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_bench::Browser;
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::Watcher;
@@ -88,9 +88,8 @@ impl Studio {
     /// Opens with a first picture before the camera; the browser insists on the codec.
     pub fn open(browser: Browser, codec: VideoCodec, first: &Drawing) -> Result<Self, Failure> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
-        let config =
-            SessionConfig { video_codecs: vec![codec], fps: FPS, ..SessionConfig::default() };
+        let engine = Engine::start(EngineConfig::default().udp(any))?;
+        let config = SessionConfig::default().video_codecs(vec![codec]).fps(FPS);
         let session = engine.create_session(config)?;
         session.start();
         let config =

@@ -15,10 +15,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use visavis::{
-    AudioChunk, AudioFormat, Engine, EngineConfig, PixelFormat, PushOutcome, Session,
-    SessionConfig, UnixMillis, VideoFrame,
-};
+use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::session::PushOutcome;
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoFrame};
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_signaling::{SignalingConfig, SignalingServer};
 
 const FPS: u64 = 30;
@@ -38,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut ms = || arguments.next().map_or(Ok(0), |text| text.parse::<i64>());
     let wrong = Wrong { always_ms: ms()?, step_ms: ms()?, once_ms: ms()? };
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let engine = Engine::start(EngineConfig { udp: any, ..EngineConfig::default() })?;
+    let engine = Engine::start(EngineConfig::default().udp(any))?;
     let session = engine.create_session(SessionConfig::default())?;
     session.start();
     let config = SignalingConfig { listen: any, ..SignalingConfig::default() };

@@ -11,9 +11,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
-use visavis::{
-    Engine, EngineConfig, IdleLoop, IdlePicture, PixelFormat, Session, SessionConfig, SessionId,
-};
+use visavis::idle::{IdleLoop, IdlePicture};
+use visavis::session::SessionId;
+use visavis::video::PixelFormat;
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_cli::source::demo::Demo;
 use visavis_cli::source::demo::face::Face;
 use visavis_cli::source::demo::portrait::SIDE;
@@ -32,15 +33,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let max_peers = count as usize + 10;
-    let engine = Engine::start(EngineConfig { udp: any, max_peers, ..EngineConfig::default() })?;
+    let engine = Engine::start(EngineConfig::default().udp(any).max_peers(max_peers))?;
     let sessions = (0..count)
         .map(|n| {
-            let session = engine.create_session(SessionConfig {
-                id: SessionId::new(&format!("s{n}"))?,
-                idle: Some(idle.clone()),
-                max_peers: Some(1),
-                ..SessionConfig::default()
-            })?;
+            let session = engine.create_session(
+                SessionConfig::default()
+                    .id(SessionId::new(&format!("s{n}"))?)
+                    .idle(Some(idle.clone()))
+                    .max_peers(Some(1)),
+            )?;
             session.start();
             Ok(session)
         })

@@ -11,10 +11,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use visavis::{
-    AudioChunk, AudioFormat, AudioSink, Engine, EngineConfig, PixelFormat, Session, SessionConfig,
-    SessionId, UnixMillis, VideoFrame, VideoSink,
-};
+use visavis::audio::{AudioChunk, AudioFormat, AudioSink};
+use visavis::session::SessionId;
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoFrame, VideoSink};
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_cli::source::demo::Demo;
 use visavis_cli::source::demo::face::Face;
 use visavis_cli::source::demo::portrait::SIDE;
@@ -30,14 +31,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let count: u32 = std::env::args().nth(1).ok_or("how many sessions?")?.parse()?;
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let max_peers = count as usize + 10;
-    let engine = Engine::start(EngineConfig { udp: any, max_peers, ..EngineConfig::default() })?;
+    let engine = Engine::start(EngineConfig::default().udp(any).max_peers(max_peers))?;
     let sessions = (0..count)
         .map(|n| {
-            let session = engine.create_session(SessionConfig {
-                id: SessionId::new(&format!("s{n}"))?,
-                max_peers: Some(1),
-                ..SessionConfig::default()
-            })?;
+            let session = engine.create_session(
+                SessionConfig::default().id(SessionId::new(&format!("s{n}"))?).max_peers(Some(1)),
+            )?;
             session.start();
             Ok(session)
         })

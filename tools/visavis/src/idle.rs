@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use visavis::{IdleError, IdleLoop, IdlePicture};
+use visavis::idle::{IdleError, IdleLoop, IdlePicture};
 
 use crate::source::play::{self, Clip, Wanted};
 use crate::source::{Picture, Pool, SourceError, units};

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use visavis::{FaultDomain, Faults};
+use visavis::faults::{FaultDomain, Faults};
 
 /// Lines that may wait for stderr; more are lost.
 const WAITING_LINES: usize = 4_096;

@@ -10,7 +10,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use visavis::PixelFormat;
+use visavis::video::PixelFormat;
 
 /// Cells of the strip.
 pub const CELLS: u32 = 48;

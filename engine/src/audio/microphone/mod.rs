@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 use rtrb::Consumer;
 use visavis_core::rtp::receive::{Kind, MediaClock, MicPacket, MicReceiver, MicTurn};
 use visavis_types::{AudioCodec, ClockAnchor, PeerId, SessionId, UnixMillis};
@@ -22,6 +22,7 @@ use self::output::{Callback, Output};
 use self::voice::Voice;
 use crate::event::Event;
 use crate::faults::Faults;
+use crate::receiver::Receiver;
 
 /// Lost packets that are made up for, at most; after more than that the sound goes on where it is.
 const MAX_CONCEALED: u64 = 6;
@@ -44,30 +45,9 @@ pub struct MicChunk {
     pub concealed: bool,
 }
 
-/// Where a session's microphones come out, those of all its viewers, each in order.
-///
-/// Nothing is decoded before this exists. An application that does not read loses the oldest chunks.
-/// Clones share the chunks among them.
-#[derive(Debug, Clone)]
-pub struct Microphone {
-    chunks: Receiver<MicChunk>,
-}
-
-impl Microphone {
-    /// The next chunk, if there is one.
-    pub fn try_next(&self) -> Option<MicChunk> {
-        self.chunks.try_recv().ok()
-    }
-
-    /// The next chunk, waited for at most so long; `None` also where the session has ended.
-    pub fn next_timeout(&self, patience: Duration) -> Option<MicChunk> {
-        self.chunks.recv_timeout(patience).ok()
-    }
-}
-
 /// The session's side of its microphones.
 pub(crate) struct MicEnds {
-    microphone: Microphone,
+    chunks: Receiver<MicChunk>,
     /// Somebody reads, or may.
     read: Arc<AtomicBool>,
     callbacks: Sender<Callback>,
@@ -75,9 +55,9 @@ pub(crate) struct MicEnds {
 
 impl MicEnds {
     /// From now on chunks wait to be read.
-    pub(crate) fn open(&self) -> Microphone {
+    pub(crate) fn open(&self) -> Receiver<MicChunk> {
         self.read.store(true, Relaxed);
-        self.microphone.clone()
+        self.chunks.clone()
     }
 
     /// From now on each chunk is shown to `callback`, and to none that was given before.
@@ -132,7 +112,7 @@ impl Microphones {
         let given = (faults, unread);
         let (output, chunks, callbacks) = Output::new(session, sample_rate, clock, given);
         let read = Arc::clone(&output.read);
-        let ends = MicEnds { microphone: Microphone { chunks }, read, callbacks };
+        let ends = MicEnds { chunks, read, callbacks };
         (Self { inputs, peers: HashMap::new(), output }, ends)
     }
 

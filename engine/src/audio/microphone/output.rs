@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use crossbeam_channel as channel;
 use visavis_types::{ClockAnchor, PeerId, SessionId, UnixMillis};
 
 use super::MicChunk;
 use super::voice::Heard;
 use crate::event::Event;
 use crate::faults::{FaultDomain, Faults};
+use crate::receiver::{self, Receiver, Sender};
 
 /// Chunks that may wait for the application: ten seconds of one viewer. Past that the oldest is dropped.
 pub(super) const CHUNKS: usize = 500;
@@ -29,7 +30,7 @@ pub(super) struct Output {
     /// To make room where nobody reads.
     oldest: Receiver<MicChunk>,
     callback: Option<Callback>,
-    callbacks: Receiver<Callback>,
+    callbacks: channel::Receiver<Callback>,
     /// Packets that were not decoded: more than their sender may send.
     pub(super) refused: u64,
     /// Chunks that were dropped because nobody has read them.
@@ -43,9 +44,9 @@ impl Output {
         sample_rate: u32,
         clock: ClockAnchor,
         (faults, unread): (Arc<Faults>, Arc<AtomicU64>),
-    ) -> (Self, Receiver<MicChunk>, Sender<Callback>) {
-        let (chunks, chunks_out) = bounded(CHUNKS);
-        let (callbacks_in, callbacks) = unbounded();
+    ) -> (Self, Receiver<MicChunk>, channel::Sender<Callback>) {
+        let (chunks, chunks_out) = receiver::bounded(CHUNKS);
+        let (callbacks_in, callbacks) = channel::unbounded();
         let oldest = chunks_out.clone();
         let (read, callback) = (Arc::default(), None);
         let made = Self {
@@ -102,19 +103,12 @@ impl Output {
         }
     }
 
-    fn queue(&self, mut chunk: MicChunk) {
-        // Twice is enough: nobody else puts anything in.
-        for _ in 0..2 {
-            match self.chunks.try_send(chunk) {
-                Err(TrySendError::Full(back)) => {
-                    if self.oldest.try_recv().is_ok() {
-                        self.unread.fetch_add(1, Relaxed);
-                    }
-                    chunk = back;
-                }
-                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
-            }
+    fn queue(&self, chunk: MicChunk) {
+        if self.chunks.is_full() && self.oldest.drop_oldest() {
+            self.unread.fetch_add(1, Relaxed);
         }
+        // Nobody else puts anything in: there is room.
+        let _ = self.chunks.send(chunk);
     }
 
     /// A viewer sent more than a voice needs.

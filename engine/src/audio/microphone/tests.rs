@@ -36,7 +36,7 @@ fn ends() -> (Producer<MicEvent>, Microphones, MicEnds) {
     (producer, engine_end, ends)
 }
 
-fn microphones() -> (Producer<MicEvent>, Microphones, Microphone) {
+fn microphones() -> (Producer<MicEvent>, Microphones, Receiver<MicChunk>) {
     let (producer, engine_end, ends) = ends();
     (producer, engine_end, ends.open())
 }
@@ -50,8 +50,8 @@ fn nobody() -> impl FnMut(&Event) {
     |_: &Event| {}
 }
 
-fn all(microphone: &Microphone) -> Vec<MicChunk> {
-    std::iter::from_fn(|| microphone.try_next()).collect()
+fn all(microphone: &Receiver<MicChunk>) -> Vec<MicChunk> {
+    microphone.try_iter().collect()
 }
 
 /// The same tone as G.711.

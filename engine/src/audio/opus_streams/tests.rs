@@ -145,7 +145,7 @@ fn the_second_encoder_lives_while_sound_of_two_channels_is_heard_as_two() {
 
 #[test]
 fn left_and_right_are_apart_for_who_takes_two_and_both_are_heard_by_who_takes_one() {
-    let fec = |fec| OpusSettings { fec, ..OpusSettings::default() };
+    let fec = |fec| OpusSettings::default().fec(fec);
     for (opus, packet_time) in [
         (fec(true), PacketTime::Ms20),
         (fec(false), PacketTime::Ms20),
@@ -195,7 +195,7 @@ fn going_from_one_channel_to_two_and_back_is_no_click() {
     for (fec, packet_time) in
         [(true, PacketTime::Ms20), (false, PacketTime::Ms20), (true, PacketTime::Ms10)]
     {
-        let opus = OpusSettings { fec, ..OpusSettings::default() };
+        let opus = OpusSettings::default().fec(fec);
         for to in [TAKES_TWO, BOTH] {
             let mut run = Run::new(SessionConfig { opus, packet_time, ..SessionConfig::default() });
             for _ in 0..4 {
@@ -234,7 +234,7 @@ fn nothing_of_the_sound_before_is_heard_where_an_encoder_begins_again() {
 
 #[test]
 fn in_silence_both_may_rest_and_each_says_when_it_is_back() {
-    let opus = OpusSettings { dtx: true, ..OpusSettings::default() };
+    let opus = OpusSettings::default().dtx(true);
     let mut run = Run::new(SessionConfig { opus, ..SessionConfig::default() });
     run.stereo(150, ((440.0, 0.0), (880.0, 0.0)), BOTH);
     let (quiet, count) = (run.sent.split_off(0), 2 * 150);

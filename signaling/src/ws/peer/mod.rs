@@ -9,7 +9,10 @@ use std::time::Instant;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
-use visavis::{EngineHandle, OfferError, PeerId, Refusal, SessionId};
+use visavis::EngineHandle;
+use visavis::peer::{OfferError, PeerId};
+use visavis::session::SessionId;
+use visavis::status::Refusal;
 
 use super::frames::{Counted, Frames};
 use super::protocol::{Incoming, Outgoing};

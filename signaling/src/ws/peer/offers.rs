@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use visavis::{Answer, LeaveReason, OfferError, Refusal, SessionId};
+use visavis::event::LeaveReason;
+use visavis::peer::{Answer, OfferError};
+use visavis::session::SessionId;
+use visavis::status::Refusal;
 
 use super::super::protocol::{Description, Incoming, Outgoing};
 use super::{NextStep, WsPeer};

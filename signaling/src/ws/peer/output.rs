@@ -7,7 +7,7 @@ use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error, Message};
-use visavis::Refusal;
+use visavis::status::Refusal;
 
 use super::super::protocol::Outgoing;
 use super::{NextStep, WsPeer};

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use visavis::{MicChunk, PeerId, UnixMillis};
+use visavis::microphone::MicChunk;
+use visavis::peer::PeerId;
+use visavis::units::UnixMillis;
 
 /// The sample rate at which visitors are heard and echoed: that of the demo's voice.
 pub const RATE_HZ: u32 = 24_000;

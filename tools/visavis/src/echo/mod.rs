@@ -8,14 +8,16 @@ mod floor;
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::mpsc::TryRecvError;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
-use visavis::{
-    AudioChunk, AudioFormat, AudioSink, EngineHandle, Event, MicChunk, PixelFormat, Session,
-    UnixMillis, VideoFrame, VideoSink,
-};
+use visavis::audio::{AudioChunk, AudioFormat, AudioSink};
+use visavis::microphone::MicChunk;
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoFrame, VideoSink};
+use visavis::{EngineHandle, Event, Session};
 
 pub use self::floor::RATE_HZ;
 
@@ -83,7 +85,7 @@ impl Echo {
             use Event::{PeerLeft, SpeechEnded, SpeechStarted};
             matches!(event, SpeechStarted { .. } | SpeechEnded { .. } | PeerLeft { .. })
         };
-        let events = engine.subscribe_to(of_speech, || {});
+        let events = engine.subscribe_to(of_speech);
         session.on_microphone(move |chunk| {
             // An echo that stands still has lost its place anyway.
             let _ = chunks_in.try_send(chunk.clone());
@@ -153,7 +155,7 @@ impl Voice {
     fn run(
         mut self,
         chunks: &Receiver<MicChunk>,
-        events: &Receiver<Event>,
+        events: &visavis::receiver::Receiver<Event>,
         stopped: &Receiver<()>,
     ) {
         let mut due = Instant::now();
@@ -163,12 +165,15 @@ impl Voice {
                 self.say(now);
                 due = next_beat(due, PIECE, now);
             }
+            loop {
+                match events.try_recv() {
+                    Ok(event) => self.note(&event),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return, // The engine has stopped.
+                }
+            }
             select! {
                 recv(stopped) -> _ => return,
-                recv(events) -> event => match event {
-                    Ok(event) => self.note(&event),
-                    Err(_) => return, // The engine has stopped.
-                },
                 recv(chunks) -> chunk => match chunk {
                     Ok(chunk) => self.floor.hear(&chunk),
                     Err(_) => return,

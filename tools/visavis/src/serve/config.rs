@@ -1,9 +1,12 @@
 //! The settings as the configuration of the engine, its sessions and the signaling server.
 
-use visavis::{
-    AudioCodec, Bitrate, EngineConfig, IdleLoop, OpusSettings, PacketTime, PlayoutDelay,
-    RtpInputConfig, Scheduling, SessionConfig, VideoCodec,
-};
+use visavis::audio::{AudioCodec, OpusSettings, PacketTime};
+use visavis::engine::Scheduling;
+use visavis::idle::IdleLoop;
+use visavis::rtp_input::RtpInputConfig;
+use visavis::units::Bitrate;
+use visavis::video::{PlayoutDelay, VideoCodec};
+use visavis::{EngineConfig, SessionConfig};
 use visavis_signaling::{IceServer, PageBranding, SessionApi, SignalingConfig, TlsFiles};
 
 use crate::echo;
@@ -24,14 +27,14 @@ pub(super) fn video_codec(settings: &Settings) -> VideoCodec {
 }
 
 pub(super) fn engine_config(settings: &Settings) -> EngineConfig {
-    EngineConfig {
-        udp: settings.udp,
-        announce: settings.announce.clone(),
-        max_peers: settings.max_clients,
-        media_loops: settings.loops,
-        scheduling: Scheduling { media_core: settings.media_core, realtime: settings.realtime },
-        ..EngineConfig::default()
-    }
+    EngineConfig::default()
+        .udp(settings.udp)
+        .announce(settings.announce.clone())
+        .max_peers(settings.max_clients)
+        .media_loops(settings.loops)
+        .scheduling(
+            Scheduling::default().media_core(settings.media_core).realtime(settings.realtime),
+        )
 }
 
 pub(super) fn session_config(
@@ -43,34 +46,32 @@ pub(super) fn session_config(
     let playout_delay =
         if settings.play.is_some() { PlayoutDelay::IN_SYNC } else { PlayoutDelay::NONE };
     let fps = info.map_or_else(|| demo_fps(settings), |info| info.fps.round() as u32);
-    let defaults = SessionConfig::default();
-    SessionConfig {
-        microphone_rate: if settings.echo { echo::RATE_HZ } else { defaults.microphone_rate },
-        playout_delay,
-        video_codecs: settings.video_codec.clone(),
-        audio_codecs: settings.audio_codec.clone(),
-        packet_time: if settings.packet_ms == 10 { PacketTime::Ms10 } else { PacketTime::Ms20 },
-        opus: OpusSettings {
-            fec: settings.opus_fec,
-            dtx: settings.opus_dtx,
-            red: settings.opus_red,
-        },
-        idle: Some(idle),
-        encoded: settings.rtp_video.map(|_| settings.rtp_video_codec),
-        size: settings.size,
-        fps: fps.clamp(1, 120),
-        video_bitrate: Bitrate::from_kbps(settings.bitrate),
-        ..defaults
-    }
+    let config = SessionConfig::default();
+    let microphone_rate = if settings.echo { echo::RATE_HZ } else { config.microphone_rate };
+    config
+        .microphone_rate(microphone_rate)
+        .playout_delay(playout_delay)
+        .video_codecs(settings.video_codec.clone())
+        .audio_codecs(settings.audio_codec.clone())
+        .packet_time(if settings.packet_ms == 10 { PacketTime::Ms10 } else { PacketTime::Ms20 })
+        .opus(
+            OpusSettings::default()
+                .fec(settings.opus_fec)
+                .dtx(settings.opus_dtx)
+                .red(settings.opus_red),
+        )
+        .idle(idle)
+        .encoded(settings.rtp_video.map(|_| settings.rtp_video_codec))
+        .size(settings.size)
+        .fps(fps.clamp(1, 120))
+        .video_bitrate(Bitrate::from_kbps(settings.bitrate))
 }
 
 pub(super) fn rtp_config(settings: &Settings) -> RtpInputConfig {
-    RtpInputConfig {
-        video: settings.rtp_video,
-        video_payload_type: settings.rtp_video_pt,
-        audio: settings.rtp_audio,
-        audio_payload_type: None,
-    }
+    RtpInputConfig::default()
+        .video(settings.rtp_video)
+        .video_payload_type(settings.rtp_video_pt)
+        .audio(settings.rtp_audio)
 }
 
 pub(super) fn signaling_config(settings: &Settings, idle: IdleLoop) -> SignalingConfig {
@@ -107,11 +108,8 @@ pub(super) fn signaling_config(settings: &Settings, idle: IdleLoop) -> Signaling
 /// What sessions made over HTTP are like: encoded as the session of the page is, with nothing to show
 /// but their idle loop before somebody pushes.
 fn session_api(settings: &Settings, idle: IdleLoop) -> SessionApi {
-    let template = SessionConfig {
-        encoded: None,
-        playout_delay: PlayoutDelay::NONE,
-        ..session_config(settings, None, idle)
-    };
+    let template =
+        session_config(settings, None, idle).encoded(None).playout_delay(PlayoutDelay::NONE);
     let max_sessions = settings.max_sessions;
     SessionApi {
         manage: settings.api,

@@ -1,7 +1,8 @@
 //! The media of a session: the demo face, a file, an echo, or RTP from an encoder.
 
 use crossbeam_channel::Sender;
-use visavis::{EngineHandle, RtpInput, Session};
+use visavis::rtp_input::RtpInput;
+use visavis::{EngineHandle, Session};
 
 use super::config::{demo_fps, rtp_config};
 use super::error::ServeError;

@@ -22,7 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, select};
-use visavis::{Engine, FatalFault, Faults, IdleLoop};
+use visavis::Engine;
+use visavis::faults::{FatalFault, Faults};
+use visavis::idle::IdleLoop;
 use visavis_signaling::SignalingServer;
 
 pub use self::error::ServeError;
@@ -47,7 +49,7 @@ const STOP_AFTER_FAULT: Duration = Duration::from_secs(5);
 /// When something cannot be opened or started, when the source fails, and when a loop of the engine ends.
 pub fn run(settings: &Settings) -> Result<(), ServeError> {
     log::start(&settings.log)?;
-    visavis::install_panic_hook();
+    visavis::faults::install_panic_hook();
     let faults = OnceCell::new();
     let outcome = serve(settings, &faults);
     // A fatal fault is the cause of whatever else went wrong after it.

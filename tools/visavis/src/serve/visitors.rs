@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::bounded;
-use visavis::{EngineHandle, Session, SessionId};
+use visavis::session::SessionId;
+use visavis::{EngineHandle, Session};
 use visavis_signaling::{CreateRequest, EndReason, SessionHooks};
 
 use super::error::ServeError;

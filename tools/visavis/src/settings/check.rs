@@ -1,6 +1,6 @@
 //! Whether settings go together.
 
-use visavis::{Encoders, Unavailable};
+use visavis::encoder::{Encoders, Unavailable};
 
 use super::error::SettingsError;
 use super::origin::Origins;

@@ -4,7 +4,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use visavis::{AnnouncedAddress, AudioCodec, FrameSize, VideoCodec};
+use visavis::address::AnnouncedAddress;
+use visavis::audio::AudioCodec;
+use visavis::video::{FrameSize, VideoCodec};
 
 use super::definition::{Definition, Spec};
 use super::values::{Given, Invalid, NamedFile, Value};

@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use visavis::{Encoders, VideoCodec};
+use visavis::encoder::Encoders;
+use visavis::video::VideoCodec;
 
 use super::example::example;
 use super::layers::load_with;

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use visavis::{AnnouncedAddress, AudioCodec, FrameSize, InvalidFrameSize, VideoCodec};
+use visavis::address::AnnouncedAddress;
+use visavis::audio::AudioCodec;
+use visavis::video::{FrameSize, InvalidFrameSize, VideoCodec};
 
 use super::definition::{Shape, Spec};
 

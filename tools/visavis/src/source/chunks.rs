@@ -13,7 +13,7 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// `rate_hz` is one of [`visavis::AudioChunk::SAMPLE_RATES_HZ`], `channels` 1 or 2.
+    /// `rate_hz` is one of [`visavis::audio::AudioChunk::SAMPLE_RATES_HZ`], `channels` 1 or 2.
     pub fn new(rate_hz: u32, channels: u16) -> Self {
         Self { rate_hz, channels: channels.max(1), pending: Vec::new(), cut: 0 }
     }

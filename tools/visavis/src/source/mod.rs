@@ -9,7 +9,7 @@ pub mod play;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use visavis::PixelFormat;
+use visavis::video::PixelFormat;
 
 pub use chunks::Chunks;
 

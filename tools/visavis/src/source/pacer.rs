@@ -14,7 +14,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use visavis::{AudioChunk, AudioFormat, AudioSink, UnixMillis, VideoFrame, VideoSink};
+use visavis::audio::{AudioChunk, AudioFormat, AudioSink};
+use visavis::units::UnixMillis;
+use visavis::video::{VideoFrame, VideoSink};
 
 use super::{Item, Picture, Pool, Sound, Source, SourceError};
 use crate::timecode;
@@ -22,7 +24,7 @@ use crate::timecode;
 /// Items made ahead: about a tenth of a second of picture and sound.
 const AHEAD: usize = 8;
 /// How much earlier than its picture sound is pushed: about what Chromium's jitter buffer holds of it
-/// on a quiet machine. Less than [`visavis::MAX_SOUND_LEAD`] by more than a push may be off.
+/// on a quiet machine. Less than [`visavis::audio::MAX_SOUND_LEAD`] by more than a push may be off.
 const SOUND_LEAD: Duration = Duration::from_millis(45);
 /// Pictures that wait for their time while sound goes ahead: the lead at 120 fps.
 const HELD_PICTURES: usize = 8;
@@ -248,7 +250,7 @@ fn refused(pushed: Result<(), String>) {
 mod tests {
     use super::*;
     use crate::source::SourceInfo;
-    use visavis::PixelFormat;
+    use visavis::video::PixelFormat;
 
     /// A picture and a piece of sound at each multiple of 20 ms, then the end.
     struct Metronome {

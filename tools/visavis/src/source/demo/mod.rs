@@ -16,7 +16,7 @@ pub mod speech;
 
 use std::time::Duration;
 
-use visavis::PixelFormat;
+use visavis::video::PixelFormat;
 
 use self::face::Face;
 use self::mouth::{MouthShape, MouthTrack};

@@ -35,7 +35,7 @@ impl Decoder {
                 let found = decoder.codec_params();
                 let channels = found.channels.as_ref().map_or(0, |c| c.count()) as u16;
                 let rate_hz = found.sample_rate.unwrap_or(0);
-                if !visavis::AudioChunk::SAMPLE_RATES_HZ.contains(&rate_hz) {
+                if !visavis::audio::AudioChunk::SAMPLE_RATES_HZ.contains(&rate_hz) {
                     return Err(format!("has sound of {rate_hz} Hz"));
                 }
                 if !(1..=2).contains(&channels) {

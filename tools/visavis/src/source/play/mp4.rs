@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use visavis::{FrameSize, PixelFormat};
+use visavis::video::{FrameSize, PixelFormat};
 use visavis_codec::{Decoded, H264Decoder, I420Buffer, to_engine_colors};
 
 use super::audio::Decoder;

@@ -31,7 +31,7 @@ impl WavSound {
         let reader = start(path)?;
         let spec = reader.spec();
         let rate_hz = spec.sample_rate;
-        if !visavis::AudioChunk::SAMPLE_RATES_HZ.contains(&rate_hz) {
+        if !visavis::audio::AudioChunk::SAMPLE_RATES_HZ.contains(&rate_hz) {
             let reason = format!("has a WAV file of {rate_hz} Hz beside it");
             return Err(OpenError::Unsupported(reason));
         }

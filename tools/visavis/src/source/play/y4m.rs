@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use visavis::{FrameSize, PixelFormat};
+use visavis::video::{FrameSize, PixelFormat};
 
 use super::clip::{AudioInfo, Clip, OpenError, VideoInfo, broken, unreadable};
 use super::wav::{self, WavSound};
