@@ -101,7 +101,7 @@ impl EngineHandle {
     /// Reading is the part whose cost is up to whoever sent it: never on the media loop.
     fn read_offer(&self, peer: PeerId, sdp: &str) -> Result<Offer, OfferError> {
         let parsed = self.inner.faults.guard(FaultDomain::Offer, &peer, || Offer::parse(sdp));
-        parsed.unwrap_or(Err(SdpError::Unworkable)).map_err(OfferError::Sdp)
+        parsed.unwrap_or(Err(SdpError::Unsupported)).map_err(OfferError::Sdp)
     }
 
     /// Makes a peer and its answer on this thread, so that parsing and key material cost the media
@@ -163,7 +163,7 @@ impl EngineHandle {
             now: Instant::now(),
         };
         let answered = inner.faults.guard(FaultDomain::Offer, &peer, || setup.answer(offer));
-        let answered = answered.unwrap_or(Err(SdpError::Unworkable.into()));
+        let answered = answered.unwrap_or(Err(SdpError::Unsupported.into()));
         let answered = answered.map_err(OfferError::from).and_then(|(made, sdp)| {
             // Known before it is adopted: from then on it may leave.
             let (gauge, heard) = (Arc::clone(made.data_gauge()), Arc::clone(made.last_received()));

@@ -1,8 +1,8 @@
 //! Whose datagram this is, without asking every peer.
 //!
-//! Nobody's word is taken for it. An address is a peer's because a connectivity check came from there that
-//! was made with the peer's password; and where two have been at one address, it is his who answered a check
-//! of ours there last, because to answer it one must have got it.
+//! It is proved, not claimed. An address is a peer's because a connectivity check came from there that was made
+//! with the peer's password; and where two peers have been at one address, it belongs to the one that answered a
+//! check of ours there last, because only who receives there can answer.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -19,18 +19,18 @@ const MAX_UFRAGS: usize = 4;
 /// How long an answer to a check of ours is waited for. No path that takes longer carries a face.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// What a datagram is addressed by (RFC 7983 tells the protocols apart by the first byte).
-pub(crate) enum Address<'a> {
+/// What a datagram is, and by what it names its peer (RFC 7983 tells the protocols apart by the first byte).
+pub(crate) enum Incoming<'a> {
     /// An ICE connectivity check: names the peer by our half of its user name (RFC 8445 §7.2.2).
     Check(StunMessage<'a>, &'a str),
     /// The answer to a check of ours, which it names by transaction.
-    Answer(StunMessage<'a>, TransactionId),
-    /// DTLS, RTP or RTCP: belongs to whoever was seen at its source address.
-    Source(Content),
-    /// STUN that wants nothing: indications keep a NAT's binding alive (RFC 8445 §11).
-    Nothing,
+    Response(StunMessage<'a>, TransactionId),
+    /// DTLS, RTP or RTCP: belongs to the peer that was seen at its source address.
+    Protected(Content),
+    /// A STUN indication, which keeps a NAT's binding alive and nothing else (RFC 8445 §11).
+    Indication,
     /// No STUN, DTLS, RTP or RTCP, or broken STUN.
-    Garbage,
+    Invalid,
 }
 
 /// What a peer sends beside STUN.
@@ -50,25 +50,25 @@ const INDICATION: [u8; 2] = [0x00, 0x11];
 const SUCCESS: [u8; 2] = [0x01, 0x01];
 const FAILURE: [u8; 2] = [0x01, 0x11];
 
-/// Reads how a datagram names its peer.
-pub(crate) fn address_of(datagram: &[u8]) -> Address<'_> {
+/// Reads what a datagram is, and how it names its peer.
+pub(crate) fn classify(datagram: &[u8]) -> Incoming<'_> {
     match datagram {
-        [0..=3, ..] => stun(datagram).unwrap_or(Address::Garbage),
-        [20..=63, ..] => Address::Source(Content::Dtls),
+        [0..=3, ..] => stun(datagram).unwrap_or(Incoming::Invalid),
+        [20..=63, ..] => Incoming::Protected(Content::Dtls),
         // RFC 5761 §4.
-        [128..=191, 192..=223, ..] => Address::Source(Content::Rtcp),
-        [128..=191, ..] => Address::Source(Content::Rtp),
-        _ => Address::Garbage,
+        [128..=191, 192..=223, ..] => Incoming::Protected(Content::Rtcp),
+        [128..=191, ..] => Incoming::Protected(Content::Rtp),
+        _ => Incoming::Invalid,
     }
 }
 
-fn stun(datagram: &[u8]) -> Option<Address<'_>> {
+fn stun(datagram: &[u8]) -> Option<Incoming<'_>> {
     let message = StunMessage::parse(datagram).ok()?;
     Some(match *datagram.first_chunk()? {
         // `USERNAME` is "ours:theirs"; borrowed from the datagram, not from the parser.
-        REQUEST => Address::Check(message, message.username()?.split_once(':')?.0),
-        SUCCESS | FAILURE => Address::Answer(message, transaction(datagram)?),
-        INDICATION => Address::Nothing,
+        REQUEST => Incoming::Check(message, message.username()?.split_once(':')?.0),
+        SUCCESS | FAILURE => Incoming::Response(message, transaction(datagram)?),
+        INDICATION => Incoming::Indication,
         _ => return None,
     })
 }
@@ -142,7 +142,7 @@ impl Demux {
     }
 
     /// A check of ours was answered, once and for all.
-    pub(crate) fn check_answered(&mut self, id: TransactionId) {
+    pub(crate) fn check_completed(&mut self, id: TransactionId) {
         self.checks.remove(&id);
     }
 
@@ -169,7 +169,7 @@ impl Demux {
         self.by_source.insert(source, key);
     }
 
-    /// A peer is not at an address any more, whoever else may be.
+    /// A peer is not at an address any more; another one may be.
     pub(crate) fn leave(&mut self, source: TransportAddress, key: usize) {
         if self.by_source.get(&source) == Some(&key) {
             self.by_source.remove(&source);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_his_who_answers_there() {
+    fn an_address_belongs_to_the_peer_that_answers_there() {
         let mut demux = Demux::default();
         demux.claim(source(5), 1);
         demux.claim(source(5), 2);
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(demux.sent_check([1; 12], source(6)), None);
         assert_eq!(demux.sent_check([2; 12], source(5)), None);
         assert_eq!(demux.sent_check([1; 12], source(5)), Some(check(5)));
-        demux.check_answered([1; 12]);
+        demux.check_completed([1; 12]);
         assert_eq!(demux.sent_check([1; 12], source(5)), None);
     }
 
@@ -259,14 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_named_so() {
+    fn what_is_none_of_the_protocols_is_invalid() {
         for bytes in
             [&[][..], &[0], &[1; 30], &[4; 30], &[64; 30], &[127; 30], &[192; 30], &[255; 30]]
         {
-            assert!(matches!(address_of(bytes), Address::Garbage), "{bytes:?}");
+            assert!(matches!(classify(bytes), Incoming::Invalid), "{bytes:?}");
         }
-        assert!(matches!(address_of(&[0x80; 30]), Address::Source(Content::Rtp)));
-        assert!(matches!(address_of(&[0x80, 200]), Address::Source(Content::Rtcp)));
-        assert!(matches!(address_of(&[22; 30]), Address::Source(Content::Dtls)));
+        assert!(matches!(classify(&[0x80; 30]), Incoming::Protected(Content::Rtp)));
+        assert!(matches!(classify(&[0x80, 200]), Incoming::Protected(Content::Rtcp)));
+        assert!(matches!(classify(&[22; 30]), Incoming::Protected(Content::Dtls)));
     }
 }

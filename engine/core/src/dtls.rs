@@ -30,7 +30,7 @@ use crate::rtp::send::SrtpKeys;
 pub(crate) static SHARED: SharedDtls = SharedDtls { configs: Configs::new() };
 
 thread_local! {
-    /// Where endpoints made on this thread tell of their handshakes.
+    /// Where endpoints made on this thread report their handshakes.
     static HANDSHAKE: RefCell<Arc<Handshake>> = RefCell::default();
 }
 
@@ -49,7 +49,7 @@ impl Handshake {
     }
 }
 
-/// Runs what makes one peer's endpoint, and gives the place where it will tell of its handshake. The
+/// Runs what makes one peer's endpoint, and returns where it will report its handshake. The
 /// provider's interface has no argument to pass that place through.
 pub(crate) fn with_handshake<T>(make: impl FnOnce() -> T) -> (T, Arc<Handshake>) {
     let handshake = Arc::default();
@@ -139,8 +139,8 @@ impl DtlsInstance for Endpoint {
 }
 
 impl Endpoint {
-    /// Notes why a handshake failed, if it did for want of a certificate: what is said to the peer of that is
-    /// still to be sent, and whoever drains this ends it after that.
+    /// Notes why a handshake failed, if it did for want of a certificate: the alert for the
+    /// peer is still to be sent, and the drain that sends it ends the peer after that.
     fn note(&self, result: Result<(), DtlsImplError>) -> Result<(), DtlsImplError> {
         match result {
             Err(error) if self.handshake.keys.get().is_none() && is_of_certificate(&error) => {

@@ -1,10 +1,10 @@
 //! Randomness of the system where str0m would take that of `fastrand`.
 //!
-//! `fastrand` is a generator of 64 bits of state, seeded from the clock and a thread number: whoever has seen
-//! a few of its numbers knows those that follow. str0m and its ICE take their transaction ids, SSRCs and ICE
+//! `fastrand` is a generator of 64 bits of state, seeded from the clock and a thread number: a few of
+//! its numbers give those that follow away. str0m and its ICE take their transaction ids, SSRCs and ICE
 //! credentials from it, and let only the credentials be given. So these are given (RFC 8445 §5.3 asks for
 //! 128 random bits in a password), and the generator gets a new state from the system before each turn of a
-//! peer: what one turn shows tells nothing about the next. A transaction id then has 64 unknown bits, which a
+//! peer: what one turn shows gives nothing of the next away. A transaction id then has 64 unknown bits, which a
 //! blind attacker would have to guess while the check is under way.
 
 use str0m::ice::IceCreds;

@@ -38,7 +38,7 @@ impl World {
         let user = format!("{}:{VIEWER_UFRAG}", line("a=ice-ufrag:"));
         let password = line("a=ice-pwd:").as_bytes();
         let mut out = Nowhere::default();
-        hub.adopt(Box::new(peer), now, &mut out).expect("the session is there");
+        hub.add_peer(Box::new(peer), now, &mut out).expect("the session is there");
         let check = StunMessage::binding_request(&user, TransId::new(), true, 1, 1, true);
         let hmac = str0m::crypto::from_feature_flags().sha1_hmac_provider;
         let mut datagram = [0; 200];

@@ -24,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
     let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15), Arc::default());
     hub.add_session((SessionId::default(), SessionNumber::unique()), PlayoutDelay::NONE, now);
     let mut out = Nowhere::default();
-    hub.adopt(Box::new(peer), now, &mut out).expect("the session is there");
+    hub.add_peer(Box::new(peer), now, &mut out).expect("the session is there");
     for offer in later.split('\0').take(4) {
         let Ok(parsed) = Offer::parse(offer) else { continue };
         let answer = hub.renegotiate(id, &parsed, now, &mut out).expect("no offer ends a peer");
@@ -38,7 +38,7 @@ fn check(offer: &str, answer: &Result<String, NegotiateError>) {
     match answer {
         Ok(answer) => sdp::verify(offer, answer).expect("an answer that stands"),
         // The stack stumbled over what was written for it, or the answer did not stand.
-        Err(NegotiateError::Sdp(SdpError::Unworkable)) => panic!("an offer that was not seen through"),
+        Err(NegotiateError::Sdp(SdpError::Unsupported)) => panic!("an offer that was not seen through"),
         Err(_) => {}
     }
 }

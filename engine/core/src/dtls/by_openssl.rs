@@ -75,7 +75,7 @@ impl Configs {
         builder.set_tlsext_use_srtp(SRTP_PROFILES)?;
         builder.set_certificate(&*X509::from_der(&certificate.certificate)?)?;
         builder.set_private_key(&*PKey::private_key_from_der(&certificate.private_key)?)?;
-        // Who it is str0m tells by the fingerprint of the offer.
+        // str0m checks the certificate against the fingerprint of the offer.
         let mode = SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT;
         builder.set_verify_callback(mode, |_, _| true);
         builder.set_options(

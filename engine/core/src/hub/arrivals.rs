@@ -5,7 +5,7 @@ use std::time::Instant;
 use visavis_types::Refusal;
 
 use super::Hub;
-use crate::demux::{Address, SentCheck, address_of};
+use crate::demux::{Incoming, SentCheck, classify};
 use crate::peer::event::Arrival;
 use crate::transport::TransportAddress;
 
@@ -18,8 +18,8 @@ impl Hub {
         datagram: &[u8],
     ) -> Result<Option<(usize, Arrival)>, Refusal> {
         let Self { peers, demux, .. } = self;
-        match address_of(datagram) {
-            Address::Check(check, ufrag) => {
+        match classify(datagram) {
+            Incoming::Check(check, ufrag) => {
                 let key = demux.by_ufrag(ufrag).ok_or(Refusal::Datagram)?;
                 let peer = peers.get_mut(key).ok_or(Refusal::Datagram)?;
                 let left = peer.checks().admit_check(&check, source, now)?;
@@ -27,27 +27,27 @@ impl Hub {
                 demux.claim(source, key);
                 Ok(Some((key, Arrival::Check)))
             }
-            Address::Answer(answer, id) => {
+            Incoming::Response(response, id) => {
                 let sent = demux.sent_check(id, source).ok_or(Refusal::IceAnswer)?;
                 let SentCheck { peer: key, route } = sent;
                 let peer = peers.get_mut(key).ok_or(Refusal::IceAnswer)?;
-                let left = peer.checks().admit_answer(&answer, source, now)?;
-                demux.check_answered(id);
+                let left = peer.checks().admit_response(&response, source, now)?;
+                demux.check_completed(id);
                 left.into_iter().for_each(|left| demux.leave(left, key));
-                let success = answer.is_successful_binding_response();
+                let success = response.is_successful_binding_response();
                 if success {
                     demux.prove(source, key);
                 }
-                Ok(Some((key, Arrival::Answer { route, success })))
+                Ok(Some((key, Arrival::Response { route, success })))
             }
-            Address::Source(content) => {
+            Incoming::Protected(content) => {
                 let key = demux.by_source(source).ok_or(Refusal::Datagram)?;
                 let peer = peers.get_mut(key).ok_or(Refusal::Datagram)?;
                 peer.admit(content, now)?;
                 Ok(Some((key, Arrival::Protected)))
             }
-            Address::Nothing => Ok(None),
-            Address::Garbage => Err(Refusal::Datagram),
+            Incoming::Indication => Ok(None),
+            Incoming::Invalid => Err(Refusal::Datagram),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a hub tells.
+//! The events of a hub.
 
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ pub enum HubEvent {
         session: SessionKey,
         /// Whose it was.
         peer: PeerId,
-        /// What the panic said.
+        /// The message of the panic.
         why: String,
     },
     /// Messages that were taken will not reach a peer: their channel was closed, or it left.

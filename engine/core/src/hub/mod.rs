@@ -64,7 +64,7 @@ pub struct Hub {
     faulty: Vec<(usize, String)>,
     /// The next turn of a peer panics: for tests, which release builds have nothing of.
     #[cfg(debug_assertions)]
-    planted: bool,
+    fault_planted: bool,
     entropy: Entropy,
 }
 
@@ -87,7 +87,7 @@ impl Hub {
             scratch: Vec::new(),
             faulty: Vec::new(),
             #[cfg(debug_assertions)]
-            planted: false,
+            fault_planted: false,
             entropy: Entropy::default(),
         }
     }
@@ -144,7 +144,7 @@ impl Hub {
         key
     }
 
-    /// Removes a session and says goodbye to its peers.
+    /// Removes a session, and closes the connections of its peers.
     pub fn remove_session(&mut self, key: SessionKey, now: Instant, out: &mut impl Outbox) {
         let Some(session) = self.sessions.get_mut(key.index()) else {
             return;
@@ -165,8 +165,12 @@ impl Hub {
 
     // --- Peers ---
 
-    /// Takes a new peer in. Gives it back where its session is gone.
-    pub fn adopt(
+    /// Adds a new peer, which begins to connect.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back where its session is gone.
+    pub fn add_peer(
         &mut self,
         mut peer: Box<Peer>,
         now: Instant,
@@ -180,7 +184,7 @@ impl Hub {
         self.refusals.count_many(Refusal::Candidate, peer.take_refused_candidates());
         let (id, ufrag) = (peer.id(), peer.ufrag().to_owned());
         let key = self.peers.insert(*peer);
-        self.demux.add_ufrag(&mut self.peers[key].names, key, &ufrag);
+        self.demux.add_ufrag(&mut self.peers[key].registration, key, &ufrag);
         self.peer_by_id.insert(id, key);
         self.sessions[session.index()].peers.push(key);
         self.choose_rendition(key);
@@ -211,7 +215,7 @@ impl Hub {
         if let Some(peer) = self.peers.get_mut(key) {
             let (ufrag, session) = (peer.ufrag().to_owned(), peer.session_key);
             self.refusals.count_many(Refusal::Candidate, peer.take_refused_candidates());
-            self.demux.add_ufrag(&mut peer.names, key, &ufrag);
+            self.demux.add_ufrag(&mut peer.registration, key, &ufrag);
             self.choose_rendition(key);
             self.update_active(session);
             // Pictures that were added or taken up again begin with one; who joins asks when it has joined.
@@ -252,7 +256,7 @@ impl Hub {
         }
     }
 
-    /// Says goodbye to a peer; an unknown one is ignored.
+    /// Closes the connection of a peer; an unknown one is ignored.
     pub fn disconnect(&mut self, id: PeerId, now: Instant, out: &mut impl Outbox) {
         let Some(&key) = self.peer_by_id.get(&id) else {
             return;
@@ -262,7 +266,7 @@ impl Hub {
     }
 
     /// Sends a peer a message that its [`DataGauge`](crate::DataGauge) has room for. False where there is
-    /// no such peer; that its channel is gone is told as [`HubEvent::Undelivered`].
+    /// no such peer; a closed channel is reported as [`HubEvent::Undelivered`].
     pub fn send_data(
         &mut self,
         id: PeerId,
@@ -321,7 +325,7 @@ impl Hub {
     #[cfg(debug_assertions)]
     #[doc(hidden)]
     pub fn plant_fault(&mut self) {
-        self.planted = true;
+        self.fault_planted = true;
     }
 
     // --- Fan-out ---
@@ -430,7 +434,7 @@ impl Hub {
         };
         let mut happened = std::mem::take(&mut self.scratch);
         #[cfg(debug_assertions)]
-        let planted = std::mem::take(&mut self.planted);
+        let planted = std::mem::take(&mut self.fault_planted);
         self.entropy.reseed();
         let turn = catch_panic(|| {
             #[cfg(debug_assertions)]
@@ -473,7 +477,7 @@ impl Hub {
                 PeerEvent::Refused(refusal) => self.refusals.count(refusal),
                 PeerEvent::Gone(reason) => {
                     if reason == CloseReason::RsaCertificate {
-                        // The first time in words; from then on the reason tells.
+                        // Logged once; from then on the close reason has to do.
                         if self.refusals.get(Refusal::RsaCertificate) == 0 {
                             tracing::warn!(peer = %id, "{RSA_CERTIFICATE}");
                         }
@@ -503,7 +507,7 @@ impl Hub {
         };
         let session = peer.session_key;
         self.deadlines.set(key, None);
-        self.demux.remove(std::mem::take(&mut peer.names), peer.checks().sources(), key);
+        self.demux.remove(std::mem::take(&mut peer.registration), peer.checks().sources(), key);
         self.peer_by_id.remove(&peer.id());
         self.peer_by_id.shrink_if_mostly_empty();
         if let Some(state) = self.sessions.get_mut(session.index()) {
@@ -547,7 +551,7 @@ impl Hub {
 }
 
 /// Sends something to every peer that is connected; returns to how many. Media changes nothing in str0m
-/// and makes no peer due, so this is no turn of theirs. One catch for all of them costs nothing; whom a panic
+/// and makes no peer due, so this is no turn of theirs. One catch for all of them costs nothing; the peer that a panic
 /// was for is noted, and the others get theirs.
 fn fan_out<O: Outbox>(
     peers: &mut Slab<Peer>,

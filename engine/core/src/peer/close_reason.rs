@@ -1,7 +1,7 @@
 /// Why a peer left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseReason {
-    /// It, or whoever speaks for it, closed the connection.
+    /// It closed the connection, or its signaling did.
     Closed,
     /// ICE and DTLS took too long.
     ConnectTimeout,

@@ -1,7 +1,7 @@
 //! One viewer's data channels (RFC 8831): messages both ways, beside the media.
 //!
 //! The viewer opens the channels. What it is sent waits in one queue, in the order it was given, until
-//! SCTP has room; [`DataGauge`] says how much waits, so that whoever sends can be refused on its own
+//! SCTP has room; [`DataGauge`] says how much waits, so that a sender can be refused on its own
 //! thread instead of the queue growing.
 
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use str0m::channel::{ChannelData, ChannelId};
 
 use crate::sdp::Offer;
 
-/// The largest message, either way. Viewers are told so (RFC 8841 §6), and a browser refuses to send
+/// The largest message, either way. Answers say so (RFC 8841 §6), and a browser refuses to send
 /// more.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
@@ -128,8 +128,12 @@ impl Default for DataGauge {
 }
 
 impl DataGauge {
-    /// Makes room for a message of so many bytes, before it is given to
-    /// [`Hub::send_data`](crate::Hub::send_data).
+    /// Reserves room for a message of `len` bytes, before it is given to
+    /// [`Hub::send_data`](crate::Hub::send_data). Any thread may do so; none waits.
+    ///
+    /// # Errors
+    ///
+    /// See [`DataRefusal`]; nothing is reserved then.
     pub fn reserve(&self, label: Option<&str>, len: usize) -> Result<(), DataRefusal> {
         let labels = self.labels.load();
         if !labels.iter().any(|open| label.is_none_or(|label| label == &**open)) {

@@ -29,8 +29,8 @@ pub(crate) enum PeerEvent {
 pub(crate) enum Arrival {
     /// A connectivity check with the peer's password.
     Check,
-    /// The answer to one of ours, and the route that went; whether it says that the path works.
-    Answer { route: Route, success: bool },
+    /// The response to one of ours, and the route that went; whether it says that the path works.
+    Response { route: Route, success: bool },
     /// Anything else, which is protected by keys of its own.
     Protected,
 }

@@ -1,5 +1,5 @@
 //! One viewer, in rooms: how it is made ([`setup`], [`negotiation`]), its network [`path`], the [`tracks`] it is sent,
-//! what it asks for ([`rtcp`]), its [`microphone`] and its [`data`] channels. Each owns its state; a [`Peer`] has them
+//! what it reports ([`rtcp`]), its [`microphone`] and its [`data`] channels. Each owns its state; a [`Peer`] has them
 //! work together, and is the only one that knows the stack's whole.
 
 pub(crate) mod certificate;
@@ -61,7 +61,7 @@ pub struct Peer {
     /// What the hub notes of it: its session, the names it is found by, its requests for keyframes, when it
     /// is due.
     pub(crate) session_key: SessionKey,
-    pub(crate) names: Registration,
+    pub(crate) registration: Registration,
     pub(crate) keyframes: KeyframeRequests,
     pub(crate) deadline: Option<Deadline>,
     /// Elsewhere, so that what is sent for all the time lies together: it is six times as large as everything else.
@@ -101,7 +101,7 @@ impl Peer {
             id,
             session,
             session_key: SessionKey::NONE,
-            names: Registration::default(),
+            registration: Registration::default(),
             keyframes: KeyframeRequests::default(),
             deadline: None,
             rtc,
@@ -266,7 +266,7 @@ impl Peer {
             return Ok(()); // Looked like ours by its first byte, but is not.
         };
         self.rtc.handle_input(input)?;
-        if let Arrival::Answer { route, success: true } = arrival {
+        if let Arrival::Response { route, success: true } = arrival {
             self.path.check_succeeded(route);
         }
         if arrival != Arrival::Protected {
@@ -401,7 +401,7 @@ impl Peer {
         } else if !self.rtc.is_alive() {
             events.push(PeerEvent::Gone(self.close_reason.unwrap_or(CloseReason::Closed)));
         }
-        // Of two at once the first one counts: whoever is given up has no other timers.
+        // Of two at once the first one counts: a peer that is given up has no other timers.
         let all = [self.path.deadline(), consent, Some(rtc_deadline)];
         Ok(Deadline::earliest(all).unwrap_or(rtc_deadline))
     }

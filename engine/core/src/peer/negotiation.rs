@@ -41,20 +41,20 @@ impl Negotiation {
         plan: Plan<'_>,
         inner: &str,
     ) -> Result<String, NegotiateError> {
-        let unworkable = |error: &dyn std::fmt::Display| {
+        let unsupported = |error: &dyn std::fmt::Display| {
             tracing::warn!(%error, "the WebRTC stack does not take an offer");
-            NegotiateError::Sdp(SdpError::Unworkable)
+            NegotiateError::Sdp(SdpError::Unsupported)
         };
-        let inner = SdpOffer::from_sdp_string(inner).map_err(|error| unworkable(&error))?;
+        let inner = SdpOffer::from_sdp_string(inner).map_err(|error| unsupported(&error))?;
         let inner = credentials::unlogged(|| rtc.sdp_api().accept_offer(inner));
-        let inner = inner.map_err(|error| unworkable(&error))?;
+        let inner = inner.map_err(|error| unsupported(&error))?;
         let ours = Ours::read(&inner.to_sdp_string(), MAX_MESSAGE_BYTES);
-        let ours = ours.ok_or_else(|| unworkable(&"its answer lacks something"))?;
+        let ours = ours.ok_or_else(|| unsupported(&"its answer lacks something"))?;
         let answer = plan.answer(&ours);
         let checked = plan.check(&answer);
         // The stack has accepted it, whatever becomes of the answer.
         (self.sections, self.taken) = plan.commit(ours.role());
-        checked.map_err(|error| unworkable(&error))?;
+        checked.map_err(|error| unsupported(&error))?;
         Ok(answer)
     }
 }

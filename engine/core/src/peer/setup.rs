@@ -87,7 +87,7 @@ impl PeerSetup<'_> {
             .enable_opus(true, self.red)
             .enable_pcmu(true, false)
             .enable_pcma(true, false)
-            // A browser refuses to send more than it is told here.
+            // A browser refuses to send more than this.
             .set_sctp_max_message_size(MAX_MESSAGE_BYTES as u32)
             // Without the first report a browser cannot tie sound to picture.
             .set_rtcp_report_interval_audio(std::time::Duration::from_secs(1));

@@ -108,8 +108,8 @@ impl Tracks {
             let track = self.track(peer, section, rtc, VIDEO_HZ, (number, rtx))?;
             let same = old_ssrc == Some(track.ssrc());
             self.output.tracks.video = Some(track);
-            let going_on = before.filter(|before| same && before.codec == codec);
-            let selection = going_on.and_then(|before| before.selection);
+            let unchanged = before.filter(|before| same && before.codec == codec);
+            let selection = unchanged.and_then(|before| before.selection);
             Some(VideoState { codec, selection })
         });
         // Sections that were given to others took their streams with them, whose SSRCs do not come again.

@@ -35,7 +35,7 @@ impl Ours {
     pub(crate) fn read(text: &str, max_message: usize) -> Option<Self> {
         let description = Description::split(text);
         let first = description.sections.iter().map(|section| &*section.lines);
-        let said = |name: &str| {
+        let value = |name: &str| {
             let mut sections = first.clone();
             let own = sections.find_map(|lines: &[Line<'_>]| attribute(lines, name));
             own.or_else(|| attribute(&description.session, name)).map(str::to_owned)
@@ -44,10 +44,10 @@ impl Ours {
         let sections = description.sections.iter();
         Some(Self {
             session: origin.value.split(' ').nth(1)?.to_owned(),
-            ufrag: said("ice-ufrag")?,
-            password: said("ice-pwd")?,
-            fingerprint: said("fingerprint")?,
-            setup: said("setup")?,
+            ufrag: value("ice-ufrag")?,
+            password: value("ice-pwd")?,
+            fingerprint: value("fingerprint")?,
+            setup: value("setup")?,
             max_message,
             candidates: sections
                 .clone()
@@ -119,7 +119,7 @@ impl Plan<'_> {
         out
     }
 
-    /// Checks an answer by the rules of whoever will read it.
+    /// Checks an answer by the rules of its reader.
     pub(crate) fn check(&self, answer: &str) -> Result<(), String> {
         self.offer.expected.check(answer)
     }

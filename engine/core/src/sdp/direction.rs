@@ -1,4 +1,4 @@
-/// Which way media flows, seen from whoever wrote the line.
+/// Which way media flows, seen from the side that wrote the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Direction {
     pub(crate) sends: bool,

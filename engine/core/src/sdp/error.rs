@@ -1,5 +1,5 @@
-/// Why an offer has no answer. What is said goes to whoever sent the offer: it names nothing of ours and
-/// repeats nothing of theirs.
+/// Why an offer has no answer. The text goes to the sender of the offer: it names nothing of ours and repeats
+/// nothing of theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum SdpError {
@@ -19,19 +19,19 @@ pub enum SdpError {
     #[error("one of its sections has more than 128 formats")]
     TooManyFormats,
     /// It does not begin with `v=0`.
-    #[error("it is no session description: the first line must be v=0")]
+    #[error("it is not a session description; its first line must be v=0")]
     NotSdp,
     /// A character that no line may have (RFC 8866 §9, `byte-string`).
-    #[error("it has control characters in it")]
+    #[error("it contains control characters")]
     ControlCharacter,
     /// It has no `m=` line.
     #[error("it has no media section")]
     NoSections,
-    /// An `m=` line lacks a part, or has a port that is no number.
+    /// An `m=` line lacks a part, or has a port that is not a number.
     #[error("one of its m= lines cannot be read")]
     MediaLine,
     /// A mid with a blank in it, or none behind the colon.
-    #[error("one of its mids is no token")]
+    #[error("one of its mids is not a token")]
     Mid,
     /// Two sections share a mid (RFC 5888 §4).
     #[error("two of its sections have the same mid")]
@@ -40,14 +40,14 @@ pub enum SdpError {
     #[error("it lacks a=ice-ufrag and a=ice-pwd where its media is")]
     NoIce,
     /// No usable fingerprint.
-    #[error("it lacks a=fingerprint with a hash function that can be checked")]
+    #[error("it lacks a=fingerprint with a supported hash function")]
     NoFingerprint,
     /// A later offer wants the roles in DTLS to change, which they do not (RFC 8842 §5.3).
     #[error("its a=setup contradicts who is active and who is passive already")]
     Setup,
-    /// The stack behind this could not work with it.
-    #[error("there is something in it that cannot be worked with")]
-    Unworkable,
+    /// The stack behind this does not take it.
+    #[error("it contains something that is not supported")]
+    Unsupported,
 }
 
 /// Why an offer got no answer.
@@ -60,7 +60,7 @@ pub enum NegotiateError {
     #[error("too many offers of this peer; wait a second")]
     TooManyOffers,
     /// The system gave none for the credentials of a new peer.
-    #[error("the system has no randomness")]
+    #[error("the system has no random numbers to give")]
     NoRandomness,
     /// Nothing in it that we could send.
     #[error("no codec in common")]

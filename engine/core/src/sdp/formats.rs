@@ -113,7 +113,7 @@ pub(crate) struct Format {
     parameters: Option<String>,
 }
 
-/// An `a=rtpmap` with what else is said of its number.
+/// An `a=rtpmap` with the other attributes of its number.
 #[derive(Debug)]
 struct Payload<'a> {
     number: u8,
@@ -133,13 +133,13 @@ pub(super) fn read<'a>(offered: impl Iterator<Item = &'a str>, lines: &[Line<'_>
     formats
 }
 
-/// What is said of the numbers in an `m=` line, each of which counts once.
+/// The attributes of the numbers in an `m=` line, each of which counts once.
 fn payloads<'a, 'l>(
     offered: impl Iterator<Item = &'a str>,
     lines: &[Line<'l>],
 ) -> Vec<Payload<'l>> {
-    // One look at the lines, not one for each number: both are up to whoever sent them.
-    let mut said = [const { (None, None) }; 128];
+    // One look at the lines, not one for each number: both are up to their sender.
+    let mut by_number = [const { (None, None) }; 128];
     for (name, value) in lines.iter().filter_map(Line::attribute) {
         let place = match name {
             "rtpmap" | "fmtp" => value.split_once([' ', '\t']),
@@ -147,7 +147,7 @@ fn payloads<'a, 'l>(
         };
         let Some((number, what)) = place else { continue };
         let Some((map, parameters)) =
-            number.parse().ok().and_then(|number: usize| said.get_mut(number))
+            number.parse().ok().and_then(|number: usize| by_number.get_mut(number))
         else {
             continue;
         };
@@ -162,7 +162,7 @@ fn payloads<'a, 'l>(
         {
             continue;
         }
-        let Some(&(map, parameters)) = said.get(usize::from(number)) else { continue };
+        let Some(&(map, parameters)) = by_number.get(usize::from(number)) else { continue };
         let encoding = match map {
             Some(encoding) => parse_encoding(encoding),
             None if number == PCMU => Some(("PCMU", 8_000, 1)),
@@ -207,11 +207,11 @@ fn format(
     let is = |of: &str, hz: u32, with: u32| {
         name.eq_ignore_ascii_case(of) && clock == hz && channels == with
     };
-    let said = |name: &str| parameter(payload.parameters, name);
-    let number_said = |name: &str| said(name).map_or(Some(0), |value| value.parse::<u32>().ok());
-    let stereo = said("stereo") == Some("1");
+    let value = |name: &str| parameter(payload.parameters, name);
+    let number_value = |name: &str| value(name).map_or(Some(0), |value| value.parse::<u32>().ok());
+    let stereo = value("stereo") == Some("1");
     let (codec, parameters) = if is("opus", 48_000, 2) {
-        // Nothing of a microphone in two channels. What is said of ours is that it may have two.
+        // Nothing of a microphone in two channels. Ours is announced as one that may have two.
         let sent = if stereo { ";sprop-stereo=1" } else { "" };
         (Codec::Opus, Codec::Opus.inner_parameters().map(|same| format!("{same}{sent}")))
     } else if is("PCMU", 8_000, 1) {
@@ -220,19 +220,19 @@ fn format(
         (Codec::Pcma, None)
     } else if is("VP8", 90_000, 1) {
         (Codec::Vp8, None)
-    } else if is("VP9", 90_000, 1) && number_said("profile-id") == Some(0) {
+    } else if is("VP9", 90_000, 1) && number_value("profile-id") == Some(0) {
         (Codec::Vp9, Some("profile-id=0".to_owned()))
-    } else if is("AV1", 90_000, 1) && number_said("profile") == Some(0) {
+    } else if is("AV1", 90_000, 1) && number_value("profile") == Some(0) {
         // The level and tier are what the viewer takes; it gets no more than that.
-        let said = (!payload.parameters.is_empty()).then(|| {
-            let level = said("level-idx").and_then(|level| level.parse().ok()).unwrap_or(5_u8);
-            let tier = said("tier").and_then(|tier| tier.parse().ok()).unwrap_or(0_u8);
+        let parameters = (!payload.parameters.is_empty()).then(|| {
+            let level = value("level-idx").and_then(|level| level.parse().ok()).unwrap_or(5_u8);
+            let tier = value("tier").and_then(|tier| tier.parse().ok()).unwrap_or(0_u8);
             format!("level-idx={level};profile=0;tier={tier}")
         });
-        (Codec::Av1, said)
-    } else if is("H264", 90_000, 1) && said("packetization-mode") == Some("1") {
+        (Codec::Av1, parameters)
+    } else if is("H264", 90_000, 1) && value("packetization-mode") == Some("1") {
         // Units go in pieces and in packets of several, which is mode 1 (RFC 6184 §5.4).
-        let id = match said("profile-level-id") {
+        let id = match value("profile-level-id") {
             Some(id) => ProfileLevel::parse(id)?,
             None => ProfileLevel::DEFAULT,
         };
@@ -240,7 +240,7 @@ fn format(
             Profile::ConstrainedBaseline => Codec::H264ConstrainedBaseline,
             Profile::Baseline => Codec::H264Baseline,
         };
-        let asymmetry_allowed = said("level-asymmetry-allowed") == Some("1");
+        let asymmetry_allowed = value("level-asymmetry-allowed") == Some("1");
         (codec, Some(id.answer(asymmetry_allowed)))
     } else {
         return None;
@@ -310,7 +310,7 @@ impl Format {
     }
 }
 
-/// Writes what the stack is told of a codec under the numbers it has there.
+/// Writes what the stack is given of a codec under the numbers it has there.
 pub(super) fn write_inner(
     codec: Codec,
     number: u8,
@@ -349,15 +349,16 @@ mod tests {
 
     #[test]
     fn two_channels_are_for_who_asks_for_them() {
-        for (said, stereo, answered) in [
+        for (offered, stereo, answered) in [
             ("maxplaybackrate=48000; Stereo=1;useinbandfec=1", true, ";sprop-stereo=1"),
             ("minptime=10;stereo=0", false, ""),
             // Of what the viewer sends itself.
             ("sprop-stereo=1", false, ""),
         ] {
-            let found = formats("111", &["rtpmap:111 opus/48000/2", &format!("fmtp:111 {said}")]);
+            let found =
+                formats("111", &["rtpmap:111 opus/48000/2", &format!("fmtp:111 {offered}")]);
             let [opus] = &*found else { panic!("{found:?}") };
-            assert_eq!(opus.stereo, stereo, "{said}");
+            assert_eq!(opus.stereo, stereo, "{offered}");
             let mut out = String::new();
             opus.write(&mut out);
             let expected = format!("a=fmtp:111 minptime=10;useinbandfec=1{answered}\r\n");

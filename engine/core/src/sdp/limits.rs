@@ -6,8 +6,8 @@ pub const MAX_BYTES: usize = 32 << 10;
 /// The longest line; a browser's have 200 bytes.
 pub(super) const MAX_LINE_BYTES: usize = 4 << 10;
 
-/// Lines before the first section. What they say is said of each section, and looked for in each: where their number
-/// is up to whoever sent them, so is the time that takes. A browser has a dozen.
+/// Lines before the first section. They apply to each section, and are looked for in each: as their number is up to
+/// the sender, so is the time that takes. A browser has a dozen.
 pub(super) const MAX_SESSION_LINES: usize = 256;
 
 /// Sections of an offer, those that are disabled counted in.

@@ -40,7 +40,7 @@ pub(super) struct RawSection<'a> {
 
 impl<'a> Description<'a> {
     /// Takes a text apart. Lines may end in LF alone, and those that are no `x=value` are passed over:
-    /// order, and what a line means, are for whoever asks for it.
+    /// order, and what a line means, are left to its readers.
     pub(super) fn read(text: &'a str) -> Result<Self, SdpError> {
         if text.len() > MAX_BYTES {
             return Err(SdpError::TooLong);

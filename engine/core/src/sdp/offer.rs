@@ -18,7 +18,7 @@ const HASHES: [(&str, usize); 2] = [("sha-256", 32), ("sha-1", 20)];
 const MAX_SSRCS: usize = 4;
 
 /// An offer that was read: small, checked, and free of what we do not use. Reading is the part whose cost is
-/// up to whoever sent it, and needs no peer: it is done on the caller's thread.
+/// up to its sender, and needs no peer: it is done on the caller's thread.
 #[derive(Debug, Clone)]
 pub struct Offer {
     pub(super) ice_lite: bool,
@@ -68,7 +68,7 @@ pub(super) struct Transport {
     pub(super) password: String,
     /// `hash-func FINGERPRINT`; the best there is.
     pub(super) fingerprint: Option<String>,
-    /// What is said of it.
+    /// Its attributes.
     pub(super) setup: Option<Setup>,
     /// `candidate:…`, each in the one form that has no room for surprises.
     pub(super) candidates: Vec<String>,
@@ -191,7 +191,7 @@ impl Section {
             return Err(SdpError::Mid);
         }
         // An attribute of the session is one of each section that does not say otherwise.
-        let said = |name: &str| attribute(lines, name).or_else(|| attribute(session, name));
+        let value = |name: &str| attribute(lines, name).or_else(|| attribute(session, name));
         let direction = |lines: &[Line<'_>]| {
             lines.iter().filter_map(Line::attribute).find_map(|(name, _)| Direction::parse(name))
         };
@@ -217,7 +217,7 @@ impl Section {
                 .or_else(|| direction(session))
                 .unwrap_or(Direction::DEFAULT),
             formats,
-            rtcp_mux: said("rtcp-mux").is_some() || said("rtcp-mux-only").is_some(),
+            rtcp_mux: value("rtcp-mux").is_some() || value("rtcp-mux-only").is_some(),
             extensions: extensions(session, lines),
             ssrcs: ssrcs(lines),
             transport: Transport::read(session, lines),
@@ -302,16 +302,16 @@ fn ssrcs(lines: &[Line<'_>]) -> Vec<u32> {
 
 impl Transport {
     fn read(session: &[Line<'_>], lines: &[Line<'_>]) -> Self {
-        let said = |name: &str| attribute(lines, name).or_else(|| attribute(session, name));
-        let setup = said("setup").map(|setup| match setup {
+        let value = |name: &str| attribute(lines, name).or_else(|| attribute(session, name));
+        let setup = value("setup").map(|setup| match setup {
             "active" => Setup::Active,
             "passive" => Setup::Passive,
             _ => Setup::ActPass,
         });
         let own = fingerprint(lines);
         Self {
-            ufrag: said("ice-ufrag").unwrap_or_default().to_owned(),
-            password: said("ice-pwd").unwrap_or_default().to_owned(),
+            ufrag: value("ice-ufrag").unwrap_or_default().to_owned(),
+            password: value("ice-pwd").unwrap_or_default().to_owned(),
             fingerprint: own.or_else(|| fingerprint(session)),
             setup,
             candidates: attributes(lines, "candidate")

@@ -1,7 +1,7 @@
-//! What we take of an offer, and what the stack behind this is told of it.
+//! What we take of an offer, and what the stack behind this is given of it.
 //!
 //! The stack has one transport, one numbering of payload types for all sections, mids of 16 letters, digits and
-//! underscores, and believes what it is told. It is given sections of our own: each section that we take has a
+//! underscores, and trusts what it is given. It is given sections of our own: each section that we take has a
 //! *slot* there, under a name of its own, for as long as it is taken; what we do not take it never sees. Which
 //! way media flows, and under which numbers pictures are sent, is none of its business: pictures are sent by
 //! ourselves. Only sound is received through it, and comes under the numbers that were offered.
@@ -19,7 +19,7 @@ use super::offer::{Kind, Offer, Section, Setup};
 /// Sections that share a transport, and whether they do so as a BUNDLE group.
 type Unit = (Vec<usize>, bool);
 
-/// Streams that the stack is told of by their SSRC, in all offers of a peer: it forgets none of them. Others are
+/// Streams that the stack is given by their SSRC, in all offers of a peer: it forgets none of them. Others are
 /// known by the mid they carry.
 const MAX_ANNOUNCED: usize = 64;
 
@@ -78,7 +78,7 @@ struct SoundNumbers {
 #[derive(Debug)]
 pub(crate) struct Plan<'o> {
     pub(super) offer: &'o Offer,
-    /// What the stack is told.
+    /// What the stack is given.
     pub(crate) text: String,
     /// For each section of the offer what we take of it.
     pub(super) taken: Vec<Option<Taken>>,
@@ -182,9 +182,9 @@ impl Sections {
         let mut best: Option<([bool; 4], Unit)> = None;
         for unit in groups.chain(alone).filter(|(unit, _)| !unit.is_empty()) {
             let has = |kind: Kind| unit.0.iter().any(|&index| offer.sections[index].kind == kind);
-            let goes_on =
+            let continues =
                 unit.0.iter().any(|&index| self.slot_of(index, &offer.sections[index]).is_some());
-            let worth = [goes_on, has(Kind::Video), has(Kind::Audio), has(Kind::Data)];
+            let worth = [continues, has(Kind::Video), has(Kind::Audio), has(Kind::Data)];
             if best.as_ref().is_none_or(|(other, _)| worth > *other) {
                 best = Some((worth, unit));
             }
@@ -226,9 +226,9 @@ impl Sections {
         let offered = section.direction;
         let (kind, direction, formats) = match section.kind {
             Kind::Audio => {
-                let (formats, heard) = self.numbers.take(&section.formats, supported.red);
+                let (formats, receivable) = self.numbers.take(&section.formats, supported.red);
                 let direction =
-                    Direction { sends: offered.receives, receives: offered.sends && heard };
+                    Direction { sends: offered.receives, receives: offered.sends && receivable };
                 (TakenKind::Audio, direction, formats)
             }
             Kind::Video => {
@@ -295,7 +295,7 @@ impl Sections {
         }
     }
 
-    /// A name that the stack has not heard yet: the mid, where it can be had, so that packets which name it are
+    /// A name that the stack has not receivable yet: the mid, where it can be had, so that packets which name it are
     /// recognised.
     fn new_name(&self, mid: &str) -> String {
         let plain = mid.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
@@ -307,13 +307,13 @@ impl Sections {
         std::iter::once(plain).chain(others).find(fits).unwrap_or_default()
     }
 
-    /// Notes how the other side is reached, and gives what else is said of that.
+    /// Notes how the other side is reached, and returns its other attributes.
     fn transport<'o>(
         &mut self,
         offer: &'o Offer,
         chosen: &[usize],
     ) -> Result<(Setup, &'o [String]), NegotiateError> {
-        // The first section of a group speaks for the others, which may say nothing of it, also where it is
+        // The first section of a group has the transport of the others, which may leave it out, also where it is
         // rejected (RFC 9143 §7.1.3, §7.3).
         let group =
             offer.groups.iter().find(|group| chosen.first().is_some_and(|n| group.contains(n)));
@@ -349,7 +349,7 @@ impl Sections {
         Ok((setup, &with_ice.candidates))
     }
 
-    /// What the stack is told: all slots there ever were, in their order.
+    /// What the stack is given: all slots there ever were, in their order.
     fn text(
         &mut self,
         offer: &Offer,
@@ -487,7 +487,7 @@ impl SoundNumbers {
     /// told apart. A codec that has another number in another section can be sent, but not received; a number
     /// that means something else there cannot be used at all.
     fn take(&mut self, offered: &[Format], with_red: bool) -> (Vec<Format>, bool) {
-        let mut heard = true;
+        let mut receivable = true;
         let mut taken = Vec::new();
         for format in offered {
             let mut format = format.clone();
@@ -516,11 +516,11 @@ impl SoundNumbers {
                 }
                 Some(_) => {
                     format.red = None;
-                    heard = false;
+                    receivable = false;
                 }
             }
             taken.push(format);
         }
-        (taken, heard)
+        (taken, receivable)
     }
 }

@@ -35,7 +35,7 @@ struct ExpectedSection {
 ///
 /// # Errors
 ///
-/// An offer that cannot be read, or what the answer does wrong, in words for whoever mends it.
+/// An offer that cannot be read, or what the answer does wrong, as a sentence for developers.
 pub fn verify(offer: &str, answer: &str) -> Result<(), String> {
     let description = Description::read(offer).map_err(|error: SdpError| error.to_string())?;
     Expected::of(&description).check(answer)
@@ -142,7 +142,7 @@ impl ExpectedSection {
         let direction = |lines: &[Line<'_>]| {
             lines.iter().filter_map(Line::attribute).find_map(|(name, _)| Direction::parse(name))
         };
-        let said = |name: &str| attribute(lines, name).or_else(|| attribute(session, name));
+        let value = |name: &str| attribute(lines, name).or_else(|| attribute(session, name));
         let mut extensions = pairs("extmap");
         extensions.extend(
             attributes(session, "extmap")
@@ -158,8 +158,8 @@ impl ExpectedSection {
             direction: direction(lines)
                 .or_else(|| direction(session))
                 .unwrap_or(Direction::DEFAULT),
-            setup: said("setup").map(str::to_owned),
-            rtcp_mux: said("rtcp-mux").is_some() || said("rtcp-mux-only").is_some(),
+            setup: value("setup").map(str::to_owned),
+            rtcp_mux: value("rtcp-mux").is_some() || value("rtcp-mux-only").is_some(),
             maps: pairs("rtpmap"),
             parameters: pairs("fmtp"),
             feedback: pairs("rtcp-fb"),
@@ -238,7 +238,7 @@ impl ExpectedSection {
     }
 
     fn check_format(&self, given: &Self, number: &str) -> Result<(), String> {
-        let said = |section: &Self| {
+        let roles = |section: &Self| {
             let of = section.parameters.iter().find(|(of, _)| of == number);
             of.map(|(_, parameters)| parameters.to_ascii_lowercase()).unwrap_or_default()
         };
@@ -246,7 +246,7 @@ impl ExpectedSection {
             let mut all = text.split(';').filter_map(|one| one.split_once('='));
             all.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned())
         };
-        let (ours, theirs) = (said(given), said(self));
+        let (ours, theirs) = (roles(given), roles(self));
         match given.encoding(number).as_deref() {
             Some("rtx/90000") => {
                 let apt = one(&ours, "apt");

@@ -191,7 +191,7 @@ impl World {
         let answer = str0m::change::SdpAnswer::from_sdp_string(&answer).unwrap();
         quietly(|| rtc.sdp_api().accept_answer(pending, answer).unwrap());
         self.gauges.push(Arc::clone(peer.data_gauge()));
-        assert!(self.hub.adopt(Box::new(peer), self.now, &mut self.wire).is_ok());
+        assert!(self.hub.add_peer(Box::new(peer), self.now, &mut self.wire).is_ok());
         self.viewers.push(Viewer {
             id,
             offer: offer_sdp,

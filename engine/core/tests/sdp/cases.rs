@@ -140,7 +140,7 @@ fn what_cannot_be_answered_is_refused_in_words() {
     let unknown = unknown.replace("SAVPF 111 63 9 0 8 13 110 126", "SAVPF 111");
     assert_eq!(refused(&unknown), Some(NegotiateError::NoCommonCodec));
     // No sentence repeats what was sent, or tells of what is inside.
-    for problem in [SdpError::NotSdp, SdpError::Unworkable, SdpError::MediaLine] {
+    for problem in [SdpError::NotSdp, SdpError::Unsupported, SdpError::MediaLine] {
         let text = problem.to_string();
         assert!(text.is_ascii() && !text.contains("0x") && !text.contains('{'), "{text}");
     }

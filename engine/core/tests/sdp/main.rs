@@ -77,7 +77,7 @@ fn answers(offers: &[String]) -> Vec<Result<String, NegotiateError>> {
     let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(3_600), Arc::default());
     hub.add_session((SessionId::default(), SessionNumber::unique()), PlayoutDelay::NONE, now);
     let mut out = Nowhere::default();
-    assert!(hub.adopt(Box::new(peer), now, &mut out).is_ok());
+    assert!(hub.add_peer(Box::new(peer), now, &mut out).is_ok());
     for offer in later {
         // As fast as a peer may make them.
         now += Duration::from_millis(500);

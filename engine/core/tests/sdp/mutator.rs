@@ -145,7 +145,7 @@ fn check(offer: &str, answer: Result<&str, &NegotiateError>, seed: u64) -> bool 
             true
         }
         // Either the stack stumbled over what was written for it, or an answer of ours did not stand.
-        Err(NegotiateError::Sdp(SdpError::Unworkable)) => panic!("seed {seed}\n{offer}"),
+        Err(NegotiateError::Sdp(SdpError::Unsupported)) => panic!("seed {seed}\n{offer}"),
         Err(_) => false,
     }
 }

@@ -448,7 +448,7 @@ impl MediaLoop {
             (true, _) => Err((peer, LeaveReason::Closed)),
             (false, true) => Err((peer, LeaveReason::Stopped)),
             (false, false) => {
-                let adopted = self.hub.adopt(peer, now, &mut self.egress);
+                let adopted = self.hub.add_peer(peer, now, &mut self.egress);
                 adopted.map_err(|orphan| (orphan, LeaveReason::Stopped))
             }
         };

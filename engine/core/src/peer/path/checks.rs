@@ -44,7 +44,7 @@ pub(crate) struct Checks {
 struct Source {
     address: TransportAddress,
     /// When it was last proved to be the peer's.
-    heard: Instant,
+    last_verified: Instant,
     /// Until when the peer consents to be sent media there: it has answered a check of ours.
     consent: Option<Instant>,
 }
@@ -118,7 +118,7 @@ impl Checks {
     }
 
     /// Whether ICE is to see the answer to a check of ours, which came from where that was sent to.
-    pub(crate) fn admit_answer(
+    pub(crate) fn admit_response(
         &mut self,
         answer: &StunMessage<'_>,
         source: TransportAddress,
@@ -152,7 +152,7 @@ impl Checks {
         now: Instant,
     ) -> Admission {
         if let Some(known) = self.sources.iter_mut().find(|source| source.address == address) {
-            known.heard = now;
+            known.last_verified = now;
             known.consent = consent.or(known.consent);
             return Ok(None);
         }
@@ -163,9 +163,9 @@ impl Checks {
         }
         let mut left = None;
         if self.sources.len() == MAX_SOURCES {
-            // Where nothing was heard for as long as consent lasts, nobody is; and who answers is where
-            // others only claim to be.
-            let silent = |source: &Source| source.heard + CONSENT <= now;
+            // An address without a check for as long as consent lasts is not the peer's any more; and one that
+            // answers counts for more than one that only sends.
+            let silent = |source: &Source| source.last_verified + CONSENT <= now;
             let claims = |source: &Source| {
                 consent.is_some() && source.consent.is_none_or(|until| until <= now)
             };
@@ -176,7 +176,7 @@ impl Checks {
             left = Some(self.sources.swap_remove(place).address);
         }
         self.ever += usize::from(new);
-        self.sources.push(Source { address, heard: now, consent });
+        self.sources.push(Source { address, last_verified: now, consent });
         Ok(left)
     }
 }
@@ -250,7 +250,7 @@ mod tests {
         let request = StunMessage::parse(&request).unwrap();
         let reply = StunMessage::parse(&reply).unwrap();
         let at = |ms: u64| start + Duration::from_millis(ms);
-        assert_eq!(checks.admit_answer(&reply, source(1), start), Ok(None));
+        assert_eq!(checks.admit_response(&reply, source(1), start), Ok(None));
         let admitted = |checks: &mut Checks, ports: std::ops::Range<u16>, ms: u64| {
             let ports = ports.filter(|port| {
                 let now = at(ms + u64::from(*port) * 20);
@@ -261,10 +261,10 @@ mod tests {
         assert_eq!(admitted(&mut checks, 100..400, 0), MAX_SOURCES - 1);
         assert!(checks.consents(source(1), at(29_999)));
         // Whoever answers at a new address has moved there.
-        let moved = checks.admit_answer(&reply, source(2), at(10_000));
+        let moved = checks.admit_response(&reply, source(2), at(10_000));
         assert!(matches!(moved, Ok(Some(left)) if left != source(1)), "{moved:?}");
         // Later, those that are silent make room for a while.
-        assert_eq!(checks.admit_answer(&reply, source(1), at(40_000)), Ok(None));
+        assert_eq!(checks.admit_response(&reply, source(1), at(40_000)), Ok(None));
         let more: usize = (1..10)
             .map(|n| admitted(&mut checks, n * 1_000..n * 1_000 + 100, u64::from(n) * 50_000))
             .sum();
@@ -291,7 +291,7 @@ mod tests {
         let (mut checks, now) = (checks(), Instant::now());
         let taken = (1..1_000).filter(|mapped| {
             let reply = answer(*mapped);
-            checks.admit_answer(&StunMessage::parse(&reply).unwrap(), source(5), now).is_ok()
+            checks.admit_response(&StunMessage::parse(&reply).unwrap(), source(5), now).is_ok()
         });
         assert_eq!(taken.count(), MAX_MAPPED);
     }

@@ -5,7 +5,7 @@ use str0m::ice::IceCreds;
 const UFRAG: &str = "a=ice-ufrag:";
 const PASSWORD: &str = "a=ice-pwd:";
 
-/// The credentials of whoever made a description: those of the session, or of the first section that has
+/// The credentials of the side that made a description: those of the session, or of the first section that has
 /// both. All sections share one transport (BUNDLE), and this is how str0m chooses.
 pub(crate) fn of(sdp: &str) -> Option<IceCreds> {
     let mut sections = sdp.split("\nm=");
@@ -37,7 +37,7 @@ pub(crate) fn put(answer: &str, credentials: &IceCreds) -> String {
 }
 
 /// Runs what would write credentials into the log. The ICE agent logs both sides' as they are set, at the level
-/// `DEBUG`, and the event by which it tells of new ones with all that is in it, at `TRACE`. Its feature `pii`
+/// `DEBUG`, and the event of new ones with all that is in it, at `TRACE`. Its feature `pii`
 /// hides the former alone, and with them every address.
 pub(crate) fn unlogged<T>(run: impl FnOnce() -> T) -> T {
     tracing::dispatcher::with_default(&tracing::Dispatch::none(), run)

@@ -274,12 +274,12 @@ impl Path {
         }
         let remote = remote.unwrap_or_else(|| self.checks.remote().clone());
         self.checks.restart(local, remote);
-        // Not only by the state that ICE tells: where it was checking before, it still is.
+        // Not only by the state of ICE: where it was checking before, it still is.
         self.restart = IceRestart::Searching;
     }
 }
 
-/// Has str0m send something to the pair that ICE has nominated. It does not tell which one that is, and media goes
+/// Has str0m send something to the pair that ICE has nominated. It does not say which one that is, and media goes
 /// there too: what it sends is noted and thrown away. `ssrc` is that of a stream of ours.
 pub(super) fn probe_nominated_pair(rtc: &mut Rtc, ssrc: u32) {
     rtc.direct_api().send_pli_feedback(ssrc.into(), ssrc.into());

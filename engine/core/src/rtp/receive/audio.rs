@@ -198,18 +198,18 @@ mod tests {
         let counters = receiver.counters();
         assert_eq!((counters.lost, counters.dropped_units), (1, 1));
     }
-    /// What comes out, of packets of 20 ms by the clock of their sender, and what is told.
+    /// What comes out, of packets of 20 ms by the clock of their sender, and the fault.
     fn outcome(
         payload: impl Fn(u16) -> Vec<u8>,
         step: u32,
     ) -> (usize, Option<RtpFault>, RtpCounters) {
         let (mut receiver, now) = (AudioReceiver::new(None), Instant::now());
-        let mut heard = 0;
+        let mut received = 0;
         for i in 0..100 {
             let datagram = rtp(9, i, step * u32::from(i), false, &payload(i));
-            receiver.receive(&datagram, now, |_| heard += 1);
+            receiver.receive(&datagram, now, |_| received += 1);
         }
-        (heard, receiver.fault(now), receiver.counters())
+        (received, receiver.fault(now), receiver.counters())
     }
 
     /// Bytes without a pattern.
@@ -225,36 +225,37 @@ mod tests {
     #[test]
     fn sound_of_other_codecs_is_refused_and_named() {
         // G.711 under a payload type that says nothing: any byte may begin an Opus packet.
-        let (heard, fault, counters) = outcome(|i| noise(i, 160), 160);
-        assert!(heard <= 4, "{heard} of 100");
+        let (received, fault, counters) = outcome(|i| noise(i, 160), 160);
+        assert!(received <= 4, "{received} of 100");
         assert_eq!(fault, Some(RtpFault::Unreadable(Wanted::Opus)));
-        assert_eq!(counters.dropped_units as usize, 100 - heard);
+        assert_eq!(counters.dropped_units as usize, 100 - received);
         let aac = |i: u16| {
             let unit = noise(i, 180);
             [&[0, 16][..], &((unit.len() as u16) << 3).to_be_bytes(), &unit].concat()
         };
-        let (heard, fault, _) = outcome(aac, 1_024);
-        assert_eq!((heard, fault), (0, Some(RtpFault::OtherCodec(Foreign::Aac))));
+        let (received, fault, _) = outcome(aac, 1_024);
+        assert_eq!((received, fault), (0, Some(RtpFault::OtherCodec(Foreign::Aac))));
     }
 
     #[test]
     fn opus_is_never_refused() {
         for (toc, step) in [(0xf8, 960), (0xf8, 961), (0xe0, 120), (0x18, 2_880), (0xf8, 19_200)] {
-            let (heard, fault, counters) = outcome(|i| [&[toc][..], &noise(i, 80)].concat(), step);
-            assert_eq!((heard, fault, counters.units), (100, None, 100), "{toc:#x} {step}");
+            let (received, fault, counters) =
+                outcome(|i| [&[toc][..], &noise(i, 80)].concat(), step);
+            assert_eq!((received, fault, counters.units), (100, None, 100), "{toc:#x} {step}");
         }
     }
 
     #[test]
     fn opus_is_taken_again_after_something_else() {
         let (mut receiver, now) = (AudioReceiver::new(None), Instant::now());
-        let mut heard = 0;
+        let mut received = 0;
         for i in 0..60_u16 {
             let payload = if i < 20 { noise(i, 160) } else { vec![0xf8, 1, 2] };
             let datagram = rtp(9, i, 960 * u32::from(i), false, &payload);
-            receiver.receive(&datagram, now, |_| heard += 1);
+            receiver.receive(&datagram, now, |_| received += 1);
         }
-        assert!((20..=35).contains(&heard), "{heard}");
+        assert!((20..=35).contains(&received), "{received}");
         assert_eq!(receiver.fault(now), None);
     }
 }

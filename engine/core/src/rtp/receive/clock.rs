@@ -45,7 +45,7 @@ impl Kind {
 ///
 /// A packet that arrived sooner after its RTP time than all others was under way for the shortest
 /// time; counting from it, the jitter of the way in does not become jitter of the way out. Where both
-/// streams have sender reports, these tell how sound and picture belong together.
+/// streams have sender reports, these show how sound and picture belong together.
 #[derive(Debug)]
 pub struct MediaClock {
     epoch: Instant,

@@ -1,4 +1,4 @@
-//! Media of other kinds than are taken, told by their looks: what people send by mistake.
+//! Media of other kinds than are taken, recognized by their bytes: what people send by mistake.
 
 use std::fmt;
 
@@ -188,7 +188,7 @@ impl VideoSigns {
         }
     }
 
-    /// What it is, as far as its packets tell. Of use only where nothing of the stream can be shown.
+    /// What it is, as far as its packets show. Of use only where nothing of the stream can be shown.
     pub(super) fn verdict(&self) -> Option<Foreign> {
         const ENOUGH: u32 = 5;
         // Four of five: what is in the middle of a fragmented picture looks like anything.

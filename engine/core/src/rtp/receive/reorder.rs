@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How long what follows a missing packet waits for it, unless said otherwise.
+/// How long what follows a missing packet waits for it, unless set otherwise.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Packets that wait at most.
 const MAX_HELD: usize = 64;

@@ -13,7 +13,7 @@ use visavis_bitstream::{Inspection, h264, inspect};
 /// A picture whose sender may mark each slice as an end is whole when so long nothing more of it came.
 const SLICE_PATIENCE: Duration = Duration::from_millis(20);
 
-/// So long nothing of what came could be shown: that is told.
+/// Where nothing of what came could be shown for so long, that is a fault.
 const FAULT_PATIENCE: Duration = Duration::from_millis(700);
 /// Where pictures were shown before, packets were lost, and a keyframe a second is soon enough.
 const KEYFRAME_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -27,7 +27,7 @@ const TOO_MANY_STEPS: u32 = 3;
 pub struct ReceivedUnit<'a> {
     /// As [`EncodedFrame::data`].
     pub data: &'a [u8],
-    /// What a look at it told.
+    /// What is in it.
     pub inspection: Inspection,
     /// The sender's RTP time (90 kHz), counted without wrapping.
     pub rtp_time: i64,
@@ -145,7 +145,7 @@ struct Open {
     ends_at: Option<Instant>,
 }
 
-/// What is known of a stream, as far as it tells why it cannot be shown.
+/// What is known of a stream, as far as it explains why it cannot be shown.
 #[derive(Debug)]
 struct Health {
     signs: VideoSigns,
