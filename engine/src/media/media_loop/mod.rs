@@ -94,7 +94,7 @@ pub(crate) struct MediaLoop {
     /// What the timer is armed for.
     next_wakeup: Option<Wakeup>,
     /// Peers that do not know of our latest addresses yet.
-    unaware: Vec<PeerId>,
+    outdated_peers: Vec<PeerId>,
 }
 
 impl MediaLoop {
@@ -133,7 +133,7 @@ impl MediaLoop {
             epoch: Instant::now(),
             faults,
             next_wakeup: None,
-            unaware: Vec::new(),
+            outdated_peers: Vec::new(),
         };
         Ok((media_loop, waker))
     }
@@ -171,7 +171,7 @@ impl MediaLoop {
             if !self.handle_commands() {
                 return Ok(());
             }
-            self.tell_addresses();
+            self.announce_addresses();
             self.send_messages();
             self.send_media();
             self.handle_due();
@@ -183,7 +183,7 @@ impl MediaLoop {
         let Inputs { control, commands, candidates, messages } = &self.inputs;
         let asked = !control.is_empty() || !commands.is_empty() || !candidates.is_empty();
         let messages = self.sending.is_some() || !messages.is_empty();
-        let asked = asked || !self.unaware.is_empty();
+        let asked = asked || !self.outdated_peers.is_empty();
         let unfinished = !self.due.is_empty() || self.hub.waiting_events() > 0;
         let waiting = messages || asked || self.ready_queue.is_ready();
         let busy = self.readable || waiting || unfinished;
@@ -358,9 +358,9 @@ impl MediaLoop {
     }
 
     /// Has peers reachable at addresses that are new, a few at a time.
-    fn tell_addresses(&mut self) {
+    fn announce_addresses(&mut self) {
         let until = Instant::now() + COMMAND_BUDGET;
-        while let Some(peer) = self.unaware.pop() {
+        while let Some(peer) = self.outdated_peers.pop() {
             let Self { hub, egress, .. } = self;
             let addresses = egress.addresses.candidates().to_vec();
             let now = Instant::now();
@@ -381,7 +381,7 @@ impl MediaLoop {
             Control::Disconnect(peer) => self.hub.disconnect(peer, now, &mut self.egress),
             Control::SetAddresses(addresses) => {
                 if addresses.candidates() != self.egress.addresses.candidates() {
-                    self.unaware = self.hub.peer_ids();
+                    self.outdated_peers = self.hub.peer_ids();
                 }
                 self.egress.addresses = addresses;
             }
