@@ -9,6 +9,9 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=OPENH264_NO_ASM");
+    if env::var_os("CARGO_FEATURE_H264").is_none() {
+        return;
+    }
     let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     if arch != "x86_64" && arch != "x86" {
         return;

@@ -24,7 +24,7 @@ use visavis_types::{Bitrate, CodecSet, VideoCodec};
 use crate::encoder::clock::{Clock, TICKS_HZ, Tick};
 use crate::encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
 use crate::encoder::error::{EncodeError, Unavailable};
-use crate::encoder::maker::{EncoderMaker, VideoEncoder, check_frame_rate, check_layers};
+use crate::encoder::maker::{EncoderMaker, VideoEncoder};
 use crate::encoder::offer::EncoderOffer;
 use crate::encoder::picture::{I420Planes, Picture};
 use crate::matrix::ColorMatrix;
@@ -132,7 +132,7 @@ impl VideoEncoder for AomEncoder {
         control: &FrameControl,
         out: &mut Vec<u8>,
     ) -> Result<Encoded, EncodeError> {
-        let planes = self.config.i420(picture)?;
+        let planes = picture.i420(self.config.size)?;
         let force = control.keyframe || !self.started;
         let encoded = self.aom.encode(&planes, force, self.clock.tick(control.pts), out)?;
         self.started = true;
@@ -149,14 +149,14 @@ impl VideoEncoder for AomEncoder {
 
     /// The library goes by the times of pictures.
     fn set_frame_rate(&mut self, fps: u32) -> Result<(), EncodeError> {
-        check_frame_rate(fps, &offer())?;
+        offer().check_frame_rate(fps)?;
         self.config.fps = fps;
         self.clock.set_interval(interval(fps));
         Ok(())
     }
 
     fn set_temporal_layers(&mut self, layers: u8) -> Result<(), EncodeError> {
-        check_layers(layers, &offer())
+        offer().check_temporal_layers(layers)
     }
 
     fn reference_lost(&mut self, _reference: ReferenceId) -> Result<(), EncodeError> {

@@ -5,19 +5,22 @@
 //! at a time and may be moved between threads; all of them reuse their memory, so that a running
 //! stream allocates nothing.
 //!
-//! | job | library |
-//! |---|---|
-//! | H264 encode and decode | openh264 |
-//! | VP8 and VP9 encode | libvpx |
-//! | AV1 encode, with the feature `av1` | libaom |
-//! | Opus encode and decode | libopus |
-//! | MP3 decode | the `nanomp3-core` crate |
-//! | RGB to planar YUV | the `yuv` crate |
-//! | scaling | the `fast_image_resize` crate |
-//! | JPEG and PNG | the `zune-jpeg` and `png` crates |
-//! | PCMU and PCMA | none, it is a table |
-//! | voice activity | the `earshot` crate |
-//! | sample rates | the `rubato` crate |
+//! | job | library | cargo feature |
+//! |---|---|---|
+//! | H264 encode and decode | openh264 | `h264` |
+//! | VP8 and VP9 encode | libvpx | `vp8`, `vp9` |
+//! | AV1 encode | libaom | `av1`, which is not among the default ones |
+//! | Opus encode and decode | libopus | `opus` |
+//! | MP3 decode | the `nanomp3-core` crate | `mp3` |
+//! | JPEG and PNG decode | the `zune-jpeg` and `png` crates | `still` |
+//! | scaling | the `fast_image_resize` crate | `scale` |
+//! | RGB to planar YUV | the `yuv` crate | |
+//! | PCMU and PCMA | none, it is a table | |
+//! | voice activity | the `earshot` crate | |
+//! | sample rates | the `rubato` crate | |
+//!
+//! What a build lacks is there all the same and answers with an error that names the feature, so that nobody
+//! above has to know what was built.
 
 #[cfg(feature = "av1")]
 mod aom;
@@ -30,12 +33,20 @@ mod h264;
 mod matrix;
 mod mp3;
 mod opus;
-mod opus_decoder;
 mod picture;
 mod resample;
+#[cfg(feature = "scale")]
 mod scale;
+#[cfg(not(feature = "scale"))]
+#[path = "scale_absent.rs"]
+mod scale;
+#[cfg(feature = "still")]
+mod still;
+#[cfg(not(feature = "still"))]
+#[path = "still_absent.rs"]
 mod still;
 mod voice;
+#[cfg(any(feature = "vp8", feature = "vp9"))]
 mod vpx;
 
 pub use convert::{ConvertError, convert};
@@ -44,19 +55,19 @@ pub use encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig
 pub use encoder::error::{EncodeError, Unavailable};
 pub use encoder::list::Encoders;
 pub use encoder::maker::{EncoderMaker, VideoEncoder};
-pub use encoder::offer::{EncoderOffer, SizeLimits};
-pub use encoder::picture::{
-    DevicePicture, I420Planes, MemoryKind, Nv12Planes, Picture, PlaneError,
-};
+pub use encoder::memory::MemoryKind;
+pub use encoder::offer::EncoderOffer;
+pub use encoder::picture::{DevicePicture, I420Planes, Nv12Planes, Picture, PlaneError};
+pub use encoder::size::SizeLimits;
 pub use g711::G711Law;
 pub use g711_decoder::G711Decoder;
 pub use h264::{DecodeError, Decoded, H264Decoder};
 pub use matrix::{ColorMatrix, StreamColors, recolour, to_engine_colors};
 pub use mp3::{Mp3Decoder, Mp3Error, Mp3Sound};
 pub use opus::{
-    OPUS_NOTHING_BYTES, OpusApplication, OpusEncoder, OpusEncoderConfig, OpusError, opus_silence,
+    OPUS_NOTHING_BYTES, OpusApplication, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusError,
+    opus_silence,
 };
-pub use opus_decoder::OpusDecoder;
 pub use picture::I420Buffer;
 pub use resample::{ResampleError, Resampler};
 pub use scale::{ScaleError, Scaler};

@@ -33,7 +33,7 @@ impl ColorMatrix {
     }
 
     /// `matrix_coefficients` of ITU-T H.273, which H264 and AV1 share.
-    pub(crate) const fn code(self) -> u8 {
+    pub const fn code(self) -> u8 {
         match self {
             Self::Bt601 => 6,
             Self::Bt709 => 1,
@@ -60,7 +60,7 @@ pub struct StreamColors {
 
 impl StreamColors {
     /// What an SPS says.
-    pub(crate) fn of_h264(signal: Option<VideoSignal>) -> Self {
+    pub fn of_h264(signal: Option<VideoSignal>) -> Self {
         let [.., code] = signal.and_then(|signal| signal.description).unwrap_or_default();
         Self {
             matrix: Self::matrix_of(code.into()),
@@ -115,6 +115,7 @@ pub(crate) struct ColorMap {
 
 impl ColorMap {
     /// From what a JPEG has, which is BT.601 in full range (JFIF 1.02).
+    #[cfg(feature = "still")]
     pub(crate) fn from_jpeg(to: ColorMatrix) -> Self {
         Self::new(ColorMatrix::Bt601, FULL, 0, to)
     }

@@ -21,7 +21,7 @@ use vpx_sys::{
 use crate::encoder::clock::{Clock, TICKS_HZ, Tick};
 use crate::encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
 use crate::encoder::error::{EncodeError, Unavailable};
-use crate::encoder::maker::{EncoderMaker, VideoEncoder, check_frame_rate, check_layers};
+use crate::encoder::maker::{EncoderMaker, VideoEncoder};
 use crate::encoder::offer::EncoderOffer;
 use crate::encoder::picture::{I420Planes, Picture};
 use crate::matrix::ColorMatrix;
@@ -166,7 +166,7 @@ impl VideoEncoder for VpxEncoder {
         control: &FrameControl,
         out: &mut Vec<u8>,
     ) -> Result<Encoded, EncodeError> {
-        let planes = self.config.i420(picture)?;
+        let planes = picture.i420(self.config.size)?;
         let keyframe = control.keyframe || !self.started;
         let (layer, flags) = self.layers.next(keyframe);
         if self.config.temporal_layers > 1 {
@@ -192,14 +192,14 @@ impl VideoEncoder for VpxEncoder {
 
     /// The library goes by the times of pictures.
     fn set_frame_rate(&mut self, fps: u32) -> Result<(), EncodeError> {
-        check_frame_rate(fps, &offer())?;
+        offer().check_frame_rate(fps)?;
         self.config.fps = fps;
         self.clock.set_interval(interval(fps));
         Ok(())
     }
 
     fn set_temporal_layers(&mut self, layers: u8) -> Result<(), EncodeError> {
-        check_layers(layers, &offer())?;
+        offer().check_temporal_layers(layers)?;
         *self = Self::new(self.codec, &self.config.temporal_layers(layers))?;
         Ok(())
     }

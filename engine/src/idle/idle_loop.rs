@@ -79,13 +79,24 @@ pub enum IdleError {
 }
 
 impl IdleLoop {
-    /// A face at rest, 512×512: what a session shows that is told nothing else.
+    /// A face at rest, 512×512: what a session shows that is told nothing else. A black picture in a build without
+    /// the cargo feature `still`.
     pub fn built_in() -> Self {
         static LOOP: LazyLock<IdleLoop> = LazyLock::new(|| {
             IdleLoop::image(BUILT_IN).unwrap_or_else(|error| {
-                // Cannot be: a test holds it.
-                tracing::error!(%error, "the built-in face cannot be decoded");
-                IdleLoop::new(STILL_FPS, STILL_FRAMES, Box::new(|| Box::new(std::iter::empty())))
+                tracing::warn!(%error, "a black picture is shown in place of the built-in face");
+                let black = FrameSize::new(512, 512).map(|size| {
+                    let mut picture = I420Buffer::new(size);
+                    picture.fill_black();
+                    IdleLoop::of_still(picture)
+                });
+                black.unwrap_or_else(|_| {
+                    IdleLoop::new(
+                        STILL_FPS,
+                        STILL_FRAMES,
+                        Box::new(|| Box::new(std::iter::empty())),
+                    )
+                })
             })
         });
         LOOP.clone()

@@ -184,6 +184,16 @@ pub enum VideoFrameError {
         /// What is wrong with it.
         detail: String,
     },
+    /// A JPEG or PNG file, in a build that has no decoder for it.
+    #[error(
+        "this {format:?} picture cannot be decoded: this build lacks the cargo feature `{feature}`"
+    )]
+    NotBuilt {
+        /// As given.
+        format: PixelFormat,
+        /// The cargo feature that the decoder comes with.
+        feature: &'static str,
+    },
     /// A JPEG or PNG file of another size than was said.
     #[error("the {format:?} picture is {}x{}, but the frame says {}x{}", found.0, found.1, said.0, said.1)]
     OtherSize {

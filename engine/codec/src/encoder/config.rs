@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use visavis_types::{Bitrate, FrameSize};
 
-use super::picture::MemoryKind;
+use super::memory::MemoryKind;
 
 /// Settings of a video encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

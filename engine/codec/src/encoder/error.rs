@@ -1,7 +1,7 @@
 use visavis_types::{Bitrate, FrameSize, VideoCodec};
 
-use super::offer::SizeLimits;
-use super::picture::MemoryKind;
+use super::memory::MemoryKind;
+use super::size::SizeLimits;
 
 /// Why a maker makes no encoder here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

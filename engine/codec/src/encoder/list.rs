@@ -93,7 +93,7 @@ impl Encoders {
         let reason = self.offer(codec).err().unwrap_or(Unavailable::Unknown);
         let mut error = EncodeError::NoEncoder { codec, reason };
         for (offer, maker) in self.offers(codec) {
-            match config.check(codec, offer).and_then(|()| maker.make(codec, config)) {
+            match offer.check(codec, config).and_then(|()| maker.make(codec, config)) {
                 Ok(encoder) => return Ok(encoder),
                 Err(refused) => error = refused,
             }

@@ -5,7 +5,7 @@ use visavis_types::{Bitrate, CodecSet, VideoCodec};
 use super::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
 use super::error::{EncodeError, Unavailable};
 use super::offer::EncoderOffer;
-use super::picture::{I420Planes, Picture};
+use super::picture::Picture;
 
 /// Makes video encoders: a library, a device, or an encoder of the application's own.
 pub trait EncoderMaker: fmt::Debug + Send + Sync {
@@ -82,52 +82,4 @@ pub trait VideoEncoder: Send {
     /// [`EncodeError::NoReferences`] where the encoder keeps none ([`EncoderOffer::references`]): a keyframe
     /// helps then.
     fn reference_lost(&mut self, reference: ReferenceId) -> Result<(), EncodeError>;
-}
-
-impl VideoEncoderConfig {
-    /// Whether an encoder with this offer can be made with it.
-    pub(crate) fn check(&self, codec: VideoCodec, offer: &EncoderOffer) -> Result<(), EncodeError> {
-        check_frame_rate(self.fps, offer)?;
-        if self.bitrate.bps() == 0 {
-            return Err(EncodeError::Bitrate(self.bitrate));
-        }
-        check_layers(self.temporal_layers, offer)?;
-        if !offer.memory.contains(&self.memory) {
-            return Err(EncodeError::Memory(self.memory));
-        }
-        if !offer.sizes.contains(self.size) {
-            let limits = offer.sizes;
-            return Err(EncodeError::UnsupportedSize { codec, size: self.size, limits });
-        }
-        Ok(())
-    }
-
-    /// The planes of a picture in host memory that is of the encoder's size.
-    pub(crate) fn i420<'a>(&self, picture: &Picture<'a>) -> Result<I420Planes<'a>, EncodeError> {
-        let Picture::I420(planes) = picture else {
-            return Err(EncodeError::Memory(picture.memory()));
-        };
-        let (expected, actual) = (self.size, planes.size());
-        if expected == actual {
-            Ok(*planes)
-        } else {
-            Err(EncodeError::WrongSize { expected, actual })
-        }
-    }
-}
-
-pub(crate) fn check_frame_rate(fps: u32, offer: &EncoderOffer) -> Result<(), EncodeError> {
-    let (&least, &most) = (offer.frame_rates.start(), offer.frame_rates.end());
-    if (least..=most).contains(&fps) {
-        return Ok(());
-    }
-    Err(EncodeError::FrameRate { fps, least, most })
-}
-
-pub(crate) fn check_layers(layers: u8, offer: &EncoderOffer) -> Result<(), EncodeError> {
-    let most = offer.temporal_layers;
-    if (1..=most).contains(&layers) {
-        return Ok(());
-    }
-    Err(EncodeError::TemporalLayers { layers, most })
 }

@@ -28,5 +28,7 @@ pub(crate) mod config;
 pub(crate) mod error;
 pub(crate) mod list;
 pub(crate) mod maker;
+pub(crate) mod memory;
 pub(crate) mod offer;
 pub(crate) mod picture;
+pub(crate) mod size;

@@ -3,6 +3,8 @@ use std::fmt;
 
 use visavis_types::FrameSize;
 
+use super::error::EncodeError;
+use super::memory::MemoryKind;
 use crate::picture::I420Buffer;
 
 /// A picture that is to be encoded: planar YUV 4:2:0, 8 bits, limited range, wherever it lies.
@@ -27,28 +29,6 @@ pub trait DevicePicture: Any + fmt::Debug + Send + Sync {
     fn device(&self) -> &'static str;
 }
 
-/// Where pictures lie, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum MemoryKind {
-    /// [`Picture::I420`].
-    I420,
-    /// [`Picture::Nv12`].
-    Nv12,
-    /// [`Picture::Device`] of a device's name.
-    Device(&'static str),
-}
-
-impl fmt::Display for MemoryKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::I420 => f.write_str("host memory (I420)"),
-            Self::Nv12 => f.write_str("host memory (NV12)"),
-            Self::Device(name) => write!(f, "device memory ({name})"),
-        }
-    }
-}
-
 impl Picture<'_> {
     /// Width and height in pixels.
     pub fn size(&self) -> FrameSize {
@@ -66,6 +46,22 @@ impl Picture<'_> {
             Self::Nv12(_) => MemoryKind::Nv12,
             Self::Device(picture) => MemoryKind::Device(picture.device()),
         }
+    }
+}
+
+impl<'a> Picture<'a> {
+    /// The planes of an I420 picture in host memory that is of an encoder's size.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Memory`] for one that lies elsewhere, [`EncodeError::WrongSize`] for another size.
+    pub fn i420(&self, expected: FrameSize) -> Result<I420Planes<'a>, EncodeError> {
+        let Self::I420(planes) = self else { return Err(EncodeError::Memory(self.memory())) };
+        let actual = planes.size();
+        if expected == actual {
+            return Ok(*planes);
+        }
+        Err(EncodeError::WrongSize { expected, actual })
     }
 }
 

@@ -9,9 +9,10 @@ use super::intra::IntraModel;
 use super::wels::{WelsEncoder, WelsError};
 use crate::encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
 use crate::encoder::error::{EncodeError, Unavailable};
-use crate::encoder::maker::{EncoderMaker, VideoEncoder, check_frame_rate, check_layers};
-use crate::encoder::offer::{EncoderOffer, SizeLimits};
+use crate::encoder::maker::{EncoderMaker, VideoEncoder};
+use crate::encoder::offer::EncoderOffer;
 use crate::encoder::picture::{I420Planes, Picture};
+use crate::encoder::size::SizeLimits;
 use crate::matrix::ColorMatrix;
 use crate::picture::I420Buffer;
 
@@ -107,7 +108,7 @@ impl H264Encoder {
     fn prime(&mut self) -> Result<(), EncodeError> {
         let mut black = I420Buffer::new(self.config.size);
         black.fill_black();
-        let planes = self.config.i420(&Picture::from(&black))?;
+        let planes = Picture::from(&black).i420(self.config.size)?;
         Ok(self.wels.encode(&planes, 0)?)
     }
 
@@ -164,7 +165,7 @@ impl VideoEncoder for H264Encoder {
         control: &FrameControl,
         out: &mut Vec<u8>,
     ) -> Result<Encoded, EncodeError> {
-        let planes = self.config.i420(picture)?;
+        let planes = picture.i420(self.config.size)?;
         let pts_ms = i64::try_from(control.pts.as_millis()).unwrap_or(i64::MAX);
         if control.keyframe || !self.started {
             self.wels.set_rate_control(RC_OFF_MODE)?;
@@ -193,7 +194,7 @@ impl VideoEncoder for H264Encoder {
     }
 
     fn set_frame_rate(&mut self, fps: u32) -> Result<(), EncodeError> {
-        check_frame_rate(fps, &offer())?;
+        offer().check_frame_rate(fps)?;
         let FrameParams { fps: rate, .. } =
             FrameParams::of(&VideoEncoderConfig { fps, ..self.config });
         self.wels.set_frame_rate(rate)?;
@@ -205,7 +206,7 @@ impl VideoEncoder for H264Encoder {
     }
 
     fn set_temporal_layers(&mut self, layers: u8) -> Result<(), EncodeError> {
-        check_layers(layers, &offer())?;
+        offer().check_temporal_layers(layers)?;
         *self = Self::new(&self.config.temporal_layers(layers))?;
         Ok(())
     }

@@ -1,20 +1,7 @@
-//! Opus (RFC 6716) by libopus.
+use ::opus::{Application, Bitrate as OpusBitrate, Channels, Encoder, Signal};
+use visavis_types::Bitrate;
 
-use opus::{Application, Bitrate as OpusBitrate, Channels, Encoder, Signal};
-use visavis_types::{Bitrate, OpusSettings, PacketTime};
-
-/// A packet of silence, for either number of channels: a TOC byte (fullband CELT, mono, one frame of
-/// this length) and the two bytes that code "no sound" (RFC 6716 §3.1).
-pub const fn opus_silence(time: PacketTime) -> [u8; 3] {
-    match time {
-        PacketTime::Ms10 => [0xf0, 0xff, 0xfe],
-        PacketTime::Ms20 => [0xf8, 0xff, 0xfe],
-    }
-}
-
-/// Packets of at most so many bytes say "silence, as before": with discontinuous transmission they need
-/// not be sent (RFC 6716 §2.1.9, and `opus_encode` of libopus).
-pub const OPUS_NOTHING_BYTES: usize = 2;
+use super::config::{OpusApplication, OpusEncoderConfig, OpusError};
 
 /// Sample rate of what is encoded.
 const SAMPLE_RATE_HZ: u32 = 48_000;
@@ -27,65 +14,8 @@ const EXPECTED_LOSS_PERCENT: i32 = 10;
 /// Bitrates libopus takes.
 const BITRATE_RANGE: (u64, u64) = (6_000, 510_000);
 
-/// What the sound mostly is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OpusApplication {
-    /// Speech: tuned for being understood, with in-band error correction in effect.
-    #[default]
-    Voip,
-    /// Anything: tuned for sounding like the original.
-    Audio,
-}
-
-/// Settings of an [`OpusEncoder`].
-#[derive(Debug, Clone, Copy)]
-pub struct OpusEncoderConfig {
-    /// 1 or 2.
-    pub channels: u16,
-    /// What the sound mostly is.
-    pub application: OpusApplication,
-    /// Target rate; brought into 6 to 510 kbit/s.
-    pub bitrate: Bitrate,
-    /// How long a packet is.
-    pub packet_time: PacketTime,
-    /// Error correction and discontinuous transmission. Redundancy is not the encoder's to make.
-    pub settings: OpusSettings,
-}
-
-impl Default for OpusEncoderConfig {
-    /// Mono speech at 48 kbit/s.
-    fn default() -> Self {
-        Self {
-            channels: 1,
-            application: OpusApplication::Voip,
-            bitrate: Bitrate::from_kbps(48),
-            packet_time: PacketTime::default(),
-            settings: OpusSettings::default(),
-        }
-    }
-}
-
-/// Why there is no encoder, or no packet.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OpusError {
-    /// Neither mono nor stereo.
-    #[error("Opus with {0} channels; 1 or 2 are possible")]
-    Channels(u16),
-    /// Not exactly one frame of samples.
-    #[error("an Opus frame is {expected} samples on all channels, not {actual}")]
-    FrameLength {
-        /// Samples a frame has.
-        expected: usize,
-        /// Samples given.
-        actual: usize,
-    },
-    /// libopus refused.
-    #[error("libopus: {0}")]
-    Library(String),
-}
-
-impl From<opus::Error> for OpusError {
-    fn from(error: opus::Error) -> Self {
+impl From<::opus::Error> for OpusError {
+    fn from(error: ::opus::Error) -> Self {
         Self::Library(error.to_string())
     }
 }
@@ -131,7 +61,7 @@ impl OpusEncoder {
         Ok(Self { encoder, frame_samples, lookahead, independent: false })
     }
 
-    /// Encodes one frame, channels interleaved, [`PacketTime::samples`] per channel, and appends
+    /// Encodes one frame, channels interleaved, [`samples`](visavis_types::PacketTime::samples) per channel, and appends
     /// the packet to `out`. Returns its length in bytes.
     ///
     /// # Errors
@@ -194,7 +124,10 @@ fn library_bitrate(bitrate: Bitrate) -> OpusBitrate {
 
 #[cfg(test)]
 mod tests {
+    use visavis_types::{OpusSettings, PacketTime};
+
     use super::*;
+    use crate::{OPUS_NOTHING_BYTES, opus_silence};
 
     const FRAME_SAMPLES: usize = PacketTime::Ms20.samples();
 
@@ -228,7 +161,7 @@ mod tests {
         for (channels, application) in [(1, OpusApplication::Voip), (2, OpusApplication::Audio)] {
             let mut encoder = encoder(channels, application, 64);
             let layout = if channels == 1 { Channels::Mono } else { Channels::Stereo };
-            let mut decoder = opus::Decoder::new(SAMPLE_RATE_HZ, layout).unwrap();
+            let mut decoder = ::opus::Decoder::new(SAMPLE_RATE_HZ, layout).unwrap();
             let channels = usize::from(channels);
             let (original, mut decoded) = (sweep(channels), Vec::new());
             let mut packet = Vec::new();
@@ -278,7 +211,7 @@ mod tests {
     fn the_silent_packet_decodes_to_silence() {
         for layout in [Channels::Mono, Channels::Stereo] {
             for time in [PacketTime::Ms10, PacketTime::Ms20] {
-                let mut decoder = opus::Decoder::new(SAMPLE_RATE_HZ, layout).unwrap();
+                let mut decoder = ::opus::Decoder::new(SAMPLE_RATE_HZ, layout).unwrap();
                 for _ in 0..5 {
                     let mut samples = vec![1; FRAME_SAMPLES * layout as usize];
                     let count = decoder.decode(&opus_silence(time), &mut samples, false).unwrap();

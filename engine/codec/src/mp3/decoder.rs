@@ -1,29 +1,6 @@
-//! MP3 (MPEG-1 and MPEG-2 audio, layer III; ISO 11172-3, 13818-3).
-
 use nanomp3_core::{DecodeError, Decoder, MAX_SAMPLES_PER_FRAME};
 
-/// Why data gave no sound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Mp3Error {
-    /// No whole frame in it.
-    #[error("{0} bytes without a whole MP3 frame")]
-    NoFrame(usize),
-    /// There are frames, none of which can be decoded.
-    #[error("MP3 frames that are damaged")]
-    Corrupt,
-    /// Frames of different rates or numbers of channels in one chunk.
-    #[error("an MP3 chunk that changes from {0} to {1} Hz, or between mono and stereo")]
-    Mixed(u32, u32),
-}
-
-/// What a chunk was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mp3Sound {
-    /// In Hz.
-    pub sample_rate: u32,
-    /// 1 or 2.
-    pub channels: u16,
-}
+use super::sound::{Mp3Error, Mp3Sound};
 
 /// Decodes a stream of MP3 frames, chunk by chunk, each of whole frames. A frame may draw on those before
 /// it (the bit reservoir), so that one decoder sees all of a stream, and the first frame of a cut-off

@@ -1,4 +1,4 @@
-use crate::OpusError;
+use super::config::{DECODER_RATES_HZ, OpusError};
 
 /// The longest Opus packet (RFC 6716 §2.1.4).
 const MAX_PACKET_MS: usize = 120;
@@ -14,7 +14,7 @@ pub struct OpusDecoder {
 
 impl OpusDecoder {
     /// The rates it decodes to.
-    pub const SAMPLE_RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
+    pub const SAMPLE_RATES_HZ: [u32; 5] = DECODER_RATES_HZ;
 
     /// Makes a decoder whose output has this rate and 1 or 2 channels, whatever the packets have.
     ///
