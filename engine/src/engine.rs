@@ -38,8 +38,8 @@ use crate::faults::{FaultDomain, Faults};
 use crate::handle::{Inner, LoopHandle, Parts};
 use crate::idle::encoder::IdleEncoder;
 use crate::media::addresses::Addresses;
-use crate::media::closing::closing;
 use crate::media::command::{Control, Inputs};
+use crate::media::draining::draining;
 use crate::media::follow::own_addresses;
 use crate::media::media_loop::MediaLoop;
 use crate::session::Session;
@@ -96,7 +96,7 @@ impl Engine {
             let addresses = Addresses::new((index, bound), &config.announce, &own);
             udp.push(bound);
             sockets.push((bound, addresses.clone()));
-            let (commands, receiver) = closing(COMMAND_CAPACITY);
+            let (commands, receiver) = draining(COMMAND_CAPACITY);
             let (control, control_receiver) = unbounded();
             let (candidates_in, candidate_receiver) = bounded(CANDIDATE_CAPACITY);
             let (messages, message_receiver) = bounded(MESSAGE_CAPACITY);

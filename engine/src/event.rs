@@ -188,7 +188,7 @@ pub(crate) struct Subscriber {
     pub(crate) wanted: Arc<dyn Fn(&Event) -> bool + Send + Sync>,
 }
 
-/// Those whom one of the engine's loops tells what happens.
+/// Those who get the events of one of the engine's loops.
 pub(crate) struct Subscribers {
     all: Vec<Subscriber>,
     faults: Arc<Faults>,
@@ -203,14 +203,14 @@ impl Subscribers {
         self.all.push(subscriber);
     }
 
-    /// Tells everybody who wants to know, and forgets those who listen no more.
-    pub(crate) fn tell(&mut self, event: &Event) {
+    /// Gives an event to everybody who wants it, and forgets those whose receiver is gone.
+    pub(crate) fn emit(&mut self, event: &Event) {
         let mut index = 0;
         while let Some(subscriber) = self.all.get(index) {
             // What is called there is the application's.
             let whose = &"a subscriber to events";
-            let told = self.faults.guard(FaultDomain::Callback, whose, || subscriber.tell(event));
-            match told {
+            let sent = self.faults.guard(FaultDomain::Callback, whose, || subscriber.send(event));
+            match sent {
                 Some(false) => self.faults.drop_guarded(whose, self.all.swap_remove(index)),
                 Some(true) | None => index += 1,
             }
@@ -227,8 +227,8 @@ impl Drop for Subscribers {
 }
 
 impl Subscriber {
-    /// Hands an event over; false where nobody listens any more.
-    fn tell(&self, event: &Event) -> bool {
+    /// Hands an event over; false where the receiver is gone.
+    fn send(&self, event: &Event) -> bool {
         if !(self.wanted)(event) {
             return true;
         }

@@ -16,8 +16,8 @@ use crate::directory::Directory;
 use crate::event::{Event, Subscriber};
 use crate::faults::{Faults, Health};
 use crate::idle::encoder::IdleEncoder;
-use crate::media::closing::ClosingSender;
 use crate::media::command::{Command, Control, DataSend, RemoteCandidate};
+use crate::media::draining::DrainingSender;
 use crate::media::waker::MediaWaker;
 use crate::receiver::{self, Receiver};
 use crate::session_entry::SessionEntry;
@@ -57,7 +57,7 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct LoopHandle {
     pub(crate) control: Sender<Control>,
-    pub(crate) commands: ClosingSender<Command>,
+    pub(crate) commands: DrainingSender<Command>,
     pub(crate) candidates_in: Sender<RemoteCandidate>,
     pub(crate) messages: Sender<DataSend>,
     pub(crate) waker: MediaWaker,
@@ -146,18 +146,18 @@ impl Inner {
         }
     }
 
-    /// Tells a media loop what it cannot refuse; false where it has ended.
+    /// Gives a media loop what it cannot refuse; false where it has ended.
     pub(crate) fn control(&self, media_loop: usize, control: Control) -> bool {
         let Some(media_loop) = self.loops.get(media_loop) else { return false };
-        let told = media_loop.control.send(control).is_ok();
+        let sent = media_loop.control.send(control).is_ok();
         media_loop.waker.wake();
-        told
+        sent
     }
 
-    /// Tells each media loop something; false where one has ended.
+    /// Gives each media loop one; false where one has ended.
     pub(crate) fn control_all(&self, all: impl IntoIterator<Item = Control>) -> bool {
-        let told = all.into_iter().enumerate().map(|(index, control)| self.control(index, control));
-        told.fold(true, |all, told| all & told)
+        let sent = all.into_iter().enumerate().map(|(index, control)| self.control(index, control));
+        sent.fold(true, |all, told| all & told)
     }
 
     /// Has every media loop close a session's peers; what comes back is disconnected when the last has.

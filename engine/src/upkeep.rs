@@ -42,7 +42,7 @@ impl Upkeep {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let follower = Follower::new(sockets, announce, (poll.registry(), CHANGES))?;
-        follower.say_what_is_wrong(&inner.faults);
+        follower.report_health(&inner.faults);
         let thread = thread::Builder::new().name("visavis-upkeep".to_owned());
         let thread = thread.spawn(move || run(poll, follower, &inner))?;
         Ok(Self { waker, thread: Some(thread) })
@@ -93,7 +93,7 @@ fn look(follower: &mut Follower, inner: &Inner) {
         inner.control(index, Control::SetAddresses(addresses));
     });
     if changed {
-        follower.say_what_is_wrong(&inner.faults);
+        follower.report_health(&inner.faults);
     }
 }
 

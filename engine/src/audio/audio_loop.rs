@@ -37,7 +37,7 @@ impl AudioLoop {
         Self { commands, sources: Vec::new(), turn: 0, subscribers, faults }
     }
 
-    /// Runs until told to stop, or until nobody is left to tell.
+    /// Runs until it is stopped, or nobody is left to stop it.
     pub(crate) fn run(mut self) {
         while self.take_commands() {
             self.close_stopped();
@@ -47,15 +47,15 @@ impl AudioLoop {
             let mut rest = Duration::ZERO;
             for source in sources.iter_mut() {
                 let turn = faults.attempt(FaultDomain::Audio, || {
-                    source.run(Instant::now(), &mut |event| subscribers.tell(event));
+                    source.run(Instant::now(), &mut |event| subscribers.emit(event));
                 });
                 if let Err(why) = turn {
                     faults.note(FaultDomain::Audio, source.session(), &why);
                     rest = FAULT_PAUSE;
                 }
             }
-            if self.listen() {
-                // There is more to listen to, once what is due by now has been sent.
+            if self.run_microphones() {
+                // There is more of them, once what is due by now has been sent.
                 continue;
             }
             let now = Instant::now();
@@ -94,9 +94,9 @@ impl AudioLoop {
         });
     }
 
-    /// Deals with what viewers say, for a slice of time; true where there is more. Whoever says too much comes
-    /// after the others.
-    fn listen(&mut self) -> bool {
+    /// Takes in microphones, for a slice of time; true where there is more. Whoever sends too much comes after the
+    /// others.
+    fn run_microphones(&mut self) -> bool {
         let Self { sources, subscribers, turn, faults, .. } = self;
         let until = Instant::now() + MICROPHONE_SLICE;
         let count = sources.len();
@@ -105,7 +105,7 @@ impl AudioLoop {
             let Some(source) = sources.get_mut(index) else { continue };
             let now = Instant::now();
             let more = faults.attempt(FaultDomain::Audio, || {
-                source.run_microphones(now, until, &mut |event| subscribers.tell(event))
+                source.run_microphones(now, until, &mut |event| subscribers.emit(event))
             });
             match more {
                 Ok(true) => {
@@ -122,7 +122,7 @@ impl AudioLoop {
 
 fn close(source: &mut AudioSource, subscribers: &mut Subscribers, faults: &Faults) {
     let closed =
-        faults.attempt(FaultDomain::Audio, || source.close(&mut |event| subscribers.tell(event)));
+        faults.attempt(FaultDomain::Audio, || source.close(&mut |event| subscribers.emit(event)));
     if let Err(why) = closed {
         faults.note(FaultDomain::Audio, source.session(), &why);
     }

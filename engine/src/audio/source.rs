@@ -17,7 +17,7 @@ use super::opus_queue::OpusQueue;
 use super::pacer::Pacer;
 use super::queue::AudioQueue;
 use super::sound::Sound;
-use super::speech::{Speech, Tally, Turn};
+use super::speech::{Speech, Tally, UtteranceEvent};
 use crate::config::SessionConfig;
 use crate::event::Event;
 use crate::media::loop_rings::{Full, LoopRings};
@@ -109,14 +109,14 @@ impl AudioSource {
         self.parts.lifecycle.is_stopped()
     }
 
-    /// Sends what is due; tells what has happened.
-    pub(super) fn run(&mut self, now: Instant, tell: &mut impl FnMut(&Event)) {
-        self.speech.look_for_ends();
+    /// Sends what is due, and emits what has happened.
+    pub(super) fn run(&mut self, now: Instant, emit: &mut impl FnMut(&Event)) {
+        self.speech.mark_ends();
         self.behind = !self.take_in(now);
         if !self.behind {
             self.speech.all_taken_in();
         }
-        self.handle_interruption(now, tell);
+        self.handle_interruption(now, emit);
         let mut sent = false;
         // Each turn of an utterance may make something due, and what is sent may end it.
         loop {
@@ -127,30 +127,30 @@ impl AudioSource {
             let Some(turn) = turn else { break };
             self.parts.threads.encode.wake();
             self.parts.threads.pushers.wake();
-            tell(&self.event(&turn));
+            emit(&self.event(&turn));
         }
         self.count();
         self.parts.queue.set_played(self.pacer.played());
         if sent {
-            self.note_waiting();
+            self.count_waiting();
             self.output.wake();
         }
     }
 
-    /// Says how much live sound waits.
-    fn note_waiting(&self) {
+    /// Counts how much live sound waits.
+    fn count_waiting(&self) {
         let waiting = self.pacer.waiting() as u64 + self.packets.waiting();
         self.parts.queue.set_waiting(waiting);
     }
 
-    /// Deals with what viewers say, up to `until`; true where there is more. What is sent is not kept waiting by it.
+    /// Takes in microphones, up to `until`; true where there is more. What is sent is not kept waiting by it.
     pub(super) fn run_microphones(
         &mut self,
         now: Instant,
         until: Instant,
-        tell: &mut impl FnMut(&Event),
+        emit: &mut impl FnMut(&Event),
     ) -> bool {
-        let more = self.microphones.run(now, until, tell);
+        let more = self.microphones.run(now, until, emit);
         match self.microphones.take_refused() {
             0 => {}
             refused => self.parts.refusals.count_many(Refusal::Microphone, refused),
@@ -158,8 +158,8 @@ impl AudioSource {
         more
     }
 
-    /// Its session was stopped: tells the end of whatever is said, or was to be.
-    pub(super) fn close(&mut self, tell: &mut impl FnMut(&Event)) {
+    /// Its session was stopped: emits the end of whatever is played, or was to be.
+    pub(super) fn close(&mut self, emit: &mut impl FnMut(&Event)) {
         // Whoever begins an utterance looks for the stop after having put it into the ring.
         fence(SeqCst);
         while let Ok(Queued { block, .. }) = self.input.pop() {
@@ -167,9 +167,9 @@ impl AudioSource {
                 self.speech.begin(utterance);
             }
         }
-        let mut turns = Vec::new();
-        self.speech.close(|turn| turns.push(turn));
-        turns.iter().for_each(|turn| tell(&self.event(turn)));
+        let mut events = Vec::new();
+        self.speech.close(|event| events.push(event));
+        events.iter().for_each(|event| emit(&self.event(event)));
         self.parts.threads.pushers.wake();
     }
 
@@ -186,21 +186,23 @@ impl AudioSource {
         }
     }
 
-    fn event(&self, turn: &Turn) -> Event {
+    fn event(&self, turn: &UtteranceEvent) -> Event {
         let session = self.parts.config.id.clone();
-        let (Turn::Started(state) | Turn::Ended(state) | Turn::Interrupted(state)) = turn;
+        let (UtteranceEvent::Started(state)
+        | UtteranceEvent::Ended(state)
+        | UtteranceEvent::Interrupted(state)) = turn;
         let (utterance, sent) = (state.id, state.sent());
         match turn {
-            Turn::Started(_) => Event::UtteranceStarted { session, utterance },
-            Turn::Ended(_) => Event::UtteranceEnded { session, utterance, sent },
-            Turn::Interrupted(_) => {
+            UtteranceEvent::Started(_) => Event::UtteranceStarted { session, utterance },
+            UtteranceEvent::Ended(_) => Event::UtteranceEnded { session, utterance, sent },
+            UtteranceEvent::Interrupted(_) => {
                 Event::Interrupted { session, utterance: Some(utterance), sent }
             }
         }
     }
 
     /// Drops what was pushed live before an interruption.
-    fn handle_interruption(&mut self, now: Instant, tell: &mut impl FnMut(&Event)) {
+    fn handle_interruption(&mut self, now: Instant, emit: &mut impl FnMut(&Event)) {
         let interruptions = self.parts.queue.interruptions();
         if interruptions == self.interruptions {
             return;
@@ -215,7 +217,7 @@ impl AudioSource {
         self.packets.clear();
         if !sent.is_zero() {
             let session = self.parts.config.id.clone();
-            tell(&Event::Interrupted { session, utterance: None, sent });
+            emit(&Event::Interrupted { session, utterance: None, sent });
         }
     }
 
@@ -246,7 +248,7 @@ impl AudioSource {
                 AudioBlock::Opus(block) if cut_off => Ok(block.samples.into()),
                 AudioBlock::Pcm(block) if cut_off => Ok(block.full_rate_samples() as u64),
                 AudioBlock::Opus(block) => Ok(self.packets.push(block)),
-                // What is said has the floor.
+                // An utterance goes before it.
                 AudioBlock::Pcm(block) if self.speech.is_playing() => {
                     Ok(block.full_rate_samples() as u64)
                 }
@@ -264,7 +266,7 @@ impl AudioSource {
                 0
             });
             self.parts.counters.dropped_audio_samples.fetch_add(dropped, Relaxed);
-            self.note_waiting();
+            self.count_waiting();
             if Instant::now() >= until {
                 return false;
             }

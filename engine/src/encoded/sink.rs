@@ -48,6 +48,8 @@ struct Stream {
     parameter_sets: ParameterSets,
     /// A frame was dropped: those after it do not decode.
     awaiting_keyframe: bool,
+    /// For that the caller was not asked for a keyframe yet.
+    must_ask: bool,
     /// When a keyframe was pushed last.
     last_keyframe: Option<Instant>,
     /// Its memory is reused.
@@ -66,6 +68,7 @@ impl EncodedVideoSink {
             packetizer: Packetizer::new(codec),
             parameter_sets: ParameterSets::default(),
             awaiting_keyframe: false,
+            must_ask: false,
             last_keyframe: None,
             unit: AccessUnit {
                 rendition: RenditionId::lowest(parts.demand.session(), codec),
@@ -145,9 +148,10 @@ impl EncodedVideoSink {
     /// [`Event::KeyframeRequested`](crate::Event::KeyframeRequested), for encoders that would rather
     /// ask before each picture; also set where a picture had to be [dropped](PushOutcome::Dropped).
     pub fn take_keyframe_request(&self) -> bool {
-        let Some(codec) = self.parts.config.encoded else { return false };
-        let demand = &self.parts.demand;
-        demand.take_keyframe_request(RenditionId::lowest(demand.session(), codec))
+        let Some(stream) = &self.stream else { return false };
+        let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let requested = self.parts.demand.take_keyframe_request(stream.unit.rendition);
+        std::mem::take(&mut stream.must_ask) | requested
     }
 
     fn take(
@@ -198,8 +202,7 @@ impl EncodedVideoSink {
             }
             Err(Full) => {
                 counters.dropped_units.fetch_add(1, Relaxed);
-                stream.awaiting_keyframe = true;
-                self.parts.demand.request_keyframe(stream.unit.rendition);
+                (stream.awaiting_keyframe, stream.must_ask) = (true, true);
                 PushOutcome::Dropped
             }
         };

@@ -1,11 +1,11 @@
-//! Which addresses viewers are told, and how they relate to those the kernel knows.
+//! Which addresses are announced to viewers, and how they relate to those the kernel knows.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
-/// An address told to viewers in the place of this machine's own, as behind 1:1 NAT, and the port where that is
+/// An address announced to viewers in the place of this machine's own, as behind 1:1 NAT, and the port where that is
 /// another too, as on a host with mapped ports: `203.0.113.7`, `203.0.113.7:20638`, `2001:db8::7`,
 /// `[2001:db8::7]:20638`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,7 +75,7 @@ impl fmt::Display for AnnouncedAddress {
 /// The addresses of the media socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Addresses {
-    /// Told to viewers as ICE host candidates.
+    /// Announced to viewers as ICE host candidates.
     candidates: Vec<SocketAddr>,
     /// Addresses of this machine's interfaces: those a datagram can leave from.
     local: Vec<IpAddr>,
@@ -85,7 +85,7 @@ pub(crate) struct Addresses {
 
 impl Addresses {
     /// The addresses for the socket of a media loop, bound to `bound`, on a machine that has `own`. `announce`
-    /// replaces what is told.
+    /// replaces what is announced.
     pub(crate) fn new(
         (index, bound): (usize, SocketAddr),
         announce: &[AnnouncedAddress],
@@ -99,16 +99,16 @@ impl Addresses {
         };
         let candidates = match announce {
             [] => {
-                let told = worth_telling(&local).into_iter();
-                told.map(|ip| SocketAddr::new(ip, bound.port())).collect()
+                let own = worth_announcing(&local).into_iter();
+                own.map(|ip| SocketAddr::new(ip, bound.port())).collect()
             }
-            announce => announce.iter().map(|told| told.of_loop(index, bound.port())).collect(),
+            announce => announce.iter().map(|one| one.of_loop(index, bound.port())).collect(),
         };
         Self { candidates, local, v6_socket }
     }
 
     /// What keeps visitors from finding this machine, if anything does.
-    pub(crate) fn wrong(&self) -> Option<&'static str> {
+    pub(crate) fn problem(&self) -> Option<&'static str> {
         self.candidates.is_empty().then_some(
             "this machine has no address that visitors could be told: bring its network up, or name an address \
              with --announce (EngineConfig::announce). Addresses that come are taken up without a restart",
@@ -162,7 +162,7 @@ impl Addresses {
 
 /// Loopback and link-local addresses reach nobody else (RFC 8445 §5.1.1.1); a machine that has only
 /// those is a test machine, and gets them.
-fn worth_telling(local: &[IpAddr]) -> Vec<IpAddr> {
+fn worth_announcing(local: &[IpAddr]) -> Vec<IpAddr> {
     let link_local = |ip: &IpAddr| match ip {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => is_link_local_v6(v6),
@@ -185,12 +185,12 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_told_only_where_there_is_nothing_else() {
+    fn loopback_is_announced_only_where_there_is_nothing_else() {
         assert_eq!(
-            worth_telling(&[ip("127.0.0.1"), ip("192.0.2.4"), ip("fe80::1")]),
+            worth_announcing(&[ip("127.0.0.1"), ip("192.0.2.4"), ip("fe80::1")]),
             [ip("192.0.2.4")]
         );
-        assert_eq!(worth_telling(&[ip("127.0.0.1")]), [ip("127.0.0.1")]);
+        assert_eq!(worth_announcing(&[ip("127.0.0.1")]), [ip("127.0.0.1")]);
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapped_port_is_told_in_the_place_of_the_sockets_and_counts_up_with_the_loops() {
+    fn a_mapped_port_is_announced_in_the_place_of_the_sockets_and_counts_up_with_the_loops() {
         let announced: Vec<AnnouncedAddress> =
             ["203.0.113.9:20638", "2001:db8::7", "[2001:db8::8]:9"]
                 .map(|t| t.parse().unwrap())
@@ -229,12 +229,12 @@ mod tests {
     fn a_machine_without_an_address_says_what_to_do() {
         let bound = "0.0.0.0:4001".parse().unwrap();
         let none = Addresses::new((0, bound), &[], &[]);
-        assert!(none.wrong().unwrap().contains("--announce") && !none.is_loopback());
+        assert!(none.problem().unwrap().contains("--announce") && !none.is_loopback());
         let alone = Addresses::new((0, bound), &[], &[ip("127.0.0.1"), ip("::1")]);
-        assert!(alone.wrong().is_none() && alone.is_loopback());
+        assert!(alone.problem().is_none() && alone.is_loopback());
         assert_eq!(alone.candidates().len(), 1, "an IPv4 socket has no IPv6 address");
-        let told = Addresses::new((0, bound), &[ip("203.0.113.9").into()], &[]);
-        assert!(told.wrong().is_none());
+        let announced = Addresses::new((0, bound), &[ip("203.0.113.9").into()], &[]);
+        assert!(announced.problem().is_none());
     }
 
     #[test]

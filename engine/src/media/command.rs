@@ -6,7 +6,7 @@ use visavis_core::{Offer, OutgoingMessage, PacketizedFrame, Peer};
 use visavis_types::{AudioPacket, PeerId, SessionId};
 
 use super::addresses::Addresses;
-use super::closing::ClosingReceiver;
+use super::draining::DrainingReceiver;
 use super::waker::SessionWaker;
 use crate::audio::microphone::MicEvent;
 use crate::config::SessionConfig;
@@ -24,7 +24,7 @@ use crate::state::liveness::Liveness;
 use crate::state::loop_reports::LoopReport;
 use crate::state::threads::Threads;
 
-/// What is said of sessions and peers that exist: comings, and goodbyes above all. It has a way of its own,
+/// Commands about sessions and peers that exist: additions, and removals above all. They have a channel of their own,
 /// which nothing that strangers do can fill: there is at most one of each for a session, a peer, a
 /// subscriber.
 pub(crate) enum Control {
@@ -59,7 +59,7 @@ pub(crate) enum Command {
 
 impl Command {
     /// The peer that comes with it, and what it watches.
-    pub(crate) fn comes(&self) -> Option<(PeerId, SessionId)> {
+    pub(crate) fn newcomer(&self) -> Option<(PeerId, SessionId)> {
         match self {
             Self::Adopt { peer, .. } => Some((peer.id(), peer.session().clone())),
             Self::Renegotiate { .. } => None,
@@ -78,7 +78,7 @@ pub(crate) struct RemoteCandidate {
 /// Where a media loop finds what it is asked.
 pub(crate) struct Inputs {
     pub(crate) control: Receiver<Control>,
-    pub(crate) commands: ClosingReceiver<Command>,
+    pub(crate) commands: DrainingReceiver<Command>,
     pub(crate) candidates: Receiver<RemoteCandidate>,
     pub(crate) messages: Receiver<DataSend>,
 }

@@ -1,7 +1,7 @@
 //! Follows this machine's addresses while the engine runs.
 //!
 //! The kernel tells that something has changed; what there is then is asked for, and, in case the kernel cannot
-//! tell, every few seconds anyway. New viewers are told the new addresses, and those that are here are sent checks
+//! tell, every few seconds anyway. New viewers get the new addresses, and those that are here are sent checks
 //! from them, by which they find them.
 
 use std::io;
@@ -55,13 +55,13 @@ impl Follower {
         self.changes.as_ref().is_some_and(AddressChanges::take)
     }
 
-    /// Looks what there is now, and tells each media loop for which it is something new. True where viewers
-    /// are told other addresses than before.
-    pub(crate) fn look(&mut self, mut tell: impl FnMut(usize, Addresses)) -> bool {
+    /// Looks what there is now, and calls `changed_on` for each media loop whose addresses have changed. True where
+    /// other addresses are announced than before.
+    pub(crate) fn look(&mut self, mut changed_on: impl FnMut(usize, Addresses)) -> bool {
         let own = match own_addresses() {
             Ok(own) => own,
             Err(error) => {
-                tracing::debug!(%error, "this machine does not tell its addresses");
+                tracing::debug!(%error, "this machine's addresses cannot be read");
                 return false;
             }
         };
@@ -73,20 +73,20 @@ impl Follower {
             }
             changed |= now.candidates() != known.candidates();
             *known = now.clone();
-            tell(index, now);
+            changed_on(index, now);
         }
         changed
     }
 
-    /// Says in the log and in the status why viewers may not get through, if so.
-    pub(crate) fn say_what_is_wrong(&self, faults: &Faults) {
+    /// Logs and reports why viewers may not get through, if so.
+    pub(crate) fn report_health(&self, faults: &Faults) {
         let Some((bound, addresses)) = self.sockets.first() else { return };
-        let wrong = addresses.wrong();
-        tracing::info!(candidates = ?addresses.candidates(), "told to viewers");
-        if faults.set_wrong("addresses", wrong.map(str::to_owned))
-            && let Some(wrong) = wrong
+        let problem = addresses.problem();
+        tracing::info!(candidates = ?addresses.candidates(), "announced to viewers");
+        if faults.set_wrong("addresses", problem.map(str::to_owned))
+            && let Some(problem) = problem
         {
-            tracing::warn!("{wrong}");
+            tracing::warn!("{problem}");
         }
         let found = bound.ip().is_unspecified() && self.announce.is_empty();
         if found && addresses.is_loopback() {

@@ -2,8 +2,8 @@
 //! viewers of a host that has cores to spare.
 
 pub(crate) mod addresses;
-pub(crate) mod closing;
 pub(crate) mod command;
+pub(crate) mod draining;
 mod egress;
 pub(crate) mod follow;
 pub(crate) mod loop_rings;

@@ -22,7 +22,7 @@ pub(super) struct Session {
     pub(super) active: RenditionSet,
     /// Viewers on this media loop.
     pub(super) viewers: usize,
-    /// Whether pictures were pushed, as far as was told.
+    /// Whether pictures were pushed, as far as was emitted.
     was_live: bool,
 }
 
@@ -77,7 +77,7 @@ impl Session {
         if !stale.is_empty() {
             media.demand.request_keyframes(stale);
         }
-        // One loop tells for all.
+        // One loop emits for all.
         if *index == 0 {
             self.watch_source(now, subscribers);
         }
@@ -89,8 +89,8 @@ impl Session {
             match self.splice.judge(&frame) {
                 Verdict::Send => {}
                 Verdict::Drop => continue,
-                Verdict::Ask => {
-                    self.ask_for_keyframe(frame.rendition, around.subscribers);
+                Verdict::RequestKeyframe => {
+                    self.request_keyframe(frame.rendition, around.subscribers);
                     continue;
                 }
             }
@@ -121,11 +121,11 @@ impl Session {
         rendition: RenditionId,
         subscribers: &mut Subscribers,
     ) {
-        self.ask_for_keyframe(rendition, subscribers);
+        self.request_keyframe(rendition, subscribers);
         self.splice.keyframe_wanted(self.viewers, Instant::now());
     }
 
-    /// Tells when pictures begin and cease to be pushed.
+    /// Emits when pictures begin and cease to be pushed.
     fn watch_source(&mut self, now: Instant, subscribers: &mut Subscribers) {
         let media = &self.media;
         let live = media.liveness.is_live(now);
@@ -135,7 +135,7 @@ impl Session {
         let id = media.config.id.clone();
         if live {
             tracing::info!(session = %id, "live");
-            subscribers.tell(&Event::LiveStarted { session: id });
+            subscribers.emit(&Event::LiveStarted { session: id });
             return;
         }
         let stalled = !media.liveness.is_pause_expected();
@@ -143,17 +143,18 @@ impl Session {
             media.counters.stalls.fetch_add(1, Relaxed);
         }
         tracing::info!(session = %id, stalled, "idle");
-        subscribers.tell(&Event::LiveEnded { session: id, stalled });
+        subscribers.emit(&Event::LiveEnded { session: id, stalled });
     }
 
-    /// Says that the next picture is to be a keyframe, to the encode loop or to the caller's encoder.
-    fn ask_for_keyframe(&self, rendition: RenditionId, subscribers: &mut Subscribers) {
+    /// Requests a keyframe of whoever encodes: the encode loop or the caller's encoder. The one way of all requests that
+    /// media loops make.
+    fn request_keyframe(&self, rendition: RenditionId, subscribers: &mut Subscribers) {
         let media = &self.media;
         media.demand.request_keyframes(RenditionSet::EMPTY.with(rendition));
         let codec = rendition.codec;
         if media.config.encoded == Some(codec) {
             let session = media.config.id.clone();
-            subscribers.tell(&Event::KeyframeRequested { session, codec });
+            subscribers.emit(&Event::KeyframeRequested { session, codec });
         }
     }
 }

@@ -28,8 +28,8 @@ pub(super) struct Splice {
     live: bool,
     /// Renditions of which nothing live was sent since the idle loop was shown.
     pending: RenditionSet,
-    /// Those among them for which a keyframe was asked since.
-    asked: RenditionSet,
+    /// Those among them for which a keyframe was requested since.
+    requested: RenditionSet,
     player: Option<Player>,
     next: Option<Instant>,
 }
@@ -39,8 +39,8 @@ pub(super) struct Splice {
 pub(super) enum Verdict {
     Send,
     Drop,
-    /// Nothing can be sent before a keyframe; the first to say so.
-    Ask,
+    /// Nothing can be sent before a keyframe, which was not requested yet.
+    RequestKeyframe,
 }
 
 impl Splice {
@@ -57,7 +57,7 @@ impl Splice {
             lifecycle,
             live: false,
             pending: RenditionSet::ALL,
-            asked: RenditionSet::EMPTY,
+            requested: RenditionSet::EMPTY,
             player: None,
             next: None,
         }
@@ -82,11 +82,11 @@ impl Splice {
             self.pending = self.pending.without(frame.rendition);
             return Verdict::Send;
         }
-        if self.asked.contains(frame.rendition) {
+        if self.requested.contains(frame.rendition) {
             return Verdict::Drop;
         }
-        self.asked = self.asked.with(frame.rendition);
-        Verdict::Ask
+        self.requested = self.requested.with(frame.rendition);
+        Verdict::RequestKeyframe
     }
 
     /// A viewer needs a keyframe. Where nobody else would see it the idle loop goes on at its next one;
@@ -121,7 +121,7 @@ impl Splice {
                 return stale;
             }
             self.live = false;
-            (self.pending, self.asked) = (RenditionSet::ALL, RenditionSet::EMPTY);
+            (self.pending, self.requested) = (RenditionSet::ALL, RenditionSet::EMPTY);
             stale = active;
             self.player.iter_mut().for_each(Player::cut);
             self.next = Some(now);
@@ -404,8 +404,8 @@ mod tests {
     fn a_live_keyframe_ends_it_and_silence_begins_it_anew() {
         let mut run = Run::new(&[VideoCodec::H264]);
         run.sent(0, 110);
-        assert_eq!(run.push(110, false), Verdict::Ask);
-        assert_eq!(run.push(120, false), Verdict::Drop, "it was asked already");
+        assert_eq!(run.push(110, false), Verdict::RequestKeyframe);
+        assert_eq!(run.push(120, false), Verdict::Drop, "it was requested already");
         assert!(!run.sent(120, 160).is_empty(), "the loop goes on meanwhile");
         assert_eq!(run.push(160, true), Verdict::Send);
         assert_eq!(run.sent(160, 190), []);

@@ -4,7 +4,11 @@ use std::sync::atomic::{AtomicU8, AtomicU16, Ordering::Relaxed};
 use visavis_types::{AudioRenditionSet, RenditionId, RenditionSet, SessionNumber};
 
 /// What a session's viewers need to be encoded. Each media loop writes what its own viewers need, through its
-/// [`LoopDemand`]; whoever encodes reads it: the encode loop, the audio loop, or the caller's encoder.
+/// [`LoopDemand`]; whoever encodes reads it, and takes the requests for keyframes: the encode loop, the audio loop, or
+/// the caller's encoder.
+///
+/// What viewers ask for is coalesced by the hub of their media loop. Of several loops' requests before the next picture
+/// one is left here. Callers that interrupt what is shown request one too: what they push next begins anew.
 #[derive(Debug)]
 pub(crate) struct Demand {
     session: SessionNumber,
@@ -78,11 +82,6 @@ impl Demand {
         self.keyframes.fetch_or(renditions.bits(), Relaxed);
     }
 
-    /// The next picture of this one is to be a keyframe.
-    pub(crate) fn request_keyframe(&self, rendition: RenditionId) {
-        self.request_keyframes(RenditionSet::EMPTY.with(rendition));
-    }
-
     /// Whether a keyframe is wanted; asking takes the request.
     pub(crate) fn take_keyframe_request(&self, rendition: RenditionId) -> bool {
         let bit = RenditionSet::EMPTY.with(rendition).bits();
@@ -116,7 +115,7 @@ mod tests {
         let demand = Demand::new(SessionNumber::unique(), 1);
         let [h264, vp8] = [VideoCodec::H264, VideoCodec::Vp8]
             .map(|codec| RenditionId::lowest(demand.session(), codec));
-        demand.request_keyframe(vp8);
+        demand.request_keyframes(RenditionSet::EMPTY.with(vp8));
         assert!(!demand.take_keyframe_request(h264));
         assert!(demand.take_keyframe_request(vp8));
         assert!(!demand.take_keyframe_request(vp8));

@@ -87,6 +87,8 @@ struct Rendition {
     encoder: Option<(FrameSize, Box<dyn VideoEncoder>)>,
     packetizer: Packetizer,
     unit: AccessUnit,
+    /// A frame was dropped: those after it do not decode before a keyframe.
+    is_broken: bool,
 }
 
 /// What is known of a picture that is to be encoded.
@@ -283,9 +285,11 @@ impl Renditions {
                 is_recoloured = whole;
             }
             let picture = if wanted == matrix { picture } else { &self.recoloured };
-            let keyframe = demand.take_keyframe_request(rendition.id);
+            let keyframe = demand.take_keyframe_request(rendition.id) | rendition.is_broken;
             match rendition.encode(encoders, config, picture, timing, keyframe, self.epoch) {
-                Ok(Some(packetized)) => hand_over(output, demand, counters, packetized),
+                Ok(Some(packetized)) => {
+                    rendition.is_broken = hand_over(output, counters, packetized).is_err();
+                }
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(session = %config.id, %codec, %error, "frame not encoded");
@@ -297,25 +301,25 @@ impl Renditions {
     }
 }
 
+/// Gives a frame to the media loops. What was encoded after one that they had no room for does not decode.
 fn hand_over(
     output: &mut LoopRings<PacketizedFrame>,
-    demand: &Demand,
     counters: &Counters,
     packetized: PacketizedFrame,
-) {
-    let (rendition, keyframe) = (packetized.rendition, packetized.keyframe);
-    match output.push(packetized) {
+) -> Result<(), Full> {
+    let keyframe = packetized.keyframe;
+    let outcome = output.push(packetized);
+    match outcome {
         Ok(()) => {
             counters.encoded_frames.fetch_add(1, Relaxed);
             counters.keyframes.fetch_add(keyframe.into(), Relaxed);
         }
         Err(Full) => {
-            // Without this frame the next ones do not decode.
             counters.dropped_units.fetch_add(1, Relaxed);
-            demand.request_keyframe(rendition);
         }
     }
     output.wake();
+    outcome
 }
 
 /// The matrix of the codecs in use, if they have the same; else that of the size.
@@ -336,7 +340,7 @@ impl Rendition {
             captured: epoch,
             stamps: Stamps::pushed(epoch),
         };
-        Self { id, encoder: None, packetizer: Packetizer::new(id.codec), unit }
+        Self { id, encoder: None, packetizer: Packetizer::new(id.codec), unit, is_broken: false }
     }
 
     fn encode(

@@ -3,7 +3,7 @@
 mod allowance;
 mod decode;
 mod output;
-mod voice;
+mod voice_activity;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -19,7 +19,7 @@ use visavis_types::{AudioCodec, ClockAnchor, PeerId, SessionId, UnixMillis};
 use self::allowance::Allowance;
 use self::decode::{DecodeError, Decoder, duration_of};
 use self::output::{Callback, Output};
-use self::voice::Voice;
+use self::voice_activity::VoiceActivity;
 use crate::event::Event;
 use crate::faults::Faults;
 use crate::receiver::Receiver;
@@ -97,7 +97,7 @@ struct Sound {
     peer: PeerId,
     decoder: Decoder,
     clock: MediaClock,
-    voice: Voice,
+    activity: VoiceActivity,
 }
 
 impl Microphones {
@@ -122,7 +122,7 @@ impl Microphones {
         &mut self,
         now: Instant,
         until: Instant,
-        tell: &mut dyn FnMut(&Event),
+        emit: &mut dyn FnMut(&Event),
     ) -> bool {
         let Self { inputs, peers, output, .. } = self;
         output.take_callback();
@@ -134,7 +134,7 @@ impl Microphones {
                 match event {
                     MicEvent::Packet(id, packet) => {
                         match Peer::of(peers, id, packet.codec, output.sample_rate, now) {
-                            Ok(peer) => peer.receive(packet, now, output, tell),
+                            Ok(peer) => peer.receive(packet, now, output, emit),
                             Err(error) => {
                                 tracing::error!(%error, "no decoder for a microphone");
                             }
@@ -142,7 +142,7 @@ impl Microphones {
                     }
                     MicEvent::Left(id) => {
                         if let Some(mut peer) = peers.remove(&id) {
-                            peer.sound.voice.end(|heard| output.tell(id, heard, tell));
+                            peer.sound.activity.end(|event| output.emit(id, event, emit));
                         }
                     }
                 }
@@ -153,8 +153,8 @@ impl Microphones {
             }
         }
         peers.retain(|&id, peer| {
-            peer.handle_due(now, output, tell);
-            peer.sound.voice.handle_due(now, |heard| output.tell(id, heard, tell));
+            peer.handle_due(now, output, emit);
+            peer.sound.activity.handle_due(now, |event| output.emit(id, event, emit));
             now.saturating_duration_since(peer.heard) < FORGET
         });
         left
@@ -186,7 +186,7 @@ impl Peer {
                     peer: id,
                     decoder: Decoder::new(codec, sample_rate)?,
                     clock: MediaClock::new(now.checked_sub(FORGET).unwrap_or(now)),
-                    voice: Voice::new(sample_rate)?,
+                    activity: VoiceActivity::new(sample_rate)?,
                 };
                 let (receiver, allowance) = (MicReceiver::default(), Allowance::new(now));
                 Ok(place.insert(Self { receiver, sound, heard: now, allowance }))
@@ -199,7 +199,7 @@ impl Peer {
         packet: MicPacket,
         now: Instant,
         output: &mut Output,
-        tell: &mut dyn FnMut(&Event),
+        emit: &mut dyn FnMut(&Event),
     ) {
         self.heard = now;
         let Self { receiver, sound, allowance, .. } = self;
@@ -207,16 +207,16 @@ impl Peer {
             output.refused();
             return;
         }
-        receiver.receive(packet, now, |turn| sound.turn(&turn, allowance, now, output, tell));
+        receiver.receive(packet, now, |turn| sound.turn(&turn, allowance, now, output, emit));
     }
 
-    fn handle_due(&mut self, now: Instant, output: &mut Output, tell: &mut dyn FnMut(&Event)) {
+    fn handle_due(&mut self, now: Instant, output: &mut Output, emit: &mut dyn FnMut(&Event)) {
         let Self { receiver, sound, allowance, .. } = self;
-        receiver.handle_due(now, |turn| sound.turn(&turn, allowance, now, output, tell));
+        receiver.handle_due(now, |turn| sound.turn(&turn, allowance, now, output, emit));
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.receiver.deadline(), self.sound.voice.deadline()].into_iter().flatten().min()
+        [self.receiver.deadline(), self.sound.activity.deadline()].into_iter().flatten().min()
     }
 }
 
@@ -228,7 +228,7 @@ impl Sound {
         allowance: &mut Allowance,
         now: Instant,
         output: &mut Output,
-        tell: &mut dyn FnMut(&Event),
+        emit: &mut dyn FnMut(&Event),
     ) {
         let peer = self.peer;
         if turn.restarted {
@@ -248,7 +248,7 @@ impl Sound {
             let back = self.decoder.packet_duration() * before as u32;
             if self.decoder.conceal(next, &mut samples).is_ok() {
                 let captured = captured.checked_sub(back).unwrap_or(captured);
-                self.give(samples, captured, true, now, output, tell);
+                self.give(samples, captured, true, now, output, emit);
             }
         }
         // Only now: what was lost belongs to what was before.
@@ -260,7 +260,7 @@ impl Sound {
         let mut samples = Vec::new();
         match self.decoder.decode(&turn.payload, &mut samples) {
             Ok(()) if samples.is_empty() => {}
-            Ok(()) => self.give(samples, captured, false, now, output, tell),
+            Ok(()) => self.give(samples, captured, false, now, output, emit),
             Err(error) => tracing::debug!(%peer, %error, "a microphone packet that is none"),
         }
     }
@@ -272,11 +272,11 @@ impl Sound {
         concealed: bool,
         now: Instant,
         output: &mut Output,
-        tell: &mut dyn FnMut(&Event),
+        emit: &mut dyn FnMut(&Event),
     ) {
         let captured = captured.checked_sub(self.decoder.delay()).unwrap_or(captured);
         let peer = self.peer;
-        self.voice.listen(&samples, captured, now, |heard| output.tell(peer, heard, tell));
+        self.activity.process(&samples, captured, now, |event| output.emit(peer, event, emit));
         output.send(peer, samples, captured, concealed);
     }
 }

@@ -1,4 +1,4 @@
-//! What an application is given and told.
+//! What an application is given: chunks, and events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -8,7 +8,7 @@ use crossbeam_channel as channel;
 use visavis_types::{ClockAnchor, PeerId, SessionId, UnixMillis};
 
 use super::MicChunk;
-use super::voice::Heard;
+use super::voice_activity::VoiceEvent;
 use crate::event::Event;
 use crate::faults::{FaultDomain, Faults};
 use crate::receiver::{self, Receiver, Sender};
@@ -73,12 +73,14 @@ impl Output {
         }
     }
 
-    pub(super) fn tell(&self, peer: PeerId, heard: Heard, tell: &mut dyn FnMut(&Event)) {
+    pub(super) fn emit(&self, peer: PeerId, event: VoiceEvent, emit: &mut dyn FnMut(&Event)) {
         let session = self.session.clone();
-        tell(&match heard {
-            Heard::SpeechStarted(at) => Event::SpeechStarted { session, peer, at: self.unix(at) },
-            Heard::SpeechEnded(at) => Event::SpeechEnded { session, peer, at: self.unix(at) },
-            Heard::Level(dbfs) => Event::MicrophoneLevel { session, peer, dbfs },
+        emit(&match event {
+            VoiceEvent::SpeechStarted(at) => {
+                Event::SpeechStarted { session, peer, at: self.unix(at) }
+            }
+            VoiceEvent::SpeechEnded(at) => Event::SpeechEnded { session, peer, at: self.unix(at) },
+            VoiceEvent::Level(dbfs) => Event::MicrophoneLevel { session, peer, dbfs },
         });
     }
 

@@ -27,7 +27,7 @@ const MAX_GAP_SAMPLES: u64 = 60 * SAMPLE_RATE_HZ as u64;
 /// The utterances of a session, the first of which may be playing.
 #[derive(Debug, Default)]
 pub(super) struct Speech {
-    voices: VecDeque<Voice>,
+    utterances: VecDeque<UtteranceSound>,
     tally: Tally,
 }
 
@@ -42,9 +42,9 @@ pub(super) struct Tally {
     pub(super) moved: bool,
 }
 
-/// What an utterance has come to.
+/// What happened to an utterance.
 #[derive(Debug, Clone)]
-pub(super) enum Turn {
+pub(super) enum UtteranceEvent {
     Started(Arc<UtteranceState>),
     Ended(Arc<UtteranceState>),
     Interrupted(Arc<UtteranceState>),
@@ -52,7 +52,7 @@ pub(super) enum Turn {
 
 /// The sound of one utterance.
 #[derive(Debug)]
-struct Voice {
+struct UtteranceSound {
     state: Arc<UtteranceState>,
     resampler: Option<Filter>,
     /// At 48 kHz.
@@ -74,20 +74,20 @@ struct Voice {
     packet: Sound,
 }
 
-/// Whether more is to come. Callers say that nothing is after their last push, whose chunk may still be on its way
+/// Whether more is to come. Callers announce the end after their last push, whose chunk may still be on its way
 /// to here: the end counts once all that was pushed before it has been taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Open,
-    /// Said before the chunks that are being taken in now.
-    Said,
+    /// Announced before the chunks that are being taken in now.
+    Announced,
     Reached,
 }
 
 impl Speech {
     pub(super) fn begin(&mut self, state: Arc<UtteranceState>) {
-        let first = self.voices.is_empty();
-        self.voices.push_back(Voice::new(state));
+        let first = self.utterances.is_empty();
+        self.utterances.push_back(UtteranceSound::new(state));
         if first {
             self.front_is_first();
         }
@@ -95,22 +95,22 @@ impl Speech {
 
     /// Whether one of them has sound, or had, that is played now.
     pub(super) fn is_playing(&self) -> bool {
-        self.voices.front().is_some_and(|voice| voice.origin.is_some() && voice.heard)
+        self.utterances.front().is_some_and(|sound| sound.origin.is_some() && sound.heard)
     }
 
     /// Before chunks are taken in: which utterances have been ended by then.
-    pub(super) fn look_for_ends(&mut self) {
-        for voice in self.voices.iter_mut().filter(|voice| voice.end == End::Open) {
-            if voice.state.is_ended() {
-                voice.end = End::Said;
+    pub(super) fn mark_ends(&mut self) {
+        for sound in self.utterances.iter_mut().filter(|sound| sound.end == End::Open) {
+            if sound.state.is_ended() {
+                sound.end = End::Announced;
             }
         }
     }
 
-    /// All that was pushed before [`look_for_ends`](Self::look_for_ends) has been taken in.
+    /// All that was pushed before [`mark_ends`](Self::mark_ends) has been taken in.
     pub(super) fn all_taken_in(&mut self) {
-        for voice in self.voices.iter_mut().filter(|voice| voice.end == End::Said) {
-            voice.reach_end();
+        for sound in self.utterances.iter_mut().filter(|sound| sound.end == End::Announced) {
+            sound.reach_end();
         }
     }
 
@@ -122,11 +122,11 @@ impl Speech {
         (time, reservation): (Duration, Reservation),
         now: Instant,
     ) -> Result<(), ResampleError> {
-        let voice = self.voices.iter_mut().find(|voice| Arc::ptr_eq(&voice.state, state));
-        match voice {
-            Some(voice) => {
-                self.tally.corrected += u64::from(voice.is_out_of_step(time));
-                voice.push(block, time, reservation, now)
+        let sound = self.utterances.iter_mut().find(|sound| Arc::ptr_eq(&sound.state, state));
+        match sound {
+            Some(sound) => {
+                self.tally.corrected += u64::from(sound.is_out_of_step(time));
+                sound.push(block, time, reservation, now)
             }
             None => Ok(()),
         }
@@ -140,44 +140,44 @@ impl Speech {
         packet: PacketTime,
         behind: bool,
         now: Instant,
-    ) -> Option<Turn> {
-        let voice = self.voices.front_mut()?;
-        let state = Arc::clone(&voice.state);
+    ) -> Option<UtteranceEvent> {
+        let sound = self.utterances.front_mut()?;
+        let state = Arc::clone(&sound.state);
         if state.is_interrupted() {
-            if voice.origin.is_some() {
-                voice.fade_out(pacer, now);
+            if sound.origin.is_some() {
+                sound.fade_out(pacer, now);
             }
             self.next_is_first();
-            return state.finish().then_some(Turn::Interrupted(state));
+            return state.finish().then_some(UtteranceEvent::Interrupted(state));
         }
-        if voice.origin.is_none() {
+        if sound.origin.is_none() {
             if behind || state.ready(now) != Ready::Now {
                 return None;
             }
-            voice.move_origin(pacer.next_packet(now));
+            sound.move_origin(pacer.next_packet(now));
             // Before anything else that is due at this moment.
-            self.tally.dropped += voice.feed(pacer, packet, behind, now);
-            return Some(Turn::Started(state));
+            self.tally.dropped += sound.feed(pacer, packet, behind, now);
+            return Some(UtteranceEvent::Started(state));
         }
-        self.tally.moved |= voice.resume(pacer, now);
-        self.tally.dropped += voice.feed(pacer, packet, behind, now);
-        if !voice.is_done(now) {
+        self.tally.moved |= sound.resume(pacer, now);
+        self.tally.dropped += sound.feed(pacer, packet, behind, now);
+        if !sound.is_done(now) {
             return None;
         }
-        if voice.heard {
-            state.set_sent(voice.time());
+        if sound.heard {
+            state.set_sent(sound.time());
         }
         pacer.end();
         self.next_is_first();
-        state.finish().then_some(Turn::Ended(state))
+        state.finish().then_some(UtteranceEvent::Ended(state))
     }
 
     /// The session is at its end, and with it whatever was said, or waits.
-    pub(super) fn close(&mut self, mut tell: impl FnMut(Turn)) {
-        for Voice { state, .. } in self.voices.drain(..) {
+    pub(super) fn close(&mut self, mut emit: impl FnMut(UtteranceEvent)) {
+        for UtteranceSound { state, .. } in self.utterances.drain(..) {
             state.interrupt();
             if state.finish() {
-                tell(Turn::Interrupted(state));
+                emit(UtteranceEvent::Interrupted(state));
             }
         }
     }
@@ -188,50 +188,50 @@ impl Speech {
     }
 
     fn next_is_first(&mut self) {
-        self.voices.pop_front();
+        self.utterances.pop_front();
         self.front_is_first();
     }
 
     fn front_is_first(&self) {
-        if let Some(first) = self.voices.front() {
+        if let Some(first) = self.utterances.front() {
             first.state.becomes_first();
         }
     }
 
     /// Notes how much of the current utterance was sent.
     pub(super) fn note_sent(&self, pacer: &Pacer, now: Instant) {
-        let Some(voice) = self.voices.front() else { return };
-        let Some(origin) = voice.origin else { return };
-        let sent = match voice.heard {
-            true => samples_duration(voice.fed.saturating_sub(pacer.waiting() as u64)),
+        let Some(sound) = self.utterances.front() else { return };
+        let Some(origin) = sound.origin else { return };
+        let sent = match sound.heard {
+            true => samples_duration(sound.fed.saturating_sub(pacer.waiting() as u64)),
             false => now.saturating_duration_since(origin),
         };
-        if !voice.state.is_interrupted() {
-            voice.state.set_sent(sent);
+        if !sound.state.is_interrupted() {
+            sound.state.set_sent(sent);
         }
     }
 
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let voice = self.voices.front()?;
-        let Some(origin) = voice.origin else {
-            return match voice.state.ready(now) {
+        let sound = self.utterances.front()?;
+        let Some(origin) = sound.origin else {
+            return match sound.state.ready(now) {
                 Ready::Now => Some(now),
                 Ready::At(at) => Some(at),
                 Ready::NotYet => None,
             };
         };
-        // The end was said after the last look.
-        let unseen = voice.end == End::Open && voice.state.is_ended();
-        if voice.resumes || unseen || voice.state.is_interrupted() {
+        // The end was announced after the last look.
+        let unseen = sound.end == End::Open && sound.state.is_ended();
+        if sound.resumes || unseen || sound.state.is_interrupted() {
             return Some(now);
         }
-        let due = origin + samples_duration(voice.fed);
-        let waits = voice.samples.is_empty() && (voice.end != End::Reached || due <= now);
-        (!waits && !voice.stalled).then_some(due)
+        let due = origin + samples_duration(sound.fed);
+        let waits = sound.samples.is_empty() && (sound.end != End::Reached || due <= now);
+        (!waits && !sound.stalled).then_some(due)
     }
 }
 
-impl Voice {
+impl UtteranceSound {
     fn new(state: Arc<UtteranceState>) -> Self {
         Self {
             state,
@@ -254,7 +254,7 @@ impl Voice {
         samples_duration(self.fed)
     }
 
-    /// Says when the sound's time was 0; that of the pictures is later, so that both are seen and heard
+    /// Sets when the sound's time was 0; that of the pictures is later, so that both are seen and heard
     /// together.
     fn move_origin(&mut self, origin: Instant) {
         self.origin = Some(origin);
@@ -282,7 +282,7 @@ impl Voice {
     ) -> Result<(), ResampleError> {
         let at = full_rate(time);
         if let Some(origin) = self.origin {
-            self.meet(at, origin, now);
+            self.sound_arrives(at, origin, now);
         }
         self.heard = true;
         let gap = at.saturating_sub(self.expected());
@@ -305,7 +305,7 @@ impl Voice {
     }
 
     /// Sound comes for an utterance that has begun: where it is late, all of it waits for the sound.
-    fn meet(&mut self, at: u64, origin: Instant, now: Instant) {
+    fn sound_arrives(&mut self, at: u64, origin: Instant, now: Instant) {
         let elapsed_samples = full_rate(now.saturating_duration_since(origin));
         if !self.heard {
             // Pictures were alone so far; what was before is silence.

@@ -57,7 +57,7 @@ impl Run {
 
     fn run(&mut self) {
         let at = (self.now - self.start).as_millis() as u64;
-        self.speech.look_for_ends();
+        self.speech.mark_ends();
         self.speech.all_taken_in();
         loop {
             let turn = self.speech.run(&mut self.pacer, PACKET, false, self.now);
@@ -67,9 +67,13 @@ impl Run {
             }
             self.speech.note_sent(&self.pacer, self.now);
             match turn {
-                Some(Turn::Started(u)) => self.turns.push((at, format!("started {}", u.id))),
-                Some(Turn::Ended(u)) => self.turns.push((at, format!("ended {}", u.id))),
-                Some(Turn::Interrupted(u)) => self.turns.push((at, format!("cut {}", u.id))),
+                Some(UtteranceEvent::Started(u)) => {
+                    self.turns.push((at, format!("started {}", u.id)))
+                }
+                Some(UtteranceEvent::Ended(u)) => self.turns.push((at, format!("ended {}", u.id))),
+                Some(UtteranceEvent::Interrupted(u)) => {
+                    self.turns.push((at, format!("cut {}", u.id)))
+                }
                 None => break,
             }
         }
@@ -152,7 +156,7 @@ fn an_utterance_of_two_channels_ends_once_and_what_was_live_fades_under_it() {
         .filter(|at| *at < run.start + MS * 2_000)
     {
         run.now = run.now.max(at);
-        run.speech.look_for_ends();
+        run.speech.mark_ends();
         run.speech.all_taken_in();
         while let Some(turn) = run.speech.run(&mut run.pacer, PACKET, false, run.now) {
             run.turns.push((0, format!("{turn:?}").split('(').next().unwrap().to_owned()));
@@ -269,10 +273,11 @@ fn a_session_that_ends_tells_the_end_of_all_that_was_to_be_said() {
     let all = [run.begin(), run.begin()];
     run.say(&all[0], 0, 5_000, 1_000);
     run.advance(1_000);
-    let mut told = Vec::new();
-    run.speech.close(|turn| told.push(turn));
-    let [Turn::Interrupted(first), Turn::Interrupted(second)] = &told[..] else {
-        panic!("{told:?}")
+    let mut events = Vec::new();
+    run.speech.close(|event| events.push(event));
+    let [UtteranceEvent::Interrupted(first), UtteranceEvent::Interrupted(second)] = &events[..]
+    else {
+        panic!("{events:?}")
     };
     assert_eq!((first.id, second.id), (all[0].id, all[1].id));
     assert!(all.iter().all(|utterance| utterance.is_over() && utterance.is_interrupted()));

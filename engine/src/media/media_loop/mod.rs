@@ -138,7 +138,7 @@ impl MediaLoop {
         Ok((media_loop, waker))
     }
 
-    /// Runs until told to stop.
+    /// Runs until it is stopped.
     ///
     /// # Errors
     ///
@@ -330,12 +330,12 @@ impl MediaLoop {
         }
         let until = now + COMMAND_BUDGET;
         while let Some(command) = self.inputs.commands.try_recv() {
-            let comes = command.comes();
+            let newcomer = command.newcomer();
             let mut command = Some(command);
             let done = guard(&mut || {
                 command.take().into_iter().for_each(|command| self.command(command, now))
             });
-            if !done && let Some((peer, session)) = comes {
+            if !done && let Some((peer, session)) = newcomer {
                 guard(&mut || self.give_up(peer, &session, now));
             }
             now = Instant::now();
@@ -357,7 +357,7 @@ impl MediaLoop {
         true
     }
 
-    /// Has peers reachable at addresses that are new, a few at a time.
+    /// Announces our latest addresses to peers, a few at a time.
     fn announce_addresses(&mut self) {
         let until = Instant::now() + COMMAND_BUDGET;
         while let Some(peer) = self.outdated_peers.pop() {
@@ -443,8 +443,8 @@ impl MediaLoop {
         link: &PeerLink,
         now: Instant,
     ) {
-        // Its goodbye may have overtaken it, and its session may have ended and another have its name.
-        let welcome = match (link.is_leaving(), session.is_stopped()) {
+        // Its removal may have overtaken it, and its session may have ended and another have its name.
+        let adopted = match (link.is_leaving(), session.is_stopped()) {
             (true, _) => Err((peer, LeaveReason::Closed)),
             (false, true) => Err((peer, LeaveReason::Stopped)),
             (false, false) => {
@@ -452,10 +452,10 @@ impl MediaLoop {
                 adopted.map_err(|orphan| (orphan, LeaveReason::Stopped))
             }
         };
-        if let Err((orphan, reason)) = welcome {
+        if let Err((orphan, reason)) = adopted {
             self.departed.push(orphan.id());
             let (session, peer) = (orphan.session().clone(), orphan.id());
-            self.tell(&Event::PeerLeft { session, peer, reason });
+            self.emit(&Event::PeerLeft { session, peer, reason });
         }
     }
 
@@ -466,7 +466,7 @@ impl MediaLoop {
         } else {
             self.departed.push(peer);
             let (session, reason) = (session.clone(), LeaveReason::Failed);
-            self.tell(&Event::PeerLeft { session, peer, reason });
+            self.emit(&Event::PeerLeft { session, peer, reason });
         }
     }
 
@@ -489,7 +489,7 @@ impl MediaLoop {
         self.sessions.get_mut(key.index())?.as_mut().map(|session| &mut session.media)
     }
 
-    fn tell(&mut self, event: &Event) {
-        self.subscribers.tell(event);
+    fn emit(&mut self, event: &Event) {
+        self.subscribers.emit(event);
     }
 }

@@ -1,4 +1,4 @@
-//! What follows from what happened to peers: who is told, and what is counted.
+//! What follows from what happened to peers: which events are emitted, and what is counted.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use crate::faults::FaultDomain;
 use crate::media::session::Session;
 
 impl MediaLoop {
-    /// Tells of what happened, until it is time for something else; what is left is told next time.
+    /// Handles what happened to peers, until it is time for something else; what is left comes next time.
     pub(super) fn report(&mut self, until: Option<Instant>) {
         while until.is_none_or(|until| Instant::now() < until)
             && let Some(event) = self.hub.poll_event()
@@ -29,7 +29,7 @@ impl MediaLoop {
                     media.report.viewer_joined();
                     let session = media.config.id.clone();
                     tracing::info!(%session, %peer, codec = codec.map(|c| c.name()), "viewer joined");
-                    self.tell(&Event::PeerJoined { session, peer, codec });
+                    self.emit(&Event::PeerJoined { session, peer, codec });
                 }
                 HubEvent::Left { session, peer, reason, was_connected } => {
                     self.departed.push(peer);
@@ -47,7 +47,7 @@ impl MediaLoop {
                     media.inbox.forget(peer);
                     let (session, reason) = (media.config.id.clone(), reason.into());
                     tracing::info!(%session, %peer, reason = LeaveReason::as_str(reason), "viewer left");
-                    self.tell(&Event::PeerLeft { session, peer, reason });
+                    self.emit(&Event::PeerLeft { session, peer, reason });
                 }
                 HubEvent::KeyframeWanted { session, rendition } => {
                     let Self { sessions, ready_queue, subscribers, .. } = self;
@@ -80,14 +80,14 @@ impl MediaLoop {
                     if let Some(media) = self.media(session) {
                         let session = media.config.id.clone();
                         tracing::debug!(%session, %peer, label = &*label, "data channel opened");
-                        self.tell(&Event::DataChannelOpened { session, peer, label });
+                        self.emit(&Event::DataChannelOpened { session, peer, label });
                     }
                 }
                 HubEvent::ChannelClosed { session, peer, label } => {
                     if let Some(media) = self.media(session) {
                         let session = media.config.id.clone();
                         tracing::debug!(%session, %peer, label = &*label, "data channel closed");
-                        self.tell(&Event::DataChannelClosed { session, peer, label });
+                        self.emit(&Event::DataChannelClosed { session, peer, label });
                     }
                 }
                 HubEvent::Message { session, peer, label, message } => {

@@ -134,7 +134,7 @@ impl Play {
     /// The audio loop's turn, and the encode loop's.
     fn turn(&mut self) {
         let now = self.run.now;
-        self.run.speech.look_for_ends();
+        self.run.speech.mark_ends();
         while let Some(state) = self.begun.pop_front() {
             self.run.speech.begin(state);
         }

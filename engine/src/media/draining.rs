@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 /// The end that is put into.
-pub(crate) struct ClosingSender<T> {
+pub(crate) struct DrainingSender<T> {
     sender: Sender<T>,
     /// To take back what came in too late.
     waiting: Receiver<T>,
@@ -17,22 +17,22 @@ pub(crate) struct ClosingSender<T> {
 }
 
 /// The end that is taken from; there is one.
-pub(crate) struct ClosingReceiver<T> {
+pub(crate) struct DrainingReceiver<T> {
     receiver: Receiver<T>,
     is_closed: Arc<AtomicBool>,
 }
 
-pub(crate) fn closing<T>(capacity: usize) -> (ClosingSender<T>, ClosingReceiver<T>) {
+pub(crate) fn draining<T>(capacity: usize) -> (DrainingSender<T>, DrainingReceiver<T>) {
     let (sender, receiver) = bounded(capacity);
     let is_closed = Arc::<AtomicBool>::default();
     let waiting = receiver.clone();
     (
-        ClosingSender { sender, waiting, is_closed: Arc::clone(&is_closed) },
-        ClosingReceiver { receiver, is_closed },
+        DrainingSender { sender, waiting, is_closed: Arc::clone(&is_closed) },
+        DrainingReceiver { receiver, is_closed },
     )
 }
 
-impl<T> ClosingSender<T> {
+impl<T> DrainingSender<T> {
     /// Puts something in, or gives it back.
     pub(crate) fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
         if self.is_closed.load(SeqCst) {
@@ -47,7 +47,7 @@ impl<T> ClosingSender<T> {
     }
 }
 
-impl<T> ClosingReceiver<T> {
+impl<T> DrainingReceiver<T> {
     pub(crate) fn is_empty(&self) -> bool {
         self.receiver.is_empty()
     }
@@ -58,13 +58,13 @@ impl<T> ClosingReceiver<T> {
     }
 }
 
-impl<T> fmt::Debug for ClosingSender<T> {
+impl<T> fmt::Debug for DrainingSender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClosingSender").finish_non_exhaustive()
+        f.debug_struct("DrainingSender").finish_non_exhaustive()
     }
 }
 
-impl<T> Drop for ClosingReceiver<T> {
+impl<T> Drop for DrainingReceiver<T> {
     fn drop(&mut self) {
         self.is_closed.store(true, SeqCst);
         drain(&self.receiver);
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn what_waits_goes_with_the_receiver_and_nothing_is_taken_after_it() {
         let dropped = AtomicUsize::new(0);
-        let (sender, receiver) = closing(4);
+        let (sender, receiver) = draining(4);
         for _ in 0..3 {
             assert!(sender.try_send(Counted(&dropped)).is_ok());
         }
@@ -110,7 +110,7 @@ mod tests {
     fn nothing_is_left_that_was_put_in_while_the_receiver_went() {
         for _ in 0..500 {
             let (dropped, made) = (AtomicUsize::new(0), AtomicUsize::new(0));
-            let (sender, receiver) = closing(64);
+            let (sender, receiver) = draining(64);
             thread::scope(|scope| {
                 for _ in 0..2 {
                     scope.spawn(|| {

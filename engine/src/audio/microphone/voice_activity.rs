@@ -16,18 +16,18 @@ const LEVELS_PER_SECOND: u32 = 5;
 /// The level of silence, and the lowest there is (RFC 6464 §3).
 const SILENT_DBFS: i8 = -127;
 
-/// What there is to tell of a voice. Times are those of capture.
+/// What was found in a voice. Times are those of capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum VoiceEvent {
     SpeechStarted(Instant),
     SpeechEnded(Instant),
     /// Root mean square of the last fifth of a second, in dB; 0 is a square wave of full scale.
     Level(i8),
 }
 
-/// Listens to one viewer.
+/// Whether one viewer speaks, and how loud.
 #[derive(Debug)]
-pub(super) struct Voice {
+pub(super) struct VoiceActivity {
     detector: VoiceDetector,
     state: State,
     meter: Meter,
@@ -50,7 +50,7 @@ struct Meter {
     energy: f64,
 }
 
-impl Voice {
+impl VoiceActivity {
     /// For samples of this rate.
     pub(super) fn new(sample_rate: u32) -> Result<Self, ResampleError> {
         let meter = Meter { wanted: sample_rate / LEVELS_PER_SECOND, samples: 0, energy: 0.0 };
@@ -58,13 +58,13 @@ impl Voice {
         Ok(Self { detector, state, meter, last: None })
     }
 
-    /// Listens to samples, the first of which was captured at `captured`.
-    pub(super) fn listen(
+    /// Takes in samples, the first of which was captured at `captured`.
+    pub(super) fn process(
         &mut self,
         samples: &[i16],
         captured: Instant,
         now: Instant,
-        mut tell: impl FnMut(Heard),
+        mut emit: impl FnMut(VoiceEvent),
     ) {
         let frame = Duration::from_millis(VoiceDetector::FRAME_MS.into());
         // To within a frame: the first one may have begun in the chunk before.
@@ -76,7 +76,9 @@ impl Voice {
                 State::Quiet { frames } if score >= VoiceDetector::SPEECH => {
                     *frames += 1;
                     if *frames >= ATTACK {
-                        tell(Heard::SpeechStarted(end.checked_sub(frame * ATTACK).unwrap_or(end)));
+                        emit(VoiceEvent::SpeechStarted(
+                            end.checked_sub(frame * ATTACK).unwrap_or(end),
+                        ));
                         *state = State::Speaking { until: end };
                     }
                 }
@@ -85,7 +87,7 @@ impl Voice {
                 State::Speaking { until } => {
                     let until = *until;
                     if end.saturating_duration_since(until) >= HANGOVER {
-                        tell(Heard::SpeechEnded(until));
+                        emit(VoiceEvent::SpeechEnded(until));
                         *state = State::Quiet { frames: 0 };
                     }
                 }
@@ -95,7 +97,7 @@ impl Voice {
             tracing::debug!(%error, "nobody can tell whether this is speech");
         }
         self.last = Some((now, end));
-        self.meter.listen(samples, |level| tell(Heard::Level(level)));
+        self.meter.process(samples, |level| emit(VoiceEvent::Level(level)));
     }
 
     /// When [`handle_due`](Self::handle_due) should be called: a browser whose microphone is switched off
@@ -108,28 +110,28 @@ impl Voice {
     }
 
     /// Nothing may have come for so long that nobody speaks.
-    pub(super) fn handle_due(&mut self, now: Instant, tell: impl FnMut(Heard)) {
+    pub(super) fn handle_due(&mut self, now: Instant, emit: impl FnMut(VoiceEvent)) {
         if self.deadline().is_some_and(|due| due <= now) {
-            self.end(tell);
+            self.end(emit);
         }
     }
 
     /// Nothing more will come.
-    pub(super) fn end(&mut self, mut tell: impl FnMut(Heard)) {
+    pub(super) fn end(&mut self, mut emit: impl FnMut(VoiceEvent)) {
         if let State::Speaking { until } = self.state {
             self.state = State::Quiet { frames: 0 };
-            tell(Heard::SpeechEnded(until));
+            emit(VoiceEvent::SpeechEnded(until));
         }
     }
 }
 
 impl Meter {
-    fn listen(&mut self, samples: &[i16], mut tell: impl FnMut(i8)) {
+    fn process(&mut self, samples: &[i16], mut emit: impl FnMut(i8)) {
         for &sample in samples {
             self.energy += f64::from(sample) * f64::from(sample);
             self.samples += 1;
             if self.samples >= self.wanted {
-                tell(dbfs(self.energy / f64::from(self.samples)));
+                emit(dbfs(self.energy / f64::from(self.samples)));
                 (self.samples, self.energy) = (0, 0.0);
             }
         }
@@ -175,42 +177,42 @@ mod tests {
         std::iter::repeat_with(next).take((RATE * seconds) as usize).collect()
     }
 
-    /// Speaks so, 20 ms at a time and in virtual time; gives what was heard, with the time in ms.
-    fn hear(samples: &[i16]) -> Vec<(u64, Heard)> {
-        let (mut voice, start) = (Voice::new(RATE).unwrap(), Instant::now());
-        let mut heard = Vec::new();
+    /// Speaks so, 20 ms at a time and in virtual time; gives the events, with the time in ms.
+    fn events_of(samples: &[i16]) -> Vec<(u64, VoiceEvent)> {
+        let (mut activity, start) = (VoiceActivity::new(RATE).unwrap(), Instant::now());
+        let mut events = Vec::new();
         for (n, packet) in samples.chunks(RATE as usize / 50).enumerate() {
             let captured = start + MS * 20 * n as u32;
             let arrived = captured + MS * 20;
-            voice.handle_due(arrived, |_| panic!("sound came all the time"));
-            voice.listen(packet, captured, arrived, |what| heard.push((20 * n as u64, what)));
+            activity.handle_due(arrived, |_| panic!("sound came all the time"));
+            activity.process(packet, captured, arrived, |what| events.push((20 * n as u64, what)));
         }
-        heard
+        events
     }
 
-    fn of_speech(heard: &[(u64, Heard)]) -> Vec<(u64, bool)> {
-        let kind = |&(at, what): &(u64, Heard)| match what {
-            Heard::SpeechStarted(_) => Some((at, true)),
-            Heard::SpeechEnded(_) => Some((at, false)),
-            Heard::Level(_) => None,
+    fn of_speech(events: &[(u64, VoiceEvent)]) -> Vec<(u64, bool)> {
+        let kind = |&(at, what): &(u64, VoiceEvent)| match what {
+            VoiceEvent::SpeechStarted(_) => Some((at, true)),
+            VoiceEvent::SpeechEnded(_) => Some((at, false)),
+            VoiceEvent::Level(_) => None,
         };
-        heard.iter().filter_map(kind).collect()
+        events.iter().filter_map(kind).collect()
     }
 
-    fn levels(heard: &[(u64, Heard)]) -> Vec<i8> {
-        let level = |&(_, what): &(u64, Heard)| match what {
-            Heard::Level(level) => Some(level),
+    fn levels(events: &[(u64, VoiceEvent)]) -> Vec<i8> {
+        let level = |&(_, what): &(u64, VoiceEvent)| match what {
+            VoiceEvent::Level(level) => Some(level),
             _ => None,
         };
-        heard.iter().filter_map(level).collect()
+        events.iter().filter_map(level).collect()
     }
 
     #[test]
     fn speech_starts_soon_after_silence_and_ends_half_a_second_after_it() {
         let speech = speech();
         let spoken_ms = speech.len() as u64 * 1_000 / u64::from(RATE);
-        let heard = hear(&[silence(2), speech, silence(2)].concat());
-        let told = of_speech(&heard);
+        let events = events_of(&[silence(2), speech, silence(2)].concat());
+        let told = of_speech(&events);
         println!("{told:?} of {spoken_ms} ms");
         let (&(first, started), &(last, on)) = (told.first().unwrap(), told.last().unwrap());
         assert!(started && (2_000..2_400).contains(&first), "{first}");
@@ -222,11 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_of_a_second_is_told_and_one_of_a_quarter_is_not() {
+    fn a_pause_of_a_second_counts_and_one_of_a_quarter_is_not() {
         let word = &speech()[..RATE as usize * 3 / 2];
         for (pause, starts) in [(RATE as usize / 4, 1), (RATE as usize, 2)] {
-            let heard = hear(&[word, &vec![0; pause], word, &silence(1)].concat());
-            let told = of_speech(&heard);
+            let events = events_of(&[word, &vec![0; pause], word, &silence(1)].concat());
+            let told = of_speech(&events);
             println!("{pause}: {told:?}");
             assert_eq!(told.iter().filter(|(_, started)| *started).count(), starts, "{told:?}");
         }
@@ -240,46 +242,46 @@ mod tests {
             ("loud noise", noise(20, 6_000)),
             ("clicks", (0..320_000).map(|n| if n % 8_000 < 16 { 20_000 } else { 0 }).collect()),
         ] {
-            let told = of_speech(&hear(&samples));
+            let told = of_speech(&events_of(&samples));
             assert!(told.is_empty(), "{what}: {told:?}");
         }
     }
 
     #[test]
     fn what_ends_in_the_middle_of_a_word_ends() {
-        let (mut voice, start) = (Voice::new(RATE).unwrap(), Instant::now());
-        let mut heard = Vec::new();
+        let (mut activity, start) = (VoiceActivity::new(RATE).unwrap(), Instant::now());
+        let mut events = Vec::new();
         for (n, packet) in speech()[..RATE as usize].chunks(320).enumerate() {
             let captured = start + MS * 20 * n as u32;
-            voice.listen(packet, captured, captured + MS * 20, |what| heard.push(what));
+            activity.process(packet, captured, captured + MS * 20, |what| events.push(what));
         }
-        let due = voice.deadline().unwrap();
+        let due = activity.deadline().unwrap();
         assert_eq!(due, start + MS * 1_000 + HANGOVER);
-        heard.clear();
-        voice.handle_due(due - MS, |what| heard.push(what));
-        assert_eq!(heard, []);
-        voice.handle_due(due, |what| heard.push(what));
-        assert!(matches!(heard[..], [Heard::SpeechEnded(_)]), "{heard:?}");
-        assert_eq!(voice.deadline(), None);
-        voice.end(|_| panic!("it has ended already"));
+        events.clear();
+        activity.handle_due(due - MS, |what| events.push(what));
+        assert_eq!(events, []);
+        activity.handle_due(due, |what| events.push(what));
+        assert!(matches!(events[..], [VoiceEvent::SpeechEnded(_)]), "{events:?}");
+        assert_eq!(activity.deadline(), None);
+        activity.end(|_| panic!("it has ended already"));
     }
 
     #[test]
     fn times_are_those_of_capture() {
-        let (mut voice, start) = (Voice::new(RATE).unwrap(), Instant::now());
-        let mut heard = Vec::new();
+        let (mut activity, start) = (VoiceActivity::new(RATE).unwrap(), Instant::now());
+        let mut events = Vec::new();
         let samples = [silence(1), speech(), silence(1)].concat();
         for (n, packet) in samples.chunks(320).enumerate() {
             let captured = start + MS * 20 * n as u32;
-            voice.listen(packet, captured, captured + MS * 300, |what| heard.push(what));
+            activity.process(packet, captured, captured + MS * 300, |what| events.push(what));
         }
         let ms = |at: Instant| at.duration_since(start).as_millis() as u64;
-        let first = heard.iter().find_map(|what| match what {
-            Heard::SpeechStarted(at) => Some(ms(*at)),
+        let first = events.iter().find_map(|what| match what {
+            VoiceEvent::SpeechStarted(at) => Some(ms(*at)),
             _ => None,
         });
-        let last = heard.iter().rev().find_map(|what| match what {
-            Heard::SpeechEnded(at) => Some(ms(*at)),
+        let last = events.iter().rev().find_map(|what| match what {
+            VoiceEvent::SpeechEnded(at) => Some(ms(*at)),
             _ => None,
         });
         let end = 1_000 + speech().len() as u64 * 1_000 / u64::from(RATE);
@@ -293,9 +295,9 @@ mod tests {
         let square: Vec<i16> = [i16::MAX, -i16::MAX].repeat(RATE as usize / 2);
         let half: Vec<i16> = square.iter().map(|sample| sample / 2).collect();
         for (samples, level) in [(square, 0), (half, -6), (silence(1), SILENT_DBFS)] {
-            assert_eq!(levels(&hear(&samples)), [level; 5]);
+            assert_eq!(levels(&events_of(&samples)), [level; 5]);
         }
-        let told = levels(&hear(&speech()));
+        let told = levels(&events_of(&speech()));
         assert!(told.iter().any(|&level| level > -25), "{told:?}");
         assert!(told.iter().any(|&level| level < -40), "{told:?}");
     }
