@@ -9,16 +9,17 @@ use visavis_core::PacketizedFrame;
 use visavis_types::{FrameSize, SessionNumber};
 
 use crate::audio::audio_loop::AudioCommand;
-use crate::audio::microphone::Microphones;
+use crate::audio::microphone::microphones::Microphones;
+use crate::audio::microphone::output::Output;
 use crate::audio::queue::AudioQueue;
 use crate::audio::sink::{AudioParts, AudioSink};
 use crate::audio::source::{AudioSource, SourceParts};
 use crate::config::SessionConfig;
-use crate::data;
 use crate::encoded::sink::{EncodedParts, EncodedVideoSink};
 use crate::error::SessionError;
 use crate::handle::{EngineHandle, Inner};
 use crate::idle::source::IdleSource;
+use crate::inbox;
 use crate::media::command::{Control, SessionMedia};
 use crate::media::loop_rings::LoopRings;
 use crate::media::waker::SessionWakers;
@@ -108,14 +109,15 @@ impl Inner {
             .iter()
             .map(|_| RingBuffer::new(MICROPHONE_RING))
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        let (inboxes, messages) = data::inbox(loop_count);
-        let (microphones, microphone) = Microphones::new(
+        let (inboxes, messages) = inbox::inbox(loop_count);
+        let (mic_output, microphone) = Output::new(
             config.id.clone(),
             config.microphone_rate,
             self.clock,
-            mic_out,
+            Arc::clone(&interest),
             (Arc::clone(&self.faults), Arc::clone(&counters.unread_mic)),
         );
+        let microphones = Microphones::new(mic_out, mic_output);
 
         let source = SourceParts {
             config: Arc::clone(&config),

@@ -197,7 +197,7 @@ impl Engine {
         self.handle.create_session(config)
     }
 
-    /// Says goodbye to every peer and joins the threads.
+    /// Closes every peer and joins the threads.
     pub fn stop(mut self) {
         self.shut_down();
     }

@@ -83,6 +83,7 @@ mod directory;
 mod encoded;
 mod error;
 mod handle;
+mod inbox;
 mod media;
 mod negotiation;
 mod peer_link;

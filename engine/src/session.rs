@@ -33,7 +33,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use visavis_types::{UnixMillis, VideoCodec, VideoFrame, VideoFrameError};
 
-use crate::audio::microphone::{MicChunk, MicEnds};
+use crate::audio::microphone::MicChunk;
+use crate::audio::microphone::reader::MicReader;
 use crate::audio::sink::AudioSink;
 use crate::data::{DataChannel, PeerMessage};
 use crate::encoded::EncodedVideoSink;
@@ -55,8 +56,8 @@ pub use crate::config::SessionConfig;
 pub use crate::error::SessionError;
 pub use crate::push_outcome::PushOutcome;
 
-/// How long `stop` waits for the media loops to say the goodbyes.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long `stop` waits for the media loops to close the peers.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One face: its sources and its viewers. Dropping it stops it.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ pub(crate) struct Outputs {
     pub(crate) encoded_video: EncodedVideoSink,
     pub(crate) interest: Arc<Interest>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) microphone: MicEnds,
+    pub(crate) microphone: MicReader,
     pub(crate) messages: Receiver<PeerMessage>,
 }
 
@@ -172,9 +173,7 @@ impl Session {
     /// 500 chunks wait to be read (ten seconds of one viewer); past that the oldest is dropped, and counted
     /// ([`Metrics::unread_mic_chunks`](crate::status::Metrics::unread_mic_chunks)).
     pub fn microphone(&self) -> Receiver<MicChunk> {
-        let microphone = self.outputs.microphone.open();
-        self.outputs.interest.want_microphones();
-        microphone
+        self.outputs.microphone.open()
     }
 
     /// Has `heard` called with each chunk of the viewers' microphones, each viewer's in order; beside
@@ -188,7 +187,6 @@ impl Session {
     /// after the session has stopped; until then it may still be called.
     pub fn on_microphone(&self, heard: impl FnMut(&MicChunk) + Send + 'static) {
         self.outputs.microphone.call(heard);
-        self.outputs.interest.want_microphones();
         self.engine.inner.audio.thread.wake();
     }
 
@@ -214,7 +212,7 @@ impl Session {
         if let Some(thread) = running.encode_thread {
             let _ = thread.join();
         }
-        self.engine.inner.remove_session(&self.entry, GOODBYE_TIMEOUT);
+        self.engine.inner.remove_session(&self.entry, CLOSE_TIMEOUT);
     }
 }
 

@@ -12,7 +12,7 @@ use visavis_types::{AudioPacket, Refusal, Refusals, SessionId};
 use super::block::{AudioBlock, PcmBlock, Queued, SAMPLE_RATE_HZ, samples_duration};
 use super::drift::DriftCorrector;
 use super::encoders::Encoders;
-use super::microphone::Microphones;
+use super::microphone::microphones::Microphones;
 use super::opus_queue::OpusQueue;
 use super::pacer::Pacer;
 use super::queue::AudioQueue;

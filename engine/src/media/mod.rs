@@ -9,6 +9,7 @@ pub(crate) mod follow;
 pub(crate) mod loop_rings;
 pub(crate) mod media_loop;
 mod ready_queue;
+mod sending;
 mod session;
 mod splice;
 mod stages;

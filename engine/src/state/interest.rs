@@ -1,10 +1,11 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// What the application wants to have of what viewers send; the rest is dropped where it comes in. Written by the
-/// application's threads, read by the media loops.
+/// application's threads, read by the media loops and the audio loop.
 #[derive(Debug, Default)]
 pub(crate) struct Interest {
     microphones: AtomicBool,
+    microphone_queue: AtomicBool,
     messages: AtomicBool,
 }
 
@@ -16,6 +17,16 @@ impl Interest {
 
     pub(crate) fn wants_microphones(&self) -> bool {
         self.microphones.load(Relaxed)
+    }
+
+    /// From now on they are decoded, and what comes of it waits to be read.
+    pub(crate) fn read_microphones(&self) {
+        self.microphone_queue.store(true, Relaxed);
+        self.want_microphones();
+    }
+
+    pub(crate) fn reads_microphones(&self) -> bool {
+        self.microphone_queue.load(Relaxed)
     }
 
     /// From now on messages are kept.

@@ -1,31 +1,29 @@
 //! What an application is given: chunks, and events.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use crossbeam_channel as channel;
 use visavis_types::{ClockAnchor, PeerId, SessionId, UnixMillis};
 
-use super::MicChunk;
+use super::chunk::{Callback, MicChunk};
+use super::reader::MicReader;
 use super::voice_activity::VoiceEvent;
 use crate::event::Event;
 use crate::faults::{FaultDomain, Faults};
 use crate::receiver::{self, Receiver, Sender};
+use crate::state::interest::Interest;
 
 /// Chunks that may wait for the application: ten seconds of one viewer. Past that the oldest is dropped.
 pub(super) const CHUNKS: usize = 500;
 
-/// Called with each chunk.
-pub(super) type Callback = Box<dyn FnMut(&MicChunk) + Send>;
-
 /// The way from a session's microphones to the application.
-pub(super) struct Output {
-    pub(super) sample_rate: u32,
-    /// Whether anybody reads the chunks.
-    pub(super) read: Arc<AtomicBool>,
+pub(crate) struct Output {
     session: SessionId,
+    pub(super) sample_rate: u32,
     clock: ClockAnchor,
+    interest: Arc<Interest>,
     chunks: Sender<MicChunk>,
     /// To make room where nobody reads.
     oldest: Receiver<MicChunk>,
@@ -39,30 +37,30 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(
+    /// Of sound at `sample_rate`, and where the application reads it.
+    pub(crate) fn new(
         session: SessionId,
         sample_rate: u32,
         clock: ClockAnchor,
+        interest: Arc<Interest>,
         (faults, unread): (Arc<Faults>, Arc<AtomicU64>),
-    ) -> (Self, Receiver<MicChunk>, channel::Sender<Callback>) {
+    ) -> (Self, MicReader) {
         let (chunks, chunks_out) = receiver::bounded(CHUNKS);
         let (callbacks_in, callbacks) = channel::unbounded();
-        let oldest = chunks_out.clone();
-        let (read, callback) = (Arc::default(), None);
         let made = Self {
-            sample_rate,
-            read,
             session,
+            sample_rate,
             clock,
+            interest: Arc::clone(&interest),
             chunks,
-            oldest,
-            callback,
+            oldest: chunks_out.clone(),
+            callback: None,
             callbacks,
             refused: 0,
             unread,
             faults,
         };
-        (made, chunks_out, callbacks_in)
+        (made, MicReader::new(chunks_out, callbacks_in, interest))
     }
 
     /// Puts the latest callback in the place of the one before.
@@ -100,7 +98,7 @@ impl Output {
                 self.drop_callback();
             }
         }
-        if self.read.load(Relaxed) {
+        if self.interest.reads_microphones() {
             self.queue(chunk);
         }
     }

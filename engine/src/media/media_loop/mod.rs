@@ -11,7 +11,6 @@ use visavis_core::{Deadline, Hub, Outbox, Route, SessionKey};
 use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
 use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId};
 
-use crate::data::Sending;
 use crate::error::OfferError;
 use crate::event::{Event, LeaveReason, Subscribers};
 use crate::faults::{FaultDomain, Faults};
@@ -19,6 +18,7 @@ use crate::media::addresses::Addresses;
 use crate::media::command::{Command, Control, Inputs, RemoteCandidate, SessionMedia};
 use crate::media::egress::Egress;
 use crate::media::ready_queue::ReadyQueue;
+use crate::media::sending::Sending;
 use crate::media::session::{Session, Surroundings};
 use crate::media::waker::{MediaWaker, SessionWaker};
 use crate::peer_link::PeerLink;

@@ -6,11 +6,11 @@ use std::time::Instant;
 use visavis_core::{CloseReason, HubEvent, NegotiateError};
 
 use super::MediaLoop;
-use crate::audio::microphone::MicEvent;
-use crate::data::PeerMessage;
+use crate::audio::microphone::microphones::MicEvent;
 use crate::error::OfferError;
 use crate::event::{Event, LeaveReason};
 use crate::faults::FaultDomain;
+use crate::inbox::PeerMessage;
 use crate::media::session::Session;
 
 impl MediaLoop {

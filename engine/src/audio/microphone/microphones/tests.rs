@@ -3,9 +3,13 @@ use std::sync::Arc;
 use crossbeam_channel::bounded;
 use rtrb::{Producer, RingBuffer};
 use visavis_codec::{G711Law, OpusEncoder, OpusEncoderConfig, Resampler};
+use visavis_types::{ClockAnchor, SessionId};
 
-use super::output::CHUNKS;
+use super::super::chunk::MicChunk;
+use super::super::output::CHUNKS;
+use super::super::reader::MicReader;
 use super::*;
+use crate::receiver::Receiver;
 
 const RATE: u32 = 16_000;
 
@@ -28,12 +32,11 @@ fn tone(packets: u16) -> Vec<MicPacket> {
         .collect()
 }
 
-fn ends() -> (Producer<MicEvent>, Microphones, MicEnds) {
+fn ends() -> (Producer<MicEvent>, Microphones, MicReader) {
     let (producer, consumer) = RingBuffer::new(64);
     let (session, clock) = (SessionId::default(), ClockAnchor::now());
-    let (engine_end, ends) =
-        Microphones::new(session, RATE, clock, vec![consumer], Default::default());
-    (producer, engine_end, ends)
+    let (output, reader) = Output::new(session, RATE, clock, Arc::default(), Default::default());
+    (producer, Microphones::new(vec![consumer], output), reader)
 }
 
 fn microphones() -> (Producer<MicEvent>, Microphones, Receiver<MicChunk>) {
@@ -124,9 +127,9 @@ fn each_viewer_has_its_own_decoder_until_it_leaves() {
     assert!(of(1).eq(of(2)));
     input.push(MicEvent::Left(peer(1))).ok().unwrap();
     engine_end.run(Instant::now(), later(), &mut nobody());
-    assert_eq!(engine_end.peers.keys().collect::<Vec<_>>(), [&peer(2)]);
+    assert_eq!(engine_end.viewers.keys().collect::<Vec<_>>(), [&peer(2)]);
     engine_end.run(Instant::now() + 2 * FORGET, later(), &mut nobody());
-    assert!(engine_end.peers.is_empty());
+    assert!(engine_end.viewers.is_empty());
 }
 
 #[test]
@@ -221,7 +224,7 @@ fn a_browser_may_go_over_to_another_codec_and_back() {
 
 /// The fixture's speech as PCMA packets, with so much silence after it.
 fn speech(silent_packets: usize) -> Vec<MicPacket> {
-    let wav = include_bytes!("../../../../fixtures/speech.wav");
+    let wav = include_bytes!("../../../../../fixtures/speech.wav");
     let wide: Vec<i16> =
         wav[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
     let mut narrow = Vec::new();
