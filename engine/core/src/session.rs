@@ -19,6 +19,8 @@ pub(crate) struct SessionState {
     pub(crate) active: (RenditionSet, AudioRenditionSet),
     /// What there is of pictures.
     pub(crate) there: RenditionSet,
+    /// Whether one of its peers waits for a keyframe of another rendition than it gets.
+    pub(crate) is_changing: bool,
     pub(crate) redundancy: Redundancy,
     pub(crate) renditions: Renditions,
 }
@@ -36,6 +38,7 @@ impl SessionState {
             peers: Vec::new(),
             active: (RenditionSet::EMPTY, AudioRenditionSet::EMPTY),
             there: lowest.fold(RenditionSet::EMPTY, RenditionSet::with),
+            is_changing: false,
             redundancy: Redundancy::default(),
             renditions: Renditions::new(playout_delay, epoch),
         }

@@ -73,6 +73,7 @@ impl EncodedVideoSink {
             unit: AccessUnit {
                 rendition: RenditionId::lowest(parts.demand.session(), codec),
                 keyframe: false,
+                layers: None,
                 data: Vec::new(),
                 captured: now,
                 stamps: Stamps::pushed(now),

@@ -206,7 +206,7 @@ impl Camera {
         let content = match codec {
             _ if encoded.skipped || data.is_empty() => Content::Nothing,
             VideoCodec::H264 | VideoCodec::Av1 => {
-                Content::Payloads(Arc::new(Packetizer::new(codec).payloads(&data, keyframe)))
+                Content::Payloads(Arc::new(Packetizer::new(codec).payloads(&data, keyframe, None)))
             }
             VideoCodec::Vp8 | VideoCodec::Vp9 => {
                 data.shrink_to_fit();

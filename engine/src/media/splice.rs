@@ -250,12 +250,13 @@ impl Player {
                 Content::Nothing => continue,
                 Content::Payloads(payloads) => Arc::clone(payloads),
                 Content::Unit(data) => {
-                    Arc::new(rendition.packetizer.payloads(data, encoded.keyframe))
+                    Arc::new(rendition.packetizer.payloads(data, encoded.keyframe, None))
                 }
             };
             send(PacketizedFrame {
                 rendition: rendition.id,
                 keyframe: encoded.keyframe,
+                layers: None,
                 payloads,
                 captured: now,
                 stamps,
@@ -372,6 +373,7 @@ mod tests {
             let frame = PacketizedFrame {
                 rendition: self.rendition(VideoCodec::H264),
                 keyframe,
+                layers: None,
                 payloads: Arc::new(Payloads::default()),
                 captured: pushed,
                 stamps: Stamps::pushed(pushed),
@@ -428,6 +430,7 @@ mod tests {
         let late = PacketizedFrame {
             rendition: run.rendition(VideoCodec::H264),
             keyframe: true,
+            layers: None,
             payloads: Arc::new(Payloads::default()),
             captured: run.start,
             stamps: Stamps::pushed(run.start + MS * 11),

@@ -336,6 +336,7 @@ impl Rendition {
         let unit = AccessUnit {
             rendition: id,
             keyframe: false,
+            layers: None,
             data: Vec::new(),
             captured: epoch,
             stamps: Stamps::pushed(epoch),

@@ -8,6 +8,7 @@ mod audio;
 mod codec;
 mod encoded;
 mod id;
+mod layers;
 mod panics;
 mod rate;
 mod refusal;
@@ -25,6 +26,7 @@ pub use codec::{
 };
 pub use encoded::{EncodedAudio, EncodedFrame};
 pub use id::{InvalidSessionId, PeerId, SessionId};
+pub use layers::{Layering, TemporalLayer};
 pub use panics::{catch_panic, install_panic_hook};
 pub use rate::Bitrate;
 pub use refusal::{Refusal, Refusals};

@@ -117,6 +117,17 @@ impl RenditionSet {
         self.0 & (1 << one.index()) != 0
     }
 
+    /// What is in either set.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// How many there are in the set.
+    pub const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
     /// Whether the set is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -167,6 +178,8 @@ mod tests {
             Some(high)
         );
         assert!(set.without(low).without(high).is_empty());
+        assert_eq!(set.len(), 2);
+        assert_eq!(set.without(low).union(set.without(high)), set);
         assert_eq!(Rung::new(4), None);
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::{AudioCodec, AudioRenditionSet, RenditionId, Stamps};
+use crate::{AudioCodec, AudioRenditionSet, Layering, RenditionId, Stamps};
 
 /// One encoded picture.
 #[derive(Debug, Clone)]
@@ -10,6 +10,8 @@ pub struct AccessUnit {
     pub rendition: RenditionId,
     /// Whether a decoder can start here.
     pub keyframe: bool,
+    /// Its place among temporal layers. `None` where the rendition has one layer.
+    pub layers: Option<Layering>,
     /// As [`EncodedFrame::data`](crate::EncodedFrame::data).
     pub data: Vec<u8>,
     /// When the picture was captured, on the monotonic clock all media share.

@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn packetize(codec: VideoCodec, unit: &[u8], keyframe: bool) {
-    for payload in Packetizer::new(codec).payloads(unit, keyframe).iter() {
+    for payload in Packetizer::new(codec).payloads(unit, keyframe, None).iter() {
         assert!((1..=MAX_PAYLOAD_BYTES).contains(&payload.len()), "{}", payload.len());
     }
 }

@@ -224,5 +224,6 @@ pub fn access_unit(
     };
     data.resize(bytes, 0x55);
     let rendition = RenditionId::lowest(session, codec);
-    AccessUnit { rendition, keyframe, data, captured, stamps: Stamps::pushed(captured) }
+    let (layers, stamps) = (None, Stamps::pushed(captured));
+    AccessUnit { rendition, keyframe, layers, data, captured, stamps }
 }

@@ -4,6 +4,7 @@ mod addresses;
 mod arrivals;
 mod event;
 mod keyframes;
+mod renditions;
 mod sent;
 
 use std::collections::{HashMap, VecDeque};
@@ -14,7 +15,7 @@ use slab::Slab;
 use str0m::RtcError;
 use visavis_types::{
     AudioPacket, AudioRenditionSet, ClockAnchor, PeerId, PlayoutDelay, Refusal, Refusals,
-    RenditionId, RenditionSet, Rung, SessionId, SessionNumber, Shrink, catch_panic,
+    RenditionId, RenditionSet, SessionId, SessionNumber, Shrink, catch_panic,
 };
 
 use crate::deadline::{Deadline, DeadlineReason, Deadlines};
@@ -25,7 +26,7 @@ use crate::peer::close_reason::CloseReason;
 use crate::peer::data::OutgoingMessage;
 use crate::peer::event::PeerEvent;
 use crate::peer::path::candidates::{Verdict, parse_candidate};
-use crate::rendition::{Needs, Rendition, choose};
+use crate::rendition::Rendition;
 use crate::rtp::packetize::PacketizedFrame;
 use crate::sdp::{NegotiateError, Offer};
 use crate::session::SessionState;
@@ -187,7 +188,7 @@ impl Hub {
         self.demux.add_ufrag(&mut self.peers[key].registration, key, &ufrag);
         self.peer_by_id.insert(id, key);
         self.sessions[session.index()].peers.push(key);
-        self.choose_rendition(key);
+        self.choose_rendition(key, now);
         self.update_active(session);
         self.turn(key, now, out, |peer| peer.handle_timeout(now));
         Ok(())
@@ -216,7 +217,7 @@ impl Hub {
             let (ufrag, session) = (peer.ufrag().to_owned(), peer.session_key);
             self.refusals.count_many(Refusal::Candidate, peer.take_refused_candidates());
             self.demux.add_ufrag(&mut peer.registration, key, &ufrag);
-            self.choose_rendition(key);
+            self.choose_rendition(key, now);
             self.update_active(session);
             // Pictures that were added or taken up again begin with one; who joins asks when it has joined.
             if self.peers[key].is_connected() && self.peers[key].awaits_keyframe() {
@@ -348,10 +349,9 @@ impl Hub {
         }
         let (now, mut first) = (clock(), None);
         let stamp = state.renditions.stamp(&frame, &self.clock);
-        let Rendition { history, keyframes, .. } = state.renditions.entry(frame.rendition);
-        let keys = &state.peers;
+        let SessionState { peers: keys, renditions, .. } = &*state;
         let reached = fan_out(&mut self.peers, keys, out, &mut self.faulty, |peer, out| {
-            let sent = peer.send_frame(&frame, &stamp, history, out);
+            let sent = peer.send_frame(&frame, &stamp, renditions, out);
             if sent {
                 out.flush();
                 first.get_or_insert_with(&mut clock);
@@ -359,10 +359,15 @@ impl Hub {
             sent
         });
         if reached > 0 {
-            if frame.keyframe {
-                keyframes.sent(now);
-            }
+            let keyframe = frame.keyframe;
+            let Rendition { history, keyframes, .. } = state.renditions.entry(frame.rendition);
             history.push(frame, stamp, now);
+            if keyframe {
+                keyframes.sent(now);
+                if state.is_changing {
+                    self.update_active(session);
+                }
+            }
         }
         self.drop_faulty();
         FrameSent { peers: reached, first }
@@ -406,11 +411,8 @@ impl Hub {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        if let Some(rendition) = peer.rendition()
-            && let Some(state) = self.sessions.get_mut(peer.session_key.index())
-        {
-            let Rendition { history, .. } = state.renditions.entry(rendition);
-            let helped = peer.resend(history, out);
+        if let Some(state) = self.sessions.get(peer.session_key.index()) {
+            let helped = peer.resend(&state.renditions, out);
             out.flush();
             if !helped {
                 self.want_keyframe(key, now);
@@ -523,24 +525,16 @@ impl Hub {
         self.peers.shrink_if_mostly_empty();
     }
 
-    /// Finds out which rendition a peer gets.
-    fn choose_rendition(&mut self, key: usize) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        if let Some(state) = self.sessions.get(peer.session_key.index())
-            && let Some(codec) = peer.video_codec()
-        {
-            let needs = Needs { codec, highest: Rung::HIGHEST };
-            peer.select(choose(state.number, state.there, needs));
-        }
-    }
-
     fn update_active(&mut self, session: SessionKey) {
         let Some(state) = self.sessions.get_mut(session.index()) else {
             return;
         };
         let (mut video, mut audio) = (RenditionSet::EMPTY, AudioRenditionSet::EMPTY);
+        state.is_changing = false;
         for peer in state.peers.iter().filter_map(|&key| self.peers.get(key)) {
-            video = peer.rendition().map_or(video, |rendition| video.with(rendition));
+            let used = peer.used_renditions();
+            video = video.union(used);
+            state.is_changing |= used.len() > 1;
             audio = peer.audio_rendition().map_or(audio, |rendition| audio.with(rendition));
         }
         if state.active != (video, audio) {

@@ -25,7 +25,8 @@ use std::time::Instant;
 use str0m::rtp::RawPacket;
 use str0m::{Candidate, Event, Input, Rtc, RtcError};
 use visavis_types::{
-    AudioPacket, AudioRendition, ClockAnchor, PeerId, Refusal, RenditionId, SessionId, VideoCodec,
+    AudioPacket, AudioRendition, ClockAnchor, PeerId, Refusal, RenditionId, RenditionSet,
+    SessionId, VideoCodec,
 };
 
 use self::close_reason::CloseReason;
@@ -43,8 +44,7 @@ use self::tracks::{CodecOrder, Tracks};
 use crate::deadline::Deadline;
 use crate::demux::{self, Content, Registration};
 use crate::dtls::Handshake;
-use crate::rendition::{Choice, KeyframeRequests};
-use crate::rtp::history::History;
+use crate::rendition::{Choice, KeyframeRequests, Renditions, ViewerLimit};
 use crate::rtp::packetize::{PacketizedFrame, Redundancy};
 use crate::rtp::send::RtpOutput;
 use crate::rtp::stamp::FrameStamp;
@@ -64,6 +64,7 @@ pub struct Peer {
     pub(crate) registration: Registration,
     pub(crate) keyframes: KeyframeRequests,
     pub(crate) deadline: Option<Deadline>,
+    pub(crate) limit: ViewerLimit,
     /// Elsewhere, so that what is sent for all the time lies together: it is six times as large as everything else.
     rtc: Box<Rtc>,
     handshake: Arc<Handshake>,
@@ -104,6 +105,7 @@ impl Peer {
             registration: Registration::default(),
             keyframes: KeyframeRequests::default(),
             deadline: None,
+            limit: ViewerLimit::default(),
             rtc,
             handshake,
             negotiation,
@@ -138,12 +140,18 @@ impl Peer {
 
     /// The rendition it gets, once it is in its session; where that changes, the one it is to get.
     pub(crate) fn rendition(&self) -> Option<RenditionId> {
-        Some(self.tracks.video?.selection?.rendition())
+        Some(self.tracks.video?.selection?.wanted())
     }
 
-    /// Has it get what was chosen for it.
-    pub(crate) fn select(&mut self, choice: Choice) {
-        self.tracks.select(choice);
+    /// The renditions that are needed for it: two while it changes.
+    pub(crate) fn used_renditions(&self) -> RenditionSet {
+        let selection = self.tracks.video.and_then(|video| video.selection);
+        selection.map_or(RenditionSet::EMPTY, |selection| selection.used())
+    }
+
+    /// Has it get what was chosen for it. True where a keyframe is needed to change to that.
+    pub(crate) fn select(&mut self, choice: Choice) -> bool {
+        self.tracks.select(choice)
     }
 
     /// How it gets sound, if it takes any.
@@ -342,11 +350,11 @@ impl Peer {
         &mut self,
         frame: &PacketizedFrame,
         stamp: &FrameStamp,
-        history: &History,
+        renditions: &Renditions,
         out: &mut impl Outbox,
     ) -> bool {
         let Self { path, tracks, .. } = self;
-        path.route().is_some_and(|route| tracks.send_frame(frame, stamp, history, (route, out)))
+        path.route().is_some_and(|route| tracks.send_frame(frame, stamp, renditions, (route, out)))
     }
 
     /// Sends an audio packet. False where this peer does not get it.
@@ -361,9 +369,10 @@ impl Peer {
     }
 
     /// Sends again what was lost. False where only a keyframe can help.
-    pub(crate) fn resend(&mut self, history: &History, out: &mut impl Outbox) -> bool {
+    pub(crate) fn resend(&mut self, renditions: &Renditions, out: &mut impl Outbox) -> bool {
         let Self { path, tracks, feedback, .. } = self;
         let lost = feedback.lost();
+        let history = |rendition| renditions.history(rendition);
         let helped =
             path.route().is_none_or(|route| tracks.output.resend(lost, history, (route, out)));
         lost.clear();

@@ -4,8 +4,7 @@ use str0m::Rtc;
 use str0m::media::Mid;
 use visavis_types::{AudioCodec, AudioPacket, AudioRendition, PeerId, VideoCodec};
 
-use crate::rendition::{Choice, Selection};
-use crate::rtp::history::History;
+use crate::rendition::{Choice, Renditions, Selection, Take};
 use crate::rtp::packetize::{PacketizedFrame, Redundancy};
 use crate::rtp::send::{ExtensionIds, RtpOutput, Track};
 use crate::rtp::stamp::FrameStamp;
@@ -66,10 +65,15 @@ impl Tracks {
         tracks.video.as_ref().or(tracks.audio.as_ref()).map(Track::ssrc)
     }
 
-    /// Has the viewer get what was chosen for it.
-    pub(super) fn select(&mut self, choice: Choice) {
-        if let Some(video) = &mut self.video {
-            video.selection.get_or_insert(Selection::new(choice));
+    /// Has the viewer get what was chosen for it. True where a keyframe is needed to change to that.
+    pub(super) fn select(&mut self, choice: Choice) -> bool {
+        let Some(video) = &mut self.video else { return false };
+        match &mut video.selection {
+            Some(selection) => selection.change_to(choice),
+            none => {
+                *none = Some(Selection::new(choice));
+                false
+            }
         }
     }
 
@@ -149,19 +153,26 @@ impl Tracks {
         &mut self,
         frame: &PacketizedFrame,
         stamp: &FrameStamp,
-        history: &History,
-        (route, out): (&Route, &mut impl Outbox),
+        renditions: &Renditions,
+        way: (&Route, &mut impl Outbox),
     ) -> bool {
         let Self { video, output, .. } = self;
         let selection = video.as_mut().and_then(|video| video.selection.as_mut());
-        let Some(selection) = selection.filter(|has| has.takes(frame.rendition, frame.keyframe))
+        let (Some(selection), Some(history)) = (selection, renditions.history(frame.rendition))
         else {
             return false;
         };
-        let sent =
-            output.send_video((&frame.payloads, frame.keyframe), stamp, history, (route, out));
+        match selection.judge(frame) {
+            Take::Send => {}
+            Take::LeaveOut => {
+                output.leave_out();
+                return false;
+            }
+            Take::Ignore => return false,
+        }
+        let sent = output.send_video(frame, stamp, (history, |id| renditions.numbers(id)), way);
         if sent {
-            selection.sent();
+            selection.sent(frame);
         }
         sent
     }

@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use visavis_types::{ClockAnchor, PlayoutDelay, RenditionId};
 
 use crate::rtp::history::History;
+use crate::rtp::numbers::Numbers;
 use crate::rtp::packetize::PacketizedFrame;
 use crate::rtp::stamp::FrameStamp;
+pub use choice::ViewerLimit;
 pub(crate) use choice::{Choice, Needs, choose};
 pub(crate) use keyframe::{KeyframePolicy, KeyframeRequests, Request};
-pub(crate) use selection::Selection;
+pub(crate) use selection::{Selection, Take};
 use timeline::Timeline;
 
 /// A receiver interpolates between capture times, so that not every frame has to carry one.
@@ -34,6 +36,8 @@ pub(crate) struct Renditions {
 pub(crate) struct Rendition {
     pub(crate) keyframes: KeyframePolicy,
     pub(crate) history: History,
+    /// Of the last picture, sent to anybody or not.
+    numbers: Numbers,
     /// RTP time of the last frame, and when that was pushed.
     last: Option<(u64, Option<Instant>)>,
     last_capture_time_sent: Option<Instant>,
@@ -53,9 +57,21 @@ impl Renditions {
         self.by_index[id.index()].get_or_insert_default()
     }
 
+    /// The last frames of a rendition.
+    pub(crate) fn history(&self, id: RenditionId) -> Option<&History> {
+        self.get(id).map(|rendition| &rendition.history)
+    }
+
+    /// The numbers of a rendition's last picture.
+    pub(crate) fn numbers(&self, id: RenditionId) -> Numbers {
+        self.get(id).map(|rendition| rendition.numbers).unwrap_or_default()
+    }
+
     /// What all packets of a frame say.
     pub(crate) fn stamp(&mut self, frame: &PacketizedFrame, clock: &ClockAnchor) -> FrameStamp {
         let rendition = self.by_index[frame.rendition.index()].get_or_insert_default();
+        let first = frame.payloads.get(0).unwrap_or_default();
+        rendition.numbers = Numbers::of(frame.rendition.codec, first);
         let rtp_time = self.timeline.rtp_time(frame, &mut rendition.last);
 
         let rested = rendition
@@ -81,6 +97,7 @@ mod tests {
         PacketizedFrame {
             rendition: RenditionId::lowest(SessionNumber::unique(), VideoCodec::H264),
             keyframe,
+            layers: None,
             payloads: Arc::new(Payloads::default()),
             captured,
             stamps,

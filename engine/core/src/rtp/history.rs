@@ -80,6 +80,7 @@ mod tests {
         let frame = PacketizedFrame {
             rendition: RenditionId::lowest(SessionNumber::unique(), VideoCodec::Vp8),
             keyframe: false,
+            layers: None,
             payloads: Arc::new(payloads.iter().collect()),
             captured: at,
             stamps: Stamps::pushed(at),

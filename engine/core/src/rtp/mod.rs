@@ -4,6 +4,7 @@
 //! each other.
 
 pub(crate) mod history;
+pub(crate) mod numbers;
 pub(crate) mod packetize;
 pub mod receive;
 pub(crate) mod send;

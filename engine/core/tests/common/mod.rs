@@ -274,6 +274,7 @@ impl World {
         PacketizedFrame {
             rendition: RenditionId::lowest(self.number, codec),
             keyframe,
+            layers: None,
             payloads: Arc::new(sizes.iter().map(|&len| vec![0x41; len]).collect()),
             captured: self.now,
             stamps: Stamps::pushed(self.now),

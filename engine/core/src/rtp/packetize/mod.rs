@@ -14,7 +14,7 @@ mod vp9;
 use std::sync::Arc;
 use std::time::Instant;
 
-use visavis_types::{AccessUnit, RenditionId, Stage, Stamps, VideoCodec};
+use visavis_types::{AccessUnit, Layering, RenditionId, Stage, Stamps, VideoCodec};
 
 pub use payloads::{MAX_PAYLOAD_BYTES, Payloads};
 pub(crate) use red::Redundancy;
@@ -26,6 +26,8 @@ pub struct PacketizedFrame {
     pub rendition: RenditionId,
     /// Whether a decoder can start here.
     pub keyframe: bool,
+    /// Its place among temporal layers. `None` where the rendition has one layer.
+    pub layers: Option<Layering>,
     /// RTP payloads in order; the marker bit goes on the last.
     pub payloads: Arc<Payloads>,
     /// When the picture was captured.
@@ -40,8 +42,8 @@ pub enum Packetizer {
     /// RFC 6184, packetization-mode 1.
     H264,
     /// RFC 7741.
-    Vp8(vp8::PictureId),
-    /// RFC 9628, non-flexible mode, one layer.
+    Vp8(vp8::Numbering),
+    /// RFC 9628: non-flexible mode where there is one layer, else flexible mode.
     Vp9(vp8::PictureId),
     /// RTP Payload Format For AV1, version 1.0.
     Av1,
@@ -52,7 +54,7 @@ impl Packetizer {
     pub fn new(codec: VideoCodec) -> Self {
         match codec {
             VideoCodec::H264 => Self::H264,
-            VideoCodec::Vp8 => Self::Vp8(vp8::PictureId::default()),
+            VideoCodec::Vp8 => Self::Vp8(vp8::Numbering::default()),
             VideoCodec::Vp9 => Self::Vp9(vp8::PictureId::default()),
             VideoCodec::Av1 => Self::Av1,
         }
@@ -64,12 +66,13 @@ impl Packetizer {
         unit: &AccessUnit,
         now: impl FnOnce() -> Instant,
     ) -> PacketizedFrame {
-        let payloads = self.payloads(&unit.data, unit.keyframe);
+        let payloads = self.payloads(&unit.data, unit.keyframe, unit.layers);
         let mut stamps = unit.stamps;
         stamps.set(Stage::Packetized, now());
         PacketizedFrame {
             rendition: unit.rendition,
             keyframe: unit.keyframe,
+            layers: unit.layers,
             payloads: Arc::new(payloads),
             captured: unit.captured,
             stamps,
@@ -77,18 +80,18 @@ impl Packetizer {
     }
 
     /// The payloads of one access unit, of whatever session.
-    pub fn payloads(&mut self, unit: &[u8], keyframe: bool) -> Payloads {
+    pub fn payloads(&mut self, unit: &[u8], keyframe: bool, layers: Option<Layering>) -> Payloads {
         let most = unit.len() / MAX_PAYLOAD_BYTES + 4;
         // A few bytes of payload header each.
         let mut payloads = Payloads::with_capacity(most, unit.len() + 8 * most);
         match self {
             Self::H264 => h264::packetize(unit, MAX_PAYLOAD_BYTES, &mut payloads),
-            Self::Vp8(picture_id) => {
-                vp8::packetize(unit, picture_id, MAX_PAYLOAD_BYTES, &mut payloads);
+            Self::Vp8(numbering) => {
+                vp8::packetize(unit, numbering, layers, MAX_PAYLOAD_BYTES, &mut payloads);
             }
             Self::Vp9(picture_id) => {
-                let id = picture_id.next();
-                vp9::packetize(unit, keyframe, id, MAX_PAYLOAD_BYTES, &mut payloads);
+                let place = (picture_id.next(), keyframe, layers);
+                vp9::packetize(unit, place, MAX_PAYLOAD_BYTES, &mut payloads);
             }
             Self::Av1 => av1::packetize(unit, keyframe, MAX_PAYLOAD_BYTES, &mut payloads),
         }

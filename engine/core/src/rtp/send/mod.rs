@@ -7,6 +7,7 @@
 
 mod header;
 mod reports;
+mod spans;
 mod srtp;
 mod track;
 mod way;
@@ -14,10 +15,11 @@ mod way;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use visavis_types::{AudioPacket, ClockAnchor};
+use visavis_types::{AudioPacket, ClockAnchor, RenditionId};
 
 use crate::rtp::history::History;
-use crate::rtp::packetize::Payloads;
+use crate::rtp::numbers::Numbers;
+use crate::rtp::packetize::PacketizedFrame;
 use crate::rtp::stamp::FrameStamp;
 use crate::transport::{Outbox, Route};
 pub(crate) use header::ExtensionIds;
@@ -98,26 +100,35 @@ impl RtpOutput {
         if self.srtp.is_none() {
             self.srtp = self.keys.get().and_then(Srtp::new);
         }
-        Some((Way { srtp: self.srtp.as_mut()?, route, out }, &mut self.tracks))
+        let Self { srtp, scratch, tracks, .. } = self;
+        Some((Way { srtp: srtp.as_mut()?, route, scratch, out }, tracks))
     }
 
-    /// Sends a frame that `history` will have next. False where it cannot be sent yet.
+    /// Sends a frame that `history` will have next; `numbers` are those of the last picture of each rendition. False
+    /// where it cannot be sent yet.
     pub(crate) fn send_video(
         &mut self,
-        (payloads, keyframe): (&Payloads, bool),
+        frame: &PacketizedFrame,
         stamp: &FrameStamp,
-        history: &History,
+        (history, numbers): (&History, impl Fn(RenditionId) -> Numbers),
         way: (&Route, &mut impl Outbox),
     ) -> bool {
         let Some((mut way, Tracks { video: Some(track), .. })) = self.ready(way) else {
             return false;
         };
-        track.follow(history);
-        if keyframe {
+        track.follow(frame.rendition, stamp, history, numbers);
+        if frame.keyframe {
             track.begin_keyframe();
         }
-        track.send(payloads.iter(), true, stamp, &mut way);
+        track.send(frame.payloads.iter(), true, stamp, &mut way);
         true
+    }
+
+    /// A picture of the rendition that is sent is left out, which is not of the base layer.
+    pub(crate) fn leave_out(&mut self) {
+        if let Some(track) = &mut self.tracks.video {
+            track.leave_out();
+        }
     }
 
     /// Sends an audio packet, with this in it. False where it cannot be sent yet.
@@ -136,10 +147,10 @@ impl RtpOutput {
     }
 
     /// Sends again what a viewer has missed. False where only a keyframe can help it.
-    pub(crate) fn resend(
+    pub(crate) fn resend<'a>(
         &mut self,
         lost: &[u16],
-        history: &History,
+        history: impl Fn(RenditionId) -> Option<&'a History>,
         way: (&Route, &mut impl Outbox),
     ) -> bool {
         let Some((mut way, Tracks { video: Some(track), .. })) = self.ready(way) else {
@@ -147,8 +158,8 @@ impl RtpOutput {
         };
         let mut helped = true;
         for &sequence in lost {
-            helped &= !track.is_beyond_help(sequence, history);
-            track.resend(sequence, history, &mut way);
+            helped &= !track.is_beyond_help(sequence, &history);
+            track.resend(sequence, &history, &mut way);
         }
         helped
     }

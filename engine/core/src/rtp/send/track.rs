@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
-use visavis_types::ClockAnchor;
+use visavis_types::{ClockAnchor, RenditionId};
 
 use super::header::{ExtensionIds, Header};
 use super::reports::SenderInfo;
+use super::spans::{Shift, Span, Spans};
 use super::way::Way;
 use crate::rtp::history::{History, Kept};
+use crate::rtp::numbers::Numbers;
 use crate::rtp::stamp::{FrameStamp, ntp};
 use crate::transport::Outbox;
 
@@ -37,6 +39,10 @@ pub(crate) struct Track {
     octets: u32,
     /// RTP time of the last packet, and when that was captured.
     last: Option<(u32, Instant)>,
+    /// Of pictures: what was sent last.
+    rendition: Option<RenditionId>,
+    /// What is added to what its frames say.
+    shift: Shift,
     resend: Option<Resend>,
 }
 
@@ -51,18 +57,8 @@ struct Resend {
     allowance: usize,
     /// Sent packets that have not earned a resend yet.
     earned: usize,
-    /// `None` before the first packet.
-    span: Option<Span>,
-    scratch: Vec<u8>,
-}
-
-/// Packets that follow one another here as they do in the rendition's history.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    /// The first of them.
-    since: u64,
-    /// A packet's number in the history, less its number here.
-    offset: u64,
+    /// Where in the histories of renditions what was sent is.
+    spans: Spans,
 }
 
 impl Resend {
@@ -74,8 +70,7 @@ impl Resend {
             next: u64::from(first),
             allowance: MAX_ALLOWANCE,
             earned: 0,
-            span: None,
-            scratch: Vec::new(),
+            spans: Spans::default(),
         }
     }
 
@@ -101,6 +96,8 @@ impl Track {
             packets: 0,
             octets: 0,
             last: None,
+            rendition: None,
+            shift: Shift::default(),
             resend: None,
         }
     }
@@ -117,9 +114,10 @@ impl Track {
             return;
         };
         self.resend = Some(match self.resend.take() {
-            Some(old) if old.ssrc == ssrc => {
-                // The history may be another codec's by now.
-                Resend { payload_type, negotiated: true, span: None, ..old }
+            Some(mut old) if old.ssrc == ssrc => {
+                // The payload type may stand for another codec by now.
+                old.spans.clear();
+                Resend { payload_type, negotiated: true, ..old }
             }
             _ => Resend::new(ssrc, payload_type, first),
         });
@@ -129,18 +127,60 @@ impl Track {
         self.acknowledged = true;
     }
 
-    fn header(&self, (ssrc, payload_type): (u32, u8), stamp: &FrameStamp) -> Header {
+    fn header(
+        &self,
+        (ssrc, payload_type): (u32, u8),
+        (stamp, rtp_time): (&FrameStamp, u32),
+    ) -> Header {
         let mid = (!self.acknowledged).then_some(&*self.mid);
-        Header::new((ssrc, payload_type), mid, stamp, &self.extensions)
+        let mut header = Header::new((ssrc, payload_type), mid, stamp, &self.extensions);
+        header.set_rtp_time(rtp_time);
+        header
     }
 
-    /// Notes which packet of the history comes next.
-    pub(super) fn follow(&mut self, history: &History) {
+    /// Notes whose packet comes next, and which of its history. `numbers` are those of a rendition's last picture.
+    pub(super) fn follow(
+        &mut self,
+        rendition: RenditionId,
+        stamp: &FrameStamp,
+        history: &History,
+        numbers: impl Fn(RenditionId) -> Numbers,
+    ) {
+        if self.rendition != Some(rendition) {
+            self.change_to(rendition, stamp, numbers);
+        }
         if let Some(resend) = &mut self.resend {
             let offset = history.next_packet().wrapping_sub(self.next);
-            if resend.span.is_none_or(|span| span.offset != offset) {
-                resend.span = Some(Span { since: self.next, offset });
+            resend.spans.follow(Span { since: self.next, rendition, offset, shift: self.shift });
+        }
+    }
+
+    /// RTP time and picture numbers go on where they were, whatever those of the rendition that comes now are. One
+    /// picture may come in both: it has a later time in the second one.
+    #[cold]
+    fn change_to(
+        &mut self,
+        rendition: RenditionId,
+        stamp: &FrameStamp,
+        numbers: impl Fn(RenditionId) -> Numbers,
+    ) {
+        let before = self.rendition.replace(rendition);
+        let Some((last, _)) = self.last else { return };
+        let is_later = (stamp.rtp_time.wrapping_sub(last) as i32) > 0;
+        let next = last.wrapping_add(1);
+        self.shift.rtp_time = if is_later { 0 } else { next.wrapping_sub(stamp.rtp_time) };
+        self.shift.numbers = match before {
+            Some(before) if before.codec == rendition.codec => {
+                numbers(before).plus(self.shift.numbers).up_to(numbers(rendition))
             }
+            _ => Numbers::default(),
+        };
+    }
+
+    /// A picture of what was sent last is left out. It is not of the base layer.
+    pub(super) fn leave_out(&mut self) {
+        if let Some(rendition) = self.rendition {
+            self.shift.numbers.leave_out(rendition.codec);
         }
     }
 
@@ -152,16 +192,25 @@ impl Track {
         stamp: &FrameStamp,
         way: &mut Way<'_, impl Outbox>,
     ) {
-        let mut header = self.header((self.ssrc, self.payload_type), stamp);
+        let Shift { rtp_time, numbers } = self.shift;
+        let rtp_time = stamp.rtp_time.wrapping_add(rtp_time);
+        let mut header = self.header((self.ssrc, self.payload_type), (stamp, rtp_time));
         let count = payloads.len();
+        let renumbered = self.rendition.filter(|_| !numbers.is_zero()).map(|sent| sent.codec);
         for (index, payload) in payloads.enumerate() {
             let header = header.packet(self.next as u16, ends && index + 1 == count);
-            way.send_rtp(header, payload, self.ssrc, self.next);
+            match renumbered {
+                None => way.send_rtp(header, payload, self.ssrc, self.next),
+                Some(codec) => {
+                    let change = |copy: &mut [u8]| numbers.add_to(codec, copy);
+                    way.send_changed_rtp(header, (&[], payload), change, (self.ssrc, self.next));
+                }
+            }
             self.octets = self.octets.wrapping_add(payload.len() as u32);
             self.next += 1;
         }
         self.packets = self.packets.wrapping_add(count as u32);
-        self.last = Some((stamp.rtp_time, stamp.captured));
+        self.last = Some((rtp_time, stamp.captured));
         if let Some(resend) = &mut self.resend {
             resend.earn(count);
         }
@@ -175,41 +224,47 @@ impl Track {
     /// Whether a viewer that lacks this packet will never have it, and no keyframe after it either: all
     /// that is sent up to the next keyframe is of no use to it. Browsers take up to three seconds to see
     /// that, and to ask for one.
-    pub(super) fn is_beyond_help(&self, sequence: u16, history: &History) -> bool {
+    pub(super) fn is_beyond_help<'a>(
+        &self,
+        sequence: u16,
+        history: impl Fn(RenditionId) -> Option<&'a History>,
+    ) -> bool {
         let Some(resend) = self.resend.as_ref().filter(|resend| resend.negotiated) else {
             return false;
         };
         let Some(own) = sent_as(sequence, self.next).filter(|&own| own >= self.keyframe) else {
             return false;
         };
-        // Where the numbers of the history are new, as after a renegotiation, older packets have none.
-        resend.find(own).is_none_or(|packet| history.get(packet).is_none())
+        // After a renegotiation older packets are in no span.
+        resend.find(own, history).is_none()
     }
 
     /// Sends a packet again, if there is a stream for that, if it is still known, and if this viewer has
     /// not asked for too much. Under its own number it must never leave twice: its header might differ
     /// by then, and two packets under one nonce give the keys away.
-    pub(super) fn resend(
+    pub(super) fn resend<'a>(
         &mut self,
         sequence: u16,
-        history: &History,
+        history: impl Fn(RenditionId) -> Option<&'a History>,
         way: &mut Way<'_, impl Outbox>,
     ) {
         let Some(mut resend) = self.resend.take() else {
             return;
         };
-        if let Some(Kept { payload, stamp, marker }) =
-            sent_as(sequence, self.next).and_then(|own| history.get(resend.find(own)?))
+        if let Some((kept, Span { rendition, shift, .. })) =
+            sent_as(sequence, self.next).and_then(|own| resend.find(own, history))
             && resend.negotiated
             && resend.allowance > 0
         {
+            let Kept { payload, stamp, marker } = kept;
             resend.allowance -= 1;
-            resend.scratch.clear();
-            resend.scratch.extend_from_slice(&sequence.to_be_bytes());
-            resend.scratch.extend_from_slice(payload);
-            let mut header = self.header((resend.ssrc, resend.payload_type), stamp);
+            let rtp_time = stamp.rtp_time.wrapping_add(shift.rtp_time);
+            let stream = (resend.ssrc, resend.payload_type);
+            let mut header = self.header(stream, (stamp, rtp_time));
             let header = header.packet(resend.next as u16, marker);
-            way.send_rtp(header, &resend.scratch, resend.ssrc, resend.next);
+            let head = sequence.to_be_bytes();
+            let change = |copy: &mut [u8]| shift.numbers.add_to(rendition.codec, copy);
+            way.send_changed_rtp(header, (&head, payload), change, (resend.ssrc, resend.next));
             resend.next += 1;
         }
         self.resend = Some(resend);
@@ -238,10 +293,15 @@ fn sent_as(sequence: u16, next: u64) -> Option<u64> {
 }
 
 impl Resend {
-    /// The number in the history of one of our packets.
-    fn find(&self, own: u64) -> Option<u64> {
-        let Span { since, offset } = self.span?;
-        (own >= since).then_some(own.wrapping_add(offset))
+    /// One of our packets, as long as it is kept, and what became of it for this viewer.
+    fn find<'a>(
+        &self,
+        own: u64,
+        history: impl Fn(RenditionId) -> Option<&'a History>,
+    ) -> Option<(Kept<'a>, Span)> {
+        let span = *self.spans.find(own)?;
+        let kept = history(span.rendition)?.get(own.wrapping_add(span.offset))?;
+        Some((kept, span))
     }
 }
 
@@ -257,8 +317,13 @@ mod tests {
     #[test]
     fn sequence_numbers_are_found_across_a_roll_over_but_not_before_the_first() {
         let mut resend = Resend::new(2, 97, 0);
-        resend.span = Some(Span { since: 65_530, offset: 0_u64.wrapping_sub(65_530) });
-        let find = |sequence, next| resend.find(sent_as(sequence, next)?);
+        let rendition = RenditionId::lowest(SessionNumber::unique(), VideoCodec::Vp8);
+        let (since, offset) = (65_530, 0_u64.wrapping_sub(65_530));
+        resend.spans.follow(Span { since, rendition, offset, shift: Shift::default() });
+        let find = |sequence, next| {
+            let own = sent_as(sequence, next)?;
+            resend.spans.find(own).map(|span| own.wrapping_add(span.offset))
+        };
         let next = 65_540;
         assert_eq!(find(65_530, next), Some(0));
         assert_eq!(find(65_535, next), Some(5));
@@ -274,34 +339,37 @@ mod tests {
         let mut history = History::default();
         let mut track = Track::new("0", 1, 90_000, 10);
         track.resend_in(Some((2, 97)), 0);
+        let rendition = RenditionId::lowest(SessionNumber::unique(), VideoCodec::Vp8);
         let frame = |history: &mut History, track: &mut Track, second| {
-            track.follow(history);
             let at = start + std::time::Duration::from_secs(second);
+            let stamp = FrameStamp::new(0, at);
+            track.follow(rendition, &stamp, history, |_| Numbers::default());
             let frame = PacketizedFrame {
-                rendition: RenditionId::lowest(SessionNumber::unique(), VideoCodec::Vp8),
+                rendition,
                 keyframe: false,
+                layers: None,
                 payloads: Arc::new([vec![1], vec![2]].iter().collect()),
                 captured: at,
                 stamps: Stamps::pushed(at),
             };
-            history.push(frame, FrameStamp::new(0, at), at);
+            history.push(frame, stamp, at);
             track.next += 2;
         };
         track.begin_keyframe();
         frame(&mut history, &mut track, 0); // 10, 11
-        assert!(!track.is_beyond_help(10, &history), "it is still there");
+        assert!(!track.is_beyond_help(10, |_| Some(&history)), "it is still there");
         frame(&mut history, &mut track, 1); // 12, 13
         frame(&mut history, &mut track, 3); // 14, 15
-        assert!(track.is_beyond_help(11, &history));
-        assert!(!track.is_beyond_help(9, &history), "before the first");
-        assert!(!track.is_beyond_help(15, &history), "it is still there");
+        assert!(track.is_beyond_help(11, |_| Some(&history)));
+        assert!(!track.is_beyond_help(9, |_| Some(&history)), "before the first");
+        assert!(!track.is_beyond_help(15, |_| Some(&history)), "it is still there");
         track.begin_keyframe();
         frame(&mut history, &mut track, 5); // 16, 17
-        assert!(!track.is_beyond_help(11, &history), "there was a keyframe since");
+        assert!(!track.is_beyond_help(11, |_| Some(&history)), "there was a keyframe since");
         frame(&mut history, &mut track, 7); // 18, 19
-        assert!(track.is_beyond_help(16, &history), "the keyframe itself");
+        assert!(track.is_beyond_help(16, |_| Some(&history)), "the keyframe itself");
         track.resend_in(Some((2, 97)), 0);
-        assert!(track.is_beyond_help(18, &history), "renegotiated since");
+        assert!(track.is_beyond_help(18, |_| Some(&history)), "renegotiated since");
     }
 
     #[test]

@@ -81,7 +81,7 @@ mod tests {
     }
 
     fn round_trip(unit: &[u8]) -> Vec<u8> {
-        let payloads = Packetizer::new(VideoCodec::Av1).payloads(unit, true);
+        let payloads = Packetizer::new(VideoCodec::Av1).payloads(unit, true, None);
         let (mut depacketizer, mut out) = (Av1Depacketizer::default(), Vec::new());
         for payload in payloads.iter() {
             assert!(payload.len() <= MAX_PAYLOAD_BYTES);

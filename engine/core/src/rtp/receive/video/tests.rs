@@ -19,7 +19,7 @@ fn picture(keyframe: bool, bytes: usize) -> Vec<u8> {
 }
 
 fn payloads(codec: VideoCodec, unit: &[u8]) -> Payloads {
-    Packetizer::new(codec).payloads(unit, false)
+    Packetizer::new(codec).payloads(unit, false, None)
 }
 
 /// The datagrams of one access unit after another.
