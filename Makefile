@@ -52,7 +52,10 @@ features: setup ## a build without features, and one with each feature alone
 	@tools/check-features
 
 fuzz-check: setup ## the fuzz targets compiled, with the stable compiler and without a fuzzer
-	$(CARGO) check --manifest-path tests/fuzz/Cargo.toml --locked --bins
+	@# With the profiles of this workspace they share what `make features` has compiled.
+	@mkdir -p $(TARGET) && sed -n '/^\[profile/,$$p' Cargo.toml > $(TARGET)/profiles.toml
+	$(CARGO) check --manifest-path tests/fuzz/Cargo.toml --config $(TARGET)/profiles.toml --target-dir $(TARGET) \
+		--locked --bins
 
 bench: setup-test ## glass-to-glass latency in a real browser; fails where it is not what is promised
 	$(CARGO) build --release --workspace --bins
