@@ -8,7 +8,7 @@ OPENSSL = visavis-cli/openssl,visavis-tests/openssl
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 .PHONY: help run test test-av1 test-openssl lint doc deny msrv features fuzz-check bench micro instructions profile \
-	fuzz fuzz-offers setup setup-count setup-deny setup-profile setup-test
+	fuzz fuzz-offers setup setup-count setup-deny setup-openssl setup-profile setup-test
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -27,8 +27,7 @@ test-av1: setup-test ## the encoders and Chromium with AV1; builds libaom, which
 	$(CARGO) clippy -p visavis-codec -p visavis-cli -p visavis-bench -p visavis-tests --all-targets \
 		--features visavis-codec/av1,visavis-cli/av1,visavis-bench/av1,visavis-tests/av1 -- -D warnings
 
-test-openssl: setup-test ## DTLS by OpenSSL: viewers with RSA certificates (GStreamer's webrtcbin) play
-	@tools/setup openssl
+test-openssl: setup-test setup-openssl ## DTLS by OpenSSL: viewers with RSA certificates (GStreamer's webrtcbin) play
 	$(CARGO) build --workspace --bins --features $(OPENSSL)
 	$(CARGO) test --workspace --features $(OPENSSL) --test hub --test data --test hostile --test secrets
 	VISAVIS_BIN=$(TARGET)/debug/visavis $(CARGO) test --workspace --features $(OPENSSL) --test rsa_certificate
@@ -48,7 +47,7 @@ deny: setup-deny ## licences, duplicates and sources of the dependencies, agains
 msrv: setup ## a build with the oldest Rust that Cargo.toml promises
 	@tools/msrv
 
-features: setup ## a build without features, and one with each feature alone
+features: setup-openssl ## a build without features, and one with each feature alone
 	@tools/check-features
 
 fuzz-check: setup ## the fuzz targets compiled, with the stable compiler and without a fuzzer
@@ -86,6 +85,9 @@ setup-count: ## install what counts instructions
 
 setup-deny: ## install what looks at licences
 	@tools/setup deny
+
+setup-openssl: ## install what a build with the feature openssl needs
+	@tools/setup build openssl
 
 setup-profile: ## install what takes profiles
 	@tools/setup build profile
