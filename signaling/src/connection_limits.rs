@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use visavis_types::Shrink;
+use visavis::memory::Shrink;
 
 use crate::access::Source;
 use crate::config::Limits;

@@ -32,3 +32,8 @@ pub use weather::{RELAY, Weather};
 
 /// What a test returns.
 pub type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// What README shows is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

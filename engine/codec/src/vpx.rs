@@ -64,7 +64,7 @@ impl EncoderMaker for Libvpx {
     fn codecs(&self) -> CodecSet {
         let built = [VideoCodec::Vp8, VideoCodec::Vp9]
             .into_iter()
-            .filter(|&codec| crate::encoder::list::is_built(codec));
+            .filter(|&codec| crate::encoder::built::is_built(codec));
         built.fold(CodecSet::EMPTY, CodecSet::with)
     }
 

@@ -19,7 +19,7 @@
 //!     data: &silence,
 //!     sample_rate: 24_000,
 //!     channels: 1,
-//!     format: AudioFormat::S16Le,
+//!     format: AudioFormat::PcmS16,
 //!     timestamp: UnixMillis::now(),
 //! })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -25,7 +25,7 @@
 //!         data: &second,
 //!         sample_rate: 16_000,
 //!         channels: 1,
-//!         format: AudioFormat::S16Le,
+//!         format: AudioFormat::PcmS16,
 //!         timestamp: UnixMillis(number * 1_000),
 //!     };
 //!     utterance.push_audio_within(&chunk, Duration::from_secs(30))?;

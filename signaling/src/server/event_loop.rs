@@ -11,9 +11,9 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use visavis::Event;
 use visavis::faults::FaultDomain;
+use visavis::memory::Shrink;
 use visavis::receiver::Receiver;
 use visavis::status::Refusal;
-use visavis_types::Shrink;
 
 use super::connection::{Connection, Next};
 use super::deadlines::Deadlines;

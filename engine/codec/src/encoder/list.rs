@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use visavis_types::{CodecSet, FrameSize, VideoCodec};
 
+use super::built::is_built;
 use super::config::VideoEncoderConfig;
 use super::error::{EncodeError, Unavailable};
 use super::maker::{EncoderMaker, VideoEncoder};
@@ -163,14 +164,5 @@ const fn feature(codec: VideoCodec) -> &'static str {
         VideoCodec::Vp8 => "vp8",
         VideoCodec::Vp9 => "vp9",
         VideoCodec::Av1 => "av1",
-    }
-}
-
-pub(crate) const fn is_built(codec: VideoCodec) -> bool {
-    match codec {
-        VideoCodec::H264 => cfg!(feature = "h264"),
-        VideoCodec::Vp8 => cfg!(feature = "vp8"),
-        VideoCodec::Vp9 => cfg!(feature = "vp9"),
-        VideoCodec::Av1 => cfg!(feature = "av1"),
     }
 }

@@ -22,6 +22,7 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+pub(crate) mod built;
 #[cfg(any(feature = "vp8", feature = "vp9", feature = "av1"))]
 pub(crate) mod clock;
 pub(crate) mod config;

@@ -1,6 +1,6 @@
 //! What is known of a setting, whatever its type: names, help, default, range.
 
-use super::values::{Given, Invalid};
+use super::given::{Given, Invalid};
 
 /// How a setting is given on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::check::check;
 use super::definition::Definition;
 use super::error::SettingsError;
+use super::given::Given;
 use super::origin::{Origin, Origins};
 use super::table::{Settings, definitions};
-use super::values::Given;
 
 /// What was given on the command line.
 #[derive(Debug, Default, Clone)]

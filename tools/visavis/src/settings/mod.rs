@@ -13,6 +13,7 @@ mod check;
 mod definition;
 mod error;
 mod example;
+mod given;
 mod layers;
 mod origin;
 mod table;
@@ -28,5 +29,5 @@ pub use values::NamedFile;
 
 pub(crate) use definition::{Definition, Shape};
 pub(crate) use example::wrap;
+pub(crate) use given::Given;
 pub(crate) use table::definitions;
-pub(crate) use values::Given;

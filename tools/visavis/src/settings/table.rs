@@ -9,7 +9,8 @@ use visavis::audio::AudioCodec;
 use visavis::video::{FrameSize, VideoCodec};
 
 use super::definition::{Definition, Spec};
-use super::values::{Given, Invalid, NamedFile, Value};
+use super::given::{Given, Invalid};
+use super::values::{NamedFile, Value};
 
 /// Makes the struct, its defaults and the table out of one list.
 macro_rules! settings {
