@@ -59,6 +59,22 @@ impl Viewer {
         rtp_mode: bool,
         socket: UdpSocket,
     ) -> Self {
+        Self::connect_by(rtp_mode, socket, |offer| {
+            let answer = engine.connect(session, None, offer).unwrap();
+            (answer.peer, answer.sdp)
+        })
+    }
+
+    /// A viewer that takes RTP packets as they come, whose offer is answered elsewhere.
+    pub fn join_by(answer: impl FnOnce(&str) -> String) -> Self {
+        Self::connect_by(true, local_socket(), |offer| (PeerId::from_raw(0), answer(offer)))
+    }
+
+    fn connect_by(
+        rtp_mode: bool,
+        socket: UdpSocket,
+        answer: impl FnOnce(&str) -> (PeerId, String),
+    ) -> Self {
         let local = socket.local_addr().unwrap();
         let mut rtc = Rtc::builder().set_rtp_mode(rtp_mode).build(Instant::now());
         rtc.add_local_candidate(Candidate::host(local, "udp").unwrap());
@@ -67,8 +83,7 @@ impl Viewer {
         api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
         api.add_channel("visavis".to_owned());
         let (offer, pending) = api.apply().unwrap();
-        let answer = engine.connect(session, None, &offer.to_sdp_string()).unwrap();
-        let (id, answer) = (answer.peer, answer.sdp);
+        let (id, answer) = answer(&offer.to_sdp_string());
         let parsed = SdpAnswer::from_sdp_string(&answer).unwrap();
         rtc.sdp_api().accept_answer(pending, parsed).unwrap();
         let (video, audio, units) = (Vec::new(), Vec::new(), Vec::new());
