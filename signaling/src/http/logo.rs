@@ -116,7 +116,7 @@ mod tests {
         let refused = || Logo::read(&path).unwrap_err().to_string();
         assert!(refused().contains("logo.png"), "{}", refused());
         std::fs::write(&path, "GIF89a").unwrap();
-        assert!(refused().contains("none of SVG"), "{}", refused());
+        assert!(refused().contains("expected SVG"), "{}", refused());
         std::fs::write(&path, [b"\x89PNG\r\n\x1a\n", &[0; MAX_BYTES][..]].concat()).unwrap();
         assert!(refused().contains("512 KiB"), "{}", refused());
         std::fs::write(&path, b"\x89PNG\r\n\x1a\n").unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
-use visavis::{Engine, EngineConfig, SessionConfig};
+use visavis::{Engine, EngineConfig, Session, SessionConfig};
 
 use super::SignalingServer;
 use crate::access::Via;
@@ -53,6 +53,7 @@ impl Authority for Without {
 /// Fields drop in this order.
 struct World {
     server: SignalingServer,
+    _session: Session,
     _engine: Engine,
 }
 
@@ -62,12 +63,13 @@ impl World {
         let mut config = EngineConfig::default();
         config.udp = localhost;
         let engine = Engine::start(config).unwrap();
-        engine.create_session(SessionConfig::default()).unwrap().start();
+        let session = engine.create_session(SessionConfig::default()).unwrap();
+        session.start();
         let mut config = SignalingConfig { listen: localhost, ..SignalingConfig::default() };
         config.api.manage = true;
         let authority = Box::new(Without(permission));
         let server = SignalingServer::start_with(config, engine.handle(), authority).unwrap();
-        Self { server, _engine: engine }
+        Self { server, _session: session, _engine: engine }
     }
 
     fn tcp(&self) -> TcpStream {

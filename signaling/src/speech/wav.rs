@@ -364,17 +364,17 @@ mod tests {
         };
         for (bytes, why) in [
             (Vec::new(), "ends before"),
-            (b"ID3\x04\0\0\0\0\0\0\0\0\0\0".to_vec(), "no WAV"),
+            (b"ID3\x04\0\0\0\0\0\0\0\0\0\0".to_vec(), "RIFF … WAVE"),
             (good[..20].to_vec(), "ends before"),
             (with(16, &[4, 0, 0, 0]), "takes 4 bytes"),
             (with(16, &[255, 255, 255, 255]), "bytes"),
             (with(20, &[85, 0]), "kind 85"),
-            (with(22, &[7, 0]), "not 7"),
-            (with(22, &[0, 0]), "not 0"),
+            (with(22, &[7, 0]), "channels 7"),
+            (with(22, &[0, 0]), "channels 0"),
             (with(24, &[1, 0, 0, 0]), "1 Hz"),
             (with(32, &[0, 0]), "block size"),
             (with(34, &[12, 0]), "12-bit"),
-            (with(12, b"LIST"), "without a format"),
+            (with(12, b"LIST"), "no format"),
         ] {
             let error = read(&bytes).unwrap_err().to_string();
             assert!(error.contains(why), "{why}: {error}");
