@@ -1,7 +1,7 @@
 //! Where the media comes from: the demo face or a file, made ahead of time by one thread and pushed
 //! into the session on the beat by another.
 
-mod chunks;
+pub mod chunks;
 pub mod demo;
 pub mod pacer;
 pub mod play;
@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use visavis::video::PixelFormat;
-
-pub use chunks::Chunks;
 
 /// One picture and when it is due, counted from the start of the source.
 #[derive(Debug)]

@@ -22,7 +22,8 @@ use self::face::Face;
 use self::mouth::{MouthShape, MouthTrack};
 use self::portrait::SIDE;
 use self::speech::Speech;
-use super::{Chunks, Item, Picture, Pool, Source, SourceError, SourceInfo, units};
+use super::chunks::Chunks;
+use super::{Item, Picture, Pool, Source, SourceError, SourceInfo, units};
 
 /// Silence between two rounds of the speech; the face waits and looks at you.
 const PAUSE: Duration = Duration::from_millis(1_500);
