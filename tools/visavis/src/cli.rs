@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use crate::settings::{Definition, Flags, Given, Shape, definitions, wrap};
 
 /// Columns of lists in the help.
-const WIDTH: usize = 96;
+const WIDTH: usize = 90;
 
 const EXAMPLES: &str = "\
 Examples:

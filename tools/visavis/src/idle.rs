@@ -62,7 +62,7 @@ pub fn open(path: &Path) -> Result<IdleLoop, IdleFileError> {
     let pictures = move || match open_clip(&owned) {
         Ok(clip) => Pictures::new(Some(clip), fps),
         Err(error) => {
-            tracing::error!(%error, "the idle film has gone");
+            tracing::error!(%error, "the idle film cannot be opened any more");
             Pictures::new(None, fps)
         }
     };
@@ -119,7 +119,7 @@ impl Pictures {
         self.next = match picture {
             Some(Ok(Some(picture))) => Some(picture),
             Some(Err(error)) => {
-                tracing::warn!(%error, "an idle film ends early");
+                tracing::warn!(%error, "an idle film cannot be read to its end");
                 None
             }
             Some(Ok(None)) | None => None,

@@ -43,7 +43,7 @@ pub enum LogError {
     Thread(io::Error),
 }
 
-/// Starts the log, with a level or a filter for it.
+/// Starts the log with a level or a filter.
 pub(crate) fn start(filter: &str) -> Result<(), LogError> {
     let parsed = EnvFilter::try_new(filter).map_err(|error| LogError::Filter {
         filter: filter.to_owned(),

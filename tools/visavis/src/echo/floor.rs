@@ -9,16 +9,15 @@ use visavis::units::UnixMillis;
 /// The sample rate at which visitors are heard and echoed: that of the demo's voice.
 pub const RATE_HZ: u32 = 24_000;
 
-/// Sound from before somebody was heard to speak, that is said again too: words begin softly, and it
-/// takes the engine some 50 ms to be certain. It is also what the echo is late by, and with that its
-/// reserve for chunks that come late.
+/// Sound from before speech was detected that is repeated too: words begin softly, and detection takes some 50 ms.
+/// The echo is late by as much, which is its reserve for chunks that come late.
 const PRE_ROLL: usize = RATE_HZ as usize * 3 / 10;
 
-/// What waits to be said again, at most; past that the oldest is left out.
+/// The most sound that waits to be repeated, in samples; past that the oldest is dropped.
 const MAX_PENDING: usize = RATE_HZ as usize;
 
-/// A visitor of whom nothing has come for so long is forgotten when another comes. Chunks may come after
-/// the news that their visitor has left.
+/// A visitor without sound for this long is forgotten when another comes. Chunks may come after the event that
+/// their visitor has left.
 const FORGET_MS: u64 = 10_000;
 
 /// One visitor has the floor at a time: who began to speak first, until nothing has been said for half a
@@ -29,7 +28,7 @@ pub struct Floor {
     recent: HashMap<PeerId, Recent>,
     /// Who speaks, in the order in which they began; the first one has the floor.
     speaking: Vec<PeerId>,
-    /// What the one who has the floor said and nobody has said again.
+    /// Sound of the one who has the floor that is to be repeated.
     pending: VecDeque<i16>,
 }
 
@@ -41,8 +40,8 @@ struct Recent {
 }
 
 impl Floor {
-    /// Takes what a visitor says, speech or not.
-    pub fn hear(&mut self, chunk: &MicChunk) {
+    /// Takes sound of a visitor, speech or not.
+    pub fn push(&mut self, chunk: &MicChunk) {
         if self.holder() == Some(chunk.peer) {
             self.pending.extend(&chunk.samples);
             keep_last(&mut self.pending, MAX_PENDING);
@@ -90,7 +89,7 @@ impl Floor {
         self.speaking.first().copied()
     }
 
-    /// Takes out the next so many samples, if there are as many.
+    /// Takes the next `samples` samples, if there are as many.
     pub fn take(&mut self, samples: usize) -> Option<Vec<i16>> {
         (self.pending.len() >= samples).then(|| self.pending.drain(..samples).collect())
     }
@@ -135,18 +134,18 @@ mod tests {
     #[test]
     fn who_speaks_is_echoed_from_a_little_before_on() {
         let mut floor = Floor::default();
-        floor.hear(&chunk(1, 1, PRE_ROLL));
-        floor.hear(&chunk(1, 2, 100));
+        floor.push(&chunk(1, 1, PRE_ROLL));
+        floor.push(&chunk(1, 2, 100));
         assert_eq!(floor.take(1), None);
         floor.started(peer(1));
-        floor.hear(&chunk(1, 3, 50));
+        floor.push(&chunk(1, 3, 50));
         assert_eq!(floor.take(PRE_ROLL + 51), None);
         let said = rest(&mut floor);
         assert_eq!(said.len(), PRE_ROLL + 50);
         assert_eq!([said[0], said[PRE_ROLL - 101], said[PRE_ROLL - 100]], [1, 1, 2]);
         assert_eq!(said[PRE_ROLL..], [3; 50]);
         floor.ended(peer(1));
-        floor.hear(&chunk(1, 4, 10));
+        floor.push(&chunk(1, 4, 10));
         assert_eq!((floor.take(1), floor.holder()), (None, None));
     }
 
@@ -154,15 +153,15 @@ mod tests {
     fn one_has_the_floor_at_a_time_and_the_next_follows() {
         let mut floor = Floor::default();
         floor.started(peer(1));
-        floor.hear(&chunk(1, 1, 10));
+        floor.push(&chunk(1, 1, 10));
         floor.started(peer(2));
         floor.started(peer(3));
-        floor.hear(&chunk(2, 2, 10));
-        floor.hear(&chunk(3, 3, 10));
+        floor.push(&chunk(2, 2, 10));
+        floor.push(&chunk(3, 3, 10));
         assert_eq!(rest(&mut floor), [1; 10]);
         // One who waits may give up without anybody noticing.
         floor.ended(peer(2));
-        floor.hear(&chunk(1, 1, 5));
+        floor.push(&chunk(1, 1, 5));
         assert_eq!((floor.holder(), rest(&mut floor)), (Some(peer(1)), vec![1; 5]));
         floor.ended(peer(1));
         assert_eq!((floor.holder(), rest(&mut floor)), (Some(peer(3)), vec![3; 10]));
@@ -177,7 +176,7 @@ mod tests {
         floor.ended(peer(1));
         floor.left(peer(1));
         floor.started(peer(1));
-        floor.hear(&chunk(1, 1, 10));
+        floor.push(&chunk(1, 1, 10));
         floor.started(peer(1));
         floor.ended(peer(2));
         assert_eq!(rest(&mut floor), [1; 10]);
@@ -191,7 +190,7 @@ mod tests {
         for peer in 0..100 {
             floor.left(PeerId::from_raw(peer));
             let captured = UnixMillis(peer * 1_000);
-            floor.hear(&MicChunk { captured, ..chunk(peer, 1, 10) });
+            floor.push(&MicChunk { captured, ..chunk(peer, 1, 10) });
         }
         assert!(floor.recent.len() <= 11, "{}", floor.recent.len());
     }
@@ -201,8 +200,8 @@ mod tests {
         let mut floor = Floor::default();
         floor.started(peer(1));
         for _ in 0..100 {
-            floor.hear(&chunk(1, 1, RATE_HZ as usize / 50));
-            floor.hear(&chunk(2, 1, RATE_HZ as usize / 50));
+            floor.push(&chunk(1, 1, RATE_HZ as usize / 50));
+            floor.push(&chunk(2, 1, RATE_HZ as usize / 50));
         }
         assert_eq!(rest(&mut floor).len(), MAX_PENDING);
         floor.ended(peer(1));

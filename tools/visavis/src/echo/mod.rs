@@ -1,4 +1,4 @@
-//! `--echo`: the face says what visitors say.
+//! `--echo`: the face repeats what visitors say.
 //!
 //! Two threads. `visavis-echo` takes in the microphones, gives one visitor the floor, and every 20 ms
 //! pushes the next piece of what that one said; from the same piece it makes the mouth's shapes.
@@ -49,18 +49,18 @@ const SHAPES: usize = 32;
 /// A shape of the mouth and when it is due.
 type Moment = (Instant, MouthShape);
 
-/// The face that says what visitors say. Dropping it stops it.
+/// The face that repeats what visitors say. Dropping it stops it.
 pub struct Echo {
-    /// Dropped to say stop.
+    /// Dropped to stop the threads.
     stop: Option<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Echo {
-    /// What people are told about it.
+    /// Its description.
     pub fn info(fps: u32) -> SourceInfo {
         SourceInfo {
-            label: String::from("the demo face, which says what visitors say"),
+            label: String::from("the demo face, which repeats what visitors say"),
             width: SIDE,
             height: SIDE,
             fps: fps.into(),
@@ -90,7 +90,7 @@ impl Echo {
             // An echo that stands still has lost its place anyway.
             let _ = chunks_in.try_send(chunk.clone());
         });
-        let voice = Voice {
+        let speech = Speech {
             audio: session.audio(),
             floor: Floor::default(),
             mouth: LiveMouth::new(RATE_HZ),
@@ -110,7 +110,7 @@ impl Echo {
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
         let until = stopped.clone();
         echo.threads
-            .push(spawn("visavis-echo").spawn(move || voice.run(&chunks, &events, &until))?);
+            .push(spawn("visavis-echo").spawn(move || speech.run(&chunks, &events, &until))?);
         echo.threads.push(spawn("visavis-face").spawn(move || {
             if let Err(error) = picture.run(&stopped) {
                 // Nobody waits for it any more when the program is on its way out.
@@ -143,15 +143,15 @@ impl Drop for Echo {
     }
 }
 
-/// What is said.
-struct Voice {
+/// The sound of the face.
+struct Speech {
     audio: AudioSink,
     floor: Floor,
     mouth: LiveMouth,
     shapes: Sender<Moment>,
 }
 
-impl Voice {
+impl Speech {
     fn run(
         mut self,
         chunks: &Receiver<MicChunk>,
@@ -162,12 +162,12 @@ impl Voice {
         loop {
             let now = Instant::now();
             if now >= due {
-                self.say(now);
+                self.push_piece(now);
                 due = next_beat(due, PIECE, now);
             }
             loop {
                 match events.try_recv() {
-                    Ok(event) => self.note(&event),
+                    Ok(event) => self.handle_event(&event),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return, // The engine has stopped.
                 }
@@ -175,7 +175,7 @@ impl Voice {
             select! {
                 recv(stopped) -> _ => return,
                 recv(chunks) -> chunk => match chunk {
-                    Ok(chunk) => self.floor.hear(&chunk),
+                    Ok(chunk) => self.floor.push(&chunk),
                     Err(_) => return,
                 },
                 default(due.saturating_duration_since(Instant::now())) => {}
@@ -183,7 +183,7 @@ impl Voice {
         }
     }
 
-    fn note(&mut self, event: &Event) {
+    fn handle_event(&mut self, event: &Event) {
         let before = self.floor.holder();
         match event {
             Event::SpeechStarted { peer, .. } => self.floor.started(*peer),
@@ -194,12 +194,12 @@ impl Voice {
         let holder = self.floor.holder();
         if holder != before {
             let holder = holder.map(|peer| peer.to_string());
-            tracing::debug!(holder, "the floor");
+            tracing::debug!(holder, "the floor has passed on");
         }
     }
 
     /// Pushes the next piece, if somebody has the floor, and shapes the mouth by it.
-    fn say(&mut self, now: Instant) {
+    fn push_piece(&mut self, now: Instant) {
         let piece = self.floor.take(PIECE_SAMPLES);
         if let Some(piece) = &piece {
             let data: Vec<u8> = piece.iter().flat_map(|sample| sample.to_le_bytes()).collect();
@@ -211,20 +211,20 @@ impl Voice {
                 timestamp: UnixMillis(UnixMillis::now().0 + SOUND_LEAD.as_millis() as u64),
             };
             if let Err(error) = self.audio.push(&chunk) {
-                tracing::warn!(%error, "the engine refused the echo");
+                tracing::warn!(%error, "the engine refused a piece of the echo");
             }
         }
         let piece = piece.unwrap_or_else(|| vec![0; PIECE_SAMPLES]);
         let heard = now + SOUND_LEAD;
         let shapes = &self.shapes;
-        self.mouth.listen(&piece, |after, shape| {
+        self.mouth.push(&piece, |after, shape| {
             // Where the face does not keep up, it goes without some.
             let _ = shapes.try_send((heard + after - LiveMouth::DELAY, shape));
         });
     }
 }
 
-/// What is seen.
+/// The pictures of the face.
 struct Pictures {
     video: VideoSink,
     face: Face,

@@ -48,7 +48,7 @@ impl Item {
     }
 }
 
-/// What people are told about a source, and what the encoder is set up for.
+/// Description of a source: for people, and to set up the encoder.
 #[derive(Debug, Clone)]
 pub struct SourceInfo {
     /// A name in words.

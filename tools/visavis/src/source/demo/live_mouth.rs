@@ -54,7 +54,7 @@ impl LiveMouth {
 
     /// Listens to whole hops of 10 ms; calls `each` for every one, with how long after the first sample
     /// it ends.
-    pub fn listen(&mut self, samples: &[i16], mut each: impl FnMut(Duration, MouthShape)) {
+    pub fn push(&mut self, samples: &[i16], mut each: impl FnMut(Duration, MouthShape)) {
         let length = Duration::from_secs(1) / HOPS_PER_SECOND as u32;
         for (n, hop) in samples.chunks_exact(self.hop).enumerate() {
             self.window.rotate_left(self.hop);
@@ -91,11 +91,11 @@ mod tests {
     use crate::source::demo::mouth::MouthTrack;
     use crate::source::demo::speech::Speech;
 
-    fn follow(samples: &[i16], rate_hz: u32) -> Vec<MouthShape> {
+    fn shapes_of(samples: &[i16], rate_hz: u32) -> Vec<MouthShape> {
         let mut mouth = LiveMouth::new(rate_hz);
         let mut shapes = Vec::new();
         for piece in samples.chunks(rate_hz as usize / 50) {
-            mouth.listen(piece, |_, shape| shapes.push(shape));
+            mouth.push(piece, |_, shape| shapes.push(shape));
         }
         shapes
     }
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn it_opens_where_a_mouth_that_knows_the_whole_clip_opens() {
         let speech = Speech::bundled().unwrap();
-        let live = follow(speech.samples(), speech.rate_hz());
+        let live = shapes_of(speech.samples(), speech.rate_hz());
         let track = MouthTrack::analyse(speech.samples(), speech.rate_hz());
         let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
         let known = |n: usize| {
@@ -126,7 +126,7 @@ mod tests {
     fn soft_voices_open_it_too_and_silence_and_faint_noise_do_not() {
         let speech = Speech::bundled().unwrap();
         let widest = |samples: &[i16]| {
-            let shapes = follow(samples, speech.rate_hz());
+            let shapes = shapes_of(samples, speech.rate_hz());
             assert!(shapes.iter().all(|shape| (0.0..=1.0).contains(&shape.open)));
             shapes.iter().map(|shape| shape.open).fold(0.0, f32::max)
         };
