@@ -1,6 +1,6 @@
 //! What happens, as it happens: viewers come and leave, pictures begin and stall, utterances are played, somebody speaks.
 //!
-//! [`EngineHandle::subscribe`](crate::EngineHandle::subscribe) returns an [`EventReceiver`], which can be waited on, read
+//! [`EngineHandle::subscribe`](crate::EngineHandle::subscribe) returns a [`Receiver`](crate::receiver::Receiver), which can be waited on, read
 //! without waiting, or watched by a poller through its file descriptor.
 //!
 //! ```no_run

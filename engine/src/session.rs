@@ -3,7 +3,7 @@
 //! A session is made with a [`SessionConfig`], takes media once it is [started](Session::start), and ends when it is
 //! stopped or dropped. Media of one session never reaches another. What is pushed before the start or after the end is
 //! counted and otherwise ignored ([`PushOutcome`]). A session can be shared between threads; what media goes into
-//! ([`VideoSink`](crate::video::VideoSink), [`AudioSink`](crate::audio::AudioSink)) is cheap to clone.
+//! ([`VideoSink`], [`AudioSink`]) is cheap to clone.
 //!
 //! ```no_run
 //! use visavis::session::SessionId;

@@ -49,6 +49,8 @@ impl Example {
 
     /// A viewer whose offer goes by a file, and its answer over the terminal.
     fn watch(name: &str, arguments: &[&str]) -> (Self, Viewer) {
+        // Before there is a viewer, which would not wait so long for a connection.
+        examples();
         let mut example = None;
         let viewer = Viewer::join_by(|offer| {
             let mut file = tempfile::NamedTempFile::new().unwrap();

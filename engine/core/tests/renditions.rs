@@ -158,7 +158,7 @@ fn pictures(
                 VideoCodec::Vp9 => (Some(number(1)), None, 3),
                 _ => (None, None, 1),
             };
-            let &[rung, a, b, c, d, layer, keyframe, ..] = &payload[head..] else { panic!() };
+            let &[rung, a, b, c, d, layer, keyframe] = payload[head..].first_chunk().unwrap();
             let (picture, keyframe) = (u32::from_be_bytes([a, b, c, d]), keyframe == 1);
             all.push(Got { rung, picture, layer, keyframe, rtp_time, id, base, packets: 0 });
         }

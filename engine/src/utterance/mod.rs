@@ -39,11 +39,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod handle;
 pub(crate) mod id;
 pub(crate) mod playback;
 pub(crate) mod state;
-mod utterance;
 
+pub(crate) use handle::UtteranceParts;
+pub use handle::{Utterance, UtteranceError, UtteranceProgress};
 pub use id::UtteranceId;
-pub(crate) use utterance::UtteranceParts;
-pub use utterance::{Utterance, UtteranceError, UtteranceProgress};

@@ -264,6 +264,9 @@ mod tests {
     #[test]
     fn wrong_lengths_are_refused_and_say_what_was_expected() {
         let error = frame(&[0; 100], 16, 16).validate().unwrap_err();
-        assert_eq!(error.to_string(), "Rgba of 16x16 takes 1024 bytes, got 100");
+        assert_eq!(
+            error.to_string(),
+            "invalid length of 100 bytes; expected 1024 for Rgba of 16x16"
+        );
     }
 }

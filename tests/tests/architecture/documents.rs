@@ -31,7 +31,7 @@ fn paths_in_documents_are_there() -> Outcome {
         let text = fs::read_to_string(&document)?;
         for path in code_paths(&text) {
             checked += 1;
-            if !is_there(&root(), &path) {
+            if !is_there(root(), &path) {
                 missing.push(format!("{}: `{path}`", document.display()));
             }
         }
@@ -121,5 +121,5 @@ fn paths_and_links_are_found_in_text() {
     let found: Vec<String> = code_paths(text).into_iter().collect();
     assert_eq!(found, ["engine/src/{a,b}.rs", "tests/fuzz"]);
     assert_eq!(links(text), ["y.md#z"]);
-    assert!(is_there(&root(), "tests/{src,tests}") && !is_there(&root(), "tests/{src,absent}"));
+    assert!(is_there(root(), "tests/{src,tests}") && !is_there(root(), "tests/{src,absent}"));
 }

@@ -26,7 +26,7 @@ pub enum OpusApplication {
     Audio,
 }
 
-/// Settings of an [`OpusEncoder`].
+/// Settings of an [`OpusEncoder`](crate::OpusEncoder).
 #[derive(Debug, Clone, Copy)]
 pub struct OpusEncoderConfig {
     /// 1 or 2.

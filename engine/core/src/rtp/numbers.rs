@@ -111,16 +111,19 @@ mod tests {
             let mut packetizer = Packetizer::new(codec);
             let mut next =
                 || packetizer.payloads(&[1, 2, 3], false, layers).get(0).unwrap().to_vec();
-            let (before, _, mut payload) = (next(), next(), next());
+            let (_, _, mut payload) = (next(), next(), next());
             let at = Numbers::of(codec, &payload);
             let base = u8::from(has_base);
             assert_eq!((at.picture, at.base), (2, 3 * base));
-            let last = Numbers { picture: 0x7fff, base: 255 * base };
-            let untouched = payload.clone();
+            let (last, untouched) =
+                (Numbers { picture: 0x7fff, base: 255 * base }, payload.clone());
             last.up_to(at).add_to(codec, &mut payload);
-            assert_eq!(Numbers::of(codec, &payload), Numbers { picture: 0, base: 1 - base });
+            assert_eq!(Numbers::of(codec, &payload), Numbers { picture: 0, base: 0 });
             assert!(payload.ends_with(&[1, 2, 3]) && payload.len() == untouched.len());
-            Numbers::of(codec, &before).plus(Numbers { picture: 2, base: 2 * base }).up_to(at);
+            // Back to where they were.
+            let next = Numbers { picture: 1, base: 2 * base };
+            next.up_to(Numbers::default()).add_to(codec, &mut payload);
+            assert_eq!(payload, untouched);
         }
         let mut h264 = [0xff; 20];
         assert_eq!(Numbers::of(VideoCodec::H264, &h264), Numbers::default());
