@@ -1,13 +1,13 @@
 //! What happens, as it happens: viewers come and leave, pictures begin and stall, utterances are played, somebody speaks.
 //!
-//! [`EngineHandle::subscribe`](crate::EngineHandle::subscribe) returns a [`Receiver`](crate::receiver::Receiver), which can be waited on, read
-//! without waiting, or watched by a poller through its file descriptor.
+//! [`EngineHandle::subscribe`](crate::EngineHandle::subscribe) returns a [`Receiver`](crate::receiver::Receiver), which
+//! can be waited on, read without waiting, or watched by a poller through its file descriptor.
 //!
 //! ```no_run
 //! use visavis::{Engine, EngineConfig, Event};
 //!
 //! let engine = Engine::start(EngineConfig::default())?;
-//! let events = engine.handle().subscribe(|event| !matches!(event, Event::MicrophoneLevel { .. }))?;
+//! let events = engine.handle().subscribe_to(|event| !matches!(event, Event::MicrophoneLevel { .. }));
 //! for event in events.iter() {
 //!     match event {
 //!         Event::PeerJoined { session, peer, .. } => println!("{peer} watches {session}"),

@@ -10,7 +10,7 @@
 //! let engine = Engine::start(EngineConfig::default())?;
 //! let session = engine.create_session(SessionConfig::default().encoded(VideoCodec::H264))?;
 //! session.start();
-//! let local = |port| ([127, 0, 0, 1], port).into();
+//! let local = |port: u16| std::net::SocketAddr::from(([127, 0, 0, 1], port));
 //! let config = RtpInputConfig::default().video(local(5_004)).audio(local(5_006));
 //! let input = RtpInput::start(&session, config)?;
 //! if let Some(fault) = input.status().video.fault {
