@@ -73,7 +73,7 @@ const STATES = {
     const page = await open('?autostart=1', { before: refusal });
     await seen(page);
     await page.click('#microphone');
-    await until(page, "document.getElementById('notice').textContent.includes('not allowed')");
+    await until(page, "document.getElementById('notice').textContent.includes('blocked')");
     return page;
   },
   asking: async () => {

@@ -271,7 +271,7 @@ test('after a refusal the page recovers', async () => {
   const state = async () => (await text(page, 'state')).split(',')[0];
   const before = await state();
   await page.click('#microphone');
-  await until(page, "document.getElementById('notice').textContent.includes('not allowed')");
+  await until(page, "document.getElementById('notice').textContent.includes('blocked')");
   assert.equal(await page.evaluate('visavis.client.microphone.code'), 'denied');
   await page.evaluate('window.allowed = true');
   await page.click('#microphone');
