@@ -30,7 +30,7 @@ const run = (page, body) => page.evaluate(`(async () => { ${LIBRARY} ${body} })(
 test('webrtc that is switched off is said before anybody presses a button', async () => {
   const page = await visit('', { before: noWebRtc });
   assert.equal(await text(page, 'state'), 'This browser does not support WebRTC');
-  assert.match(await text(page, 'reason'), /no WebRTC, or it is switched off/);
+  assert.match(await text(page, 'reason'), /does not support WebRTC, or it is turned off/);
   assert.equal(await run(page, 'return VisavisClient.isSupported();'), false);
   assert.equal(await run(page, "return new VisavisClient().connect().catch(({ code }) => code);"), 'unsupported');
   await leave(page);
