@@ -45,7 +45,8 @@ impl Output {
         interest: Arc<Interest>,
         (faults, unread): (Arc<Faults>, Arc<AtomicU64>),
     ) -> (Self, MicReader) {
-        let (chunks, chunks_out) = receiver::bounded(CHUNKS);
+        // Memory for chunks is taken as they come: most sessions' microphones are never read.
+        let (chunks, chunks_out) = receiver::unbounded();
         let (callbacks_in, callbacks) = channel::unbounded();
         let made = Self {
             session,
@@ -104,10 +105,10 @@ impl Output {
     }
 
     fn queue(&self, chunk: MicChunk) {
-        if self.chunks.is_full() && self.oldest.drop_oldest() {
+        if self.chunks.len() >= CHUNKS && self.oldest.drop_oldest() {
             self.unread.fetch_add(1, Relaxed);
         }
-        // Nobody else puts anything in: there is room.
+        // Refused only when the session has ended.
         let _ = self.chunks.send(chunk);
     }
 
