@@ -1,4 +1,4 @@
-//! The addresses that viewers are told.
+//! The addresses that are announced to viewers.
 //!
 //! Without a word of the application's they are all addresses of this machine, followed while they come and go. A host
 //! behind 1:1 NAT, or with mapped ports as in a container or on a rented GPU, is known to others by another one, which

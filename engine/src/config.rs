@@ -29,7 +29,7 @@ pub struct EngineConfig {
     /// many hundred viewers; more are for hosts that have cores for them. 1 at least, and at most as many as there are
     /// ports from the one of `udp` on. Default: 1.
     pub media_loops: usize,
-    /// Addresses told to viewers as ICE host candidates, with the socket's own port unless they have one. Empty:
+    /// Addresses announced to viewers as ICE host candidates, with the socket's own port unless they have one. Empty:
     /// every address of this machine; those that come and go while the engine runs are followed. Set it on a
     /// host behind 1:1 NAT, or with mapped ports. Default: empty.
     pub announce: Vec<AnnouncedAddress>,
@@ -89,7 +89,7 @@ pub struct SessionConfig {
     /// Its name. Default: `default`.
     pub id: SessionId,
     /// Video codecs in order of preference. A viewer that can decode none of them gets the next one it
-    /// can, in its own order. Without effect where [`encoded`](field@Self::encoded) says something. Such as this build
+    /// can, in its own order. Without effect where [`encoded`](field@Self::encoded) is set. Such as this build
     /// can encode. Default: H264.
     pub video_codecs: Vec<VideoCodec>,
     /// The codec of pictures that are pushed encoded, to [`Session::encoded_video`]; viewers that

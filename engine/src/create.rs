@@ -47,7 +47,7 @@ const VIDEO_RING: usize = 16;
 /// Audio packets that may wait for the media loop: a quarter of a second of 10 ms packets in each codec.
 const AUDIO_RING: usize = 75;
 
-/// Microphone packets that may wait for the audio loop: what fifty viewers say in a fifth of a second.
+/// Microphone packets that may wait for the audio loop: what fifty viewers send in a fifth of a second.
 const MICROPHONE_RING: usize = 512;
 
 /// Chunks that may wait for the audio loop, which empties the ring at each wake-up.

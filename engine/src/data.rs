@@ -36,7 +36,7 @@ use crate::state::counters::Counters;
 pub enum SendOutcome {
     /// It is on its way. It arrives, and after those before it, unless its channel or the connection ends
     /// first: [`Event::DataChannelClosed`](crate::Event::DataChannelClosed) and
-    /// [`Event::PeerLeft`](crate::Event::PeerLeft) tell of that, and it is counted.
+    /// [`Event::PeerLeft`](crate::Event::PeerLeft) report that, and it is counted.
     Accepted,
     /// This viewer does not keep up: 1 MiB waits for it already. The message was not taken; try again
     /// when [`DataChannel::waiting_bytes`] has gone down.
@@ -58,7 +58,7 @@ pub enum DataError {
     /// Nothing in it.
     #[error("an empty message")]
     Empty,
-    /// Larger than 64 KiB, or than the viewer has said it takes.
+    /// Larger than 64 KiB, or than the viewer's offer says it takes.
     #[error("a message of {len} bytes; {most} are possible")]
     TooLarge {
         /// Bytes of the message.
@@ -100,7 +100,7 @@ impl DataChannel {
     }
 
     /// As this, but sends to the channels of this label; without it, to the first that each viewer has
-    /// opened. What comes in is not told apart: messages carry their label.
+    /// opened. What comes in is not kept apart: messages carry their label.
     pub fn labelled(&self, label: &str) -> Self {
         Self { label: Some(label.into()), ..self.clone() }
     }
@@ -111,7 +111,7 @@ impl DataChannel {
     /// # Errors
     ///
     /// See [`DataError`]. A viewer has no channel for a moment after it joined:
-    /// [`Event::DataChannelOpened`](crate::Event::DataChannelOpened) tells when it has.
+    /// [`Event::DataChannelOpened`](crate::Event::DataChannelOpened) is emitted when it has.
     pub fn send(&self, peer: PeerId, message: &DataMessage) -> Result<SendOutcome, DataError> {
         let Some((media_loop, gauge)) = self.engine.inner.viewer(&self.session, peer) else {
             return Err(DataError::NoPeer(peer));

@@ -115,7 +115,11 @@ impl<E> Directory<E> {
 
     /// The viewer of a session that has been silent for the longest time, and for how long. One that is being
     /// answered cannot have sent anything yet.
-    pub(crate) fn quietest(&self, session: &SessionId, now: Instant) -> Option<(Duration, PeerId)> {
+    pub(crate) fn longest_silent(
+        &self,
+        session: &SessionId,
+        now: Instant,
+    ) -> Option<(Duration, PeerId)> {
         let silence = self
             .answered_of(session)
             .map(|(peer, _, answered)| (answered.last_received.silence(now), peer));
@@ -124,12 +128,12 @@ impl<E> Directory<E> {
 
     /// The viewer that has waited longest since its answer and of which nothing was received, if for so long at
     /// least.
-    pub(crate) fn unheard(&self, patience: Duration, now: Instant) -> Option<PeerId> {
-        let unheard = self.peers.iter().filter_map(|(&peer, placed)| {
+    pub(crate) fn never_received(&self, patience: Duration, now: Instant) -> Option<PeerId> {
+        let never_received = self.peers.iter().filter_map(|(&peer, placed)| {
             let last = &placed.answered.as_ref()?.last_received;
             (!last.was_received()).then(|| (last.silence(now), peer))
         });
-        let (silence, peer) = unheard.max_by_key(|&(silence, _)| silence)?;
+        let (silence, peer) = never_received.max_by_key(|&(silence, _)| silence)?;
         (silence >= patience).then_some(peer)
     }
 
@@ -207,39 +211,42 @@ mod tests {
         let at = |s| start + Duration::from_secs(s);
         let session = SessionId::default();
         let mut directory = directory(1);
-        let heard: Vec<_> = (0..2).map(|_| Arc::new(LastReceived::new(start))).collect();
-        for (raw, heard) in (0..).zip(&heard) {
+        let received: Vec<_> = (0..2).map(|_| Arc::new(LastReceived::new(start))).collect();
+        for (raw, received) in (0..).zip(&received) {
             directory.place(PeerId::from_raw(raw), &session).unwrap();
-            directory.set_answered(PeerId::from_raw(raw), Arc::default(), Arc::clone(heard));
+            directory.set_answered(PeerId::from_raw(raw), Arc::default(), Arc::clone(received));
         }
-        // A third is being answered: it cannot have said anything yet.
+        // A third is being answered: it cannot have sent anything yet.
         directory.place(PeerId::from_raw(2), &session).unwrap();
-        heard[0].note(at(3));
-        heard[1].note(at(4));
-        let quietest = |s, raw| Some((Duration::from_secs(s), PeerId::from_raw(raw)));
-        assert_eq!(directory.quietest(&session, at(7)), quietest(4, 0));
-        heard[0].note(at(8));
-        assert_eq!(directory.quietest(&session, at(9)), quietest(5, 1));
+        received[0].note(at(3));
+        received[1].note(at(4));
+        let longest_silent = |s, raw| Some((Duration::from_secs(s), PeerId::from_raw(raw)));
+        assert_eq!(directory.longest_silent(&session, at(7)), longest_silent(4, 0));
+        received[0].note(at(8));
+        assert_eq!(directory.longest_silent(&session, at(9)), longest_silent(5, 1));
         let other = SessionId::new("other").unwrap();
-        assert_eq!(directory.quietest(&other, at(99)), None);
+        assert_eq!(directory.longest_silent(&other, at(99)), None);
     }
 
     #[test]
-    fn who_was_never_heard_is_found_and_nobody_else() {
+    fn who_has_never_sent_anything_is_found_and_nobody_else() {
         let start = Instant::now();
         let (session, second) = (SessionId::default(), Duration::from_secs(1));
         let mut directory = directory(1);
-        let heard: Vec<_> =
+        let received: Vec<_> =
             (0..3).map(|n| Arc::new(LastReceived::new(start + second * n))).collect();
-        for (raw, heard) in (0..).zip(&heard) {
+        for (raw, received) in (0..).zip(&received) {
             directory.place(PeerId::from_raw(raw), &session).unwrap();
-            directory.set_answered(PeerId::from_raw(raw), Arc::default(), Arc::clone(heard));
+            directory.set_answered(PeerId::from_raw(raw), Arc::default(), Arc::clone(received));
         }
-        assert_eq!(directory.unheard(second * 6, start + second * 5), None);
-        assert_eq!(directory.unheard(second, start + second * 5), Some(PeerId::from_raw(0)));
+        assert_eq!(directory.never_received(second * 6, start + second * 5), None);
+        assert_eq!(directory.never_received(second, start + second * 5), Some(PeerId::from_raw(0)));
         // At once, even.
-        heard[0].note(start);
-        assert_eq!(directory.unheard(second, start + second * 99), Some(PeerId::from_raw(1)));
+        received[0].note(start);
+        assert_eq!(
+            directory.never_received(second, start + second * 99),
+            Some(PeerId::from_raw(1))
+        );
     }
 
     #[test]

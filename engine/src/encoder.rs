@@ -1,7 +1,7 @@
 //! What can be encoded here: the video encoders of this build, on this machine.
 //!
 //! A session encodes with what [`EngineHandle::encoders`](crate::EngineHandle::encoders) offers; asking first lets a
-//! program choose codecs and sizes, or tell a person why one is missing. Asking costs next to nothing and can be done from
+//! program choose codecs and sizes, or show a person why one is missing. Asking costs next to nothing and can be done from
 //! any thread.
 //!
 //! ```no_run

@@ -1,9 +1,9 @@
 //! What a bug may cost: a peer, a session, or the whole, and never more than its own domain.
 //!
 //! Whatever parses what came from outside, works for one peer or one session, or calls the application runs
-//! inside [`Faults::guard`]: a panic in there is caught, counted, and told once with whose it was. A loop
-//! that serves everybody and ends all the same ends the engine ([`Faults::run_loop`]), and whoever asked for
-//! it is told ([`Faults::on_fatal`]): a process that lives and serves nobody helps nobody.
+//! inside [`Faults::guard`]: a panic in there is caught, counted, and logged once with whose it was. A loop
+//! that serves everybody and ends all the same ends the engine ([`Faults::run_loop`]), and those who asked for
+//! it are notified ([`Faults::on_fatal`]): a process that lives and serves nobody helps nobody.
 //!
 //! ```no_run
 //! use visavis::{Engine, EngineConfig};
@@ -26,8 +26,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use visavis_types::catch_panic;
 pub use visavis_types::install_panic_hook;
 
-/// Faults that are told one by one; further ones are only counted, so that the log does not fill up.
-const MAX_TOLD: usize = 1_000;
+/// Faults that are logged one by one; further ones are only counted, so that the log does not fill up.
+const MAX_LOGGED: usize = 1_000;
 
 /// What a fault is confined to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -168,7 +168,7 @@ pub struct Faults {
 
 #[derive(Default)]
 struct State {
-    told: HashSet<(FaultDomain, String)>,
+    logged: HashSet<(FaultDomain, String)>,
     wrong: BTreeMap<&'static str, String>,
     fatal: Option<FatalFault>,
     on_fatal: Vec<OnFatal>,
@@ -177,8 +177,8 @@ struct State {
 type OnFatal = Box<dyn FnOnce(&FatalFault) + Send>;
 
 impl Faults {
-    /// Runs something of `domain`; `whose` says of which peer or session. `None` where it panicked: that is
-    /// counted, and told once.
+    /// Runs something of `domain`; `whose` names the peer or session. `None` where it panicked: that is
+    /// counted, and logged once.
     ///
     /// What `run` borrows must be usable, or thrown away, after a panic in the middle of it.
     pub fn guard<T>(
@@ -187,11 +187,11 @@ impl Faults {
         whose: &dyn Display,
         run: impl FnOnce() -> T,
     ) -> Option<T> {
-        self.attempt(domain, run).map_err(|why| self.note(domain, whose, &why)).ok()
+        self.attempt(domain, run).map_err(|why| self.report(domain, whose, &why)).ok()
     }
 
-    /// As [`guard`](Self::guard), but a panic comes back in words: to be [noted](Self::note) by whoever knows
-    /// only then whose it was.
+    /// As [`guard`](Self::guard), but the message of a panic is returned: to be [reported](Self::report) by
+    /// whoever knows only then whose it was.
     pub(crate) fn attempt<T>(
         &self,
         domain: FaultDomain,
@@ -212,7 +212,7 @@ impl Faults {
     }
 
     /// Runs a loop that everybody needs. Where it panics, or returns an error, the engine has stopped:
-    /// [`on_fatal`](Self::on_fatal) tells.
+    /// those who gave a callback to [`on_fatal`](Self::on_fatal) are notified.
     pub fn run_loop<E: Display>(&self, domain: FaultDomain, run: impl FnOnce() -> Result<(), E>) {
         let caught = catch_panic(run);
         let why = match caught {
@@ -220,7 +220,7 @@ impl Faults {
             Ok(Err(error)) => error.to_string(),
             Err(why) => why,
         };
-        self.note(domain, &"the process", &why);
+        self.report(domain, &"the process", &why);
         let fault = FatalFault { domain, why };
         let watchers = {
             let mut state = self.state();
@@ -234,30 +234,30 @@ impl Faults {
         }
     }
 
-    /// Has `told` called when a loop that everybody needs has ended by a fault, on that loop's thread; at
+    /// Has `callback` called when a loop that everybody needs has ended by a fault, on that loop's thread; at
     /// once, on this one, where that has happened already. An application ends its process then, with a code
     /// that is not 0 (the `visavis` command: 70, `EX_SOFTWARE`), so that whoever supervises it starts it anew.
-    pub fn on_fatal(&self, told: impl FnOnce(&FatalFault) + Send + 'static) {
+    pub fn on_fatal(&self, callback: impl FnOnce(&FatalFault) + Send + 'static) {
         let mut state = self.state();
         match state.fatal.clone() {
-            None => state.on_fatal.push(Box::new(told)),
+            None => state.on_fatal.push(Box::new(callback)),
             Some(fault) => {
                 drop(state);
-                told(&fault);
+                callback(&fault);
             }
         }
     }
 
-    /// Counts a fault that was caught elsewhere, and tells it once.
-    pub fn note(&self, domain: FaultDomain, whose: &dyn Display, why: &str) {
+    /// Counts a fault that was caught elsewhere, and logs it once.
+    pub fn report(&self, domain: FaultDomain, whose: &dyn Display, why: &str) {
         self.count(domain);
         let mut state = self.state();
-        if state.told.len() >= MAX_TOLD {
+        if state.logged.len() >= MAX_LOGGED {
             return;
         }
         let whose = whose.to_string();
-        if state.told.insert((domain, whose.clone())) {
-            let last = state.told.len() == MAX_TOLD;
+        if state.logged.insert((domain, whose.clone())) {
+            let last = state.logged.len() == MAX_LOGGED;
             drop(state);
             tracing::error!(%domain, %whose, why, "a fault, caught; more of its kind are only counted");
             if last {
@@ -266,7 +266,7 @@ impl Faults {
         }
     }
 
-    /// Counts a fault and says nothing.
+    /// Counts a fault without logging it.
     pub fn count(&self, domain: FaultDomain) {
         self.counts[domain as usize].fetch_add(1, Relaxed);
     }
@@ -276,8 +276,8 @@ impl Faults {
         self.counts[domain as usize].load(Relaxed)
     }
 
-    /// Says what keeps visitors from being served, or, with `None`, that it does so no more. `what` names
-    /// it; a later sentence for the same takes the place of the one before. True where that is news.
+    /// Sets what keeps visitors from being served, or, with `None`, that it does so no more. `what` names
+    /// it; a later sentence for the same takes the place of the one before. True where that has changed.
     pub fn set_wrong(&self, what: &'static str, sentence: Option<String>) -> bool {
         let mut state = self.state();
         let before = match &sentence {
@@ -391,12 +391,12 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_ends_by_a_fault_is_fatal_and_told_once_to_each() {
+    fn a_loop_that_ends_by_a_fault_is_fatal_and_each_is_notified_once() {
         let faults = Faults::default();
         faults.run_loop(FaultDomain::AudioLoop, || Ok::<(), String>(()));
-        assert!(faults.health().is_ready(), "it was told to end");
-        let told = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&told);
+        assert!(faults.health().is_ready(), "it was stopped");
+        let calls = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&calls);
         faults.on_fatal(|_| panic!("an application with a bug"));
         faults.on_fatal(move |fault| {
             assert_eq!(fault.domain, FaultDomain::MediaLoop);
@@ -404,15 +404,15 @@ mod tests {
         });
         faults.run_loop(FaultDomain::MediaLoop, || -> Result<(), String> { panic!("oh") });
         faults.run_loop(FaultDomain::AudioLoop, || Err("the second"));
-        assert_eq!(told.load(Relaxed), 1);
+        assert_eq!(calls.load(Relaxed), 1);
         let health = faults.health();
         assert!(!health.is_ready());
         let fatal = health.fatal.unwrap();
         assert_eq!((fatal.domain, &*fatal.why), (FaultDomain::MediaLoop, "oh"));
         let late = Arc::new(AtomicBool::new(false));
-        let heard = Arc::clone(&late);
-        faults.on_fatal(move |_| heard.store(true, Relaxed));
-        assert!(late.load(Relaxed), "who asks late is told at once");
+        let called = Arc::clone(&late);
+        faults.on_fatal(move |_| called.store(true, Relaxed));
+        assert!(late.load(Relaxed), "who asks late is called at once");
     }
 
     #[test]
@@ -420,7 +420,7 @@ mod tests {
         let faults = Faults::default();
         let sentence = || Some("no address".to_owned());
         assert!(faults.set_wrong("addresses", sentence()));
-        assert!(!faults.set_wrong("addresses", sentence()), "no news");
+        assert!(!faults.set_wrong("addresses", sentence()), "nothing has changed");
         assert_eq!(faults.health().wrong, ["no address"]);
         assert!(faults.set_wrong("addresses", None));
         assert!(!faults.set_wrong("addresses", None));

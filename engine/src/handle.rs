@@ -157,7 +157,7 @@ impl Inner {
     /// Gives each media loop one; false where one has ended.
     pub(crate) fn control_all(&self, all: impl IntoIterator<Item = Control>) -> bool {
         let sent = all.into_iter().enumerate().map(|(index, control)| self.control(index, control));
-        sent.fold(true, |all, told| all & told)
+        sent.fold(true, |all, one| all & one)
     }
 
     /// Has every media loop close a session's peers; what comes back is disconnected when the last has.
@@ -285,7 +285,7 @@ impl EngineHandle {
     }
 
     /// The faults that were caught so far; also for what runs beside the engine, to count its own, and to be
-    /// told when the engine cannot go on ([`Faults::on_fatal`]).
+    /// notified when the engine cannot go on ([`Faults::on_fatal`]).
     pub fn faults(&self) -> &Arc<Faults> {
         &self.inner.faults
     }
@@ -353,8 +353,8 @@ impl EngineHandle {
         let (events, receiver) = receiver::bounded(room.clamp(1, MAX_EVENT_ROOM));
         let subscriber = Subscriber { events, wanted: Arc::new(wanted) };
         let subscribe = self.inner.loops.iter().map(|_| Control::Subscribe(subscriber.clone()));
-        let told = self.inner.control_all(subscribe);
-        if !self.inner.audio.send(AudioCommand::Subscribe(subscriber)) || !told {
+        let sent = self.inner.control_all(subscribe);
+        if !self.inner.audio.send(AudioCommand::Subscribe(subscriber)) || !sent {
             tracing::warn!("the engine has stopped: not all events will come");
         }
         receiver

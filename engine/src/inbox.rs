@@ -34,7 +34,7 @@ pub(crate) fn inbox(media_loops: usize) -> (Vec<Inbox>, Receiver<PeerMessage>) {
     ((0..media_loops).map(|_| inbox()).collect(), messages)
 }
 
-/// Where a media loop puts what viewers say. The queue has no bound of its own: the counts of unread bytes
+/// Where a media loop puts what viewers send. The queue has no bound of its own: the counts of unread bytes
 /// are its bound.
 #[derive(Debug)]
 pub(crate) struct Inbox {
@@ -57,7 +57,7 @@ impl Inbox {
         self.messages.send_with(message, room).is_ok()
     }
 
-    /// Forgets a viewer. What it has said stays to be read.
+    /// Forgets a viewer. What it has sent stays to be read.
     pub(crate) fn forget(&mut self, peer: PeerId) {
         self.peers.remove(&peer);
     }
@@ -67,7 +67,7 @@ impl Inbox {
 mod tests {
     use super::*;
 
-    fn said(peer: u64, len: usize) -> PeerMessage {
+    fn message(peer: u64, len: usize) -> PeerMessage {
         let message = DataMessage::Binary(vec![0; len]);
         PeerMessage { peer: PeerId::from_raw(peer), label: "x".into(), message }
     }
@@ -80,12 +80,13 @@ mod tests {
     #[test]
     fn a_viewer_that_floods_takes_no_room_from_the_others() {
         let (mut inbox, reader) = reader();
-        let kept = std::iter::repeat_with(|| inbox.put(said(1, 60_000))).take_while(|&kept| kept);
+        let kept =
+            std::iter::repeat_with(|| inbox.put(message(1, 60_000))).take_while(|&kept| kept);
         assert_eq!(kept.count(), MAX_UNREAD_OF_PEER / (60_000 + MESSAGE_OVERHEAD_BYTES));
-        assert!(inbox.put(said(2, 60_000)));
+        assert!(inbox.put(message(2, 60_000)));
         let first = reader.try_recv().unwrap();
-        assert_eq!(first, said(1, 60_000));
-        assert!(inbox.put(said(1, 60_000)), "what was read makes room");
+        assert_eq!(first, message(1, 60_000));
+        assert!(inbox.put(message(1, 60_000)), "what was read makes room");
     }
 
     #[test]
@@ -93,7 +94,7 @@ mod tests {
         let (mut inbox, reader) = reader();
         let mut kept = 0;
         for peer in 0..100 {
-            kept += (0..20).filter(|_| inbox.put(said(peer, 60_000))).count();
+            kept += (0..20).filter(|_| inbox.put(message(peer, 60_000))).count();
             inbox.forget(PeerId::from_raw(peer));
         }
         assert_eq!(kept, MAX_UNREAD_OF_SESSION / (60_000 + MESSAGE_OVERHEAD_BYTES));

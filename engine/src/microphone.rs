@@ -1,4 +1,4 @@
-//! What viewers say, as mono PCM with the id of whoever said it.
+//! What viewers' microphones send, as mono PCM with the viewer's id.
 //!
 //! [`Session::microphone`](crate::Session::microphone) is a queue that is read on a thread of the application's;
 //! [`Session::on_microphone`](crate::Session::on_microphone) calls a function on the engine's audio thread. Nothing is

@@ -12,7 +12,7 @@ use crate::faults::FaultDomain;
 use crate::handle::{EngineHandle, SendError};
 use crate::media::command::{Command, Control, RemoteCandidate, Reply};
 
-/// What is said of a candidate whose parser has failed.
+/// The message for a candidate whose parser has failed.
 const UNREADABLE: &str = "it cannot be read";
 
 /// In a full session a viewer that has been silent for so long gives its place to a newcomer. Browsers check their
@@ -20,7 +20,7 @@ const UNREADABLE: &str = "it cannot be read";
 const PLACE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a viewer may be silent after its answer before its place, where none is free, goes to a newcomer. A
-/// browser is heard within some hundred milliseconds; strangers who send offers by the thousand never are.
+/// browser sends its first packet within some hundred milliseconds; strangers who send offers by the thousand never do.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The answer to an SDP offer.
@@ -59,7 +59,7 @@ impl EngineHandle {
         let peer = peer.unwrap_or_else(|| self.new_peer_id());
         let answer = self.read_offer(peer, sdp).and_then(|offer| self.adopt(session, peer, &offer));
         match answer {
-            // A session that is not there is the greater news.
+            // That the session is not there is the more useful error.
             Err(OfferError::Sdp(_)) if !self.has_session(session) => {
                 Err(OfferError::NoSession(session.clone()))
             }
@@ -123,18 +123,19 @@ impl EngineHandle {
             }
             let allowed = config.max_peers.unwrap_or(usize::MAX);
             if directory.viewer_count(session) >= allowed {
-                let (silence, quietest) = directory.quietest(session, Instant::now()).unzip();
+                let (silence, longest_silent) =
+                    directory.longest_silent(session, Instant::now()).unzip();
                 let free_in = PLACE_PATIENCE.saturating_sub(silence.unwrap_or_default());
-                let Some(gone) = quietest.filter(|_| free_in.is_zero()) else {
+                let Some(gone) = longest_silent.filter(|_| free_in.is_zero()) else {
                     return Err(OfferError::SessionFull { viewers: allowed, free_in });
                 };
                 tracing::info!(%session, peer = %gone, "a silent viewer's place goes to a newcomer");
                 leaves = Some(gone);
             } else if directory.peer_count() >= inner.max_peers {
-                let Some(gone) = directory.unheard(ANSWER_PATIENCE, Instant::now()) else {
+                let Some(gone) = directory.never_received(ANSWER_PATIENCE, Instant::now()) else {
                     return Err(OfferError::Full(inner.max_peers));
                 };
-                tracing::debug!(peer = %gone, "the place of a viewer that was never heard goes to a newcomer");
+                tracing::debug!(peer = %gone, "the place of a viewer that never sent anything goes to a newcomer");
                 inner.refusals.count(Refusal::Place);
                 leaves = Some(gone);
             }
@@ -166,8 +167,9 @@ impl EngineHandle {
         let answered = answered.unwrap_or(Err(SdpError::Unsupported.into()));
         let answered = answered.map_err(OfferError::from).and_then(|(made, sdp)| {
             // Known before it is adopted: from then on it may leave.
-            let (gauge, heard) = (Arc::clone(made.data_gauge()), Arc::clone(made.last_received()));
-            inner.directory().set_answered(peer, gauge, heard);
+            let (gauge, last_received) =
+                (Arc::clone(made.data_gauge()), Arc::clone(made.last_received()));
+            inner.directory().set_answered(peer, gauge, last_received);
             let session = Arc::clone(entry.lifecycle());
             let adopt = Command::Adopt { peer: Box::new(made), session, link };
             inner.send(media_loop, adopt).map_err(|(error, _)| error)?;

@@ -233,7 +233,7 @@ struct Queued<T> {
     _room: Option<Box<dyn Any + Send>>,
 }
 
-/// What all senders share: the last one that goes tells of the end.
+/// What all senders share: the last one that goes notifies of the end.
 struct Open(Arc<Signal>);
 
 impl Drop for Open {

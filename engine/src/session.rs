@@ -144,8 +144,8 @@ impl Session {
         self.entry.begin_utterance(zero)
     }
 
-    /// Drops at once all that waits to be said and shown, utterances and what was pushed live, and returns
-    /// how much of what is being said was sent: exact to a packet. Sound fades out within 5 ms, and the
+    /// Drops at once all that waits to be played, utterances and what was pushed live, and returns
+    /// how much of what is playing was sent: exact to a packet. Sound fades out within 5 ms, and the
     /// idle picture is shown, if there is one.
     pub fn interrupt(&self) -> Duration {
         self.entry.interrupt()
@@ -176,7 +176,7 @@ impl Session {
         self.outputs.microphone.open()
     }
 
-    /// Has `heard` called with each chunk of the viewers' microphones, each viewer's in order; beside
+    /// Has `callback` called with each chunk of the viewers' microphones, each viewer's in order; beside
     /// [`microphone`](Self::microphone), which gives the same chunks. A callback given later takes the
     /// place of the one before.
     ///
@@ -185,8 +185,8 @@ impl Session {
     /// longer belongs to a thread of the application, with `microphone` or a queue in between. A panic in
     /// it is caught and logged, and it is not called again. It is dropped on the audio thread too, soon
     /// after the session has stopped; until then it may still be called.
-    pub fn on_microphone(&self, heard: impl FnMut(&MicChunk) + Send + 'static) {
-        self.outputs.microphone.call(heard);
+    pub fn on_microphone(&self, callback: impl FnMut(&MicChunk) + Send + 'static) {
+        self.outputs.microphone.call(callback);
         self.engine.inner.audio.thread.wake();
     }
 

@@ -11,7 +11,7 @@ const CREDIBLE_US: i64 = 10_000_000;
 /// The soonest push of so long stands for all of it: renderers are late now and then, never early.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Sound this much ahead of its time was made ahead, and says nothing of the clock.
+/// Sound this much ahead of its time was made ahead, and shows nothing of the clock.
 const MADE_AHEAD_US: i64 = 100_000;
 
 /// A change between two windows that is no drift: a clock was set, or the caller works otherwise now.
@@ -42,10 +42,10 @@ const AGREEING_FOR: Duration = Duration::from_millis(80);
 /// Sound that was in time and falls behind may catch up again: a thread was held up. It has so long.
 const MAY_RECOVER: Duration = Duration::from_secs(1);
 
-/// Stamps that differ by less from what the first of them said agree.
+/// Stamps that differ by less from what the first of them showed agree.
 const AGREEMENT_US: i64 = 100_000;
 
-/// Media of which nothing came for so long says nothing of now.
+/// Media of which nothing came for so long shows nothing of now.
 const RECENT: Duration = Duration::from_secs(2);
 
 /// Places the stamps of a session's callers on the monotonic clock.
@@ -56,7 +56,7 @@ const RECENT: Duration = Duration::from_secs(2);
 ///
 /// Where stamps cannot be meant as they are (pictures of the future, or of before the picture before them; sound
 /// that is long past), what carries them is dated by when it was pushed. One such stamp is a mistake and changes
-/// nothing else; once several agree, they say how far their clock is off or their renderer behind, and all stamps
+/// nothing else; once several agree, they show how far their clock is off or their renderer behind, and all stamps
 /// are corrected by that. Picture and sound get the same correction, so that it never parts them.
 #[derive(Debug)]
 pub(crate) struct SourceClock {
@@ -114,7 +114,7 @@ pub(crate) struct Dated {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DatedBy {
     Stamp,
-    /// By when it was pushed: its stamp cannot be right, or it is too soon to say.
+    /// By when it was pushed: its stamp cannot be right, or it is too soon to know.
     Push,
     /// By when it was pushed: its stamp is so far away that it cannot be meant at all.
     PushAsStampIsAbsurd,
@@ -125,7 +125,7 @@ impl Track {
         self.believed.is_some_and(|(_, at)| now.saturating_duration_since(at) < RECENT)
     }
 
-    /// How late the next one is taken to be if its stamp says nothing.
+    /// How late the next one is taken to be if its stamp is of no use.
     fn usual_latency_us(&self) -> i64 {
         self.believed.map_or(0, |(latency_us, _)| latency_us)
     }
@@ -222,13 +222,13 @@ impl SourceClock {
         Dated { at: shift(pushed, -usual_us), by: DatedBy::Push }
     }
 
-    /// Several stamps say the same of their clock, or of their renderer: all are corrected by it, so that the media
+    /// Several stamps show the same of their clock, or of their renderer: all are corrected by it, so that the media
     /// is as late as it was before, and not late at all where it was never in time.
     fn follow(&mut self, what: Stamped, latency_us: i64, now: Instant) {
         let usual_us = self.track(what).usual_latency_us();
         let change_us = match what {
             Stamped::Picture => latency_us - usual_us.clamp(0, LATE_US),
-            // Made ahead of its time; that says nothing of the clock.
+            // Made ahead of its time; that shows nothing of the clock.
             Stamped::Sound if latency_us <= LATE_US => 0,
             Stamped::Sound => {
                 let change_us = latency_us - usual_us.clamp(-AHEAD_US, LATE_US / 2);
@@ -261,7 +261,7 @@ impl SourceClock {
     }
 
     fn learn(&mut self, what: Stamped, latency_us: i64, now: Instant) {
-        // Pictures are made when they are needed, and tell more.
+        // Pictures are made when they are needed, and show more.
         let has_pictures = self
             .pictures
             .believed

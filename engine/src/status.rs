@@ -20,7 +20,7 @@ use visavis_types::{UnixMillis, VideoCodec};
 
 use crate::rtp_input::status::RtpInputStatus;
 
-/// What [`Session::status`](crate::Session::status) tells.
+/// What [`Session::status`](crate::Session::status) returns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionStatus {
     /// Viewers connected now.

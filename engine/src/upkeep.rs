@@ -19,10 +19,10 @@ use crate::media::follow::Follower;
 const CHANGES: Token = Token(0);
 const WAKER: Token = Token(1);
 
-/// How often there is a look though nobody has told.
+/// How often addresses are read though the system has announced no change.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Changes come in bursts: an interface that comes up tells of itself, of its address, of its route. Where they never
+/// Changes come in bursts: an interface that comes up announces itself, its address, its route. Where they never
 /// end, as on a host whose containers come and go, there is a look all the same.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -80,7 +80,7 @@ fn run(mut poll: Poll, mut follower: Follower, inner: &Inner) {
     }
 }
 
-/// Whether to wait for what else the system tells.
+/// Whether to wait for what else the system announces.
 fn is_burst(has_news: bool, looked: Instant, now: Instant) -> bool {
     has_news && now.saturating_duration_since(looked) < LOOK
 }

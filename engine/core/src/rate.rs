@@ -31,7 +31,7 @@ impl RateLimit {
 
     /// When one more may happen; `None` where one always could.
     pub(crate) fn next(&self) -> Option<Instant> {
-        // The clock of a machine that has just started cannot tell of earlier moments.
+        // The clock of a machine that has just started cannot represent earlier moments.
         self.paid.and_then(|at| at.checked_sub(self.slack))
     }
 

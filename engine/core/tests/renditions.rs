@@ -57,7 +57,7 @@ impl Face {
         self.encoders.iter().map(|encoder| encoder.id).fold(RenditionSet::EMPTY, RenditionSet::with)
     }
 
-    fn hear(&mut self, world: &mut World) {
+    fn handle_events(&mut self, world: &mut World) {
         for event in world.events.drain(..) {
             match event {
                 HubEvent::ActiveRenditions { video, .. } => self.active = video,
@@ -75,7 +75,7 @@ impl Face {
     /// One picture of each rendition that is in use, and a thirtieth of a second.
     fn run(&mut self, world: &mut World, pictures: usize) {
         for _ in 0..pictures {
-            self.hear(world);
+            self.handle_events(world);
             for encoder in self.encoders.iter_mut().filter(|e| self.active.contains(e.id)) {
                 let frame = encoder.encode(self.picture, world);
                 world.hub.send_frame(world.session, frame, || world.now, &mut world.wire);
@@ -337,7 +337,7 @@ fn what_nobody_gets_is_not_asked_for() {
     assert_eq!(face.active, low);
     world.hub.set_renditions(world.session, face.renditions(), world.now);
     world.run(MS);
-    face.hear(&mut world);
+    face.handle_events(&mut world);
     assert_eq!(
         face.active,
         low.union(high),

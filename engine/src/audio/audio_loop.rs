@@ -50,7 +50,7 @@ impl AudioLoop {
                     source.run(Instant::now(), &mut |event| subscribers.emit(event));
                 });
                 if let Err(why) = turn {
-                    faults.note(FaultDomain::Audio, source.session(), &why);
+                    faults.report(FaultDomain::Audio, source.session(), &why);
                     rest = FAULT_PAUSE;
                 }
             }
@@ -113,7 +113,7 @@ impl AudioLoop {
                     return true;
                 }
                 Ok(false) => {}
-                Err(why) => faults.note(FaultDomain::Audio, source.session(), &why),
+                Err(why) => faults.report(FaultDomain::Audio, source.session(), &why),
             }
         }
         false
@@ -124,6 +124,6 @@ fn close(source: &mut AudioSource, subscribers: &mut Subscribers, faults: &Fault
     let closed =
         faults.attempt(FaultDomain::Audio, || source.close(&mut |event| subscribers.emit(event)));
     if let Err(why) = closed {
-        faults.note(FaultDomain::Audio, source.session(), &why);
+        faults.report(FaultDomain::Audio, source.session(), &why);
     }
 }

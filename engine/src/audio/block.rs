@@ -9,7 +9,7 @@ use crate::utterance::state::UtteranceState;
 /// Samples a second inside the engine.
 pub(crate) const SAMPLE_RATE_HZ: u32 = 48_000;
 
-/// How many samples a queue of such a length may hold; "as long as can be said" is a length too.
+/// How many samples a queue of such a length may hold; `Duration::MAX` is a length too.
 pub(crate) fn max_samples(queue: Duration) -> usize {
     let samples = queue.as_millis().saturating_mul(u128::from(SAMPLE_RATE_HZ) / 1_000);
     usize::try_from(samples).unwrap_or(usize::MAX)

@@ -17,7 +17,7 @@ const INTEGRAL: f64 = PROPORTIONAL * PROPORTIONAL / 4.0;
 const MAX_PPM: f64 = 500.0;
 
 /// A source that is further ahead than this makes its sound faster than it plays, as a speech synthesizer
-/// does: its rate says nothing of its clock.
+/// does: its rate shows nothing of its clock.
 const LIVE_LEAD_US: i64 = 500_000;
 
 /// A step of the lead that is no drift but an event: a stall, a pause, a chunk of another length.

@@ -71,8 +71,9 @@ impl Encoders {
         let opus = renditions.and(AudioRenditionSet::OPUS);
         let narrow = g711_of(renditions);
         let narrows = narrow.clone().next().is_some();
-        let heard = slot.sound && (narrows || sound.stereo && opus.contains(AudioRendition::Opus));
-        let one = if heard || !sound.stereo { self.mono.of(sound) } else { self.mono.skip() };
+        let needs_mono =
+            slot.sound && (narrows || sound.stereo && opus.contains(AudioRendition::Opus));
+        let one = if needs_mono || !sound.stereo { self.mono.of(sound) } else { self.mono.skip() };
         if slot.sound {
             self.opus.encode(sound, one, opus, |opus| {
                 let (to, data) = (opus.to, Arc::from(opus.data));
@@ -285,17 +286,17 @@ mod tests {
             assert!(of_codec.iter().all(|p| p.data.len() == 160));
             let steps = of_codec.windows(2).map(|p| p[1].rtp_time - p[0].rtp_time);
             assert!(steps.into_iter().all(|step| step == 160));
-            let mut heard = Vec::new();
-            of_codec.iter().for_each(|p| law.decode(&p.data, &mut heard));
-            let middle = &heard[800..7_200];
+            let mut decoded = Vec::new();
+            of_codec.iter().for_each(|p| law.decode(&p.data, &mut decoded));
+            let middle = &decoded[800..7_200];
             let loudest = middle.iter().map(|s| s.unsigned_abs()).max().unwrap();
             assert!((9_700..10_300).contains(&loudest), "{codec}: {loudest}");
             // Where the capture time says that the tone crosses zero, it does.
             let late = start + Duration::from_millis(20 * 25) - of_codec[25].captured;
             let at = 25 * 160 + (late.as_secs_f64() * 8_000.0).round() as usize;
             let crossing =
-                (at - 1..=at + 1).find(|&i| heard[i].abs() < 1_500 && heard[i + 2] > 9_000);
-            assert!(crossing.is_some(), "{codec}: {:?}", &heard[at - 1..at + 8]);
+                (at - 1..=at + 1).find(|&i| decoded[i].abs() < 1_500 && decoded[i + 2] > 9_000);
+            assert!(crossing.is_some(), "{codec}: {:?}", &decoded[at - 1..at + 8]);
         }
         let opus = packets.iter().filter(|p| p.codec == AudioCodec::Opus);
         assert!(opus.map(|p| p.rtp_time).eq((0..50).map(|n| 5 + n * 960)));
@@ -342,7 +343,7 @@ mod tests {
             Encoders::new(&SessionConfig::default()).unwrap(),
             Encoders::new(&SessionConfig::default()).unwrap(),
         );
-        let (start, mut heard) = (Instant::now(), Vec::new());
+        let (start, mut decoded) = (Instant::now(), Vec::new());
         for n in 0..50 {
             let slot = slot(n, start, true);
             let mut made = None;
@@ -355,14 +356,14 @@ mod tests {
                     codecs.push(packet.codec);
                     match packet.codec {
                         AudioCodec::Opus => assert_eq!(packet.data, made.data),
-                        AudioCodec::Pcmu => G711Law::Mu.decode(&packet.data, &mut heard),
+                        AudioCodec::Pcmu => G711Law::Mu.decode(&packet.data, &mut decoded),
                         AudioCodec::Pcma => assert_eq!(packet.data.len(), 160),
                     }
                 })
                 .unwrap();
             assert_eq!(codecs, AudioCodec::ALL);
         }
-        let loudest = heard[800..].iter().map(|s| s.unsigned_abs()).max().unwrap();
+        let loudest = decoded[800..].iter().map(|s| s.unsigned_abs()).max().unwrap();
         assert!((8_500..11_500).contains(&loudest), "{loudest}");
         let damaged = Arc::from([0xff_u8; 40].as_slice());
         assert!(encoders.pass_on(&damaged, &slot(50, start, true), ALL, |_| {}).is_err());

@@ -20,7 +20,7 @@ const FOLLOW: u32 = 16;
 /// A step of the sender's clock that is no pause any more but a new clock.
 const MAX_STEP: u32 = 30 * SAMPLE_RATE_HZ;
 
-/// A queue of packets and two clocks: one says when they are sent, one what RTP time they have. No
+/// A queue of packets and two clocks: one for when they are sent, one for the RTP time they have. No
 /// clock of its own: time comes in.
 #[derive(Debug)]
 pub(super) struct OpusQueue {
@@ -129,7 +129,7 @@ impl Last {
         }
         let early = end.saturating_duration_since(captured);
         let captured = if early > GAP {
-            // A burst stamped with the moment of pushing says nothing of when the sound belongs.
+            // A burst stamped with the moment of pushing shows nothing of when the sound belongs.
             end.max(now.checked_sub(GAP * 8).unwrap_or(now))
         } else {
             end + late / FOLLOW - early / FOLLOW

@@ -47,7 +47,7 @@ pub(super) struct OpusPacket<'a> {
 /// What packets of both go through.
 #[derive(Default)]
 struct Outlet {
-    /// Those for whom an encoder has said that nothing need be sent, and nothing was since.
+    /// Those whose encoder has begun discontinuous transmission: nothing need be sent, and nothing was since.
     resting: AudioRenditionSet,
     /// Reused.
     packet: Vec<u8>,

@@ -208,7 +208,7 @@ impl AudioSource {
             return;
         }
         self.interruptions = interruptions;
-        // Where an utterance plays it is the one that is cut off, and its event is told in its turn.
+        // Where an utterance plays it is the one that is cut off, and its event is emitted in its turn.
         if self.speech.is_playing() {
             return;
         }
@@ -290,7 +290,7 @@ impl AudioSource {
             tracing::error!(session = %parts.config.id, %error, "sound not encoded");
         };
         while let Some(slot) = pacer.poll(now, packet) {
-            // Said before it is done, which takes a while: who interrupts meanwhile is told of this packet too.
+            // Published before it is done, which takes a while: an interruption meanwhile counts this packet too.
             speech.note_sent(pacer, now);
             parts.queue.set_played(pacer.played());
             // Time goes on, even where nobody listens.

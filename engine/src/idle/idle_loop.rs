@@ -79,7 +79,7 @@ pub enum IdleError {
 }
 
 impl IdleLoop {
-    /// A face at rest, 512×512: what a session shows that is told nothing else. A black picture in a build without
+    /// A face at rest, 512×512: what a session without another idle loop shows. A black picture in a build without
     /// the cargo feature `still`.
     pub fn built_in() -> Self {
         static LOOP: LazyLock<IdleLoop> = LazyLock::new(|| {
@@ -112,7 +112,7 @@ impl IdleLoop {
     }
 
     /// A JPEG or PNG file, such as a photo: turned upright as its Exif data say, and made smaller where it is
-    /// larger than can be encoded, which is said in the log. Where a side is odd, its last row or column is
+    /// larger than can be encoded, which is logged. Where a side is odd, its last row or column is
     /// left out.
     ///
     /// # Errors
@@ -142,7 +142,7 @@ impl IdleLoop {
                 Ok(Self::of_still(fitted))
             }
             Err(error) => {
-                // Both are sizes that can be; the encoder's side will say so again.
+                // Both are sizes that can be; the encoder checks them again.
                 tracing::error!(%error, "an idle picture was not made smaller");
                 Ok(Self::of_still(photo))
             }

@@ -49,7 +49,7 @@ pub(crate) enum Content {
     Payloads(Arc<Payloads>),
     /// An access unit; its payloads number the pictures of the stream they are in.
     Unit(Vec<u8>),
-    /// The encoder had nothing to say.
+    /// The encoder had no output.
     Nothing,
 }
 

@@ -28,7 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
-pub use visavis_core::rtp::receive::{Foreign, RtpCounters, RtpFault, Wanted};
+pub use visavis_core::rtp::receive::{ExpectedMedia, RtpCounters, RtpFault, UnexpectedMedia};
 
 use arc_swap::ArcSwap;
 use visavis_core::rtp::receive::{AudioReceiver, VideoReceiver};

@@ -252,10 +252,10 @@ impl Streams {
     fn look(&mut self, now: Instant) -> RtpInputStatus {
         if let Some(ring) = &mut self.video {
             let fault = ring.fault(now);
-            ring.fault_log.note(fault, now);
+            ring.fault_log.set(fault, now);
         }
         let fault = self.audio.receiver.fault(now);
-        self.audio.fault_log.note(fault, now);
+        self.audio.fault_log.set(fault, now);
         self.status()
     }
 

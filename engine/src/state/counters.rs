@@ -11,7 +11,7 @@ use crate::status::Metrics;
 /// A session counts as streaming for this long after its last frame.
 const STREAMING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Counters with one writer each (or none that minds a lost update): callers, the encode loop, the audio loop and the
+/// Counters with one writer each (or several to which a lost update does not matter): callers, the encode loop, the audio loop and the
 /// media loops write their own; read for the status.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -63,7 +63,7 @@ impl Counters {
         }
     }
 
-    /// What they say now of a session that is started or not, and live or not.
+    /// Their figures now, of a session that is started or not, and live or not.
     pub(crate) fn metrics(&self, now: Instant, is_started: bool, is_live: bool) -> Metrics {
         let last_frame = self.last_frame_time.load(Relaxed);
         let recent =

@@ -144,7 +144,7 @@ mod tests {
         let liveness = Liveness::new(MS * 500, start);
         assert!(!liveness.is_live(start) && liveness.until().is_none());
         assert!(liveness.begin(start + MS * 100));
-        assert!(!liveness.begin(start + MS * 599), "no news");
+        assert!(!liveness.begin(start + MS * 599), "it was live");
         assert!(liveness.is_live(start + MS * 1_098) && !liveness.is_live(start + MS * 1_099));
         assert_eq!(liveness.until(), Some(start + MS * 1_099));
         assert!(!liveness.is_pause_expected());

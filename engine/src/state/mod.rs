@@ -1,5 +1,5 @@
 //! What the threads of a session and its callers share: one struct for each concern. Who needs one is given that,
-//! and says by the half it holds whether it writes or reads. Atomics, queues and snapshots: no thread of the engine
+//! and the half it holds shows whether it writes or reads. Atomics, queues and snapshots: no thread of the engine
 //! ever waits for anything in here.
 
 pub(crate) mod capture_clock;

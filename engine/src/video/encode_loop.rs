@@ -12,10 +12,10 @@ use visavis_types::{
     AccessUnit, CodecSet, FrameSize, RenditionId, RenditionSet, Stage, Stamps, VideoCodec,
 };
 
+use super::encode_permits::{self, LastPermit};
 use super::mailbox::{Mailbox, Slot};
 use super::picture_queue::PictureQueue;
 use super::prepared::{Next, Prepared};
-use super::turns;
 use crate::config::SessionConfig;
 use crate::faults::{FaultDomain, Faults};
 use crate::idle::source::IdleSource;
@@ -42,7 +42,7 @@ pub(crate) struct EncodeLoop {
     /// Live frames are converted into this.
     picture: I420Buffer,
     prepared: Prepared,
-    last_turn: turns::Last,
+    last_permit: LastPermit,
     renditions: Renditions,
 }
 
@@ -110,7 +110,7 @@ impl EncodeLoop {
         Self {
             picture: I420Buffer::new(smallest),
             prepared: Prepared::new(pictures, Arc::clone(&counters), Arc::clone(&live), threads),
-            last_turn: turns::Last::default(),
+            last_permit: LastPermit::default(),
             lifecycle,
             faults,
             mailbox,
@@ -158,9 +158,9 @@ impl EncodeLoop {
     fn turn(&mut self, now: Instant) -> Option<Instant> {
         let next = match self.prepared.poll(now) {
             Next::Picture(picture, due) => {
-                let turn = turns::take(&mut self.last_turn);
+                let permit = encode_permits::acquire(&mut self.last_permit);
                 self.encode_prepared(&picture, due);
-                drop(turn);
+                drop(permit);
                 self.prepared.give_back(picture);
                 return Some(now);
             }
@@ -168,8 +168,8 @@ impl EncodeLoop {
             Next::Nothing => None,
         };
         if self.mailbox.is_waiting() {
-            // Taken from the mailbox only then: a newer one may come while this thread waits for its turn.
-            let turn = turns::take(&mut self.last_turn);
+            // Taken from the mailbox only then: a newer one may come while this thread waits for its permit.
+            let permit = encode_permits::acquire(&mut self.last_permit);
             let mailbox = Arc::clone(&self.mailbox);
             if let Some(slot) = mailbox.take() {
                 if self.prepared.is_showing() {
@@ -178,7 +178,7 @@ impl EncodeLoop {
                     self.encode_live(&slot);
                 }
             }
-            drop(turn);
+            drop(permit);
             return Some(now);
         }
         let rest = self.rest(now);

@@ -8,14 +8,15 @@ use std::thread::{self, Thread};
 
 /// Those of this process: as many pictures at a time as there are processors. More would be encoded none the
 /// sooner, and each encoder that wants a processor takes a share of it away from the thread that paces all sound.
-static ALL: LazyLock<Turns> =
-    LazyLock::new(|| Turns::new(thread::available_parallelism().map_or(1, NonZero::get)));
+static ALL: LazyLock<EncodePermits> =
+    LazyLock::new(|| EncodePermits::new(thread::available_parallelism().map_or(1, NonZero::get)));
 
-/// Turns to encode a picture. The next one is of the thread that has had none for the longest: where there are more
-/// pictures than can be encoded, each session gets its share. Not of the one that asked first: where the pictures of
-/// all sessions come at one time, those that come first would find their turn each time, and others every second time.
+/// A fair semaphore: permits to encode a picture. The next one goes to the thread that has had none for the longest:
+/// where there are more pictures than can be encoded, each session gets its share. It does not go to the one that asked
+/// first: where the pictures of all sessions come at one time, those that come first would get one each time, and others
+/// every second time.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct EncodePermits {
     /// Only threads that encode take it.
     state: Mutex<State>,
 }
@@ -23,9 +24,9 @@ pub(super) struct Turns {
 #[derive(Debug)]
 struct State {
     free: usize,
-    /// How many turns were given.
+    /// How many permits were given.
     given: u64,
-    /// By the last turn they had; who had none yet, by who asked first.
+    /// By the last permit they had; who had none yet, by who asked first.
     waiting: BTreeMap<(u64, u64), Arc<Waiter>>,
     asked: u64,
 }
@@ -33,22 +34,22 @@ struct State {
 #[derive(Debug)]
 struct Waiter {
     thread: Thread,
-    /// The number of its turn; 0 while it has none.
-    turn: AtomicU64,
+    /// The number of its permit; 0 while it has none.
+    permit: AtomicU64,
 }
 
-/// The number of the last turn that a thread had; 0 for none.
+/// The number of the last permit that a thread had; 0 for none.
 #[derive(Debug, Default)]
-pub(super) struct Last(u64);
+pub(super) struct LastPermit(u64);
 
-/// A turn; dropped it is the next one's.
+/// A permit to encode one picture; dropped, it goes to the next.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Turn<'a>(&'a Turns);
+pub(super) struct EncodePermit<'a>(&'a EncodePermits);
 
-/// Waits for a turn.
-pub(super) fn take(last: &mut Last) -> Turn<'static> {
-    ALL.take(last)
+/// Waits for a permit.
+pub(super) fn acquire(last: &mut LastPermit) -> EncodePermit<'static> {
+    ALL.acquire(last)
 }
 
 impl State {
@@ -58,21 +59,21 @@ impl State {
     }
 }
 
-impl Turns {
+impl EncodePermits {
     fn new(at_once: usize) -> Self {
         let state = State { free: at_once, given: 0, waiting: BTreeMap::new(), asked: 0 };
         Self { state: Mutex::new(state) }
     }
 
-    fn take(&self, last: &mut Last) -> Turn<'_> {
+    fn acquire(&self, last: &mut LastPermit) -> EncodePermit<'_> {
         let waiter = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.free > 0 {
                 state.free -= 1;
                 last.0 = state.give();
-                return Turn(self);
+                return EncodePermit(self);
             }
-            let waiter = Waiter { thread: thread::current(), turn: AtomicU64::new(0) };
+            let waiter = Waiter { thread: thread::current(), permit: AtomicU64::new(0) };
             let waiter = Arc::new(waiter);
             state.asked += 1;
             let place = (last.0, state.asked);
@@ -80,26 +81,26 @@ impl Turns {
             waiter
         };
         loop {
-            match waiter.turn.load(Acquire) {
+            match waiter.permit.load(Acquire) {
                 // Also woken when a picture comes, which is looked for again before the thread sleeps.
                 0 => thread::park(),
-                turn => {
-                    last.0 = turn;
-                    return Turn(self);
+                permit => {
+                    last.0 = permit;
+                    return EncodePermit(self);
                 }
             }
         }
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for EncodePermit<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         match state.waiting.pop_first() {
             Some((_, next)) => {
-                let turn = state.give();
+                let permit = state.give();
                 drop(state);
-                next.turn.store(turn, Release);
+                next.permit.store(permit, Release);
                 next.thread.unpark();
             }
             None => state.free += 1,
@@ -115,14 +116,14 @@ mod tests {
 
     #[test]
     fn no_more_than_so_many_at_a_time_and_everybody_as_often() {
-        let (turns, at_once) = (Turns::new(2), AtomicUsize::new(0));
+        let (permits, at_once) = (EncodePermits::new(2), AtomicUsize::new(0));
         let (counts, stop) = ([const { AtomicUsize::new(0) }; 8], AtomicBool::new(false));
         thread::scope(|scope| {
             for count in &counts {
                 scope.spawn(|| {
-                    let mut last = Last::default();
+                    let mut last = LastPermit::default();
                     while !stop.load(SeqCst) {
-                        let _turn = turns.take(&mut last);
+                        let _permit = permits.acquire(&mut last);
                         assert!(at_once.fetch_add(1, SeqCst) < 2);
                         thread::sleep(Duration::from_millis(1));
                         at_once.fetch_sub(1, SeqCst);
@@ -139,26 +140,26 @@ mod tests {
         // Nobody is more than a round ahead, but for who came first.
         let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
         assert!(most - least <= 10, "{counts:?}");
-        assert_eq!(turns.state.into_inner().unwrap().free, 2);
+        assert_eq!(permits.state.into_inner().unwrap().free, 2);
     }
 
     #[test]
     fn who_had_none_for_the_longest_is_next_whoever_asked_first() {
-        let (turns, order) = (Turns::new(1), Mutex::new(Vec::new()));
-        let mut lasts = [const { Last(0) }; 3];
+        let (permits, order) = (EncodePermits::new(1), Mutex::new(Vec::new()));
+        let mut lasts = [const { LastPermit(0) }; 3];
         for last in &mut lasts {
-            drop(turns.take(last));
+            drop(permits.acquire(last));
         }
         thread::scope(|scope| {
-            let held = turns.take(&mut Last::default());
+            let held = permits.acquire(&mut LastPermit::default());
             // They ask in the other order.
             for (n, mut last) in lasts.into_iter().enumerate().rev() {
-                let (turns, order) = (&turns, &order);
+                let (permits, order) = (&permits, &order);
                 scope.spawn(move || {
-                    let _turn = turns.take(&mut last);
+                    let _permit = permits.acquire(&mut last);
                     order.lock().unwrap().push(n);
                 });
-                while turns.state.lock().unwrap().waiting.len() < 3 - n {
+                while permits.state.lock().unwrap().waiting.len() < 3 - n {
                     thread::yield_now();
                 }
             }

@@ -31,11 +31,11 @@
 
 pub(crate) mod convert;
 pub(crate) mod encode_loop;
+mod encode_permits;
 pub(crate) mod mailbox;
 pub(crate) mod picture_queue;
 mod prepared;
 pub(crate) mod sink;
-mod turns;
 
 pub use sink::{FrameMemory, VideoSink};
 

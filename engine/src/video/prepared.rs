@@ -75,7 +75,7 @@ impl Prepared {
             // Read before it is looked whether more has come: the end is set after the last push.
             let ended = first.utterance.is_ended() && queue.is_empty();
             let next = first.poll(queue, counters, now);
-            // The last picture has to be shown first: it is news, and ends no pause that is expected.
+            // The last picture has to be shown first: it is new, and ends no pause that is expected.
             if !ended || !first.waiting.is_empty() || matches!(next, Next::Picture(..)) {
                 return next;
             }

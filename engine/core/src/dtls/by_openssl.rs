@@ -134,7 +134,7 @@ pub(super) struct Dtls {
     stream: SslStream<Datagrams>,
     is_active: bool,
     phase: Phase,
-    events: VecDeque<Told>,
+    events: VecDeque<Emitted>,
     now: Instant,
 }
 
@@ -145,7 +145,7 @@ enum Phase {
     Closed,
 }
 
-enum Told {
+enum Emitted {
     Connected,
     Certificate(Vec<u8>),
     Keys(Vec<u8>, SrtpProfile),
@@ -219,9 +219,9 @@ impl Dtls {
             .map_err(|_| failed(CryptoOperation::HkdfExpand))?;
         self.phase = Phase::Connected;
         self.events.extend([
-            Told::Connected,
-            Told::Certificate(certificate),
-            Told::Keys(keys, profile),
+            Emitted::Connected,
+            Emitted::Certificate(certificate),
+            Emitted::Keys(keys, profile),
         ]);
         Ok(())
     }
@@ -232,13 +232,13 @@ impl Dtls {
         let mut plain = vec![0; length.max(1)];
         loop {
             match self.stream.ssl_read(&mut plain) {
-                Ok(read) => self.events.push_back(Told::Data(plain[..read].to_vec())),
+                Ok(read) => self.events.push_back(Emitted::Data(plain[..read].to_vec())),
                 Err(error) => match error.code() {
                     ErrorCode::WANT_READ => return Ok(()),
                     ErrorCode::ZERO_RETURN => {
                         let _ = self.stream.shutdown();
                         self.phase = Phase::Closed;
-                        self.events.push_back(Told::CloseNotify);
+                        self.events.push_back(Emitted::CloseNotify);
                         return Ok(());
                     }
                     _ => {
@@ -269,7 +269,7 @@ impl Dtls {
             };
         }
         let needed = match self.events.front() {
-            Some(Told::Certificate(bytes) | Told::Data(bytes)) => bytes.len(),
+            Some(Emitted::Certificate(bytes) | Emitted::Data(bytes)) => bytes.len(),
             _ => 0,
         };
         if needed > buffer.len() {
@@ -277,17 +277,17 @@ impl Dtls {
         }
         let too_small = DtlsOutput::BufferTooSmall { needed };
         match self.events.pop_front() {
-            Some(Told::Connected) => DtlsOutput::Connected,
-            Some(Told::Certificate(bytes)) => {
+            Some(Emitted::Connected) => DtlsOutput::Connected,
+            Some(Emitted::Certificate(bytes)) => {
                 put(&bytes, buffer).map_or(too_small, DtlsOutput::PeerCert)
             }
-            Some(Told::Keys(keys, profile)) => {
+            Some(Emitted::Keys(keys, profile)) => {
                 DtlsOutput::KeyingMaterial(KeyingMaterial::new(&keys), profile)
             }
-            Some(Told::Data(bytes)) => {
+            Some(Emitted::Data(bytes)) => {
                 put(&bytes, buffer).map_or(too_small, DtlsOutput::ApplicationData)
             }
-            Some(Told::CloseNotify) => DtlsOutput::CloseNotify,
+            Some(Emitted::CloseNotify) => DtlsOutput::CloseNotify,
             None => {
                 let pause = if self.phase == Phase::Handshake { RETRANSMIT } else { NEVER };
                 DtlsOutput::Timeout(self.now + pause)

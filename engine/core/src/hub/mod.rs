@@ -39,7 +39,7 @@ pub use sent::FrameSent;
 /// Peers whose timers are handled in one call of [`Hub::handle_due`].
 const DUE_AT_ONCE: usize = 16;
 
-/// Said once, of the first of them.
+/// Logged once, of the first of them.
 const RSA_CERTIFICATE: &str = "a viewer's DTLS certificate is RSA, and only ECDSA certificates are taken: such viewers \
     are refused. GStreamer's webrtcbin has one, older WebKitGTK, and pages that ask generateCertificate() for it; \
     have it use ECDSA with P-256, or build with the feature `openssl`";
@@ -304,7 +304,7 @@ impl Hub {
     }
 
     /// Does what is due: timers of peers, and keyframe requests that have waited long enough. A bounded
-    /// number of peers is looked at in one call, so that the caller has its say in between; true where more
+    /// number of peers is looked at in one call, so that the caller gets its turn in between; true where more
     /// are due.
     pub fn handle_due(&mut self, now: Instant, out: &mut impl Outbox) -> bool {
         for _ in 0..DUE_AT_ONCE {

@@ -1,7 +1,7 @@
 //! One viewer's data channels (RFC 8831): messages both ways, beside the media.
 //!
 //! The viewer opens the channels. What it is sent waits in one queue, in the order it was given, until
-//! SCTP has room; [`DataGauge`] says how much waits, so that a sender can be refused on its own
+//! SCTP has room; [`DataGauge`] counts how much waits, so that a sender can be refused on its own
 //! thread instead of the queue growing.
 
 use std::collections::VecDeque;
@@ -305,7 +305,7 @@ impl DataChannels {
             };
             match written {
                 Ok(true) => touched = true,
-                // No room, or a channel that is about to say that it is closed.
+                // No room, or a channel that is about to be reported closed.
                 Ok(false) => break,
                 // It refuses this one message, or is closing.
                 Err(error) => {

@@ -18,7 +18,7 @@ pub(crate) enum Drained {
     Event(Event),
 }
 
-/// Drains everything an `Rtc` has to say, and returns when it wants to be woken, and why.
+/// Drains everything an `Rtc` has to send or report, and returns when it wants to be woken, and why.
 pub(crate) fn drain(rtc: &mut Rtc, mut each: impl FnMut(Drained)) -> Result<Deadline, RtcError> {
     loop {
         match rtc.poll_output()? {

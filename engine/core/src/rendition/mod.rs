@@ -67,7 +67,7 @@ impl Renditions {
         self.get(id).map(|rendition| rendition.numbers).unwrap_or_default()
     }
 
-    /// What all packets of a frame say.
+    /// What the headers of all packets of a frame carry.
     pub(crate) fn stamp(&mut self, frame: &PacketizedFrame, clock: &ClockAnchor) -> FrameStamp {
         let rendition = self.by_index[frame.rendition.index()].get_or_insert_default();
         let first = frame.payloads.get(0).unwrap_or_default();

@@ -48,7 +48,7 @@ impl Timeline {
                 let since = since.map(|(now, before)| now.saturating_duration_since(before));
                 if last - time > MAX_BACK {
                     // Capture times have gone back, and stay there. RTP time, which cannot, goes on as the clock
-                    // does; were it to wait for them, sound and picture would be told apart all the while.
+                    // does; were it to wait for them, sound and picture would be apart all the while.
                     let next = last + ticks_between(since.unwrap_or_default());
                     (next, next - time)
                 } else {

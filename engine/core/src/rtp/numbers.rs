@@ -1,5 +1,5 @@
 //! The numbers of pictures in payload descriptors of VP8 and VP9, and what a viewer that is not sent every picture of
-//! one rendition is told instead of them.
+//! one rendition is sent instead of them.
 //!
 //! Payloads are shared by all viewers. A VP8 receiver takes a missing number for a lost picture, whose packets it
 //! waits for (RFC 7741 §4.2); so a viewer that had pictures left out is sent copies of its payloads with numbers

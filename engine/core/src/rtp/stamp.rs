@@ -1,4 +1,4 @@
-//! What all packets of one frame say of it.
+//! What the headers of all packets of one frame carry.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ pub(super) const CAPTURE_TIME_BYTES: usize = 8;
 /// From 1900 to 1970.
 const NTP_TO_UNIX_SECONDS: u64 = 2_208_988_800;
 
-/// What all packets of one frame say, to every viewer: all of them, because packets of one frame must
+/// What the headers of all packets of one frame carry, for every viewer: all of them, because packets of one frame must
 /// be equal in size to leave as one GSO send.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FrameStamp {

@@ -7,7 +7,7 @@ use super::chunk::{Callback, MicChunk};
 use crate::receiver::Receiver;
 use crate::state::interest::Interest;
 
-/// Where the application asks for what viewers say.
+/// Where the application asks for what viewers send.
 pub(crate) struct MicReader {
     chunks: Receiver<MicChunk>,
     callbacks: Sender<Callback>,

@@ -85,7 +85,7 @@ struct Capture {
     index: u64,
     captured: Instant,
     /// Its stamp follows the chunk before as its samples do. A caller that stamps a burst with the
-    /// moment of pushing says nothing about when the sound belongs.
+    /// moment of pushing shows nothing about when the sound belongs.
     in_step: bool,
 }
 
@@ -187,7 +187,7 @@ impl Pacer {
         })
     }
 
-    /// When [`poll`](Self::poll) next has something to say, if no sound comes before.
+    /// When [`poll`](Self::poll) next has something to do, if no sound comes before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Playing { due } if self.queue.len() >= self.packet.samples() => {
@@ -301,7 +301,7 @@ impl Pacer {
         };
         let captured = first.captured + samples_duration(self.head.saturating_sub(first.index));
         let prompt = self.promptest.and_then(|prompt| prompt.pushes(captured));
-        // No sooner than that silence allows: whatever the stamps say, sound stays at its rate.
+        // No sooner than that silence allows: whatever the stamps are, sound stays at its rate.
         let soonest = due.checked_sub(self.behind).unwrap_or(due);
         prompt.map_or(due, |at| at.min(due).max(soonest))
     }

@@ -61,7 +61,7 @@ struct UtteranceSound {
     fed: u64,
     /// When the time inside the utterance was 0.
     origin: Option<Instant>,
-    heard: bool,
+    has_sound: bool,
     /// Some of it was handed on.
     begun: bool,
     stalled: bool,
@@ -95,7 +95,7 @@ impl Speech {
 
     /// Whether one of them has sound, or had, that is played now.
     pub(super) fn is_playing(&self) -> bool {
-        self.utterances.front().is_some_and(|sound| sound.origin.is_some() && sound.heard)
+        self.utterances.front().is_some_and(|sound| sound.origin.is_some() && sound.has_sound)
     }
 
     /// Before chunks are taken in: which utterances have been ended by then.
@@ -132,7 +132,7 @@ impl Speech {
         }
     }
 
-    /// Hands on what is due, and tells what has changed. Where more was pushed than could be taken in yet, nothing
+    /// Hands on what is due, and returns what has changed. Where more was pushed than could be taken in yet, nothing
     /// begins before it is, and nothing is taken to be missing.
     pub(super) fn run(
         &mut self,
@@ -164,7 +164,7 @@ impl Speech {
         if !sound.is_done(now) {
             return None;
         }
-        if sound.heard {
+        if sound.has_sound {
             state.set_sent(sound.time());
         }
         pacer.end();
@@ -172,7 +172,7 @@ impl Speech {
         state.finish().then_some(UtteranceEvent::Ended(state))
     }
 
-    /// The session is at its end, and with it whatever was said, or waits.
+    /// The session is at its end, and with it whatever plays or waits.
     pub(super) fn close(&mut self, mut emit: impl FnMut(UtteranceEvent)) {
         for UtteranceSound { state, .. } in self.utterances.drain(..) {
             state.interrupt();
@@ -202,7 +202,7 @@ impl Speech {
     pub(super) fn note_sent(&self, pacer: &Pacer, now: Instant) {
         let Some(sound) = self.utterances.front() else { return };
         let Some(origin) = sound.origin else { return };
-        let sent = match sound.heard {
+        let sent = match sound.has_sound {
             true => samples_duration(sound.fed.saturating_sub(pacer.waiting() as u64)),
             false => now.saturating_duration_since(origin),
         };
@@ -239,7 +239,7 @@ impl UtteranceSound {
             samples: SoundQueue::default(),
             fed: 0,
             origin: None,
-            heard: false,
+            has_sound: false,
             begun: false,
             stalled: false,
             resumes: false,
@@ -270,7 +270,7 @@ impl UtteranceSound {
     /// then follows at once.
     fn is_out_of_step(&self, time: Duration) -> bool {
         let (at, expected) = (full_rate(time), self.expected());
-        self.heard && (at + GAP_SAMPLES < expected || at >= expected + MAX_GAP_SAMPLES)
+        self.has_sound && (at + GAP_SAMPLES < expected || at >= expected + MAX_GAP_SAMPLES)
     }
 
     fn push(
@@ -284,7 +284,7 @@ impl UtteranceSound {
         if let Some(origin) = self.origin {
             self.sound_arrives(at, origin, now);
         }
-        self.heard = true;
+        self.has_sound = true;
         let gap = at.saturating_sub(self.expected());
         if (GAP_SAMPLES..MAX_GAP_SAMPLES).contains(&gap) {
             self.flush();
@@ -307,7 +307,7 @@ impl UtteranceSound {
     /// Sound comes for an utterance that has begun: where it is late, all of it waits for the sound.
     fn sound_arrives(&mut self, at: u64, origin: Instant, now: Instant) {
         let elapsed_samples = full_rate(now.saturating_duration_since(origin));
-        if !self.heard {
+        if !self.has_sound {
             // Pictures were alone so far; what was before is silence.
             self.fed = at.min(elapsed_samples);
         }
@@ -371,7 +371,7 @@ impl UtteranceSound {
                 self.make_room(packet);
                 continue;
             }
-            if !ended && !behind && self.heard {
+            if !ended && !behind && self.has_sound {
                 self.stalled = true;
                 self.state.hold_pictures_at(self.time());
             }

@@ -268,7 +268,7 @@ impl MediaLoop {
                 });
                 let next = turn.unwrap_or_else(|why| {
                     let whose = &session.media.config.id;
-                    faults.note(FaultDomain::Session, whose, &why);
+                    faults.report(FaultDomain::Session, whose, &why);
                     Some(Instant::now() + FAULT_PAUSE)
                 });
                 ready_queue.set(session.key(), next);

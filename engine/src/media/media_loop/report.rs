@@ -111,7 +111,7 @@ impl MediaLoop {
                 HubEvent::PeerFault { session, peer, why } => {
                     let of = self.media(session).map_or("?", |media| media.config.id.as_str());
                     let whose = format_args!("peer {peer} of session {of}").to_string();
-                    self.faults.note(FaultDomain::Peer, &whose, &why);
+                    self.faults.report(FaultDomain::Peer, &whose, &why);
                 }
                 HubEvent::Undelivered { session, peer, messages } => {
                     if let Some(media) = self.media(session) {

@@ -16,7 +16,7 @@ const MAX_ELEMENTS: usize = 3;
 
 const AGGREGATION_HEADER_BYTES: usize = 1;
 
-/// Appends the payloads of one temporal unit. Sizes inside of OBUs are left out, the packets tell
+/// Appends the payloads of one temporal unit. Sizes inside of OBUs are left out, the packets carry
 /// them; so are delimiters and padding. A unit that is broken ends where it is.
 ///
 /// All packets are filled to one length, but for the last; and but for units of many small OBUs,
@@ -44,7 +44,7 @@ pub(super) fn packetize(unit: &[u8], keyframe: bool, max_payload: usize, out: &m
             let rest = element.len() - at;
             count += 1;
             let last = next + 1 == elements.len() || count == MAX_ELEMENTS;
-            // One that is followed by another in the same packet tells its length.
+            // One that is followed by another in the same packet carries its length.
             if !last && leb128_bytes(rest) + rest < room {
                 write_leb128(rest, &mut payload);
                 element.append(at, rest, &mut payload);

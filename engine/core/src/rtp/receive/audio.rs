@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::fault::{RtpFault, Wanted};
-use super::foreign::{self, Foreign};
+use super::fault::{ExpectedMedia, RtpFault};
 use super::sequencer::{Delivered, RtpCounters, Sequencer, Unwrap};
+use super::unexpected_media::{self, UnexpectedMedia};
 use visavis_bitstream::opus;
 
 /// An Opus packet (RFC 7587: the payload as it is).
@@ -68,8 +68,8 @@ impl Doubt {
 
     fn fault(&self) -> Option<RtpFault> {
         self.refused.then_some(match self.is_aac {
-            true => RtpFault::OtherCodec(Foreign::Aac),
-            false => RtpFault::Unreadable(Wanted::Opus),
+            true => RtpFault::OtherCodec(UnexpectedMedia::Aac),
+            false => RtpFault::Unreadable(ExpectedMedia::Opus),
         })
     }
 }
@@ -116,7 +116,7 @@ impl AudioReceiver {
         self.stream.clock.near(rtp_time)
     }
 
-    /// Why nothing of what comes can be heard. To be asked a few times a second while something comes.
+    /// Why nothing of what comes can be played. To be called a few times a second while something comes.
     pub fn fault(&mut self, now: Instant) -> Option<RtpFault> {
         self.sequencer.fault(now).or_else(|| self.stream.doubt.fault())
     }
@@ -150,7 +150,7 @@ impl Stream {
             None => self.last,
         };
         let is_in_step = before.is_none_or(|before| is_in_step(before, rtp_time));
-        let is_aac = foreign::is_aac(packet.payload);
+        let is_aac = unexpected_media::is_aac(packet.payload);
         self.doubt.note(duration.is_none() || !is_in_step, is_aac);
         let Some(samples) = duration.filter(|_| !self.doubt.refused && !is_aac) else {
             counters.dropped_units += 1;
@@ -227,14 +227,14 @@ mod tests {
         // G.711 under a payload type that says nothing: any byte may begin an Opus packet.
         let (received, fault, counters) = outcome(|i| noise(i, 160), 160);
         assert!(received <= 4, "{received} of 100");
-        assert_eq!(fault, Some(RtpFault::Unreadable(Wanted::Opus)));
+        assert_eq!(fault, Some(RtpFault::Unreadable(ExpectedMedia::Opus)));
         assert_eq!(counters.dropped_units as usize, 100 - received);
         let aac = |i: u16| {
             let unit = noise(i, 180);
             [&[0, 16][..], &((unit.len() as u16) << 3).to_be_bytes(), &unit].concat()
         };
         let (received, fault, _) = outcome(aac, 1_024);
-        assert_eq!((received, fault), (0, Some(RtpFault::OtherCodec(Foreign::Aac))));
+        assert_eq!((received, fault), (0, Some(RtpFault::OtherCodec(UnexpectedMedia::Aac))));
     }
 
     #[test]

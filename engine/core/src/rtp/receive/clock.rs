@@ -80,7 +80,7 @@ impl MediaClock {
         self.streams[kind as usize] = Stream::default();
     }
 
-    /// Takes the arrival of something with an RTP time (unwrapped), and says when it was captured.
+    /// Takes the arrival of something with an RTP time (unwrapped), and returns when it was captured.
     pub fn capture_time(&mut self, kind: Kind, rtp_time: i64, arrived: Instant) -> Instant {
         let rtp = kind.nanos(rtp_time);
         let at = arrived.saturating_duration_since(self.epoch).as_nanos() as i64;
@@ -102,7 +102,7 @@ impl MediaClock {
         self.streams[kind as usize].report = Some((ntp, kind.nanos(rtp_time)));
     }
 
-    /// By how much the captures of a stream lie further back than its arrivals alone tell.
+    /// By how much the captures of a stream lie further back than its arrivals alone show.
     fn correction(&self, kind: Kind) -> i64 {
         // On our clock, when the sender's wall clock was 0 by what arrived soonest of each stream.
         let skew = |stream: &Stream| {

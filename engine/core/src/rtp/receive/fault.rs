@@ -1,30 +1,30 @@
-//! What is wrong with what a sender sends, in words that help.
+//! What is wrong with a received stream, and which option of its sender helps.
 
 use std::fmt;
 
 use visavis_types::VideoCodec;
 
-use super::foreign::Foreign;
+use super::unexpected_media::UnexpectedMedia;
 
-/// Why nothing of what comes in can be shown or heard.
+/// Why nothing of what comes in can be shown or played.
 ///
-/// Its [`Display`](fmt::Display) says what is wrong and which option of ffmpeg or GStreamer helps.
+/// Its [`Display`](fmt::Display) names what is wrong and which option of ffmpeg or GStreamer helps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RtpFault {
     /// Datagrams come that are no RTP; what they look like instead.
-    NoRtp(Option<Foreign>),
-    /// Packets come, but of another payload type than was asked for.
+    NoRtp(Option<UnexpectedMedia>),
+    /// Packets come, but of another payload type than was configured.
     PayloadType {
-        /// The one that was asked for.
-        wanted: u8,
+        /// The one that was configured.
+        expected: u8,
         /// The one that comes.
         found: u8,
     },
     /// It is something else than the codec that is taken here.
-    OtherCodec(Foreign),
-    /// It is not the codec that is taken here, and it does not say what it is.
-    Unreadable(Wanted),
+    OtherCodec(UnexpectedMedia),
+    /// It is not the codec that is taken here, and was not recognized as another.
+    Unreadable(ExpectedMedia),
     /// Another stream comes to the same port while the first goes on; it is ignored.
     TwoSenders,
     /// H264 keyframes without the parameter sets that a decoder needs.
@@ -39,9 +39,9 @@ pub enum RtpFault {
     NoKeyframe,
 }
 
-/// What is taken.
+/// What a stream is expected to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum ExpectedMedia {
     /// Pictures of this codec.
     Video(VideoCodec),
     /// Sound.
@@ -76,17 +76,17 @@ impl fmt::Display for RtpFault {
                 "what comes is no RTP; send it with `-f rtp rtp://…` (ffmpeg) or through a payloader \
                  such as rtph264pay (GStreamer)",
             ),
-            Self::PayloadType { wanted, found } => write!(
+            Self::PayloadType { expected, found } => write!(
                 f,
-                "packets of payload type {found} come, and {wanted} was asked for; send with \
-                 `-payload_type {wanted}` (ffmpeg) or `pt={wanted}` (GStreamer)"
+                "packets of payload type {found} come, and {expected} was expected; send with \
+                 `-payload_type {expected}` (ffmpeg) or `pt={expected}` (GStreamer)"
             ),
             Self::OtherCodec(found) => write!(f, "what comes is {found}; {}", found.remedy()),
-            Self::Unreadable(Wanted::Opus) => f.write_str(
+            Self::Unreadable(ExpectedMedia::Opus) => f.write_str(
                 "what comes is no Opus; encode with `-c:a libopus` (ffmpeg) or opusenc and rtpopuspay \
                  (GStreamer)",
             ),
-            Self::Unreadable(Wanted::Video(codec)) => write!(
+            Self::Unreadable(ExpectedMedia::Video(codec)) => write!(
                 f,
                 "what comes cannot be read as {codec}; encode with {}",
                 match codec {
@@ -140,21 +140,29 @@ mod tests {
     #[test]
     fn each_fault_names_its_cause_and_an_option_that_helps() {
         for (fault, word, parts) in [
-            (RtpFault::NoRtp(Some(Foreign::MpegTs)), "no-rtp", ["MPEG-TS", "-f rtp"]),
+            (RtpFault::NoRtp(Some(UnexpectedMedia::MpegTs)), "no-rtp", ["MPEG-TS", "-f rtp"]),
             (RtpFault::NoRtp(None), "no-rtp", ["no RTP", "-f rtp"]),
             (
-                RtpFault::PayloadType { wanted: 97, found: 96 },
+                RtpFault::PayloadType { expected: 97, found: 96 },
                 "payload-type",
                 ["type 96", "-payload_type 97"],
             ),
-            (RtpFault::OtherCodec(Foreign::Hevc), "other-codec", ["HEVC", "-c:v libx264"]),
-            (RtpFault::OtherCodec(Foreign::Mpeg4), "other-codec", ["MPEG-4", "-c:v libx264"]),
-            (RtpFault::OtherCodec(Foreign::Vp8), "other-codec", ["VP8", "--rtp-video-codec vp8"]),
-            (RtpFault::OtherCodec(Foreign::Pcmu), "other-codec", ["law", "-c:a libopus"]),
-            (RtpFault::OtherCodec(Foreign::Aac), "other-codec", ["AAC", "-c:a libopus"]),
-            (RtpFault::Unreadable(Wanted::Opus), "unreadable", ["no Opus", "-c:a libopus"]),
+            (RtpFault::OtherCodec(UnexpectedMedia::Hevc), "other-codec", ["HEVC", "-c:v libx264"]),
             (
-                RtpFault::Unreadable(Wanted::Video(VideoCodec::Vp8)),
+                RtpFault::OtherCodec(UnexpectedMedia::Mpeg4),
+                "other-codec",
+                ["MPEG-4", "-c:v libx264"],
+            ),
+            (
+                RtpFault::OtherCodec(UnexpectedMedia::Vp8),
+                "other-codec",
+                ["VP8", "--rtp-video-codec vp8"],
+            ),
+            (RtpFault::OtherCodec(UnexpectedMedia::Pcmu), "other-codec", ["law", "-c:a libopus"]),
+            (RtpFault::OtherCodec(UnexpectedMedia::Aac), "other-codec", ["AAC", "-c:a libopus"]),
+            (RtpFault::Unreadable(ExpectedMedia::Opus), "unreadable", ["no Opus", "-c:a libopus"]),
+            (
+                RtpFault::Unreadable(ExpectedMedia::Video(VideoCodec::Vp8)),
                 "unreadable",
                 ["VP8", "-c:v libvpx"],
             ),

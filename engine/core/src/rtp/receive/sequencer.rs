@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::fault::RtpFault;
-use super::foreign::{self, Foreign};
 use super::packet::RtpPacket;
 use super::reorder::{Place, Reorder};
+use super::unexpected_media::{self, UnexpectedMedia};
 
 /// A stream that was silent for so long may be replaced by another: its sender was started again.
 const HANDOVER_SILENCE: Duration = Duration::from_millis(200);
@@ -55,7 +55,7 @@ pub(super) struct Delivered<'a> {
 /// Filters and orders what arrives at one socket.
 #[derive(Debug)]
 pub(super) struct Sequencer {
-    wanted_type: Option<u8>,
+    expected_type: Option<u8>,
     stream: Option<Stream>,
     /// What may be the sender of the stream, started again.
     newcomer: Option<Newcomer>,
@@ -91,7 +91,7 @@ struct Strays {
     /// Packets of the stream since it was last looked.
     accepted: u32,
     no_rtp: Recent,
-    looks_like: Option<Foreign>,
+    looks_like: Option<UnexpectedMedia>,
     other_type: Option<u8>,
     of_other_type: Recent,
     of_other_stream: Recent,
@@ -132,9 +132,9 @@ impl Strays {
 
 impl Sequencer {
     /// Takes packets of one payload type, or of the type that comes first.
-    pub(super) fn new(wanted_type: Option<u8>) -> Self {
+    pub(super) fn new(expected_type: Option<u8>) -> Self {
         Self {
-            wanted_type,
+            expected_type,
             stream: None,
             newcomer: None,
             reorder: Reorder::default(),
@@ -157,11 +157,11 @@ impl Sequencer {
     ) {
         let Some(packet) = RtpPacket::parse(datagram) else {
             self.strays.no_rtp.add();
-            self.strays.looks_like = foreign::without_rtp(datagram);
+            self.strays.looks_like = unexpected_media::without_rtp(datagram);
             self.counters.ignored += 1;
             return;
         };
-        if !self.is_wanted(packet.payload_type) {
+        if !self.is_expected(packet.payload_type) {
             self.strays.of_other_type.add();
             self.strays.other_type = Some(packet.payload_type);
             self.counters.ignored += 1;
@@ -223,19 +223,19 @@ impl Sequencer {
         if strays.of_other_type.are_many()
             && let Some(found) = strays.other_type
         {
-            return Some(match self.wanted_type {
-                Some(wanted) => RtpFault::PayloadType { wanted, found },
-                None => RtpFault::OtherCodec(foreign::by_payload_type(found)?),
+            return Some(match self.expected_type {
+                Some(expected) => RtpFault::PayloadType { expected, found },
+                None => RtpFault::OtherCodec(unexpected_media::by_payload_type(found)?),
             });
         }
         strays.no_rtp.are_many().then_some(RtpFault::NoRtp(strays.looks_like))
     }
 
     /// A payload type that stands for something else (RFC 3551 §6) is taken only where it was asked for.
-    fn is_wanted(&self, payload_type: u8) -> bool {
-        match self.wanted_type {
-            Some(wanted) => wanted == payload_type,
-            None => foreign::by_payload_type(payload_type).is_none(),
+    fn is_expected(&self, payload_type: u8) -> bool {
+        match self.expected_type {
+            Some(expected) => expected == payload_type,
+            None => unexpected_media::by_payload_type(payload_type).is_none(),
         }
     }
 
@@ -525,12 +525,12 @@ pub(super) mod tests {
             mulaw[1] = 0;
             assert_eq!(sequences(&mut first, &mulaw, now), []);
         }
-        let (wanted, found) = (97, 96);
+        let (expected, found) = (97, 96);
         let fault = |sequencer: &mut Sequencer, s| sequencer.fault(now + Duration::from_secs(s));
-        assert_eq!(fault(&mut named, 0), Some(RtpFault::PayloadType { wanted, found }));
+        assert_eq!(fault(&mut named, 0), Some(RtpFault::PayloadType { expected, found }));
         assert!(fault(&mut named, 1).is_some());
         assert_eq!(fault(&mut named, 2), None, "it is told of what came lately");
-        assert_eq!(fault(&mut first, 0), Some(RtpFault::OtherCodec(Foreign::Pcmu)));
+        assert_eq!(fault(&mut first, 0), Some(RtpFault::OtherCodec(UnexpectedMedia::Pcmu)));
         assert_eq!(sequences(&mut first, &rtp(1, 7, 0, false, &[1]), now), [(7, true)]);
         assert_eq!(fault(&mut first, 0), None, "now it is right");
         let mut other = rtp(1, 8, 0, false, &[1]);
@@ -550,7 +550,7 @@ pub(super) mod tests {
         for _ in 0..6 {
             assert_eq!(sequences(&mut sequencer, &stream, now), []);
         }
-        assert_eq!(sequencer.fault(now), Some(RtpFault::NoRtp(Some(Foreign::MpegTs))));
+        assert_eq!(sequencer.fault(now), Some(RtpFault::NoRtp(Some(UnexpectedMedia::MpegTs))));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use visavis_bitstream::{h264, vp8};
 /// Something that is not what is taken here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Foreign {
+pub enum UnexpectedMedia {
     /// H264, where another codec is taken.
     H264,
     /// An H264 byte stream without packets.
@@ -46,7 +46,7 @@ pub enum Foreign {
     Telephony,
 }
 
-impl Foreign {
+impl UnexpectedMedia {
     const fn name(self) -> &'static str {
         match self {
             Self::H264 => "H264",
@@ -73,15 +73,15 @@ impl Foreign {
     pub(super) const fn remedy(self) -> &'static str {
         match self {
             Self::H264 => {
-                "start with `--rtp-video-codec h264`, or encode as was said, VP8 with `-c:v libvpx` (ffmpeg) or \
+                "start with `--rtp-video-codec h264`, or encode as expected, VP8 with `-c:v libvpx` (ffmpeg) or \
                  vp8enc and rtpvp8pay (GStreamer)"
             }
             Self::Vp8 => {
-                "start with `--rtp-video-codec vp8`, or encode as was said, H264 with `-c:v libx264 -bf 0` \
+                "start with `--rtp-video-codec vp8`, or encode as expected, H264 with `-c:v libx264 -bf 0` \
                  (ffmpeg) or x264enc and rtph264pay (GStreamer)"
             }
             Self::Vp9 => {
-                "start with `--rtp-video-codec vp9`, or encode as was said, H264 with `-c:v libx264 -bf 0` \
+                "start with `--rtp-video-codec vp9`, or encode as expected, H264 with `-c:v libx264 -bf 0` \
                  (ffmpeg) or x264enc and rtph264pay (GStreamer)"
             }
             Self::Hevc | Self::Mpeg4 | Self::RawVideo | Self::Jpeg | Self::H263 | Self::Mpeg2 => {
@@ -98,35 +98,35 @@ impl Foreign {
     }
 }
 
-impl fmt::Display for Foreign {
+impl fmt::Display for UnexpectedMedia {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
 /// What a payload type stands for that is given out for good (RFC 3551 §6).
-pub(super) const fn by_payload_type(payload_type: u8) -> Option<Foreign> {
+pub(super) const fn by_payload_type(payload_type: u8) -> Option<UnexpectedMedia> {
     Some(match payload_type {
-        0 => Foreign::Pcmu,
-        8 => Foreign::Pcma,
-        10 | 11 => Foreign::L16,
-        14 => Foreign::MpegAudio,
-        3..=7 | 9 | 12 | 13 | 15..=18 => Foreign::Telephony,
-        26 => Foreign::Jpeg,
-        31 | 34 => Foreign::H263,
-        32 => Foreign::Mpeg2,
-        33 => Foreign::MpegTs,
+        0 => UnexpectedMedia::Pcmu,
+        8 => UnexpectedMedia::Pcma,
+        10 | 11 => UnexpectedMedia::L16,
+        14 => UnexpectedMedia::MpegAudio,
+        3..=7 | 9 | 12 | 13 | 15..=18 => UnexpectedMedia::Telephony,
+        26 => UnexpectedMedia::Jpeg,
+        31 | 34 => UnexpectedMedia::H263,
+        32 => UnexpectedMedia::Mpeg2,
+        33 => UnexpectedMedia::MpegTs,
         _ => return None,
     })
 }
 
 /// What a datagram that is no RTP looks like.
-pub(super) fn without_rtp(datagram: &[u8]) -> Option<Foreign> {
+pub(super) fn without_rtp(datagram: &[u8]) -> Option<UnexpectedMedia> {
     if is_transport_stream(datagram) {
-        return Some(Foreign::MpegTs);
+        return Some(UnexpectedMedia::MpegTs);
     }
     let begins = datagram.starts_with(&[0, 0, 0, 1]) || datagram.starts_with(&[0, 0, 1]);
-    begins.then_some(Foreign::AnnexB)
+    begins.then_some(UnexpectedMedia::AnnexB)
 }
 
 fn is_transport_stream(bytes: &[u8]) -> bool {
@@ -137,13 +137,13 @@ fn is_transport_stream(bytes: &[u8]) -> bool {
         && bytes.chunks_exact(PACKET).all(|packet| packet.first() == Some(&SYNC))
 }
 
-/// Looks at the packets of a video stream for signs of another codec than the one that is taken.
+/// Looks at the packets of a video stream for signs of another codec than the expected one.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct VideoSigns {
-    wanted: VideoCodec,
+pub(super) struct VideoDetector {
+    expected: VideoCodec,
     packets: u32,
     /// What cannot be anything else.
-    certain: Option<Foreign>,
+    certain: Option<UnexpectedMedia>,
     like_hevc: u32,
     like_vp8: u32,
     /// Pictures that began, and how many of them as those of VP8 and VP9 do.
@@ -152,10 +152,10 @@ pub(super) struct VideoSigns {
     begun_as_vp9: u32,
 }
 
-impl VideoSigns {
-    pub(super) fn new(wanted: VideoCodec) -> Self {
+impl VideoDetector {
+    pub(super) fn new(expected: VideoCodec) -> Self {
         Self {
-            wanted,
+            expected,
             packets: 0,
             certain: None,
             like_hevc: 0,
@@ -167,13 +167,14 @@ impl VideoSigns {
     }
 
     /// Takes a payload; `begins` where it is the first of its RTP time.
-    pub(super) fn note(&mut self, payload: &[u8], begins: bool) {
+    pub(super) fn take(&mut self, payload: &[u8], begins: bool) {
         self.packets = self.packets.saturating_add(1);
         if self.certain.is_none() {
             self.certain = certain(payload, begins).filter(|&found| {
                 !matches!(
-                    (found, self.wanted),
-                    (Foreign::H264, VideoCodec::H264) | (Foreign::Vp8, VideoCodec::Vp8)
+                    (found, self.expected),
+                    (UnexpectedMedia::H264, VideoCodec::H264)
+                        | (UnexpectedMedia::Vp8, VideoCodec::Vp8)
                 )
             });
         }
@@ -182,52 +183,52 @@ impl VideoSigns {
             self.begun_as_vp8 = self.begun_as_vp8.saturating_add(u32::from(begins_as_vp8(payload)));
             self.begun_as_vp9 = self.begun_as_vp9.saturating_add(u32::from(begins_as_vp9(payload)));
         }
-        if self.wanted == VideoCodec::H264 {
+        if self.expected == VideoCodec::H264 {
             self.like_hevc = self.like_hevc.saturating_add(u32::from(looks_like_hevc(payload)));
             self.like_vp8 = self.like_vp8.saturating_add(u32::from(looks_like_vp8(payload)));
         }
     }
 
     /// What it is, as far as its packets show. Of use only where nothing of the stream can be shown.
-    pub(super) fn verdict(&self) -> Option<Foreign> {
+    pub(super) fn detected(&self) -> Option<UnexpectedMedia> {
         const ENOUGH: u32 = 5;
         // Four of five: what is in the middle of a fragmented picture looks like anything.
         let most = |count: u32, of: u32| of >= ENOUGH && count >= of / 5 * 4;
         let hevc = most(self.like_hevc, self.packets);
         // One in two: where a packet is lost, or the first is in the midst, a picture does not begin.
         let vp8 = most(self.like_vp8, self.packets) && self.begun_as_vp8 >= self.pictures / 2;
-        let takes_vp9 = !matches!(self.wanted, VideoCodec::H264 | VideoCodec::Vp8);
+        let takes_vp9 = !matches!(self.expected, VideoCodec::H264 | VideoCodec::Vp8);
         let vp9 = !takes_vp9 && most(self.begun_as_vp9, self.pictures);
         self.certain
-            .or_else(|| hevc.then_some(Foreign::Hevc))
-            .or_else(|| vp8.then_some(Foreign::Vp8))
-            .or_else(|| vp9.then_some(Foreign::Vp9))
+            .or_else(|| hevc.then_some(UnexpectedMedia::Hevc))
+            .or_else(|| vp8.then_some(UnexpectedMedia::Vp8))
+            .or_else(|| vp9.then_some(UnexpectedMedia::Vp9))
     }
 }
 
-fn certain(payload: &[u8], begins: bool) -> Option<Foreign> {
+fn certain(payload: &[u8], begins: bool) -> Option<UnexpectedMedia> {
     if is_transport_stream(payload) {
-        return Some(Foreign::MpegTs);
+        return Some(UnexpectedMedia::MpegTs);
     }
     // Parameter sets of HEVC, alone or the first of an aggregate (RFC 7798 §4.4.2).
     let hevc_set = |nal: &[u8]| matches!(nal, [0x40 | 0x42 | 0x44, 1, ..]);
     if hevc_set(payload) || matches!(payload, [0x60, 1, _, _, first @ ..] if hevc_set(first)) {
-        return Some(Foreign::Hevc);
+        return Some(UnexpectedMedia::Hevc);
     }
     // A visual object sequence, visual object, group or VOP (ISO/IEC 14496-2 §6.2).
     if begins && matches!(payload, [0, 0, 1, 0xb0 | 0xb3 | 0xb5 | 0xb6, ..]) {
-        return Some(Foreign::Mpeg4);
+        return Some(UnexpectedMedia::Mpeg4);
     }
     if is_vp8_keyframe(payload) {
-        return Some(Foreign::Vp8);
+        return Some(UnexpectedMedia::Vp8);
     }
     if is_raw_video(payload) {
-        return Some(Foreign::RawVideo);
+        return Some(UnexpectedMedia::RawVideo);
     }
     let nal = if h264::nal_type(payload) == h264::STAP_A { payload.get(3..)? } else { payload };
     match nal {
         [0x27 | 0x47 | 0x67, 66 | 77 | 88 | 100 | 110 | 122 | 244, _, 10..=62, ..] => {
-            Some(Foreign::H264)
+            Some(UnexpectedMedia::H264)
         }
         _ => None,
     }
@@ -307,10 +308,10 @@ pub(super) fn is_aac(payload: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn verdict(wanted: VideoCodec, payloads: &[&[u8]]) -> Option<Foreign> {
-        let mut signs = VideoSigns::new(wanted);
-        payloads.iter().for_each(|payload| signs.note(payload, true));
-        signs.verdict()
+    fn detected(expected: VideoCodec, payloads: &[&[u8]]) -> Option<UnexpectedMedia> {
+        let mut detector = VideoDetector::new(expected);
+        payloads.iter().for_each(|payload| detector.take(payload, true));
+        detector.detected()
     }
 
     #[test]
@@ -318,36 +319,39 @@ mod tests {
         const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1e, 0xda];
         const VP8: &[u8] = &[0x10, 0x90, 0x0c, 0, 0x9d, 1, 0x2a, 0x40, 1];
         let h264 = VideoCodec::H264;
-        assert_eq!(verdict(h264, &[&[0x40, 1, 0x0c, 1]]), Some(Foreign::Hevc));
-        assert_eq!(verdict(h264, &[&[0x60, 1, 0, 24, 0x40, 1, 0x0c]]), Some(Foreign::Hevc));
-        assert_eq!(verdict(h264, &[&[0, 0, 1, 0xb0, 1]]), Some(Foreign::Mpeg4));
-        assert_eq!(verdict(h264, &[VP8]), Some(Foreign::Vp8));
+        assert_eq!(detected(h264, &[&[0x40, 1, 0x0c, 1]]), Some(UnexpectedMedia::Hevc));
         assert_eq!(
-            verdict(h264, &[&[0x90, 0x80, 0x81, 0x22, 0x90, 0x0c, 0, 0x9d, 1, 0x2a]]),
-            Some(Foreign::Vp8)
+            detected(h264, &[&[0x60, 1, 0, 24, 0x40, 1, 0x0c]]),
+            Some(UnexpectedMedia::Hevc)
         );
-        assert_eq!(verdict(VideoCodec::Vp8, &[SPS]), Some(Foreign::H264));
+        assert_eq!(detected(h264, &[&[0, 0, 1, 0xb0, 1]]), Some(UnexpectedMedia::Mpeg4));
+        assert_eq!(detected(h264, &[VP8]), Some(UnexpectedMedia::Vp8));
         assert_eq!(
-            verdict(VideoCodec::Vp8, &[&[0x78, 0, 5, 0x67, 0x42, 0xc0, 0x1e, 0xda]]),
-            Some(Foreign::H264)
+            detected(h264, &[&[0x90, 0x80, 0x81, 0x22, 0x90, 0x0c, 0, 0x9d, 1, 0x2a]]),
+            Some(UnexpectedMedia::Vp8)
+        );
+        assert_eq!(detected(VideoCodec::Vp8, &[SPS]), Some(UnexpectedMedia::H264));
+        assert_eq!(
+            detected(VideoCodec::Vp8, &[&[0x78, 0, 5, 0x67, 0x42, 0xc0, 0x1e, 0xda]]),
+            Some(UnexpectedMedia::H264)
         );
         // Two lines of pixels.
         const RAW: &[u8] = &[0, 0, 0, 4, 0, 1, 0x80, 0, 0, 2, 0, 2, 0, 0, 1, 2, 3, 4, 5, 6];
-        assert_eq!(verdict(h264, &[RAW]), Some(Foreign::RawVideo));
+        assert_eq!(detected(h264, &[RAW]), Some(UnexpectedMedia::RawVideo));
         // VP9 as GStreamer sends it by default, and with picture ids.
         for vp9 in [[0x0c, 0x86, 0], [0x4c, 0x86, 0], [0x8c, 1, 0x86]] {
-            assert_eq!(verdict(h264, &[&vp9[..]; 10]), Some(Foreign::Vp9));
-            assert_eq!(verdict(VideoCodec::Vp8, &[&vp9[..]; 10]), Some(Foreign::Vp9));
+            assert_eq!(detected(h264, &[&vp9[..]; 10]), Some(UnexpectedMedia::Vp9));
+            assert_eq!(detected(VideoCodec::Vp8, &[&vp9[..]; 10]), Some(UnexpectedMedia::Vp9));
         }
         // What rtpgstpay sends, and others that nothing is known of.
-        assert_eq!(verdict(h264, &[&[0, 0, 0, 0, 9, 9][..]; 10]), None);
+        assert_eq!(detected(h264, &[&[0, 0, 0, 0, 9, 9][..]; 10]), None);
         // Joined in the middle.
-        assert_eq!(verdict(h264, &[&[2, 1, 0xd0][..]; 10]), Some(Foreign::Hevc));
-        assert_eq!(verdict(h264, &[&[0x10, 0xd1, 0x20][..]; 10]), Some(Foreign::Vp8));
+        assert_eq!(detected(h264, &[&[2, 1, 0xd0][..]; 10]), Some(UnexpectedMedia::Hevc));
+        assert_eq!(detected(h264, &[&[0x10, 0xd1, 0x20][..]; 10]), Some(UnexpectedMedia::Vp8));
     }
 
     #[test]
-    fn what_is_wanted_shows_no_signs_of_anything_else() {
+    fn what_is_expected_shows_no_signs_of_anything_else() {
         let h264: [&[u8]; 7] = [
             &[0x67, 0x42, 0xc0, 0x1e],
             &[0x68, 0x01],
@@ -357,11 +361,11 @@ mod tests {
             &[0x7c, 0x01, 0x88],
             &[0x41, 0x9a],
         ];
-        assert_eq!(verdict(VideoCodec::H264, &h264), None);
+        assert_eq!(detected(VideoCodec::H264, &h264), None);
         // With a delimiter before each picture.
-        assert_eq!(verdict(VideoCodec::H264, &[&[0x09, 0xf0][..]; 10]), None);
+        assert_eq!(detected(VideoCodec::H264, &[&[0x09, 0xf0][..]; 10]), None);
         let vp8: [&[u8]; 3] = [&[0x10, 0x90, 0x0c, 0, 0x9d, 1, 0x2a], &[0x00, 1], &[0x10, 1, 2]];
-        assert_eq!(verdict(VideoCodec::Vp8, &vp8), None);
+        assert_eq!(detected(VideoCodec::Vp8, &vp8), None);
     }
 
     #[test]
@@ -376,8 +380,8 @@ mod tests {
 
     #[test]
     fn transport_streams_and_byte_streams_are_told() {
-        assert_eq!(without_rtp(&[0x47; 188]), Some(Foreign::MpegTs));
-        assert_eq!(without_rtp(&[0, 0, 0, 1, 0x67]), Some(Foreign::AnnexB));
+        assert_eq!(without_rtp(&[0x47; 188]), Some(UnexpectedMedia::MpegTs));
+        assert_eq!(without_rtp(&[0, 0, 0, 1, 0x67]), Some(UnexpectedMedia::AnnexB));
         assert_eq!(without_rtp(&[1; 188]), None);
         assert_eq!(without_rtp(&[]), None);
     }

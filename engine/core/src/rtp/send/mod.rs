@@ -2,15 +2,15 @@
 //!
 //! Of all the work for a frame, only this is done once per viewer: a header, the encryption straight
 //! into the memory it is sent from, and the send. str0m keeps what is rare and intricate: ICE, DTLS,
-//! SDP, what comes in, and when RTCP is due. The two share the SRTP keys, so everything that str0m says
+//! SDP, what comes in, and when RTCP is due. The two share the SRTP keys, so everything that str0m sends
 //! in RTCP passes through [`RtpOutput::forward`], where its sender reports get our figures.
 
 mod header;
 mod reports;
 mod spans;
 mod srtp;
+mod srtp_sender;
 mod track;
-mod way;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -25,8 +25,8 @@ use crate::transport::{Outbox, Route};
 pub(crate) use header::ExtensionIds;
 use srtp::Srtp;
 pub(crate) use srtp::SrtpKeys;
+use srtp_sender::SrtpSender;
 pub(crate) use track::Track;
-use way::Way;
 
 /// RTP packets have 2 in their first two bits (RFC 3550 §5.1), and RTCP's second byte tells it apart
 /// (RFC 5761 §4).
@@ -96,12 +96,12 @@ impl RtpOutput {
     fn ready<'a, O: Outbox>(
         &'a mut self,
         (route, out): (&'a Route, &'a mut O),
-    ) -> Option<(Way<'a, O>, &'a mut Tracks)> {
+    ) -> Option<(SrtpSender<'a, O>, &'a mut Tracks)> {
         if self.srtp.is_none() {
             self.srtp = self.keys.get().and_then(Srtp::new);
         }
         let Self { srtp, scratch, tracks, .. } = self;
-        Some((Way { srtp: srtp.as_mut()?, route, scratch, out }, tracks))
+        Some((SrtpSender { srtp: srtp.as_mut()?, route, scratch, out }, tracks))
     }
 
     /// Sends a frame that `history` will have next; `numbers` are those of the last picture of each rendition. False
@@ -111,16 +111,16 @@ impl RtpOutput {
         frame: &PacketizedFrame,
         stamp: &FrameStamp,
         (history, numbers): (&History, impl Fn(RenditionId) -> Numbers),
-        way: (&Route, &mut impl Outbox),
+        to: (&Route, &mut impl Outbox),
     ) -> bool {
-        let Some((mut way, Tracks { video: Some(track), .. })) = self.ready(way) else {
+        let Some((mut sender, Tracks { video: Some(track), .. })) = self.ready(to) else {
             return false;
         };
         track.follow(frame.rendition, stamp, history, numbers);
         if frame.keyframe {
             track.begin_keyframe();
         }
-        track.send(frame.payloads.iter(), true, stamp, &mut way);
+        track.send(frame.payloads.iter(), true, stamp, &mut sender);
         true
     }
 
@@ -136,13 +136,13 @@ impl RtpOutput {
         &mut self,
         payload: &[u8],
         packet: &AudioPacket,
-        way: (&Route, &mut impl Outbox),
+        to: (&Route, &mut impl Outbox),
     ) -> bool {
-        let Some((mut way, Tracks { audio: Some(track), .. })) = self.ready(way) else {
+        let Some((mut sender, Tracks { audio: Some(track), .. })) = self.ready(to) else {
             return false;
         };
         let stamp = FrameStamp::new(packet.rtp_time, packet.captured);
-        track.send(std::iter::once(payload), packet.talkspurt, &stamp, &mut way);
+        track.send(std::iter::once(payload), packet.talkspurt, &stamp, &mut sender);
         true
     }
 
@@ -151,15 +151,15 @@ impl RtpOutput {
         &mut self,
         lost: &[u16],
         history: impl Fn(RenditionId) -> Option<&'a History>,
-        way: (&Route, &mut impl Outbox),
+        to: (&Route, &mut impl Outbox),
     ) -> bool {
-        let Some((mut way, Tracks { video: Some(track), .. })) = self.ready(way) else {
+        let Some((mut sender, Tracks { video: Some(track), .. })) = self.ready(to) else {
             return true;
         };
         let mut helped = true;
         for &sequence in lost {
             helped &= !track.is_beyond_help(sequence, &history);
-            track.resend(sequence, &history, &mut way);
+            track.resend(sequence, &history, &mut sender);
         }
         helped
     }
@@ -197,15 +197,15 @@ impl RtpOutput {
         &mut self,
         protected: &[u8],
         (now, clock): (Instant, &ClockAnchor),
-        way: (&Route, &mut impl Outbox),
+        to: (&Route, &mut impl Outbox),
     ) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        if let Some((mut way, tracks)) = self.ready(way)
-            && let Some(index) = way.srtp.open_rtcp(protected, &mut scratch)
+        if let Some((mut sender, tracks)) = self.ready(to)
+            && let Some(index) = sender.srtp.open_rtcp(protected, &mut scratch)
         {
             reports::complete(&mut scratch, |ssrc| tracks.by_ssrc(ssrc)?.report(now, clock));
             if !scratch.is_empty() {
-                way.send_rtcp(&scratch, index);
+                sender.send_rtcp(&scratch, index);
             }
         }
         self.scratch = scratch;

@@ -1,4 +1,4 @@
-//! str0m decides when RTCP is sent; what a sender report says is ours to know.
+//! str0m decides when RTCP is sent; what a sender report contains is ours.
 
 /// RFC 3550 §6.4.1 and §6.4.2.
 const SENDER_REPORT: u8 = 200;
@@ -30,7 +30,7 @@ impl SenderInfo {
     }
 }
 
-/// Completes a compound packet of str0m: sender reports get what `info_of` says of their SSRC, or become
+/// Completes a compound packet of str0m: sender reports get the figures that `info_of` has for their SSRC, or become
 /// receiver reports where nothing was sent yet. Picture loss indications are taken out: no viewer sends
 /// us pictures, they are there to learn where str0m would send them (see `Peer::ask_for_path`).
 pub(super) fn complete(compound: &mut Vec<u8>, info_of: impl FnMut(u32) -> Option<SenderInfo>) {

@@ -21,7 +21,7 @@ pub(super) struct Span {
     pub(super) shift: Shift,
 }
 
-/// What a viewer is told other than what a rendition's frames say.
+/// By how much a viewer's headers differ from those of the rendition's frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Shift {
     /// Added to RTP times.

@@ -1,10 +1,10 @@
-//! The way of one datagram to one viewer.
+//! Encrypts datagrams for one viewer and queues them for sending.
 
 use super::srtp::Srtp;
 use crate::transport::{Outbox, Route};
 
-/// The way to one viewer: sealed.
-pub(super) struct Way<'a, O> {
+/// Encrypts datagrams for one viewer straight into the memory they are sent from.
+pub(super) struct SrtpSender<'a, O> {
     pub(super) srtp: &'a mut Srtp,
     pub(super) route: &'a Route,
     /// Reused.
@@ -12,7 +12,7 @@ pub(super) struct Way<'a, O> {
     pub(super) out: &'a mut O,
 }
 
-impl<O: Outbox> Way<'_, O> {
+impl<O: Outbox> SrtpSender<'_, O> {
     /// `index` is the sequence number with its roll-overs.
     pub(super) fn send_rtp(&mut self, header: &[u8], payload: &[u8], ssrc: u32, index: u64) {
         let len = header.len() + payload.len() + self.srtp.rtp_overhead();
@@ -21,7 +21,7 @@ impl<O: Outbox> Way<'_, O> {
     }
 
     /// Sends a changed copy of a payload that is shared with others, behind `head`.
-    pub(super) fn send_changed_rtp(
+    pub(super) fn send_rewritten_rtp(
         &mut self,
         header: &[u8],
         (head, payload): (&[u8], &[u8]),

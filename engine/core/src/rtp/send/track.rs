@@ -7,7 +7,7 @@ use visavis_types::{ClockAnchor, RenditionId};
 use super::header::{ExtensionIds, Header};
 use super::reports::SenderInfo;
 use super::spans::{Shift, Span, Spans};
-use super::way::Way;
+use super::srtp_sender::SrtpSender;
 use crate::rtp::history::{History, Kept};
 use crate::rtp::numbers::Numbers;
 use crate::rtp::stamp::{FrameStamp, ntp};
@@ -41,7 +41,7 @@ pub(crate) struct Track {
     last: Option<(u32, Instant)>,
     /// Of pictures: what was sent last.
     rendition: Option<RenditionId>,
-    /// What is added to what its frames say.
+    /// What is added to the figures of its frames.
     shift: Shift,
     resend: Option<Resend>,
 }
@@ -190,7 +190,7 @@ impl Track {
         payloads: impl ExactSizeIterator<Item = &'a [u8]>,
         ends: bool,
         stamp: &FrameStamp,
-        way: &mut Way<'_, impl Outbox>,
+        sender: &mut SrtpSender<'_, impl Outbox>,
     ) {
         let Shift { rtp_time, numbers } = self.shift;
         let rtp_time = stamp.rtp_time.wrapping_add(rtp_time);
@@ -200,10 +200,15 @@ impl Track {
         for (index, payload) in payloads.enumerate() {
             let header = header.packet(self.next as u16, ends && index + 1 == count);
             match renumbered {
-                None => way.send_rtp(header, payload, self.ssrc, self.next),
+                None => sender.send_rtp(header, payload, self.ssrc, self.next),
                 Some(codec) => {
                     let change = |copy: &mut [u8]| numbers.add_to(codec, copy);
-                    way.send_changed_rtp(header, (&[], payload), change, (self.ssrc, self.next));
+                    sender.send_rewritten_rtp(
+                        header,
+                        (&[], payload),
+                        change,
+                        (self.ssrc, self.next),
+                    );
                 }
             }
             self.octets = self.octets.wrapping_add(payload.len() as u32);
@@ -246,7 +251,7 @@ impl Track {
         &mut self,
         sequence: u16,
         history: impl Fn(RenditionId) -> Option<&'a History>,
-        way: &mut Way<'_, impl Outbox>,
+        sender: &mut SrtpSender<'_, impl Outbox>,
     ) {
         let Some(mut resend) = self.resend.take() else {
             return;
@@ -264,13 +269,13 @@ impl Track {
             let header = header.packet(resend.next as u16, marker);
             let head = sequence.to_be_bytes();
             let change = |copy: &mut [u8]| shift.numbers.add_to(rendition.codec, copy);
-            way.send_changed_rtp(header, (&head, payload), change, (resend.ssrc, resend.next));
+            sender.send_rewritten_rtp(header, (&head, payload), change, (resend.ssrc, resend.next));
             resend.next += 1;
         }
         self.resend = Some(resend);
     }
 
-    /// What a sender report says at `now`, once something was sent.
+    /// What a sender report contains at `now`, once something was sent.
     pub(super) fn report(&self, now: Instant, clock: &ClockAnchor) -> Option<SenderInfo> {
         let (rtp_time, captured) = self.last?;
         let ticks = |duration: std::time::Duration| {

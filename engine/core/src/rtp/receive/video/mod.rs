@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use visavis_types::{EncodedFrame, VideoCodec};
 
 use super::depacketize::{Depacketizer, continues_h264_picture};
-use super::fault::{RtpFault, Wanted};
-use super::foreign::VideoSigns;
+use super::fault::{ExpectedMedia, RtpFault};
 use super::sequencer::{Delivered, RtpCounters, Sequencer, Unwrap};
+use super::unexpected_media::VideoDetector;
 use visavis_bitstream::{Inspection, h264, inspect};
 
 /// A picture whose sender may mark each slice as an end is whole when so long nothing more of it came.
@@ -148,7 +148,7 @@ struct Open {
 /// What is known of a stream, as far as it explains why it cannot be shown.
 #[derive(Debug)]
 struct Health {
-    signs: VideoSigns,
+    detector: VideoDetector,
     /// The first packet after which no picture was given out.
     fruitless_since: Option<Instant>,
     /// A picture of it could be read.
@@ -169,7 +169,7 @@ struct Health {
 impl Health {
     fn new(codec: VideoCodec) -> Self {
         Self {
-            signs: VideoSigns::new(codec),
+            detector: VideoDetector::new(codec),
             fruitless_since: None,
             readable: false,
             sps: false,
@@ -182,12 +182,12 @@ impl Health {
         }
     }
 
-    /// Takes what is in an H264 access unit; says whether a viewer can show it.
+    /// Takes what is in an H264 access unit; returns whether a viewer can show it.
     fn note(&mut self, contents: &h264::Contents) -> bool {
         self.readable |= contents.picture;
         self.sps |= contents.sps;
         self.pps |= contents.pps;
-        // Such a point beside an IDR picture tells nothing new.
+        // Such a point beside an IDR picture adds nothing.
         self.recovery_point = !contents.idr && (self.recovery_point || contents.recovery_point);
         if contents.idr {
             self.reordered = std::mem::take(&mut self.b_slices);
@@ -239,7 +239,7 @@ impl Assembler {
         }
         let since = health.fruitless_since?;
         if !self.shown
-            && let Some(found) = health.signs.verdict()
+            && let Some(found) = health.detector.detected()
         {
             return Some(RtpFault::OtherCodec(found));
         }
@@ -252,7 +252,7 @@ impl Assembler {
         } else if health.readable {
             self.no_keyframe()
         } else {
-            RtpFault::Unreadable(Wanted::Video(self.codec))
+            RtpFault::Unreadable(ExpectedMedia::Video(self.codec))
         })
     }
 
@@ -312,7 +312,7 @@ impl Assembler {
                 })
             }
         };
-        self.health.signs.note(packet.payload, open.bytes == 0);
+        self.health.detector.take(packet.payload, open.bytes == 0);
         open.bytes = open.bytes.saturating_add(packet.payload.len());
         open.broken |= open.bytes > EncodedFrame::MAX_BYTES;
         if !open.broken {

@@ -253,10 +253,13 @@ fn what_cannot_be_shown_is_named_within_a_second() {
     let (feed, fault) = fault_of(|_| vec![&[2, 1, 0xd0, 1]]);
     assert_eq!(
         (feed.out.len(), fault),
-        (0, Some(RtpFault::OtherCodec(super::super::Foreign::Hevc)))
+        (0, Some(RtpFault::OtherCodec(super::super::UnexpectedMedia::Hevc)))
     );
     let (feed, fault) = fault_of(|_| vec![&[0x7f, 9, 9, 9]]);
-    assert_eq!((feed.out.len(), fault), (0, Some(RtpFault::Unreadable(Wanted::Video(H264)))));
+    assert_eq!(
+        (feed.out.len(), fault),
+        (0, Some(RtpFault::Unreadable(ExpectedMedia::Video(H264))))
+    );
     let (feed, fault) = fault_of(|n| if n == 0 { vec![SPS, PPS, IDR] } else { vec![P] });
     assert_eq!((feed.out.len(), fault), (30, None));
     assert!(feed.receiver.goes_on());
