@@ -1,3 +1,5 @@
+//! The arguments on the command line.
+
 use visavis_types::VideoCodec;
 
 use super::{Options, run};

@@ -1,3 +1,5 @@
+//! The arguments on the command line.
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The arguments on the command line.
+
 use std::time::Duration;
 
 use super::progress::note;

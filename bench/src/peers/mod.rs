@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use aiortc::aiortc_python;
 pub use network::{is_inside, run_inside};
-pub use report::{Report, Row};
+pub use report::{Figures, Report, Row};
 pub use server_kind::ServerKind;
 
 use crate::{Error, Machine, floor};

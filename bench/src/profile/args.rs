@@ -1,3 +1,5 @@
+//! The arguments on the command line.
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The arguments on the command line.
+
 use std::io::Write;
 use std::time::Duration;
 

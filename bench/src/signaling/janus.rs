@@ -11,7 +11,7 @@ pub(crate) const MOUNTPOINT: u64 = 1;
 /// One viewer's way through the Janus API. Every request carries the name of its step as the
 /// transaction, and Janus repeats it in the reply.
 #[derive(Debug, Default)]
-pub struct Translator {
+pub(super) struct Translator {
     session: Option<u64>,
     handle: Option<u64>,
 }

@@ -24,7 +24,10 @@ pub enum Protocol {
 
 /// The translation of one connection.
 #[derive(Debug)]
-pub enum Translator {
+pub struct Translator(Kind);
+
+#[derive(Debug)]
+enum Kind {
     /// Nothing to translate.
     Visavis,
     /// One Janus session.
@@ -42,19 +45,19 @@ impl Protocol {
 
     /// Begins a translator.
     pub fn translator(self) -> Translator {
-        match self {
-            Self::Visavis => Translator::Visavis,
-            Self::Janus => Translator::Janus(janus::Translator::default()),
-        }
+        Translator(match self {
+            Self::Visavis => Kind::Visavis,
+            Self::Janus => Kind::Janus(janus::Translator::default()),
+        })
     }
 }
 
 impl Translator {
     /// The first message to send, once connected.
     pub fn opening(&mut self) -> Option<Value> {
-        match self {
-            Self::Visavis => None,
-            Self::Janus(janus) => Some(janus.opening()),
+        match &mut self.0 {
+            Kind::Visavis => None,
+            Kind::Janus(janus) => Some(janus.opening()),
         }
     }
 
@@ -64,17 +67,17 @@ impl Translator {
     ///
     /// What the server said when it refused something.
     pub fn parse(&mut self, message: Value) -> Result<Parsed, String> {
-        match self {
-            Self::Visavis => Ok(Parsed { message: Some(message), reply: None }),
-            Self::Janus(janus) => janus.parse(&message),
+        match &mut self.0 {
+            Kind::Visavis => Ok(Parsed { message: Some(message), reply: None }),
+            Kind::Janus(janus) => janus.parse(&message),
         }
     }
 
     /// Translates a message of visavis for the server; `None` where the server has no use for it.
     pub fn translate(&mut self, message: &Value) -> Option<Value> {
-        match self {
-            Self::Visavis => Some(message.clone()),
-            Self::Janus(janus) => janus.translate(message),
+        match &mut self.0 {
+            Kind::Visavis => Some(message.clone()),
+            Kind::Janus(janus) => janus.translate(message),
         }
     }
 }

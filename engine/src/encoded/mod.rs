@@ -2,4 +2,4 @@
 
 pub(crate) mod sink;
 
-pub use sink::EncodedVideoSink;
+pub(crate) use sink::EncodedVideoSink;

@@ -34,7 +34,7 @@ pub(crate) use {ffmpeg_picture, ffmpeg_sound, gst_picture, gst_sound};
 
 /// What to run, with all that follows the program's name but where it is sent to.
 #[derive(Debug, Clone, Copy)]
-pub enum Line {
+pub(crate) enum Line {
     /// Ends with the name of a muxer. Datagrams of 1,200 bytes.
     Ffmpeg(&'static str),
     /// Ends with a payloader.
@@ -42,10 +42,10 @@ pub enum Line {
 }
 
 /// A program that sends. Dropping it ends it.
-pub struct Sender(Child);
+pub(crate) struct Sender(Child);
 
 impl Sender {
-    pub fn start(line: Line, to: SocketAddr) -> Self {
+    pub(crate) fn start(line: Line, to: SocketAddr) -> Self {
         match line {
             // MPEG-TS without RTP has datagrams of seven packets.
             Line::Ffmpeg(line) if line.ends_with("mpegts") && !line.ends_with("rtp_mpegts") => {
@@ -57,14 +57,14 @@ impl Sender {
     }
 
     /// A pipeline up to its payloader.
-    pub fn gst(line: &str, to: SocketAddr) -> Self {
+    pub(crate) fn gst(line: &str, to: SocketAddr) -> Self {
         let (host, port) = (to.ip(), to.port());
         let line = format!("{line} ! udpsink host={host} port={port}");
         Self::spawn(Command::new("gst-launch-1.0").arg("-q"), &line)
     }
 
     /// All of the arguments but those that keep it quiet; none of them has a space in it.
-    pub fn ffmpeg(line: &str) -> Self {
+    pub(crate) fn ffmpeg(line: &str) -> Self {
         Self::spawn(Command::new("ffmpeg").args(["-nostdin", "-v", "error"]), line)
     }
 
@@ -82,7 +82,7 @@ impl Drop for Sender {
 }
 
 /// Runs to its end.
-pub fn ffmpeg(line: &str) {
+pub(crate) fn ffmpeg(line: &str) {
     let mut command = Command::new("ffmpeg");
     let status =
         command.args(["-nostdin", "-v", "error", "-y"]).args(line.split_whitespace()).status();

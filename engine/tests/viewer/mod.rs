@@ -18,7 +18,7 @@ use visavis::session::SessionId;
 /// Long enough for any machine; a test that works never waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct Viewer {
+pub(crate) struct Viewer {
     pub id: PeerId,
     pub channel: Option<ChannelId>,
     pub messages: Vec<ChannelData>,
@@ -39,17 +39,17 @@ fn local_socket() -> UdpSocket {
 
 impl Viewer {
     /// A viewer that takes RTP packets as they come.
-    pub fn join(engine: &EngineHandle, session: &SessionId) -> Self {
+    pub(crate) fn join(engine: &EngineHandle, session: &SessionId) -> Self {
         Self::connect(engine, session, true, local_socket())
     }
 
     /// A viewer that puts access units together.
-    pub fn join_for_units(engine: &EngineHandle, session: &SessionId) -> Self {
+    pub(crate) fn join_for_units(engine: &EngineHandle, session: &SessionId) -> Self {
         Self::connect(engine, session, false, local_socket())
     }
 
     /// A viewer that has this socket.
-    pub fn join_with(engine: &EngineHandle, session: &SessionId, socket: UdpSocket) -> Self {
+    pub(crate) fn join_with(engine: &EngineHandle, session: &SessionId, socket: UdpSocket) -> Self {
         Self::connect(engine, session, true, socket)
     }
 
@@ -66,7 +66,7 @@ impl Viewer {
     }
 
     /// A viewer that takes RTP packets as they come, whose offer is answered elsewhere.
-    pub fn join_by(answer: impl FnOnce(&str) -> String) -> Self {
+    pub(crate) fn join_by(answer: impl FnOnce(&str) -> String) -> Self {
         Self::connect_by(true, local_socket(), |offer| (PeerId::from_raw(0), answer(offer)))
     }
 
@@ -103,12 +103,12 @@ impl Viewer {
     }
 
     /// Lives until something is true of it; fails if that takes forever.
-    pub fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
+    pub(crate) fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
         self.push_until(done, || {});
     }
 
     /// As [`run_until`](Self::run_until), and pushes some media every 20 ms.
-    pub fn push_until(&mut self, done: impl Fn(&Self) -> bool, mut push: impl FnMut()) {
+    pub(crate) fn push_until(&mut self, done: impl Fn(&Self) -> bool, mut push: impl FnMut()) {
         let deadline = Instant::now() + PATIENCE;
         while !done(self) {
             assert!(Instant::now() < deadline, "it never came");
@@ -117,7 +117,7 @@ impl Viewer {
         }
     }
 
-    pub fn run_for(&mut self, time: Duration) {
+    pub(crate) fn run_for(&mut self, time: Duration) {
         let end = Instant::now() + time;
         let mut buffer = [0; 2_000];
         loop {
@@ -146,7 +146,7 @@ impl Viewer {
     }
 
     /// Says something on its data channel.
-    pub fn say(&mut self, text: &str) {
+    pub(crate) fn say(&mut self, text: &str) {
         let channel = self.channel.and_then(|id| self.rtc.channel(id));
         assert!(channel.unwrap().write(false, text.as_bytes()).unwrap());
         self.drain();

@@ -11,19 +11,19 @@ use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_signaling::{Limits, SignalingConfig, SignalingServer};
 
 /// Long enough that only a hang exceeds it.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a browser offers that wants to watch and listen.
-pub const OFFER: &str = include_str!("offer.sdp");
+pub(crate) const OFFER: &str = include_str!("offer.sdp");
 
 /// Fields drop in this order: the server before the engine it speaks to.
-pub struct World {
+pub(crate) struct World {
     pub server: SignalingServer,
     pub session: Session,
     pub engine: Engine,
 }
 
-pub fn world(adjust: impl FnOnce(&mut SignalingConfig)) -> World {
+pub(crate) fn world(adjust: impl FnOnce(&mut SignalingConfig)) -> World {
     let localhost = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let engine = Engine::start(EngineConfig::default().udp(localhost)).unwrap();
     let session = engine.create_session(SessionConfig::default()).unwrap();
@@ -34,12 +34,12 @@ pub fn world(adjust: impl FnOnce(&mut SignalingConfig)) -> World {
     World { server, session, engine }
 }
 
-pub fn world_with_limits(adjust: impl FnOnce(&mut Limits)) -> World {
+pub(crate) fn world_with_limits(adjust: impl FnOnce(&mut Limits)) -> World {
     world(|config| adjust(&mut config.limits))
 }
 
 impl World {
-    pub fn tcp(&self) -> TcpStream {
+    pub(crate) fn tcp(&self) -> TcpStream {
         let stream = TcpStream::connect(self.server.local_addr()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -47,19 +47,25 @@ impl World {
     }
 
     /// Sends a request on a connection of its own and returns the response's head and body.
-    pub fn http(&self, request: &str) -> (String, String) {
+    pub(crate) fn http(&self, request: &str) -> (String, String) {
         let mut stream = self.tcp();
         stream.write_all(request.as_bytes()).unwrap();
         read_response(&mut stream)
     }
 
-    pub fn get(&self, path: &str) -> (String, String) {
+    pub(crate) fn get(&self, path: &str) -> (String, String) {
         self.http(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
     }
 
     /// Sends a request with a body, of the type `application/json` unless it has headers of its own,
     /// and returns the response's head and body.
-    pub fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> (String, String) {
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> (String, String) {
         let json = "Content-Type: application/json\r\n";
         let headers = if headers.is_empty() && !body.is_empty() { json } else { headers };
         self.http(&format!(
@@ -70,13 +76,13 @@ impl World {
     }
 
     /// A WebSocket, before its `config` is read.
-    pub fn websocket(&self, path: &str) -> Client<TcpStream> {
+    pub(crate) fn websocket(&self, path: &str) -> Client<TcpStream> {
         let url = format!("ws://{}{path}", self.server.local_addr());
         Client(tungstenite::client(url, self.tcp()).unwrap().0)
     }
 
     /// A WebSocket that has a viewer, and its `config`.
-    pub fn joined(&self) -> (Client<TcpStream>, Value) {
+    pub(crate) fn joined(&self) -> (Client<TcpStream>, Value) {
         let (mut client, config) = self.client();
         client.send(serde_json::json!({"type": "offer", "sdp": OFFER}));
         let answer = client.receive();
@@ -85,7 +91,7 @@ impl World {
     }
 
     /// A WebSocket, and its `config`.
-    pub fn client(&self) -> (Client<TcpStream>, Value) {
+    pub(crate) fn client(&self) -> (Client<TcpStream>, Value) {
         let mut client = self.websocket("/ws");
         let config = client.receive();
         assert_eq!(config["type"], "config", "{config}");
@@ -94,7 +100,7 @@ impl World {
 }
 
 /// A connection from an address of this machine's own.
-pub fn tcp_from(address: &str, to: SocketAddr) -> TcpStream {
+pub(crate) fn tcp_from(address: &str, to: SocketAddr) -> TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let from: SocketAddr = format!("{address}:0").parse().unwrap();
     socket.bind(&from.into()).unwrap();
@@ -104,15 +110,15 @@ pub fn tcp_from(address: &str, to: SocketAddr) -> TcpStream {
     stream
 }
 
-pub struct Client<S>(pub WebSocket<S>);
+pub(crate) struct Client<S>(pub WebSocket<S>);
 
 impl<S: Read + Write> Client<S> {
-    pub fn send(&mut self, message: impl std::fmt::Display) {
+    pub(crate) fn send(&mut self, message: impl std::fmt::Display) {
         self.0.send(Message::text(message.to_string())).unwrap();
     }
 
     /// The next JSON message.
-    pub fn receive(&mut self) -> Value {
+    pub(crate) fn receive(&mut self) -> Value {
         match self.0.read().unwrap() {
             Message::Text(text) => serde_json::from_str(&text).unwrap(),
             other => panic!("{other:?}"),
@@ -120,7 +126,7 @@ impl<S: Read + Write> Client<S> {
     }
 
     /// The code of the next message, which is an `error`.
-    pub fn receive_error(&mut self) -> String {
+    pub(crate) fn receive_error(&mut self) -> String {
         let message = self.receive();
         assert_eq!(message["type"], "error", "{message}");
         assert!(message["error"].as_str().is_some_and(|text| !text.is_empty()), "{message}");
@@ -128,7 +134,7 @@ impl<S: Read + Write> Client<S> {
     }
 
     /// The code with which the server closes next.
-    pub fn receive_close(&mut self) -> u16 {
+    pub(crate) fn receive_close(&mut self) -> u16 {
         match self.0.read().unwrap() {
             Message::Close(Some(frame)) => frame.code.into(),
             other => panic!("{other:?}"),
@@ -137,7 +143,7 @@ impl<S: Read + Write> Client<S> {
 }
 
 /// Reads one response: its head, and its body by `content-length`.
-pub fn read_response(stream: &mut impl Read) -> (String, String) {
+pub(crate) fn read_response(stream: &mut impl Read) -> (String, String) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -154,7 +160,7 @@ pub fn read_response(stream: &mut impl Read) -> (String, String) {
 }
 
 /// Reads until the server closes; a reset counts as that.
-pub fn read_to_close(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn read_to_close(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
     let mut chunk = [0; 64 << 10];
     loop {

@@ -15,7 +15,7 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 /// Re-exports of re-exports are followed this far.
 const MAX_HOPS: usize = 16;
 
-pub struct CrateSource {
+pub(crate) struct CrateSource {
     pub files: Vec<PathBuf>,
     folder: PathBuf,
     modules: Vec<Module>,
@@ -50,7 +50,7 @@ enum Place {
 
 impl CrateSource {
     /// Reads the crate whose root file is `root`.
-    pub fn read(root: &Path) -> Outcome<Self> {
+    pub(crate) fn read(root: &Path) -> Outcome<Self> {
         let folder = root.parent().ok_or("a file without a folder")?.to_path_buf();
         let mut source = Self { files: Vec::new(), folder: folder.clone(), modules: Vec::new() };
         source.read_file(root, &folder, None)?;
@@ -58,13 +58,13 @@ impl CrateSource {
     }
 
     /// The name of a file, from the folder that the root file is in.
-    pub fn display(&self, file: usize) -> String {
+    pub(crate) fn display(&self, file: usize) -> String {
         let path = self.files.get(file).map_or(Path::new("?"), PathBuf::as_path);
         path.strip_prefix(&self.folder).unwrap_or(path).display().to_string()
     }
 
     /// Which file imports what from which.
-    pub fn imports(&self) -> Imports {
+    pub(crate) fn imports(&self) -> Imports {
         let mut imports = Imports::new();
         for (index, module) in self.modules.iter().enumerate() {
             for path in &module.paths {

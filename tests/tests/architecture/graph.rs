@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_NAMES: usize = 4;
 
 /// Who imports whom, and what.
-pub type Imports = BTreeMap<usize, BTreeMap<usize, BTreeSet<String>>>;
+pub(crate) type Imports = BTreeMap<usize, BTreeMap<usize, BTreeSet<String>>>;
 
 /// Files that import each other, directly or by way of others in here.
-pub struct Circle {
+pub(crate) struct Circle {
     pub files: usize,
     pub imports: Vec<Import>,
 }
 
-pub struct Import {
+pub(crate) struct Import {
     pub from: usize,
     pub to: usize,
     /// What is imported, as the importing file spells it.
@@ -22,7 +22,7 @@ pub struct Import {
 }
 
 /// All circles, each with the imports that close it.
-pub fn find(imports: &Imports) -> Vec<Circle> {
+pub(crate) fn find(imports: &Imports) -> Vec<Circle> {
     let reached: BTreeMap<usize, BTreeSet<usize>> =
         imports.keys().map(|&file| (file, reachable(imports, file))).collect();
     let mut seen: BTreeSet<usize> = BTreeSet::new();

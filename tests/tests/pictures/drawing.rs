@@ -25,7 +25,7 @@ const COLOURS: [[u8; 3]; 11] = [
 
 /// An RGB picture whose pixels are known exactly.
 #[derive(Debug, Clone)]
-pub struct Drawing {
+pub(crate) struct Drawing {
     pub width: usize,
     pub height: usize,
     /// Red, green, blue, row by row.
@@ -34,7 +34,7 @@ pub struct Drawing {
 
 /// The middle of a colour bar.
 #[derive(Debug, Clone, Copy)]
-pub struct Spot {
+pub(crate) struct Spot {
     pub x: usize,
     pub y: usize,
     pub colour: [u8; 3],
@@ -43,7 +43,7 @@ pub struct Spot {
 impl Drawing {
     /// Upright colour bars. The first one is the colour of this number, so that pictures of different
     /// numbers cannot be taken for each other; and where each bar's middle is.
-    pub fn bars(width: usize, height: usize, first: usize) -> (Self, Vec<Spot>) {
+    pub(crate) fn bars(width: usize, height: usize, first: usize) -> (Self, Vec<Spot>) {
         let count = COLOURS.len();
         let colour = |bar: usize| COLOURS[(bar + first) % count];
         let row: Vec<u8> = (0..width).flat_map(|x| colour(x * count / width)).collect();
@@ -57,7 +57,7 @@ impl Drawing {
 
     /// Something like a face before a wall: soft shades, a little texture, colours of moderate
     /// strength. Each number is a picture of its own.
-    pub fn portrait(width: usize, height: usize, number: usize) -> Self {
+    pub(crate) fn portrait(width: usize, height: usize, number: usize) -> Self {
         let turn = number as f64 * 2.4;
         let (centre_x, centre_y) = (0.5 + 0.2 * turn.cos(), 0.5 + 0.15 * turn.sin());
         let mut rgb = Vec::with_capacity(width * height * 3);
@@ -84,7 +84,7 @@ impl Drawing {
     /// The picture as an application would push it. What is not plain RGB is made by ffmpeg: I420 and
     /// NV12 in limited range with the matrix that goes with the size, JPEG as JFIF has it, in full range
     /// and BT.601.
-    pub fn bytes(&self, format: PixelFormat) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn bytes(&self, format: PixelFormat) -> Result<Vec<u8>, Failure> {
         let packed = |pixel: fn(&[u8]) -> [u8; 4]| self.rgb.chunks_exact(3).flat_map(pixel);
         let matrix = if self.height >= 720 { "bt709" } else { "bt601" };
         let video = format!("scale=out_color_matrix={matrix}:out_range=tv:flags={EXACT}");
@@ -104,7 +104,7 @@ impl Drawing {
     }
 
     /// Peak signal-to-noise ratio in dB of an RGBA picture of the same size, over red, green and blue.
-    pub fn psnr_db(&self, rgba: &[u8]) -> f64 {
+    pub(crate) fn psnr_db(&self, rgba: &[u8]) -> f64 {
         assert_eq!(rgba.len() * 3, self.rgb.len() * 4, "a picture of another size");
         let pairs = self.rgb.chunks_exact(3).zip(rgba.chunks_exact(4));
         let squares = pairs

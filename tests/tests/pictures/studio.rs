@@ -47,7 +47,7 @@ return {
 /// What the browser counts.
 #[derive(Debug, Clone, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Answers it was given.
     pub answers: u32,
     /// Connections it made.
@@ -57,7 +57,7 @@ pub struct Counters {
     pub keyframes_asked_for: u64,
 }
 
-pub struct Studio {
+pub(crate) struct Studio {
     engine: Engine,
     session: Session,
     signaling: SignalingServer,
@@ -86,7 +86,11 @@ impl Still {
 
 impl Studio {
     /// Opens with a first picture before the camera; the browser insists on the codec.
-    pub fn open(browser: Browser, codec: VideoCodec, first: &Drawing) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        browser: Browser,
+        codec: VideoCodec,
+        first: &Drawing,
+    ) -> Result<Self, Failure> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let engine = Engine::start(EngineConfig::default().udp(any))?;
         let config = SessionConfig::default().video_codecs(vec![codec]).fps(FPS);
@@ -121,21 +125,21 @@ impl Studio {
     }
 
     /// Puts another picture before the camera and waits until it is on the page.
-    pub fn show(&self, drawing: &Drawing, format: PixelFormat) -> Result<(), Failure> {
+    pub(crate) fn show(&self, drawing: &Drawing, format: PixelFormat) -> Result<(), Failure> {
         let still = Still::new(drawing, format)?;
         *self.scene.still.lock().unwrap_or_else(PoisonError::into_inner) = still;
         self.watcher.wait_for_frames(SETTLE_FRAMES, Duration::from_secs(20))
     }
 
     /// How many dB of a picture arrived.
-    pub fn psnr_db(&self, drawing: &Drawing) -> Result<f64, Failure> {
+    pub(crate) fn psnr_db(&self, drawing: &Drawing) -> Result<f64, Failure> {
         let seen = self.watcher.picture()?;
         assert_eq!((seen.width, seen.height), (drawing.width, drawing.height));
         Ok(drawing.psnr_db(&seen.rgba))
     }
 
     /// The colours that the page shows at some places: the mean of eight by eight pixels each.
-    pub fn colours_at(&self, spots: &[Spot]) -> Result<Vec<[f64; 3]>, Failure> {
+    pub(crate) fn colours_at(&self, spots: &[Spot]) -> Result<Vec<[f64; 3]>, Failure> {
         let places: Vec<[usize; 2]> = spots.iter().map(|spot| [spot.x, spot.y]).collect();
         let places = serde_json::to_string(&places)?;
         Ok(self.watcher.page.eval(&format!(
@@ -158,7 +162,7 @@ impl Studio {
     }
 
     /// What the browser takes the pictures for: their matrix, and whether their range is full.
-    pub fn colour_space(&self) -> Result<(String, bool), Failure> {
+    pub(crate) fn colour_space(&self) -> Result<(String, bool), Failure> {
         Ok(self.watcher.page.eval(
             r"
             const frame = new VideoFrame(document.querySelector('video'));
@@ -168,16 +172,16 @@ impl Studio {
         )?)
     }
 
-    pub fn counters(&self) -> Result<Counters, Failure> {
+    pub(crate) fn counters(&self) -> Result<Counters, Failure> {
         Ok(self.watcher.page.eval(COUNTERS)?)
     }
 
     /// Keyframes encoded so far.
-    pub fn keyframes(&self) -> u64 {
+    pub(crate) fn keyframes(&self) -> u64 {
         self.session.status().metrics.keyframes
     }
 
-    pub fn close(mut self) {
+    pub(crate) fn close(mut self) {
         self.scene.stop.store(true, Relaxed);
         if let Some(camera) = self.camera.take() {
             camera.join().expect("the camera");

@@ -1,3 +1,5 @@
+//! The `visavis` command: see `visavis --help`.
+
 use std::io::Write;
 use std::process::ExitCode;
 

@@ -11,15 +11,15 @@ use visavis_codec::{
 };
 use visavis_types::{Bitrate, FrameSize, VideoCodec};
 
-pub const FPS: u32 = 30;
+pub(crate) const FPS: u32 = 30;
 
-pub fn size(width: u32, height: u32) -> FrameSize {
+pub(crate) fn size(width: u32, height: u32) -> FrameSize {
     FrameSize::new(width, height).unwrap()
 }
 
 /// Like a talking head: a textured background that stands still, a shaded head that sways, a mouth
 /// that opens and closes, and camera noise over all.
-pub fn head(size: FrameSize, n: u32, picture: &mut I420Buffer) {
+pub(crate) fn head(size: FrameSize, n: u32, picture: &mut I420Buffer) {
     picture.resize(size);
     let (width, height) = (size.width() as f32, size.height() as f32);
     let time = n as f32 / FPS as f32;
@@ -63,7 +63,7 @@ pub fn head(size: FrameSize, n: u32, picture: &mut I420Buffer) {
 }
 
 /// A [`head`] behind a fine, moving pattern: far more detail than the bitrate can pay for.
-pub fn busy_head(size: FrameSize, n: u32, picture: &mut I420Buffer) {
+pub(crate) fn busy_head(size: FrameSize, n: u32, picture: &mut I420Buffer) {
     head(size, n, picture);
     let stride = picture.y_stride();
     let [y, ..] = picture.planes_mut();
@@ -80,7 +80,7 @@ pub fn busy_head(size: FrameSize, n: u32, picture: &mut I420Buffer) {
 }
 
 /// What an encoder made of `frames` pictures.
-pub struct Stream {
+pub(crate) struct Stream {
     pub size: FrameSize,
     pub units: Vec<Vec<u8>>,
     pub keyframes: Vec<usize>,
@@ -92,7 +92,7 @@ pub struct Stream {
 
 impl Stream {
     /// What is left of it without the pictures of higher layers.
-    pub fn up_to_layer(&self, most: u8) -> Self {
+    pub(crate) fn up_to_layer(&self, most: u8) -> Self {
         let picture = self.source.len() / self.units.len();
         let kept: Vec<usize> = (0..self.units.len()).filter(|&n| self.layers[n] <= most).collect();
         let at = |n: &usize| self.source[n * picture..(n + 1) * picture].to_vec();
@@ -105,18 +105,18 @@ impl Stream {
         }
     }
 
-    pub fn kbps(&self, range: std::ops::Range<usize>) -> f64 {
+    pub(crate) fn kbps(&self, range: std::ops::Range<usize>) -> f64 {
         let frames = range.len() as f64;
         let bytes: usize = self.units[range].iter().map(Vec::len).sum();
         bytes as f64 * 8.0 * f64::from(FPS) / frames / 1_000.0
     }
 }
 
-pub fn encoder(codec: VideoCodec, size: FrameSize, kbps: u64) -> Box<dyn VideoEncoder> {
+pub(crate) fn encoder(codec: VideoCodec, size: FrameSize, kbps: u64) -> Box<dyn VideoEncoder> {
     layered_encoder(codec, size, kbps, 1)
 }
 
-pub fn layered_encoder(
+pub(crate) fn layered_encoder(
     codec: VideoCodec,
     size: FrameSize,
     kbps: u64,
@@ -127,7 +127,7 @@ pub fn layered_encoder(
 }
 
 /// Encodes a picture, which comes at this time.
-pub fn encode_at(
+pub(crate) fn encode_at(
     encoder: &mut dyn VideoEncoder,
     picture: &I420Buffer,
     keyframe: bool,
@@ -139,7 +139,7 @@ pub fn encode_at(
 }
 
 /// Encodes pictures, asking for keyframes at `forced`, with `before` called before each picture.
-pub fn encode(
+pub(crate) fn encode(
     encoder: &mut dyn VideoEncoder,
     size: FrameSize,
     frames: u32,
@@ -184,7 +184,7 @@ fn ivf(stream: &Stream, code: &[u8; 4]) -> Vec<u8> {
 }
 
 /// What ffmpeg makes of a stream: I420 pictures one after another.
-pub fn ffmpeg_decode(codec: VideoCodec, stream: &Stream) -> Vec<u8> {
+pub(crate) fn ffmpeg_decode(codec: VideoCodec, stream: &Stream) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let (name, data) = match codec {
         VideoCodec::H264 => ("in.h264", stream.units.concat()),
@@ -198,7 +198,7 @@ pub fn ffmpeg_decode(codec: VideoCodec, stream: &Stream) -> Vec<u8> {
 }
 
 /// Runs ffmpeg and returns its standard output; any complaint of its is a failure.
-pub fn ffmpeg(arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn ffmpeg(arguments: &[&str]) -> Vec<u8> {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "warning", "-nostdin"]).args(arguments).stdin(Stdio::null());
     let output = command.output().expect("the ffmpeg program");
@@ -208,7 +208,7 @@ pub fn ffmpeg(arguments: &[&str]) -> Vec<u8> {
 }
 
 /// Splits an Annex B file into access units: one per slice that begins a picture.
-pub fn access_units(path: &Path) -> Vec<Vec<u8>> {
+pub(crate) fn access_units(path: &Path) -> Vec<Vec<u8>> {
     let data = fs::read(path).unwrap();
     let starts: Vec<usize> = data
         .windows(3)
@@ -236,7 +236,7 @@ pub fn access_units(path: &Path) -> Vec<Vec<u8>> {
 }
 
 /// Peak signal-to-noise ratio of the luma of I420 pictures, over all of them.
-pub fn luma_psnr_db(size: FrameSize, original: &[u8], copy: &[u8]) -> f64 {
+pub(crate) fn luma_psnr_db(size: FrameSize, original: &[u8], copy: &[u8]) -> f64 {
     let luma = (size.width() * size.height()) as usize;
     let frame = luma + luma / 2;
     assert_eq!(original.len(), copy.len(), "another number of pictures");

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 /// Instructions by function, without what the function calls.
 #[derive(Debug, Default, PartialEq)]
-pub struct Profile {
+pub(crate) struct Profile {
     functions: HashMap<String, u64>,
 }
 
 impl Profile {
     /// Reads a callgrind.out file (format: valgrind manual, "Callgrind Format Specification").
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut profile = Self::default();
         // `fn=(7) name` gives the number a name; later `fn=(7)` is enough.
         let mut names: HashMap<&str, &str> = HashMap::new();
@@ -40,18 +40,18 @@ impl Profile {
     }
 
     /// All instructions.
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.functions.values().sum()
     }
 
     /// All but those of the cryptography library.
-    pub fn without_crypto(&self) -> u64 {
+    pub(crate) fn without_crypto(&self) -> u64 {
         let ours = self.functions.iter().filter(|(name, _)| !is_crypto(name));
         ours.map(|(_, count)| count).sum()
     }
 
     /// The functions with the most instructions first.
-    pub fn largest(&self) -> impl Iterator<Item = (&str, u64)> {
+    pub(crate) fn largest(&self) -> impl Iterator<Item = (&str, u64)> {
         let mut all: Vec<(&str, u64)> =
             self.functions.iter().map(|(name, &count)| (name.as_str(), count)).collect();
         all.sort_by(|(a, x), (b, y)| y.cmp(x).then(a.cmp(b)));

@@ -11,14 +11,14 @@ use crate::Outcome;
 
 /// A figure and what it depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub(crate) struct Record {
     pub instructions_per_viewer_interval: f64,
     pub environment: Environment,
 }
 
 /// What changes a count without a change of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Environment {
+pub(crate) struct Environment {
     pub rustc: String,
     pub libc: String,
     pub valgrind: String,
@@ -27,7 +27,7 @@ pub struct Environment {
 
 /// What comes of comparing two records.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     Within {
         kept: f64,
         off: f64,
@@ -47,7 +47,7 @@ pub enum Verdict {
 }
 
 impl Environment {
-    pub fn here() -> Outcome<Self> {
+    pub(crate) fn here() -> Outcome<Self> {
         let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
         Ok(Self {
             rustc: first_line(&rustc, "--version")?,
@@ -77,18 +77,18 @@ fn first_line(program: &str, argument: &str) -> Outcome<String> {
 }
 
 impl Record {
-    pub fn read(path: &Path) -> Outcome<Self> {
+    pub(crate) fn read(path: &Path) -> Outcome<Self> {
         let text = fs::read_to_string(path)
             .map_err(|error| format!("{}: {error}; `make instructions BLESS=1`", path.display()))?;
         Ok(serde_json::from_str(&text)?)
     }
 
-    pub fn write(&self, path: &Path) -> Outcome<()> {
+    pub(crate) fn write(&self, path: &Path) -> Outcome<()> {
         Ok(fs::write(path, serde_json::to_string_pretty(self)? + "\n")?)
     }
 
     /// Compares a new record with this one.
-    pub fn judge(&self, now: &Self, band: f64) -> Verdict {
+    pub(crate) fn judge(&self, now: &Self, band: f64) -> Verdict {
         let kept = self.instructions_per_viewer_interval;
         let off = now.instructions_per_viewer_interval / kept - 1.0;
         let differences = self.environment.differences(&now.environment);

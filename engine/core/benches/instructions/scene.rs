@@ -17,7 +17,7 @@ const FRAMES: usize = 30;
 const SOUND: [usize; 3] = [2, 2, 1];
 
 /// Viewers times frame intervals.
-pub fn turns() -> usize {
+pub(crate) fn turns() -> usize {
     VIEWERS * FRAMES
 }
 
@@ -41,7 +41,7 @@ fn counted(hub: &mut Hub, work: Work<'_>, now: Instant, tray: &mut Tray) {
     }
 }
 
-pub fn play() {
+pub(crate) fn play() {
     let mut room = Room::new(VIEWERS);
     for index in 0..FRAMES {
         let frame = room.frame(false);

@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use common::{Datagram, MS, World};
+pub(crate) use common::{Datagram, MS, World};
 use str0m::Input;
 use str0m::net::{Protocol, Receive};
 use visavis_core::{Hub, Outbox, PacketizedFrame, Packetizer, Route};
@@ -17,18 +17,18 @@ use visavis_types::{
 };
 
 /// 30 fps.
-pub const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
+pub(crate) const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
 
 /// A frame of a 2 Mbit/s stream, and a keyframe, in bytes.
-pub const FRAME_BYTES: usize = 8_000;
-pub const KEYFRAME_BYTES: usize = 67_000;
+pub(crate) const FRAME_BYTES: usize = 8_000;
+pub(crate) const KEYFRAME_BYTES: usize = 67_000;
 
 /// An Opus packet of 48 kbit/s.
-pub const AUDIO_BYTES: usize = 120;
+pub(crate) const AUDIO_BYTES: usize = 120;
 
 /// Takes datagrams as the engine's way out does: in one piece of memory, which is used again.
 #[derive(Default)]
-pub struct Tray {
+pub(crate) struct Tray {
     bytes: Vec<u8>,
     used: usize,
     datagrams: Vec<(Route, usize)>,
@@ -50,7 +50,7 @@ impl Outbox for Tray {
 
 impl Tray {
     /// Puts what was taken on the wire.
-    pub fn empty(&mut self, world: &mut World) {
+    pub(crate) fn empty(&mut self, world: &mut World) {
         let mut rest = &self.bytes[..];
         for &(Route { local: from, remote: to, .. }, len) in &self.datagrams {
             let (contents, tail) = rest.split_at(len);
@@ -63,7 +63,7 @@ impl Tray {
 }
 
 /// Connected viewers that have seen a keyframe and a second of the stream.
-pub struct Room {
+pub(crate) struct Room {
     pub world: World,
     pub tray: Tray,
     packetizer: Packetizer,
@@ -71,7 +71,7 @@ pub struct Room {
 }
 
 impl Room {
-    pub fn new(viewers: usize) -> Self {
+    pub(crate) fn new(viewers: usize) -> Self {
         let mut world = World::new();
         for _ in 0..viewers {
             world.join(None);
@@ -99,7 +99,7 @@ impl Room {
     }
 
     /// A frame captured now.
-    pub fn frame(&mut self, keyframe: bool) -> PacketizedFrame {
+    pub(crate) fn frame(&mut self, keyframe: bool) -> PacketizedFrame {
         let bytes = if keyframe { KEYFRAME_BYTES } else { FRAME_BYTES };
         let now = self.world.now;
         let unit = access_unit(self.world.number, VideoCodec::H264, keyframe, bytes, now);
@@ -107,7 +107,7 @@ impl Room {
     }
 
     /// An Opus packet captured now.
-    pub fn audio(&mut self) -> AudioPacket {
+    pub(crate) fn audio(&mut self) -> AudioPacket {
         self.audio_packets += 1;
         AudioPacket {
             codec: AudioCodec::Opus,
@@ -120,12 +120,12 @@ impl Room {
     }
 
     /// The viewers get what was sent; time passes, in which they answer.
-    pub fn settle(&mut self, duration: Duration) {
+    pub(crate) fn settle(&mut self, duration: Duration) {
         self.pass(duration, |hub, act, now, tray| act.perform(hub, now, tray));
     }
 
     /// Lets time pass. What the hub has to do meanwhile is left to `act`; the wire takes no time.
-    pub fn pass(
+    pub(crate) fn pass(
         &mut self,
         duration: Duration,
         mut act: impl FnMut(&mut Hub, Act, Instant, &mut Tray),
@@ -163,7 +163,7 @@ impl Room {
 }
 
 /// What a hub has to do of itself.
-pub enum Act {
+pub(crate) enum Act {
     /// These came from viewers.
     Receive(Vec<Datagram>),
     /// A deadline has come.
@@ -171,7 +171,7 @@ pub enum Act {
 }
 
 impl Act {
-    pub fn perform(&self, hub: &mut Hub, now: Instant, tray: &mut Tray) {
+    pub(crate) fn perform(&self, hub: &mut Hub, now: Instant, tray: &mut Tray) {
         match self {
             Self::Receive(datagrams) => {
                 for Datagram { from, to, contents } in datagrams {
@@ -202,7 +202,7 @@ fn deliver(world: &mut World) -> Vec<Datagram> {
 }
 
 /// A picture of the given length that a packetizer takes for a real one.
-pub fn access_unit(
+pub(crate) fn access_unit(
     session: SessionNumber,
     codec: VideoCodec,
     keyframe: bool,

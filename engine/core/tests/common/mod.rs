@@ -22,16 +22,16 @@ use visavis_types::{
     VideoCodec,
 };
 
-pub const MS: Duration = Duration::from_millis(1);
+pub(crate) const MS: Duration = Duration::from_millis(1);
 
-pub struct Datagram {
+pub(crate) struct Datagram {
     pub from: SocketAddr,
     pub to: SocketAddr,
     pub contents: Vec<u8>,
 }
 
 #[derive(Default)]
-pub struct Wire {
+pub(crate) struct Wire {
     pub queue: VecDeque<Datagram>,
     /// Lengths of the datagrams between two flushes.
     pub turns: Vec<Vec<usize>>,
@@ -54,7 +54,7 @@ impl Outbox for Wire {
     }
 }
 
-pub struct Viewer {
+pub(crate) struct Viewer {
     pub id: PeerId,
     /// The descriptions that it and the hub agreed on last.
     pub offer: String,
@@ -75,7 +75,7 @@ pub struct Viewer {
     pub online: bool,
 }
 
-pub struct World {
+pub(crate) struct World {
     pub now: Instant,
     pub start: Instant,
     pub hub: Hub,
@@ -100,7 +100,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = Instant::now();
         let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15), Arc::default());
         let number = SessionNumber::unique();
@@ -126,7 +126,7 @@ impl World {
     }
 
     /// A viewer that offers to receive, restricted to one codec if given.
-    pub fn join(&mut self, only: Option<VideoCodec>) -> usize {
+    pub(crate) fn join(&mut self, only: Option<VideoCodec>) -> usize {
         self.join_as(|config| match only {
             Some(codec) => config
                 .enable_h264(codec == VideoCodec::H264)
@@ -138,12 +138,12 @@ impl World {
     }
 
     /// A viewer that offers to receive, able to what it is made able to.
-    pub fn join_as(&mut self, abilities: impl FnOnce(RtcConfig) -> RtcConfig) -> usize {
+    pub(crate) fn join_as(&mut self, abilities: impl FnOnce(RtcConfig) -> RtcConfig) -> usize {
         self.join_with(abilities, &[])
     }
 
     /// As [`join_as`](Self::join_as), and its offer has data channels of these labels.
-    pub fn join_with(
+    pub(crate) fn join_with(
         &mut self,
         abilities: impl FnOnce(RtcConfig) -> RtcConfig,
         labels: &[&str],
@@ -152,7 +152,7 @@ impl World {
     }
 
     /// A viewer whose offer has a data channel and nothing else.
-    pub fn join_for_data(&mut self, label: &str) -> usize {
+    pub(crate) fn join_for_data(&mut self, label: &str) -> usize {
         self.join_offering(|config| config, false, &[label])
     }
 
@@ -212,7 +212,7 @@ impl World {
         usize::from(n)
     }
 
-    pub fn joined() -> Self {
+    pub(crate) fn joined() -> Self {
         let mut world = Self::new();
         world.join(None);
         world.run(2_000 * MS);
@@ -221,7 +221,7 @@ impl World {
     }
 
     /// Lets time pass.
-    pub fn run(&mut self, duration: Duration) {
+    pub(crate) fn run(&mut self, duration: Duration) {
         let until = self.now + duration;
         loop {
             self.deliver();
@@ -270,7 +270,12 @@ impl World {
         }
     }
 
-    pub fn frame(&self, codec: VideoCodec, keyframe: bool, sizes: &[usize]) -> PacketizedFrame {
+    pub(crate) fn frame(
+        &self,
+        codec: VideoCodec,
+        keyframe: bool,
+        sizes: &[usize],
+    ) -> PacketizedFrame {
         PacketizedFrame {
             rendition: RenditionId::lowest(self.number, codec),
             keyframe,
@@ -282,7 +287,7 @@ impl World {
     }
 
     /// Sends frames of three packets at 30 fps.
-    pub fn stream(&mut self, codec: VideoCodec, frames: usize) {
+    pub(crate) fn stream(&mut self, codec: VideoCodec, frames: usize) {
         for _ in 0..frames {
             let frame = self.frame(codec, false, &[900, 900, 500]);
             self.hub.send_frame(self.session, frame, || self.now, &mut self.wire);
@@ -290,28 +295,28 @@ impl World {
         }
     }
 
-    pub fn restart_ice(&mut self, viewer: usize) {
+    pub(crate) fn restart_ice(&mut self, viewer: usize) {
         self.renegotiate(viewer, |api, _| {
             api.ice_restart(true);
         });
     }
 
     /// Adds the first data channel of a viewer that had none: a new section in its description.
-    pub fn add_channels(&mut self, viewer: usize, label: &str) {
+    pub(crate) fn add_channels(&mut self, viewer: usize, label: &str) {
         self.renegotiate(viewer, |api, _| {
             api.add_channel(label.to_owned());
         });
     }
 
     /// Adds sound and picture for a viewer that had none.
-    pub fn add_media(&mut self, viewer: usize) {
+    pub(crate) fn add_media(&mut self, viewer: usize) {
         let mut video = None;
         self.renegotiate(viewer, |api, _| video = Some(add_media(api)));
         self.viewers[viewer].video = video.unwrap();
     }
 
     /// Opens one more channel, which no description tells of.
-    pub fn open_channel(&mut self, viewer: usize, label: &str) -> ChannelId {
+    pub(crate) fn open_channel(&mut self, viewer: usize, label: &str) -> ChannelId {
         let config = ChannelConfig { label: label.to_owned(), ..ChannelConfig::default() };
         let target = &mut self.viewers[viewer];
         let id = target.rtc.direct_api().create_data_channel(config);
@@ -321,7 +326,7 @@ impl World {
     }
 
     /// The viewer wants to receive video, or not.
-    pub fn set_video(&mut self, viewer: usize, wanted: bool) {
+    pub(crate) fn set_video(&mut self, viewer: usize, wanted: bool) {
         let direction = if wanted { Direction::RecvOnly } else { Direction::Inactive };
         self.renegotiate(viewer, |api, video| api.set_direction(video, direction));
     }
@@ -347,7 +352,7 @@ impl World {
 
 impl Viewer {
     /// Sends a picture loss indication.
-    pub fn request_keyframe(&mut self, now: Instant, wire: &mut Wire) {
+    pub(crate) fn request_keyframe(&mut self, now: Instant, wire: &mut Wire) {
         let mut api = self.rtc.direct_api();
         let stream = api.stream_rx_by_mid(self.video, None).unwrap();
         stream.request_keyframe(KeyframeRequestKind::Pli);
@@ -355,7 +360,7 @@ impl Viewer {
         self.drain(wire);
     }
 
-    pub fn drain(&mut self, wire: &mut Wire) {
+    pub(crate) fn drain(&mut self, wire: &mut Wire) {
         loop {
             match quietly(|| self.rtc.poll_output().unwrap()) {
                 Output::Transmit(t) => {
@@ -389,7 +394,7 @@ fn quietly<T>(run: impl FnOnce() -> T) -> T {
 }
 
 /// The value of a line of a description.
-pub fn value<'a>(sdp: &'a str, line: &str) -> &'a str {
+pub(crate) fn value<'a>(sdp: &'a str, line: &str) -> &'a str {
     sdp.lines().find_map(|text| text.strip_prefix(line)).unwrap()
 }
 

@@ -32,7 +32,7 @@ const ODD_LINES: [&str; 9] = [
 ];
 
 /// A legal offer, and what makes it one.
-pub struct Made {
+pub(crate) struct Made {
     sections: Vec<Section>,
     bundled: bool,
     separator: &'static str,
@@ -62,7 +62,7 @@ impl Numbers {
 }
 
 impl Made {
-    pub fn new(random: &mut Random) -> Self {
+    pub(crate) fn new(random: &mut Random) -> Self {
         let bundled = !random.one_in(8);
         let count = if bundled { 1 + random.below(8) } else { 1 };
         let mut numbers = Numbers::new(random);
@@ -230,7 +230,7 @@ impl Made {
     }
 
     /// A change that a later offer may make.
-    pub fn change(&mut self, random: &mut Random) {
+    pub(crate) fn change(&mut self, random: &mut Random) {
         let count = self.sections.len();
         match random.below(5) {
             0 if self.bundled && count < 12 => {
@@ -265,7 +265,7 @@ impl Made {
         }
     }
 
-    pub fn text(&self, random: &mut Random) -> String {
+    pub(crate) fn text(&self, random: &mut Random) -> String {
         let mut lines =
             vec!["v=0".to_owned(), "o=- 7346013657429396003 2 IN IP4 127.0.0.1".to_owned()];
         lines.push("s=-".to_owned());

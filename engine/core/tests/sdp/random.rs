@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
@@ -17,19 +17,19 @@ impl Random {
     }
 
     /// A number below this one.
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         (self.next() >> 33) as usize % limit.max(1)
     }
 
-    pub fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    pub fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+    pub(crate) fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }
 
-    pub fn shuffle<T>(&mut self, all: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, all: &mut [T]) {
         for n in (1..all.len()).rev() {
             all.swap(n, self.below(n + 1));
         }
@@ -38,7 +38,7 @@ impl Random {
 
 /// Seeds from 0 on: so many, or as many as a variable of the environment says; or, where `OFFERS_SECONDS` is set, as
 /// many as there is time for.
-pub fn seeds(variable: &str, otherwise: u64) -> impl Iterator<Item = u64> {
+pub(crate) fn seeds(variable: &str, otherwise: u64) -> impl Iterator<Item = u64> {
     let count = number(variable).unwrap_or(otherwise);
     let end = number("OFFERS_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
     (0..).take_while(move |&seed| match end {

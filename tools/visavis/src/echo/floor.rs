@@ -23,7 +23,7 @@ const FORGET_MS: u64 = 10_000;
 /// One visitor has the floor at a time: who began to speak first, until nothing has been said for half a
 /// second; then whoever of the others began first and still speaks.
 #[derive(Debug, Default)]
-pub struct Floor {
+pub(super) struct Floor {
     /// The last of what each of the others said.
     recent: HashMap<PeerId, Recent>,
     /// Who speaks, in the order in which they began; the first one has the floor.
@@ -41,7 +41,7 @@ struct Recent {
 
 impl Floor {
     /// Takes sound of a visitor, speech or not.
-    pub fn push(&mut self, chunk: &MicChunk) {
+    pub(super) fn push(&mut self, chunk: &MicChunk) {
         if self.holder() == Some(chunk.peer) {
             self.pending.extend(&chunk.samples);
             keep_last(&mut self.pending, MAX_PENDING);
@@ -59,7 +59,7 @@ impl Floor {
     }
 
     /// A visitor has begun to speak.
-    pub fn started(&mut self, peer: PeerId) {
+    pub(super) fn started(&mut self, peer: PeerId) {
         if self.speaking.contains(&peer) {
             return;
         }
@@ -70,7 +70,7 @@ impl Floor {
     }
 
     /// A visitor has said nothing for half a second.
-    pub fn ended(&mut self, peer: PeerId) {
+    pub(super) fn ended(&mut self, peer: PeerId) {
         let before = self.holder();
         self.speaking.retain(|speaker| *speaker != peer);
         if self.holder() != before {
@@ -79,18 +79,18 @@ impl Floor {
     }
 
     /// A visitor is gone.
-    pub fn left(&mut self, peer: PeerId) {
+    pub(super) fn left(&mut self, peer: PeerId) {
         self.ended(peer);
         self.recent.remove(&peer);
     }
 
     /// Who is echoed.
-    pub fn holder(&self) -> Option<PeerId> {
+    pub(super) fn holder(&self) -> Option<PeerId> {
         self.speaking.first().copied()
     }
 
     /// Takes the next `samples` samples, if there are as many.
-    pub fn take(&mut self, samples: usize) -> Option<Vec<i16>> {
+    pub(super) fn take(&mut self, samples: usize) -> Option<Vec<i16>> {
         (self.pending.len() >= samples).then(|| self.pending.drain(..samples).collect())
     }
 

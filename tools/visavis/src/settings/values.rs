@@ -37,7 +37,9 @@ pub(super) trait Text: Sized {
 /// A file and the name it goes by: `NAME=FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedFile {
+    /// What it goes by.
     pub name: String,
+    /// Where it is.
     pub path: PathBuf,
 }
 

@@ -1,3 +1,5 @@
+//! Sound in pieces of 20 ms.
+
 use super::{Sound, units};
 
 /// Cuts an endless run of samples into 20 ms pieces. The clock counts samples, so it never drifts,
@@ -18,6 +20,7 @@ impl Chunks {
         Self { rate_hz, channels: channels.max(1), pending: Vec::new(), cut: 0 }
     }
 
+    /// Samples a second.
     pub fn rate_hz(&self) -> u32 {
         self.rate_hz
     }

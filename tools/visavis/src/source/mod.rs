@@ -14,18 +14,26 @@ use visavis::video::PixelFormat;
 /// One picture and when it is due, counted from the start of the source.
 #[derive(Debug)]
 pub struct Picture {
+    /// When it is due.
     pub pts: Duration,
+    /// Pixels per row.
     pub width: u32,
+    /// Rows.
     pub height: u32,
+    /// Layout of `data`.
     pub format: PixelFormat,
+    /// The pixels.
     pub data: Vec<u8>,
 }
 
 /// A stretch of sound and when its first sample is due.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sound {
+    /// When its first sample is due.
     pub pts: Duration,
+    /// Samples a second.
     pub rate_hz: u32,
+    /// 1 or 2.
     pub channels: u16,
     /// Interleaved.
     pub samples: Vec<i16>,
@@ -34,7 +42,9 @@ pub struct Sound {
 /// What a source makes.
 #[derive(Debug)]
 pub enum Item {
+    /// A picture.
     Picture(Picture),
+    /// A stretch of sound.
     Sound(Sound),
 }
 
@@ -53,7 +63,9 @@ impl Item {
 pub struct SourceInfo {
     /// A name in words.
     pub label: String,
+    /// Pixels per row.
     pub width: u32,
+    /// Rows.
     pub height: u32,
     /// Pictures a second, on average.
     pub fps: f64,
@@ -75,19 +87,39 @@ pub trait Source: Send {
 pub enum SourceError {
     /// A file could not be read.
     #[error("cannot read {path}: {source}")]
-    File { path: String, source: std::io::Error },
+    File {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A file is broken, or not what it seems to be.
     #[error("{path} cannot be played: {reason}")]
-    Broken { path: String, reason: String },
+    Broken {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file that only ffmpeg can read, and no ffmpeg.
     #[error(
         "{path} {reason}, which needs the program ffmpeg (with ffprobe) in PATH; \
          install it (Debian: apt-get install ffmpeg), or use an MP4 with H264 video and AAC sound"
     )]
-    NeedsFfmpeg { path: String, reason: String },
+    NeedsFfmpeg {
+        /// The file.
+        path: String,
+        /// What it has that is not read here.
+        reason: String,
+    },
     /// The program ffmpeg failed.
     #[error("ffmpeg cannot play {path}: {reason}")]
-    Ffmpeg { path: String, reason: String },
+    Ffmpeg {
+        /// The file.
+        path: String,
+        /// What ffmpeg said.
+        reason: String,
+    },
     /// The demo face could not be set up.
     #[error("cannot set up the demo: {0}")]
     Demo(String),

@@ -41,7 +41,9 @@ pub trait Sink: Send + 'static {
 
 /// A session's two sinks.
 pub struct SessionSink {
+    /// Where pictures go.
     pub video: VideoSink,
+    /// Where sound goes.
     pub audio: AudioSink,
 }
 

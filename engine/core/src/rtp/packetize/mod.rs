@@ -38,7 +38,11 @@ pub struct PacketizedFrame {
 
 /// Turns the access units of one rendition into RTP payloads.
 #[derive(Debug)]
-pub enum Packetizer {
+pub struct Packetizer(Format);
+
+/// The payload format, with what it counts.
+#[derive(Debug)]
+enum Format {
     /// RFC 6184, packetization-mode 1.
     H264,
     /// RFC 7741.
@@ -52,12 +56,12 @@ pub enum Packetizer {
 impl Packetizer {
     /// A packetizer for one rendition.
     pub fn new(codec: VideoCodec) -> Self {
-        match codec {
-            VideoCodec::H264 => Self::H264,
-            VideoCodec::Vp8 => Self::Vp8(vp8::Numbering::default()),
-            VideoCodec::Vp9 => Self::Vp9(vp8::PictureId::default()),
-            VideoCodec::Av1 => Self::Av1,
-        }
+        Self(match codec {
+            VideoCodec::H264 => Format::H264,
+            VideoCodec::Vp8 => Format::Vp8(vp8::Numbering::default()),
+            VideoCodec::Vp9 => Format::Vp9(vp8::PictureId::default()),
+            VideoCodec::Av1 => Format::Av1,
+        })
     }
 
     /// Packetizes one access unit. An empty one gives no payloads.
@@ -84,16 +88,16 @@ impl Packetizer {
         let most = unit.len() / MAX_PAYLOAD_BYTES + 4;
         // A few bytes of payload header each.
         let mut payloads = Payloads::with_capacity(most, unit.len() + 8 * most);
-        match self {
-            Self::H264 => h264::packetize(unit, MAX_PAYLOAD_BYTES, &mut payloads),
-            Self::Vp8(numbering) => {
+        match &mut self.0 {
+            Format::H264 => h264::packetize(unit, MAX_PAYLOAD_BYTES, &mut payloads),
+            Format::Vp8(numbering) => {
                 vp8::packetize(unit, numbering, layers, MAX_PAYLOAD_BYTES, &mut payloads);
             }
-            Self::Vp9(picture_id) => {
+            Format::Vp9(picture_id) => {
                 let place = (picture_id.next(), keyframe, layers);
                 vp9::packetize(unit, place, MAX_PAYLOAD_BYTES, &mut payloads);
             }
-            Self::Av1 => av1::packetize(unit, keyframe, MAX_PAYLOAD_BYTES, &mut payloads),
+            Format::Av1 => av1::packetize(unit, keyframe, MAX_PAYLOAD_BYTES, &mut payloads),
         }
         payloads
     }

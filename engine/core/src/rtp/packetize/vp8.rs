@@ -25,7 +25,7 @@ const MAX_DESCRIPTOR_BYTES: usize = 6;
 /// Numbers the pictures of a rendition, so that a receiver sees at once which one is missing
 /// (RFC 7741 §4.2). 15 bits, wraps.
 #[derive(Debug, Default)]
-pub struct PictureId(u16);
+pub(super) struct PictureId(u16);
 
 impl PictureId {
     pub(super) fn next(&mut self) -> u16 {
@@ -37,7 +37,7 @@ impl PictureId {
 
 /// Numbers the pictures of a rendition, and those of its base layer.
 #[derive(Debug, Default)]
-pub struct Numbering {
+pub(super) struct Numbering {
     picture: PictureId,
     /// TL0PICIDX of the last picture of the base layer.
     base: u8,

@@ -92,10 +92,12 @@ pub struct Canvas {
 }
 
 impl Canvas {
+    /// One of this size; `None` where a side is 0 or there is no memory for it.
     pub fn new(width: u32, height: u32) -> Option<Self> {
         Some(Self { pixmap: Pixmap::new(width, height)? })
     }
 
+    /// Fills the inside of a path.
     pub fn fill(&mut self, path: &Path, paint: &Paint<'_>) {
         self.pixmap.fill_path(path, paint, FillRule::Winding, Transform::identity(), None);
     }
@@ -155,6 +157,7 @@ impl Canvas {
         Some(())
     }
 
+    /// What was drawn.
     pub fn into_pixmap(self) -> Pixmap {
         self.pixmap
     }

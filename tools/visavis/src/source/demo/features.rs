@@ -23,6 +23,7 @@ const EYE_X: [f32; 2] = [211.0, 301.0];
 const EYE_Y: f32 = 246.0;
 
 impl Eyes {
+    /// Both eyes; `None` where there is no memory for the canvas.
     pub fn new() -> Option<Self> {
         Some(Self { sketch: Pixmap::new(SKETCH, SKETCH)?, mask: Mask::new(SKETCH, SKETCH)? })
     }

@@ -15,10 +15,15 @@ pub const SIDE: u32 = 512;
 pub struct Portrait {
     /// Opaque, `SIDE` × `SIDE`.
     pub backdrop: Vec<u8>,
+    /// The hair behind the head.
     pub hair_back: Layer,
+    /// Neck and shoulders.
     pub body: Layer,
+    /// The head without what moves in it.
     pub head: Layer,
+    /// The nose, which turns more than the head.
     pub nose: Layer,
+    /// The hair before the head.
     pub hair_front: Layer,
 }
 

@@ -22,14 +22,17 @@ impl Speech {
         Ok(Self { samples, rate_hz })
     }
 
+    /// Mono.
     pub fn samples(&self) -> &[i16] {
         &self.samples
     }
 
+    /// Samples a second.
     pub fn rate_hz(&self) -> u32 {
         self.rate_hz
     }
 
+    /// How long it is.
     pub fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.samples.len() as f64 / f64::from(self.rate_hz))
     }

@@ -11,14 +11,14 @@ use super::clip::AudioInfo;
 use super::movie::AudioConfig;
 
 /// One of the decoders. Its output is interleaved and of a kind the engine takes.
-pub enum Decoder {
+pub(super) enum Decoder {
     Aac(Box<AacDecoder>),
     Opus(OpusDecoder),
 }
 
 impl Decoder {
     /// Sets up the decoder a track needs. The error is the end of a sentence: "has …".
-    pub fn new(config: &AudioConfig) -> Result<(Self, AudioInfo), String> {
+    pub(super) fn new(config: &AudioConfig) -> Result<(Self, AudioInfo), String> {
         match config {
             AudioConfig::Opus { channels, .. } => {
                 let decoder =
@@ -47,7 +47,7 @@ impl Decoder {
     }
 
     /// Decodes one packet into `out`, replacing what is in there.
-    pub fn decode(&mut self, packet: &[u8], out: &mut Vec<i16>) -> Result<(), String> {
+    pub(super) fn decode(&mut self, packet: &[u8], out: &mut Vec<i16>) -> Result<(), String> {
         out.clear();
         match self {
             Self::Opus(decoder) => decoder.decode(packet, out).map(drop).map_err(|e| e.to_string()),

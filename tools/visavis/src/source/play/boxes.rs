@@ -4,14 +4,14 @@
 
 /// A box: its four-letter type and what is inside.
 #[derive(Debug, Clone, Copy)]
-pub struct Mp4Box<'a> {
+pub(super) struct Mp4Box<'a> {
     pub kind: [u8; 4],
     pub body: &'a [u8],
 }
 
 /// The header of a box: its type, its own length and that of the whole box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub(super) struct Header {
     pub kind: [u8; 4],
     pub header_bytes: u64,
     /// `None`: up to the end of the file.
@@ -20,7 +20,7 @@ pub struct Header {
 
 impl Header {
     /// Reads a header out of the first 16 bytes of a box (fewer where the file ends).
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields(bytes);
         let short = fields.u32()?;
         let kind = *fields.take(4)?.first_chunk()?;
@@ -35,7 +35,7 @@ impl Header {
 }
 
 /// The boxes that follow one another in `bytes`. Ends at the first that is not whole.
-pub fn boxes(bytes: &[u8]) -> impl Iterator<Item = Mp4Box<'_>> {
+pub(super) fn boxes(bytes: &[u8]) -> impl Iterator<Item = Mp4Box<'_>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let header = Header::parse(rest)?;
@@ -48,53 +48,53 @@ pub fn boxes(bytes: &[u8]) -> impl Iterator<Item = Mp4Box<'_>> {
 }
 
 /// The first box of a type in `bytes`.
-pub fn child<'a>(bytes: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
+pub(super) fn child<'a>(bytes: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
     boxes(bytes).find(|b| &b.kind == kind).map(|b| b.body)
 }
 
 /// The first box at the end of a path of types.
-pub fn descendant<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a [u8]> {
+pub(super) fn descendant<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a [u8]> {
     path.iter().try_fold(bytes, |inside, kind| child(inside, kind))
 }
 
 /// Big-endian fields, read one after the other.
 #[derive(Debug, Clone, Copy)]
-pub struct Fields<'a>(pub &'a [u8]);
+pub(super) struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
-    pub fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(taken)
     }
 
-    pub fn skip(&mut self, count: usize) -> Option<()> {
+    pub(super) fn skip(&mut self, count: usize) -> Option<()> {
         self.take(count).map(drop)
     }
 
-    pub fn u8(&mut self) -> Option<u8> {
+    pub(super) fn u8(&mut self) -> Option<u8> {
         self.take(1)?.first().copied()
     }
 
-    pub fn u16(&mut self) -> Option<u16> {
+    pub(super) fn u16(&mut self) -> Option<u16> {
         self.take(2)?.first_chunk().copied().map(u16::from_be_bytes)
     }
 
-    pub fn u32(&mut self) -> Option<u32> {
+    pub(super) fn u32(&mut self) -> Option<u32> {
         self.take(4)?.first_chunk().copied().map(u32::from_be_bytes)
     }
 
-    pub fn u64(&mut self) -> Option<u64> {
+    pub(super) fn u64(&mut self) -> Option<u64> {
         self.take(8)?.first_chunk().copied().map(u64::from_be_bytes)
     }
 
     /// The version that every full box starts with; its flags are skipped.
-    pub fn version(&mut self) -> Option<u8> {
+    pub(super) fn version(&mut self) -> Option<u8> {
         self.take(4)?.first().copied()
     }
 
     /// A field that has 64 bits in version 1 of a box and 32 before.
-    pub fn sized(&mut self, version: u8) -> Option<u64> {
+    pub(super) fn sized(&mut self, version: u8) -> Option<u64> {
         if version == 1 { self.u64() } else { self.u32().map(u64::from) }
     }
 }

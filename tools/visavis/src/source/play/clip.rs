@@ -39,15 +39,20 @@ pub enum Wanted {
 /// What a clip's pictures are like.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VideoInfo {
+    /// Pixels per row.
     pub width: u32,
+    /// Rows.
     pub height: u32,
+    /// Pictures a second, on average.
     pub fps: f64,
 }
 
 /// What a clip's sound is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AudioInfo {
+    /// Samples a second.
     pub rate_hz: u32,
+    /// 1 or 2.
     pub channels: u16,
 }
 

@@ -18,7 +18,7 @@ const HEAD_START: Duration = Duration::from_secs(2);
 const RATE_HZ: u32 = 48_000;
 
 /// A file read through `ffmpeg`.
-pub struct FfmpegClip {
+pub(super) struct FfmpegClip {
     input: Input,
     info: VideoInfo,
     round: Round,
@@ -58,7 +58,7 @@ impl Drop for Process {
 
 impl FfmpegClip {
     /// Asks `ffprobe` about the file and starts `ffmpeg`. `reason` says why it is needed.
-    pub fn open(path: &Path, reason: &str, wanted: Wanted) -> Result<Self, SourceError> {
+    pub(super) fn open(path: &Path, reason: &str, wanted: Wanted) -> Result<Self, SourceError> {
         let input = Input::probe(path, reason, wanted)?;
         let round = input.start()?;
         let info = round.pictures.info();

@@ -6,7 +6,7 @@ use crate::source::{Item, Picture, Pool, Source, SourceError, SourceInfo, units}
 
 /// A clip repeated for ever. Time runs on over the seam, and picture and sound start each round
 /// together: a round is as long as the longer of the two.
-pub struct Looped {
+pub(super) struct Looped {
     clip: Box<dyn Clip>,
     info: SourceInfo,
     /// When the current round began.
@@ -29,7 +29,7 @@ struct SoundTrack {
 
 impl Looped {
     /// Wraps a clip that stands at its start.
-    pub fn new(clip: Box<dyn Clip>, label: &str) -> Result<Self, SourceError> {
+    pub(super) fn new(clip: Box<dyn Clip>, label: &str) -> Result<Self, SourceError> {
         let (video, audio) = (clip.video(), clip.audio());
         let track = |AudioInfo { rate_hz, channels }: AudioInfo| SoundTrack {
             chunks: Chunks::new(rate_hz, channels),

@@ -17,9 +17,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-pub use self::clip::{Clip, Wanted};
+pub use self::clip::{AudioInfo, Clip, OpenError, VideoInfo, Wanted};
 
-use self::clip::{OpenError, broken, unreadable};
+use self::clip::{broken, unreadable};
 use super::{Source, SourceError};
 
 /// Opens a file of any kind.

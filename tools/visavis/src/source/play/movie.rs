@@ -12,14 +12,14 @@ use super::clip::Wanted;
 
 /// A movie: at most one track of pictures and one of sound, the first of each.
 #[derive(Debug)]
-pub struct Movie {
+pub(super) struct Movie {
     pub video: VideoTrack,
     pub audio: Option<AudioTrack>,
 }
 
 /// The track of pictures.
 #[derive(Debug)]
-pub struct VideoTrack {
+pub(super) struct VideoTrack {
     pub track: Track,
     pub avc: AvcConfig,
     /// What the file says of them; the stream may say so itself.
@@ -28,14 +28,14 @@ pub struct VideoTrack {
 
 /// The track of sound.
 #[derive(Debug)]
-pub struct AudioTrack {
+pub(super) struct AudioTrack {
     pub track: Track,
     pub codec: AudioConfig,
 }
 
 /// What a decoder of sound needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AudioConfig {
+pub(super) enum AudioConfig {
     /// The AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1).
     Aac(Vec<u8>),
     /// Channels, and samples to drop from the start where no edit list says so, in 1/48000 s.
@@ -44,7 +44,7 @@ pub enum AudioConfig {
 
 /// Samples and their times. A tick is `1 / timescale` seconds.
 #[derive(Debug)]
-pub struct Track {
+pub(super) struct Track {
     pub timescale: u32,
     pub samples: Vec<Sample>,
     pub edit: Edit,
@@ -52,7 +52,7 @@ pub struct Track {
 
 /// One coded picture or packet of sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample {
+pub(super) struct Sample {
     pub offset: u64,
     pub bytes: u32,
     /// When it is shown, in ticks of the media, before the edit.
@@ -65,7 +65,7 @@ pub struct Sample {
 
 /// Which part of a track is shown, and when (ISO/IEC 14496-12 §8.6.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Edit {
+pub(super) struct Edit {
     /// Nothing is shown for so long first, in nanoseconds.
     pub delay_ns: u64,
     /// The tick of the media shown then; `None` where no edit list says.
@@ -76,7 +76,7 @@ pub struct Edit {
 
 /// Why a movie cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unusable {
+pub(super) enum Unusable {
     /// Another reader may be able to: what it has, as the end of a sentence.
     Unsupported(String),
     /// The file contradicts itself or ends early.
@@ -98,7 +98,7 @@ impl Movie {
     /// # Errors
     ///
     /// See [`Unusable`]. Sound that is not `wanted` is not looked at.
-    pub fn parse(moov: &[u8], wanted: Wanted) -> Result<Self, Unusable> {
+    pub(super) fn parse(moov: &[u8], wanted: Wanted) -> Result<Self, Unusable> {
         if child(moov, b"mvex").is_some() {
             return Err(Unsupported("is a fragmented MP4".to_owned()));
         }

@@ -22,7 +22,7 @@ const MAX_SAMPLE_BYTES: u32 = 64 << 20;
 const PATIENCE: usize = 40;
 
 /// An MP4 file, decoded picture by picture and packet by packet.
-pub struct Mp4Clip {
+pub(super) struct Mp4Clip {
     file: Samples,
     info: VideoInfo,
     pictures: Pictures,
@@ -103,7 +103,7 @@ struct Sound {
 
 impl Mp4Clip {
     /// Reads the description and decodes the first picture.
-    pub fn open(path: &Path, wanted: Wanted) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path, wanted: Wanted) -> Result<Self, OpenError> {
         let file = File::open(path).map_err(|e| unreadable(path, e))?;
         let moov = read_moov(&file, path)?;
         let movie = Movie::parse(&moov, wanted).map_err(|unusable| match unusable {

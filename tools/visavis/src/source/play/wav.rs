@@ -10,13 +10,13 @@ use super::clip::{AudioInfo, OpenError, broken, unreadable};
 use crate::source::SourceError;
 
 /// The WAV file of the same name beside a file, if there is one.
-pub fn beside(path: &Path) -> Option<PathBuf> {
+pub(super) fn beside(path: &Path) -> Option<PathBuf> {
     let wav = path.with_extension("wav");
     wav.is_file().then_some(wav)
 }
 
 /// A WAV file being read.
-pub struct WavSound {
+pub(super) struct WavSound {
     path: PathBuf,
     reader: WavReader<BufReader<File>>,
     info: AudioInfo,
@@ -27,7 +27,7 @@ const BATCH: usize = 1_024;
 
 impl WavSound {
     /// Opens a file and checks that it is of a kind that can be sent.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let reader = start(path)?;
         let spec = reader.spec();
         let rate_hz = spec.sample_rate;
@@ -43,12 +43,12 @@ impl WavSound {
         Ok(Self { path: path.to_owned(), reader, info })
     }
 
-    pub fn info(&self) -> AudioInfo {
+    pub(super) fn info(&self) -> AudioInfo {
         self.info
     }
 
     /// Appends the next samples; `false` at the end.
-    pub fn read(&mut self, out: &mut Vec<i16>) -> Result<bool, SourceError> {
+    pub(super) fn read(&mut self, out: &mut Vec<i16>) -> Result<bool, SourceError> {
         let spec = self.reader.spec();
         let channels = usize::from(spec.channels);
         let wanted = BATCH * channels;
@@ -72,7 +72,7 @@ impl WavSound {
         Ok(samples.len() == wanted)
     }
 
-    pub fn rewind(&mut self) -> Result<(), SourceError> {
+    pub(super) fn rewind(&mut self) -> Result<(), SourceError> {
         self.reader = start(&self.path)?;
         Ok(())
     }

@@ -16,7 +16,7 @@ const MAX_LINE: u64 = 1_024;
 
 /// What the first line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub(super) struct Header {
     pub width: u32,
     pub height: u32,
     pub fps: (u32, u32),
@@ -26,7 +26,7 @@ pub struct Header {
 
 impl Header {
     /// Parses the first line, without its end.
-    pub fn parse(line: &str) -> Result<Self, OpenError> {
+    pub(super) fn parse(line: &str) -> Result<Self, OpenError> {
         let failed = |reason: &str| OpenError::Unsupported(reason.to_owned());
         let mut words = line.split(' ');
         if words.next() != Some("YUV4MPEG2") {
@@ -68,7 +68,7 @@ impl Header {
 }
 
 /// A rate such as `30000:1001` or `25/1`; both numbers positive, between 1 and 1,000 a second.
-pub fn parse_rate(text: &str) -> Option<(u32, u32)> {
+pub(super) fn parse_rate(text: &str) -> Option<(u32, u32)> {
     let (count, per) = text.split_once([':', '/'])?;
     let (count, per): (u32, u32) = (count.parse().ok()?, per.parse().ok()?);
     let sane = per > 0 && (1.0..=1_000.0).contains(&(f64::from(count) / f64::from(per)));
@@ -76,7 +76,7 @@ pub fn parse_rate(text: &str) -> Option<(u32, u32)> {
 }
 
 /// Pictures out of a Y4M stream.
-pub struct Reader<R> {
+pub(super) struct Reader<R> {
     inner: R,
     header: Header,
     /// Pictures read.
@@ -87,14 +87,14 @@ pub struct Reader<R> {
 
 impl<R: BufRead> Reader<R> {
     /// Reads the first line. The error is the end of a sentence, or what the system said.
-    pub fn new(mut inner: R) -> std::io::Result<Result<Self, OpenError>> {
+    pub(super) fn new(mut inner: R) -> std::io::Result<Result<Self, OpenError>> {
         let line = read_line(&mut inner)?;
         let header = Header::parse(&line.unwrap_or_default());
         Ok(header.map(|header| Self { inner, header, count: 0, raw: Vec::new() }))
     }
 
     /// Size and rate, the sides made even.
-    pub fn info(&self) -> VideoInfo {
+    pub(super) fn info(&self) -> VideoInfo {
         let Header { width, height, fps, .. } = self.header;
         VideoInfo {
             width: width & !1,
@@ -104,12 +104,12 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// When the last picture read ends.
-    pub fn end(&self) -> Duration {
+    pub(super) fn end(&self) -> Duration {
         self.header.pts(self.count)
     }
 
     /// The next picture; `None` where the stream ends.
-    pub fn picture(&mut self, pool: &Pool) -> std::io::Result<Option<Picture>> {
+    pub(super) fn picture(&mut self, pool: &Pool) -> std::io::Result<Option<Picture>> {
         match read_line(&mut self.inner)? {
             None => return Ok(None),
             Some(line) if line.starts_with("FRAME") => {}
@@ -169,14 +169,14 @@ fn read_line(inner: &mut impl BufRead) -> std::io::Result<Option<String>> {
 }
 
 /// A Y4M file and the WAV file beside it.
-pub struct Y4mClip {
+pub(super) struct Y4mClip {
     path: PathBuf,
     reader: Reader<BufReader<File>>,
     sound: Option<WavSound>,
 }
 
 /// Opens a Y4M file.
-pub fn open(path: &Path) -> Result<Y4mClip, OpenError> {
+pub(super) fn open(path: &Path) -> Result<Y4mClip, OpenError> {
     let sound = wav::beside(path).map(|wav| WavSound::open(&wav)).transpose()?;
     Ok(Y4mClip { reader: start(path)?, path: path.to_owned(), sound })
 }
