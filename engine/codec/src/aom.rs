@@ -281,7 +281,7 @@ impl Aom {
                 let data = unsafe { std::slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz) };
                 out.extend_from_slice(data);
                 let keyframe = encoded.keyframe || frame.flags & AOM_FRAME_IS_KEY != 0;
-                encoded = Encoded::of_layer(0, keyframe);
+                encoded = Encoded::picture(keyframe);
             }
         }
     }

@@ -5,22 +5,23 @@ use std::mem::MaybeUninit;
 use std::ptr::null;
 use std::time::Duration;
 
-use visavis_types::{Bitrate, CodecSet, VideoCodec};
+use visavis_types::{Bitrate, CodecSet, Layering, VideoCodec};
 use vpx_sys::{
-    VP8_EFLAG_NO_REF_ARF, VP8_EFLAG_NO_REF_GF, VP8_EFLAG_NO_UPD_ARF, VP8_EFLAG_NO_UPD_ENTROPY,
-    VP8_EFLAG_NO_UPD_GF, VP8_EFLAG_NO_UPD_LAST, VPX_CODEC_OK, VPX_DL_REALTIME, VPX_EFLAG_FORCE_KF,
-    VPX_ENCODER_ABI_VERSION, VPX_ERROR_RESILIENT_DEFAULT, VPX_FRAME_IS_KEY,
-    vp8e_enc_control_id as control, vp9e_temporal_layering_mode, vpx_codec_control_,
-    vpx_codec_ctx_t, vpx_codec_cx_pkt_kind, vpx_codec_destroy, vpx_codec_enc_cfg_t,
-    vpx_codec_enc_config_default, vpx_codec_enc_config_set, vpx_codec_enc_init_ver,
-    vpx_codec_encode, vpx_codec_err_t, vpx_codec_err_to_string, vpx_codec_get_cx_data,
-    vpx_codec_iface_t, vpx_codec_vp8_cx, vpx_codec_vp9_cx, vpx_image_t, vpx_img_fmt, vpx_img_wrap,
-    vpx_kf_mode, vpx_rational, vpx_rc_mode, vpx_svc_layer_id,
+    VP8_EFLAG_NO_REF_ARF, VP8_EFLAG_NO_REF_GF, VP8_EFLAG_NO_REF_LAST, VP8_EFLAG_NO_UPD_ARF,
+    VP8_EFLAG_NO_UPD_ENTROPY, VP8_EFLAG_NO_UPD_GF, VP8_EFLAG_NO_UPD_LAST, VPX_CODEC_OK,
+    VPX_DL_REALTIME, VPX_EFLAG_FORCE_KF, VPX_ENCODER_ABI_VERSION, VPX_ERROR_RESILIENT_DEFAULT,
+    VPX_FRAME_IS_KEY, vp8e_enc_control_id as control, vp9e_temporal_layering_mode,
+    vpx_codec_control_, vpx_codec_ctx_t, vpx_codec_cx_pkt_kind, vpx_codec_destroy,
+    vpx_codec_enc_cfg_t, vpx_codec_enc_config_default, vpx_codec_enc_config_set,
+    vpx_codec_enc_init_ver, vpx_codec_encode, vpx_codec_err_t, vpx_codec_err_to_string,
+    vpx_codec_get_cx_data, vpx_codec_iface_t, vpx_codec_vp8_cx, vpx_codec_vp9_cx, vpx_image_t,
+    vpx_img_fmt, vpx_img_wrap, vpx_kf_mode, vpx_rational, vpx_rc_mode, vpx_svc_layer_id,
 };
 
 use crate::encoder::clock::{Clock, TICKS_HZ, Tick};
 use crate::encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
 use crate::encoder::error::{EncodeError, Unavailable};
+use crate::encoder::layering::{Kept, Places};
 use crate::encoder::maker::{EncoderMaker, VideoEncoder};
 use crate::encoder::offer::EncoderOffer;
 use crate::encoder::picture::{I420Planes, Picture};
@@ -96,6 +97,7 @@ struct VpxEncoder {
     config: VideoEncoderConfig,
     clock: Clock,
     layers: Layers,
+    kept: Kept,
     started: bool,
 }
 
@@ -151,7 +153,32 @@ impl VpxEncoder {
         vpx.control("limit keyframes", limit, max_intra_percent)?;
         let clock = Clock::new(interval(config.fps));
         let layers = Layers { pattern: Layers::pattern(config.temporal_layers), next: 0 };
-        Ok(Self { codec, vpx, config: *config, clock, layers, started: false })
+        Ok(Self {
+            codec,
+            vpx,
+            config: *config,
+            clock,
+            layers,
+            kept: Kept::default(),
+            started: false,
+        })
+    }
+}
+
+impl VpxEncoder {
+    /// The place of a picture among temporal layers, of the flags that it was encoded with.
+    fn layering(&mut self, layer: u8, keyframe: bool, flags: i64) -> Option<Layering> {
+        if self.config.temporal_layers < 2 {
+            return None;
+        }
+        let without = |flag: u32| flags & i64::from(flag) == 0;
+        let places = |each: [u32; 3]| -> Places {
+            let bits = each.into_iter().enumerate();
+            bits.map(|(place, flag)| Places::from(without(flag)) << place).sum()
+        };
+        let refers_to = places([VP8_EFLAG_NO_REF_LAST, VP8_EFLAG_NO_REF_GF, VP8_EFLAG_NO_REF_ARF]);
+        let kept_in = places([VP8_EFLAG_NO_UPD_LAST, VP8_EFLAG_NO_UPD_GF, VP8_EFLAG_NO_UPD_ARF]);
+        self.kept.next(layer, keyframe, refers_to, kept_in)
     }
 }
 
@@ -176,7 +203,9 @@ impl VideoEncoder for VpxEncoder {
         let encoded = self.vpx.encode(&planes, flags, tick, out)?;
         self.started = true;
         Ok(match encoded {
-            Some(keyframe) => Encoded::of_layer(layer, keyframe),
+            Some(keyframe) => {
+                Encoded::picture(keyframe).layers(self.layering(layer, keyframe, flags))
+            }
             None => Encoded::SKIPPED,
         })
     }

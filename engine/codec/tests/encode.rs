@@ -15,7 +15,7 @@ use visavis_codec::{
     I420Buffer, I420Planes, MemoryKind, Nv12Planes, Picture, ReferenceId, SizeLimits, Unavailable,
     VideoEncoder, VideoEncoderConfig,
 };
-use visavis_types::{Bitrate, CodecSet, FrameSize, VideoCodec};
+use visavis_types::{Bitrate, CodecSet, FrameSize, Layering, VideoCodec};
 
 #[test]
 fn pictures_survive_and_keyframes_come_exactly_when_asked_for() {
@@ -249,6 +249,14 @@ fn pictures_of_higher_layers_can_be_left_out() {
             assert_eq!(stream.keyframes, [0, 31], "{codec} {layers}");
             let kbps = stream.kbps(0..90);
             assert!((700.0..1_250.0).contains(&kbps), "{codec} {layers} layers: {kbps:.0} kbit/s");
+            for (n, (layering, &layer)) in stream.layering.iter().zip(&stream.layers).enumerate() {
+                let Layering { sync, refers_back, .. } = layering.unwrap();
+                let named = refers_back.into_iter().filter(|&back| back > 0).map(usize::from);
+                let named: Vec<u8> = named.map(|back| stream.layers[n - back]).collect();
+                assert_eq!(named.is_empty(), stream.keyframes.contains(&n), "{codec}: {n}");
+                assert!(named.iter().all(|&other| other < layer || other == 0), "{codec}: {n}");
+                assert_eq!(sync, named.iter().all(|&other| other == 0), "{codec}: {n}");
+            }
             for layer in 0..layers {
                 let part = stream.up_to_layer(layer);
                 let share = (period >> (layers - 1 - layer)) as f64 / f64::from(period);
@@ -277,7 +285,8 @@ fn the_number_of_layers_changes_with_a_keyframe() {
             _ => {}
         });
         assert_eq!(stream.keyframes, [0, 10, 20], "{codec}");
-        assert_eq!(stream.layers[..10], [0; 10], "{codec}");
+        assert_eq!(stream.layering[..10], [None; 10], "{codec}");
+        assert_eq!(stream.layering[20..], [None; 10], "{codec}");
         assert_eq!(stream.layers[10..20], [0, 1, 0, 1, 0, 1, 0, 1, 0, 1], "{codec}");
         assert_eq!(stream.layers[20..], [0; 10], "{codec}");
         let psnr = luma_psnr_db(size, &stream.source, &ffmpeg_decode(codec, &stream));
@@ -376,7 +385,7 @@ impl VideoEncoder for DeviceEncoder {
             assert!(picture.is::<Texture>());
         }
         out.push(7);
-        let mut encoded = Encoded::of_layer(0, control.keyframe);
+        let mut encoded = Encoded::picture(control.keyframe);
         encoded.reference = control.keep_reference.then_some(ReferenceId(3));
         Ok(encoded)
     }

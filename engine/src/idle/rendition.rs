@@ -10,7 +10,7 @@ use visavis_codec::{
     VideoEncoderConfig, recolour,
 };
 use visavis_core::{Packetizer, Payloads};
-use visavis_types::{Bitrate, FrameSize, VideoCodec};
+use visavis_types::{Bitrate, FrameSize, Layering, VideoCodec};
 
 /// An idle loop as access units, in groups that each begin with a keyframe. It can be shown from the first
 /// group on, while the others are still being made.
@@ -40,6 +40,7 @@ type Group = Arc<Vec<IdleUnit>>;
 pub(crate) struct IdleUnit {
     pub(crate) content: Content,
     pub(crate) keyframe: bool,
+    pub(crate) layers: Option<Layering>,
 }
 
 /// A picture as far as it can be made ready.
@@ -202,17 +203,17 @@ impl Camera {
         let mut data = Vec::new();
         let control = FrameControl::at(at).keyframe(keyframe);
         let encoded = encoder.encode(&picture.into(), &control, &mut data)?;
-        let keyframe = encoded.keyframe;
+        let (keyframe, layers) = (encoded.keyframe, encoded.layers);
         let content = match codec {
             _ if encoded.skipped || data.is_empty() => Content::Nothing,
-            VideoCodec::H264 | VideoCodec::Av1 => {
-                Content::Payloads(Arc::new(Packetizer::new(codec).payloads(&data, keyframe, None)))
-            }
+            VideoCodec::H264 | VideoCodec::Av1 => Content::Payloads(Arc::new(
+                Packetizer::new(codec).payloads(&data, keyframe, layers),
+            )),
             VideoCodec::Vp8 | VideoCodec::Vp9 => {
                 data.shrink_to_fit();
                 Content::Unit(data)
             }
         };
-        Ok(IdleUnit { content, keyframe })
+        Ok(IdleUnit { content, keyframe, layers })
     }
 }

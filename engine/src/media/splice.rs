@@ -250,13 +250,13 @@ impl Player {
                 Content::Nothing => continue,
                 Content::Payloads(payloads) => Arc::clone(payloads),
                 Content::Unit(data) => {
-                    Arc::new(rendition.packetizer.payloads(data, encoded.keyframe, None))
+                    Arc::new(rendition.packetizer.payloads(data, encoded.keyframe, encoded.layers))
                 }
             };
             send(PacketizedFrame {
                 rendition: rendition.id,
                 keyframe: encoded.keyframe,
-                layers: None,
+                layers: encoded.layers,
                 payloads,
                 captured: now,
                 stamps,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use crossbeam_queue::SegQueue;
 
 /// Marks of sessions, in the order in which something was put into them.
-pub(super) type Ready = Arc<SegQueue<Arc<ReadyMark>>>;
+pub(crate) type Ready = Arc<SegQueue<Arc<ReadyMark>>>;
 
 /// Wakes a media loop.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub(crate) struct MediaWaker {
 }
 
 impl MediaWaker {
-    pub(super) fn new(waker: Arc<mio::Waker>, ready: Ready) -> Self {
+    pub(crate) fn new(waker: Arc<mio::Waker>, ready: Ready) -> Self {
         Self { waker, ready }
     }
 
@@ -43,7 +43,7 @@ pub(crate) struct SessionWaker {
 
 /// A session's place on one media loop.
 #[derive(Debug)]
-pub(super) struct ReadyMark {
+pub(crate) struct ReadyMark {
     /// Whether the mark is among those that are ready: there is no need for two.
     is_ready: AtomicBool,
     /// `SessionKey::index`, of which the media loop alone knows; otherwise a number that no session has.

@@ -369,9 +369,13 @@ impl Rendition {
             return Ok(None);
         }
         self.unit.keyframe = encoded.keyframe;
+        self.unit.layers = encoded.layers;
         self.unit.captured = timing.captured;
         self.unit.stamps = timing.stamps;
         self.unit.stamps.set(Stage::Encoded, Instant::now());
         Ok(Some(self.packetizer.packetize(&self.unit, Instant::now)))
     }
 }
+
+#[cfg(test)]
+mod tests;

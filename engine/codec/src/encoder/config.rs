@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use visavis_types::{Bitrate, FrameSize};
+use visavis_types::{Bitrate, FrameSize, Layering};
 
 use super::memory::MemoryKind;
 
@@ -83,8 +83,8 @@ pub struct Encoded {
     pub keyframe: bool,
     /// The encoder produced no data for this picture.
     pub skipped: bool,
-    /// Its temporal layer: pictures of layer 0 need no others than those of layer 0, and so on.
-    pub temporal_layer: u8,
+    /// Its place among temporal layers. `None` where there is one layer.
+    pub layers: Option<Layering>,
     /// Under which number it is kept, if it was to be kept and is.
     pub reference: Option<ReferenceId>,
 }
@@ -92,11 +92,16 @@ pub struct Encoded {
 impl Encoded {
     /// A picture without data.
     pub const SKIPPED: Self =
-        Self { keyframe: false, skipped: true, temporal_layer: 0, reference: None };
+        Self { keyframe: false, skipped: true, layers: None, reference: None };
 
-    /// A picture with data, of one temporal layer.
+    /// A picture with data.
+    pub const fn picture(keyframe: bool) -> Self {
+        Self { keyframe, skipped: false, layers: None, reference: None }
+    }
+
+    /// With a place among temporal layers.
     #[must_use]
-    pub const fn of_layer(temporal_layer: u8, keyframe: bool) -> Self {
-        Self { keyframe, skipped: false, temporal_layer, reference: None }
+    pub const fn layers(self, layers: Option<Layering>) -> Self {
+        Self { layers, ..self }
     }
 }

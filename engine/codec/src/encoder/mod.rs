@@ -27,6 +27,8 @@ pub(crate) mod built;
 pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod error;
+#[cfg(any(feature = "h264", feature = "vp8", feature = "vp9"))]
+pub(crate) mod layering;
 pub(crate) mod list;
 pub(crate) mod maker;
 pub(crate) mod memory;

@@ -3,12 +3,13 @@ use openh264_sys2::{
     RC_OFF_MODE, SEncParamExt, SM_SINGLE_SLICE,
 };
 use visavis_bitstream::h264::{self, VideoSignal};
-use visavis_types::{Bitrate, CodecSet, VideoCodec};
+use visavis_types::{Bitrate, CodecSet, Layering, VideoCodec};
 
 use super::intra::IntraModel;
 use super::wels::{WelsEncoder, WelsError};
 use crate::encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
 use crate::encoder::error::{EncodeError, Unavailable};
+use crate::encoder::layering::{Kept, Places};
 use crate::encoder::maker::{EncoderMaker, VideoEncoder};
 use crate::encoder::offer::EncoderOffer;
 use crate::encoder::picture::{I420Planes, Picture};
@@ -82,6 +83,7 @@ struct H264Encoder {
     config: VideoEncoderConfig,
     signal: VideoSignal,
     intra: IntraModel,
+    kept: Kept,
     started: bool,
 }
 
@@ -97,6 +99,7 @@ impl H264Encoder {
             config: *config,
             signal: VideoSignal::limited(matrix.code()),
             intra: IntraModel::new(width * height),
+            kept: Kept::default(),
             started: false,
         };
         encoder.prime()?;
@@ -136,6 +139,19 @@ impl H264Encoder {
             qp = better;
         }
         Ok(())
+    }
+
+    /// The place of the picture encoded last among temporal layers. The library refers to the newest picture of the
+    /// layers up to the picture's own; nothing refers to those of the highest layer.
+    fn layering(&mut self, keyframe: bool) -> Option<Layering> {
+        let layers = self.config.temporal_layers;
+        if layers < 2 {
+            return None;
+        }
+        let layer = self.wels.temporal_layer();
+        let up_to_it: Places = (2 << layer) - 1;
+        let kept_in: Places = if layer + 1 < layers { 1 << layer } else { 0 };
+        self.kept.next(layer, keyframe, self.kept.newest(up_to_it), kept_in)
     }
 
     /// Appends what was encoded to `out`.
@@ -181,7 +197,8 @@ impl VideoEncoder for H264Encoder {
         if out.len() == before {
             return Ok(Encoded::SKIPPED);
         }
-        Ok(Encoded::of_layer(self.wels.temporal_layer(), self.wels.is_idr()))
+        let keyframe = self.wels.is_idr();
+        Ok(Encoded::picture(keyframe).layers(self.layering(keyframe)))
     }
 
     fn set_bitrate(&mut self, bitrate: Bitrate) {

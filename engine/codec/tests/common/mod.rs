@@ -9,7 +9,7 @@ use std::time::Duration;
 use visavis_codec::{
     Encoded, Encoders, FrameControl, I420Buffer, VideoEncoder, VideoEncoderConfig,
 };
-use visavis_types::{Bitrate, FrameSize, VideoCodec};
+use visavis_types::{Bitrate, FrameSize, Layering, VideoCodec};
 
 pub(crate) const FPS: u32 = 30;
 
@@ -86,6 +86,8 @@ pub(crate) struct Stream {
     pub keyframes: Vec<usize>,
     /// The temporal layer of each unit.
     pub layers: Vec<u8>,
+    /// Their places among temporal layers, where there are several.
+    pub layering: Vec<Option<Layering>>,
     /// The pictures that went in, one after another.
     pub source: Vec<u8>,
 }
@@ -101,6 +103,7 @@ impl Stream {
             units: kept.iter().map(|&n| self.units[n].clone()).collect(),
             keyframes: vec![],
             layers: kept.iter().map(|&n| self.layers[n]).collect(),
+            layering: kept.iter().map(|&n| self.layering[n]).collect(),
             source: kept.iter().flat_map(at).collect(),
         }
     }
@@ -147,8 +150,8 @@ pub(crate) fn encode(
     mut before: impl FnMut(&mut dyn VideoEncoder, u32),
 ) -> Stream {
     let mut picture = I420Buffer::new(size);
-    let mut stream =
-        Stream { size, units: vec![], keyframes: vec![], layers: vec![], source: vec![] };
+    let (units, keyframes, layers, layering, source) = Default::default();
+    let mut stream = Stream { size, units, keyframes, layers, layering, source };
     for n in 0..frames {
         before(encoder, n);
         head(size, n, &mut picture);
@@ -160,7 +163,8 @@ pub(crate) fn encode(
         if encoded.keyframe {
             stream.keyframes.push(n as usize);
         }
-        stream.layers.push(encoded.temporal_layer);
+        stream.layers.push(encoded.layers.map_or(0, |layers| layers.layer.index()));
+        stream.layering.push(encoded.layers);
         stream.units.push(unit);
     }
     stream

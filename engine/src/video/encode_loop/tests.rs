@@ -1,0 +1,153 @@
+//! Temporal layers, from the encoder to what the media loops get.
+
+use super::*;
+use crate::idle::encoder::IdleEncoder;
+use crate::media::waker::{MediaWaker, SessionWakers};
+use crate::state::liveness::Liveness;
+use rtrb::Consumer;
+use str0m::format::CodecExtra;
+use str0m::unversioned::{Depacketizer, H264Depacketizer, Vp8Depacketizer};
+use visavis_codec::{EncoderMaker, EncoderOffer, H264Decoder, Unavailable};
+use visavis_types::SessionNumber;
+
+const PICTURES: usize = 20;
+
+/// Makes the software encoders with two temporal layers, whatever is asked for.
+#[derive(Debug)]
+struct TwoLayers(Encoders);
+
+impl EncoderMaker for TwoLayers {
+    fn name(&self) -> &'static str {
+        "two layers"
+    }
+
+    fn codecs(&self) -> CodecSet {
+        self.0.codecs()
+    }
+
+    fn offer(&self, codec: VideoCodec) -> Result<EncoderOffer, Unavailable> {
+        self.0.offer(codec).cloned()
+    }
+
+    fn make(
+        &self,
+        codec: VideoCodec,
+        config: &VideoEncoderConfig,
+    ) -> Result<Box<dyn VideoEncoder>, EncodeError> {
+        self.0.make(codec, &config.temporal_layers(2))
+    }
+}
+
+/// A loop that encodes with these, and where a media loop gets its frames.
+fn encode_loop(encoders: Encoders) -> (EncodeLoop, Consumer<PacketizedFrame>) {
+    let poll = mio::Poll::new().unwrap();
+    let waker = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
+    let waker = MediaWaker::new(waker, Arc::default()).for_session();
+    let wakers = SessionWakers::new(vec![waker]);
+    let config = Arc::new(SessionConfig::default().idle(None));
+    let (lifecycle, faults) = (Arc::<Lifecycle>::default(), Arc::<Faults>::default());
+    let threads = Arc::<Threads>::default();
+    let liveness = Arc::new(Liveness::new(config.idle_grace, Instant::now()));
+    let idle = IdleSource::new(
+        &config,
+        IdleEncoder::open(encoders.clone(), Arc::clone(&faults)).unwrap(),
+        Arc::clone(&lifecycle),
+        wakers.clone(),
+    );
+    let (output, mut ends) = LoopRings::new(PICTURES, wakers.each());
+    let parts = EncodeParts {
+        encoders,
+        lifecycle,
+        faults,
+        counters: Arc::default(),
+        demand: Arc::new(Demand::new(SessionNumber::unique(), 1)),
+        mailbox: Arc::default(),
+        pictures: Arc::new(PictureQueue::new(config.utterance_bytes, &threads.pushers)),
+        live: Arc::new(LiveSource::new(liveness, wakers)),
+        idle: Arc::new(idle),
+        threads,
+        config,
+    };
+    (EncodeLoop::new(parts, output, FrameSize::SMALLEST), ends.remove(0))
+}
+
+fn picture(n: usize) -> I420Buffer {
+    let mut picture = I420Buffer::new(FrameSize::new(128, 128).unwrap());
+    let [y, u, v] = picture.planes_mut();
+    for (at, pixel) in y.iter_mut().enumerate() {
+        let (row, column) = (at / 128, at % 128);
+        *pixel = 60 + ((row + n * 2) / 4 + column / 4) as u8 % 64 + column as u8 / 2;
+    }
+    u.fill(120);
+    v.fill(140);
+    picture
+}
+
+/// What the loop makes of some pictures, in each of these codecs.
+fn encoded(encoders: Encoders, codecs: &[VideoCodec]) -> Vec<PacketizedFrame> {
+    let (mut encode_loop, mut frames) = encode_loop(encoders);
+    let session = encode_loop.renditions.demand.session();
+    let ids = codecs.iter().map(|&codec| RenditionId::lowest(session, codec));
+    let active = ids.fold(RenditionSet::EMPTY, RenditionSet::with);
+    let mut all = Vec::new();
+    for n in 0..PICTURES {
+        let picture = picture(n);
+        let captured = Instant::now() + Duration::from_millis(33) * n as u32;
+        let timing = CaptureTiming { captured, stamps: Stamps::pushed(captured) };
+        let matrix = ColorMatrix::for_size(picture.size());
+        encode_loop.renditions.encode((&picture, matrix), timing, active);
+        all.extend(std::iter::from_fn(|| frames.pop().ok()));
+    }
+    assert_eq!(all.len(), PICTURES * codecs.len());
+    all
+}
+
+fn layer(frame: &PacketizedFrame) -> u8 {
+    frame.layers.unwrap().layer.index()
+}
+
+#[test]
+fn layers_come_from_the_encoder_to_the_media_loop_and_may_be_left_out() {
+    let frames = encoded(
+        Encoders::software().with(Arc::new(TwoLayers(Encoders::software()))),
+        &[VideoCodec::H264],
+    );
+    let mut decoder = H264Decoder::new().unwrap();
+    let mut decoded = I420Buffer::new(FrameSize::SMALLEST);
+    let (mut depacketizer, mut extra) = (H264Depacketizer::default(), CodecExtra::None);
+    for (n, frame) in frames.iter().enumerate() {
+        assert_eq!((layer(frame) as usize, frame.keyframe), (n % 2, n == 0));
+        assert!(frame.layers.unwrap().sync);
+        assert_eq!(frame.layers.unwrap().refers_back[0] as usize, [2, 1][n % 2] * n.min(1));
+        if layer(frame) > 0 {
+            continue;
+        }
+        let mut unit = Vec::new();
+        for payload in frame.payloads.iter() {
+            depacketizer.depacketize(payload, &mut unit, &mut extra).unwrap();
+        }
+        let shown = decoder.decode(&unit, Duration::ZERO, &mut decoded).unwrap();
+        assert!(shown.is_some(), "picture {n}");
+        let source = picture(n);
+        let errors = source.y().iter().zip(decoded.y()).map(|(a, b)| f64::from(a.abs_diff(*b)));
+        let mean = errors.map(|error| error * error).sum::<f64>() / source.y().len() as f64;
+        assert!(mean < 60.0, "picture {n}: a mean square error of {mean:.0}");
+    }
+}
+
+#[test]
+fn payload_descriptors_name_the_layers_of_the_encoder() {
+    let makers = || Encoders::software().with(Arc::new(TwoLayers(Encoders::software())));
+    let (mut unit, mut extra) = (Vec::new(), CodecExtra::None);
+    for (n, frame) in encoded(makers(), &[VideoCodec::Vp8]).iter().enumerate() {
+        let mut depacketizer = Vp8Depacketizer::default();
+        depacketizer.depacketize(&frame.payloads[0], &mut unit, &mut extra).unwrap();
+        assert_eq!((depacketizer.tid, layer(frame)), ((n % 2) as u8, (n % 2) as u8));
+    }
+    for (n, frame) in encoded(makers(), &[VideoCodec::Vp9]).iter().enumerate() {
+        assert_eq!((frame.payloads[0][3] >> 5, layer(frame)), ((n % 2) as u8, (n % 2) as u8));
+    }
+    // Without layers nothing is told of them.
+    let plain = encoded(Encoders::software(), &[VideoCodec::Vp8, VideoCodec::H264]);
+    assert!(plain.iter().all(|frame| frame.layers.is_none()));
+}
