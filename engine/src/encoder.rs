@@ -18,8 +18,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub use visavis_codec::{
-    DevicePicture, EncodeError, Encoded, EncoderMaker, EncoderOffer, Encoders, FrameControl,
-    I420Planes, MemoryKind, Nv12Planes, Picture, PlaneError, ReferenceId, SizeLimits, Unavailable,
+pub use visavis_codec::Encoders;
+pub use visavis_types::encoder::{
+    DevicePicture, EncodeError, Encoded, EncoderMaker, EncoderOffer, FrameControl, I420Planes,
+    MemoryKind, Nv12Planes, Picture, PlaneError, ReferenceId, SizeLimits, Unavailable,
     VideoEncoder, VideoEncoderConfig,
 };
+
+/// The makers of every engine in order of preference. The one place for another: a device's goes before the software,
+/// by [`Encoders::with`].
+pub(crate) fn encoders() -> Encoders {
+    Encoders::software()
+}

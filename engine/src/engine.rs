@@ -26,13 +26,13 @@ use std::thread::{self, JoinHandle};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{bounded, unbounded};
 use crossbeam_queue::SegQueue;
-use visavis_codec::Encoders;
 use visavis_core::Certificate;
 use visavis_net::UdpEndpoint;
 use visavis_types::{ClockAnchor, Refusals};
 
 use crate::audio::audio_loop::{AudioCommand, AudioLoop};
 use crate::config::SessionConfig;
+use crate::encoder::encoders;
 use crate::error::SessionError;
 use crate::faults::{FaultDomain, Faults};
 use crate::handle::{Inner, LoopHandle, Parts};
@@ -128,7 +128,7 @@ impl Engine {
         }
         // Nothing that strangers do goes this way.
         let (audio, audio_receiver) = unbounded();
-        let encoders = Encoders::software();
+        let encoders = encoders();
         let inner = Inner::new(Parts {
             clock,
             idle_encoder: IdleEncoder::open(encoders.clone(), Arc::clone(&faults))?,

@@ -11,7 +11,8 @@ use visavis::session::{PushOutcome, SessionId};
 use visavis::units::UnixMillis;
 use visavis::video::{FrameSize, PixelFormat, VideoCodec, VideoFrame, VideoFrameError};
 use visavis::{Engine, EngineConfig, SessionConfig};
-use visavis_codec::{H264Decoder, I420Buffer};
+use visavis_codec::H264Decoder;
+use visavis_types::I420Buffer;
 
 /// A picture with `left` in its left half and `right` in its right one.
 fn halves(width: u32, height: u32, left: u8, right: u8) -> Vec<u8> {

@@ -10,8 +10,9 @@ mod scene;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use visavis_codec::{ColorMatrix, Encoders, FrameControl, I420Buffer, VideoEncoderConfig, convert};
-use visavis_types::{Bitrate, CodecSet, FrameSize, PixelFormat, VideoCodec};
+use visavis_codec::{ColorMatrix, Encoders, convert};
+use visavis_types::encoder::{FrameControl, VideoEncoderConfig};
+use visavis_types::{Bitrate, CodecSet, FrameSize, I420Buffer, PixelFormat, VideoCodec};
 
 use crate::{Durations, Error, Machine, Spread, Table};
 

@@ -4,8 +4,8 @@
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use visavis_codec::{ColorMatrix, I420Buffer, Scaler, convert};
-use visavis_types::{FrameSize, PixelFormat};
+use visavis_codec::{ColorMatrix, Scaler, convert};
+use visavis_types::{FrameSize, I420Buffer, PixelFormat};
 
 const SIZES: [(u32, u32); 3] = [(512, 512), (1280, 720), (1920, 1080)];
 

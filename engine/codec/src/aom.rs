@@ -22,12 +22,12 @@ use libaom_sys::{
 use visavis_types::{Bitrate, CodecSet, VideoCodec};
 
 use crate::encoder::clock::{Clock, TICKS_HZ, Tick};
-use crate::encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
-use crate::encoder::error::{EncodeError, Unavailable};
-use crate::encoder::maker::{EncoderMaker, VideoEncoder};
-use crate::encoder::offer::EncoderOffer;
-use crate::encoder::picture::{I420Planes, Picture};
 use crate::matrix::ColorMatrix;
+use visavis_types::encoder::EncoderOffer;
+use visavis_types::encoder::{EncodeError, Unavailable};
+use visavis_types::encoder::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
+use visavis_types::encoder::{EncoderMaker, VideoEncoder};
+use visavis_types::encoder::{I420Planes, Picture};
 
 /// The fastest but one of the speeds that libaom has for calls.
 const CPU_USED: c_int = 10;

@@ -1,11 +1,11 @@
-use visavis_types::{FrameSize, PixelFormat, VideoFrameError};
+use visavis_types::{FrameSize, I420Buffer, PixelFormat, VideoFrameError};
 use yuv::{
     BufferStoreMut, YuvConversionMode, YuvError, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
     bgra_to_yuv420, rgb_to_yuv420, rgba_to_yuv420,
 };
 
+use crate::ColorMatrix;
 use crate::matrix::recolour_in_place;
-use crate::{ColorMatrix, I420Buffer};
 
 /// Why a picture was not converted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

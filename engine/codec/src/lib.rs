@@ -33,7 +33,6 @@ mod h264;
 mod matrix;
 mod mp3;
 mod opus;
-mod picture;
 mod resample;
 #[cfg(feature = "scale")]
 mod scale;
@@ -51,14 +50,7 @@ mod vpx;
 
 pub use convert::{ConvertError, convert};
 pub use downmix::Downmix;
-pub use encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
-pub use encoder::error::{EncodeError, Unavailable};
 pub use encoder::list::Encoders;
-pub use encoder::maker::{EncoderMaker, VideoEncoder};
-pub use encoder::memory::MemoryKind;
-pub use encoder::offer::EncoderOffer;
-pub use encoder::picture::{DevicePicture, I420Planes, Nv12Planes, Picture, PlaneError};
-pub use encoder::size::SizeLimits;
 pub use g711::G711Law;
 pub use g711_decoder::G711Decoder;
 pub use h264::{DecodeError, Decoded, H264Decoder};
@@ -68,7 +60,6 @@ pub use opus::{
     OPUS_NOTHING_BYTES, OpusApplication, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusError,
     opus_silence,
 };
-pub use picture::I420Buffer;
 pub use resample::{ResampleError, Resampler};
 pub use scale::{ScaleError, Scaler};
 pub use still::{decode_photo, decode_still, still_size};

@@ -2,9 +2,7 @@
 //! space to another.
 
 use visavis_bitstream::h264::VideoSignal;
-use visavis_types::{FrameSize, VideoCodec};
-
-use crate::I420Buffer;
+use visavis_types::{FrameSize, I420Buffer, VideoCodec};
 
 /// Which weights turn red, green and blue into luma and colour difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

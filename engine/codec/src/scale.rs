@@ -6,7 +6,7 @@ use fast_image_resize::{
     FilterType, ImageBufferError, ResizeAlg, ResizeError, ResizeOptions, Resizer,
 };
 
-use crate::I420Buffer;
+use visavis_types::I420Buffer;
 
 /// As fast as a bilinear filter, and as sharp as a bicubic one where pictures become smaller.
 const FILTER: FilterType = FilterType::Hamming;

@@ -1,6 +1,6 @@
 //! What stands for the scaler in a build without the feature `scale`.
 
-use crate::I420Buffer;
+use visavis_types::I420Buffer;
 
 /// Scales nothing: this build lacks the cargo feature `scale`.
 #[derive(Debug, Default)]

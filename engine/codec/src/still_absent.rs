@@ -1,8 +1,6 @@
 //! What stands for the decoders of JPEG and PNG files in a build without the feature `still`.
 
-use visavis_types::{FrameSize, PixelFormat, VideoFrameError};
-
-use crate::I420Buffer;
+use visavis_types::{FrameSize, I420Buffer, PixelFormat, VideoFrameError};
 
 /// Decodes nothing.
 ///

@@ -19,13 +19,13 @@ use vpx_sys::{
 };
 
 use crate::encoder::clock::{Clock, TICKS_HZ, Tick};
-use crate::encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
-use crate::encoder::error::{EncodeError, Unavailable};
 use crate::encoder::layering::{Kept, Places};
-use crate::encoder::maker::{EncoderMaker, VideoEncoder};
-use crate::encoder::offer::EncoderOffer;
-use crate::encoder::picture::{I420Planes, Picture};
 use crate::matrix::ColorMatrix;
+use visavis_types::encoder::EncoderOffer;
+use visavis_types::encoder::{EncodeError, Unavailable};
+use visavis_types::encoder::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
+use visavis_types::encoder::{EncoderMaker, VideoEncoder};
+use visavis_types::encoder::{I420Planes, Picture};
 
 /// Below zero: this speed, whatever the load. Measured at 512x512, 1 Mbit/s, and 1280x720,
 /// 1.5 Mbit/s: -8 is up to a fifth faster than -6 at the same quality, -12 gains next to nothing

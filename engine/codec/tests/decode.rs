@@ -8,8 +8,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::{access_units, encode, encoder, ffmpeg, ffmpeg_decode, luma_psnr_db, size};
-use visavis_codec::{DecodeError, Decoded, H264Decoder, I420Buffer};
-use visavis_types::{FrameSize, VideoCodec};
+use visavis_codec::{DecodeError, Decoded, H264Decoder};
+use visavis_types::{FrameSize, I420Buffer, VideoCodec};
 
 /// openh264 is not bit-exact in B pictures; the next picture in order is below 30 dB.
 const B_PICTURE_PSNR_DB: f64 = 45.0;

@@ -10,12 +10,13 @@ use common::{
 use std::process::Command;
 use std::time::Duration;
 
-use visavis_codec::{
-    DevicePicture, EncodeError, Encoded, EncoderMaker, EncoderOffer, Encoders, FrameControl,
-    I420Buffer, I420Planes, MemoryKind, Nv12Planes, Picture, ReferenceId, SizeLimits, Unavailable,
-    VideoEncoder, VideoEncoderConfig,
+use visavis_codec::Encoders;
+use visavis_types::encoder::{
+    DevicePicture, EncodeError, Encoded, EncoderMaker, EncoderOffer, FrameControl, I420Planes,
+    MemoryKind, Nv12Planes, Picture, ReferenceId, SizeLimits, Unavailable, VideoEncoder,
+    VideoEncoderConfig,
 };
-use visavis_types::{Bitrate, CodecSet, FrameSize, Layering, VideoCodec};
+use visavis_types::{Bitrate, CodecSet, FrameSize, I420Buffer, Layering, VideoCodec};
 
 #[test]
 fn pictures_survive_and_keyframes_come_exactly_when_asked_for() {

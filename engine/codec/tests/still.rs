@@ -4,8 +4,8 @@
 mod common;
 
 use common::{ffmpeg, size};
-use visavis_codec::{ColorMatrix, I420Buffer, convert, decode_photo, decode_still};
-use visavis_types::{FrameSize, PixelFormat};
+use visavis_codec::{ColorMatrix, convert, decode_photo, decode_still};
+use visavis_types::{FrameSize, I420Buffer, PixelFormat};
 
 /// A colourful picture as a file.
 fn file(size: FrameSize, encoder: &[&str]) -> Vec<u8> {

@@ -7,8 +7,8 @@ use std::{io, iter, thread};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 
-use visavis_codec::{Encoders, I420Buffer};
-use visavis_types::VideoCodec;
+use visavis_codec::Encoders;
+use visavis_types::{I420Buffer, VideoCodec};
 
 use super::idle_loop::IdleLoop;
 use super::rendition::{IdleFormat, IdleRendition, Making};

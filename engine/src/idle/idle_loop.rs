@@ -2,10 +2,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
-use visavis_codec::{
-    ColorMatrix, Encoders, I420Buffer, Scaler, decode_photo, recolour, still_size,
-};
-use visavis_types::{FrameSize, PixelFormat, VideoCodec, VideoFrame, VideoFrameError, catch_panic};
+use visavis_codec::{ColorMatrix, Scaler, decode_photo, recolour, still_size};
+use visavis_types::encoder::SizeLimits;
+use visavis_types::{FrameSize, I420Buffer, PixelFormat, VideoFrame, VideoFrameError, catch_panic};
 
 use super::rendition::{IdleFormat, IdleRendition};
 use crate::video::convert::to_i420;
@@ -17,6 +16,9 @@ const STILL_FRAMES: usize = 100;
 
 /// The longest film: what comes after is left out. A minute at 30 fps.
 pub(crate) const MAX_FRAMES: usize = 1_800;
+
+/// What a photo is brought to before it is known who will encode it: what all encoders take.
+const LIMITS: SizeLimits = SizeLimits { least: 16, longer: 3_840, shorter: 2_160 };
 
 /// The face that is there without any other.
 static BUILT_IN: &[u8] = include_bytes!("face.jpg");
@@ -122,7 +124,7 @@ impl IdleLoop {
     pub fn image(file: &[u8]) -> Result<Self, IdleError> {
         let photo = decode_photo(file)?.ok_or(IdleError::NoImage)?;
         let size = photo.size();
-        let most = Encoders::software().encodable_size(VideoCodec::H264, size);
+        let most = LIMITS.fit(size);
         if let Some((_, width, height)) = still_size(file)?
             && [(width, height), (height, width)].iter().all(|&sides| sides != sides_of(most))
         {
@@ -277,7 +279,8 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
     use std::time::{Duration, Instant};
-    use visavis_types::Bitrate;
+    use visavis_codec::Encoders;
+    use visavis_types::{Bitrate, VideoCodec};
 
     fn wait_for(rendition: &IdleRendition) {
         let patience = Instant::now() + Duration::from_secs(60);

@@ -5,12 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use visavis_codec::{
-    ColorMatrix, EncodeError, Encoders, FrameControl, I420Buffer, ScaleError, Scaler, VideoEncoder,
-    VideoEncoderConfig, recolour,
-};
+use visavis_codec::{ColorMatrix, Encoders, ScaleError, Scaler, recolour};
 use visavis_core::{Packetizer, Payloads};
-use visavis_types::{Bitrate, FrameSize, Layering, VideoCodec};
+use visavis_types::encoder::{EncodeError, FrameControl, VideoEncoder, VideoEncoderConfig};
+use visavis_types::{Bitrate, FrameSize, I420Buffer, Layering, VideoCodec};
 
 /// An idle loop as access units, in groups that each begin with a keyframe. It can be shown from the first
 /// group on, while the others are still being made.

@@ -1,5 +1,5 @@
-use visavis_codec::{ColorMatrix, ConvertError, I420Buffer, convert, decode_still};
-use visavis_types::{FrameSize, PixelFormat, VideoFrame, VideoFrameError};
+use visavis_codec::{ColorMatrix, ConvertError, convert, decode_still};
+use visavis_types::{FrameSize, I420Buffer, PixelFormat, VideoFrame, VideoFrameError};
 
 /// Brings a frame of any format into what encoders take, in the matrix that goes with its size.
 pub(crate) fn to_i420(

@@ -3,13 +3,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use visavis_codec::{
-    ColorMatrix, EncodeError, Encoders, FrameControl, I420Buffer, Scaler, VideoEncoder,
-    VideoEncoderConfig, convert, recolour,
-};
+use visavis_codec::{ColorMatrix, Encoders, Scaler, convert, recolour};
 use visavis_core::{PacketizedFrame, Packetizer};
+use visavis_types::encoder::{EncodeError, FrameControl, VideoEncoder, VideoEncoderConfig};
 use visavis_types::{
-    AccessUnit, CodecSet, FrameSize, RenditionId, RenditionSet, Stage, Stamps, VideoCodec,
+    AccessUnit, CodecSet, FrameSize, I420Buffer, RenditionId, RenditionSet, Stage, Stamps,
+    VideoCodec,
 };
 
 use super::encode_permits::{self, LastPermit};

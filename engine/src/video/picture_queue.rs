@@ -2,8 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_queue::{ArrayQueue, SegQueue};
-use visavis_codec::I420Buffer;
-use visavis_types::FrameSize;
+use visavis_types::{FrameSize, I420Buffer};
 
 use crate::budget::{Reservation, Room, Waiting};
 use crate::utterance::state::UtteranceState;

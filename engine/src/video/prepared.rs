@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use visavis_codec::I420Buffer;
+use visavis_types::I420Buffer;
 
 use super::picture_queue::{PictureQueue, PreparedPicture};
 use crate::budget::Reservation;

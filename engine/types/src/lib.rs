@@ -1,4 +1,5 @@
-//! Plain data shared by every part of visavis: ids, units, frames, access units, stamps.
+//! Plain data shared by every part of visavis: ids, units, frames, pictures, access units, stamps; and what a video
+//! encoder is to them.
 //!
 //! This crate depends on nothing of ours and performs no I/O. A type lives here when more than
 //! one of `codec`, `core`, `net` and the engine speak of it.
@@ -7,6 +8,8 @@
 mod audio;
 mod codec;
 mod encoded;
+pub mod encoder;
+mod i420;
 mod id;
 mod layers;
 mod panics;
@@ -25,6 +28,7 @@ pub use codec::{
     AudioCodec, AudioRendition, AudioRenditionSet, CodecSet, UnknownCodec, VideoCodec,
 };
 pub use encoded::{EncodedAudio, EncodedFrame};
+pub use i420::I420Buffer;
 pub use id::{InvalidSessionId, PeerId, SessionId};
 pub use layers::{Layering, TemporalLayer};
 pub use panics::{catch_panic, install_panic_hook};

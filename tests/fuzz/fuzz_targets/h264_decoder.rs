@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use visavis_codec::{H264Decoder, I420Buffer};
+use visavis_codec::H264Decoder;
 use visavis_fuzz::pieces;
-use visavis_types::FrameSize;
+use visavis_types::{FrameSize, I420Buffer};
 
 fuzz_target!(|data: &[u8]| {
     let mut decoder = H264Decoder::new().expect("a decoder");

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use visavis_codec::{ColorMatrix, I420Buffer, convert, decode_still};
-use visavis_types::{FrameSize, PixelFormat};
+use visavis_codec::{ColorMatrix, convert, decode_still};
+use visavis_types::{FrameSize, I420Buffer, PixelFormat};
 
 // Two bytes say the size that the caller says, in pairs of pixels beyond 16.
 fuzz_target!(|data: &[u8]| -> Corpus {

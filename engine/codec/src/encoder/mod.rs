@@ -1,12 +1,12 @@
 //! Video encoders, chosen while the program runs.
 //!
-//! An [`EncoderMaker`] says what it can do here ([`EncoderOffer`]) or why not ([`Unavailable`]), and makes
-//! [`VideoEncoder`]s. [`Encoders`] is a list of makers in order of preference: the software encoders that this
+//! [`Encoders`] is a list of makers ([`visavis_types::encoder`]) in order of preference: the software encoders that this
 //! build has ([`Encoders::software`]), and before them whatever else is there.
 //!
 //! ```
-//! use visavis_codec::{Encoders, FrameControl, I420Buffer, VideoEncoderConfig};
-//! use visavis_types::{Bitrate, FrameSize};
+//! use visavis_codec::Encoders;
+//! use visavis_types::encoder::{FrameControl, VideoEncoderConfig};
+//! use visavis_types::{Bitrate, FrameSize, I420Buffer};
 //!
 //! let encoders = Encoders::software();
 //! let size = FrameSize::new(320, 240)?;
@@ -25,13 +25,6 @@
 pub(crate) mod built;
 #[cfg(any(feature = "vp8", feature = "vp9", feature = "av1"))]
 pub(crate) mod clock;
-pub(crate) mod config;
-pub(crate) mod error;
 #[cfg(any(feature = "h264", feature = "vp8", feature = "vp9"))]
 pub(crate) mod layering;
 pub(crate) mod list;
-pub(crate) mod maker;
-pub(crate) mod memory;
-pub(crate) mod offer;
-pub(crate) mod picture;
-pub(crate) mod size;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::decoded::{DecodeError, Decoded};
 use crate::matrix::StreamColors;
-use crate::picture::I420Buffer;
+use visavis_types::I420Buffer;
 
 /// Decodes nothing: this build lacks the cargo feature `h264`.
 #[derive(Debug)]

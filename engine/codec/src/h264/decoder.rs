@@ -3,11 +3,11 @@ use std::time::Duration;
 
 use openh264_sys2::{dsErrorFree, dsFramePending};
 use visavis_bitstream::h264::{self, Sps};
-use visavis_types::FrameSize;
+use visavis_types::{FrameSize, I420Buffer};
 
 use super::decoded::{DecodeError, Decoded};
 use super::wels::{WelsDecoder, WelsError, WelsPicture};
-use crate::{I420Buffer, StreamColors};
+use crate::StreamColors;
 
 /// Access units whose picture the library may still owe. It keeps 16 at most; one that is not back
 /// after this many never comes.

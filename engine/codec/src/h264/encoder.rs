@@ -3,19 +3,18 @@ use openh264_sys2::{
     RC_OFF_MODE, SEncParamExt, SM_SINGLE_SLICE,
 };
 use visavis_bitstream::h264::{self, VideoSignal};
-use visavis_types::{Bitrate, CodecSet, Layering, VideoCodec};
+use visavis_types::{Bitrate, CodecSet, I420Buffer, Layering, VideoCodec};
 
 use super::intra::IntraModel;
 use super::wels::{WelsEncoder, WelsError};
-use crate::encoder::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
-use crate::encoder::error::{EncodeError, Unavailable};
 use crate::encoder::layering::{Kept, Places};
-use crate::encoder::maker::{EncoderMaker, VideoEncoder};
-use crate::encoder::offer::EncoderOffer;
-use crate::encoder::picture::{I420Planes, Picture};
-use crate::encoder::size::SizeLimits;
 use crate::matrix::ColorMatrix;
-use crate::picture::I420Buffer;
+use visavis_types::encoder::EncoderOffer;
+use visavis_types::encoder::SizeLimits;
+use visavis_types::encoder::{EncodeError, Unavailable};
+use visavis_types::encoder::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
+use visavis_types::encoder::{EncoderMaker, VideoEncoder};
+use visavis_types::encoder::{I420Planes, Picture};
 
 /// Sizes openh264 encodes.
 const SIZES: SizeLimits = SizeLimits { least: 16, longer: 3_840, shorter: 2_160 };
@@ -212,8 +211,7 @@ impl VideoEncoder for H264Encoder {
 
     fn set_frame_rate(&mut self, fps: u32) -> Result<(), EncodeError> {
         offer().check_frame_rate(fps)?;
-        let FrameParams { fps: rate, .. } =
-            FrameParams::of(&VideoEncoderConfig { fps, ..self.config });
+        let FrameParams { fps: rate, .. } = FrameParams::of(&self.config.fps(fps));
         self.wels.set_frame_rate(rate)?;
         set_frame_rate(&mut self.params, rate);
         self.config.fps = fps;

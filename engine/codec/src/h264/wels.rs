@@ -13,7 +13,7 @@ use openh264_sys2::{
 };
 use visavis_types::FrameSize;
 
-use crate::encoder::picture::I420Planes;
+use visavis_types::encoder::I420Planes;
 
 /// A call that openh264 answered with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -201,7 +201,8 @@ fn png_pixels(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{I420Buffer, convert};
+    use crate::convert;
+    use visavis_types::I420Buffer;
 
     const SIDE: u32 = 64;
 

@@ -1,11 +1,11 @@
 //! Photos of any size, made into pictures that can be sent.
 
-use visavis_types::{FrameSize, PixelFormat, VideoFrameError};
+use visavis_types::{FrameSize, I420Buffer, PixelFormat, VideoFrameError};
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 
 use super::segments::{Segments, orientation};
 use super::{jpeg_pixels, png_pixels, to_i420, undecodable};
-use crate::{ColorMatrix, ConvertError, I420Buffer, convert, recolour};
+use crate::{ColorMatrix, ConvertError, convert, recolour};
 
 /// The longest side of a photo, and the most pixels: more than any camera has that people put faces on.
 const MAX_SIDE: usize = 16_384;

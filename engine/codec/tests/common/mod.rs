@@ -6,10 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use visavis_codec::{
-    Encoded, Encoders, FrameControl, I420Buffer, VideoEncoder, VideoEncoderConfig,
-};
-use visavis_types::{Bitrate, FrameSize, Layering, VideoCodec};
+use visavis_codec::Encoders;
+use visavis_types::encoder::{Encoded, FrameControl, VideoEncoder, VideoEncoderConfig};
+use visavis_types::{Bitrate, FrameSize, I420Buffer, Layering, VideoCodec};
 
 pub(crate) const FPS: u32 = 30;
 

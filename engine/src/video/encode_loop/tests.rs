@@ -7,8 +7,9 @@ use crate::state::liveness::Liveness;
 use rtrb::Consumer;
 use str0m::format::CodecExtra;
 use str0m::unversioned::{Depacketizer, H264Depacketizer, Vp8Depacketizer};
-use visavis_codec::{EncoderMaker, EncoderOffer, H264Decoder, Unavailable};
+use visavis_codec::H264Decoder;
 use visavis_types::SessionNumber;
+use visavis_types::encoder::{EncoderMaker, EncoderOffer, Unavailable};
 
 const PICTURES: usize = 20;
 

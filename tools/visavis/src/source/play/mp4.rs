@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use visavis::video::{FrameSize, PixelFormat};
-use visavis_codec::{Decoded, H264Decoder, I420Buffer, to_engine_colors};
+use visavis_codec::{Decoded, H264Decoder, to_engine_colors};
+use visavis_types::I420Buffer;
 
 use super::audio::Decoder;
 use super::boxes::Header;

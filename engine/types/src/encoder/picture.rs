@@ -1,11 +1,11 @@
 use std::any::Any;
 use std::fmt;
 
-use visavis_types::FrameSize;
+use crate::FrameSize;
 
 use super::error::EncodeError;
 use super::memory::MemoryKind;
-use crate::picture::I420Buffer;
+use crate::I420Buffer;
 
 /// A picture that is to be encoded: planar YUV 4:2:0, 8 bits, limited range, wherever it lies.
 #[derive(Debug, Clone, Copy)]

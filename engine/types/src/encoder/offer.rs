@@ -1,6 +1,6 @@
 use std::ops::RangeInclusive;
 
-use visavis_types::{Bitrate, VideoCodec};
+use crate::{Bitrate, VideoCodec};
 
 use super::config::VideoEncoderConfig;
 use super::error::EncodeError;

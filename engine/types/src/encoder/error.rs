@@ -1,4 +1,4 @@
-use visavis_types::{Bitrate, FrameSize, VideoCodec};
+use crate::{Bitrate, FrameSize, VideoCodec};
 
 use super::memory::MemoryKind;
 use super::size::SizeLimits;

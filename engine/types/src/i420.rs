@@ -1,11 +1,11 @@
-use visavis_types::FrameSize;
+use crate::FrameSize;
 
 /// A picture in planar YUV 4:2:0, limited range, 8 bits, that is filled again and again.
 ///
 /// The three planes lie one after another without padding, so the strides are the widths of the
 /// planes and [`data`](Self::data) is an I420 frame as [`PixelFormat::I420`] describes it.
 ///
-/// [`PixelFormat::I420`]: visavis_types::PixelFormat::I420
+/// [`PixelFormat::I420`]: crate::PixelFormat::I420
 #[derive(Debug, Clone)]
 pub struct I420Buffer {
     size: FrameSize,
@@ -100,7 +100,7 @@ fn chroma_bytes(size: FrameSize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use visavis_types::PixelFormat;
+    use crate::PixelFormat;
 
     use super::*;
 

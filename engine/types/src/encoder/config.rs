@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use visavis_types::{Bitrate, FrameSize, Layering};
+use crate::{Bitrate, FrameSize, Layering};
 
 use super::memory::MemoryKind;
 
@@ -24,6 +24,12 @@ impl VideoEncoderConfig {
     /// One temporal layer, pictures in host memory.
     pub const fn new(size: FrameSize, fps: u32, bitrate: Bitrate) -> Self {
         Self { size, fps, bitrate, temporal_layers: 1, memory: MemoryKind::I420 }
+    }
+
+    /// With so many frames per second.
+    #[must_use]
+    pub const fn fps(self, fps: u32) -> Self {
+        Self { fps, ..self }
     }
 
     /// With so many temporal layers.

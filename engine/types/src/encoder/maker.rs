@@ -1,6 +1,6 @@
 use std::fmt;
 
-use visavis_types::{Bitrate, CodecSet, VideoCodec};
+use crate::{Bitrate, CodecSet, VideoCodec};
 
 use super::config::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
 use super::error::{EncodeError, Unavailable};

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use visavis_types::FrameSize;
+use crate::FrameSize;
 
 /// Sizes of pictures that an encoder takes. Those of a frame ([`FrameSize`]) hold beside them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
