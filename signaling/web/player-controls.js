@@ -1,9 +1,9 @@
-// Start, leave, sound, microphone, push-to-talk, full screen: by pointer, touch and keyboard.
+// Start, leave, sound, microphone, push-to-talk and full screen, by pointer, touch and keyboard.
 
-import { find, recall, root, video, write } from './player-page.js';
+import { find, loadChoice, root, setText, video } from './player-dom.js';
 
-/** What is wrong with the microphone, and what helps. */
-const FAULTS = {
+/** What is wrong with the microphone, and what the visitor can do. */
+const MICROPHONE_ERRORS = {
   denied: 'Microphone access is blocked: allow it next to the address, then try again',
   missing: 'No microphone found',
   'in-use': 'The microphone is in use by another program',
@@ -13,10 +13,10 @@ const FAULTS = {
 };
 
 /** @param {import('./visavis-client.js').VisavisClient} client */
-export function wireControls(client) {
+export function setUpControls(client) {
   const [start, mute, microphone, talk, notice] = ['start', 'mute', 'microphone', 'talk', 'notice'].map(find);
 
-  // Whoever comes near the button will press it: the browser may get ready.
+  // The visitor is about to press the button: prepare the connection.
   for (const type of ['pointerenter', 'focus', 'touchstart']) {
     start.addEventListener(type, () => client.prepare(), { passive: true });
   }
@@ -33,7 +33,7 @@ export function wireControls(client) {
   microphone.addEventListener('click', toggleMicrophone);
 
   async function toggleMicrophone() {
-    // A microphone that waits for a key counts as off.
+    // With push-to-talk the microphone counts as off.
     const open = client.microphoneOn && !client.pushToTalk;
     const asking = client.microphone.state === 'asking';
     client.setPushToTalk(false);
@@ -41,15 +41,15 @@ export function wireControls(client) {
     else await turnOn();
   }
 
-  /** The microphone that the visitor has chosen; where that is gone, any. */
+  /** The microphone that the visitor has chosen, or the default one if that is missing. */
   async function turnOn() {
-    const deviceId = recall('microphone');
+    const deviceId = loadChoice('microphone');
     if (deviceId && (await client.setMicrophone({ deviceId }))) return;
     if (!deviceId || client.microphone.code === 'missing') await client.setMicrophone(true);
   }
 
   function hold(held) {
-    // Whoever is heard all the time has no use for it.
+    // Not while the microphone is on all the time.
     if (client.microphoneOn && !client.pushToTalk) return;
     talk.classList.toggle('held', held);
     if (!held) return client.talk(false);
@@ -66,20 +66,20 @@ export function wireControls(client) {
   for (const type of ['pointerup', 'pointercancel', 'lostpointercapture', 'blur']) {
     talk.addEventListener(type, () => hold(false));
   }
-  // A long touch would open a menu.
+  // A long touch would open the context menu.
   talk.addEventListener('contextmenu', (event) => event.preventDefault());
 
-  const writes = (target) => target.closest?.('input, textarea, select, dialog');
-  /** Space presses what has the focus; elsewhere, and on the talk button, it is held to talk. */
+  const isTextField = (target) => target.closest?.('input, textarea, select, dialog');
+  /** Space activates a focused button; elsewhere, and on the talk button, holding it means talking. */
   function isTalkKey({ key, target }) {
-    if (writes(target)) return false;
+    if (isTextField(target)) return false;
     if (key === 't' || key === 'T') return true;
     if (key !== ' ') return false;
     return target === talk || !target.closest?.('button, summary, a, [tabindex]');
   }
 
   document.addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || writes(event.target)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTextField(event.target)) return;
     if (event.key === 'f' && !event.repeat) toggleFullScreen();
     if (client.state !== 'connected') return;
     if (isTalkKey(event)) {
@@ -96,7 +96,7 @@ export function wireControls(client) {
     if (event.target === talk) event.preventDefault();
     hold(false);
   });
-  // A key let go in another window is never heard of here.
+  // If the key is released in another window there is no keyup here.
   window.addEventListener('blur', () => hold(false));
 
   function showMicrophone() {
@@ -105,17 +105,17 @@ export function wireControls(client) {
     microphone.setAttribute('aria-pressed', String(open));
     talk.setAttribute('aria-pressed', String(talking && pushToTalk));
     talk.disabled = open;
-    write(find('talk-label'), talking && pushToTalk ? 'Talking' : 'Hold to talk');
+    setText(find('talk-label'), talking && pushToTalk ? 'Talking' : 'Hold to talk');
     root.toggleAttribute('data-talking', talking);
     root.dataset.microphone = state;
-    const words = {
+    const texts = {
       asking: 'Allow the microphone in your browser',
       muted: 'Your microphone is muted by the system',
       on: talking ? 'You are heard' : '',
-      off: FAULTS[code] ?? '',
+      off: MICROPHONE_ERRORS[code] ?? '',
     };
     notice.dataset.kind = state === 'on' ? 'heard' : state === 'off' ? 'fault' : 'wait';
-    write(notice, words[state]);
+    setText(notice, texts[state]);
   }
   client.addEventListener('microphone', showMicrophone);
 
@@ -130,9 +130,9 @@ export function wireControls(client) {
   // --- full screen -------------------------------------------------------------------------
 
   const button = find('full-screen');
-  // An iPhone has it for videos alone.
-  const whole = document.fullscreenEnabled ? find('scene') : null;
-  button.hidden = !whole && !video.webkitEnterFullscreen;
+  // iPhones support full screen for videos only.
+  const fullScreenElement = document.fullscreenEnabled ? find('scene') : null;
+  button.hidden = !fullScreenElement && !video.webkitEnterFullscreen;
   button.addEventListener('click', toggleFullScreen);
   document.addEventListener('fullscreenchange', () => {
     button.setAttribute('aria-pressed', String(document.fullscreenElement !== null));
@@ -140,7 +140,7 @@ export function wireControls(client) {
 
   function toggleFullScreen() {
     if (document.fullscreenElement) document.exitFullscreen();
-    else if (whole) whole.requestFullscreen().catch(() => {});
+    else if (fullScreenElement) fullScreenElement.requestFullscreen().catch(() => {});
     else video.webkitEnterFullscreen?.();
   }
 }

@@ -1,34 +1,34 @@
 // Small graphs of the last minute, as SVG paths.
 
 const SECONDS = 60;
-/** Units of the drawing; the page scales it. */
+/** In units of the viewBox; the page scales the SVG. */
 const WIDTH = 240;
 const HEIGHT = 56;
-/** Room for the line's own thickness, and for the dot at its end. */
+/** Space for the thickness of the line, and for the dot at its end. */
 const MARGIN = 5;
 const RIGHT = WIDTH - 6;
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** One figure over the last minute. */
+/** One value over the last minute. */
 export class Graph {
   #values = [];
-  #least;
+  #minTop;
   #line;
   #area;
   #dot;
   #svg;
-  #inWords;
+  #format;
 
   /**
    * @param {SVGSVGElement} svg
-   * @param {{least: number, inWords: (value: number) => string}} options the top of the scale is at least
-   *   `least`, so that a figure that hardly changes is not drawn as mountains
+   * @param {{minTop: number, format: (value: number) => string}} options the scale reaches at
+   *   least to `minTop`, so that small changes are not exaggerated
    */
-  constructor(svg, { least, inWords }) {
+  constructor(svg, { minTop, format }) {
     this.#svg = svg;
-    this.#least = least;
-    this.#inWords = inWords;
+    this.#minTop = minTop;
+    this.#format = format;
     svg.setAttribute('viewBox', `0 0 ${WIDTH} ${HEIGHT}`);
     svg.setAttribute('preserveAspectRatio', 'none');
     this.#area = this.#add('path', 'area');
@@ -43,7 +43,7 @@ export class Graph {
     return element;
   }
 
-  /** A second has passed. @param {?number} value null where there is none */
+  /** Called once a second. @param {?number} value null for a gap */
   push(value) {
     this.#values.push(value);
     if (this.#values.length > SECONDS) this.#values.shift();
@@ -52,12 +52,12 @@ export class Graph {
 
   #draw() {
     const known = this.#values.filter((value) => value !== null);
-    const top = Math.max(this.#least, ...known) * 1.1;
+    const top = Math.max(this.#minTop, ...known) * 1.1;
     const x = (at) => RIGHT - ((this.#values.length - 1 - at) * RIGHT) / (SECONDS - 1);
     const y = (value) => HEIGHT - MARGIN - (value / top) * (HEIGHT - 2 * MARGIN);
     let line = '';
     let area = '';
-    // Seconds without a figure are a gap, not a zero.
+    // Missing values are a gap, not zero.
     for (const run of runs(this.#values)) {
       const points = run.map(({ at, value }) => `${x(at).toFixed(1)} ${y(value).toFixed(1)}`);
       line += `M${points.join('L')}`;
@@ -72,14 +72,14 @@ export class Graph {
   }
 
   #describe(known, last) {
-    if (known.length === 0) return 'No figures yet';
-    const [low, high] = [Math.min(...known), Math.max(...known)].map(this.#inWords);
-    const now = last === null ? 'nothing' : this.#inWords(last);
+    if (known.length === 0) return 'No data yet';
+    const [low, high] = [Math.min(...known), Math.max(...known)].map(this.#format);
+    const now = last === null ? 'no data' : this.#format(last);
     return `${now} now; between ${low} and ${high} over the last minute`;
   }
 }
 
-/** The stretches without holes. */
+/** The runs of values without gaps. */
 function runs(values) {
   const all = [];
   let run = [];

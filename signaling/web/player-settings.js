@@ -1,6 +1,6 @@
-// The dialog: microphone and its level, loudspeaker, volume, theme.
+// The settings dialog: microphone and its level, audio output, volume, theme.
 
-import { find, recall, remember, root, write } from './player-page.js';
+import { find, loadChoice, root, saveChoice, setText } from './player-dom.js';
 
 const HINTS = {
   off: 'Its level is shown while it is on.',
@@ -10,44 +10,44 @@ const HINTS = {
 };
 
 /** @param {import('./visavis-client.js').VisavisClient} client */
-export function wireSettings(client) {
+export function setUpSettings(client) {
   const [dialog, microphone, output, volume, level] =
     ['settings', 'which-microphone', 'which-output', 'volume', 'level'].map(find);
 
   find('open-settings').addEventListener('click', async () => {
-    fill(await client.getDevices());
+    fillDevices(await client.getDevices());
     dialog.showModal();
   });
-  // Whoever clicks beside it has seen enough.
+  // A click on the backdrop closes the dialog.
   dialog.addEventListener('click', (event) => {
     if (event.target === dialog) dialog.close();
   });
 
   // --- devices -----------------------------------------------------------------------------
 
-  function fill({ microphones, outputs }) {
-    fillSelect(microphone, microphones, 'Default microphone', client.microphone.deviceId ?? recall('microphone'));
-    fillSelect(output, outputs, 'System default', recall('output'));
+  function fillDevices({ microphones, outputs }) {
+    fillSelect(microphone, microphones, 'Default microphone', client.microphone.deviceId ?? loadChoice('microphone'));
+    fillSelect(output, outputs, 'System default', loadChoice('output'));
     find('output-setting').hidden = !('setSinkId' in HTMLMediaElement.prototype) || outputs.length === 0;
   }
   microphone.addEventListener('change', async () => {
     const deviceId = microphone.value;
-    remember('microphone', deviceId);
+    saveChoice('microphone', deviceId);
     if (!client.microphoneOn) return;
     if (!deviceId) await client.setMicrophone(false);
     client.setMicrophone(deviceId ? { deviceId } : true);
   });
   output.addEventListener('change', async () => {
     const deviceId = output.value;
-    if (await client.setOutput(deviceId)) remember('output', deviceId);
+    if (await client.setOutput(deviceId)) saveChoice('output', deviceId);
     else output.value = '';
   });
-  client.addEventListener('devices', ({ detail }) => fill(detail));
-  // Devices have names once one was allowed.
+  client.addEventListener('devices', ({ detail }) => fillDevices(detail));
+  // Device labels are available once the visitor has allowed a microphone.
   client.addEventListener('microphone', async ({ detail: { state } }) => {
-    write(find('microphone-hint'), HINTS[state]);
+    setText(find('microphone-hint'), HINTS[state]);
     if (state !== 'on') showLevel(0);
-    if (dialog.open) fill(await client.getDevices());
+    if (dialog.open) fillDevices(await client.getDevices());
   });
 
   function showLevel(value) {
@@ -56,39 +56,39 @@ export function wireSettings(client) {
   }
   client.addEventListener('level', ({ detail }) => showLevel(detail.level));
 
-  const before = recall('output');
-  if (before) client.setOutput(before);
-  volume.value = recall('volume') ?? 100;
+  const savedOutput = loadChoice('output');
+  if (savedOutput) client.setOutput(savedOutput);
+  volume.value = loadChoice('volume') ?? 100;
   client.setVolume(volume.value / 100);
   volume.addEventListener('input', () => {
     client.setVolume(volume.value / 100);
-    remember('volume', volume.value);
+    saveChoice('volume', volume.value);
   });
 
   // --- theme -------------------------------------------------------------------------------
 
   const themes = [...dialog.querySelectorAll('[name=theme]')];
-  function apply(theme) {
+  function applyTheme(theme) {
     if (theme) root.dataset.theme = theme;
     else delete root.dataset.theme;
   }
   for (const radio of themes) {
     radio.addEventListener('change', () => {
-      apply(radio.value);
-      remember('theme', radio.value);
+      applyTheme(radio.value);
+      saveChoice('theme', radio.value);
     });
   }
-  const theme = new URLSearchParams(location.search).get('theme') ?? recall('theme') ?? '';
+  const theme = new URLSearchParams(location.search).get('theme') ?? loadChoice('theme') ?? '';
   const known = themes.find(({ value }) => value === theme);
   if (known) {
     known.checked = true;
-    apply(theme);
+    applyTheme(theme);
   }
 }
 
-function fillSelect(select, devices, any, selected) {
-  const named = devices.filter(({ deviceId }) => deviceId !== 'default' && deviceId !== 'communications');
-  const options = named.map(({ deviceId, label }, at) => new Option(label || `Device ${at + 1}`, deviceId));
-  select.replaceChildren(new Option(any, ''), ...options);
-  select.value = named.some(({ deviceId }) => deviceId === selected) ? selected : '';
+function fillSelect(select, devices, defaultLabel, selected) {
+  const listed = devices.filter(({ deviceId }) => deviceId !== 'default' && deviceId !== 'communications');
+  const options = listed.map(({ deviceId, label }, index) => new Option(label || `Device ${index + 1}`, deviceId));
+  select.replaceChildren(new Option(defaultLabel, ''), ...options);
+  select.value = listed.some(({ deviceId }) => deviceId === selected) ? selected : '';
 }

@@ -1,8 +1,8 @@
-// What the connection does, in words and in the picture's surroundings.
+// Shows the state of the connection, as text and as attributes for the style sheet.
 
-import { find, root, video, write } from './player-page.js';
+import { find, root, setText, video } from './player-dom.js';
 
-const WORDS = {
+const TEXTS = {
   idle: 'Ready when you are',
   connecting: 'Connecting…',
   reconnecting: 'Reconnecting…',
@@ -10,8 +10,8 @@ const WORDS = {
   closed: 'You have left',
 };
 
-/** What a failure is called, and what helps. */
-const FAILED = {
+/** Title of a failure, and what the visitor can do. */
+const FAILURES = {
   unsupported: ['This browser does not support WebRTC', 'Try another browser, or turn WebRTC on in this one.'],
   'bad-address': ['There is nothing at this address', 'Check the link.'],
   'unknown-session': ['No such session', 'Check the link. The session may not have started yet.'],
@@ -27,61 +27,61 @@ const FAILED = {
 const START_LABELS = { failed: 'Try again', closed: 'Come back' };
 
 /** @param {import('./visavis-client.js').VisavisClient} client */
-export function showState(client) {
-  let told = { state: 'idle' };
-  let watched = false;
+export function setUpState(client) {
+  let current = { state: 'idle' };
+  let wasConnected = false;
   let level = 'good';
 
-  const inWords = () => {
-    const { state, code, attempt, attempts } = told;
-    if (state === 'failed') return FAILED[code]?.[0] ?? 'Could not connect';
+  const title = () => {
+    const { state, code, attempt, attempts } = current;
+    if (state === 'failed') return FAILURES[code]?.[0] ?? 'Could not connect';
     if (state === 'reconnecting' && attempt) {
-      return `${watched ? 'Reconnecting' : 'Trying again'}, ${attempt} of ${attempts}`;
+      return `${wasConnected ? 'Reconnecting' : 'Trying again'}, ${attempt} of ${attempts}`;
     }
-    if (state !== 'connected') return WORDS[state];
+    if (state !== 'connected') return TEXTS[state];
     const what = { true: 'Live', false: 'Idle', null: 'Connected' }[client.live];
     return level === 'good' ? what : `${what}, ${level} connection`;
   };
 
-  const why = () => {
-    const { state, code, reason } = told;
+  const explanation = () => {
+    const { state, code, reason } = current;
     if (!['reconnecting', 'waiting', 'failed'].includes(state) || !reason) return '';
-    const help = state === 'waiting' ? 'You get in when one is free.' : state === 'failed' ? FAILED[code]?.[1] : '';
+    const help = state === 'waiting' ? 'You get in when one is free.' : state === 'failed' ? FAILURES[code]?.[1] : '';
     return [sentence(reason), help].filter(Boolean).join(' ');
   };
 
-  const show = () => {
-    root.dataset.state = told.state;
+  const render = () => {
+    root.dataset.state = current.state;
     root.dataset.live = String(client.live);
     root.dataset.quality = level;
-    write(find('state'), inWords());
-    const reason = why();
+    setText(find('state'), title());
+    const reason = explanation();
     find('reason').hidden = !reason;
-    write(find('reason'), reason);
-    write(find('start-label'), START_LABELS[told.state] ?? 'Start');
+    setText(find('reason'), reason);
+    setText(find('start-label'), START_LABELS[current.state] ?? 'Start');
   };
 
   client.addEventListener('state', ({ detail }) => {
-    const before = told.state;
-    told = detail;
+    const before = current.state;
+    current = detail;
     level = 'good';
     find('state').title = '';
-    if (detail.state === 'connecting') watched = false;
-    if (detail.state === 'connected') watched = true;
-    // Without a connection the video is black; the idle picture is kinder.
+    if (detail.state === 'connecting') wasConnected = false;
+    if (detail.state === 'connected') wasConnected = true;
+    // Without a connection the video is black: show the page's idle picture instead.
     if (!client.connection) delete root.dataset.picture;
-    show();
-    // What had the focus is no longer there.
+    render();
+    // The element that had the focus is hidden now.
     const over = detail.state === 'failed' || detail.state === 'closed';
     if (over && before !== 'idle') find('start').focus({ preventScroll: true });
   });
-  client.addEventListener('live', show);
+  client.addEventListener('live', render);
   client.addEventListener('quality', ({ detail: quality }) => {
     ({ level } = quality);
-    find('state').title = quality.reasons.length ? `Because of ${quality.reasons.join(', ')}` : '';
-    show();
+    find('state').title = quality.reasons.length ? `Reason: ${quality.reasons.join(', ')}` : '';
+    render();
   });
-  client.addEventListener('firstpicture', ({ detail }) => {
+  client.addEventListener('firstframe', ({ detail }) => {
     root.dataset.picture = 'live';
     root.dataset.firstPictureMs = String(Math.round(detail.elapsedMs));
   });

@@ -1,6 +1,12 @@
 /**
- * What a client does: it waits for connect(), connects, is connected, looks for a lost connection, waits for a place,
- * has failed, or has ended.
+ * State of the client.
+ * - `idle`: connect() was not called yet
+ * - `connecting`: the first attempt is under way
+ * - `connected`: media is connected
+ * - `reconnecting`: recovering a lost connection, or making a new attempt
+ * - `waiting`: all places are taken; waiting for a free one
+ * - `failed`: given up; connect() starts again
+ * - `closed`: close() was called
  */
 export type State = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'waiting' | 'failed' | 'closed';
 
@@ -8,68 +14,69 @@ export type VideoCodec = 'H264' | 'VP8' | 'VP9' | 'AV1';
 
 /**
  * Why there is no connection.
- * - `unsupported`: the browser has no WebRTC, or it is switched off
- * - `bad-address`: `url` or `session` cannot be used, or nothing is there
- * - `unknown-session`, `ended`: there is no such session; there is none any more
+ * - `unsupported`: the browser does not support WebRTC, or it is turned off
+ * - `bad-address`: `url` or `session` is invalid, or there is nothing at that address
+ * - `unknown-session`, `ended`: there is no such session; the session has ended
  * - `full`: all places are taken
- * - `forbidden`: the server does not let this page in, or the token could not be had
+ * - `forbidden`: the server denied access, or the token could not be obtained
  * - `unreachable`: no answer from the server
- * - `no-media`: the server answers, but no network path for picture and sound was found
- * - `no-common-codec`: the browser has none of the session's codecs
- * - `rsa-certificate`: the browser's certificate is RSA, and the server takes ECDSA only
- * - `lost`: there was a connection, and it is gone
- * - `refused`: the server does not take the offer
+ * - `no-media`: the server answers, but no network path for media was found
+ * - `no-common-codec`: the browser supports none of the session's codecs
+ * - `rsa-certificate`: the browser's DTLS certificate is RSA, and the server accepts ECDSA only
+ * - `lost`: the connection was lost
+ * - `refused`: the server refused the offer
  * - `closed`: close() was called
  */
 export type FailureCode =
   | 'unsupported' | 'bad-address' | 'unknown-session' | 'ended' | 'full' | 'forbidden' | 'unreachable' | 'no-media'
   | 'no-common-codec' | 'rsa-certificate' | 'lost' | 'refused' | 'closed';
 
-/** What connect() rejects with; `message` is a sentence. */
+/** The error with which connect() rejects. `message` is a sentence for people. */
 export class VisavisError extends Error {
   constructor(code: FailureCode, message?: string);
   readonly code: FailureCode;
 }
 
 export interface VisavisOptions {
-  /** WebSocket address; by default `/ws` on the page's own host. `http:` and `https:` are taken too. */
+  /** URL of the WebSocket; default: `/ws` on the page's host. `http:` and `https:` are accepted too. */
   url?: string | undefined;
-  /** The session to watch; by default the server's own. */
+  /** Id of the session to watch; default: the server's default session. */
   session?: string | undefined;
   /**
-   * Sent as `token` in the address of each WebSocket, for a proxy or an application that wants to know who comes. A
-   * function is called for each, so that tokens may be short-lived; where it fails the connection is `forbidden`.
+   * Sent as the query parameter `token` of each WebSocket, for a proxy or application that authenticates visitors. A
+   * function is called for each WebSocket, so that tokens may be short-lived; if it throws, the client fails with
+   * `forbidden`. Default: none.
    */
   token?: string | (() => string | Promise<string>) | undefined;
-  /** Insist on this codec, if the browser has it. */
+  /** Offer this codec only, if the browser has it. Default: all codecs of the browser. */
   videoCodec?: VideoCodec | undefined;
-  /** Used instead of what the server announces. Entries that a browser would refuse are left out. */
+  /** Used instead of the servers that the server sends. Invalid entries are ignored, with an entry in the log. */
   iceServers?: RTCIceServer[] | undefined;
-  /** Attempts in a row before giving up; 6. */
+  /** How many attempts in a row may fail before the state is `failed`. Default: 6. */
   maxAttempts?: number | undefined;
-  /** Where all places are taken, wait for one (state `waiting`) until close(); true. Otherwise it fails. */
+  /** Wait for a place while all are taken (state `waiting`), until close(). If false, fail with `full`. Default: true. */
   waitForPlace?: boolean | undefined;
-  /** Milliseconds between two `figures` events; 1000. 0 for none. */
-  figuresEveryMs?: number | undefined;
-  /** Milliseconds between two `level` events while the microphone is on; 0, none. */
-  levelEveryMs?: number | undefined;
-  /** The microphone is sent only while talk(true); false. */
+  /** Milliseconds between two `stats` events; 0 for none. Default: 1000. */
+  statsIntervalMs?: number | undefined;
+  /** Milliseconds between two `level` events while the microphone is on; 0 for none. Default: 0. */
+  levelIntervalMs?: number | undefined;
+  /** Send the microphone only between talk(true) and talk(false). Default: false. */
   pushToTalk?: boolean | undefined;
 }
 
-/** `asking`: the visitor is asked, and has not answered. `muted`: it is on, and the system or a switch silences it. */
+/** `asking`: waiting for the visitor's permission. `muted`: on, but muted by the system or a switch on the device. */
 export type MicrophoneState = 'off' | 'asking' | 'on' | 'muted';
 
 /**
- * Why the microphone is off though it was asked for.
- * - `denied`: the visitor, or the page that embeds this one, does not allow it
- * - `missing`: there is none, or not the one that was asked for
- * - `in-use`: another program has it, or the system does not give it
- * - `insecure`: browsers give a microphone to pages on HTTPS alone
- * - `ended`: it was on, and was unplugged or taken away
+ * Why the microphone is off although it was requested.
+ * - `denied`: the visitor, or the page that embeds this one, denied permission
+ * - `missing`: there is no microphone, or not the requested one
+ * - `in-use`: another program is using it, or the system does not release it
+ * - `insecure`: browsers allow microphones on HTTPS pages only
+ * - `ended`: it was unplugged while on, or the permission was revoked
  * - `failed`: anything else
  */
-export type MicrophoneFault = 'denied' | 'missing' | 'in-use' | 'insecure' | 'ended' | 'failed';
+export type MicrophoneErrorCode = 'denied' | 'missing' | 'in-use' | 'insecure' | 'ended' | 'failed';
 
 export interface MicrophoneStatus {
   on: boolean;
@@ -77,19 +84,19 @@ export interface MicrophoneStatus {
   talking: boolean;
   pushToTalk: boolean;
   state: MicrophoneState;
-  code: MicrophoneFault | null;
-  /** Which one is on. */
+  code: MicrophoneErrorCode | null;
+  /** Of the microphone that is on. */
   deviceId: string | null;
   label: string;
   error?: Error | undefined;
 }
 
-/** Off or on; on with this device; on with a track of one's own, which is never stopped here. */
-export type MicrophoneWish = boolean | { deviceId: string } | { track: MediaStreamTrack };
+/** Off or on; a device; or a track of your own, which the client never stops. */
+export type MicrophoneSelection = boolean | { deviceId: string } | { track: MediaStreamTrack };
 
 export interface Device {
   deviceId: string;
-  /** Empty until a microphone was allowed once. */
+  /** Empty until the visitor has allowed a microphone. */
   label: string;
 }
 
@@ -98,21 +105,21 @@ export interface Devices {
   outputs: Device[];
 }
 
-/** Live figures of the connection. Rates are over the time since they were last taken. */
-export interface Figures {
+/** Statistics of the connection. Rates are over the time since the last ones. */
+export interface Stats {
   /** Capture to display, in milliseconds; null where the browser does not report it. */
   latencyMs: number | null;
   /** Frames decoded per second. */
   fps: number | null;
-  /** Video and sound received, in kilobits per second. */
+  /** Video and audio received, in kilobits per second. */
   bitrateKbps: number | null;
   /** Packets lost, in percent. */
   lossPercent: number | null;
-  /** Round trip on the path in use, in milliseconds. */
+  /** Round-trip time of the selected candidate pair, in milliseconds. */
   rttMs: number | null;
-  /** How long frames waited to be decoded, in milliseconds. */
+  /** Mean time of a frame in the jitter buffer, in milliseconds. */
   jitterBufferMs: number | null;
-  /** Times the picture stood still, since the start. */
+  /** Number of video freezes since the connection was made. */
   freezes: number;
   /** Such as "H264". */
   codec: string | null;
@@ -126,15 +133,15 @@ export type QualityLevel = 'good' | 'fair' | 'poor';
 
 export interface Quality {
   level: QualityLevel;
-  /** What makes it less than good. */
+  /** Why it is not good; empty if it is. */
   reasons: ('loss' | 'round trip' | 'latency' | 'jitter' | 'freezes')[];
 }
 
-/** What each event carries as `detail`. */
+/** The client's events, each with its `detail`. */
 export interface VisavisEventMap {
   /**
-   * `attempt` of `attempts` where everything is made anew; 0 while the same connection is looked for. `code` and
-   * `reason`, a sentence, say why it is `reconnecting`, `waiting` or `failed`.
+   * `attempt` counts new connections, up to `attempts`; 0 while the same connection is being recovered. `code` and
+   * `reason`, a sentence, say why the state is `reconnecting`, `waiting` or `failed`.
    */
   state: CustomEvent<{
     state: State;
@@ -143,37 +150,38 @@ export interface VisavisEventMap {
     attempt: number;
     attempts: number;
   }>;
-  /** Whether the session shows what is pushed, or its idle loop: when it is known, and when it changes. */
+  /** Whether the session is live or shows its idle loop; sent once known, and when it changes. */
   live: CustomEvent<{ live: boolean }>;
-  /** An utterance of the session. `sentMs`, once it is over: how much of it was sent. */
+  /** An utterance of the session. `sentMs`: how much of it was sent, once it is over; null before. */
   utterance: CustomEvent<{ id: number; state: 'started' | 'ended' | 'interrupted'; sentMs: number | null }>;
-  /** There is something to show. */
+  /** A track was received. */
   stream: CustomEvent<{ stream: MediaStream }>;
-  /** Once per connection made, from its start to a frame on screen. */
-  firstpicture: CustomEvent<{ elapsedMs: number }>;
-  /** Once a second while connected. */
-  figures: CustomEvent<Figures>;
-  /** When it changes. */
+  /** Once per connection, from its start to the first frame on screen. */
+  firstframe: CustomEvent<{ elapsedMs: number }>;
+  /** While connected, every `statsIntervalMs`. */
+  stats: CustomEvent<Stats>;
+  /** When the quality changes. */
   quality: CustomEvent<Quality>;
+  /** When anything in it changes. */
   microphone: CustomEvent<MicrophoneStatus>;
-  /** How loud the microphone is: `level` from 0, silence, to 1, and in dB below full scale. */
+  /** Level of the microphone: `level` from 0 (-60 dBFS or less) to 1 (full scale), and in dBFS. */
   level: CustomEvent<{ level: number; dbfs: number }>;
-  /** Something was plugged in or out. */
+  /** A device was plugged in or removed. */
   devices: CustomEvent<Devices>;
-  /** Whether messages can be sent. */
+  /** Whether the data channel is open, so that send() works. */
   channel: CustomEvent<{ open: boolean }>;
-  /** A message from the server. */
+  /** A message over the data channel. */
   message: CustomEvent<{ data: string | ArrayBuffer }>;
-  /** `forced` when the browser refused sound without a click. */
+  /** `forced`: the browser refused to play sound without a user gesture. */
   muted: CustomEvent<{ muted: boolean; forced: boolean }>;
-  /** As the server sent it; `code` is the server's error code. */
+  /** An error message of the server, with its error code (docs/signaling.md). */
   error: CustomEvent<{ code: string; message: string }>;
   log: CustomEvent<{ text: string }>;
 }
 
-/** One viewer's connection, which looks after itself. */
+/** One viewer's connection, which reconnects by itself. */
 export class VisavisClient extends EventTarget {
-  /** Whether this browser can watch at all. */
+  /** Whether this browser supports WebRTC and WebSockets. */
   static isSupported(): boolean;
 
   constructor(options?: VisavisOptions);
@@ -181,9 +189,9 @@ export class VisavisClient extends EventTarget {
   readonly state: State;
   /** The RTCPeerConnection in use, or null. */
   readonly connection: RTCPeerConnection | null;
-  /** The id the server gave this viewer, or null. */
+  /** The id that the server has assigned to this viewer, or null. */
   readonly peerId: string | null;
-  /** Whether the session shows what is pushed; null while that is not known. */
+  /** Whether the session is live (false: it shows its idle loop); null while unknown. */
   readonly live: boolean | null;
   readonly microphone: MicrophoneStatus;
   readonly microphoneOn: boolean;
@@ -191,42 +199,45 @@ export class VisavisClient extends EventTarget {
   /** Whether the microphone is sent right now. */
   readonly talking: boolean;
   readonly muted: boolean;
-  /** Of the sound, 0 to 1. */
+  /** Of the video element, 0 to 1. */
   readonly volume: number;
   readonly quality: Quality;
 
-  /** Shows what arrives on a `<video>` element, which should have `playsinline`. */
+  /** Shows the stream on a `<video>` element, which should have `playsinline`. */
   attach(video: HTMLVideoElement): void;
-  /** Has the browser make connection, offer and candidates before they are needed. Nothing is sent yet. */
+  /** Creates the connection, the offer and candidates ahead of connect(). Nothing is sent yet. */
   prepare(): void;
   /**
-   * Connects. Resolves once connected, and rejects with a VisavisError where that fails for good or close() is
-   * called before. Nobody has to wait for it: `state` events tell the same, and what comes after.
+   * Connects. Resolves once connected; rejects with a VisavisError if the state becomes `failed`, or close() is called
+   * before. You need not await it: `state` events report the same.
    */
   connect(): Promise<void>;
-  /** Says goodbye and gives everything back, the microphone too; connect() may be called again. */
+  /** Disconnects and releases everything, the microphone too. connect() may be called again. */
   close(): void;
-  /** Sound on or off. */
+  /** Mutes or unmutes the video element. */
   setMuted(muted: boolean): void;
-  /** 0 to 1. Phones have keys for it, and iOS takes no other way. */
+  /** From 0 to 1. Has no effect on iOS, where only the volume keys set it. */
   setVolume(volume: number): void;
-  /** Plays the sound on this device. Resolves to whether it does; never rejects. */
+  /** Chooses the audio output. Resolves to whether that worked; never rejects. */
   setOutput(deviceId: string): Promise<boolean>;
-  /** What there is to choose from. Names are known once a microphone was allowed. */
+  /** Lists microphones and audio outputs. Labels are empty until the visitor has allowed a microphone. */
   getDevices(): Promise<Devices>;
-  /** Turns the microphone on or off, or takes another. Resolves to whether it is on now; never rejects. */
-  setMicrophone(wish: MicrophoneWish): Promise<boolean>;
-  /** With push-to-talk the microphone, once on, is sent only while talk(true). */
+  /** Turns the microphone on or off, or changes it. Resolves to whether it is on; never rejects. */
+  setMicrophone(selection: MicrophoneSelection): Promise<boolean>;
+  /** With push-to-talk, the microphone is sent only between talk(true) and talk(false). */
   setPushToTalk(pushToTalk: boolean): void;
-  /** Push-to-talk: true while the visitor holds the key. Resolves to whether the microphone is sent; never rejects. */
-  talk(held: boolean): Promise<boolean>;
   /**
-   * Sends the server a message, of 64 KiB at most; not empty. False where it was not taken: there is no
-   * connection, or too much waits already.
+   * Push-to-talk: call with true when the visitor presses the key, which turns the microphone on, and with false when
+   * they release it. Resolves to whether the microphone is being sent; never rejects.
+   */
+  talk(talking: boolean): Promise<boolean>;
+  /**
+   * Sends a message over the data channel; from 1 byte to 64 KiB. False if it was not sent: the channel is not open, or
+   * more than 1 MiB is waiting to be sent.
    */
   send(data: string | ArrayBuffer | ArrayBufferView): boolean;
-  /** Takes figures now; null without a connection. */
-  getFigures(): Promise<Figures | null>;
+  /** Reads the statistics now; null without a connection. */
+  getStats(): Promise<Stats | null>;
 
   addEventListener<K extends keyof VisavisEventMap>(
     type: K,

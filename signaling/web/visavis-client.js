@@ -1,4 +1,5 @@
-// The visavis client: watch a live face, and speak to it. No dependency, no build step.
+// The visavis client library: receives the video and audio of a session, and sends the microphone. No dependencies, no
+// build step.
 //
 //   import { VisavisClient } from './visavis-client.js';
 //   const client = new VisavisClient({ session: 'default' });
@@ -6,72 +7,74 @@
 //   client.addEventListener('state', ({ detail }) => console.log(detail.state));
 //   client.connect();
 
-import { addressOf } from './visavis-address.js';
 import { listDevices, watchDevices } from './visavis-devices.js';
 import { Display } from './visavis-display.js';
-import { FAILURES, VisavisError, meaningOf } from './visavis-failures.js';
-import { validIceServers } from './visavis-ice-servers.js';
-import { Link } from './visavis-link.js';
-import { Measurements } from './visavis-measurements.js';
+import { MESSAGES, VisavisError, actionFor } from './visavis-errors.js';
+import { filterIceServers } from './visavis-ice-servers.js';
+import { MediaConnection } from './visavis-media-connection.js';
 import { Microphone } from './visavis-microphone.js';
 import { withDefaults } from './visavis-options.js';
-import { Pulse } from './visavis-pulse.js';
 import { Recovery } from './visavis-recovery.js';
 import { Signaling } from './visavis-signaling.js';
-import { Outcome, Timers, backoffMs, placeMs } from './visavis-timers.js';
-import { Upkeep, isServerThere } from './visavis-upkeep.js';
+import { SignalingKeeper, isServerReachable } from './visavis-signaling-keeper.js';
+import { StatsMonitor } from './visavis-stats-monitor.js';
+import { Deferred, Timers, backoffDelayMs, queueDelayMs } from './visavis-timers.js';
+import { signalingUrl } from './visavis-url.js';
+import { Watchdog } from './visavis-watchdog.js';
 
 export { VisavisError };
 
-/** An attempt that shows nothing by then is given up. */
+/** An attempt that has no media connection after this time is abandoned. */
 const ATTEMPT_MS = 10_000;
-/** How long the server has to say why a connection failed that it has ended: a certificate that it does not take. */
-const REASON_MS = 300;
-/** A connection that holds this long makes earlier failures forgotten. */
+/**
+ * After a media connection has failed, how long to wait for the server's error before retrying: some errors, such as
+ * a certificate that the server does not accept, make a retry pointless.
+ */
+const ERROR_GRACE_MS = 300;
+/** Once connected for this long, the count of failed attempts starts again from 0. */
 const STABLE_MS = 5_000;
 
-/** A connection prepared and not used is given back after this time. */
+/** A connection made by prepare() and not used is closed after this time. */
 const PREPARED_MS = 120_000;
 
-/** In these there is a connection, or one is on its way. */
-const UNDER_WAY = ['connecting', 'connected', 'reconnecting', 'waiting'];
+/** The states in which connect() has nothing to start. */
+const ACTIVE_STATES = ['connecting', 'connected', 'reconnecting', 'waiting'];
 
 /**
- * One viewer's connection, which looks after itself. Options, events and methods are described in
- * visavis-client.d.ts.
+ * One viewer's connection, which reconnects by itself. visavis-client.d.ts documents options, events and methods.
  */
 export class VisavisClient extends EventTarget {
   #options;
-  #address;
+  #url;
   #state = 'idle';
-  /** The connection in use. Whatever waits looks after each wait whether it still is. */
-  #link = null;
+  /** The connection in use. It may be replaced during an `await`, so check again after each. */
+  #connection = null;
   #signaling = null;
-  /** Made before it is needed. */
+  /** A connection made ahead of time, by prepare() or while waiting for the next attempt. */
   #prepared = null;
   #iceServers;
   #attempt = 0;
-  /** How often a place was asked for in vain. */
-  #queued = 0;
-  /** Whether there was a picture since connect(). */
-  #watched = false;
+  /** How many attempts in a row found the server full. */
+  #queueAttempts = 0;
+  /** Whether media was connected at least once since connect(). */
+  #wasConnected = false;
   #live = null;
   #channelOpen = false;
-  /** What connect() has promised. */
-  #outcome = null;
+  /** Settles the promise of connect(). */
+  #connectResult = null;
   #timers = new Timers();
-  #measurements;
+  #stats;
   #display = null;
   #microphone;
-  /** Watches for silence while connected. */
-  #pulse = null;
-  /** The search for a connection that was lost. */
+  /** Detects that media has stopped, while connected. */
+  #watchdog = null;
+  /** The recovery under way, if the connection was lost. */
   #recovery = null;
-  #upkeep = new Upkeep();
-  /** Ends what listens to the window and the devices. */
-  #attending = null;
+  #signalingKeeper = new SignalingKeeper();
+  /** Removes the listeners for `online` and device changes. */
+  #listeners = null;
 
-  /** Whether this browser can watch at all. */
+  /** Whether this browser has the APIs that the client needs. */
   static isSupported() {
     return typeof globalThis.RTCPeerConnection === 'function' && typeof globalThis.WebSocket === 'function';
   }
@@ -79,19 +82,19 @@ export class VisavisClient extends EventTarget {
   constructor(options = {}) {
     super();
     this.#options = withDefaults(options);
-    const { iceServers, figuresEveryMs, pushToTalk, levelEveryMs } = this.#options;
-    this.#address = addressOf(this.#options);
-    this.#iceServers = this.#checked(iceServers ?? []);
-    this.#measurements = new Measurements({
-      everyMs: figuresEveryMs,
-      onFigures: (figures) => this.#emit('figures', figures),
+    const { iceServers, statsIntervalMs, pushToTalk, levelIntervalMs } = this.#options;
+    this.#url = signalingUrl(this.#options);
+    this.#iceServers = this.#validated(iceServers ?? []);
+    this.#stats = new StatsMonitor({
+      intervalMs: statsIntervalMs,
+      onStats: (stats) => this.#emit('stats', stats),
       onQuality: (quality) => this.#emit('quality', quality),
     });
     this.#microphone = new Microphone({
       pushToTalk,
-      levelEveryMs,
-      onTrack: (track) => this.#speak(track),
-      onChange: () => this.#tellMicrophone(),
+      levelIntervalMs,
+      onTrack: (track) => this.#sendMicrophone(track),
+      onChange: () => this.#emitMicrophone(),
       onLevel: (level) => this.#emit('level', level),
     });
   }
@@ -101,11 +104,11 @@ export class VisavisClient extends EventTarget {
   }
 
   get connection() {
-    return this.#link?.pc ?? null;
+    return this.#connection?.pc ?? null;
   }
 
   get peerId() {
-    return this.#link?.peerId ?? null;
+    return this.#connection?.peerId ?? null;
   }
 
   get live() {
@@ -137,28 +140,28 @@ export class VisavisClient extends EventTarget {
   }
 
   get quality() {
-    return this.#measurements.quality;
+    return this.#stats.quality;
   }
 
   attach(video) {
     this.#display?.clear();
     this.#display = new Display(video);
-    if (this.#link?.stream.getTracks().length) this.#show(this.#link);
+    if (this.#connection?.stream.getTracks().length) this.#show(this.#connection);
   }
 
   prepare() {
-    if (this.#prepared || this.#link || !VisavisClient.isSupported()) return;
-    this.#prepared = this.#makeLink();
-    this.#timers.set('prepared', PREPARED_MS, () => this.#unprepare());
+    if (this.#prepared || this.#connection || !VisavisClient.isSupported()) return;
+    this.#prepared = this.#makeConnection();
+    this.#timers.set('prepared', PREPARED_MS, () => this.#dropPrepared());
   }
 
   connect() {
-    if (UNDER_WAY.includes(this.#state)) return this.#outcome.promise;
-    this.#outcome = new Outcome();
-    const { promise } = this.#outcome;
-    [this.#attempt, this.#queued, this.#watched] = [0, 0, false];
+    if (ACTIVE_STATES.includes(this.#state)) return this.#connectResult.promise;
+    this.#connectResult = new Deferred();
+    const { promise } = this.#connectResult;
+    [this.#attempt, this.#queueAttempts, this.#wasConnected] = [0, 0, false];
     if (VisavisClient.isSupported()) {
-      this.#attend();
+      this.#addListeners();
       this.#setState('connecting');
       this.#open();
     } else {
@@ -168,11 +171,11 @@ export class VisavisClient extends EventTarget {
   }
 
   close() {
-    this.#unprepare();
+    this.#dropPrepared();
     if (this.#state === 'idle' || this.#state === 'closed') return;
-    this.#leave();
+    this.#releaseAll();
     this.#setState('closed');
-    this.#outcome?.reject(new VisavisError('closed'));
+    this.#connectResult?.reject(new VisavisError('closed'));
   }
 
   setMuted(muted) {
@@ -190,7 +193,7 @@ export class VisavisClient extends EventTarget {
       await this.#display?.setOutput(deviceId);
       return this.#display !== null;
     } catch (error) {
-      this.#log(`the sound stays where it is: ${error.message}`);
+      this.#log(`output device not changed: ${error.message}`);
       return false;
     }
   }
@@ -199,105 +202,105 @@ export class VisavisClient extends EventTarget {
     return listDevices();
   }
 
-  async setMicrophone(wish) {
-    return this.#microphone.set(wish);
+  async setMicrophone(selection) {
+    return this.#microphone.set(selection);
   }
 
   setPushToTalk(pushToTalk) {
     this.#microphone.setPushToTalk(pushToTalk);
   }
 
-  async talk(held) {
+  async talk(talking) {
     if (!this.#microphone.pushToTalk) return this.talking;
-    this.#microphone.hold(held);
-    if (held) await this.#microphone.set(true);
+    this.#microphone.setTalkKey(talking);
+    if (talking) await this.#microphone.set(true);
     return this.talking;
   }
 
   send(data) {
     try {
-      return this.#link?.send(data) ?? false;
+      return this.#connection?.send(data) ?? false;
     } catch (error) {
-      this.#log(`a message is not sent: ${error.message}`);
+      this.#log(`message not sent: ${error.message}`);
       return false;
     }
   }
 
-  async getFigures() {
-    const link = this.#link;
-    return link ? this.#measurements.take(link) : null;
+  async getStats() {
+    const connection = this.#connection;
+    return connection ? this.#stats.read(connection) : null;
   }
 
   // --- one attempt -------------------------------------------------------------------------
 
-  /** Starts the WebSocket and, while it opens, the offer: neither waits for the other. */
+  /** Opens the WebSocket, and creates the offer meanwhile. */
   #open() {
-    if (!this.#begin()) return;
-    const signaling = new Signaling(this.#address, {
+    if (!this.#startConnection()) return;
+    const signaling = new Signaling(this.#url, {
       onMessage: (message) => this.#onMessage(signaling, message),
       onClosed: (reason) => this.#onSignalingClosed(signaling, reason),
-      onBadAddress: (error) => {
+      onUrlError: (error) => {
         if (this.#signaling === signaling) this.#fail(error.code, error.message);
       },
     });
     this.#signaling = signaling;
   }
 
-  /** Puts a connection to use, one that is made already if there is one. */
-  #begin() {
-    const link = this.#prepared ?? this.#makeLink();
+  /** Takes the prepared connection, or makes one. False where the browser refuses. */
+  #startConnection() {
+    const connection = this.#prepared ?? this.#makeConnection();
     this.#prepared = null;
-    if (!link) return false;
+    if (!connection) return false;
     this.#timers.cancel('prepared');
-    this.#link = link;
+    this.#connection = connection;
     const current = (handler) => (argument) => {
-      if (this.#link === link) handler(argument);
+      if (this.#connection === connection) handler(argument);
     };
-    link.use({
-      onSignal: current((message) => this.#signaling?.send(message)),
+    connection.setHandlers({
+      onSignalingMessage: current((message) => this.#signaling?.send(message)),
       onTrack: current(() => {
-        this.#emit('stream', { stream: link.stream });
-        this.#show(link);
+        this.#emit('stream', { stream: connection.stream });
+        this.#show(connection);
       }),
-      onState: current(() => this.#onLinkState(link)),
-      onChannel: current((open) => this.#tellChannel(open)),
+      onState: current(() => this.#onConnectionState(connection)),
+      onChannel: current((open) => this.#emitChannel(open)),
       onMessage: current((data) => this.#emit('message', { data })),
     });
     const { track } = this.#microphone;
-    if (track) this.#speak(track);
-    this.#timers.set('attempt', ATTEMPT_MS, () => this.#again('no-media', 'no picture in time'));
+    if (track) this.#sendMicrophone(track);
+    this.#timers.set('attempt', ATTEMPT_MS, () => this.#retry('no-media', 'no media connection in time'));
     return true;
   }
 
-  /** Null where the browser makes none. */
-  #makeLink() {
+  /** Null, and the state `failed`, where the browser refuses. */
+  #makeConnection() {
     const { videoCodec } = this.#options;
     try {
-      return new Link({ iceServers: this.#iceServers, videoCodec, speaking: this.#microphone.isOn });
+      return new MediaConnection({ iceServers: this.#iceServers, videoCodec, sendAudio: this.#microphone.isOn });
     } catch (error) {
-      // Switched off by a policy, or as many connections as the browser has room for.
+      // WebRTC is disabled by a policy, or the browser has reached its limit of connections.
       this.#fail('unsupported', error.message);
       return null;
     }
   }
 
   async #onMessage(signaling, message) {
-    const link = this.#link;
-    if (this.#signaling !== signaling || !link) return;
+    const connection = this.#connection;
+    if (this.#signaling !== signaling || !connection) return;
     try {
       switch (message.type) {
         case 'config':
-          await this.#greeted(link, message);
+          await this.#onConfig(connection, message);
           break;
         case 'answer':
-          link.peerId = message.peerId ?? link.peerId;
-          await link.answered(message.data);
+          connection.peerId = message.peerId ?? connection.peerId;
+          await connection.acceptAnswer(message.data);
           break;
         case 'ice-candidate':
-          await link.pc.addIceCandidate(message.data);
+          await connection.pc.addIceCandidate(message.data);
           break;
         case 'session':
-          this.#tellLive(message.live === true);
+          this.#setLive(message.live === true);
           break;
         case 'utterance':
           this.#emit('utterance', { id: message.utterance, state: message.state, sentMs: message.sentMs ?? null });
@@ -307,107 +310,106 @@ export class VisavisClient extends EventTarget {
           break;
       }
     } catch (error) {
-      if (this.#link === link) this.#again('no-media', error.message);
+      if (this.#connection === connection) this.#retry('no-media', error.message);
     }
   }
 
-  async #greeted(link, { peerId, iceServers }) {
-    link.peerId = peerId;
-    let news;
+  async #onConfig(connection, { peerId, iceServers }) {
+    connection.peerId = peerId;
+    let newServers;
     if (!this.#options.iceServers) {
-      const servers = this.#checked(iceServers);
-      if (JSON.stringify(servers) !== JSON.stringify(this.#iceServers)) news = servers;
+      const servers = this.#validated(iceServers);
+      if (JSON.stringify(servers) !== JSON.stringify(this.#iceServers)) newServers = servers;
       this.#iceServers = servers;
     }
-    await link.start(news);
+    await connection.start(newServers);
   }
 
-  #checked(iceServers) {
-    const { servers, refused } = validIceServers(iceServers);
-    for (const reason of refused) this.#log(`an ICE server is not used: ${reason}`);
+  #validated(iceServers) {
+    const { servers, rejected } = filterIceServers(iceServers);
+    for (const reason of rejected) this.#log(`ICE server ignored: ${reason}`);
     return servers;
   }
 
-  #show(link) {
-    this.#display?.show(link.stream, {
-      onFirst: () => {
-        const elapsedMs = performance.now() - link.openedAt;
-        this.#log(`first picture after ${Math.round(elapsedMs)} ms`);
-        this.#emit('firstpicture', { elapsedMs });
+  #show(connection) {
+    this.#display?.show(connection.stream, {
+      onFirstFrame: () => {
+        const elapsedMs = performance.now() - connection.openedAt;
+        this.#log(`first frame after ${Math.round(elapsedMs)} ms`);
+        this.#emit('firstframe', { elapsedMs });
       },
-      onFrame: (metadata) => this.#measurements.noteFrame(metadata, link.video.receiver),
-      onSilenced: () => this.#emit('muted', { muted: true, forced: true }),
+      onFrame: (metadata) => this.#stats.addFrame(metadata, connection.video.receiver),
+      onMuted: () => this.#emit('muted', { muted: true, forced: true }),
     });
   }
 
   // --- staying connected -------------------------------------------------------------------
 
-  #onLinkState(link) {
-    this.#log(`media ${link.state}`);
-    // Whoever searches sees for himself.
+  #onConnectionState(connection) {
+    this.#log(`media ${connection.state}`);
+    // The recovery watches the connection state itself.
     if (this.#recovery) return;
-    if (link.state === 'connected') {
-      if (this.#state !== 'connected') this.#connected(link);
-    } else if (link.state === 'disconnected' || link.state === 'failed') {
-      if (this.#state === 'connected') this.#recover(link, 'the network is gone', false);
-      else this.#timers.set('attempt', REASON_MS, () => this.#again('no-media', 'the media connection failed'));
+    if (connection.state === 'connected') {
+      if (this.#state !== 'connected') this.#onConnected(connection);
+    } else if (connection.state === 'disconnected' || connection.state === 'failed') {
+      if (this.#state === 'connected') this.#recover(connection, 'the media connection was interrupted', false);
+      else this.#timers.set('attempt', ERROR_GRACE_MS, () => this.#retry('no-media', 'the media connection failed'));
     }
   }
 
-  #connected(link) {
+  #onConnected(connection) {
     this.#timers.cancel('attempt');
     this.#timers.set('stable', STABLE_MS, () => {
       this.#attempt = 0;
     });
-    [this.#watched, this.#queued] = [true, 0];
+    [this.#wasConnected, this.#queueAttempts] = [true, 0];
     this.#setState('connected');
-    this.#outcome.resolve();
-    this.#measurements.start(link);
-    this.#pulse?.stop();
-    this.#pulse = new Pulse(
-      link,
-      () => isServerThere(this.#signaling, this.#measurements.roundTripMs),
-      () => this.#recover(link, 'the server does not answer', true),
+    this.#connectResult.resolve();
+    this.#stats.start(connection);
+    this.#watchdog?.stop();
+    this.#watchdog = new Watchdog(
+      connection,
+      () => isServerReachable(this.#signaling, this.#stats.roundTripMs),
+      () => this.#recover(connection, 'the server does not answer', true),
     );
-    this.#keepSignaling(link);
+    this.#restoreSignaling(connection);
   }
 
   /**
-   * Looks for the same peer again: over a new WebSocket if the old one is deaf, and then another network path
-   * for its media (an ICE restart), unless the old one heals by itself. If that does not help, everything is
-   * made anew.
+   * Tries to recover the same peer: resumes signaling over a new WebSocket if the old one is dead, then restarts ICE,
+   * unless the path recovers by itself. If that fails, makes a new connection.
    */
-  #recover(link, reason, deaf) {
+  #recover(connection, reason, signalingDead) {
     if (this.#recovery || !this.#signaling) return;
     this.#timers.cancel('stable');
-    this.#measurements.pause();
-    this.#pulse?.stop();
+    this.#stats.pause();
+    this.#watchdog?.stop();
     this.#setState('reconnecting', 'lost', reason);
     const since = performance.now();
     const finish = (next) => () => {
       this.#recovery = null;
       next();
     };
-    this.#recovery = new Recovery(link, this.#signaling, {
-      deaf,
-      roundTripMs: this.#measurements.roundTripMs,
+    this.#recovery = new Recovery(connection, this.#signaling, {
+      signalingDead,
+      roundTripMs: this.#stats.roundTripMs,
       onLog: (text) => this.#log(text),
-      onBack: finish(() => {
-        this.#log(`back after ${Math.round(performance.now() - since)} ms`);
-        this.#connected(link);
+      onRecovered: finish(() => {
+        this.#log(`recovered after ${Math.round(performance.now() - since)} ms`);
+        this.#onConnected(connection);
       }),
-      onForgotten: finish(() => this.#renew()),
-      onLost: finish(() => this.#again('lost', reason)),
+      onPeerGone: finish(() => this.#replaceConnection()),
+      onLost: finish(() => this.#retry('lost', reason)),
     });
   }
 
-  /** The server is there and knows nothing of us: a new connection over the WebSocket that it answered on. */
-  #renew() {
-    this.#log('the server no longer knows this connection');
+  /** The server no longer has our peer: makes a new connection over the WebSocket that is open already. */
+  #replaceConnection() {
+    this.#log('the server no longer has this peer');
     const [signaling, live] = [this.#signaling, this.#live];
     this.#signaling = null;
     this.#drop();
-    // What it has said of the session since it is back.
+    // Received over this WebSocket, so still true; #drop() has cleared it.
     this.#live = live;
     this.#attempt += 1;
     if (this.#attempt > this.#options.maxAttempts) {
@@ -416,123 +418,123 @@ export class VisavisClient extends EventTarget {
       return;
     }
     this.#signaling = signaling;
-    if (this.#begin()) this.#onMessage(signaling, signaling.config);
+    if (this.#startConnection()) this.#onMessage(signaling, signaling.config);
     else signaling.close();
   }
 
-  #keepSignaling(link) {
-    const isWanted = () => this.#link === link && this.#state === 'connected';
-    this.#upkeep.keep(this.#signaling, link, isWanted);
+  #restoreSignaling(connection) {
+    const isWanted = () => this.#connection === connection && this.#state === 'connected';
+    this.#signalingKeeper.restore(this.#signaling, connection, isWanted);
   }
 
   #onSignalingClosed(signaling, reason) {
-    const link = this.#link;
-    if (this.#signaling !== signaling || !link || this.#recovery) return;
+    const connection = this.#connection;
+    if (this.#signaling !== signaling || !connection || this.#recovery) return;
     if (this.#state === 'connected') {
-      this.#log('signaling closed; the picture goes on');
-      this.#keepSignaling(link);
+      this.#log('signaling closed; media continues');
+      this.#restoreSignaling(connection);
     } else {
-      this.#again('unreachable', reason);
+      this.#retry('unreachable', reason);
     }
   }
 
   #onError({ code, error, retryAfter = 0 }) {
     this.#log(`server: ${error} (${code})`);
     this.#emit('error', { code, message: error });
-    const meaning = meaningOf(code, this.#watched);
-    // Whoever has a picture keeps it, whatever else was too much.
-    if (meaning === null || (meaning === 'later' && this.#state === 'connected')) return;
-    if (meaning === 'full' && this.#options.waitForPlace) this.#queue(error, retryAfter);
-    else if (meaning === 'later') this.#again('refused', error, Math.max(1, retryAfter) * 1000);
-    else if (meaning !== 'again') this.#fail(meaning, meaning === 'ended' ? FAILURES.ended : error);
-    else if (this.#recovery) this.#renew();
-    // A session that was ended says so when it is asked for again; there is no need to wait for that.
-    else this.#again('lost', error, code === 'stopped' ? 0 : undefined);
+    const action = actionFor(code, this.#wasConnected);
+    // A connection that works is kept, even if the server limits something else.
+    if (action === null || (action === 'later' && this.#state === 'connected')) return;
+    if (action === 'full' && this.#options.waitForPlace) this.#waitForPlace(error, retryAfter);
+    else if (action === 'later') this.#retry('refused', error, Math.max(1, retryAfter) * 1000);
+    else if (action !== 'retry') this.#fail(action, action === 'ended' ? MESSAGES.ended : error);
+    else if (this.#recovery) this.#replaceConnection();
+    // After `stopped` the retry at once gets `no-session` if the session was ended.
+    else this.#retry('lost', error, code === 'stopped' ? 0 : undefined);
   }
 
-  /** Drops this attempt and makes another one after a pause, as long as there is hope. */
-  #again(code, reason, wait) {
+  /** Drops this attempt and schedules the next one, or fails after the last. */
+  #retry(code, reason, wait) {
     this.#drop();
     this.#attempt += 1;
     if (this.#attempt > this.#options.maxAttempts) {
       this.#fail(code, reason);
       return;
     }
-    const waitMs = wait ?? backoffMs(this.#attempt);
+    const waitMs = wait ?? backoffDelayMs(this.#attempt);
     this.#log(`${reason}; attempt ${this.#attempt} in ${Math.round(waitMs)} ms`);
     this.#setState('reconnecting', code, reason);
-    this.#tryIn(waitMs);
+    this.#retryIn(waitMs);
   }
 
   /**
-   * There is no place: asks again from time to time, as long as the visitor likes. The server says when one would be
-   * free whose holder is gone.
+   * All places are taken: asks again until there is one, or until close(). `freeInSeconds` is the server's estimate of
+   * when the place of a viewer that is gone becomes free; 0 where there is none.
    */
-  #queue(reason, freeInSeconds) {
+  #waitForPlace(reason, freeInSeconds) {
     this.#drop();
     this.#display?.clear();
     this.#attempt = 0;
-    this.#queued += 1;
+    this.#queueAttempts += 1;
     if (this.#state !== 'waiting') this.#setState('waiting', 'full', reason);
-    this.#tryIn(placeMs(this.#queued, freeInSeconds));
+    this.#retryIn(queueDelayMs(this.#queueAttempts, freeInSeconds));
   }
 
-  #tryIn(waitMs) {
-    // The browser may use the pause to get ready.
-    this.#prepared = this.#makeLink();
-    if (this.#prepared) this.#timers.set('pause', waitMs, () => this.#open());
+  #retryIn(waitMs) {
+    // Made now, so that candidates are gathered during the wait.
+    this.#prepared = this.#makeConnection();
+    if (this.#prepared) this.#timers.set('retry', waitMs, () => this.#open());
   }
 
-  /** Listens to the window and the devices while there is something to stay connected to. */
-  #attend() {
-    this.#attending?.abort();
-    this.#attending = new AbortController();
-    const { signal } = this.#attending;
+  /** Until close() or failure. */
+  #addListeners() {
+    this.#listeners?.abort();
+    this.#listeners = new AbortController();
+    const { signal } = this.#listeners;
     globalThis.addEventListener?.('online', () => this.#onOnline(), { signal });
     watchDevices(async () => this.#emit('devices', await listDevices()), signal);
   }
 
   #onOnline() {
-    this.#log('the browser is online');
-    if (this.#timers.cancel('pause')) this.#open();
-    else if (this.#state === 'connected') this.#pulse?.doubt();
+    this.#log('the browser is online again');
+    if (this.#timers.cancel('retry')) this.#open();
+    else if (this.#state === 'connected') this.#watchdog?.checkServer();
   }
 
-  #fail(code, reason = FAILURES[code]) {
-    this.#leave();
+  #fail(code, reason = MESSAGES[code]) {
+    this.#releaseAll();
     this.#setState('failed', code, reason);
-    this.#outcome?.reject(new VisavisError(code, reason));
+    this.#connectResult?.reject(new VisavisError(code, reason));
   }
 
-  #leave() {
-    this.#attending?.abort();
-    this.#attending = null;
+  #releaseAll() {
+    this.#listeners?.abort();
+    this.#listeners = null;
     this.#drop();
-    this.#unprepare();
+    this.#dropPrepared();
     const { on, state } = this.#microphone.status;
     this.#microphone.release();
-    if (on || state === 'asking') this.#tellMicrophone();
+    if (on || state === 'asking') this.#emitMicrophone();
     this.#display?.clear();
   }
 
   #drop() {
     this.#timers.cancelAll();
-    this.#pulse?.stop();
-    this.#pulse = null;
-    const [link, signaling] = [this.#link, this.#signaling];
-    this.#link = null;
+    this.#watchdog?.stop();
+    this.#watchdog = null;
+    const [connection, signaling] = [this.#connection, this.#signaling];
+    this.#connection = null;
     this.#signaling = null;
     this.#recovery?.stop();
     this.#recovery = null;
-    this.#display?.rest();
-    this.#measurements.reset();
+    this.#display?.unwatch();
+    this.#stats.reset();
     this.#live = null;
     signaling?.close();
-    link?.close();
-    this.#tellChannel(false);
+    connection?.close();
+    this.#emitChannel(false);
   }
 
-  #unprepare() {
+  #dropPrepared() {
     this.#timers.cancel('prepared');
     this.#prepared?.close();
     this.#prepared = null;
@@ -540,40 +542,40 @@ export class VisavisClient extends EventTarget {
 
   // --- microphone and messages -------------------------------------------------------------
 
-  async #speak(track) {
-    const link = this.#link;
+  async #sendMicrophone(track) {
+    const connection = this.#connection;
     try {
-      const negotiate = await link?.speak(track);
-      if (!negotiate || this.#link !== link) return;
+      const needsOffer = await connection?.setMicrophoneTrack(track);
+      if (!needsOffer || this.#connection !== connection) return;
       if (this.#state === 'connected' && !this.#signaling?.isOpen) {
-        this.#again('lost', 'the microphone needs signaling');
+        this.#retry('lost', 'adding the microphone needs signaling');
       } else {
-        await link.renegotiate();
+        await connection.renegotiate();
       }
     } catch (error) {
-      this.#log(`the microphone is not sent: ${error.message}`);
+      this.#log(`microphone not sent: ${error.message}`);
     }
   }
 
-  #tellMicrophone() {
+  #emitMicrophone() {
     const { status } = this.#microphone;
     if (status.error) this.#log(`no microphone: ${status.error.message}`);
     this.#emit('microphone', status);
   }
 
-  #tellChannel(open) {
+  #emitChannel(open) {
     if (this.#channelOpen === open) return;
     this.#channelOpen = open;
     this.#emit('channel', { open });
   }
 
-  #tellLive(live) {
+  #setLive(live) {
     if (this.#live === live) return;
     this.#live = live;
     this.#emit('live', { live });
   }
 
-  // --- small things ------------------------------------------------------------------------
+  // --- helpers -----------------------------------------------------------------------------
 
   #setState(state, code = null, reason = '') {
     const { maxAttempts: attempts } = this.#options;

@@ -1,20 +1,20 @@
-// Microphones and loudspeakers to choose from.
+// Lists microphones and audio outputs.
 
 /**
- * Their names are known once a microphone was allowed; before that browsers tell only whether there is one.
+ * Labels are empty until the visitor has allowed a microphone: browsers hide them before.
  * @returns {Promise<{microphones: Device[], outputs: Device[]}>}
  * @typedef {{deviceId: string, label: string}} Device
  */
 export async function listDevices() {
   const all = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
-  const of = (wanted) =>
+  const ofKind = (wanted) =>
     all
       .filter(({ kind, deviceId }) => kind === wanted && deviceId !== '')
       .map(({ deviceId, label }) => ({ deviceId, label }));
-  return { microphones: of('audioinput'), outputs: of('audiooutput') };
+  return { microphones: ofKind('audioinput'), outputs: ofKind('audiooutput') };
 }
 
-/** Calls back when something is plugged in or out, until the signal says stop. */
+/** Calls `onChange` when a device is plugged in or removed, until the signal is aborted. */
 export function watchDevices(onChange, signal) {
   navigator.mediaDevices?.addEventListener?.('devicechange', onChange, { signal });
 }

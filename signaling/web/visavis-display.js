@@ -1,10 +1,10 @@
-// The <video> element, and what is seen on it.
+// Shows a stream on a <video> element and reports its frames.
 
 /** Shows one stream at a time on one element. */
 export class Display {
   #video;
-  /** Ends the watch over what is displayed. */
-  #unwatch = null;
+  /** Removes the frame callback. */
+  #stopWatching = null;
 
   /** @param {HTMLVideoElement} video */
   constructor(video) {
@@ -28,22 +28,22 @@ export class Display {
     this.#video.volume = Math.min(1, Math.max(0, volume));
   }
 
-  /** Plays the sound on another device. Rejects where the browser cannot, or does not know it. */
+  /** Rejects where the browser does not support this, or has no such device. */
   async setOutput(deviceId) {
-    if (!this.#video.setSinkId) throw new Error('this browser plays sound on the default device alone');
+    if (!this.#video.setSinkId) throw new Error('this browser cannot choose the audio output');
     await this.#video.setSinkId(deviceId);
   }
 
   /**
-   * Plays a stream, without sound where the browser wants a click before sound.
+   * Plays a stream; muted where the browser requires a user gesture for sound (autoplay policy).
    * @param {MediaStream} stream
-   * @param {{onFirst: () => void, onFrame: (metadata: VideoFrameCallbackMetadata) => void,
-   *   onSilenced: () => void}} handlers
+   * @param {{onFirstFrame: () => void, onFrame: (metadata: VideoFrameCallbackMetadata) => void,
+   *   onMuted: () => void}} handlers
    */
   async show(stream, handlers) {
     const video = this.#video;
     if (video.srcObject === stream) return;
-    this.#unwatch?.();
+    this.#stopWatching?.();
     video.srcObject = stream;
     this.#watch(handlers);
     try {
@@ -51,41 +51,41 @@ export class Display {
     } catch (error) {
       if (error.name !== 'NotAllowedError' || video.muted || video.srcObject !== stream) return;
       video.muted = true;
-      handlers.onSilenced();
+      handlers.onMuted();
       await video.play().catch(() => {});
     }
   }
 
-  #watch({ onFirst, onFrame }) {
+  #watch({ onFirstFrame, onFrame }) {
     const video = this.#video;
     if (!video.requestVideoFrameCallback) {
-      video.addEventListener('loadeddata', onFirst, { once: true });
-      this.#unwatch = () => video.removeEventListener('loadeddata', onFirst);
+      video.addEventListener('loadeddata', onFirstFrame, { once: true });
+      this.#stopWatching = () => video.removeEventListener('loadeddata', onFirstFrame);
       return;
     }
     let first = true;
     let request;
     const next = () => {
       request = video.requestVideoFrameCallback((_, metadata) => {
-        if (first) onFirst();
+        if (first) onFirstFrame();
         first = false;
         onFrame(metadata);
         next();
       });
     };
     next();
-    this.#unwatch = () => video.cancelVideoFrameCallback(request);
+    this.#stopWatching = () => video.cancelVideoFrameCallback(request);
   }
 
-  /** Stops watching; the last frame stays until another stream is shown. */
-  rest() {
-    this.#unwatch?.();
-    this.#unwatch = null;
+  /** Stops reporting frames. The last frame stays on screen. */
+  unwatch() {
+    this.#stopWatching?.();
+    this.#stopWatching = null;
   }
 
-  /** Shows nothing. */
+  /** Removes the stream from the element. */
   clear() {
-    this.rest();
+    this.unwatch();
     this.#video.srcObject = null;
   }
 }

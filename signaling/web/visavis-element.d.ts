@@ -1,8 +1,8 @@
 import type { VisavisClient } from './visavis-client.js';
 
-/** `<visavis-player>`: importing this module defines it. */
+/** `<visavis-player>`. Importing this module defines the element. */
 export class VisavisPlayer extends HTMLElement {
-  /** The client behind it; null while it is on no page. */
+  /** The client; null while the element is not in a document. */
   readonly client: VisavisClient | null;
 }
 

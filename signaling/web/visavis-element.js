@@ -1,16 +1,17 @@
-// <visavis-player>: a face on any page, with a button to start it and a line that says how it is.
+// <visavis-player>: a live face on any page, with a start button and a status line.
 //
 //   <script type="module" src="/visavis-element.js"></script>
 //   <visavis-player session="anna"></visavis-player>
 //
-// Attributes: url, session, codec as the client's options; `autostart` connects at once, muted; `label` is the text
-// of the button. The client is at `element.client`; its events are dispatched on the element too.
+// Attributes: `url`, `session` and `codec` (the client's `videoCodec`); `autostart` connects at once, muted; `label` is
+// the text of the button, `title` the name for screen readers. `element.client` is the client; the element dispatches
+// its events too.
 
 import { VisavisClient } from './visavis-client.js';
 
-const EVENTS = ['state', 'live', 'utterance', 'firstpicture', 'quality', 'microphone', 'channel', 'message', 'muted'];
+const EVENTS = ['state', 'live', 'utterance', 'firstframe', 'quality', 'microphone', 'channel', 'message', 'muted'];
 
-const WORDS = {
+const STATUS_TEXTS = {
   connecting: 'Connecting…',
   reconnecting: 'Reconnecting…',
   waiting: 'Waiting for a place…',
@@ -30,7 +31,7 @@ p { position: absolute; inset: auto 0 0; margin: 0; padding: 0.5em 1em; text-ali
 [hidden] { display: none; }
 `;
 
-/** As a sheet, which a page's content policy lets be; as an element where a browser knows no such sheets. */
+/** Adopted style sheets pass a Content-Security-Policy that forbids inline styles; older browsers lack them. */
 function applyStyle(root) {
   if (!root.adoptedStyleSheets) {
     root.append(Object.assign(document.createElement('style'), { textContent: STYLE }));
@@ -41,14 +42,14 @@ function applyStyle(root) {
   root.adoptedStyleSheets = [sheet];
 }
 
-/** Where there is no document, as when a page is made on a server, the class can be named but not used. */
+/** Without a DOM (server-side rendering) the module can be imported, but the class cannot be used. */
 const Base = globalThis.HTMLElement ?? class {};
 
 export class VisavisPlayer extends Base {
   #client = null;
   #video;
   #button;
-  #line;
+  #status;
 
   constructor() {
     super();
@@ -56,14 +57,14 @@ export class VisavisPlayer extends Base {
     applyStyle(root);
     this.#video = Object.assign(document.createElement('video'), { playsInline: true, autoplay: true });
     this.#button = Object.assign(document.createElement('button'), { type: 'button' });
-    this.#line = Object.assign(document.createElement('p'), { hidden: true });
-    this.#line.setAttribute('role', 'status');
+    this.#status = Object.assign(document.createElement('p'), { hidden: true });
+    this.#status.setAttribute('role', 'status');
     this.#button.addEventListener('pointerenter', () => this.#client?.prepare());
     this.#button.addEventListener('click', () => this.#client?.connect());
-    root.append(this.#video, this.#button, this.#line);
+    root.append(this.#video, this.#button, this.#status);
   }
 
-  /** The VisavisClient behind it; null while it is on no page. */
+  /** The VisavisClient; null while the element is not in a document. */
   get client() {
     return this.#client;
   }
@@ -76,7 +77,7 @@ export class VisavisPlayer extends Base {
       videoCodec: attribute('codec'),
     });
     this.#client = client;
-    this.#video.setAttribute('aria-label', attribute('title') ?? 'The live picture');
+    this.#video.setAttribute('aria-label', attribute('title') ?? 'Live video');
     this.#button.textContent = attribute('label') ?? 'Start';
     this.#button.hidden = false;
     client.attach(this.#video);
@@ -96,9 +97,9 @@ export class VisavisPlayer extends Base {
 
   #show({ state, reason }) {
     this.#button.hidden = !['idle', 'failed', 'closed'].includes(state);
-    const words = state === 'failed' && reason ? reason : WORDS[state];
-    this.#line.hidden = !words;
-    this.#line.textContent = words ?? '';
+    const text = state === 'failed' && reason ? reason : STATUS_TEXTS[state];
+    this.#status.hidden = !text;
+    this.#status.textContent = text ?? '';
   }
 }
 

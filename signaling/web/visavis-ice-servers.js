@@ -1,42 +1,41 @@
-// What the server says of STUN and TURN servers, looked at before the browser sees it: one entry that the
-// browser does not take would make it refuse the whole connection.
+// Validates ICE servers before they reach RTCPeerConnection, which throws if a single entry is invalid.
 
-/** Browsers complain of more, and gathering takes longer with each. */
-const MOST = 8;
+/** Browsers warn about more, and each makes gathering slower. */
+const MAX_SERVERS = 8;
 
 const STUN = /^stuns?:[^\s/?#]+$/i;
 const TURN = /^turns?:[^\s/?#]+(\?transport=(udp|tcp))?$/i;
 
 /**
- * Picks what can be used.
+ * Keeps the valid entries.
  * @param {unknown} servers
- * @returns {{servers: RTCIceServer[], refused: string[]}} `refused` says why the others cannot be
+ * @returns {{servers: RTCIceServer[], rejected: string[]}} `rejected`: why the others are not used
  */
-export function validIceServers(servers) {
-  const good = [];
-  const refused = [];
+export function filterIceServers(servers) {
+  const valid = [];
+  const rejected = [];
   for (const entry of Array.isArray(servers) ? servers : []) {
-    const fault = faultOf(entry);
-    if (fault) refused.push(fault);
-    else if (good.length === MOST) refused.push(`more than ${MOST} servers`);
-    else good.push(entry);
+    const problem = problemWith(entry);
+    if (problem) rejected.push(problem);
+    else if (valid.length === MAX_SERVERS) rejected.push(`more than ${MAX_SERVERS} servers`);
+    else valid.push(entry);
   }
   if (servers !== undefined && servers !== null && !Array.isArray(servers)) {
-    refused.push('iceServers is no list');
+    rejected.push('iceServers is not an array');
   }
-  return { servers: good, refused };
+  return { servers: valid, rejected };
 }
 
-function faultOf(entry) {
-  if (!entry || typeof entry !== 'object') return 'an entry that is no object';
+function problemWith(entry) {
+  if (!entry || typeof entry !== 'object') return 'an entry is not an object';
   const urls = typeof entry.urls === 'string' ? [entry.urls] : entry.urls;
-  if (!Array.isArray(urls) || urls.length === 0) return 'an entry without urls';
+  if (!Array.isArray(urls) || urls.length === 0) return 'an entry has no urls';
   for (const url of urls) {
-    if (typeof url !== 'string') return 'a URL that is no text';
+    if (typeof url !== 'string') return 'a URL is not a string';
     if (STUN.test(url)) continue;
-    if (!TURN.test(url)) return `${url} is no STUN or TURN server`;
+    if (!TURN.test(url)) return `invalid URL "${url}"; expected stun:, stuns:, turn: or turns:`;
     if (typeof entry.username !== 'string' || typeof entry.credential !== 'string') {
-      return `${url} without username and credential`;
+      return `${url} has no username and credential`;
     }
   }
   return null;

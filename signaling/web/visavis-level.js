@@ -1,11 +1,11 @@
-// How loud a microphone is, for a meter that shows a visitor that it works.
+// Measures the level of a microphone, for a meter on the page.
 
-/** Samples looked at each time. */
+/** Samples per measurement. */
 const WINDOW = 1_024;
-/** What counts as silence, in dB below full scale. */
+/** This level, in dBFS, and everything below is reported as 0. */
 const FLOOR_DB = -60;
 
-/** Listens to a track until it is stopped. */
+/** Measures a track until stop() is called. */
 export class LevelMeter {
   #context;
   #source;
@@ -13,10 +13,10 @@ export class LevelMeter {
 
   /**
    * @param {MediaStreamTrack} track
-   * @param {number} everyMs
+   * @param {number} intervalMs
    * @param {(level: {level: number, dbfs: number}) => void} onLevel `level` from 0, silence, to 1
    */
-  constructor(track, everyMs, onLevel) {
+  constructor(track, intervalMs, onLevel) {
     this.#context = new AudioContext();
     this.#context.resume().catch(() => {});
     this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
@@ -29,7 +29,7 @@ export class LevelMeter {
       const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / WINDOW;
       const dbfs = Math.max(FLOOR_DB, 10 * Math.log10(power + 1e-12));
       onLevel({ level: 1 - dbfs / FLOOR_DB, dbfs });
-    }, everyMs);
+    }, intervalMs);
   }
 
   stop() {

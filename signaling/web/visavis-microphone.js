@@ -1,4 +1,4 @@
-// The visitor's microphone: on, off, or only while a key is held.
+// The visitor's microphone: on, off, or push-to-talk.
 
 import { LevelMeter } from './visavis-level.js';
 
@@ -9,8 +9,8 @@ const CONSTRAINTS = {
   autoGainControl: true,
 };
 
-/** Why it is off though it was asked for. */
-const FAULTS = {
+/** Error codes by the name of the DOMException. */
+const ERROR_CODES = {
   NotAllowedError: 'denied',
   SecurityError: 'denied',
   NotFoundError: 'missing',
@@ -20,39 +20,39 @@ const FAULTS = {
 };
 
 /**
- * @typedef {boolean | {deviceId?: string, track?: MediaStreamTrack}} MicrophoneWish on or off; on with a device; on
- *   with a track of one's own, which is never stopped here
+ * @typedef {boolean | {deviceId?: string, track?: MediaStreamTrack}} MicrophoneSelection on or off; a device; or
+ *   a track of the caller's, which is never stopped here
  *
  * @typedef {object} MicrophoneHandlers
- * @property {(track: ?MediaStreamTrack) => Promise<void>} onTrack another track is to be sent, or none
- * @property {() => void} onChange something of {@link Microphone.status} is different
+ * @property {(track: ?MediaStreamTrack) => Promise<void>} onTrack send this track, or none
+ * @property {() => void} onChange {@link Microphone.status} has changed
  * @property {(level: {level: number, dbfs: number}) => void} onLevel
  */
 
-/** Owns the track. */
+/** Owns the track, except one of the caller's. */
 export class Microphone {
   #handlers;
-  #levelEveryMs;
+  #levelIntervalMs;
   #track = null;
   #ownsTrack = false;
   #meter = null;
-  /** Ends what listens to the track. */
-  #watch = null;
-  /** What is asked for now, and its outcome; whatever waits looks after its wait whether it still is. */
-  #asking = null;
+  /** Removes the listeners from the track. */
+  #listeners = null;
+  /** The request under way. It may be replaced during an `await`, so check again after each. */
+  #request = null;
   #code = null;
   #error;
   #pushToTalk;
-  #held = false;
+  #talkKeyHeld = false;
 
-  /** @param {{pushToTalk: boolean, levelEveryMs: number} & MicrophoneHandlers} options */
-  constructor({ pushToTalk, levelEveryMs, ...handlers }) {
+  /** @param {{pushToTalk: boolean, levelIntervalMs: number} & MicrophoneHandlers} options */
+  constructor({ pushToTalk, levelIntervalMs, ...handlers }) {
     this.#pushToTalk = pushToTalk;
-    this.#levelEveryMs = levelEveryMs;
+    this.#levelIntervalMs = levelIntervalMs;
     this.#handlers = handlers;
   }
 
-  /** The track, or null while it is off. */
+  /** Null while the microphone is off. */
   get track() {
     return this.#track;
   }
@@ -65,14 +65,14 @@ export class Microphone {
     return this.#pushToTalk;
   }
 
-  /** Whether what is said is sent. */
+  /** Whether audio of the microphone is being sent. */
   get isTalking() {
     return (this.#track?.enabled && !this.#track.muted) ?? false;
   }
 
-  /** What there is to know about it. */
+  /** The `detail` of the `microphone` event. */
   get status() {
-    const [track, asking] = [this.#track, this.#asking !== null];
+    const [track, asking] = [this.#track, this.#request !== null];
     const on = track ? (track.muted ? 'muted' : 'on') : 'off';
     return {
       on: this.isOn,
@@ -88,76 +88,77 @@ export class Microphone {
 
   setPushToTalk(pushToTalk) {
     this.#pushToTalk = pushToTalk;
-    this.#apply();
+    this.#updateEnabled();
     this.#handlers.onChange();
   }
 
-  /** Whether the key is held; counts with push-to-talk alone. */
-  hold(held) {
-    this.#held = held;
-    this.#apply();
+  /** Whether the talk key is held; has an effect with push-to-talk only. */
+  setTalkKey(held) {
+    this.#talkKeyHeld = held;
+    this.#updateEnabled();
     if (this.#track) this.#handlers.onChange();
   }
 
   /**
-   * Turns it on or off, or takes another one. Resolves to whether it is on; never rejects.
-   * @param {MicrophoneWish} wish
+   * Turns it on or off, or changes the device. Resolves to whether it is on; never rejects.
+   * @param {MicrophoneSelection} selection
    */
-  async set(wish) {
-    if (!wish) {
-      const wasOn = this.isOn || this.#asking !== null;
+  async set(selection) {
+    if (!selection) {
+      const wasOn = this.isOn || this.#request !== null;
       this.release();
       if (wasOn) this.#handlers.onChange();
       await this.#handlers.onTrack(null);
       return false;
     }
-    const { deviceId, track } = wish === true ? {} : wish;
-    if (this.isOn && (wish === true || (deviceId && deviceId === this.status.deviceId))) return true;
-    // However many ask for any, the visitor is asked once.
-    if (this.#asking && wish === true) return this.#asking.outcome;
-    const asking = {};
-    this.#asking = asking;
+    const { deviceId, track } = selection === true ? {} : selection;
+    if (this.isOn && (selection === true || (deviceId && deviceId === this.status.deviceId))) return true;
+    // Calls during a request share it, so that the visitor is asked for permission once.
+    if (this.#request && selection === true) return this.#request.result;
+    const request = {};
+    this.#request = request;
     this.#handlers.onChange();
-    asking.outcome = this.#take(asking, track, deviceId);
-    return asking.outcome;
+    request.result = this.#acquire(request, track, deviceId);
+    return request.result;
   }
 
-  async #take(asking, given, deviceId) {
+  async #acquire(request, given, deviceId) {
     let [track, code, error] = [null, null, undefined];
     try {
-      track = given ?? (await ask(deviceId));
-      if (track.readyState === 'ended') throw new Error('this track has ended');
-    } catch (fault) {
-      [track, code, error] = [null, fault.code === 'insecure' ? 'insecure' : FAULTS[fault.name] ?? 'failed', fault];
+      track = given ?? (await getTrack(deviceId));
+      if (track.readyState === 'ended') throw new Error('the track has ended');
+    } catch (exception) {
+      const known = exception.code === 'insecure' ? 'insecure' : ERROR_CODES[exception.name];
+      [track, code, error] = [null, known ?? 'failed', exception];
     }
-    if (this.#asking !== asking) {
+    if (this.#request !== request) {
       if (!given) track?.stop();
       return this.isOn;
     }
-    this.#asking = null;
+    this.#request = null;
     [this.#code, this.#error] = [code, error];
     if (track) {
       this.#drop();
-      this.#keep(track, !given);
+      this.#use(track, !given);
       await this.#handlers.onTrack(track);
     }
     this.#handlers.onChange();
     return this.isOn;
   }
 
-  #keep(track, own) {
+  #use(track, owned) {
     this.#track = track;
-    this.#ownsTrack = own;
-    this.#watch = new AbortController();
-    const { signal } = this.#watch;
+    this.#ownsTrack = owned;
+    this.#listeners = new AbortController();
+    const { signal } = this.#listeners;
     track.addEventListener('ended', () => this.#onEnded(), { signal });
-    // A switch on the headset, or the system's own.
+    // By a switch on the headset, or by the operating system.
     for (const type of ['mute', 'unmute']) track.addEventListener(type, () => this.#handlers.onChange(), { signal });
-    this.#apply();
-    if (this.#levelEveryMs) this.#meter = new LevelMeter(track, this.#levelEveryMs, this.#handlers.onLevel);
+    this.#updateEnabled();
+    if (this.#levelIntervalMs) this.#meter = new LevelMeter(track, this.#levelIntervalMs, this.#handlers.onLevel);
   }
 
-  /** The browser or the system took it away. */
+  /** The device was unplugged, or the browser or system revoked it. */
   #onEnded() {
     this.release();
     this.#code = 'ended';
@@ -165,10 +166,10 @@ export class Microphone {
     this.#handlers.onTrack(null);
   }
 
-  /** Gives it back: the browser shows that it is off. */
+  /** Stops the track, so that the browser shows that the microphone is off. */
   release() {
-    this.#asking = null;
-    this.#held = false;
+    this.#request = null;
+    this.#talkKeyHeld = false;
     [this.#code, this.#error] = [null, undefined];
     this.#drop();
   }
@@ -176,21 +177,21 @@ export class Microphone {
   #drop() {
     const track = this.#track;
     this.#track = null;
-    this.#watch?.abort();
-    this.#watch = null;
+    this.#listeners?.abort();
+    this.#listeners = null;
     this.#meter?.stop();
     this.#meter = null;
     if (this.#ownsTrack) track?.stop();
   }
 
-  #apply() {
-    if (this.#track) this.#track.enabled = !this.#pushToTalk || this.#held;
+  #updateEnabled() {
+    if (this.#track) this.#track.enabled = !this.#pushToTalk || this.#talkKeyHeld;
   }
 }
 
-async function ask(deviceId) {
+async function getTrack(deviceId) {
   if (!navigator.mediaDevices) {
-    throw Object.assign(new Error('a microphone needs a page on HTTPS'), { code: 'insecure' });
+    throw Object.assign(new Error('microphones are available on HTTPS pages only'), { code: 'insecure' });
   }
   const audio = deviceId ? { ...CONSTRAINTS, deviceId: { exact: deviceId } } : CONSTRAINTS;
   const stream = await navigator.mediaDevices.getUserMedia({ audio });

@@ -1,75 +1,75 @@
-// The way back to a peer that was lost: signaling first, then a network path for its media.
+// Recovers a lost connection to the same peer: signaling first, then ICE.
 
-import { pause } from './visavis-timers.js';
+import { sleep } from './visavis-timers.js';
 
-/** How long it is looked for. The server keeps a peer for about as long. */
-const RECOVER_MS = 20_000;
-/** Between two looks at whether the path has healed by itself. */
-const LOOK_MS = 50;
-/** A server that is there answers a ping within this time. */
-const PONG_MS = 300;
+/** After this time recovery is abandoned. The server keeps a peer for about as long. */
+const RECOVERY_TIMEOUT_MS = 20_000;
+/** How often to check whether media arrives again. */
+const POLL_MS = 50;
+/** A reachable server answers a ping within this time. */
+const PONG_TIMEOUT_MS = 300;
 /**
- * A WebSocket that does not open within this time is tried again: the kernel's own patience doubles with
- * each try, and would miss the moment at which the network is back.
+ * A WebSocket that does not open within this time is replaced by a new one: the kernel doubles its SYN timeout with
+ * each retransmission, and would notice late that the network is back.
  */
-const RESUME_MS = 700;
-/** After so many tries with less patience there is more of it: browsers slow down who fails too often. */
-const HASTY_TRIES = 12;
-const RESUME_LATER_MS = 2_000;
-/** At least this long between two tries that fail at once. */
-const BREATH_MS = 150;
+const RESUME_TIMEOUT_MS = 700;
+/** After this many attempts the timeout is longer: browsers delay WebSockets of a page whose attempts fail often. */
+const SHORT_RESUME_ATTEMPTS = 12;
+const LONG_RESUME_TIMEOUT_MS = 2_000;
+/** Least time between two attempts that fail at once. */
+const MIN_ATTEMPT_INTERVAL_MS = 150;
 /**
- * An ICE restart that finds no path within this time is made again, with twice the patience: sockets that were
- * opened while the system was changing networks may be good for nothing.
+ * An ICE restart that finds no path within this time is repeated, with twice the timeout: sockets that were opened
+ * while the system was changing networks may not work.
  */
-const RESTART_MS = 500;
-const RESTART_LIMIT_MS = 8_000;
+const RESTART_TIMEOUT_MS = 500;
+const MAX_RESTART_TIMEOUT_MS = 8_000;
 
 /**
- * One search for a lost peer. Ends by calling one of its handlers, once, unless it is stopped before.
+ * One recovery. Ends by calling one of onRecovered, onPeerGone and onLost, once, unless stop() is called first.
  *
  * @typedef {object} RecoveryHandlers
- * @property {() => void} onBack media, or what stands for it, comes again
- * @property {() => void} onForgotten the server is there and does not know the peer any more
- * @property {() => void} onLost there was nothing to be found
+ * @property {() => void} onRecovered media or answers to connectivity checks arrive again
+ * @property {() => void} onPeerGone the server is reachable and no longer has the peer
+ * @property {() => void} onLost the timeout has passed
  * @property {(text: string) => void} onLog
  */
 export class Recovery {
-  #link;
+  #connection;
   #signaling;
   #handlers;
-  #since = performance.now();
-  #look;
-  /** How long the round trip was while there was one. */
+  #startedAt = performance.now();
+  #poll;
+  /** The last round-trip time measured while connected; 0 where none was. */
   #roundTripMs;
   /** The WebSocket in use does not answer. */
-  #deaf;
-  #restartMs;
+  #signalingDead;
+  #restartTimeoutMs;
 
   /**
-   * @param {import('./visavis-link.js').Link} link
+   * @param {import('./visavis-media-connection.js').MediaConnection} connection
    * @param {import('./visavis-signaling.js').Signaling} signaling
-   * @param {{deaf: boolean, roundTripMs: number} & RecoveryHandlers} options
+   * @param {{signalingDead: boolean, roundTripMs: number} & RecoveryHandlers} options
    */
-  constructor(link, signaling, { deaf, roundTripMs, ...handlers }) {
-    this.#link = link;
+  constructor(connection, signaling, { signalingDead, roundTripMs, ...handlers }) {
+    this.#connection = connection;
     this.#signaling = signaling;
-    this.#deaf = deaf;
+    this.#signalingDead = signalingDead;
     this.#roundTripMs = roundTripMs;
-    this.#restartMs = Math.max(RESTART_MS, 6 * roundTripMs);
+    this.#restartTimeoutMs = Math.max(RESTART_TIMEOUT_MS, 6 * roundTripMs);
     this.#handlers = handlers;
-    this.#look = setInterval(() => {
-      if (this.#hasHealed()) this.#end('onBack');
-      else if (performance.now() - this.#since > RECOVER_MS) this.#end('onLost');
-    }, LOOK_MS);
-    this.#search().catch((error) => {
+    this.#poll = setInterval(() => {
+      if (this.#isMediaBack()) this.#end('onRecovered');
+      else if (performance.now() - this.#startedAt > RECOVERY_TIMEOUT_MS) this.#end('onLost');
+    }, POLL_MS);
+    this.#run().catch((error) => {
       this.#log(error.message);
       this.#end('onLost');
     });
   }
 
   stop() {
-    clearInterval(this.#look);
+    clearInterval(this.#poll);
     this.#handlers = null;
   }
 
@@ -87,57 +87,58 @@ export class Recovery {
     this.#handlers?.onLog(text);
   }
 
-  #hasHealed() {
-    const silence = this.#link.silenceMs();
-    const came = performance.now() - this.#since - silence > LOOK_MS;
-    return came && this.#link.state === 'connected';
+  #isMediaBack() {
+    const silence = this.#connection.silenceMs();
+    const arrivedSince = performance.now() - this.#startedAt - silence > POLL_MS;
+    return arrivedSince && this.#connection.state === 'connected';
   }
 
-  async #search() {
-    for (let tries = 0; !this.#isOver; tries += 1) {
-      const began = performance.now();
-      const config = await this.#reach(tries);
+  async #run() {
+    for (let attempt = 0; !this.#isOver; attempt += 1) {
+      const startedAt = performance.now();
+      const reachable = await this.#ensureSignaling(attempt);
       if (this.#isOver) return;
-      if (!config) {
-        const took = performance.now() - began;
-        if (took < BREATH_MS) await pause(BREATH_MS - took + Math.random() * BREATH_MS);
-      } else if (this.#signaling.peerId !== this.#link.peerId) {
-        this.#end('onForgotten');
-      } else if (await this.#restart()) {
-        this.#end('onBack');
+      if (!reachable) {
+        const elapsed = performance.now() - startedAt;
+        const rest = MIN_ATTEMPT_INTERVAL_MS - elapsed;
+        if (rest > 0) await sleep(rest + Math.random() * MIN_ATTEMPT_INTERVAL_MS);
+      } else if (this.#signaling.peerId !== this.#connection.peerId) {
+        this.#end('onPeerGone');
+      } else if (await this.#restartIce()) {
+        this.#end('onRecovered');
       }
     }
   }
 
-  /** Sees to it that there is somebody to talk to. */
-  async #reach(tries) {
-    const patience = 3 * this.#roundTripMs;
-    if (!this.#deaf) {
-      if (await this.#signaling.isAlive(Math.max(PONG_MS, patience))) return true;
-      this.#deaf = true;
+  /** True once the server answers, over the WebSocket in use or a new one. */
+  async #ensureSignaling(attempt) {
+    const minTimeout = 3 * this.#roundTripMs;
+    if (!this.#signalingDead) {
+      if (await this.#signaling.isAlive(Math.max(PONG_TIMEOUT_MS, minTimeout))) return true;
+      this.#signalingDead = true;
     }
-    const atLeast = tries < HASTY_TRIES ? RESUME_MS : RESUME_LATER_MS;
-    // TCP, TLS and the WebSocket take a round trip each, and one more for good measure.
-    const config = await this.#signaling.resume(Math.max(atLeast, 2 * patience));
+    const timeout = attempt < SHORT_RESUME_ATTEMPTS ? RESUME_TIMEOUT_MS : LONG_RESUME_TIMEOUT_MS;
+    // TCP, TLS and the WebSocket handshake take some round trips; six leave a margin.
+    const config = await this.#signaling.resume(Math.max(timeout, 2 * minTimeout));
     if (!config) return false;
-    this.#deaf = false;
+    this.#signalingDead = false;
     this.#log('signaling is back');
     return true;
   }
 
-  /** An ICE restart. True where something came over a path since then. */
-  async #restart() {
-    this.#log('looking for another path');
-    const before = await this.#link.arrivals();
+  /** Restarts ICE. True once something has arrived over a path since then. */
+  async #restartIce() {
+    this.#log('restarting ICE');
+    const before = await this.#connection.receivedByPath();
     if (this.#isOver) return false;
-    await this.#link.restart();
-    const until = performance.now() + this.#restartMs;
-    this.#restartMs = Math.min(2 * this.#restartMs, RESTART_LIMIT_MS);
+    await this.#connection.restartIce();
+    const until = performance.now() + this.#restartTimeoutMs;
+    this.#restartTimeoutMs = Math.min(2 * this.#restartTimeoutMs, MAX_RESTART_TIMEOUT_MS);
     while (!this.#isOver && performance.now() < until) {
-      await pause(LOOK_MS);
-      if (this.#isOver || this.#link.state !== 'connected') continue;
-      for (const [path, arrived] of await this.#link.arrivals()) {
-        if (arrived > (before.get(path) ?? 0)) return true;
+      await sleep(POLL_MS);
+      if (this.#isOver || this.#connection.state !== 'connected') continue;
+      for (const [path, received] of await this.#connection.receivedByPath()) {
+        if (received > (before.get(path) ?? 0)) return true;
       }
     }
     return false;

@@ -1,38 +1,38 @@
-// One conversation with the server, which may outlive its WebSocket.
+// Signaling with the server, which may continue over another WebSocket.
 
-import { VisavisError, reasonOfRefusal } from './visavis-failures.js';
+import { VisavisError, fetchRefusal } from './visavis-errors.js';
 
-/** The close code that says goodbye: the server ends the peer with it. */
-const GOODBYE = 1000;
-/** The close code of a socket that another one takes the place of: the peer stays. */
+/** Close code with which the server ends the peer. */
+const NORMAL_CLOSURE = 1000;
+/** Close code of a socket that another one has replaced: the server keeps the peer. */
 const REPLACED = 4000;
 
 /**
- * Handlers are called for the socket in use alone; what an older one still has to say is nobody's concern.
+ * Handlers are called for the socket in use only. Messages of a replaced socket are ignored.
  *
  * @typedef {object} SignalingHandlers
- * @property {(message: object) => void} onMessage everything but pings and pongs
- * @property {(reason: string) => void} onClosed the socket in use is gone, or never opened
- * @property {(error: VisavisError) => void} onBadAddress there is nothing to open
+ * @property {(message: object) => void} onMessage any message but ping and pong
+ * @property {(reason: string) => void} onClosed the socket in use was closed, or did not open
+ * @property {(error: VisavisError) => void} onUrlError the URL is invalid, or could not be obtained
  */
 export class Signaling {
-  #address;
+  #url;
   #handlers;
   #socket = null;
-  /** A socket that is to take the place of the one in use. */
+  /** A socket that resume() is opening. */
   #successor = null;
   #token = null;
   #peerId = null;
   #config = null;
-  #waiting = [];
-  #over = false;
+  #pongWaiters = [];
+  #closed = false;
 
   /**
-   * @param {() => string|Promise<string>} address of the WebSocket, asked for each time one is opened
+   * @param {() => string|Promise<string>} url of the WebSocket, called each time one is opened
    * @param {SignalingHandlers} handlers
    */
-  constructor(address, handlers) {
-    this.#address = address;
+  constructor(url, handlers) {
+    this.#url = url;
     this.#handlers = handlers;
     this.#open();
   }
@@ -41,53 +41,53 @@ export class Signaling {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
-  /** The peer that the socket speaks for, once it is known. */
+  /** The peer that this signaling belongs to, once known. */
   get peerId() {
     return this.#peerId;
   }
 
-  /** What the server last said of itself. */
+  /** The last `config` message. */
   get config() {
     return this.#config;
   }
 
-  /** Whether the peer could be spoken for by another socket. */
+  /** Whether another socket can take over the peer. */
   get isResumable() {
     return this.#token !== null;
   }
 
-  /** @returns {boolean} whether it was handed to an open socket */
+  /** @returns {boolean} false where no socket is open */
   send(message) {
     if (!this.isOpen) return false;
     this.#socket.send(JSON.stringify(message));
     return true;
   }
 
-  /** Whether the server answers within so many milliseconds. */
-  async isAlive(withinMs) {
-    // A server that hands out no token knows no ping either.
+  /** Whether the server answers a ping in time. */
+  async isAlive(timeoutMs) {
+    // A server that sends no resume token does not support ping either.
     if (!this.isResumable || !this.send({ type: 'ping' })) return false;
     return new Promise((resolve) => {
-      const late = setTimeout(() => resolve(false), withinMs);
-      this.#waiting.push(() => {
-        clearTimeout(late);
+      const timer = setTimeout(() => resolve(false), timeoutMs);
+      this.#pongWaiters.push(() => {
+        clearTimeout(timer);
         resolve(true);
       });
     });
   }
 
   /**
-   * Opens another socket for the same peer and, once the server greets it, uses that one. The old one may
-   * hang for minutes in a network that is gone, and a new one is the quickest way to learn that it is back.
-   * @param {number} withinMs
-   * @returns {Promise<?object>} the server's `config`; null where there was none in time
+   * Opens another socket for the same peer and uses it once the server has sent `config` over it. The old socket may
+   * hang for minutes after the network was lost; a new one is the quickest way to detect that it is back.
+   * @param {number} timeoutMs
+   * @returns {Promise<?object>} the server's `config`; null after the timeout
    */
-  async resume(withinMs) {
+  async resume(timeoutMs) {
     this.#successor?.close(REPLACED);
     let socket;
     try {
-      const url = new URL(await this.#address());
-      if (this.#over) return null;
+      const url = new URL(await this.#url());
+      if (this.#closed) return null;
       if (this.#token) url.searchParams.set('resume', this.#token);
       socket = new WebSocket(url);
     } catch {
@@ -96,21 +96,21 @@ export class Signaling {
     this.#successor = socket;
     return new Promise((resolve) => {
       const settle = (config) => {
-        clearTimeout(late);
+        clearTimeout(timer);
         socket.onmessage = null;
         socket.onclose = null;
         if (this.#successor === socket) this.#successor = null;
         else config = null;
         if (config) {
-          this.#retire(REPLACED);
+          this.#closeSocket(REPLACED);
           this.#use(socket);
-          this.#greeted(config);
+          this.#onConfig(config);
         } else {
           socket.close(REPLACED);
         }
         resolve(config);
       };
-      const late = setTimeout(() => settle(null), withinMs);
+      const timer = setTimeout(() => settle(null), timeoutMs);
       socket.onmessage = ({ data }) => {
         const message = parse(data);
         if (message?.type === 'config') settle(message);
@@ -119,32 +119,32 @@ export class Signaling {
     });
   }
 
-  /** Says goodbye, which ends the peer. */
+  /** Closes the socket; the server ends the peer. */
   close() {
-    this.#end(GOODBYE);
+    this.#end(NORMAL_CLOSURE);
   }
 
-  /** Lets go of the socket; what becomes of the peer is the server's concern. */
-  drop() {
+  /** Closes the socket and leaves the peer to the server. */
+  detach() {
     this.#end(REPLACED);
   }
 
   #end(code) {
-    this.#over = true;
+    this.#closed = true;
     this.#successor?.close(REPLACED);
     this.#successor = null;
     this.#token = null;
-    this.#retire(code);
+    this.#closeSocket(code);
   }
 
   async #open() {
     try {
-      const address = await this.#address();
-      if (!this.#over) this.#use(new WebSocket(address));
+      const url = await this.#url();
+      if (!this.#closed) this.#use(new WebSocket(url));
     } catch (error) {
-      if (this.#over) return;
-      const known = error instanceof VisavisError;
-      this.#handlers.onBadAddress(known ? error : new VisavisError('bad-address', error.message));
+      if (this.#closed) return;
+      const isOurs = error instanceof VisavisError;
+      this.#handlers.onUrlError(isOurs ? error : new VisavisError('bad-address', error.message));
     }
   }
 
@@ -157,14 +157,14 @@ export class Signaling {
         this.#handlers.onClosed(reason || 'signaling closed');
         return;
       }
-      const refusal = await reasonOfRefusal(socket.url);
-      if (this.#over) return;
+      const refusal = await fetchRefusal(socket.url);
+      if (this.#closed) return;
       if (refusal) this.#handlers.onMessage({ type: 'error', ...refusal });
       else this.#handlers.onClosed('the server cannot be reached');
     };
   }
 
-  #retire(code) {
+  #closeSocket(code) {
     const socket = this.#socket;
     this.#socket = null;
     if (!socket) return;
@@ -173,7 +173,7 @@ export class Signaling {
     socket.close(code);
   }
 
-  #greeted(config) {
+  #onConfig(config) {
     this.#config = config;
     this.#peerId = config.peerId ?? null;
     this.#token = config.resume ?? null;
@@ -185,9 +185,9 @@ export class Signaling {
     if (message.type === 'ping') {
       this.send({ type: 'pong' });
     } else if (message.type === 'pong') {
-      for (const answered of this.#waiting.splice(0)) answered();
+      for (const resolve of this.#pongWaiters.splice(0)) resolve();
     } else {
-      if (message.type === 'config') this.#greeted(message);
+      if (message.type === 'config') this.#onConfig(message);
       else if (message.type === 'answer') this.#peerId = message.peerId ?? this.#peerId;
       this.#handlers.onMessage(message);
     }

@@ -1,28 +1,27 @@
-// Waiting.
+// Delays, timers and deferred promises.
 
-const BACKOFF_FIRST_MS = 500;
-const BACKOFF_LIMIT_MS = 8_000;
+const MIN_BACKOFF_MS = 500;
+const MAX_BACKOFF_MS = 8_000;
 
-export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** How long to wait before an attempt, counted from 1: spread out, so that viewers lost together do not come
- * back together. */
-export function backoffMs(attempt) {
-  const most = Math.min(BACKOFF_LIMIT_MS, BACKOFF_FIRST_MS * 2 ** (attempt - 1));
-  return most * (0.5 + Math.random() / 2);
+/** Delay before an attempt, counted from 1; random, so that viewers that were lost together do not return together. */
+export function backoffDelayMs(attempt) {
+  const max = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** (attempt - 1));
+  return max * (0.5 + Math.random() / 2);
 }
 
-const PLACE_FIRST_MS = 1_500;
-const PLACE_LIMIT_MS = 5_000;
+const MIN_QUEUE_MS = 1_500;
+const MAX_QUEUE_MS = 5_000;
 
-/** How long to wait before a place is asked for once more; not much longer than until one may be free. */
-export function placeMs(asked, freeInSeconds) {
-  const often = Math.min(PLACE_LIMIT_MS, PLACE_FIRST_MS + 500 * (asked - 1)) * (0.75 + Math.random() / 2);
-  return freeInSeconds > 0 ? Math.min(often, 1000 * freeInSeconds + 200 * Math.random()) : often;
+/** Delay before asking for a place again; little longer than `freeInSeconds`, where the server has sent it. */
+export function queueDelayMs(attempt, freeInSeconds) {
+  const delay = Math.min(MAX_QUEUE_MS, MIN_QUEUE_MS + 500 * (attempt - 1)) * (0.75 + Math.random() / 2);
+  return freeInSeconds > 0 ? Math.min(delay, 1000 * freeInSeconds + 200 * Math.random()) : delay;
 }
 
-/** A promise that somebody keeps later. Nobody has to listen to it. */
-export class Outcome {
+/** A promise with its resolve and reject. A rejection that nobody handles is not reported. */
+export class Deferred {
   promise = new Promise((resolve, reject) => {
     this.resolve = resolve;
     this.reject = reject;
@@ -33,11 +32,11 @@ export class Outcome {
   }
 }
 
-/** Timers that go by names: one for each name at a time. */
+/** Named timers, one per name at a time. */
 export class Timers {
   #running = new Map();
 
-  /** Calls `action` after so many ms, unless it is cancelled or set anew before. */
+  /** Calls `action` after `ms`, unless the timer is cancelled or set again before. */
   set(name, ms, action) {
     this.cancel(name);
     this.#running.set(name, setTimeout(() => {
@@ -46,7 +45,7 @@ export class Timers {
     }, ms));
   }
 
-  /** Whether it was running. */
+  /** @returns {boolean} whether it was running */
   cancel(name) {
     clearTimeout(this.#running.get(name));
     return this.#running.delete(name);

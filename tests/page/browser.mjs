@@ -1,9 +1,9 @@
-// A real Chromium, and the player page in it.
+// Opens the player page in a real Chromium, and helpers for tests of it.
 
 import { chromium } from 'playwright-core';
 
-/** Where the server is. */
-export const server = process.env.VISAVIS_URL;
+/** URL of the server under test. */
+export const serverUrl = process.env.VISAVIS_URL;
 
 const FLAGS = [
   '--no-sandbox',
@@ -19,80 +19,83 @@ const FLAGS = [
   '--mute-audio',
 ];
 
-const PATIENCE = 30_000;
+const TIMEOUT_MS = 30_000;
 
-const started = chromium.launch({
+const launched = chromium.launch({
   executablePath: process.env.VISAVIS_CHROMIUM ?? '/usr/bin/chromium',
   args: FLAGS,
 });
 
-export async function quit() {
-  await (await started).close();
+export async function closeBrowser() {
+  await (await launched).close();
 }
 
 /**
- * Opens the page for a new visitor.
- * @param {string} [path] query or path
+ * Opens the player page in a new browser context.
+ * @param {string} [path] query, or path with query
  * @param {{before?: Function|string, context?: object}} [options] `before` runs before the page's own scripts
  */
-export async function visit(path = '', options) {
-  const page = await open(path, options);
+export async function openPlayer(path = '', options) {
+  const page = await openUrl(path, options);
   await until(page, 'window.visavis');
   return page;
 }
 
-/** Opens whatever is at an address. */
-export async function open(path, { before, context } = {}) {
-  const browser = await started;
+/** Opens a path of the server in a new browser context. */
+export async function openUrl(path, { before, context } = {}) {
+  const browser = await launched;
   const visitor = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...context });
   const page = await visitor.newPage();
-  page.setDefaultTimeout(PATIENCE);
-  page.faults = [];
-  page.on('pageerror', (error) => page.faults.push(error.message));
+  page.setDefaultTimeout(TIMEOUT_MS);
+  page.errors = [];
+  page.on('pageerror', (error) => page.errors.push(error.message));
   if (before) await page.addInitScript(before);
-  await page.goto(new URL(path, server).href);
+  await page.goto(new URL(path, serverUrl).href);
   return page;
 }
 
-export const leave = (page) => page.context().close();
+export const closePage = (page) => page.context().close();
 
 /**
- * Waits until something is true in the page. (Playwright's own way evaluates texts in the page, which the page's content
- * policy does not allow.)
+ * Waits until an expression is true in the page. (Playwright's waitForFunction() uses eval, which the page's
+ * Content-Security-Policy forbids.)
  */
 export async function until(page, expression, argument) {
-  const end = Date.now() + PATIENCE;
+  const end = Date.now() + TIMEOUT_MS;
   while (!(await page.evaluate(expression, argument))) {
-    if (Date.now() > end) throw new Error(`not true within ${PATIENCE} ms: ${expression}`);
+    if (Date.now() > end) throw new Error(`not true within ${TIMEOUT_MS} ms: ${expression}`);
     await page.waitForTimeout(40);
   }
 }
 
-/** Until there is a picture. */
-export const seen = (page) => until(page, "document.documentElement.dataset.picture === 'live'");
+/** Waits for the first video frame. */
+export const untilLive = (page) => until(page, "document.documentElement.dataset.picture === 'live'");
 
-/** Until the page's line says so. */
-export const says = (page, text) =>
+/** Waits until the status line contains a text. */
+export const untilState = (page, text) =>
   until(page, (wanted) => document.getElementById('state').textContent.includes(wanted), text);
 
-/** What an application would send over the data channel. */
-export const tell = (page, message) =>
+/** Waits until the element with this id has the focus. */
+export const untilFocused = (page, id) => until(page, (wanted) => document.activeElement.id === wanted, id);
+
+/** As if the application had sent this message over the data channel. */
+export const receiveMessage = (page, message) =>
   page.evaluate((detail) => {
     const data = typeof detail === 'string' ? detail : JSON.stringify(detail);
     window.visavis.client.dispatchEvent(new CustomEvent('message', { detail: { data } }));
   }, message);
 
-/** A server that greets, and then says that all places are taken. */
-export function everybodyElse() {
+/** Replaces WebSocket by one whose server sends `config`, then the error `full`. */
+export function serverIsFull() {
   window.WebSocket = class extends EventTarget {
     static OPEN = 1;
     readyState = 1;
     constructor() {
       super();
-      setTimeout(() => this.#say({ type: 'config', peerId: '1', iceServers: [] }), 10);
-      setTimeout(() => this.#say({ type: 'error', code: 'full', error: 'all 3 places are taken' }), 20);
+      setTimeout(() => this.#receive({ type: 'config', peerId: '1', iceServers: [] }), 10);
+      setTimeout(() => this.#receive({ type: 'error', code: 'full', error: 'all 3 places are taken' }), 20);
     }
-    #say(message) {
+    #receive(message) {
       this.onmessage?.({ data: JSON.stringify(message) });
     }
     send() {}
@@ -100,21 +103,21 @@ export function everybodyElse() {
   };
 }
 
-export function noWebRtc() {
+export function withoutWebRtc() {
   delete window.RTCPeerConnection;
 }
 
-/** The visitor says no to the microphone, until `window.allowed`. */
-export function refusal() {
+/** Denies the microphone until `window.allowed` is true. */
+export function microphoneDenied() {
   const { mediaDevices } = navigator;
-  const ask = mediaDevices.getUserMedia.bind(mediaDevices);
+  const getUserMedia = mediaDevices.getUserMedia.bind(mediaDevices);
   mediaDevices.getUserMedia = async (constraints) => {
-    if (window.allowed) return ask(constraints);
+    if (window.allowed) return getUserMedia(constraints);
     throw new DOMException('Permission denied', 'NotAllowedError');
   };
 }
 
-/** The visitor does not answer. */
-export function silence() {
+/** The visitor does not answer the permission prompt. */
+export function permissionPending() {
   navigator.mediaDevices.getUserMedia = () => new Promise(() => {});
 }

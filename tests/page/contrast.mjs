@@ -1,6 +1,6 @@
-// Contrast as it is seen: of each text's colour against the very pixels it stands on (WCAG 2.2, 1.4.3 and 1.4.11).
+// Measures contrast on pixels: each text's colour against the background it is drawn on (WCAG 2.2, 1.4.3 and 1.4.11).
 
-/** Runs in the page: what is written and drawn where, in which colour. */
+/** Runs in the page: lists texts and icons with their colour and position. */
 function collect() {
   const opacityOf = (element) => {
     let opacity = 1;
@@ -9,9 +9,9 @@ function collect() {
   };
   const top = document.querySelector('dialog[open]');
   const found = [];
-  const note = (element, rects, least, what) => {
+  const add = (element, rects, least, what) => {
     if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return;
-    // What is switched off need not be seen well, and what a dialog covers is not there to be read.
+    // Disabled controls are exempt, and what a dialog covers cannot be read.
     if (element.closest(':disabled') || (top && !top.contains(element))) return;
     const { color, fontSize, fontWeight } = getComputedStyle(element);
     const large = parseFloat(fontSize) >= 24 || (parseFloat(fontSize) >= 18.66 && Number(fontWeight) >= 700);
@@ -30,20 +30,20 @@ function collect() {
     if (!text || node.parentElement.closest('script, noscript, option')) continue;
     const range = document.createRange();
     range.selectNodeContents(node);
-    note(node.parentElement, [...range.getClientRects()], null, text.slice(0, 40));
+    add(node.parentElement, [...range.getClientRects()], null, text.slice(0, 40));
   }
   for (const svg of document.querySelectorAll('button svg')) {
-    note(svg.closest('button'), [svg.getBoundingClientRect()], 3, `the icon of ${svg.closest('button').id || 'a button'}`);
+    add(svg.closest('button'), [svg.getBoundingClientRect()], 3, `the icon of ${svg.closest('button').id || 'a button'}`);
   }
   for (const field of document.querySelectorAll('input[type=text], select')) {
-    // Within its border.
+    // Inside its border.
     const { left, top: y, width, height } = field.getBoundingClientRect();
-    note(field, [{ left: left + 16, top: y + 8, width: width - 48, height: height - 16 }], 4.5, `what is in ${field.id}`);
+    add(field, [{ left: left + 16, top: y + 8, width: width - 48, height: height - 16 }], 4.5, `what is in ${field.id}`);
   }
   return found;
 }
 
-/** Runs in an empty page: the contrast of each against what was photographed without it. */
+/** Runs in an empty page: the contrast of each item against a screenshot without the texts. */
 async function compare({ png, items, scale }) {
   const image = new Image();
   image.src = `data:image/png;base64,${png}`;
@@ -60,21 +60,21 @@ async function compare({ png, items, scale }) {
     const { data } = context.getImageData(area[0], area[1], Math.max(1, area[2]), Math.max(1, area[3]));
     const ratios = [];
     for (let at = 0; at < data.length; at += 4) {
-      const ground = [data[at], data[at + 1], data[at + 2]];
-      const seen = color.map((value, index) => alpha * value + (1 - alpha) * ground[index]);
-      const [light, dark] = [luminance(seen), luminance(ground)].sort((a, b) => b - a);
+      const background = [data[at], data[at + 1], data[at + 2]];
+      const blended = color.map((value, index) => alpha * value + (1 - alpha) * background[index]);
+      const [light, dark] = [luminance(blended), luminance(background)].sort((a, b) => b - a);
       ratios.push((light + 0.05) / (dark + 0.05));
     }
     ratios.sort((a, b) => a - b);
-    // A rounded corner belongs to what is around it.
+    // The fifth percentile, as rounded corners have the colour of the surroundings.
     return { ...item, ratio: ratios[Math.floor(ratios.length / 20)] };
   });
 }
 
 /**
- * What has too little contrast.
+ * Finds texts and icons with too little contrast.
  * @param {import('playwright-core').Page} page
- * @returns {Promise<{looked: number, faint: string[], least: number}>}
+ * @returns {Promise<{checked: number, tooLow: string[], lowest: number}>}
  */
 export async function contrast(page) {
   const items = await page.evaluate(collect);
@@ -88,12 +88,12 @@ export async function contrast(page) {
     document.adoptedStyleSheets = [];
   });
   const empty = await page.context().newPage();
-  const seen = await empty.evaluate(compare, { png, items, scale: 1 });
+  const measured = await empty.evaluate(compare, { png, items, scale: 1 });
   await empty.close();
-  const faint = seen.filter(({ ratio, least }) => ratio < least);
+  const tooLow = measured.filter(({ ratio, least }) => ratio < least);
   return {
-    looked: seen.length,
-    least: Math.min(...seen.map(({ ratio, least }) => (ratio * 4.5) / least)),
-    faint: faint.map(({ what, color, ratio, least }) => `“${what}” ${color}: ${ratio.toFixed(2)} of ${least}`),
+    checked: measured.length,
+    lowest: Math.min(...measured.map(({ ratio, least }) => (ratio * 4.5) / least)),
+    tooLow: tooLow.map(({ what, color, ratio, least }) => `“${what}” ${color}: contrast ${ratio.toFixed(2)}, at least ${least} needed`),
   };
 }

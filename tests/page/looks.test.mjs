@@ -1,12 +1,13 @@
-// Every state of the page in five sizes, light and dark: nothing outside the screen, nothing too faint, nothing that axe
-// objects to. Leaves a picture of each.
+// Every state of the page in five sizes, light and dark: nothing outside the screen, enough contrast, no findings of axe.
+// Takes a screenshot of each.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, test } from 'node:test';
 import {
-  everybodyElse, leave, noWebRtc, open as openAny, quit, refusal, says, seen, silence, tell, until, visit,
+  closeBrowser, closePage, microphoneDenied, openPlayer, openUrl, permissionPending, receiveMessage, serverIsFull, until,
+  untilLive, untilState, withoutWebRtc,
 } from './browser.mjs';
 import { contrast } from './contrast.mjs';
 
@@ -14,29 +15,29 @@ const SIZES = [[320, 568], [375, 667], [768, 1024], [1024, 768], [1440, 900]];
 const SHOTS = process.env.VISAVIS_SHOTS;
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** What axe cannot decide by itself. */
+/** Rules for which axe reports `incomplete`, and why that is fine here. */
 const DECIDED = {
-  // Measured by its pixels, below.
+  // Measured on pixels, by contrast().
   'color-contrast': true,
-  // A live picture's captions come with it, and are shown over it.
+  // Captions of live video come over the data channel and are shown over the video.
   'video-caption': true,
 };
 
-/** What comes with a movement is there at once. */
+/** Without animations. */
 const context = { reducedMotion: 'reduce' };
-const open = (path, options) => visit(path, { ...options, context });
+const open = (path, options) => openPlayer(path, { ...options, context });
 
 const STATES = {
   idle: () => open(),
   live: async () => {
     const page = await open('?autostart=1');
-    await seen(page);
+    await untilLive(page);
     return page;
   },
   talking: async () => {
     const page = await open();
     await page.click('#start');
-    await seen(page);
+    await untilLive(page);
     await page.keyboard.down('t');
     await until(page, 'visavis.client.talking');
     await page.hover('#talk');
@@ -44,54 +45,57 @@ const STATES = {
   },
   everything: async () => {
     const page = await open('?autostart=1&chat=1&interrupt=1');
-    await seen(page);
-    await page.click('#show-figures');
+    await untilLive(page);
+    await page.click('#toggle-stats');
     await page.click('#microphone');
+    await until(page, 'visavis.client.talking');
     await until(page, "document.querySelector('[data-graph=fps] [data-value]').textContent !== '–'");
-    // Said again and again, so that it does not fade while it is looked at.
+    // Repeated, so that it is not hidden during the checks.
     await page.evaluate(() => {
       const data = JSON.stringify({ type: 'caption', text: 'Hello! What would you like to talk about today?' });
-      const say = () => visavis.client.dispatchEvent(new CustomEvent('message', { detail: { data } }));
-      setInterval(say, 1_000);
-      say();
+      const receive = () => visavis.client.dispatchEvent(new CustomEvent('message', { detail: { data } }));
+      setInterval(receive, 1_000);
+      receive();
     });
-    await tell(page, { type: 'chat', from: 'Anna', text: 'Welcome. You can write here as well.' });
+    await receiveMessage(page, { type: 'chat', from: 'Anna', text: 'Welcome. You can write here as well.' });
     await until(page, () => visavis.client.send(new Uint8Array(1)));
-    await page.fill('#words', 'Nice, thank you!');
-    await page.press('#words', 'Enter');
+    await page.fill('#chat-input', 'Nice, thank you!');
+    await page.press('#chat-input', 'Enter');
+    await until(page, "document.getElementById('messages').childElementCount === 2");
     return page;
   },
   settings: async () => {
     const page = await open('?autostart=1');
-    await seen(page);
+    await untilLive(page);
     await page.click('#microphone');
     await until(page, 'visavis.client.talking');
     await page.click('#open-settings');
+    await until(page, "document.getElementById('settings').open");
     return page;
   },
   'without-microphone': async () => {
-    const page = await open('?autostart=1', { before: refusal });
-    await seen(page);
+    const page = await open('?autostart=1', { before: microphoneDenied });
+    await untilLive(page);
     await page.click('#microphone');
     await until(page, "document.getElementById('notice').textContent.includes('blocked')");
     return page;
   },
   asking: async () => {
-    const page = await open('?autostart=1', { before: silence });
-    await seen(page);
+    const page = await open('?autostart=1', { before: permissionPending });
+    await untilLive(page);
     await page.click('#microphone');
     await until(page, "document.getElementById('notice').textContent.includes('Allow')");
     return page;
   },
   waiting: async () => {
-    const page = await open('', { before: everybodyElse });
+    const page = await open('', { before: serverIsFull });
     await page.click('#start');
-    await says(page, 'Waiting');
+    await untilState(page, 'Waiting');
     return page;
   },
   reconnecting: async () => {
     const page = await open('?autostart=1');
-    await seen(page);
+    await untilLive(page);
     await page.evaluate(() => {
       const detail = { state: 'reconnecting', code: 'lost', reason: 'the network is gone', attempt: 0, attempts: 6 };
       visavis.client.dispatchEvent(new CustomEvent('state', { detail }));
@@ -101,10 +105,10 @@ const STATES = {
   unknown: async () => {
     const page = await open('?session=nobody');
     await page.click('#start');
-    await says(page, 'No such session');
+    await untilState(page, 'No such session');
     return page;
   },
-  // The page's name is a setting.
+  // The title is a setting.
   'long-title': async () => {
     const page = await open();
     await page.evaluate(() => {
@@ -112,39 +116,40 @@ const STATES = {
     });
     return page;
   },
-  'no-such-session': () => openAny('/webrtc/player/nobody', { context }),
-  unsupported: () => open('', { before: noWebRtc }),
+  'no-such-session': () => openUrl('/webrtc/player/nobody', { context }),
+  unsupported: () => open('', { before: withoutWebRtc }),
   left: async () => {
     const page = await open();
     await page.click('#start');
-    await seen(page);
+    await untilLive(page);
     await page.click('#leave');
+    await untilState(page, 'You have left');
     return page;
   },
 };
 
-/** Whatever can be pressed or read and is not wholly within the screen's width, or is too small for a thumb. */
+/** Controls and texts that are not entirely within the width of the screen, and buttons that are too small to touch. */
 function misplaced() {
   const width = document.documentElement.clientWidth;
-  const faults = document.documentElement.scrollWidth > width ? ['the page scrolls sideways'] : [];
+  const problems = document.documentElement.scrollWidth > width ? ['the page scrolls sideways'] : [];
   for (const element of document.querySelectorAll('button, select, input, p, a, h1, h2, dd, summary')) {
     if (!element.checkVisibility({ visibilityProperty: true })) continue;
     const name = element.id || element.textContent.trim().slice(0, 30) || element.name;
     const { left, right, width: wide, height } = element.getBoundingClientRect();
-    if (left < -0.5 || right > width + 0.5) faults.push(`${name}: ${left.toFixed()} to ${right.toFixed()} of ${width}`);
-    if (element.matches('button, a') && (wide < 44 || height < 44)) faults.push(`${name}: ${wide} × ${height}`);
+    if (left < -0.5 || right > width + 0.5) problems.push(`${name}: ${left.toFixed()} to ${right.toFixed()} of ${width}`);
+    if (element.matches('button, a') && (wide < 44 || height < 44)) problems.push(`${name}: ${wide} × ${height}`);
   }
-  return faults;
+  return problems;
 }
 
-after(quit);
+after(closeBrowser);
 if (SHOTS) mkdirSync(SHOTS, { recursive: true });
 
 for (const [state, begin] of Object.entries(STATES)) {
   test(`the page while it is ${state}`, async () => {
     const page = await begin();
-    const faults = [];
-    let [looked, least] = [0, Infinity];
+    const problems = [];
+    let [checked, lowest] = [0, Infinity];
     for (const colorScheme of ['dark', 'light']) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       for (const [width, height] of SIZES) {
@@ -152,24 +157,24 @@ for (const [state, begin] of Object.entries(STATES)) {
         await page.setViewportSize({ width, height });
         await page.waitForTimeout(80);
         if (SHOTS) await page.screenshot({ path: `${SHOTS}/${state}-${colorScheme}-${width}.png` });
-        for (const fault of await page.evaluate(misplaced)) faults.push(`${where} ${fault}`);
-        const seen = await contrast(page);
-        looked += seen.looked;
-        least = Math.min(least, seen.least);
-        for (const fault of seen.faint) faults.push(`${where} ${fault}`);
+        for (const problem of await page.evaluate(misplaced)) problems.push(`${where} ${problem}`);
+        const measured = await contrast(page);
+        checked += measured.checked;
+        lowest = Math.min(lowest, measured.lowest);
+        for (const problem of measured.tooLow) problems.push(`${where} ${problem}`);
         if (width !== 320 && width !== 1440) continue;
         await page.evaluate(AXE);
         const { violations, incomplete } = await page.evaluate(() => axe.run(document));
         const undecided = incomplete.filter(({ id }) => !DECIDED[id]);
         for (const { id, nodes } of [...violations, ...undecided]) {
-          faults.push(`${where} axe ${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
+          problems.push(`${where} axe ${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
         }
       }
     }
-    console.log(`${state}: ${looked} texts and icons, the faintest as ${least.toFixed(1)} : 1`);
-    assert.deepEqual(page.faults, []);
-    assert.deepEqual(faults, []);
-    assert.ok(looked > 0);
-    await leave(page);
+    console.log(`${state}: ${checked} texts and icons, lowest contrast ${lowest.toFixed(1)} : 1`);
+    assert.deepEqual(page.errors, []);
+    assert.deepEqual(problems, []);
+    assert.ok(checked > 0);
+    await closePage(page);
   });
 }

@@ -1,18 +1,21 @@
-// What visitors do and what happens to them, on the real page against the real server.
+// What visitors do and see, on the real page against the real server.
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { everybodyElse, leave, noWebRtc, quit, refusal, says, seen, server, silence, tell, until, visit } from './browser.mjs';
+import {
+  closeBrowser, closePage, microphoneDenied, openPlayer, permissionPending, receiveMessage, serverIsFull, serverUrl, until,
+  untilFocused, untilLive, untilState, withoutWebRtc,
+} from './browser.mjs';
 
-after(quit);
+after(closeBrowser);
 
 const text = (page, id) => page.textContent(`#${id}`);
 const focused = (page) => page.evaluate(() => document.activeElement.id);
 
-/** Runs in the page: a client of its own, whose events are kept. */
+/** Prepended to what run() evaluates: the client library, and helpers to record events and to wait. */
 const LIBRARY = `
   const { VisavisClient, VisavisError } = await import('/visavis-client.js');
-  const watch = (client) => {
+  const recordEvents = (client) => {
     const events = [];
     for (const type of ['state', 'microphone', 'channel', 'live', 'level', 'devices']) {
       client.addEventListener(type, ({ detail }) => events.push({ type, ...detail }));
@@ -23,17 +26,18 @@ const LIBRARY = `
     while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
   };
 `;
+/** Evaluates code in the page, with {@link LIBRARY}. */
 const run = (page, body) => page.evaluate(`(async () => { ${LIBRARY} ${body} })()`);
 
-// --- what does not work is said at once ---------------------------------------------------
+// --- failures are shown at once ----------------------------------------------------------
 
 test('webrtc that is switched off is said before anybody presses a button', async () => {
-  const page = await visit('', { before: noWebRtc });
+  const page = await openPlayer('', { before: withoutWebRtc });
   assert.equal(await text(page, 'state'), 'This browser does not support WebRTC');
   assert.match(await text(page, 'reason'), /does not support WebRTC, or it is turned off/);
   assert.equal(await run(page, 'return VisavisClient.isSupported();'), false);
   assert.equal(await run(page, "return new VisavisClient().connect().catch(({ code }) => code);"), 'unsupported');
-  await leave(page);
+  await closePage(page);
 });
 
 test('connections that the browser refuses are said at once', async () => {
@@ -44,31 +48,31 @@ test('connections that the browser refuses are said at once', async () => {
       }
     };
   };
-  const page = await visit('', { before });
+  const page = await openPlayer('', { before });
   await page.click('#start');
-  await says(page, 'This browser does not support WebRTC');
+  await untilState(page, 'This browser does not support WebRTC');
   assert.match(await text(page, 'reason'), /Cannot create so many/);
-  await leave(page);
+  await closePage(page);
 });
 
 test('an unknown session is named at once and not asked for again', async () => {
-  const page = await visit('?session=nobody');
+  const page = await openPlayer('?session=nobody');
   await page.click('#start');
-  await says(page, 'No such session');
+  await untilState(page, 'No such session');
   assert.match(await text(page, 'reason'), /There is no session nobody/);
-  assert.equal(await focused(page), 'start');
+  await untilFocused(page, 'start');
   const events = await run(page, `
     const client = new VisavisClient({ session: 'nobody' });
-    const events = watch(client);
+    const events = recordEvents(client);
     const code = await client.connect().catch((error) => error instanceof VisavisError && error.code);
     return [code, events.map(({ state }) => state)];
   `);
   assert.deepEqual(events, ['unknown-session', ['connecting', 'failed']]);
-  await leave(page);
+  await closePage(page);
 });
 
 test('a bad address is said at once', async () => {
-  const page = await visit();
+  const page = await openPlayer();
   const codes = await run(page, `
     const bad = [{ url: 'http://' }, { url: 'ftp://faces.example.org/' }, { session: 'two words' }];
     return Promise.all(bad.map((options) => new VisavisClient(options).connect().catch(({ code }) => code)));
@@ -76,39 +80,39 @@ test('a bad address is said at once', async () => {
   assert.deepEqual(codes, ['bad-address', 'bad-address', 'bad-address']);
   const nothing = await run(page, "return new VisavisClient({ url: '/nothing/here' }).connect().catch(({ code }) => code);");
   assert.equal(nothing, 'bad-address');
-  await leave(page);
+  await closePage(page);
 });
 
 test('a server that is out of reach is named while it is tried, and given up in the end', async () => {
-  const page = await visit();
+  const page = await openPlayer();
   const [first, code, state] = await run(page, `
     const client = new VisavisClient({ url: 'ws://127.0.0.1:9/', maxAttempts: 1 });
-    const events = watch(client);
+    const events = recordEvents(client);
     const code = await client.connect().catch((error) => error.code);
     return [events.find(({ state }) => state === 'reconnecting'), code, client.state];
   `);
   assert.equal(first.code, 'unreachable');
   assert.match(first.reason, /cannot be reached/);
   assert.deepEqual([code, state], ['unreachable', 'failed']);
-  await leave(page);
+  await closePage(page);
 });
 
 test('attempts that are given as undefined are the default', async () => {
-  const page = await visit();
+  const page = await openPlayer();
   const attempts = await run(page, `
     const client = new VisavisClient({ url: 'ws://127.0.0.1:9/', maxAttempts: undefined });
-    const events = watch(client);
+    const events = recordEvents(client);
     client.connect();
     await until(() => events.some(({ state }) => state === 'reconnecting'));
     client.close();
     return events.find(({ state }) => state === 'reconnecting').attempts;
   `);
   assert.equal(attempts, 6);
-  await leave(page);
+  await closePage(page);
 });
 
 test('whom the server does not let in is told so', async () => {
-  const page = await visit();
+  const page = await openPlayer();
   await page.route('**/guarded**', (route) => route.fulfill({ status: 403, json: { code: 'cross-origin', error: 'not you' } }));
   const failure = await run(page, "return new VisavisClient({ url: '/guarded' }).connect().catch(({ code, message }) => [code, message]);");
   assert.deepEqual(failure, ['forbidden', 'not you']);
@@ -117,11 +121,11 @@ test('whom the server does not let in is told so', async () => {
     return new VisavisClient({ token }).connect().catch(({ code, message }) => [code, message]);
   `);
   assert.deepEqual(token, ['forbidden', 'logged out']);
-  await leave(page);
+  await closePage(page);
 });
 
 test('a token is asked for before each websocket and sent with it', async () => {
-  const page = await visit();
+  const page = await openPlayer();
   const addresses = [];
   page.on('websocket', (socket) => addresses.push(new URL(socket.url()).searchParams.get('token')));
   await run(page, `
@@ -133,75 +137,75 @@ test('a token is asked for before each websocket and sent with it', async () => 
     client.close();
   `);
   assert.deepEqual(addresses, ['word1', 'word2']);
-  await leave(page);
+  await closePage(page);
 });
 
 // --- waiting for a place -----------------------------------------------------------------
 
 test('who finds all places taken waits until he leaves', async () => {
-  const page = await visit('', { before: everybodyElse });
+  const page = await openPlayer('', { before: serverIsFull });
   await page.click('#start');
-  await says(page, 'Waiting for a place');
+  await untilState(page, 'Waiting for a place');
   assert.match(await text(page, 'reason'), /All 3 places are taken. You get in when one is free./);
-  // It is asked for again and again, and that is no reason to give up.
+  // The client asks again and again, without giving up.
   await page.waitForTimeout(6_000);
   assert.equal(await page.evaluate('visavis.client.state'), 'waiting');
   await page.click('#leave');
-  await says(page, 'You have left');
-  assert.equal(await focused(page), 'start');
-  await leave(page);
+  await untilState(page, 'You have left');
+  await untilFocused(page, 'start');
+  await closePage(page);
 });
 
 test('who would rather not wait is told that it is full', async () => {
-  const page = await visit('', { before: everybodyElse });
+  const page = await openPlayer('', { before: serverIsFull });
   const failure = await run(page, `
     return new VisavisClient({ waitForPlace: false }).connect().catch(({ code, message }) => [code, message]);
   `);
   assert.deepEqual(failure, ['full', 'all 3 places are taken']);
-  await leave(page);
+  await closePage(page);
 });
 
 // --- connect and close -------------------------------------------------------------------
 
 test('connect resolves once connected, and close tells microphone and channel', async () => {
-  const page = await visit();
+  const page = await openPlayer();
   const events = await run(page, `
     const client = new VisavisClient();
-    const events = watch(client);
+    const events = recordEvents(client);
     await client.connect();
     await until(() => events.some(({ type, open }) => type === 'channel' && open));
     await client.setMicrophone(true);
     events.length = 0;
     client.close();
-    const told = events.map(({ type, state, open }) => [type, state ?? open]);
+    const closing = events.map(({ type, state, open }) => [type, state ?? open]);
     const again = client.connect().catch(({ code }) => code);
     client.close();
-    return [told, await again];
+    return [closing, await again];
   `);
   assert.deepEqual(events, [[['channel', false], ['microphone', 'off'], ['state', 'closed']], 'closed']);
-  await leave(page);
+  await closePage(page);
 });
 
 test('focus is kept after start and after leave', async () => {
-  const page = await visit();
+  const page = await openPlayer();
   await page.focus('#start');
   await page.keyboard.press('Enter');
-  assert.equal(await focused(page), 'mute');
-  await seen(page);
+  await untilFocused(page, 'mute');
+  await untilLive(page);
   assert.equal(await focused(page), 'mute');
   await page.focus('#leave');
   await page.keyboard.press('Enter');
-  assert.equal(await focused(page), 'start');
+  await untilFocused(page, 'start');
   await page.waitForTimeout(600);
   assert.equal(await focused(page), 'start');
-  await leave(page);
+  await closePage(page);
 });
 
 test('everything can be reached by keyboard, in the order in which it is seen, and has a name', async () => {
-  const page = await visit('?autostart=1&chat=1&interrupt=1');
-  await seen(page);
-  await page.click('#show-figures');
-  await page.focus('#show-figures');
+  const page = await openPlayer('?autostart=1&chat=1&interrupt=1');
+  await untilLive(page);
+  await page.click('#toggle-stats');
+  await page.focus('#toggle-stats');
   const order = [];
   for (let at = 0; at < 12; at += 1) {
     order.push(await page.evaluate(() => {
@@ -210,10 +214,10 @@ test('everything can be reached by keyboard, in the order in which it is seen, a
     }));
     await page.keyboard.press('Tab');
   }
-  assert.deepEqual(order, ['show-figures', 'full-screen', 'open-settings', 'mute', 'microphone', 'talk', 'interrupt',
-    'leave', 'messages', 'words', 'Send', 'Log']);
+  assert.deepEqual(order, ['toggle-stats', 'full-screen', 'open-settings', 'mute', 'microphone', 'talk', 'interrupt',
+    'leave', 'messages', 'chat-input', 'Send', 'Log']);
   for (const [role, name] of [
-    ['button', 'Figures'], ['button', 'Full screen'], ['button', 'Settings'], ['button', 'Mute the sound'],
+    ['button', 'Stats'], ['button', 'Full screen'], ['button', 'Settings'], ['button', 'Mute the sound'],
     ['button', 'Microphone'], ['button', 'Hold to talk'], ['button', 'Interrupt'], ['button', 'Leave'],
     ['log', 'Messages'], ['textbox', 'Message'], ['button', 'Send'], ['group', 'Controls'],
   ]) {
@@ -228,27 +232,27 @@ test('everything can be reached by keyboard, in the order in which it is seen, a
     assert.equal(await page.getByRole(role, { name, exact: true }).count(), 1, `${role} ${name}`);
   }
   await page.keyboard.press('Escape');
-  assert.equal(await focused(page), 'open-settings');
-  await leave(page);
+  await untilFocused(page, 'open-settings');
+  await closePage(page);
 });
 
 test('keys that are typed are no commands', async () => {
-  const page = await visit('?autostart=1&chat=1');
-  await seen(page);
+  const page = await openPlayer('?autostart=1&chat=1');
+  await untilLive(page);
   const muted = await page.evaluate('visavis.client.muted');
-  await page.fill('#words', '');
-  await page.type('#words', 'mvt if ');
-  assert.equal(await page.inputValue('#words'), 'mvt if ');
+  await page.fill('#chat-input', '');
+  await page.type('#chat-input', 'mvt if ');
+  assert.equal(await page.inputValue('#chat-input'), 'mvt if ');
   assert.equal(await page.evaluate('visavis.client.muted'), muted);
   assert.equal(await page.evaluate('visavis.client.microphoneOn'), false);
-  await leave(page);
+  await closePage(page);
 });
 
 test('a finger on the talk button is heard, and no longer when it is lifted', async () => {
   const context = { hasTouch: true, isMobile: true, viewport: { width: 375, height: 667 } };
-  const page = await visit('', { context });
+  const page = await openPlayer('', { context });
   await page.tap('#start');
-  await seen(page);
+  await untilLive(page);
   const { x, y, width, height } = await page.locator('#talk').boundingBox();
   const devtools = await page.context().newCDPSession(page);
   const touch = (type, touchPoints) => devtools.send('Input.dispatchTouchEvent', { type, touchPoints });
@@ -260,15 +264,15 @@ test('a finger on the talk button is heard, and no longer when it is lifted', as
   await until(page, "document.getElementById('talk-label').textContent === 'Hold to talk'");
   assert.equal(await page.evaluate('visavis.client.talking'), false);
   assert.equal(await text(page, 'notice'), '');
-  await leave(page);
+  await closePage(page);
 });
 
 // --- the microphone ----------------------------------------------------------------------
 
 test('after a refusal the page recovers', async () => {
-  const page = await visit('?autostart=1', { before: refusal });
-  await seen(page);
-  // How good the connection is has nothing to do with it.
+  const page = await openPlayer('?autostart=1', { before: microphoneDenied });
+  await untilLive(page);
+  // Without the quality, which may change.
   const state = async () => (await text(page, 'state')).split(',')[0];
   const before = await state();
   await page.click('#microphone');
@@ -280,18 +284,18 @@ test('after a refusal the page recovers', async () => {
   await page.click('#microphone');
   await until(page, "document.getElementById('notice').textContent === ''");
   assert.equal(await state(), before);
-  await leave(page);
+  await closePage(page);
 });
 
 test('a question that nobody answers is seen, and can be taken back', async () => {
-  const page = await visit('?autostart=1', { before: silence });
-  await seen(page);
+  const page = await openPlayer('?autostart=1', { before: permissionPending });
+  await untilLive(page);
   await page.click('#microphone');
   await until(page, "document.getElementById('notice').textContent.includes('Allow the microphone')");
   assert.equal(await page.evaluate('visavis.client.microphone.state'), 'asking');
   await page.click('#microphone');
   await until(page, "document.getElementById('notice').textContent === ''");
-  await leave(page);
+  await closePage(page);
 });
 
 test('a microphone that is muted by the system or taken away is seen', async () => {
@@ -303,8 +307,8 @@ test('a microphone that is muted by the system or taken away is seen', async () 
       return stream;
     };
   };
-  const page = await visit('?autostart=1', { before });
-  await seen(page);
+  const page = await openPlayer('?autostart=1', { before });
+  await untilLive(page);
   await page.click('#microphone');
   await until(page, 'visavis.client.talking');
   await page.evaluate(() => {
@@ -324,12 +328,12 @@ test('a microphone that is muted by the system or taken away is seen', async () 
   });
   await until(page, "document.getElementById('notice').textContent === 'The microphone was disconnected'");
   assert.equal(await page.getAttribute('#microphone', 'aria-pressed'), 'false');
-  await leave(page);
+  await closePage(page);
 });
 
 test('a microphone can be chosen, is remembered, and shows how loud it is', async () => {
-  const page = await visit('?autostart=1');
-  await seen(page);
+  const page = await openPlayer('?autostart=1');
+  await untilLive(page);
   await page.click('#microphone');
   await until(page, 'visavis.client.talking');
   await page.click('#open-settings');
@@ -340,10 +344,10 @@ test('a microphone can be chosen, is remembered, and shows how loud it is', asyn
   await until(page, "Number(document.getElementById('level').getAttribute('aria-valuenow')) > 10");
   await page.keyboard.press('Escape');
   await page.reload();
-  await seen(page);
+  await untilLive(page);
   await page.click('#microphone');
   await until(page, (id) => visavis.client.microphone.deviceId === id, chosen);
-  await leave(page);
+  await closePage(page);
 });
 
 test('what is plugged in or out is told, and what was chosen stays chosen', async () => {
@@ -351,8 +355,8 @@ test('what is plugged in or out is told, and what was chosen stays chosen', asyn
     window.plugged = [{ kind: 'audioinput', deviceId: 'desk', label: 'Desk' }];
     navigator.mediaDevices.enumerateDevices = async () => window.plugged;
   };
-  const page = await visit('?autostart=1', { before });
-  await seen(page);
+  const page = await openPlayer('?autostart=1', { before });
+  await untilLive(page);
   const change = (devices) =>
     page.evaluate((list) => {
       window.plugged = list.map(([kind, deviceId]) => ({ kind, deviceId, label: `The ${deviceId}` }));
@@ -360,18 +364,18 @@ test('what is plugged in or out is told, and what was chosen stays chosen', asyn
     }, devices);
   const choices = () =>
     page.evaluate(() => [...document.getElementById('which-microphone').options].map(({ text }) => text));
-  const toldTimes = (times) => until(page, (count) => window.told.length === count, times);
+  const untilEvents = (times) => until(page, (count) => window.deviceEvents.length === count, times);
   await page.evaluate(() => {
-    window.told = [];
-    visavis.client.addEventListener('devices', ({ detail }) => told.push(detail));
+    window.deviceEvents = [];
+    visavis.client.addEventListener('devices', ({ detail }) => deviceEvents.push(detail));
   });
   await page.click('#open-settings');
   await until(page, "document.getElementById('which-microphone').options.length === 2");
   await page.selectOption('#which-microphone', 'desk');
 
   await change([['audioinput', 'headset'], ['audioinput', 'desk'], ['audiooutput', 'headset']]);
-  await toldTimes(1);
-  assert.deepEqual(await page.evaluate('told[0]'), {
+  await untilEvents(1);
+  assert.deepEqual(await page.evaluate('deviceEvents[0]'), {
     microphones: [{ deviceId: 'headset', label: 'The headset' }, { deviceId: 'desk', label: 'The desk' }],
     outputs: [{ deviceId: 'headset', label: 'The headset' }],
   });
@@ -380,21 +384,21 @@ test('what is plugged in or out is told, and what was chosen stays chosen', asyn
   assert.equal(await page.isVisible('#output-setting'), true);
 
   await change([['audioinput', 'headset']]);
-  await toldTimes(2);
+  await untilEvents(2);
   assert.deepEqual(await choices(), ['Default microphone', 'The headset']);
   assert.equal(await page.inputValue('#which-microphone'), '');
   assert.equal(await page.isVisible('#output-setting'), false);
 
-  // Who has left is told nothing more.
+  // After close() there are no more events.
   await page.evaluate('visavis.client.close()');
   await change([]);
   await page.waitForTimeout(200);
-  await toldTimes(2);
-  await leave(page);
+  await untilEvents(2);
+  await closePage(page);
 });
 
 test('a track of the page\'s own is sent and is not stopped', async () => {
-  const page = await visit();
+  const page = await openPlayer();
   const [on, sent, state, code] = await run(page, `
     const audio = new AudioContext();
     const tone = audio.createOscillator();
@@ -411,24 +415,24 @@ test('a track of the page\'s own is sent and is not stopped', async () => {
     return [on, true, track.readyState, gone || client.microphone.code];
   `);
   assert.deepEqual([on, sent, state, code], [true, true, 'live', 'failed']);
-  await leave(page);
+  await closePage(page);
 });
 
 test('volume and loudspeaker are set', async () => {
-  const page = await visit('?autostart=1');
-  await seen(page);
+  const page = await openPlayer('?autostart=1');
+  await untilLive(page);
   await page.click('#open-settings');
   await page.fill('#volume', '40');
   assert.equal(await page.evaluate('visavis.video.volume'), 0.4);
   assert.equal(await page.evaluate("visavis.client.setOutput('no such device')"), false);
   assert.equal(await page.evaluate("visavis.client.setOutput('')"), true);
-  await leave(page);
+  await closePage(page);
 });
 
 // --- what else is on the page ------------------------------------------------------------
 
 test('the theme is the system\'s until one is chosen, which is remembered', async () => {
-  const page = await visit('', { context: { colorScheme: 'light' } });
+  const page = await openPlayer('', { context: { colorScheme: 'light' } });
   const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue('--ground'));
   assert.equal(await ground(), '#f7f5f1');
   await page.click('#open-settings');
@@ -437,33 +441,33 @@ test('the theme is the system\'s until one is chosen, which is remembered', asyn
   await page.reload();
   await until(page, 'window.visavis');
   assert.equal(await ground(), '#0b0c10');
-  await leave(page);
+  await closePage(page);
 });
 
 test('captions, chat and controls come and go as the application says', async () => {
-  const page = await visit('?autostart=1');
-  await seen(page);
+  const page = await openPlayer('?autostart=1');
+  await untilLive(page);
   assert.equal(await page.isVisible('#chat') || (await page.isVisible('#interrupt')), false);
-  await tell(page, { type: 'caption', text: 'Hello' });
+  await receiveMessage(page, { type: 'caption', text: 'Hello' });
   assert.equal(await text(page, 'caption'), 'Hello');
-  await tell(page, { type: 'caption', text: '' });
+  await receiveMessage(page, { type: 'caption', text: '' });
   assert.equal(await page.isVisible('#caption'), false);
-  await tell(page, { type: 'chat', text: '<img src=x onerror=alert(1)>', from: 'Anna' });
+  await receiveMessage(page, { type: 'chat', text: '<img src=x onerror=alert(1)>', from: 'Anna' });
   assert.equal(await text(page, 'messages'), 'Anna<img src=x onerror=alert(1)>');
-  await tell(page, { type: 'controls', chat: false, interrupt: true });
+  await receiveMessage(page, { type: 'controls', chat: false, interrupt: true });
   assert.equal(await page.isVisible('#chat'), false);
   assert.equal(await page.isVisible('#interrupt'), true);
   for (const other of ['{', '{"type":7}', '[]', 'plain words', '{"type":"caption","text":5}', '{"type":"chat"}', 'null']) {
-    await tell(page, other);
+    await receiveMessage(page, other);
   }
   assert.equal(await page.isVisible('#caption'), false);
-  assert.deepEqual(page.faults, []);
-  await leave(page);
+  assert.deepEqual(page.errors, []);
+  await closePage(page);
 });
 
 test('the picture fills the screen and comes back', async () => {
-  const page = await visit('?autostart=1');
-  await seen(page);
+  const page = await openPlayer('?autostart=1');
+  await untilLive(page);
   await page.click('#full-screen');
   await until(page, "document.fullscreenElement?.id === 'scene'");
   // The button follows the browser's event, which comes after the change.
@@ -471,12 +475,12 @@ test('the picture fills the screen and comes back', async () => {
   assert.equal(await page.isVisible('#leave'), true);
   await page.keyboard.press('f');
   await until(page, '!document.fullscreenElement');
-  await leave(page);
+  await closePage(page);
 });
 
 test('the element shows the face on any page of the server and leaves with it', async () => {
-  const page = await visit();
-  const url = new URL('/ws', server).href;
+  const page = await openPlayer();
+  const url = new URL('/ws', serverUrl).href;
   const states = await run(page, `
     await import('/visavis-element.js');
     const player = document.createElement('visavis-player');
@@ -484,7 +488,7 @@ test('the element shows the face on any page of the server and leaves with it', 
     player.setAttribute('autostart', '');
     const states = [];
     player.addEventListener('state', ({ detail }) => states.push(detail.state));
-    const shown = new Promise((resolve) => player.addEventListener('firstpicture', resolve));
+    const shown = new Promise((resolve) => player.addEventListener('firstframe', resolve));
     document.body.append(player);
     await shown;
     const { client } = player;
@@ -492,5 +496,5 @@ test('the element shows the face on any page of the server and leaves with it', 
     return [...states, client.state, player.client];
   `);
   assert.deepEqual(states, ['connecting', 'connected', 'closed', 'closed', null]);
-  await leave(page);
+  await closePage(page);
 });

@@ -155,11 +155,11 @@ fn a_page_that_lost_its_scripts_loads_itself_again() -> Outcome {
     let server = Server::start(ServerOptions::demo())?;
     let browser = Browser::start(Microphone::Absent)?;
     let page = browser.page()?;
-    page.lose_requests(&["*/visavis-link.js"])?;
+    page.lose_requests(&["*/visavis-media-connection.js"])?;
     page.open(&format!("{}?autostart=1", server.url()))?;
     let says =
         |text: &str| format!("document.getElementById('state').textContent.includes('{text}')");
-    page.wait_for(&says("loading it again"), Duration::from_secs(10))?;
+    page.wait_for(&says("Reloading"), Duration::from_secs(10))?;
     page.lose_requests(&[])?;
     page.wait_for(&says("Live"), Duration::from_secs(20))?;
     server.stop()?;

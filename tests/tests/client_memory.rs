@@ -31,7 +31,7 @@ return null;
 /// Connects, sees a frame, leaves; the page keeps no more than a weak reference.
 const CYCLE: &str = r"
 for (let at = 0; at < COUNT; at += 1) {
-  const shown = new Promise((resolve) => client.addEventListener('firstpicture', resolve, { once: true }));
+  const shown = new Promise((resolve) => client.addEventListener('firstframe', resolve, { once: true }));
   client.prepare();
   client.connect();
   await shown;

@@ -203,7 +203,7 @@ const open = async (session) => {
   const client = new VisavisClient({ session });
   client.attach(video);
   await new Promise((resolve, reject) => {
-    client.addEventListener('firstpicture', resolve, { once: true });
+    client.addEventListener('firstframe', resolve, { once: true });
     setTimeout(() => reject(new Error(`${session} shows nothing: ${client.state}`)), 60000);
     client.connect();
   });

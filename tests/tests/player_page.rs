@@ -163,8 +163,8 @@ fn captions_chat_and_interruptions_go_over_the_data_channel() -> Outcome {
     let caption = "document.getElementById('caption')";
     visit.page.wait_for(&format!("{caption}.textContent === 'Good day'"), PATIENCE)?;
     visit.page.eval::<()>(
-        "document.getElementById('words').value = ' Grüße '; \
-         document.getElementById('write').requestSubmit(); \
+        "document.getElementById('chat-input').value = ' Grüße '; \
+         document.getElementById('chat-form').requestSubmit(); \
          document.getElementById('interrupt').click();",
     )?;
     let said = || -> Result<Value, Box<dyn Error>> {

@@ -15,7 +15,7 @@ const COMMON: &str = "\
     Referrer-Policy: same-origin\r\n\
     Permissions-Policy: microphone=(self), camera=(), geolocation=()\r\n\
     Content-Security-Policy: default-src 'self'; \
-    script-src 'self' 'sha256-ezEPPuCa2c5rjrJA1aBf/rvtVjnRvoZ8ppqLdyoRxQQ='; \
+    script-src 'self' 'sha256-Rzsi3rHmZsHYOCSNKhirNGyTtafdLp8kADpQSeV19zs='; \
     connect-src 'self' ws: wss:; \
     img-src 'self' data:; media-src 'self' blob:; object-src 'none'; base-uri 'self'\r\n";
 

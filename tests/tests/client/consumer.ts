@@ -1,6 +1,6 @@
 // A page's code in TypeScript, as strict as it gets. Compiled and never run.
 import { VisavisClient, VisavisError } from 'visavis-client';
-import type { Device, FailureCode, Figures, MicrophoneFault, Quality, State, VisavisOptions } from 'visavis-client';
+import type { Device, FailureCode, Stats, MicrophoneErrorCode, Quality, State, VisavisOptions } from 'visavis-client';
 import 'visavis-client/element';
 
 const options: VisavisOptions = {
@@ -11,7 +11,7 @@ const options: VisavisOptions = {
   pushToTalk: true,
   token: async () => 'word',
   maxAttempts: undefined,
-  levelEveryMs: 100,
+  levelIntervalMs: 100,
 };
 const client = new VisavisClient(options);
 client.attach(document.createElement('video'));
@@ -19,9 +19,9 @@ client.addEventListener('state', ({ detail }) => {
   const state: State = detail.state;
   console.log(state, detail.reason.length, detail.attempt / detail.attempts);
 });
-client.addEventListener('figures', ({ detail }) => {
-  const figures: Figures = detail;
-  console.log((figures.latencyMs ?? 0) + figures.width);
+client.addEventListener('stats', ({ detail }) => {
+  const stats: Stats = detail;
+  console.log((stats.latencyMs ?? 0) + stats.width);
 });
 client.addEventListener('quality', ({ detail }) => {
   const quality: Quality = detail;
@@ -38,8 +38,8 @@ client.addEventListener('utterance', ({ detail: { id, state, sentMs } }) => {
   console.log(id + (sentMs ?? 0), state === 'interrupted');
 });
 client.addEventListener('microphone', ({ detail: { code, label, state } }) => {
-  const fault: MicrophoneFault | null = code;
-  console.log(fault, label, state === 'asking');
+  const error: MicrophoneErrorCode | null = code;
+  console.log(error, label, state === 'asking');
 });
 client.addEventListener('level', ({ detail }) => console.log(detail.level + detail.dbfs));
 client.prepare();
@@ -70,7 +70,7 @@ client.close();
 
 // @ts-expect-error there is no such codec
 new VisavisClient({ videoCodec: 'H261' });
-// @ts-expect-error an event of this name carries no figures
+// @ts-expect-error an event of this name carries no statistics
 client.addEventListener('muted', ({ detail }) => detail.latencyMs);
 // @ts-expect-error a microphone is chosen by its id
 client.setMicrophone({ label: 'mine' });

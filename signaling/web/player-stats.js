@@ -1,7 +1,7 @@
-// Live figures, small graphs and a log, behind a switch.
+// Live statistics, graphs and a log, shown on demand.
 
+import { find, loadChoice, saveChoice, showSection } from './player-dom.js';
 import { Graph } from './player-graphs.js';
-import { find, recall, remember, showSection } from './player-page.js';
 
 const LOG_LINES = 200;
 
@@ -10,12 +10,12 @@ const number = (value, digits, unit) =>
 const bitrate = (value) => (value >= 1000 ? number(value / 1000, 1, 'Mb/s') : number(value, 0, 'kb/s'));
 
 const GRAPHS = {
-  latency: { of: (f) => f.latencyMs, least: 50, inWords: (v) => number(v, 0, 'ms') },
-  fps: { of: (f) => f.fps, least: 30, inWords: (v) => number(v, 0, 'fps') },
-  bitrate: { of: (f) => f.bitrateKbps, least: 500, inWords: bitrate },
-  loss: { of: (f) => f.lossPercent, least: 2, inWords: (v) => number(v, 1, '%') },
+  latency: { of: (f) => f.latencyMs, minTop: 50, format: (v) => number(v, 0, 'ms') },
+  fps: { of: (f) => f.fps, minTop: 30, format: (v) => number(v, 0, 'fps') },
+  bitrate: { of: (f) => f.bitrateKbps, minTop: 500, format: bitrate },
+  loss: { of: (f) => f.lossPercent, minTop: 2, format: (v) => number(v, 1, '%') },
 };
-const FIGURES = {
+const STATS = {
   rtt: (f) => number(f.rttMs, f.rttMs < 10 ? 1 : 0, 'ms'),
   buffer: (f) => number(f.jitterBufferMs, 0, 'ms'),
   freezes: (f) => String(f.freezes),
@@ -24,28 +24,28 @@ const FIGURES = {
 };
 
 /** @param {import('./visavis-client.js').VisavisClient} client */
-export function wireFigures(client) {
+export function setUpStats(client) {
   const graphs = [...document.querySelectorAll('[data-graph]')].map((section) => {
     const kind = GRAPHS[section.dataset.graph];
     const graph = new Graph(section.querySelector('svg'), kind);
     return { ...kind, graph, value: section.querySelector('[data-value]') };
   });
-  const cells = [...document.querySelectorAll('[data-figure]')];
+  const cells = [...document.querySelectorAll('[data-stat]')];
 
-  function show(figures) {
-    for (const { of, inWords, value } of graphs) value.textContent = figures ? inWords(of(figures)) : '–';
-    for (const cell of cells) cell.textContent = figures ? FIGURES[cell.dataset.figure](figures) : '–';
+  function show(stats) {
+    for (const { of, format, value } of graphs) value.textContent = stats ? format(of(stats)) : '–';
+    for (const cell of cells) cell.textContent = stats ? STATS[cell.dataset.stat](stats) : '–';
   }
 
-  client.addEventListener('figures', ({ detail }) => {
+  client.addEventListener('stats', ({ detail }) => {
     show(detail);
     for (const { of, graph } of graphs) graph.push(of(detail));
   });
   client.addEventListener('state', ({ detail: { state } }) => {
-    // Figures of a connection that is gone say nothing.
+    // Stale values would be misleading.
     if (state !== 'connected') show(null);
   });
-  // Lost seconds are seconds too: the graphs go on, with a gap.
+  // While reconnecting the graphs continue, with a gap.
   setInterval(() => {
     if (client.state !== 'reconnecting') return;
     for (const { graph } of graphs) graph.push(null);
@@ -60,19 +60,19 @@ export function wireFigures(client) {
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
     log.append(line);
     while (log.childElementCount > LOG_LINES) log.firstElementChild.remove();
-    // Whoever reads further up is left there.
+    // Scroll only if the log was scrolled to its end.
     if (atEnd) log.scrollTop = log.scrollHeight;
   });
 
-  const button = find('show-figures');
-  function reveal(shown) {
-    showSection(find('figures-panel'), shown);
+  const button = find('toggle-stats');
+  function setShown(shown) {
+    showSection(find('stats-panel'), shown);
     button.setAttribute('aria-pressed', String(shown));
   }
   button.addEventListener('click', () => {
-    const shown = find('figures-panel').hidden;
-    reveal(shown);
-    remember('figures', shown ? 'shown' : '');
+    const shown = find('stats-panel').hidden;
+    setShown(shown);
+    saveChoice('stats', shown ? 'shown' : '');
   });
-  reveal(recall('figures') === 'shown');
+  setShown(loadChoice('stats') === 'shown');
 }

@@ -1,4 +1,4 @@
-// The page's elements, and what it remembers of a visitor's choices.
+// The page's elements, and the visitor's choices in localStorage.
 
 export const find = (id) => document.getElementById(id);
 export const root = document.documentElement;
@@ -6,8 +6,8 @@ export const video = find('video');
 
 const PREFIX = 'visavis.';
 
-/** What was chosen before; null where nothing was, or the browser remembers nothing. */
-export function recall(name) {
+/** Null where nothing was saved, or there is no storage. */
+export function loadChoice(name) {
   try {
     return localStorage.getItem(PREFIX + name);
   } catch {
@@ -15,21 +15,21 @@ export function recall(name) {
   }
 }
 
-export function remember(name, value) {
+export function saveChoice(name, value) {
   try {
     if (value) localStorage.setItem(PREFIX + name, value);
     else localStorage.removeItem(PREFIX + name);
   } catch {
-    // A page in a frame may have no storage.
+    // Browsers may deny storage, to frames for example.
   }
 }
 
-/** Changes a text only where it is another: who listens to the page is told each change. */
-export function write(element, text) {
+/** Sets a text only if it differs, as screen readers announce every change of a live region. */
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** The column beside the picture is there while something is in it. */
+/** Shows or hides a section of the side column, and the column itself while it is empty. */
 export function showSection(section, shown) {
   section.hidden = !shown;
   find('side').hidden = [...find('side').children].every(({ hidden }) => hidden);

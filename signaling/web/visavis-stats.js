@@ -1,64 +1,65 @@
-// Live figures of one connection, out of RTCPeerConnection.getStats().
+// Statistics of one connection, computed from RTCPeerConnection.getStats().
 
 /** Milliseconds between 1900 (NTP) and 1970 (Unix). */
 const NTP_TO_UNIX_MS = 2_208_988_800_000;
 
-/** Beyond this a latency says more about two clocks than about the way between them. */
-const PLAUSIBLE_LATENCY_MS = 10_000;
+/** A larger value is a difference between two clocks, not a latency. */
+const MAX_LATENCY_MS = 10_000;
 
 /**
- * @typedef {object} Figures
- * @property {?number} latencyMs     capture to display; null where the browser cannot tell
+ * @typedef {object} Stats
+ * @property {?number} latencyMs     capture to display; null where the browser does not report it
  * @property {?number} fps           frames decoded per second
- * @property {?number} bitrateKbps   video and sound received
- * @property {?number} lossPercent   packets lost since the last reading
+ * @property {?number} bitrateKbps   video and audio received
+ * @property {?number} lossPercent   packets lost since the last call
  * @property {?number} rttMs         round trip on the path in use
- * @property {?number} jitterBufferMs  how long frames waited to be decoded, since the last reading
- * @property {number} freezes        times the picture stood still, since the start
+ * @property {?number} jitterBufferMs  how long frames waited to be decoded, since the last call
+ * @property {number} freezes        video freezes since the start
  * @property {?string} codec         such as "H264"
  * @property {?string} audioCodec    such as "opus"
  * @property {number} width
  * @property {number} height
  */
 
-const VIDEO_CLOCK_PER_MS = 90;
+/** The video RTP clock is 90 kHz. */
+const RTP_TICKS_PER_MS = 90;
 
-/** Turns successive statistics into figures; keeps the last reading to take differences from. */
-export class FigureTaker {
-  #last = null;
+/** Computes rates from the difference between successive reports. */
+export class StatsReader {
+  #previous = null;
   #captureLatencyMs = null;
-  /** Milliseconds the sender's clock is ahead of ours. */
+  /** By how many milliseconds the sender's clock is ahead of ours. */
   #clockOffsetMs = 0;
 
   /**
-   * Notes one displayed frame.
+   * Adds the latency of one displayed frame.
    * @param {VideoFrameCallbackMetadata} metadata
-   * @param {RTCRtpReceiver} receiver where the frame came from
+   * @param {RTCRtpReceiver} receiver that received the frame
    */
-  noteFrame(metadata, receiver) {
-    // The frame's own date first: the browser's estimate rests on sender reports, which visavis dates
-    // a little back so that sound can be sent ahead.
-    const dated = this.#captureTime(metadata, receiver);
-    const captured = Number.isNaN(dated) ? metadata.captureTime : dated;
+  addFrame(metadata, receiver) {
+    // abs-capture-time is preferred: the browser's own estimate comes from sender reports, and visavis shifts those
+    // slightly back to be able to send audio ahead.
+    const exact = this.#captureTime(metadata, receiver);
+    const captured = Number.isNaN(exact) ? metadata.captureTime : exact;
     const latency = metadata.expectedDisplayTime - captured;
-    if (!(latency > 0 && latency < PLAUSIBLE_LATENCY_MS)) return;
+    if (!(latency > 0 && latency < MAX_LATENCY_MS)) return;
     const old = this.#captureLatencyMs;
     this.#captureLatencyMs = old === null ? latency : old + 0.1 * (latency - old);
   }
 
-  /** When a frame was captured, on the page's own clock; NaN where nothing tells. */
+  /** When a frame was captured, on the clock of performance.now(); NaN where unknown. */
   #captureTime({ rtpTimestamp }, receiver) {
-    // abs-capture-time came with the newest packet, which may belong to a later frame.
+    // abs-capture-time is that of the newest packet, which may belong to a later frame.
     const [source] = receiver.getSynchronizationSources?.() ?? [];
     if (source?.captureTimestamp === undefined || rtpTimestamp === undefined) return NaN;
-    const laterMs = ((source.rtpTimestamp - rtpTimestamp) | 0) / VIDEO_CLOCK_PER_MS;
-    const senders = source.captureTimestamp - NTP_TO_UNIX_MS - laterMs;
-    return senders - this.#clockOffsetMs - performance.timeOrigin;
+    const laterMs = ((source.rtpTimestamp - rtpTimestamp) | 0) / RTP_TICKS_PER_MS;
+    const onSenderClock = source.captureTimestamp - NTP_TO_UNIX_MS - laterMs;
+    return onSenderClock - this.#clockOffsetMs - performance.timeOrigin;
   }
 
-  /** @returns {Promise<Figures>} */
-  async take(connection) {
-    const stats = await connection.getStats();
+  /** @returns {Promise<Stats>} */
+  async read(pc) {
+    const stats = await pc.getStats();
     let video = null;
     let audio = null;
     let transport = null;
@@ -78,8 +79,8 @@ export class FigureTaker {
       waited: video?.jitterBufferDelay ?? 0,
       emitted: video?.jitterBufferEmittedCount ?? 0,
     };
-    const last = this.#last;
-    this.#last = now;
+    const last = this.#previous;
+    this.#previous = now;
     const seconds = last ? (now.at - last.at) / 1000 : 0;
     const change = (name) => (seconds > 0 ? Math.max(0, now[name] - last[name]) : null);
     const ratio = (part, whole) => (part === null || !whole ? null : part / whole);
@@ -87,7 +88,7 @@ export class FigureTaker {
     const pair = selectedPair(stats, transport);
     const rtt = pair?.currentRoundTripTime;
     if (report?.remoteTimestamp && rtt !== undefined) {
-      // A sender report says what time it was over there when it left, half a round trip ago.
+      // The sender report has the sender's time when it was sent, half a round trip ago.
       this.#clockOffsetMs = report.remoteTimestamp - (report.timestamp - (rtt * 1000) / 2);
     }
     const waited = ratio(change('waited'), change('emitted'));
@@ -108,17 +109,17 @@ export class FigureTaker {
   }
 }
 
-/** Where sender and viewer share a clock, the playout timestamp tells how old the picture is. */
+/** Correct only where sender and viewer share a clock. */
 function playoutLatency(video) {
   if (!video?.estimatedPlayoutTimestamp) return null;
   const latency = Date.now() + NTP_TO_UNIX_MS - video.estimatedPlayoutTimestamp;
-  return latency > 0 && latency < PLAUSIBLE_LATENCY_MS ? latency : null;
+  return latency > 0 && latency < MAX_LATENCY_MS ? latency : null;
 }
 
 function selectedPair(stats, transport) {
   const named = transport && stats.get(transport.selectedCandidatePairId);
   if (named) return named;
-  // Firefox has no `transport` entry and marks the pair itself.
+  // Firefox has no `transport` entry, but marks the selected pair.
   for (const entry of stats.values()) {
     if (entry.type === 'candidate-pair' && (entry.selected || entry.nominated)) return entry;
   }
