@@ -1,7 +1,7 @@
 //! Who makes a request, and what they may do: decided here and nowhere else.
 //!
 //! Every request gets its [`Principal`] when its head has been read; a WebSocket keeps that of its handshake. Every
-//! route names the [`Permission`] it needs, which is asked for before its handler runs, and handlers ask again when
+//! route names the [`Permission`] it needs, which is checked before its handler runs, and handlers check again when
 //! they know more: whose session, which peer. Which names, origins and proxies are accepted at all is the business
 //! of [`Access`](crate::access::Access), before any of this.
 
@@ -17,7 +17,7 @@ use crate::http::request::Request;
 /// On whose behalf a request is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Principal {
-    /// There is no authentication: whoever reaches the port.
+    /// There is no authentication: anyone who can reach the port.
     Anyone,
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Permission {
     SpeakForPeer,
 }
 
-/// What a permission is asked for, as far as it is known.
+/// What a permission is for, as far as it is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Subject<'a> {
     pub(crate) session: Option<&'a SessionId>,
@@ -61,20 +61,20 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Decides who somebody is and what they may do.
+/// Decides who a client is and what it may do.
 pub(crate) trait Authority: Debug + Send {
     /// Who makes a request, by its address and its header fields.
     ///
     /// # Errors
     ///
-    /// What the client is told whose credentials are not accepted.
+    /// The error for the client, if its credentials are not accepted.
     fn identify(&self, request: &Request, via: &Via) -> Result<Principal, RequestError>;
 
     /// Whether a principal may do something.
     ///
     /// # Errors
     ///
-    /// What the client is told who may not.
+    /// The error for the client, if it lacks the permission.
     fn permit(
         &self,
         principal: &Principal,
@@ -83,8 +83,8 @@ pub(crate) trait Authority: Debug + Send {
     ) -> Result<(), RequestError>;
 }
 
-/// Without authentication: everybody may do everything, but sessions are managed over HTTP only where the settings
-/// say so ([`SessionApi::manage`](crate::SessionApi::manage)).
+/// Without authentication: everyone may do everything, but sessions are managed over HTTP only if
+/// [`SessionApi::manage`](crate::SessionApi::manage) is set.
 #[derive(Debug)]
 pub(crate) struct NoAuthentication {
     pub(crate) manage: bool,

@@ -49,8 +49,8 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-/// Tells the engine of a candidate. One that is sound, but of no use here, is ignored: an address of the viewer's own
-/// link, a name that only its network knows. The viewer is found by the checks that it sends.
+/// Passes a candidate to the engine. A valid one that is useless here is ignored: a link-local address, or an mDNS name.
+/// Such a viewer is found by the connectivity checks that it sends.
 ///
 /// # Errors
 ///
@@ -86,7 +86,7 @@ pub(crate) fn add_all<'a>(
     }
 }
 
-/// Whether a text has the shape of a candidate (RFC 8839 §5.1), whatever its addresses are.
+/// Whether a text has the syntax of a candidate (RFC 8839 §5.1); addresses are not checked.
 fn is_sound(text: &str) -> bool {
     let text = text.strip_prefix("a=").unwrap_or(text);
     let Some(text) = text.strip_prefix("candidate:") else { return false };

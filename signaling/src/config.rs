@@ -22,9 +22,9 @@ pub struct SignalingConfig {
     pub default_session: SessionId,
     /// STUN and TURN servers sent to browsers.
     pub ice_servers: Vec<IceServer>,
-    /// The preferred video codec, as browsers are told.
+    /// The preferred video codec, as sent to browsers in `config`.
     pub video_codec: VideoCodec,
-    /// The audio codec, as browsers are told.
+    /// The audio codec, as sent to browsers in `config`.
     pub audio_codec: AudioCodec,
     /// WebSocket connections with a viewer at once; one more gets the error `full` and is closed.
     pub max_clients: usize,
@@ -40,11 +40,11 @@ pub struct SignalingConfig {
     /// Host names of the server: `face.example.org`, `*.example.org` for all below it, `*` for all there
     /// are. Requests addressed to other names are answered 421, so that no page can have its own name resolve
     /// to this server (DNS rebinding). IP addresses, `localhost`, this machine's name and that of
-    /// [`public_url`](Self::public_url) need not be told. With [`tls`](Self::tls) the certificate holds the
-    /// name, and every one is taken.
+    /// [`public_url`](Self::public_url) are always allowed. With [`tls`](Self::tls) every name is accepted, as the
+    /// certificate restricts it.
     pub allowed_hosts: Vec<String>,
     /// Proxies whose `X-Forwarded-For`, `-Host`, `-Port` and `-Prefix` are trusted: addresses, networks
-    /// (`10.0.0.0/8`), or the words `loopback`, `private` and `none`. Connections from there are not limited
+    /// (`10.0.0.0/8`), or `loopback`, `private` and `none`. Connections from there are not limited
     /// like those of one client, unless they name the client. By default `loopback`.
     pub trusted_proxies: Vec<String>,
     /// Title and logo of the player page.
@@ -129,7 +129,7 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// New viewers from one address within [`abuse_window`](Self::abuse_window); one more is `rate-limited`.
     pub joins_per_address: u32,
-    /// Sessions asked for from one address within the window; one more is `rate-limited`.
+    /// Sessions requested from one address within the window; one more is `rate-limited`.
     pub sessions_per_address: u32,
     /// Offers of one viewer within the window; one more is `rate-limited`.
     pub offers: u32,
@@ -201,9 +201,9 @@ pub enum SignalingError {
     /// The TCP port could not be opened.
     #[error("cannot listen on tcp {addr}: {source}")]
     Bind {
-        /// The address asked for.
+        /// The configured address.
         addr: SocketAddr,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A poller, waker or thread could not be made.

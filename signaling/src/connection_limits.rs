@@ -19,8 +19,7 @@ pub(crate) struct RemoteEnd {
     pub(crate) reserved: bool,
 }
 
-/// How many connections each source has. Those of trusted proxies that do not say for whom they speak are not
-/// counted.
+/// How many connections each source has. Those of trusted proxies that do not name the client are not counted.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionLimits(HashMap<Source, usize>);
 

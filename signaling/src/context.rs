@@ -43,7 +43,7 @@ pub(crate) struct Context {
     pub(crate) uploads: Uploads,
     /// How many connections there are from where.
     pub(crate) connections: ConnectionLimits,
-    /// How often what may be asked for.
+    /// Rate limits of requests.
     pub(crate) rates: RequestRates,
     pub(crate) random: &'static dyn SecureRandom,
     /// Carries what other threads answer into the loop.

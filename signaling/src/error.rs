@@ -1,4 +1,4 @@
-//! What can go wrong, told to clients in one vocabulary: the one table of error codes for HTTP, WebSocket and WHEP.
+//! The table of error codes for HTTP, WebSocket and WHEP.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -22,13 +22,13 @@ const TRY_AGAIN_LATER: u16 = 1013;
 /// A row of the table.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// The stable word.
+    /// The stable code.
     code: &'static str,
-    /// What HTTP answers with; `None`: only told over the WebSocket.
+    /// The HTTP status; `None`: sent over the WebSocket only.
     status: Option<StatusCode>,
     /// The same sentence for every occurrence.
     title: &'static str,
-    /// The word in the WebSocket's `error` messages; `None`: only told over HTTP.
+    /// The code in the WebSocket's `error` messages; `None`: sent over HTTP only.
     websocket: Option<&'static str>,
     /// Seconds after which asking again makes sense, in `Retry-After`.
     retry_after: Option<u32>,
@@ -59,7 +59,7 @@ impl Entry {
         Self { websocket: Some(code), ..Self::new(code, title) }
     }
 
-    /// Told over the WebSocket too, by this word.
+    /// Sent over the WebSocket too, with this code.
     const fn and_websocket(self, word: &'static str) -> Self {
         Self { websocket: Some(word), ..self }
     }
@@ -79,8 +79,7 @@ impl Entry {
 
 macro_rules! error_codes {
     ($($name:ident => $entry:expr;)*) => {
-        /// What is wrong, as clients tell one thing from another: RFC 9457's problem type, and the `code` of the
-        /// WebSocket's `error` messages.
+        /// What is wrong, for programs: the problem type of RFC 9457, and the `code` of the WebSocket's `error` messages.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum ErrorCode {
             $($name),*
@@ -161,7 +160,7 @@ error_codes! {
 }
 
 impl ErrorCode {
-    /// The stable word: over HTTP, and where it is the same, over the WebSocket.
+    /// The stable code: over HTTP and, where it is the same, over the WebSocket.
     pub(crate) const fn code(self) -> &'static str {
         self.entry().code
     }
@@ -176,13 +175,13 @@ impl ErrorCode {
         self.entry().status
     }
 
-    /// The word in an `error` message of the WebSocket; codes of HTTP alone have none.
+    /// The code in an `error` message of the WebSocket; `None` for errors of HTTP only.
     #[cfg(test)]
     pub(crate) const fn told_over_websocket(self) -> Option<&'static str> {
         self.entry().websocket
     }
 
-    /// The word in an `error` message of the WebSocket.
+    /// The code in an `error` message of the WebSocket.
     pub(crate) const fn websocket_code(self) -> &'static str {
         match self.entry().websocket {
             Some(word) => word,
@@ -205,7 +204,7 @@ pub(crate) struct RequestError {
     pub(crate) code: ErrorCode,
     /// A sentence about this occurrence.
     pub(crate) detail: Cow<'static, str>,
-    /// After which asking again makes sense, where this occurrence says so.
+    /// After which a retry makes sense, if this occurrence has its own value.
     retry_after: Option<Duration>,
 }
 
@@ -248,7 +247,7 @@ impl RequestError {
     }
 }
 
-/// What a viewer is told whose media connection has ended.
+/// The error for a viewer whose media connection has ended.
 impl From<LeaveReason> for RequestError {
     fn from(reason: LeaveReason) -> Self {
         let (code, detail) = match reason {

@@ -25,7 +25,7 @@
 //!
 //! Each thing a client can make the server hold (bytes of a head, of a message, of unsent output,
 //! connections, time) has a bound in [`Limits`], and each turn of the loop reads a bounded amount
-//! from each socket, so that one flood starves nobody.
+//! from each socket, so that a flood on one does not starve the others.
 #![forbid(unsafe_code)]
 #![deny(rustdoc::private_intra_doc_links)]
 

@@ -60,7 +60,7 @@ impl Mailbox {
         }
     }
 
-    /// Takes in the session that a request has asked for.
+    /// The session that a request has asked for was created, or failed.
     pub(crate) fn on_created(&self, ticket: Ticket) -> impl FnOnce(Created) + Send + use<> {
         let mailbox = self.clone();
         move |created| mailbox.post(Post::Created(ticket, Box::new(created)))

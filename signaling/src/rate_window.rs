@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-/// Counts events in consecutive windows of time. Across the seam of two windows twice the limit can
-/// pass, which is good enough to tell a flood from a visitor.
+/// Counts events in consecutive windows of time. Around the end of a window twice the limit can pass, which is exact
+/// enough to detect a flood.
 #[derive(Debug)]
 pub(crate) struct RateWindow {
     length: Duration,

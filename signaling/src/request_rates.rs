@@ -13,7 +13,7 @@ use crate::rate_window::RateWindow;
 /// Entries at which a tally is looked through for those that no longer matter.
 const TIDY_AT: usize = 1_024;
 
-/// How often peers and sources may do what costs something, whatever route they take.
+/// Limits how often peers and sources make expensive requests, over all routes together.
 #[derive(Debug)]
 pub(crate) struct RequestRates {
     offers: Tally<PeerId>,
@@ -47,7 +47,7 @@ impl RequestRates {
         source.is_none_or(|source| self.joins.count(source, 1, now))
     }
 
-    /// Whether one more session may be asked for from there.
+    /// Whether this source may request one more session.
     pub(crate) fn may_create(&mut self, source: Option<Source>, now: Instant) -> bool {
         source.is_none_or(|source| self.sessions.count(source, 1, now))
     }

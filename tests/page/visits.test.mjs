@@ -217,7 +217,7 @@ test('everything can be reached by keyboard, in the order in which it is seen, a
   assert.deepEqual(order, ['toggle-stats', 'full-screen', 'open-settings', 'mute', 'microphone', 'talk', 'interrupt',
     'leave', 'messages', 'chat-input', 'Send', 'Log']);
   for (const [role, name] of [
-    ['button', 'Stats'], ['button', 'Full screen'], ['button', 'Settings'], ['button', 'Mute the sound'],
+    ['button', 'Statistics'], ['button', 'Full screen'], ['button', 'Settings'], ['button', 'Mute the sound'],
     ['button', 'Microphone'], ['button', 'Hold to talk'], ['button', 'Interrupt'], ['button', 'Leave'],
     ['log', 'Messages'], ['textbox', 'Message'], ['button', 'Send'], ['group', 'Controls'],
   ]) {

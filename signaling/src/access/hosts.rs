@@ -71,8 +71,8 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 255 && text.bytes().all(plain)
 }
 
-/// `localhost`, and the name by which other machines of a local network may find this one: nobody far away can
-/// have either of them resolve to anything.
+/// `localhost`, and the name of this machine in a local network: an attacker elsewhere cannot make either of them
+/// resolve to an address.
 fn own_names() -> Vec<String> {
     let mut names = vec!["localhost".to_owned()];
     let own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

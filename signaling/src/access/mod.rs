@@ -1,9 +1,9 @@
-//! Who may speak to the server, as far as the head of a request tells: by which name it is addressed, from which
-//! page, and through which proxies it came.
+//! Which requests are accepted, by their head: the name that they are addressed to, the page they come from, and the
+//! proxies they came through.
 //!
-//! Two attacks from a browser are kept off. A page of any origin can send requests and open WebSockets to every
-//! address that its visitor reaches; the browser says in `Origin` which page it is, and [`Access::refuse`] holds that
-//! against the server's own. And a page can have its own name resolve to such an address (DNS rebinding), so that
+//! Two attacks by pages in a browser are prevented. A page of any origin can send requests and open WebSockets to every
+//! address that its visitor can reach; the browser sends the page's origin in `Origin`, and [`Access::refuse`] compares
+//! it with the server's. And a page can have its own name resolve to such an address (DNS rebinding), so that
 //! the server looks to the browser like a part of the page's own site; then `Host` has a name that is not the
 //! server's. Addresses cannot be rebound, so every request that is addressed to an IP address is taken.
 
@@ -50,7 +50,7 @@ impl Source {
 pub(crate) struct Via {
     /// The path that a proxy took off before it passed the request on: empty, or `/avatar`.
     pub(crate) prefix: String,
-    /// Whom it counts for; `None` where a trusted proxy does not say for whom it speaks.
+    /// The client for which limits count it; `None` if a trusted proxy does not name the client.
     pub(crate) source: Option<Source>,
     /// The host that the visitor asked a trusted proxy for.
     hosts: Vec<String>,
@@ -96,12 +96,12 @@ impl Access {
         })
     }
 
-    /// Whether what this address says of others is believed.
+    /// Whether this address is a trusted proxy.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.proxies.contain(address)
     }
 
-    /// Reads what the proxies in between say. `remote` is the other end of the TCP connection.
+    /// Reads the header fields of the proxies in between. `remote` is the other end of the TCP connection.
     pub(crate) fn via(&self, headers: &HeaderMap, remote: IpAddr) -> Via {
         if !self.trusts(remote) {
             let source = Some(Source::of(remote));
@@ -145,8 +145,8 @@ impl Access {
 
     /// Whether a request that changes something, or opens a WebSocket, comes from a page of this server's or from a
     /// program that is no browser. Not every such request needs a preflight, and no WebSocket does, so that the
-    /// browser's own check is not enough. What tells is Sec-Fetch-Site, which a proxy in between leaves as it is;
-    /// browsers leave it out on plain HTTP, and some with WebSockets, where Origin and Host have to agree.
+    /// browser's own check is not enough. Sec-Fetch-Site decides, which proxies leave unchanged; browsers omit it on plain
+    /// HTTP, and some with WebSockets: there Origin and Host have to agree.
     fn is_from_own_page(&self, request: &Request, via: &Via, cors: &Cors) -> bool {
         let origin = request.headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
         let site = request.headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());

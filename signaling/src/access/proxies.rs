@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// Networks that are named by a word.
+/// Networks with a name of their own.
 const LOOPBACK: &[&str] = &["127.0.0.0/8", "::1/128"];
 /// RFC 1918, RFC 4193, and addresses of one link.
 const PRIVATE: &[&str] =
@@ -19,8 +19,8 @@ struct Network {
 }
 
 impl Networks {
-    /// Reads the settings: addresses, networks such as `10.0.0.0/8`, and the words `loopback`, `private` and
-    /// `none`. The error is the one that is none of these.
+    /// Reads the settings: addresses, networks such as `10.0.0.0/8`, and `loopback`, `private` and `none`. The error is the
+    /// first invalid one.
     pub(super) fn new(named: &[String]) -> Result<Self, String> {
         let mut networks = Vec::new();
         for name in named {
@@ -42,8 +42,8 @@ impl Networks {
         self.0.iter().any(|network| network.contains(address))
     }
 
-    /// Who is in front of the last proxy that is believed, where these say so: each adds the address it got the
-    /// request from at the end of the list.
+    /// The client in front of the last trusted proxy, if the proxies name it: each appends the address from which it got
+    /// the request to the list.
     pub(super) fn client<'a>(
         &self,
         forwarded_for: impl DoubleEndedIterator<Item = &'a str>,

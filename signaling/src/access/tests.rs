@@ -47,7 +47,7 @@ fn a_name_that_was_rebound_is_refused_and_an_address_is_not() {
             assert_eq!(none.ask(method, from, "Host: 203.0.113.7:8081\r\n"), "");
         }
     }
-    // A page may set these of its own origin.
+    // A page may set these for its own origin.
     let forged =
         "Host: evil.example\r\nX-Forwarded-Host: localhost\r\nX-Forwarded-Proto: https\r\n";
     assert_eq!(none.ask("GET", HERE, forged), "wrong-host");
@@ -127,7 +127,7 @@ fn pages_of_strangers_change_nothing() {
 #[test]
 fn a_proxy_that_changes_the_host_leaves_the_own_page_its_own() {
     let set = |headers: &str| format!("{UPGRADE}{headers}");
-    // nginx without a word: the upstream's address. What the page's origin is has to be told.
+    // nginx by default sends the upstream's address as Host, so the page's origin has to be configured.
     let page = "Origin: https://face.example:8443\r\n";
     let bare = set(&format!("Host: 127.0.0.1:8081\r\n{page}"));
     assert_eq!(world(|_| {}).ask("GET", HERE, &bare), "cross-origin");
@@ -140,7 +140,7 @@ fn a_proxy_that_changes_the_host_leaves_the_own_page_its_own() {
     assert_eq!(named.ask("GET", FAR, &host), "cross-origin", "nobody in between is trusted");
     let other = set("Host: face.example\r\nOrigin: https://evil.example:8443\r\n");
     assert_eq!(named.ask("GET", HERE, &other), "cross-origin");
-    // What a trusted proxy says of it.
+    // The header fields of a trusted proxy count.
     let told = |extra: &str| set(&format!("Host: 127.0.0.1:8081\r\n{page}{extra}"));
     assert_eq!(named.ask("GET", HERE, &told("X-Forwarded-Host: face.example:8443\r\n")), "");
     let port = "X-Forwarded-Host: face.example\r\nX-Forwarded-Port: 8443\r\n";

@@ -3,8 +3,7 @@
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-/// Whether a page is wanted more than JSON: browsers that are sent to an address say so, programs and scripts do
-/// not.
+/// Whether `Accept` prefers HTML to JSON, as browsers do when they navigate; programs and scripts do not.
 pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
     let html = quality(headers, "text", &["html"]);
     let json = quality(headers, "application", &["problem+json", "json"]);

@@ -4,7 +4,7 @@ use crate::error::{ErrorCode, RequestError};
 
 /// The longest line that announces a chunk, extensions included.
 const MAX_CHUNK_LINE_BYTES: usize = 256;
-/// Fields behind the last chunk, which nobody here reads.
+/// Limit of the trailer fields after the last chunk, which are ignored.
 const MAX_TRAILER_BYTES: usize = 4 << 10;
 
 /// Where in a request's body the reader is (RFC 9112 §6).
@@ -22,13 +22,13 @@ pub(crate) enum Framing {
 /// Where in a chunked body the reader is (RFC 9112 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Chunk {
-    /// Before the line that tells a chunk's size.
+    /// Before the line with a chunk's size.
     Size,
     /// So many bytes of the chunk are to come.
     Data(u64),
     /// Before the line end behind a chunk.
     End,
-    /// Behind the last chunk; so many bytes of trailers were read.
+    /// After the last chunk; the number is the bytes of trailers read so far.
     Trailer(usize),
 }
 
@@ -122,8 +122,8 @@ fn line_bytes(input: &[u8]) -> Option<usize> {
     input.iter().position(|&b| b == b'\n').map(|at| at + 1)
 }
 
-/// Whether a line ends as it has to and holds nothing that somebody else might take for an end: a proxy in front
-/// that sees another line there sees another request as well.
+/// Whether a line ends with CRLF and has no other CR or LF: a proxy that takes one of those for the end of the line
+/// would see different requests than this server (request smuggling).
 fn is_line(line: Option<&[u8]>) -> bool {
     let line = line.and_then(|line| line.strip_suffix(b"\r\n"));
     line.is_some_and(|line| line.iter().all(|&b| b == b'\t' || !b.is_ascii_control()))

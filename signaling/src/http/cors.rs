@@ -10,11 +10,11 @@ use http::header::{
 use super::request::Request;
 use super::response::Response;
 
-/// Header fields that a preflight hears of where it asks for none that can be named.
+/// The allowed header fields where a preflight requests none, or one with an invalid name.
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, If-Match, If-None-Match";
-/// The longest list of header fields that a preflight may ask for.
+/// The longest list of header fields that a preflight may request.
 const MAX_ASKED_BYTES: usize = 1 << 10;
-/// Header fields a page may read beside those that need no leave.
+/// Header fields that pages may read, besides the CORS-safelisted ones.
 const RESPONSE_HEADERS: &str =
     "Accept-Patch, Accept-Post, Allow, ETag, Link, Location, Retry-After";
 /// Seconds a browser may remember a preflight's answer.
@@ -32,8 +32,7 @@ impl Cors {
     pub(crate) fn new(allowed: &[String]) -> Result<Self, String> {
         let mut origins = Vec::new();
         for origin in allowed.iter().filter(|origin| *origin != "*") {
-            // Browsers write an origin in lower case, without a slash behind it, and without the port that goes
-            // without saying.
+            // Browsers write an origin in lower case, without a trailing slash and without the scheme's default port.
             let uri: Uri = origin.parse().map_err(|_| origin.clone())?;
             let authority = uri.authority().map(|authority| authority.as_str());
             let (Some(scheme), Some(authority)) = (uri.scheme_str(), authority) else {
@@ -49,7 +48,7 @@ impl Cors {
         Ok(Self { any: allowed.iter().any(|origin| origin == "*"), origins })
     }
 
-    /// What every answer to this request says about who may read it.
+    /// The CORS header fields of every answer to this request.
     pub(crate) fn headers(&self, request: &Request) -> Vec<(HeaderName, String)> {
         if self.any {
             let allow = (ACCESS_CONTROL_ALLOW_ORIGIN, "*".to_owned());
@@ -67,7 +66,7 @@ impl Cors {
         headers
     }
 
-    /// Adds to the answer to an OPTIONS request what a preflight wants to know.
+    /// Adds the header fields for a preflight to the answer to an OPTIONS request.
     pub(crate) fn preflight(&self, request: &Request, allow: &str, response: Response) -> Response {
         let asks = request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         if !asks || !origin(request).is_some_and(|origin| self.any || self.lists(origin)) {
@@ -89,8 +88,8 @@ impl Cors {
     }
 }
 
-/// The header fields that a page wants to send. None of them means anything to this server that a page which may
-/// use it should not say; tracing tools add theirs to whatever their pages send.
+/// The header fields that a page requests. All are allowed, as none of them gives a page with access more power, and
+/// tracing tools add fields of their own to each request.
 fn asked_headers(request: &Request) -> String {
     let asked = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
     let asked = asked.and_then(|value| value.to_str().ok()).unwrap_or_default();

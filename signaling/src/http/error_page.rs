@@ -9,7 +9,7 @@ use super::request::Request;
 use super::response::Response;
 use crate::error::{ErrorCode, RequestError};
 
-/// The page, with places for what is said.
+/// The page, with placeholders for its texts.
 pub(super) const TEMPLATE: &str = "error.html";
 
 /// Tells a problem as a page to a person who was sent there by a link; scripts and programs keep theirs.
@@ -26,7 +26,7 @@ pub(super) fn as_page(response: Response, template: &str, request: &Request) -> 
     }
 }
 
-/// It names its files relative to where it is, so that they are found behind whatever prefix a proxy takes off.
+/// It has relative URLs, so that it works behind a proxy that strips any path prefix.
 fn page(template: &str, error: &RequestError, request: &Request) -> String {
     let RequestError { code, detail, .. } = error;
     let up = "../".repeat(request.path.matches('/').count().saturating_sub(1));
@@ -45,7 +45,7 @@ fn page(template: &str, error: &RequestError, request: &Request) -> String {
         .replace("{detail}", &escape(small))
 }
 
-/// What somebody can do about it who was sent a link. Where there is nothing, the problem's own words have to do.
+/// What a person who followed a link can do about it; else the sentence of the problem.
 fn help(code: ErrorCode) -> Option<&'static str> {
     match code {
         ErrorCode::NoSession => {

@@ -21,7 +21,7 @@ enum Kind {
 /// What is served of it.
 #[derive(Debug)]
 pub(super) struct Logo {
-    /// The name it is served under, which tells its type.
+    /// The name it is served under; its extension is that of the type.
     pub(super) name: &'static str,
     pub(super) content: Vec<u8>,
 }
@@ -30,7 +30,7 @@ impl Logo {
     pub(super) fn read(path: &Path) -> Result<Self, SignalingError> {
         let unusable = |reason: String| SignalingError::Logo { path: path.to_owned(), reason };
         let mut content = Vec::new();
-        // One byte more than is allowed tells that there is too much, whatever the file says of its length.
+        // Reading one byte more than the limit detects a file that is too long, even if its metadata are wrong.
         File::open(path)
             .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut content))
             .map_err(|error| unusable(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! The document and the table of routes say the same.
+//! Tests that the OpenAPI document and the table of routes agree.
 
 use std::collections::BTreeSet;
 

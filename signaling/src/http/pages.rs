@@ -17,7 +17,7 @@ use crate::ws::handshake;
 /// What the tests hold to the table of routes.
 pub(super) const OPENAPI: &str = include_str!("../../openapi.json");
 
-/// The player page; or, to whom asks for it, the WebSocket.
+/// The player page, or the WebSocket if the request is an upgrade.
 pub(super) fn page(call: &Call<'_>, context: &mut Context) -> Reply {
     if call.request.has_token(UPGRADE, "websocket") {
         return handshake::open(call, context);
@@ -62,7 +62,7 @@ pub(super) fn ready(_: &Call<'_>, context: &mut Context) -> Reply {
     })
 }
 
-/// Where the document says that everything is.
+/// The `servers` URL in the document.
 pub(super) const SERVERS: &str = r#""servers": [{"url": "/"}]"#;
 
 /// The document that describes all this (OpenAPI 3.1). Behind a proxy that takes a prefix off, all is behind that

@@ -12,8 +12,7 @@ use crate::candidates::{self, Candidate, MAX_CANDIDATES, given};
 use crate::context::Context;
 use crate::error::{ErrorCode, RequestError};
 
-/// `RTCSessionDescriptionInit`, and whom it is from. What else a client says, as for servers of another make, is
-/// ignored.
+/// `RTCSessionDescriptionInit`, and the peer it is from. Other fields, which clients of other servers send, are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OfferBody {

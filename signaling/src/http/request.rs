@@ -15,7 +15,7 @@ const MAX_HEADERS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
-    /// Whom it is addressed to, where its target says so.
+    /// The authority, if the target has one.
     pub(crate) authority: Option<String>,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
@@ -60,7 +60,7 @@ pub(crate) enum Step {
 #[derive(Debug, Default)]
 pub(crate) struct HttpReader {
     buffer: Vec<u8>,
-    /// How much of the buffer was looked at without finding a line's end.
+    /// How much of the buffer was searched without finding the end of a line.
     scanned: usize,
     /// What is left of a request's body.
     framing: Framing,
@@ -107,15 +107,15 @@ impl HttpReader {
     }
 
     fn head(&mut self, limits: &Limits) -> Result<Option<Request>, RequestError> {
-        // Empty lines before a request are to be skipped (RFC 9112 §2.2).
+        // Empty lines before a request are skipped (RFC 9112 §2.2).
         let blank = self.buffer.iter().take_while(|&&b| b == b'\r' || b == b'\n').count();
         self.buffer.drain(..blank);
         self.scanned = self.scanned.saturating_sub(blank);
         if self.buffer.is_empty() {
             return Ok(None);
         }
-        // A head is parsed only when a line has ended (and once at its very start, to turn garbage
-        // away early): parsing it anew for each byte would let a slow sender buy much work.
+        // A head is parsed only when a line has ended (and once at its very start, to refuse garbage early): parsing it
+        // again for each byte would let a slow sender cause much work.
         let unseen = self.buffer.get(self.scanned..).unwrap_or_default();
         let worth_it = self.scanned == 0 || unseen.contains(&b'\n');
         self.scanned = self.buffer.len();
@@ -172,7 +172,7 @@ fn target_bytes(head: &[u8]) -> usize {
     line.split(|&b| b == b' ').nth(1).map_or(0, <[u8]>::len)
 }
 
-/// Makes a request of a syntactically sound head, or says what rule it breaks.
+/// Makes a request of a syntactically valid head. The error is the rule that it breaks.
 fn check(head: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Request, RequestError> {
     let target = head.path.unwrap_or_default();
     if target.len() > limits.target_bytes {

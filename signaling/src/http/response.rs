@@ -25,7 +25,7 @@ pub(crate) struct Response {
     status: StatusCode,
     headers: Vec<(HeaderName, Cow<'static, str>)>,
     body: Cow<'static, [u8]>,
-    /// What the body says is wrong.
+    /// The error that the body describes.
     error: Option<RequestError>,
 }
 
@@ -113,7 +113,7 @@ impl Response {
         }
         let switching = self.status == StatusCode::SWITCHING_PROTOCOLS;
         if !switching {
-            // Neither has a body, and a 204 may not even say so (RFC 9110 §8.6).
+            // Neither has a body, and a 204 must not have Content-Length (RFC 9110 §8.6).
             if ![StatusCode::NOT_MODIFIED, StatusCode::NO_CONTENT].contains(&self.status) {
                 let _ = write!(head, "content-length: {}\r\n", self.body.len());
             }
@@ -132,7 +132,7 @@ impl Response {
 /// A problem document (RFC 9457).
 impl From<RequestError> for Response {
     fn from(error: RequestError) -> Self {
-        // What the WebSocket alone tells never comes here.
+        // Errors of the WebSocket only never become HTTP responses.
         let status = error.code.http_status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = Self::json(status, &ProblemBody::new(&error, ""));
         response.set_content_type("application/problem+json");

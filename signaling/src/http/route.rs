@@ -1,5 +1,5 @@
-//! What a route is made of: the permission it needs, the handler that serves it, and what a handler is given and
-//! gives back. Handlers know no connection.
+//! What a route consists of: the permission it needs, its handler, and the handler's arguments and result. Handlers do
+//! not depend on connections.
 
 use http::Method;
 use http::header::CONTENT_TYPE;
@@ -80,7 +80,7 @@ pub(crate) enum Handler {
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {
     pub(crate) method: Method,
-    /// What is asked for before the handler runs.
+    /// Checked before the handler runs.
     pub(crate) permission: Permission,
     pub(crate) handler: Handler,
 }
@@ -91,7 +91,7 @@ pub(crate) struct Operation {
 pub(crate) struct Route {
     pub(crate) path: &'static str,
     pub(crate) operations: Vec<Operation>,
-    /// The media types of bodies it takes, as OPTIONS tells them (`Accept-Post`).
+    /// The media types of bodies that it accepts, for `Accept-Post` in the answer to OPTIONS.
     pub(crate) accept_post: Option<&'static str>,
 }
 
@@ -108,8 +108,8 @@ impl Route {
         machines.contains(&self.path) || self.path.starts_with("/webrtc/sessions")
     }
 
-    /// Whether it tells nothing, and under whatever name it is addressed: load balancers and orchestrators ask under
-    /// names of their own.
+    /// Whether it is open to every `Host`, since it reveals nothing: load balancers and orchestrators use names or
+    /// addresses of their own.
     pub(super) fn is_harmless(&self) -> bool {
         ["/healthz", "/readyz"].contains(&self.path)
     }
@@ -165,7 +165,7 @@ impl Call<'_> {
         }
     }
 
-    /// Asks for the permission that the route names, with what the path tells.
+    /// Checks the permission of the route, with the ids in the path.
     pub(crate) fn permit_route(
         &self,
         permission: Permission,
@@ -200,7 +200,7 @@ impl Call<'_> {
         context.mailbox.on_created(self.ticket)
     }
 
-    /// Whether the body is said to be of this type.
+    /// Whether `Content-Type` is this type.
     pub(crate) fn is_of_type(&self, media_type: &str) -> bool {
         let value = self.request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = value.and_then(|value| value.split(';').next());

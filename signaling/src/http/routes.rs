@@ -20,7 +20,7 @@ use crate::speech::upload as speech;
 use crate::whep::handlers as whep;
 use crate::ws::handshake;
 
-/// Every route there is: its path, and for each method the permission that is asked for and the handler.
+/// All routes: path, and for each method the permission it needs and the handler.
 pub(crate) fn table() -> Vec<Route> {
     use Handler::{Upload, Whole};
     use Permission as P;
@@ -104,7 +104,7 @@ pub(crate) fn table() -> Vec<Route> {
 
 const JSON: &str = "application/json";
 
-/// The methods that something here knows, as an `OPTIONS` about the whole server is told.
+/// All methods that any route has: the `Allow` of `OPTIONS *`.
 const ALL_METHODS: &str = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
 
 /// Where every path leads that leads nowhere else.
@@ -121,7 +121,7 @@ pub(crate) struct Router {
     files: Arc<StaticFiles>,
 }
 
-/// What is to be done with a request, as far as its head tells.
+/// What to do with a request, as far as its head determines it.
 #[derive(Debug)]
 pub(crate) enum Plan {
     Call(Target),
@@ -164,7 +164,7 @@ impl Router {
         &self.cors
     }
 
-    /// What is to be done with a request. A `reserved` connection is beyond those that visitors may have.
+    /// What to do with a request. A `reserved` connection is one beyond the limit for visitors.
     pub(crate) fn plan(
         &self,
         request: &Request,
@@ -247,7 +247,7 @@ fn player_without_slash(request: &Request) -> Option<String> {
     Some(format!("../{id}{query}"))
 }
 
-/// A method nobody defined is a 501, one that does not apply a 405 (RFC 9110 §15.5.6, §15.6.2).
+/// An unknown method is a 501, one that the route does not have a 405 (RFC 9110 §15.5.6, §15.6.2).
 fn refuse_method(route: &Route, method: &Method) -> Response {
     // RFC 9110's, PATCH (RFC 5789) and QUERY.
     let known = [

@@ -21,7 +21,7 @@ use crate::sessions::settings::Settings;
 /// What stands in front of a session's id in the address of its page.
 pub(super) const PLAYER: &str = "/webrtc/player/";
 
-/// What `GET /webrtc/sessions` tells of a session.
+/// A session in the answer to `GET /webrtc/sessions`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary<'a> {
@@ -55,7 +55,7 @@ impl<'a> Summary<'a> {
     }
 }
 
-/// What is told of one session alone.
+/// The answer to `GET /webrtc/sessions/{id}`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Detail<'a> {

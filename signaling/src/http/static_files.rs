@@ -17,7 +17,7 @@ pub(super) const PAGE: &str = "index.html";
 
 static WEB: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/web");
 
-/// The pages and scripts, which travel inside the binary.
+/// The pages and scripts, which are part of the binary.
 #[derive(Debug)]
 pub(crate) struct StaticFiles {
     files: HashMap<&'static str, File>,
@@ -32,8 +32,8 @@ struct File {
     content: Cow<'static, [u8]>,
     content_type: String,
     etag: String,
-    /// Not ours, and perhaps with scripts in it (SVG): as a page of its own it may do nothing. In a page of ours, as a
-    /// picture, it cannot anyway.
+    /// The operator's logo may be an SVG with scripts: opened as a document it is sandboxed. In an `<img>` its scripts do
+    /// not run anyway.
     sandboxed: bool,
 }
 
@@ -41,7 +41,7 @@ struct File {
 const SANDBOX: &str = "default-src 'none'; sandbox";
 
 impl StaticFiles {
-    /// Reads what the operator has put in the place of ours.
+    /// Reads the operator's title and logo, if set.
     pub(crate) fn new(settings: &PageBranding) -> Result<Self, SignalingError> {
         let branding = Branding::new(settings)?;
         let mut files = HashMap::new();
@@ -127,8 +127,8 @@ fn text(name: &str) -> &'static str {
     WEB.get_file(name).and_then(|file| file.contents_utf8()).unwrap_or_default()
 }
 
-/// The page names its files relative to where it is, so that it works behind whatever prefix a proxy takes off. Below
-/// `/webrtc/player/` they are two folders up.
+/// The page has relative URLs, so that it works behind a proxy that strips any path prefix. Below `/webrtc/player/`
+/// they start two folders up.
 fn below(page: &str) -> String {
     page.replacen("<head>", "<head>\n  <base href=\"../../\">", 1)
 }

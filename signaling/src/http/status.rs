@@ -44,7 +44,7 @@ struct RtpStreamBody {
     dropped_units: u64,
     restarts: u64,
     clock_steps: u64,
-    /// Why nothing of it can be shown or heard; null where all is well.
+    /// Why the stream cannot be played; null if it can.
     fault: Option<RtpFaultBody>,
 }
 

@@ -1,4 +1,4 @@
-//! What a request's target says (RFC 3986): one and the same thing may be written in many ways.
+//! Normalises a request's target (RFC 3986): the same path can be written in many ways.
 
 use std::borrow::Cow;
 

@@ -10,7 +10,7 @@ use crate::mailbox::{Mailbox, Post, Ticket};
 
 /// The most bytes in one piece.
 pub(crate) const PIECE_BYTES: usize = 16 << 10;
-/// Pieces that may wait for their reader: 128 KiB of an upload, whatever its length.
+/// Pieces that may wait for the reader: 128 KiB, however long the upload is.
 const PIECES: usize = 8;
 
 #[derive(Debug, Default)]
@@ -31,8 +31,8 @@ pub(crate) fn upload(mailbox: Mailbox, ticket: Ticket) -> (UploadWriter, UploadR
     (writer, reader)
 }
 
-/// The connection's end. Dropping it before [`finish`](Self::finish) tells the reader that the
-/// client went away.
+/// The connection's end. Dropping it before [`finish`](Self::finish) reports to the reader that the client has
+/// disconnected.
 #[derive(Debug)]
 pub(crate) struct UploadWriter {
     pieces: Sender<Vec<u8>>,
@@ -46,12 +46,12 @@ impl UploadWriter {
             return true;
         }
         self.flags.waits.store(true, Ordering::SeqCst);
-        // The reader may have made room before it could see that somebody waits.
+        // The reader may have made room just before `waits` was set.
         !self.pieces.is_full()
     }
 
-    /// Hands over a piece; false where nobody reads any more. Ask [`has_room`](Self::has_room)
-    /// first: a piece without room is lost.
+    /// Hands over a piece; false if the reader is gone. Call [`has_room`](Self::has_room) first: a piece for which there
+    /// is no room is lost.
     pub(crate) fn write(&self, piece: Vec<u8>) -> bool {
         match self.pieces.try_send(piece) {
             Ok(()) => true,
@@ -103,8 +103,7 @@ impl Read for UploadReader {
 
 impl Drop for UploadReader {
     fn drop(&mut self) {
-        // A connection that waits for room is to learn that there is nobody left: first the end of
-        // the channel, then the word.
+        // A connection that waits for room must notice that the reader is gone: close the channel first, then wake it.
         drop(std::mem::replace(&mut self.pieces, crossbeam_channel::never()));
         self.wake();
     }

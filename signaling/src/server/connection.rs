@@ -31,7 +31,7 @@ const REQUEST_COST_BYTES: usize = 4 << 10;
 /// When a connection wants its next turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// When its socket or its deadline says so.
+    /// When its socket is ready or its deadline has passed.
     Wait,
     /// At once: its budget ended before its input did, and the poller will not report it again.
     Again,
@@ -209,7 +209,7 @@ impl Connection {
         waits && self.stalled_since.is_none() && self.client.source == Some(source)
     }
 
-    /// Closes it while it is idle, because another connection is to be accepted.
+    /// Closes it while it is idle, to make room for another connection.
     pub(crate) fn close_idle(&mut self, context: &mut Context, now: Instant) -> Next {
         let _ = self.with_peer(context, now, |peer, io, _| peer.close_idle(io));
         Next::Done
@@ -280,7 +280,7 @@ impl Connection {
                         Some(0) => self.phase = Phase::Closing { peer: None, until: None },
                         Some(length) => {
                             http.push(chunk.get(..length).unwrap_or_default());
-                            // Time runs anew with each byte of an upload, and of nothing else.
+                            // Each byte of an upload extends the deadline; other bytes do not.
                             served |= http.waits_for() == Waiting::Upload;
                         }
                         None => break,
@@ -308,7 +308,7 @@ impl Connection {
             if served || new != *waiting {
                 (*waiting, *since) = (new, now);
             }
-            // What a proxy keeps in reserve is nobody's until it says for whom the next request is.
+            // An idle connection of a proxy counts for no client until its next request names one.
             if new == Waiting::NextRequest && http.trusts(&self.client) {
                 context.connections.remove(self.client.source.take());
             }
@@ -349,7 +349,7 @@ impl Connection {
         self.after_reply(outcome, context, now)
     }
 
-    /// A session that this connection has asked for was created, or could not be: over HTTP, or for its visitor.
+    /// The session that this connection has requested (over HTTP, or for its visitor) was created, or failed.
     pub(crate) fn on_created(
         &mut self,
         ticket: Ticket,

@@ -1,8 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-/// When each connection wants to be looked at even though nothing arrived: one deadline per
-/// connection, ordered, so that a turn of the loop touches only those that are due.
+/// One deadline per connection, ordered, so that a turn of the loop touches only the connections that are due.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     order: BTreeSet<(Instant, usize)>,

@@ -45,7 +45,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Whether there may be connections to accept.
 enum Accept {
-    /// The poller will say so.
+    /// The poller reports its socket.
     Waiting,
     /// There may be more: the last turn's budget ended first.
     Now,
@@ -68,7 +68,7 @@ pub(super) struct Inbox {
     pub(super) posts: crossbeam_channel::Receiver<Post>,
     /// That a peer has left.
     pub(super) left: Receiver<Event>,
-    /// What happens in sessions, for the clients that want to know.
+    /// Session events, for clients that have subscribed to them.
     pub(super) session_events: Receiver<Event>,
 }
 
@@ -313,8 +313,8 @@ impl EventLoop {
         self.connections.len() - self.refused
     }
 
-    /// Closes the connection that has been idle for the longest time: whoever opens many and sends nothing takes
-    /// no place away from those who have something to ask.
+    /// Closes the connection that has been idle for the longest time, so that connections which send nothing cannot keep
+    /// out others.
     fn make_room(&mut self, now: Instant) {
         if let Some(key) = self.idle.first() {
             self.context.refuse(Refusal::Connection);

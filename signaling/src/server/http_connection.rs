@@ -41,8 +41,7 @@ enum State {
     Whole { request: Box<Request>, plan: Plan, options: ResponseOptions },
     /// A body is passed on in pieces; its answer comes later, or before its end.
     Upload { writer: UploadWriter, ticket: Ticket, options: ResponseOptions, full: bool },
-    /// All that is to be read was read; the response comes from another thread, or is made once a session was
-    /// created.
+    /// The request was read completely; the response comes from another thread, or once a session was created.
     Later { ticket: Ticket, options: ResponseOptions, once_created: Option<CreatedHandler> },
 }
 
@@ -66,7 +65,7 @@ pub(crate) enum Outcome {
     Served,
     /// More bytes are needed.
     More,
-    /// Nothing is to be read before an answer, or room, has come.
+    /// Reads nothing until the answer, or room for the upload, has come.
     Blocked,
     /// The output ends the connection.
     Close,
@@ -81,7 +80,7 @@ pub(crate) enum Waiting {
     FirstRequest,
     RestOfRequest,
     NextRequest,
-    /// Any byte of an upload, however slowly they come: a voice makes pauses.
+    /// The next byte of an upload, which may come slowly: speech has pauses.
     Upload,
     /// The server's own threads.
     Answer,
@@ -138,7 +137,7 @@ impl HttpConnection {
         }
     }
 
-    /// Whether connections from there are a proxy's, which says with each request for whom it is.
+    /// Whether these are connections of a trusted proxy, which names the client with each request.
     pub(crate) fn trusts(&self, client: &RemoteEnd) -> bool {
         self.router.access().trusts(client.remote)
     }
@@ -159,7 +158,7 @@ impl HttpConnection {
                 Step::Head(request) => self.begin(request, key, client, output, context),
             },
             State::Whole { mut request, plan, options } => {
-                // One byte more than is allowed tells that there is too much.
+                // Reading one byte more than the limit detects a body that is too long.
                 match self.reader.body(&mut request.body, limits.body_bytes.saturating_add(1)) {
                     Err(error) => self.reject(error, Some(options), output),
                     Ok(_) if request.body.len() > limits.body_bytes => {
@@ -239,7 +238,7 @@ impl HttpConnection {
             cors: router.cors().headers(&request),
             via,
         };
-        // A proxy says with each request for whom it is.
+        // A proxy names the client with each request.
         if options.via.source != client.source {
             context.connections.remove(client.source.take());
             if !context.connections.add(options.via.source, &context.config.limits) {
@@ -301,7 +300,7 @@ impl HttpConnection {
         self.respond(error.into(), options, output)
     }
 
-    /// Has the body of a request collected, unless it is clear already that nobody wants it.
+    /// Starts collecting the body of a request, unless the request is refused by its head.
     fn collect(
         &mut self,
         request: Box<Request>,
@@ -363,7 +362,7 @@ impl HttpConnection {
         self.respond(response, options, output)
     }
 
-    /// Calls a handler, if whoever asks may have it called.
+    /// Calls a handler, if the caller has the permission.
     fn call(
         &self,
         target: Target,

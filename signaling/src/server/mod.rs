@@ -111,9 +111,9 @@ impl SignalingServer {
         self.addr
     }
 
-    /// Has the certificate's files read again soon, as it is done within two seconds when they have changed. New
-    /// handshakes get the new certificate, and nobody is disturbed. What cannot be used is said in the log, and the
-    /// one before stays. Without TLS there is nothing to do.
+    /// Reads the certificate files again soon; without this call, changed files are read within two seconds. New
+    /// handshakes use the new certificate, existing connections go on. If the files are unusable, an error is logged and
+    /// the previous certificate stays. Does nothing without TLS.
     pub fn reload_certificates(&self) {
         self.certificate_reloader()();
     }

@@ -109,7 +109,7 @@ fn every_route_asks_for_the_permission_it_names_and_for_no_other() {
     for denied in ALL {
         let world = World::without(denied);
         for route in routes::table() {
-            // Nobody who asks ends the session that the other routes need.
+            // The default session cannot be ended over HTTP: the other routes need it.
             let id = if route.path == "/webrtc/sessions/{id}" { "none" } else { "default" };
             let path = route.path.replace("{id}", id).replace("{resource}", "none");
             let path = path.replace("{*file}", "icon.svg");
@@ -139,12 +139,12 @@ fn every_message_of_a_websocket_asks_as_the_routes_do() {
     let config = receive(&mut socket);
     socket.send(Message::text(candidate.to_string())).unwrap();
     assert_eq!(receive(&mut socket)["code"], "not-allowed");
-    // The first offer joins, and a later one speaks for the peer that is there.
+    // The first offer joins; a later one is for the existing peer.
     socket.send(Message::text(offer.to_string())).unwrap();
     assert_eq!(receive(&mut socket)["type"], "answer");
     socket.send(Message::text(offer.to_string())).unwrap();
     assert_eq!(receive(&mut socket)["code"], "not-allowed");
-    // Nor does a token help to speak for it.
+    // Nor does a resume token give access to it.
     let url = format!(
         "ws://{}/?resume={}",
         world.server.local_addr(),

@@ -12,10 +12,10 @@ use super::hooks::SessionHooks;
 /// Settings of the HTTP API that makes sessions.
 #[derive(Clone)]
 pub struct SessionApi {
-    /// Whether sessions can be made, listed and ended over HTTP. There is no authentication: whoever
-    /// reaches the port may do so. Off by default; watching needs none of it.
+    /// Whether sessions can be created, listed and ended over HTTP. There is no authentication: anyone who can reach the
+    /// port may do so. Off by default; watching does not need it.
     pub manage: bool,
-    /// Whether each visitor who names no session gets one of its own, made as others are and ended
+    /// Whether each visitor who names no session gets a session of their own, created like others and ended
     /// half a minute after its visitor has left. Otherwise all of them watch
     /// [`SignalingConfig::default_session`](crate::SignalingConfig::default_session).
     pub per_visitor: bool,
@@ -25,7 +25,7 @@ pub struct SessionApi {
     pub template: SessionConfig,
     /// Idle loops that requests may ask for, by name.
     pub idle_loops: BTreeMap<String, IdleLoop>,
-    /// Told of sessions, so that somebody pushes media into them.
+    /// Called for each session, so that the application pushes media into it.
     pub hooks: Option<Arc<dyn SessionHooks>>,
 }
 

@@ -1,4 +1,4 @@
-//! What an application is told of sessions that are made over HTTP.
+//! Callbacks to the application for sessions that are created over HTTP.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use visavis::session::SessionId;
 use super::request::CreateRequest;
 use crate::speech::player::SpeechChunk;
 
-/// What an application wants to know of sessions that are made over HTTP.
+/// Callbacks to the application for sessions that are created over HTTP.
 ///
 /// Called on threads of the server's own, one for sessions that begin, one for those that end and one for
 /// each upload: a hook may take its time, but the next session, or that upload, waits for it. A panic in it
 /// is caught and logged.
 pub trait SessionHooks: Send + Sync {
-    /// A session was made. It is started, and its maker told, when this returns. The session ends when
-    /// the server says so; keep the `Arc` as long as media is pushed.
+    /// A session was created. It is started, and the HTTP request answered, when this returns. The server decides when
+    /// the session ends; keep the `Arc` as long as media is pushed.
     ///
     /// # Errors
     ///
@@ -28,8 +28,8 @@ pub trait SessionHooks: Send + Sync {
         let _ = (session, reason);
     }
 
-    /// A piece of speech was uploaded, into whatever session: a renderer makes pictures of it. It is pushed
-    /// when this returns. After a panic its upload is played without telling of the rest.
+    /// A piece of speech was uploaded into a session, for a renderer that makes pictures of it. It is pushed when this
+    /// returns. After a panic the upload is played without further calls.
     fn speech(&self, chunk: &SpeechChunk<'_>) {
         let _ = chunk;
     }
@@ -39,7 +39,7 @@ pub trait SessionHooks: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndReason {
-    /// A DELETE asked for it.
+    /// By a DELETE request.
     Deleted,
     /// Its lifetime was over.
     Expired,
@@ -50,7 +50,7 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    /// A stable word for logs and protocols.
+    /// A stable code for logs and protocols.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Deleted => "deleted",

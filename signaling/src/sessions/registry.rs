@@ -27,7 +27,7 @@ pub(crate) struct Managed {
     pub(crate) created: SystemTime,
     expires: Option<Instant>,
     idle_timeout: Option<Duration>,
-    /// Since when nobody watches, as far as is known.
+    /// Since when it has no viewers, as far as known.
     unwatched_since: Option<Instant>,
     /// Its entry in the order of deadlines.
     due: Option<Instant>,
@@ -119,7 +119,7 @@ impl Registry {
         engine: &EngineHandle,
         on_created: impl FnOnce(Created) + Send + 'static,
     ) -> Result<(), CreateError> {
-        // Two ids of peers are 128 bits that nobody can guess.
+        // Two peer ids are 128 random bits: not guessable.
         let fresh_id = || format!("{}{}", engine.new_peer_id(), engine.new_peer_id());
         let (config, life) = request
             .resolve(&self.api, engine.encoders(), fresh_id)
@@ -174,7 +174,7 @@ impl Registry {
                 unwatched_since: Some(now),
                 due: None,
             };
-            // One of this name that the application has stopped, and nobody has noticed.
+            // The application has stopped the session with this id, and the registry did not notice yet.
             self.forget(&id);
             self.sessions.insert(id.clone(), managed);
             self.schedule(&id, now);
@@ -265,10 +265,10 @@ impl Registry {
         Some(managed)
     }
 
-    /// Puts a session into the order of deadlines anew.
+    /// Updates the deadline of a session.
     fn schedule(&mut self, id: &SessionId, now: Instant) {
         let Some(managed) = self.sessions.get_mut(id) else { return };
-        // Where somebody watches it is looked at now and then, should the word that they left be lost.
+        // With viewers it is checked now and then, in case the event that they left was lost.
         let unwatched = managed
             .idle_timeout
             .and_then(|timeout| managed.unwatched_since.unwrap_or(now).checked_add(timeout));

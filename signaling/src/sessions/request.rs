@@ -1,4 +1,4 @@
-//! What a client may say about a session it wants.
+//! The body of a request to create a session.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct CreateRequest {
-    /// Its name; without one it gets one that nobody can guess.
+    /// Its id; default: one that cannot be guessed.
     pub id: Option<String>,
     /// Which of [`SessionApi::idle_loops`](crate::SessionApi::idle_loops) it shows.
     pub idle: Option<String>,
@@ -34,13 +34,13 @@ pub struct CreateRequest {
     pub private: Option<bool>,
     /// How long it lives, watched or not.
     pub lifetime_seconds: Option<u64>,
-    /// How long it lives with nobody watching.
+    /// How long it lives without viewers.
     pub idle_timeout_seconds: Option<u64>,
     /// Nobody has asked: a visitor came who named no session
     /// ([`SessionApi::per_visitor`](crate::SessionApi::per_visitor)).
     #[serde(skip)]
     pub for_visitor: bool,
-    /// For the application: passed to its hook as it is, and told to nobody.
+    /// For the application: passed to its hook unchanged, and not shown to other clients.
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
 }
 

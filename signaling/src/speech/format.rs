@@ -5,7 +5,7 @@ use visavis::audio::AudioChunk;
 /// What the bytes of an upload are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpeechFormat {
-    /// RIFF WAVE; the file says the rest.
+    /// RIFF WAVE; rate and channels are in the file.
     Wav,
     /// MPEG layer III frames, tags around them.
     Mp3,

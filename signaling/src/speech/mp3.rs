@@ -116,7 +116,7 @@ impl<R: Read> Mp3Reader<R> {
         }
     }
 
-    /// Reads until so many bytes are there, or the end has come.
+    /// Reads until this many bytes are buffered, or to the end.
     fn want(&mut self, count: usize) -> Result<(), DecodeError> {
         while self.buffer.len() - self.at < count && !self.ended {
             self.buffer.drain(..self.at);

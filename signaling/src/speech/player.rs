@@ -1,4 +1,4 @@
-//! Plays an upload, on a thread of its own: decoding and waiting stall nobody.
+//! Plays an upload, on its own thread, so that decoding and waiting block nothing else.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::format::SpeechFormat;
 use super::samples::{DecodeError, Sound};
 use super::turns::Turn;
 
-/// An upload is read so far ahead of what viewers hear. Its renderer has so much time for each picture.
+/// How far an upload is read ahead of playout: the time that a renderer has for each picture.
 const LEAD: Duration = Duration::from_secs(5);
 
 /// How long to leave the engine alone before asking again how far it has come.
@@ -28,7 +28,7 @@ const MIN_POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// A piece of uploaded speech, on its way to the viewers: what a renderer moves the lips by.
 #[derive(Debug, Clone, Copy)]
 pub struct SpeechChunk<'a> {
-    /// The session whose face says it.
+    /// The session that it is played into.
     pub session: &'a SessionId,
     /// What it is part of. Pictures pushed into it, with stamps that count from `UnixMillis(0)`, are shown
     /// in time with the sound. Keep a clone while there are pictures to come: the utterance is over when
@@ -44,7 +44,7 @@ pub struct SpeechChunk<'a> {
     pub samples: &'a [i16],
 }
 
-/// What is told of each piece, before it is pushed.
+/// Called with each piece, before it is pushed.
 pub(crate) type Listener<'a> = &'a mut dyn FnMut(&SpeechChunk<'_>);
 
 /// What an upload has come to; the answer to it.

@@ -110,12 +110,12 @@ pub(crate) fn fill(bytes: &mut impl Read, room: &mut [u8]) -> io::Result<usize> 
     Ok(length)
 }
 
-/// Reads past so many bytes, or up to the end.
+/// Skips this many bytes, or up to the end.
 pub(crate) fn skip(bytes: &mut impl Read, count: u64) -> io::Result<()> {
     io::copy(&mut bytes.take(count), &mut io::sink()).map(drop)
 }
 
-/// Whether sound of this rate and so many channels can be played.
+/// Whether sound of this rate and number of channels can be played.
 pub(crate) fn check(sound: Sound) -> Result<Sound, DecodeError> {
     let Sound { sample_rate, channels } = sound;
     if !AudioChunk::SAMPLE_RATES_HZ.contains(&sample_rate) {

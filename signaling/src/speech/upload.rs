@@ -23,7 +23,7 @@ use crate::http::upload::UploadReader;
 use crate::mailbox::Responder;
 use crate::sessions::hooks::SessionHooks;
 
-/// What `OPTIONS` says can be posted.
+/// `Accept-Post` in the answer to `OPTIONS`.
 pub(crate) const ACCEPTS: &str = "audio/L16, audio/mpeg, audio/pcm, audio/wav";
 
 /// `POST /webrtc/sessions/{id}/stream`: plays the body, and answers when that is done; with `?wait=false`

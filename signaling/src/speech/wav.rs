@@ -1,5 +1,5 @@
-//! WAV (RIFF WAVE), read as it arrives. Of the libraries, those for files want to know the length first,
-//! which a program that writes to a pipe cannot tell.
+//! WAV (RIFF WAVE), read as it arrives. Libraries for files need the length in the header, which a program that writes
+//! to a pipe does not have.
 //!
 //! Speech that is made sentence by sentence often comes as one file behind the other: all of them are
 //! played.
@@ -16,7 +16,7 @@ const EXTENSIBLE: u16 = 0xfffe;
 /// A `fmt ` chunk is 16, 18 or 40 bytes long.
 const MAX_FORMAT_BYTES: u32 = 1_024;
 
-/// Programs that write to a pipe say 0, the largest number, or one just below 2 GiB (sox, espeak-ng).
+/// Programs that write to a pipe put 0, the largest number, or one just below 2 GiB there (sox, espeak-ng).
 const OPEN_BYTES: u32 = 0x7fff_0000;
 
 /// `RIFF`, a length, and `WAVE`.
@@ -37,7 +37,7 @@ struct Data {
     layout: Layout,
     /// Bytes that are still to come; `None`: up to the end, or to the next file.
     left: Option<u64>,
-    /// Whether there were so many that a byte fills up to an even place.
+    /// Whether the length was odd, so that a padding byte follows.
     padded: bool,
 }
 

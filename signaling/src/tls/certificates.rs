@@ -17,7 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::{SignalingError, TlsFiles};
 
-/// How often the files are looked at. Renewals take months; whoever cannot wait sends a signal.
+/// How often the files are checked. `SIGHUP` has them read at once.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Gives each handshake the certificate there is now.
@@ -53,10 +53,10 @@ fn read(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, Sig
     Ok(CertifiedKey::from_der(chain, key, provider)?)
 }
 
-/// Watches the files on a thread of its own: what they lie on may be slow. Dropping it ends the thread.
+/// Watches the files on its own thread, as the file system may be slow. Dropping it ends the thread.
 ///
-/// They are looked at, and not asked to tell: a link that is moved to another folder, as certbot and Kubernetes do it,
-/// is told of in the folder that it lies in, and on some file systems not at all.
+/// It polls instead of using inotify: certbot and Kubernetes replace symbolic links, for which events come in the folder
+/// of the link, and on some file systems there are no events at all.
 #[derive(Debug)]
 pub(crate) struct Watch {
     wake: Sender<()>,
@@ -100,7 +100,7 @@ impl Drop for Watch {
     }
 }
 
-/// What tells one state of the files from another.
+/// Identifies a state of the files.
 fn stamps(files: &TlsFiles) -> [Option<(SystemTime, u64)>; 2] {
     [&files.cert, &files.key].map(|path| {
         let about = fs::metadata(path).ok()?;

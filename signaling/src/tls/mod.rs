@@ -59,7 +59,7 @@ impl Transport {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
-    /// Says goodbye and closes the sending half. `WouldBlock` means: again when writable.
+    /// Sends close_notify and shuts down the sending half. `WouldBlock` means: again when writable.
     pub(crate) fn close_sending(&mut self) -> io::Result<()> {
         if let Some(tls) = &mut self.tls {
             // Asking twice is harmless: the alert is queued once.
@@ -83,8 +83,8 @@ impl Read for Transport {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                 done => return done,
             }
-            // `read_tls` at the end of the stream makes the reader above say so: either a clean end
-            // or `UnexpectedEof`, never `WouldBlock` again.
+            // After `read_tls` has reached the end of the stream, the reader above returns either a clean end or
+            // `UnexpectedEof`, never `WouldBlock` again.
             tls.read_tls(&mut self.socket)?;
             let processed = tls.process_new_packets();
             // Handshake flights and, after an error, the alert that names it.

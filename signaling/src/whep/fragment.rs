@@ -13,7 +13,7 @@ pub(crate) struct Credentials {
     pwd: String,
 }
 
-/// What a viewer says of its side.
+/// The viewer's ICE parameters and candidates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Fragment {
     /// Whose ICE session this is. Other ones than before are an ICE restart.
@@ -76,7 +76,7 @@ impl Fragment {
     }
 }
 
-/// Notes one half of the credentials. It may be said for the session and again for each media section.
+/// Stores user name or password. They may be on session level, and again in each media section.
 fn set<'a>(known: &mut Option<&'a str>, text: &'a str, least: usize) -> Result<(), FragmentError> {
     let is_ice_char = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
     if !(least..=256).contains(&text.len()) || !text.bytes().all(is_ice_char) {
@@ -88,8 +88,8 @@ fn set<'a>(known: &mut Option<&'a str>, text: &'a str, least: usize) -> Result<(
     }
 }
 
-/// What an answer says of our side: the lines of the session that matter to ICE, and those of the first
-/// media section, which speaks for the bundle (RFC 8840 §4.4).
+/// The ICE lines of an answer: those of the session, and those of the first media section, which stands for the
+/// BUNDLE group (RFC 8840 §4.4).
 pub(crate) fn of_answer(answer: &str) -> String {
     let mut fragment = String::new();
     let mut sections = 0;
@@ -123,13 +123,13 @@ pub(crate) fn restarted(offer: &str, credentials: &Credentials) -> String {
     restarted
 }
 
-/// An offer of somebody who only watches: WHEP answers with `sendonly`, whatever else is offered
+/// Makes an offer receive-only: WHEP answers with `sendonly`, whatever direction is offered
 /// (draft-ietf-wish-whep-03 §4.2.5).
 pub(crate) fn receive_only(offer: &str) -> String {
     let mut watching = String::with_capacity(offer.len() + 16);
     let mut is_in_session = true;
     for line in offer.split_inclusive('\n') {
-        // To say nothing in a section would mean both ways as well (RFC 3264 §5.1).
+        // A section without a direction is `sendrecv` (RFC 3264 §5.1).
         if line.starts_with("m=") && std::mem::take(&mut is_in_session) {
             watching.push_str("a=recvonly\r\n");
         }

@@ -17,7 +17,7 @@ use crate::error::{ErrorCode, RequestError};
 use crate::http::response::Response;
 use crate::http::route::{Call, Reply};
 
-/// What `OPTIONS` says can be posted.
+/// `Accept-Post` in the answer to `OPTIONS`.
 pub(crate) const ACCEPTS: &str = SDP;
 
 const SDP: &str = "application/sdp";
@@ -25,10 +25,10 @@ const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
-/// Random bytes in the name of a resource: whoever knows the name can end the viewer.
+/// Random bytes in the name of a resource. The name gives control of the viewer, so it must not be guessable.
 const NAME_BYTES: usize = 16;
 
-/// The viewer that the path names, for whom the caller may speak.
+/// The viewer in the path, if the caller has the permission for it.
 fn viewer_of<'a>(
     call: &Call<'_>,
     context: &'a mut Context,
@@ -91,7 +91,7 @@ fn try_patch(call: &Call<'_>, context: &mut Context) -> Result<Reply, Response> 
     let says_which = credentials.as_ref() == Some(&viewer.credentials);
     match precondition::check(fields(&call.request.headers), &viewer.entity_tag()) {
         Precondition::Holds => {}
-        // Players there are leave the tag out, and say by the credentials which ICE session they mean.
+        // Existing players omit the tag; their credentials identify the ICE session.
         Precondition::Missing if says_which => {}
         Precondition::Missing => {
             let detail =
@@ -182,7 +182,7 @@ fn fields(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers.get_all(IF_MATCH).iter().map(|value| value.to_str().unwrap_or_default())
 }
 
-/// A name that nobody guesses.
+/// A name that cannot be guessed.
 fn new_name() -> Result<String, RequestError> {
     let mut bytes = [0; NAME_BYTES];
     aws_lc_rs::default_provider()

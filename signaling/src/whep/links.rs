@@ -18,7 +18,7 @@ pub(crate) fn links(servers: &[IceServer]) -> Vec<String> {
     servers.iter().filter_map(of_server).flatten().collect()
 }
 
-/// `None` where they cannot be said in a header.
+/// `None` where they cannot be written in a header field.
 fn credentials(server: &IceServer) -> Option<String> {
     let (Some(username), Some(credential)) = (&server.username, &server.credential) else {
         return Some(String::new());

@@ -1,6 +1,5 @@
-//! WHEP (draft-ietf-wish-whep-03), so that players nobody here wrote can watch: an SDP offer is posted to a
-//! session's address, and the answer comes with the address of a resource by which the viewer is told of
-//! candidates, restarted and ended.
+//! WHEP (draft-ietf-wish-whep-03), for players of others: an SDP offer is posted to a session's URL, and the answer
+//! comes with the URL of a resource to which the viewer sends candidates and ICE restarts, and which it deletes to leave.
 
 pub(crate) mod fragment;
 pub(crate) mod handlers;

@@ -1,6 +1,6 @@
 //! `If-Match` (RFC 9110 §13.1.1), by which requests of one ICE session are kept from changing another.
 
-/// What a request says of the ICE session that it is meant for.
+/// The ICE session that a request is for (`If-Match`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Precondition {
     /// Nothing.

@@ -13,13 +13,13 @@ use crate::error::{ErrorCode, RequestError};
 /// So many names of refused resources are kept.
 const MAX_REFUSED: usize = 64;
 
-/// Those who watch by WHEP. They live until they leave: no connection speaks for them.
+/// Viewers by WHEP. They live until they leave, as no TCP connection belongs to them.
 #[derive(Debug, Default)]
 pub(crate) struct Viewers {
     /// By the names of their resources.
     by_name: HashMap<String, Viewer>,
     names: HashMap<PeerId, String>,
-    /// Resources of those whose certificate was refused, as their last requests are told: the newest last.
+    /// Resources of viewers whose certificate was refused, to answer their last requests with the reason; newest last.
     refused: VecDeque<String>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use visavis::memory::Shrink;
 use visavis::peer::PeerId;
 
-/// Which connection speaks for which peer.
+/// Which connection controls which peer.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     connections: HashMap<PeerId, usize>,
@@ -20,12 +20,12 @@ impl Clients {
         self.connections.len()
     }
 
-    /// The connection that speaks for a peer.
+    /// The connection that controls a peer.
     pub(crate) fn connection(&self, peer: PeerId) -> Option<usize> {
         self.connections.get(&peer).copied()
     }
 
-    /// From now on this connection speaks for the peer.
+    /// From now on this connection controls the peer.
     pub(crate) fn insert(&mut self, peer: PeerId, connection: usize) {
         self.connections.insert(peer, connection);
     }

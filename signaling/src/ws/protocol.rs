@@ -18,7 +18,7 @@ pub(crate) enum Outgoing<'a> {
         ice_servers: &'a [IceServer],
         video_codec: &'a str,
         audio_codec: &'a str,
-        /// With `?resume=` and this a new WebSocket speaks for the same peer.
+        /// With `?resume=` and this token a new WebSocket takes over the peer.
         #[serde(skip_serializing_if = "Option::is_none")]
         resume: Option<&'a str>,
     },
@@ -33,7 +33,7 @@ pub(crate) enum Outgoing<'a> {
     Session {
         live: bool,
     },
-    /// Something is said in the session.
+    /// An utterance of the session has changed its state.
     Utterance {
         utterance: u64,
         state: UtteranceState,
@@ -44,7 +44,7 @@ pub(crate) enum Outgoing<'a> {
     Error {
         /// A sentence.
         error: Cow<'static, str>,
-        /// A stable word.
+        /// A stable code.
         code: &'static str,
         /// Seconds after which the same may go well; where there are none it will not.
         #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds")]
@@ -85,7 +85,7 @@ pub(crate) enum Incoming {
     Offer(String),
     /// An ICE candidate; an empty one means that there are no more.
     Candidate(String),
-    /// Is somebody there? Answered at once.
+    /// Checks that the server is alive; answered at once.
     Ping,
     /// The answer to a ping.
     Pong,
@@ -101,8 +101,8 @@ impl From<RequestError> for Outgoing<'static> {
     }
 }
 
-/// Both forms of every message: the fields inside `data`, or beside `type`. Unknown fields are
-/// ignored, so that clients may say more than this server understands.
+/// Both forms of every message: the fields inside `data`, or beside `type`. Unknown fields are ignored, so that newer
+/// clients can send more.
 #[derive(Deserialize)]
 struct Envelope {
     #[serde(rename = "type")]

@@ -10,11 +10,11 @@ use visavis::session::SessionId;
 /// Bytes of randomness in a token.
 const TOKEN_BYTES: usize = 16;
 
-/// Peers without a connection that are kept in mind, for each place among the clients. The end of a peer
-/// takes it out; this bounds what is left where that event was lost in a flood of them.
+/// Limit of peers without a connection, for each place among the clients. The end of a peer removes it; this bounds
+/// what remains if that event is lost in a flood.
 const LOST_PER_PLACE: usize = 4;
 
-/// An unguessable word that stands for a peer. Whoever has it may speak for that peer.
+/// An unguessable token of a peer. It gives control of that peer.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Token(String);
 
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// The tokens that are good for something.
+/// The valid tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Resumptions {
     by_token: HashMap<Token, Held>,
@@ -73,7 +73,7 @@ impl Resumptions {
         self.by_peer.insert(peer, token.clone());
     }
 
-    /// What a token stands for, where it is a peer of this session; of any session, where none is named.
+    /// The peer of a token, if it is of this session; of any session, if none is given.
     pub(crate) fn find(&self, token: &str, session: Option<&SessionId>) -> Option<Resumed> {
         let token = Token(token.to_owned());
         let wanted = |held: &&Held| session.is_none_or(|session| session == &held.session);

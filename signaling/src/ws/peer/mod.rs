@@ -43,16 +43,16 @@ pub(crate) enum NextStep {
     Keep,
     /// A close frame is queued: send what is left, then close.
     Close,
-    /// There is nobody to send to any more.
+    /// The client is gone.
     Gone,
 }
 
-/// A client's WebSocket and the peer it speaks for.
+/// A client's WebSocket and the peer it controls.
 ///
 /// The peer's media outlives a connection that breaks: ICE consent (RFC 7675) ends it within 30
 /// seconds if the viewer is gone too, and a viewer that only lost its TCP connection keeps its
 /// picture. It may come back for it: `config` carries a token, and a WebSocket opened with
-/// `?resume=TOKEN` speaks for the same peer from then on, so that an offer renegotiates. The connection
+/// `?resume=TOKEN` controls the same peer from then on, so that an offer renegotiates. The connection
 /// it had before is closed. A connection that is closed in an orderly way, or by the server because of
 /// what the client sent, takes its peer with it.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub(crate) struct WsPeer {
     source: Option<Source>,
     /// On whose behalf its messages are.
     principal: Principal,
-    /// Whether the engine knows this peer.
+    /// Whether the engine has this peer.
     offered: bool,
     /// Whether the client gets the events of the session.
     wants_events: bool,
@@ -77,9 +77,9 @@ pub(crate) struct WsPeer {
     has_viewer: bool,
     /// Since when it has had no viewer, and until when there has to be an offer that is answered.
     waiting: Option<(Instant, Instant)>,
-    /// Whether its visitor, who named no session, is to get one of its own.
+    /// Whether its visitor, who named no session, gets a private one.
     wants_own_session: bool,
-    /// The request for a session of its own, and the offer that waits for it.
+    /// The request for a private session, and the offer that waits for it.
     creating: Option<(Ticket, String)>,
     /// The renegotiation that waits for its answer: its number, and the offer, which may turn out to be another
     /// peer's.
@@ -96,8 +96,8 @@ pub(crate) struct WsPeer {
 }
 
 impl WsPeer {
-    /// Starts the protocol on an upgraded connection; `rest` is what arrived behind the handshake. With
-    /// the token of a peer that is still there it speaks for that one.
+    /// Starts the protocol on an upgraded connection; `rest` is what arrived after the handshake. With the token of an
+    /// existing peer it controls that one.
     pub(crate) fn new(
         rest: Vec<u8>,
         WebSocketRequest { session, resume, events, source, principal }: WebSocketRequest,
@@ -202,7 +202,7 @@ impl WsPeer {
         if !self.wants_events {
             return NextStep::Keep;
         }
-        // Where there is none, the answer to the offer says so.
+        // If there is none, the offer is answered with an error.
         let Some(status) = context.engine.status(&self.session) else { return NextStep::Keep };
         self.send(io, &Outgoing::Session { live: status.metrics.is_live })
     }

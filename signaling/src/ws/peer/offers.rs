@@ -102,8 +102,7 @@ impl WsPeer {
         }
     }
 
-    /// Passes on the engine's answer to a later offer. The answer to one that came on the connection before this one
-    /// is of no use any more.
+    /// Passes on the engine's answer to a later offer. An answer to an offer of the previous connection is dropped.
     pub(crate) fn on_renegotiated(
         &mut self,
         io: &mut TurnIo<'_>,
@@ -161,7 +160,7 @@ impl WsPeer {
         }
     }
 
-    /// The session that was asked for was created, or could not be.
+    /// The requested session was created, or failed.
     pub(crate) fn on_created(
         &mut self,
         io: &mut TurnIo<'_>,
@@ -205,7 +204,7 @@ impl WsPeer {
         self.waiting.get_or_insert((now, now + context.config.limits.offer_deadline));
     }
 
-    /// Speaks for a new peer, of which the engine does not know yet, instead of the one before.
+    /// Switches to a new peer, which the engine does not have yet.
     fn renew(&mut self, context: &mut Context) {
         context.clients.remove(self.id);
         self.id = context.engine.new_peer_id();
