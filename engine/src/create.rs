@@ -152,8 +152,7 @@ impl Inner {
             pictures: Arc::clone(&pictures),
             threads: Arc::clone(&threads),
         };
-        let playback =
-            Playback::new(sound, Arc::clone(&demand), Arc::clone(&live), Arc::clone(&threads));
+        let playback = Playback::new(sound, Arc::clone(&live), Arc::clone(&threads));
         let utterances = UtteranceParts {
             audio: AudioSink::new(audio, blocks_in),
             video: VideoSink::new(video),

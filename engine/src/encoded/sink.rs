@@ -16,7 +16,7 @@ use crate::state::capture_clock::CaptureClock;
 use crate::state::counters::Counters;
 use crate::state::demand::Demand;
 use crate::state::lifecycle::Lifecycle;
-use crate::state::liveness::LiveSource;
+use crate::state::liveness::{CutFollower, LiveSource};
 
 /// Takes pictures that the caller has encoded. Never blocks on the network; every picture is sent, in
 /// order. Clone it to push from several threads; they then take turns.
@@ -50,6 +50,7 @@ struct Stream {
     awaiting_keyframe: bool,
     /// For that the caller was not asked for a keyframe yet.
     must_ask: bool,
+    cuts: CutFollower,
     /// When a keyframe was pushed last.
     last_keyframe: Option<Instant>,
     /// Its memory is reused.
@@ -69,6 +70,7 @@ impl EncodedVideoSink {
             parameter_sets: ParameterSets::default(),
             awaiting_keyframe: false,
             must_ask: false,
+            cuts: CutFollower::default(),
             last_keyframe: None,
             unit: AccessUnit {
                 rendition: RenditionId::lowest(parts.demand.session(), codec),
@@ -152,7 +154,8 @@ impl EncodedVideoSink {
         let Some(stream) = &self.stream else { return false };
         let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
         let requested = self.parts.demand.take_keyframe_request(stream.unit.rendition);
-        std::mem::take(&mut stream.must_ask) | requested
+        let begins_anew = stream.cuts.begins_anew(self.parts.live.liveness());
+        std::mem::take(&mut stream.must_ask) | requested | begins_anew
     }
 
     fn take(
@@ -174,6 +177,8 @@ impl EncodedVideoSink {
         stream.fill(data, keyframe);
         if keyframe {
             stream.last_keyframe = Some(pushed);
+            // It is what would be asked for.
+            stream.cuts.is_first(self.parts.live.liveness(), Some(pushed));
         }
         if let Some(refused) = refused {
             return refused;

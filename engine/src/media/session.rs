@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use visavis_core::{Hub, SessionKey};
+use visavis_core::{Hub, KeyframeReason, SessionKey};
 use visavis_types::{RenditionId, RenditionSet, Stage};
 
 use super::command::SessionMedia;
@@ -74,8 +74,11 @@ impl Session {
         let stale = splice.run(*active, (now, *epoch), |frame| {
             hub.send_frame(*key, frame, Instant::now, *egress);
         });
-        if !stale.is_empty() {
-            media.demand.request_keyframes(stale);
+        for rendition in stale.iter(media.demand.session()) {
+            // Nobody waits for it yet, so that the caller's encoder is not notified.
+            if hub.request_keyframe(*key, rendition, KeyframeReason::Splice, now) {
+                media.demand.request_keyframe(rendition);
+            }
         }
         // One loop emits for all.
         if *index == 0 {
@@ -90,7 +93,11 @@ impl Session {
                 Verdict::Send => {}
                 Verdict::Drop => continue,
                 Verdict::RequestKeyframe => {
-                    self.request_keyframe(frame.rendition, around.subscribers);
+                    let (rendition, now) = (frame.rendition, Instant::now());
+                    let reason = KeyframeReason::Splice;
+                    if around.hub.request_keyframe(self.key, rendition, reason, now) {
+                        self.request_keyframe(rendition, around.subscribers);
+                    }
                     continue;
                 }
             }
@@ -115,7 +122,7 @@ impl Session {
         [self.splice.deadline(), ends].into_iter().flatten().min()
     }
 
-    /// A viewer needs a keyframe.
+    /// The hub has decided that viewers get a keyframe now.
     pub(super) fn keyframe_wanted(
         &mut self,
         rendition: RenditionId,
@@ -146,11 +153,10 @@ impl Session {
         subscribers.emit(&Event::LiveEnded { session: id, stalled });
     }
 
-    /// Requests a keyframe of whoever encodes: the encode loop or the caller's encoder. The one way of all requests that
-    /// media loops make.
+    /// Passes on to whoever encodes, the encode loop or the caller's encoder, that the hub has granted a keyframe.
     fn request_keyframe(&self, rendition: RenditionId, subscribers: &mut Subscribers) {
         let media = &self.media;
-        media.demand.request_keyframes(RenditionSet::EMPTY.with(rendition));
+        media.demand.request_keyframe(rendition);
         let codec = rendition.codec;
         if media.config.encoded == Some(codec) {
             let session = media.config.id.clone();

@@ -3,12 +3,12 @@ use std::sync::atomic::{AtomicU8, AtomicU16, Ordering::Relaxed};
 
 use visavis_types::{AudioRenditionSet, RenditionId, RenditionSet, SessionNumber};
 
-/// What a session's viewers need to be encoded. Each media loop writes what its own viewers need, through its
-/// [`LoopDemand`]; whoever encodes reads it, and takes the requests for keyframes: the encode loop, the audio loop, or
-/// the caller's encoder.
+/// What a session's viewers need to be encoded. Media loops write what their own viewers need, each through its
+/// [`LoopDemand`], and nobody else does; whoever encodes reads it, and takes the requests for keyframes: the encode loop,
+/// the audio loop, or the caller's encoder.
 ///
-/// What viewers ask for is coalesced by the hub of their media loop. Of several loops' requests before the next picture
-/// one is left here. Callers that interrupt what is shown request one too: what they push next begins anew.
+/// Requests for keyframes are decided by the hub of a media loop. Of several loops' requests before the next picture one
+/// is left here.
 #[derive(Debug)]
 pub(crate) struct Demand {
     session: SessionNumber,
@@ -43,9 +43,10 @@ impl LoopDemand {
         }
     }
 
-    /// The next pictures of these are to be keyframes.
-    pub(crate) fn request_keyframes(&self, renditions: RenditionSet) {
-        self.demand.request_keyframes(renditions);
+    /// The next picture of a rendition is to be a keyframe.
+    pub(crate) fn request_keyframe(&self, rendition: RenditionId) {
+        let bit = RenditionSet::EMPTY.with(rendition).bits();
+        self.demand.keyframes.fetch_or(bit, Relaxed);
     }
 
     /// Whose renditions they are.
@@ -75,11 +76,6 @@ impl Demand {
     pub(crate) fn active_audio(&self) -> AudioRenditionSet {
         let of_loops = self.loops.iter().map(|active| active.audio.load(Relaxed));
         AudioRenditionSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
-    }
-
-    /// The next pictures of these are to be keyframes.
-    pub(crate) fn request_keyframes(&self, renditions: RenditionSet) {
-        self.keyframes.fetch_or(renditions.bits(), Relaxed);
     }
 
     /// Whether a keyframe is wanted; asking takes the request.
@@ -112,10 +108,10 @@ mod tests {
 
     #[test]
     fn a_keyframe_request_is_taken_once() {
-        let demand = Demand::new(SessionNumber::unique(), 1);
+        let demand = Arc::new(Demand::new(SessionNumber::unique(), 1));
         let [h264, vp8] = [VideoCodec::H264, VideoCodec::Vp8]
             .map(|codec| RenditionId::lowest(demand.session(), codec));
-        demand.request_keyframes(RenditionSet::EMPTY.with(vp8));
+        LoopDemand::new(Arc::clone(&demand), 0).request_keyframe(vp8);
         assert!(!demand.take_keyframe_request(h264));
         assert!(demand.take_keyframe_request(vp8));
         assert!(!demand.take_keyframe_request(vp8));

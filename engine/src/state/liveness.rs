@@ -132,6 +132,32 @@ impl LiveSource {
     }
 }
 
+/// For whoever encodes: which cut its pictures have followed.
+///
+/// A picture that comes after a cut begins anew, for those before it are not shown: it has to be a keyframe. That is no
+/// request, which would go round by the media loops: whoever encodes sees it, at the first picture itself.
+#[derive(Debug, Default)]
+pub(crate) struct CutFollower {
+    followed: Option<Instant>,
+}
+
+impl CutFollower {
+    /// Whether nothing was encoded yet since the last cut, nor this asked.
+    pub(crate) fn begins_anew(&mut self, liveness: &Liveness) -> bool {
+        self.follow(liveness.cut_at())
+    }
+
+    /// Whether a picture is the first after a cut. One that was on its way at the cut is not.
+    pub(crate) fn is_first(&mut self, liveness: &Liveness, pushed: Option<Instant>) -> bool {
+        let cut = liveness.cut_at();
+        cut.is_some_and(|cut| pushed.is_some_and(|pushed| pushed > cut)) && self.follow(cut)
+    }
+
+    fn follow(&mut self, cut: Option<Instant>) -> bool {
+        std::mem::replace(&mut self.followed, cut) != cut
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +203,29 @@ mod tests {
         assert!(liveness.is_live(start + MS * 199) && !liveness.is_live(start + MS * 200));
         liveness.begin(start + MS * 150);
         assert!(liveness.is_live(start + MS * 649), "it goes on");
+    }
+
+    #[test]
+    fn the_first_picture_after_a_cut_begins_anew_and_none_before_or_after_it() {
+        let start = Instant::now();
+        let liveness = Liveness::new(MS * 500, start);
+        let mut cuts = CutFollower::default();
+        let at = |ms| Some(start + MS * ms);
+        assert!(!cuts.is_first(&liveness, at(10)) && !cuts.begins_anew(&liveness));
+        liveness.cut(start + MS * 20);
+        assert!(!cuts.is_first(&liveness, at(19)), "it was on its way");
+        assert!(!cuts.is_first(&liveness, at(20)), "it was on its way");
+        assert!(cuts.is_first(&liveness, at(21)));
+        assert!(!cuts.is_first(&liveness, at(22)) && !cuts.begins_anew(&liveness));
+        // Who asks has been answered.
+        liveness.cut(start + MS * 30);
+        assert!(cuts.begins_anew(&liveness) && !cuts.begins_anew(&liveness));
+        assert!(!cuts.is_first(&liveness, at(31)));
+        // Of two cuts the last.
+        liveness.cut(start + MS * 40);
+        liveness.cut(start + MS * 50);
+        assert!(!cuts.is_first(&liveness, at(45)));
+        assert!(cuts.is_first(&liveness, at(51)));
     }
 
     #[test]

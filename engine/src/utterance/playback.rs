@@ -6,7 +6,6 @@ use visavis_types::UnixMillis;
 use super::id::UtteranceId;
 use super::state::UtteranceState;
 use crate::audio::queue::AudioQueue;
-use crate::state::demand::Demand;
 use crate::state::liveness::LiveSource;
 use crate::state::threads::Threads;
 
@@ -15,7 +14,6 @@ use crate::state::threads::Threads;
 pub(crate) struct Playback {
     utterances: Mutex<Utterances>,
     audio: Arc<AudioQueue>,
-    demand: Arc<Demand>,
     live: Arc<LiveSource>,
     threads: Arc<Threads>,
 }
@@ -23,11 +21,10 @@ pub(crate) struct Playback {
 impl Playback {
     pub(crate) fn new(
         audio: Arc<AudioQueue>,
-        demand: Arc<Demand>,
         live: Arc<LiveSource>,
         threads: Arc<Threads>,
     ) -> Self {
-        Self { utterances: Mutex::default(), audio, demand, live, threads }
+        Self { utterances: Mutex::default(), audio, live, threads }
     }
 
     /// An utterance, after those begun before it.
@@ -51,7 +48,6 @@ impl Playback {
 
     /// The idle loop is to be shown at once, and what is pushed next begins anew.
     pub(super) fn cut_pictures(&self) {
-        self.demand.request_keyframes(self.demand.active_video());
         self.live.cut(Instant::now());
     }
 

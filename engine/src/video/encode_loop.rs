@@ -23,7 +23,7 @@ use crate::scheduling::give_way;
 use crate::state::counters::Counters;
 use crate::state::demand::Demand;
 use crate::state::lifecycle::Lifecycle;
-use crate::state::liveness::LiveSource;
+use crate::state::liveness::{CutFollower, LiveSource};
 use crate::state::threads::Threads;
 
 /// A session whose encoder has failed rests for so long: what has failed may fail again.
@@ -37,6 +37,7 @@ pub(crate) struct EncodeLoop {
     faults: Arc<Faults>,
     mailbox: Arc<Mailbox>,
     live: Arc<LiveSource>,
+    cuts: CutFollower,
     idle: Arc<IdleSource>,
     /// Live frames are converted into this.
     picture: I420Buffer,
@@ -114,6 +115,7 @@ impl EncodeLoop {
             faults,
             mailbox,
             live,
+            cuts: CutFollower::default(),
             idle,
             renditions: Renditions {
                 encoders,
@@ -199,7 +201,8 @@ impl EncodeLoop {
             return;
         }
         timing.stamps.set(Stage::Converted, Instant::now());
-        self.renditions.encode((&self.picture, matrix), timing, active);
+        let begins_anew = self.begins_anew(&timing);
+        self.renditions.encode((&self.picture, matrix), timing, (active, begins_anew));
     }
 
     /// A picture of an utterance was captured, and pushed, when it is due.
@@ -211,7 +214,13 @@ impl EncodeLoop {
             timing.stamps.set(stage, Instant::now());
         }
         let matrix = ColorMatrix::for_size(picture.size());
-        self.renditions.encode((picture, matrix), timing, active);
+        let begins_anew = self.begins_anew(&timing);
+        self.renditions.encode((picture, matrix), timing, (active, begins_anew));
+    }
+
+    /// Whether what was shown before a picture was cut off.
+    fn begins_anew(&mut self, timing: &CaptureTiming) -> bool {
+        self.cuts.is_first(self.live.liveness(), timing.stamps.get(Stage::Pushed))
     }
 
     /// Lets go of the encoders when viewers see the idle loop, whose pictures are encoded already; returns
@@ -248,7 +257,7 @@ impl Renditions {
         &mut self,
         (picture, matrix): (&I420Buffer, ColorMatrix),
         timing: CaptureTiming,
-        active: RenditionSet,
+        (active, begins_anew): (RenditionSet, bool),
     ) {
         let Self { encoders, config, demand, counters, output, .. } = self;
         let picture = match config.size {
@@ -284,7 +293,8 @@ impl Renditions {
                 is_recoloured = whole;
             }
             let picture = if wanted == matrix { picture } else { &self.recoloured };
-            let keyframe = demand.take_keyframe_request(rendition.id) | rendition.is_broken;
+            let requested = demand.take_keyframe_request(rendition.id);
+            let keyframe = requested | begins_anew | rendition.is_broken;
             match rendition.encode(encoders, config, picture, timing, keyframe, self.epoch) {
                 Ok(Some(packetized)) => {
                     rendition.is_broken = hand_over(output, counters, packetized).is_err();

@@ -6,10 +6,35 @@ use visavis_types::{Refusal, RenditionId};
 
 use super::Hub;
 use super::event::HubEvent;
-use crate::rendition::Request;
+use crate::rendition::{KeyframeReason, Request};
 use crate::session_key::SessionKey;
 
 impl Hub {
+    /// Whoever drives the hub needs a keyframe of a rendition, for another reason than its viewers'. True where the
+    /// encoder should make one now, as where [`HubEvent::KeyframeWanted`] comes of what viewers need; false where that
+    /// event will come, or there is no such session.
+    #[must_use]
+    pub fn request_keyframe(
+        &mut self,
+        session: SessionKey,
+        rendition: RenditionId,
+        reason: KeyframeReason,
+        now: Instant,
+    ) -> bool {
+        let Some(state) = self.sessions.get_mut(session.index()) else {
+            return false;
+        };
+        let keyframes = &mut state.renditions.entry(rendition).keyframes;
+        let granted = keyframes.request(reason, now);
+        let reason = reason.name();
+        tracing::debug!(session = %state.id, %rendition, reason, granted, "keyframe requested");
+        let waiting = (session, rendition);
+        if !granted && !self.waiting_keyframes.contains(&waiting) {
+            self.waiting_keyframes.push(waiting);
+        }
+        granted
+    }
+
     /// A peer asks for a keyframe: one of as many as it may have.
     pub(super) fn want_keyframe(&mut self, key: usize, now: Instant) {
         let last_sent = self.last_keyframe(key);
@@ -17,7 +42,7 @@ impl Hub {
             return;
         };
         match peer.keyframes.request(now, last_sent) {
-            Request::Ask => self.ask_for_keyframe(key, now),
+            Request::Ask => self.ask_for_keyframe(key, KeyframeReason::ViewerRequest, now),
             Request::Asked => {}
             Request::Wait => self.refusals.count(Refusal::Keyframe),
         }
@@ -30,7 +55,7 @@ impl Hub {
             let last_sent = self.last_keyframe(key);
             let passed = self.peers.get_mut(key).map(|peer| peer.keyframes.pass_on(now, last_sent));
             if passed == Some(true) {
-                self.ask_for_keyframe(key, now);
+                self.ask_for_keyframe(key, KeyframeReason::ViewerRequest, now);
             }
         }
     }
@@ -41,21 +66,15 @@ impl Hub {
         self.sessions.get(session.index())?.renditions.get(rendition)?.keyframes.last_sent()
     }
 
-    pub(super) fn ask_for_keyframe(&mut self, key: usize, now: Instant) {
+    /// A peer needs a keyframe of its rendition.
+    pub(super) fn ask_for_keyframe(&mut self, key: usize, reason: KeyframeReason, now: Instant) {
         let Some(peer) = self.peers.get(key) else {
             return;
         };
-        let (session, Some(rendition)) = (peer.session_key, peer.rendition()) else {
-            return;
-        };
-        let Some(state) = self.sessions.get_mut(session.index()) else {
-            return;
-        };
-        state.renditions.entry(rendition).keyframes.request();
-        if !self.grant_keyframe(session, rendition, now)
-            && !self.waiting_keyframes.contains(&(session, rendition))
+        if let (session, Some(rendition)) = (peer.session_key, peer.rendition())
+            && self.request_keyframe(session, rendition, reason, now)
         {
-            self.waiting_keyframes.push((session, rendition));
+            self.events.push_back(HubEvent::KeyframeWanted { session, rendition });
         }
     }
 
@@ -65,6 +84,7 @@ impl Hub {
         rendition.is_some_and(|rendition| rendition.keyframes.is_pending())
     }
 
+    /// Grants a request that waits, if it is time.
     pub(super) fn grant_keyframe(
         &mut self,
         session: SessionKey,

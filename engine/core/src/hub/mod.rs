@@ -26,7 +26,7 @@ use crate::peer::close_reason::CloseReason;
 use crate::peer::data::OutgoingMessage;
 use crate::peer::event::PeerEvent;
 use crate::peer::path::candidates::{Verdict, parse_candidate};
-use crate::rendition::Rendition;
+use crate::rendition::{KeyframeReason, Rendition};
 use crate::rtp::packetize::PacketizedFrame;
 use crate::sdp::{NegotiateError, Offer};
 use crate::session::SessionState;
@@ -463,7 +463,7 @@ impl Hub {
                 PeerEvent::Connected => {
                     let codec = self.peers.get(key).and_then(|peer| peer.video_codec());
                     self.events.push_back(HubEvent::Joined { session, peer: id, codec });
-                    self.ask_for_keyframe(key, now);
+                    self.ask_for_keyframe(key, KeyframeReason::Joined, now);
                 }
                 PeerEvent::KeyframeWanted => self.want_keyframe(key, now),
                 PeerEvent::MicPacket(packet) => {

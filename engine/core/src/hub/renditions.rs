@@ -5,7 +5,7 @@ use std::time::Instant;
 use visavis_types::{PeerId, RenditionSet};
 
 use super::Hub;
-use crate::rendition::{Needs, ViewerLimit, choose};
+use crate::rendition::{KeyframeReason, Needs, ViewerLimit, choose};
 use crate::session_key::SessionKey;
 
 impl Hub {
@@ -44,7 +44,7 @@ impl Hub {
             let is_changing = peer.select(choose(state.number, state.there, needs));
             // Who joins asks when it has joined.
             if is_changing && peer.is_connected() {
-                self.ask_for_keyframe(key, now);
+                self.ask_for_keyframe(key, KeyframeReason::RenditionChange, now);
             }
         }
     }

@@ -18,7 +18,43 @@ const REQUESTS: RateLimit = RateLimit::new(Duration::from_secs(5), 4);
 /// A request that comes again before the keyframe is the same request, for as long as an encoder may take.
 const SAME_REQUEST: Duration = Duration::from_secs(1);
 
-/// Coalesces the keyframe requests of all viewers of one rendition.
+/// Why a keyframe is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyframeReason {
+    /// A viewer has joined.
+    Joined,
+    /// A viewer has asked for one, or has lost what cannot be sent again.
+    ViewerRequest,
+    /// A viewer changes to the rendition.
+    RenditionChange,
+    /// Live pictures follow, or are to follow, others that went out as the same rendition: all viewers wait, and
+    /// whatever else is encoded is of use to nobody.
+    Splice,
+}
+
+impl KeyframeReason {
+    /// A stable name for logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Joined => "joined",
+            Self::ViewerRequest => "viewer-request",
+            Self::RenditionChange => "rendition-change",
+            Self::Splice => "splice",
+        }
+    }
+
+    /// Whether it waits for its time after the keyframe before. What viewers need may be needed by many of them at
+    /// once, and again at once; a splice comes once for all.
+    const fn is_coalesced(self) -> bool {
+        match self {
+            Self::Joined | Self::ViewerRequest | Self::RenditionChange => true,
+            Self::Splice => false,
+        }
+    }
+}
+
+/// Decides when one rendition makes a keyframe, on one media loop. All requests come here, those of viewers, which are
+/// coalesced, and those of the splice.
 #[derive(Debug, Default)]
 pub(crate) struct KeyframePolicy {
     last_granted: Option<Instant>,
@@ -27,9 +63,14 @@ pub(crate) struct KeyframePolicy {
 }
 
 impl KeyframePolicy {
-    /// A viewer needs a keyframe.
-    pub(crate) fn request(&mut self) {
+    /// A keyframe is needed. True where the encoder should make one now; otherwise the request waits, if one is not
+    /// waiting already, to be [granted](Self::grant) later.
+    pub(crate) fn request(&mut self, reason: KeyframeReason, now: Instant) -> bool {
         self.pending = true;
+        if !reason.is_coalesced() {
+            self.last_granted = None;
+        }
+        self.grant(now)
     }
 
     /// A keyframe goes out to all viewers, whoever asked for it.
@@ -55,7 +96,7 @@ impl KeyframePolicy {
         self.pending.then(|| self.last_granted.map(|at| at + MIN_DISTANCE)).flatten()
     }
 
-    /// Whether the encoder should make a keyframe now. True once per coalesced request.
+    /// Whether the encoder should make a keyframe now for a request that waits. True once per coalesced request.
     pub(crate) fn grant(&mut self, now: Instant) -> bool {
         let rested = self.last_granted.is_none_or(|at| now >= at + MIN_DISTANCE);
         let granted = self.pending && rested;
@@ -139,12 +180,11 @@ mod tests {
     #[test]
     fn a_keyframe_that_goes_out_anyway_answers_those_who_wait() {
         let (mut policy, start) = (KeyframePolicy::default(), Instant::now());
-        policy.request();
+        policy.sent(start);
+        assert!(!policy.request(KeyframeReason::ViewerRequest, start));
         policy.sent(start);
         assert!(!policy.is_pending() && !policy.grant(start + MIN_DISTANCE));
-        policy.request();
-        assert!(!policy.grant(start + MIN_DISTANCE / 2));
-        assert!(policy.grant(start + MIN_DISTANCE));
+        assert!(policy.request(KeyframeReason::ViewerRequest, start + MIN_DISTANCE));
     }
 
     #[test]
@@ -179,14 +219,105 @@ mod tests {
     fn a_hundred_requests_are_one_keyframe() {
         let (mut policy, start) = (KeyframePolicy::default(), Instant::now());
         assert!(!policy.grant(start));
-        (0..100).for_each(|_| policy.request());
-        assert!(policy.grant(start));
-        assert!(!policy.grant(start));
-
-        policy.request();
+        let request = |policy: &mut KeyframePolicy| policy.request(KeyframeReason::Joined, start);
+        assert!(request(&mut policy));
+        assert!((0..99).all(|_| !request(&mut policy)));
         assert!(!policy.grant(start + MIN_DISTANCE / 2));
         assert_eq!(policy.due(), Some(start + MIN_DISTANCE));
         assert!(policy.grant(start + MIN_DISTANCE));
         assert_eq!(policy.due(), None);
+    }
+
+    #[test]
+    fn what_viewers_need_waits_for_its_time_and_a_splice_does_not() {
+        use KeyframeReason::{Joined, RenditionChange, Splice, ViewerRequest};
+        /// What happens, in ms after the start; and whether the encoder makes a keyframe at once.
+        #[derive(Debug, Clone, Copy)]
+        enum Step {
+            Request(u64, KeyframeReason, bool),
+            Sent(u64),
+            /// What waits is looked at again.
+            Grant(u64, bool),
+            /// When that is to be.
+            Due(Option<u64>),
+        }
+        use Step::{Due, Grant, Request, Sent};
+        const TABLE: [(&str, &[Step]); 9] = [
+            ("nothing was before", &[Request(0, Joined, true), Due(None)]),
+            (
+                "just after one that is being made",
+                &[
+                    Request(0, Joined, true),
+                    Request(10, ViewerRequest, false),
+                    Due(Some(250)),
+                    Grant(249, false),
+                    Grant(250, true),
+                    Due(None),
+                ],
+            ),
+            (
+                "the one that is being made is for all who asked meanwhile",
+                &[
+                    Request(0, Joined, true),
+                    Request(10, RenditionChange, false),
+                    Sent(30),
+                    Due(None),
+                    Grant(250, false),
+                ],
+            ),
+            (
+                "from the last that went out, whoever asked for it",
+                &[Sent(0), Request(100, RenditionChange, false), Due(Some(250)), Grant(250, true)],
+            ),
+            ("live pictures begin", &[Request(0, Splice, true)]),
+            (
+                "live pictures begin just after a keyframe of the idle loop",
+                &[Sent(0), Request(1, Splice, true), Due(None)],
+            ),
+            (
+                "just after one was granted, which may have been of the pictures before",
+                &[
+                    Request(0, ViewerRequest, true),
+                    Request(1, Splice, true),
+                    Request(2, Splice, true),
+                ],
+            ),
+            (
+                "a splice takes along what waits",
+                &[
+                    Sent(0),
+                    Request(10, ViewerRequest, false),
+                    Request(20, Splice, true),
+                    Due(None),
+                    Grant(250, false),
+                ],
+            ),
+            (
+                "viewers wait after a splice as after any other",
+                &[
+                    Request(0, Splice, true),
+                    Request(10, Joined, false),
+                    Due(Some(250)),
+                    Sent(33),
+                    Request(40, ViewerRequest, false),
+                    Due(Some(283)),
+                ],
+            ),
+        ];
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        for (name, steps) in TABLE {
+            let mut policy = KeyframePolicy::default();
+            for &step in steps {
+                match step {
+                    Request(ms, reason, now) => {
+                        assert_eq!(policy.request(reason, at(ms)), now, "{name}: {step:?}");
+                    }
+                    Sent(ms) => policy.sent(at(ms)),
+                    Grant(ms, now) => assert_eq!(policy.grant(at(ms)), now, "{name}: {step:?}"),
+                    Due(ms) => assert_eq!(policy.due(), ms.map(at), "{name}: {step:?}"),
+                }
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::rtp::packetize::PacketizedFrame;
 use crate::rtp::stamp::FrameStamp;
 pub use choice::ViewerLimit;
 pub(crate) use choice::{Choice, Needs, choose};
+pub use keyframe::KeyframeReason;
 pub(crate) use keyframe::{KeyframePolicy, KeyframeRequests, Request};
 pub(crate) use selection::{Selection, Take};
 use timeline::Timeline;

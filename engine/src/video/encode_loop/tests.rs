@@ -96,7 +96,7 @@ fn encoded(encoders: Encoders, codecs: &[VideoCodec]) -> Vec<PacketizedFrame> {
         let captured = Instant::now() + Duration::from_millis(33) * n as u32;
         let timing = CaptureTiming { captured, stamps: Stamps::pushed(captured) };
         let matrix = ColorMatrix::for_size(picture.size());
-        encode_loop.renditions.encode((&picture, matrix), timing, active);
+        encode_loop.renditions.encode((&picture, matrix), timing, (active, false));
         all.extend(std::iter::from_fn(|| frames.pop().ok()));
     }
     assert_eq!(all.len(), PICTURES * codecs.len());
