@@ -8,7 +8,7 @@ mod timeline;
 
 use std::time::{Duration, Instant};
 
-use visavis_types::{ClockAnchor, PlayoutDelay, RenditionId};
+use visavis_types::{ClockAnchor, PlayoutDelay, RenditionId, TemporalLayer};
 
 use crate::rtp::history::History;
 use crate::rtp::numbers::Numbers;
@@ -78,7 +78,9 @@ impl Renditions {
         let rested = rendition
             .last_capture_time_sent
             .is_none_or(|at| frame.captured.saturating_duration_since(at) >= CAPTURE_TIME_INTERVAL);
-        let capture_time = (frame.keyframe || rested).then(|| {
+        // Not on what some viewers are not sent.
+        let is_for_all = frame.layers.is_none_or(|layers| layers.layer == TemporalLayer::BASE);
+        let capture_time = (frame.keyframe || rested && is_for_all).then(|| {
             rendition.last_capture_time_sent = Some(frame.captured);
             clock.to_system(frame.captured)
         });

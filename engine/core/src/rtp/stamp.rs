@@ -44,6 +44,16 @@ impl FrameStamp {
         }
     }
 
+    /// With another RTP time, by so many ticks later. Receivers reckon from a capture time by RTP time: what the packets
+    /// carry is the moment of the RTP time they have, so that those of later frames come out right.
+    #[cold]
+    pub(crate) fn shifted(&self, ticks: u32, clock_hz: u32) -> Self {
+        let later = (u64::from(ticks) << 32) / u64::from(clock_hz.max(1));
+        let shift = |time| u64::from_be_bytes(time).wrapping_add(later).to_be_bytes();
+        let rtp_time = self.rtp_time.wrapping_add(ticks);
+        Self { rtp_time, capture_time: self.capture_time.map(shift), ..*self }
+    }
+
     /// Whether its packets carry their capture time.
     #[cfg(test)]
     pub(crate) fn has_capture_time(&self) -> bool {

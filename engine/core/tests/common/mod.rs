@@ -67,6 +67,8 @@ pub(crate) struct Viewer {
     pub closed: bool,
     pub packets: Vec<RtpPacket>,
     pub sender_reports: Vec<SenderInfo>,
+    /// How many packets had come before each of them.
+    pub packets_before: Vec<usize>,
     /// Channels that were opened, those closed since among them.
     pub channels: Vec<ChannelId>,
     pub channels_closed: usize,
@@ -78,6 +80,7 @@ pub(crate) struct Viewer {
 pub(crate) struct World {
     pub now: Instant,
     pub start: Instant,
+    pub clock: ClockAnchor,
     pub hub: Hub,
     /// Of the viewers' data channels, in their order.
     pub gauges: Vec<Arc<DataGauge>>,
@@ -102,12 +105,14 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        let mut hub = Hub::new(ClockAnchor::now(), Duration::from_secs(15), Arc::default());
+        let clock = ClockAnchor::now();
+        let mut hub = Hub::new(clock, Duration::from_secs(15), Arc::default());
         let number = SessionNumber::unique();
         let session = hub.add_session((SessionId::default(), number), PlayoutDelay::NONE, now);
         Self {
             now,
             start: now,
+            clock,
             hub,
             gauges: Vec::new(),
             session,
@@ -204,6 +209,7 @@ impl World {
             closed: false,
             packets: Vec::new(),
             sender_reports: Vec::new(),
+            packets_before: Vec::new(),
             channels: Vec::new(),
             channels_closed: 0,
             messages: Vec::new(),
@@ -373,6 +379,7 @@ impl Viewer {
                 Output::Event(Event::RawPacket(packet)) => {
                     if let RawPacket::RtcpRx(Rtcp::SenderReport(report)) = *packet {
                         self.sender_reports.push(report.sender_info);
+                        self.packets_before.push(self.packets.len());
                     }
                 }
                 Output::Event(Event::ChannelOpen(id, _)) => self.channels.push(id),

@@ -70,11 +70,6 @@ impl Header {
         header
     }
 
-    /// Another time than the stamp's.
-    pub(super) fn set_rtp_time(&mut self, rtp_time: u32) {
-        self.bytes[4..8].copy_from_slice(&rtp_time.to_be_bytes());
-    }
-
     fn extend(&mut self, id: u8, data: &[u8]) {
         if data.is_empty() || data.len() > MAX_MID_BYTES {
             return;

@@ -37,7 +37,7 @@ pub(crate) struct Track {
     acknowledged: bool,
     packets: u32,
     octets: u32,
-    /// RTP time of the last packet, and when that was captured.
+    /// RTP time of the last frame as its rendition has it, and when that was captured.
     last: Option<(u32, Instant)>,
     /// Of pictures: what was sent last.
     rendition: Option<RenditionId>,
@@ -127,15 +127,11 @@ impl Track {
         self.acknowledged = true;
     }
 
-    fn header(
-        &self,
-        (ssrc, payload_type): (u32, u8),
-        (stamp, rtp_time): (&FrameStamp, u32),
-    ) -> Header {
+    fn header(&self, (ssrc, payload_type): (u32, u8), stamp: &FrameStamp, shift: u32) -> Header {
         let mid = (!self.acknowledged).then_some(&*self.mid);
-        let mut header = Header::new((ssrc, payload_type), mid, stamp, &self.extensions);
-        header.set_rtp_time(rtp_time);
-        header
+        let shifted = (shift > 0).then(|| stamp.shifted(shift, self.clock_hz));
+        let stamp = shifted.as_ref().unwrap_or(stamp);
+        Header::new((ssrc, payload_type), mid, stamp, &self.extensions)
     }
 
     /// Notes whose packet comes next, and which of its history. `numbers` are those of a rendition's last picture.
@@ -146,8 +142,12 @@ impl Track {
         history: &History,
         numbers: impl Fn(RenditionId) -> Numbers,
     ) {
-        if self.rendition != Some(rendition) {
-            self.change_to(rendition, stamp, numbers);
+        let changes = self.rendition != Some(rendition);
+        if changes {
+            self.change_to(rendition, numbers);
+        }
+        if changes || self.shift.rtp_time > 0 {
+            self.keep_time(stamp);
         }
         if let Some(resend) = &mut self.resend {
             let offset = history.next_packet().wrapping_sub(self.next);
@@ -155,26 +155,29 @@ impl Track {
         }
     }
 
-    /// RTP time and picture numbers go on where they were, whatever those of the rendition that comes now are. One
-    /// picture may come in both: it has a later time in the second one.
+    /// Picture numbers go on where they were, whatever those of the rendition that comes now are.
     #[cold]
-    fn change_to(
-        &mut self,
-        rendition: RenditionId,
-        stamp: &FrameStamp,
-        numbers: impl Fn(RenditionId) -> Numbers,
-    ) {
+    fn change_to(&mut self, rendition: RenditionId, numbers: impl Fn(RenditionId) -> Numbers) {
         let before = self.rendition.replace(rendition);
-        let Some((last, _)) = self.last else { return };
-        let is_later = (stamp.rtp_time.wrapping_sub(last) as i32) > 0;
-        let next = last.wrapping_add(1);
-        self.shift.rtp_time = if is_later { 0 } else { next.wrapping_sub(stamp.rtp_time) };
+        if self.last.is_none() {
+            return;
+        }
         self.shift.numbers = match before {
             Some(before) if before.codec == rendition.codec => {
                 numbers(before).plus(self.shift.numbers).up_to(numbers(rendition))
             }
             _ => Numbers::default(),
         };
+    }
+
+    /// Each frame has a later time than the one before, whatever rendition that was of: one picture may come in both,
+    /// and where one is encoded later than the other, older pictures come again. Others have the time of their capture.
+    #[cold]
+    fn keep_time(&mut self, stamp: &FrameStamp) {
+        let Some((last, _)) = self.last else { return };
+        let next = last.wrapping_add(self.shift.rtp_time).wrapping_add(1);
+        let behind = next.wrapping_sub(stamp.rtp_time) as i32;
+        self.shift.rtp_time = behind.max(0) as u32;
     }
 
     /// A picture of what was sent last is left out. It is not of the base layer.
@@ -193,8 +196,7 @@ impl Track {
         sender: &mut SrtpSender<'_, impl Outbox>,
     ) {
         let Shift { rtp_time, numbers } = self.shift;
-        let rtp_time = stamp.rtp_time.wrapping_add(rtp_time);
-        let mut header = self.header((self.ssrc, self.payload_type), (stamp, rtp_time));
+        let mut header = self.header((self.ssrc, self.payload_type), stamp, rtp_time);
         let count = payloads.len();
         let renumbered = self.rendition.filter(|_| !numbers.is_zero()).map(|sent| sent.codec);
         for (index, payload) in payloads.enumerate() {
@@ -215,7 +217,7 @@ impl Track {
             self.next += 1;
         }
         self.packets = self.packets.wrapping_add(count as u32);
-        self.last = Some((rtp_time, stamp.captured));
+        self.last = Some((stamp.rtp_time, stamp.captured));
         if let Some(resend) = &mut self.resend {
             resend.earn(count);
         }
@@ -263,9 +265,8 @@ impl Track {
         {
             let Kept { payload, stamp, marker } = kept;
             resend.allowance -= 1;
-            let rtp_time = stamp.rtp_time.wrapping_add(shift.rtp_time);
             let stream = (resend.ssrc, resend.payload_type);
-            let mut header = self.header(stream, (stamp, rtp_time));
+            let mut header = self.header(stream, stamp, shift.rtp_time);
             let header = header.packet(resend.next as u16, marker);
             let head = sequence.to_be_bytes();
             let change = |copy: &mut [u8]| shift.numbers.add_to(rendition.codec, copy);

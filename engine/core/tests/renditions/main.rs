@@ -2,116 +2,20 @@
 //! network loses packets both ways. What was sent is repaired, and what was left out is missed by nobody.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "../common/mod.rs"]
 mod common;
-
-use std::sync::Arc;
+mod face;
+mod reports;
 
 use common::{MS, World};
-use visavis_core::{HubEvent, PacketizedFrame, Packetizer, ViewerLimit};
-use visavis_types::{Layering, RenditionId, RenditionSet, Rung, Stamps, TemporalLayer, VideoCodec};
+use face::Face;
+use visavis_core::{PacketizedFrame, ViewerLimit};
+use visavis_types::{RenditionId, RenditionSet, Rung, TemporalLayer, VideoCodec};
 
 const LAYER_1: TemporalLayer = TemporalLayer::new(1).unwrap();
 
 /// Packets before sequence numbers come around.
 const WRAP: u64 = 65_536;
-
-/// One rendition's encoder.
-struct Encoder {
-    id: RenditionId,
-    packetizer: Packetizer,
-    makes_keyframe: bool,
-    bytes: usize,
-    /// Every second picture is of layer 1, and refers to the one before it alone.
-    is_layered: bool,
-}
-
-/// A session's encoders, which do what the hub asks for.
-struct Face {
-    encoders: Vec<Encoder>,
-    active: RenditionSet,
-    picture: u32,
-    /// Which were asked for a keyframe.
-    asked: Vec<RenditionId>,
-}
-
-impl Face {
-    /// Of a rendition for each of these sizes, the lowest first.
-    fn new(world: &World, codec: VideoCodec, is_layered: bool, sizes: &[usize]) -> Self {
-        let rung = |index| Rung::new(index).unwrap();
-        let encoder = |(index, &bytes): (usize, &usize)| Encoder {
-            id: RenditionId { session: world.number, codec, rung: rung(index as u8) },
-            packetizer: Packetizer::new(codec),
-            makes_keyframe: true,
-            bytes,
-            is_layered,
-        };
-        Self {
-            encoders: sizes.iter().enumerate().map(encoder).collect(),
-            active: RenditionSet::EMPTY,
-            picture: 0,
-            asked: Vec::new(),
-        }
-    }
-
-    fn renditions(&self) -> RenditionSet {
-        self.encoders.iter().map(|encoder| encoder.id).fold(RenditionSet::EMPTY, RenditionSet::with)
-    }
-
-    fn handle_events(&mut self, world: &mut World) {
-        for event in world.events.drain(..) {
-            match event {
-                HubEvent::ActiveRenditions { video, .. } => self.active = video,
-                HubEvent::KeyframeWanted { rendition, .. } => {
-                    self.asked.push(rendition);
-                    let all = self.encoders.iter_mut();
-                    all.filter(|encoder| encoder.id == rendition)
-                        .for_each(|encoder| encoder.makes_keyframe = true);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// One picture of each rendition that is in use, and a thirtieth of a second.
-    fn run(&mut self, world: &mut World, pictures: usize) {
-        for _ in 0..pictures {
-            self.handle_events(world);
-            for encoder in self.encoders.iter_mut().filter(|e| self.active.contains(e.id)) {
-                let frame = encoder.encode(self.picture, world);
-                world.hub.send_frame(world.session, frame, || world.now, &mut world.wire);
-            }
-            self.picture += 1;
-            world.run(33 * MS);
-        }
-    }
-}
-
-impl Encoder {
-    fn encode(&mut self, picture: u32, world: &World) -> PacketizedFrame {
-        let keyframe = std::mem::take(&mut self.makes_keyframe);
-        let upper = picture % 2 == 1 && !keyframe;
-        let layer = if upper { LAYER_1 } else { TemporalLayer::BASE };
-        let layers =
-            Layering { layer, sync: upper, refers_back: [if upper { 1 } else { 2 }, 0, 0] };
-        let layers = self.is_layered.then_some(layers);
-        let [a, b, c, d] = picture.to_be_bytes();
-        let mut data = vec![self.id.rung.index() as u8, a, b, c, d, layer.index(), keyframe.into()];
-        data.resize(self.bytes, 0x55);
-        let payloads = match self.id.codec {
-            // Bare: what H264 packets begin with says nothing of order.
-            VideoCodec::H264 => data.chunks(1_000).map(|piece| [&[0x41], piece].concat()).collect(),
-            _ => self.packetizer.payloads(&data, keyframe, layers),
-        };
-        PacketizedFrame {
-            rendition: self.id,
-            keyframe,
-            layers,
-            payloads: Arc::new(payloads),
-            captured: world.now,
-            stamps: Stamps::pushed(world.now),
-        }
-    }
-}
 
 /// A picture as it came to a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,8 +39,9 @@ fn pictures(
     layered: bool,
     since: u64,
 ) -> Vec<Got> {
-    let mut packets: Vec<_> =
-        world.viewers[viewer].packets.iter().filter(|packet| *packet.seq_no >= since).collect();
+    let of_pictures =
+        world.viewers[viewer].packets.iter().filter(|p| p.time.frequency().get() == 90_000);
+    let mut packets: Vec<_> = of_pictures.filter(|packet| *packet.seq_no >= since).collect();
     packets.sort_by_key(|packet| *packet.seq_no);
     packets.dedup_by_key(|packet| *packet.seq_no);
     let contiguous = packets.windows(2).all(|two| *two[1].seq_no == *two[0].seq_no + 1);
