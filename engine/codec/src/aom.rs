@@ -133,6 +133,9 @@ impl VideoEncoder for AomEncoder {
         out: &mut Vec<u8>,
     ) -> Result<Encoded, EncodeError> {
         let planes = picture.i420(self.config.size)?;
+        if control.recover {
+            return Err(EncodeError::NoReferences);
+        }
         let force = control.keyframe || !self.started;
         let encoded = self.aom.encode(&planes, force, self.clock.tick(control.pts), out)?;
         self.started = true;
@@ -157,6 +160,10 @@ impl VideoEncoder for AomEncoder {
 
     fn set_temporal_layers(&mut self, layers: u8) -> Result<(), EncodeError> {
         offer().check_temporal_layers(layers)
+    }
+
+    fn reference_received(&mut self, _reference: ReferenceId) -> Result<(), EncodeError> {
+        Err(EncodeError::NoReferences)
     }
 
     fn reference_lost(&mut self, _reference: ReferenceId) -> Result<(), EncodeError> {

@@ -197,7 +197,22 @@ fn what_cannot_be_done_is_a_typed_error() {
         assert_eq!(encoder.set_frame_rate(0), Err(rate));
         let layers = EncodeError::TemporalLayers { layers: most + 1, most };
         assert_eq!(encoder.set_temporal_layers(most + 1), Err(layers));
+        // None were asked for.
         assert_eq!(encoder.reference_lost(ReferenceId(0)), Err(EncodeError::NoReferences));
+        assert_eq!(encoder.reference_received(ReferenceId(0)), Err(EncodeError::NoReferences));
+        let recover = FrameControl::at(Duration::from_millis(33)).recover(true);
+        let refused = encoder.encode(&(&right).into(), &recover, &mut Vec::new());
+        assert_eq!(refused, Err(EncodeError::NoReferences));
+        let keep = FrameControl::at(Duration::from_millis(33)).keep_reference(true);
+        let encoded = encoder.encode(&(&right).into(), &keep, &mut Vec::new()).unwrap();
+        assert_eq!((encoded.reference, encoded.refers_to), (None, None), "{codec}");
+        let most = encoders.offer(codec).unwrap().references;
+        let refused = make(codec, config(64, 64, 30, 100).references(most + 1));
+        assert_eq!(refused, Err(EncodeError::References { references: most + 1, most }));
+        if most > 0 {
+            let both = config(64, 64, 30, 100).references(1).temporal_layers(2);
+            assert_eq!(make(codec, both), Err(EncodeError::ReferencesWithLayers(2)));
+        }
     }
 }
 
@@ -401,6 +416,10 @@ impl VideoEncoder for DeviceEncoder {
         Ok(())
     }
 
+    fn reference_received(&mut self, _reference: ReferenceId) -> Result<(), EncodeError> {
+        Ok(())
+    }
+
     fn reference_lost(&mut self, _reference: ReferenceId) -> Result<(), EncodeError> {
         Ok(())
     }
@@ -418,6 +437,7 @@ fn another_maker_is_preferred_where_it_can() {
         let mut encoder = encoders.make(codec, &config).unwrap();
         let encoded = encoder.encode(&Picture::Device(&texture), &control, &mut out).unwrap();
         assert_eq!((encoded.reference, out), (Some(ReferenceId(3)), vec![7]), "{codec}");
+        assert_eq!(encoder.reference_received(ReferenceId(3)), Ok(()));
         assert_eq!(encoder.reference_lost(ReferenceId(3)), Ok(()));
     }
     // What it does not take, the next one does.

@@ -6,7 +6,8 @@ use visavis_bitstream::h264::{self, VideoSignal};
 use visavis_types::{Bitrate, CodecSet, I420Buffer, Layering, VideoCodec};
 
 use super::intra::IntraModel;
-use super::wels::{WelsEncoder, WelsError};
+use super::long_term::{LongTerm, REFERENCES, SliceHeader};
+use super::wels::{NEVER, WelsEncoder, WelsError};
 use crate::encoder::layering::{Kept, Places};
 use crate::matrix::ColorMatrix;
 use visavis_types::encoder::EncoderOffer;
@@ -67,6 +68,7 @@ fn offer() -> EncoderOffer {
         .sizes(SIZES)
         .bitrates(Bitrate::from_bps(least)..=Bitrate::from_bps(most))
         .temporal_layers(MAX_TEMPORAL_LAYERS)
+        .references(REFERENCES)
 }
 
 /// Constrained baseline: no reordering, one slice per picture, one thread; one reference where there is one
@@ -83,6 +85,8 @@ struct H264Encoder {
     signal: VideoSignal,
     intra: IntraModel,
     kept: Kept,
+    /// Where any are to be kept.
+    long_term: Option<LongTerm>,
     started: bool,
 }
 
@@ -99,6 +103,7 @@ impl H264Encoder {
             signal: VideoSignal::limited(matrix.code()),
             intra: IntraModel::new(width * height),
             kept: Kept::default(),
+            long_term: (config.references > 0).then(LongTerm::default),
             started: false,
         };
         encoder.prime()?;
@@ -138,6 +143,41 @@ impl H264Encoder {
             qp = better;
         }
         Ok(())
+    }
+
+    /// Encodes a picture that is no keyframe.
+    fn encode_predicted(
+        &mut self,
+        picture: &I420Planes<'_>,
+        control: &FrameControl,
+        pts_ms: i64,
+    ) -> Result<(), WelsError> {
+        let Some(long_term) = &self.long_term else { return self.wels.encode(picture, pts_ms) };
+        // After a keyframe the library has no other reference, and would make another one.
+        if control.recover && !long_term.follows_keyframe() {
+            self.wels.recover()?;
+        }
+        if !control.keep_reference {
+            return self.wels.encode(picture, pts_ms);
+        }
+        self.wels.keep_reference(true)?;
+        let result = self.wels.encode(picture, pts_ms);
+        self.wels.keep_reference(false)?;
+        result
+    }
+
+    /// The picture encoded last, and what is kept with it.
+    fn encoded(&mut self) -> Encoded {
+        let keyframe = self.wels.is_idr();
+        let mut encoded = Encoded::picture(keyframe).layers(self.layering(keyframe));
+        if let Some(long_term) = &mut self.long_term {
+            let units = self.wels.nals().filter_map(|unit| unit.get(h264::START_CODE.len()..));
+            let mut slices = units.filter(|unit| h264::is_slice(h264::nal_type(unit)));
+            if let Some(slice) = slices.next().and_then(SliceHeader::parse) {
+                (encoded.reference, encoded.refers_to) = long_term.learn(slice);
+            }
+        }
+        encoded
     }
 
     /// The place of the picture encoded last among temporal layers. The library refers to the newest picture of the
@@ -182,22 +222,26 @@ impl VideoEncoder for H264Encoder {
     ) -> Result<Encoded, EncodeError> {
         let planes = picture.i420(self.config.size)?;
         let pts_ms = i64::try_from(control.pts.as_millis()).unwrap_or(i64::MAX);
-        if control.keyframe || !self.started {
+        let (mut keyframe, long_term) =
+            (control.keyframe || !self.started, self.long_term.as_ref());
+        if control.recover {
+            keyframe |= !long_term.ok_or(EncodeError::NoReferences)?.is_received();
+        }
+        if keyframe {
             self.wels.set_rate_control(RC_OFF_MODE)?;
             let result = self.encode_keyframe(&planes, pts_ms);
             self.wels.set_rate_control(RC_BITRATE_MODE)?;
             result?;
             self.started = true;
         } else {
-            self.wels.encode(&planes, pts_ms)?;
+            self.encode_predicted(&planes, control, pts_ms)?;
         }
         let before = out.len();
         self.write(out).inspect_err(|_| out.truncate(before))?;
         if out.len() == before {
             return Ok(Encoded::SKIPPED);
         }
-        let keyframe = self.wels.is_idr();
-        Ok(Encoded::picture(keyframe).layers(self.layering(keyframe)))
+        Ok(self.encoded())
     }
 
     fn set_bitrate(&mut self, bitrate: Bitrate) {
@@ -221,13 +265,22 @@ impl VideoEncoder for H264Encoder {
     }
 
     fn set_temporal_layers(&mut self, layers: u8) -> Result<(), EncodeError> {
-        offer().check_temporal_layers(layers)?;
-        *self = Self::new(&self.config.temporal_layers(layers))?;
+        let config = self.config.temporal_layers(layers);
+        offer().check(VideoCodec::H264, &config)?;
+        *self = Self::new(&config)?;
         Ok(())
     }
 
-    fn reference_lost(&mut self, _reference: ReferenceId) -> Result<(), EncodeError> {
-        Err(EncodeError::NoReferences)
+    fn reference_received(&mut self, reference: ReferenceId) -> Result<(), EncodeError> {
+        let long_term = self.long_term.as_mut().ok_or(EncodeError::NoReferences)?;
+        let feedback = long_term.received(reference);
+        Ok(feedback.map_or(Ok(()), |feedback| self.wels.reference_feedback(feedback))?)
+    }
+
+    fn reference_lost(&mut self, reference: ReferenceId) -> Result<(), EncodeError> {
+        let long_term = self.long_term.as_mut().ok_or(EncodeError::NoReferences)?;
+        let feedback = long_term.lost(reference);
+        Ok(feedback.map_or(Ok(()), |feedback| self.wels.reference_feedback(feedback))?)
     }
 }
 
@@ -252,12 +305,15 @@ fn configure(params: &mut SEncParamExt, config: &VideoEncoderConfig) {
     params.iSpatialLayerNum = 1;
     params.iComplexityMode = LOW_COMPLEXITY;
     params.uiIntraPeriod = 0;
-    params.iNumRefFrame = references(config.temporal_layers);
+    let long_term = if config.references > 0 { i32::from(REFERENCES) } else { 0 };
+    params.iNumRefFrame = references(config.temporal_layers) + long_term;
     params.eSpsPpsIdStrategy = CONSTANT_ID;
     params.iEntropyCodingModeFlag = 0;
     params.bEnableFrameSkip = false;
     params.bEnableSceneChangeDetect = false;
-    params.bEnableLongTermReference = false;
+    params.bEnableLongTermReference = long_term > 0;
+    params.iLTRRefNum = long_term;
+    params.iLtrMarkPeriod = NEVER;
     params.bEnableDenoise = false;
     params.iMultipleThreadIdc = 1;
     params.iMinQp = QP_RANGE.0;

@@ -10,6 +10,8 @@ mod encoder;
 #[cfg(feature = "h264")]
 mod intra;
 #[cfg(feature = "h264")]
+mod long_term;
+#[cfg(feature = "h264")]
 mod wels;
 
 #[cfg(not(feature = "h264"))]

@@ -5,15 +5,23 @@ use std::{ffi, slice};
 
 use openh264_sys2::source::APILoader as Api;
 use openh264_sys2::{
-    DECODER_OPTION_TRACE_LEVEL, DECODING_STATE, ENCODER_OPTION, ENCODER_OPTION_BITRATE,
-    ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_RC_MODE, ENCODER_OPTION_SVC_ENCODE_PARAM_EXT,
-    ENCODER_OPTION_TRACE_LEVEL, ISVCDecoder, ISVCDecoderVtbl, ISVCEncoder, ISVCEncoderVtbl,
+    DECODER_OPTION_TRACE_LEVEL, DECODING_STATE, ENCODER_LTR_MARKING_FEEDBACK,
+    ENCODER_LTR_MARKING_PERIOD, ENCODER_LTR_RECOVERY_REQUEST, ENCODER_OPTION,
+    ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_RC_MODE,
+    ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, ENCODER_OPTION_TRACE_LEVEL, ISVCDecoder, ISVCDecoderVtbl,
+    ISVCEncoder, ISVCEncoderVtbl, LTR_MARKING_FAILED, LTR_MARKING_SUCCESS, LTR_RECOVERY_REQUEST,
     RC_MODES, SBitrateInfo, SBufferInfo, SDecodingParam, SEncParamExt, SFrameBSInfo,
-    SPATIAL_LAYER_ALL, SSourcePicture, WELS_LOG_QUIET, videoFormatI420, videoFrameTypeIDR,
+    SLTRMarkingFeedback, SLTRRecoverRequest, SPATIAL_LAYER_ALL, SSourcePicture, WELS_LOG_QUIET,
+    videoFormatI420, videoFrameTypeIDR,
 };
 use visavis_types::FrameSize;
 
 use visavis_types::encoder::I420Planes;
+
+use super::long_term::Feedback;
+
+/// Pictures between two long-term references where none is to be kept.
+pub(super) const NEVER: u32 = u32::MAX;
 
 /// A call that openh264 answered with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +49,8 @@ pub(super) struct WelsEncoder {
     size: FrameSize,
     /// What the last encode produced: pointers into memory of `object`, valid until the next call.
     info: SFrameBSInfo,
+    /// IDR pictures there were, of 16 bits: the library numbers them from 1.
+    idr_pictures: u16,
 }
 
 // SAFETY: the library keeps all state of an encoder in the object and, with a single thread
@@ -60,7 +70,7 @@ impl WelsEncoder {
         // SAFETY: `object` is a valid place for the new object's address.
         checked("create", unsafe { Api::WelsCreateSVCEncoder(&mut object) })?;
         let object = NonNull::new(object).ok_or(missing("create"))?;
-        let mut encoder = Self { object, size, info: SFrameBSInfo::default() };
+        let mut encoder = Self { object, size, info: SFrameBSInfo::default(), idr_pictures: 0 };
         // First of all, because initialization already writes to stderr.
         let mut level = WELS_LOG_QUIET;
         encoder.set_option("silence", ENCODER_OPTION_TRACE_LEVEL, &mut level)?;
@@ -125,7 +135,41 @@ impl WelsEncoder {
         let encode = self.vtable().EncodeFrame.ok_or(missing("encode"))?;
         // SAFETY: the object is alive and initialized for this size; the planes have the rows and
         // strides the source picture states and are only read; `info` is a valid place.
-        checked("encode", unsafe { encode(self.object.as_ptr(), &source, &mut self.info) })
+        checked("encode", unsafe { encode(self.object.as_ptr(), &source, &mut self.info) })?;
+        self.idr_pictures = self.idr_pictures.wrapping_add(self.is_idr().into());
+        Ok(())
+    }
+
+    /// Whether the next picture is to be kept as a long-term reference, or, from the second after a keyframe on, the
+    /// one before it. Until it is said of the last one what became of it, none is kept.
+    pub(super) fn keep_reference(&mut self, wanted: bool) -> Result<(), WelsError> {
+        let mut least_distance = if wanted { 0 } else { NEVER };
+        self.set_option("keep a reference", ENCODER_LTR_MARKING_PERIOD, &mut least_distance)
+    }
+
+    /// Says of a kept picture whether it was received. It takes effect after the next picture.
+    pub(super) fn reference_feedback(&mut self, feedback: Feedback) -> Result<(), WelsError> {
+        let kind = if feedback.received { LTR_MARKING_SUCCESS } else { LTR_MARKING_FAILED };
+        let mut message = SLTRMarkingFeedback {
+            uiFeedbackType: kind as u32,
+            uiIDRPicId: self.idr_pictures.into(),
+            iLTRFrameNum: feedback.frame_num as i32,
+            iLayerId: 0,
+        };
+        self.set_option("take note of a reference", ENCODER_LTR_MARKING_FEEDBACK, &mut message)
+    }
+
+    /// Has the next picture refer to the newest long-term reference that was received, and to nothing else.
+    pub(super) fn recover(&mut self) -> Result<(), WelsError> {
+        let mut request = SLTRRecoverRequest {
+            uiFeedbackType: LTR_RECOVERY_REQUEST as u32,
+            uiIDRPicId: self.idr_pictures.into(),
+            // Some picture was decoded, and it is not known which one was not.
+            iLastCorrectFrameNum: 0,
+            iCurrentFrameNum: -1,
+            iLayerId: 0,
+        };
+        self.set_option("recover", ENCODER_LTR_RECOVERY_REQUEST, &mut request)
     }
 
     /// The temporal layer of the last picture.

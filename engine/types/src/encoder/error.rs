@@ -80,6 +80,17 @@ pub enum EncodeError {
         /// The most it makes.
         most: u8,
     },
+    /// More long-term references than the encoder keeps.
+    #[error("invalid number of long-term references {references}; expected 0 to {most}")]
+    References {
+        /// The number asked for.
+        references: u8,
+        /// The most it keeps.
+        most: u8,
+    },
+    /// Long-term references are kept with one temporal layer only.
+    #[error("invalid number of temporal layers {0}; expected 1 with long-term references")]
+    ReferencesWithLayers(u8),
     /// The picture is not of the encoder's size.
     #[error("a picture of {actual} for an encoder of {expected}")]
     WrongSize {

@@ -48,8 +48,8 @@ pub trait VideoEncoder: Send {
     ///
     /// # Errors
     ///
-    /// [`EncodeError::WrongSize`] or [`EncodeError::Memory`], after which the encoder goes on as before, or
-    /// [`EncodeError::Library`]. `out` is unchanged then.
+    /// [`EncodeError::WrongSize`], [`EncodeError::Memory`], or [`EncodeError::NoReferences`] where it is to recover and
+    /// keeps none, after which the encoder goes on as before; or [`EncodeError::Library`]. `out` is unchanged then.
     fn encode(
         &mut self,
         picture: &Picture<'_>,
@@ -75,11 +75,21 @@ pub trait VideoEncoder: Send {
     /// [`EncodeError::TemporalLayers`], or [`EncodeError::Library`]; the encoder goes on as before then.
     fn set_temporal_layers(&mut self, layers: u8) -> Result<(), EncodeError>;
 
-    /// Says that a viewer does not have a long-term reference, so that no picture refers to it any more.
+    /// Says that all viewers that count have a long-term reference: pictures that [recover](FrameControl::recover)
+    /// refer to it from the next but one on, and those kept before it are let go. One that is not kept any more is
+    /// ignored.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::NoReferences`] where the encoder keeps none ([`EncoderOffer::references`]): a keyframe
-    /// helps then.
+    /// [`EncodeError::NoReferences`], or [`EncodeError::Library`].
+    fn reference_received(&mut self, reference: ReferenceId) -> Result<(), EncodeError>;
+
+    /// Says that a viewer does not have a long-term reference, so that no picture refers to it any more from the next
+    /// but one on. One that is not kept any more is ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::NoReferences`] where the encoder keeps none ([`VideoEncoderConfig::references`]): a keyframe
+    /// helps then. Or [`EncodeError::Library`].
     fn reference_lost(&mut self, reference: ReferenceId) -> Result<(), EncodeError>;
 }

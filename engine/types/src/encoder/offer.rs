@@ -19,7 +19,7 @@ pub struct EncoderOffer {
     pub frame_rates: RangeInclusive<u32>,
     /// The most temporal layers.
     pub temporal_layers: u8,
-    /// How many long-term references it keeps.
+    /// The most long-term references that it keeps, with one temporal layer.
     pub references: u8,
     /// Where pictures may lie.
     pub memory: Vec<MemoryKind>,
@@ -88,6 +88,7 @@ impl EncoderOffer {
             return Err(EncodeError::Bitrate(config.bitrate));
         }
         self.check_temporal_layers(config.temporal_layers)?;
+        self.check_references(config)?;
         if !self.memory.contains(&config.memory) {
             return Err(EncodeError::Memory(config.memory));
         }
@@ -109,6 +110,17 @@ impl EncoderOffer {
             return Ok(());
         }
         Err(EncodeError::FrameRate { fps, least, most })
+    }
+
+    fn check_references(&self, config: &VideoEncoderConfig) -> Result<(), EncodeError> {
+        let (references, most) = (config.references, self.references);
+        if references > most {
+            return Err(EncodeError::References { references, most });
+        }
+        if references > 0 && config.temporal_layers > 1 {
+            return Err(EncodeError::ReferencesWithLayers(config.temporal_layers));
+        }
+        Ok(())
     }
 
     /// Whether so many temporal layers can be made.

@@ -1,5 +1,7 @@
 //! VP8 (RFC 6386) and VP9 by libvpx.
 
+mod references;
+
 use std::ffi::{CStr, c_int, c_uint};
 use std::mem::MaybeUninit;
 use std::ptr::null;
@@ -19,6 +21,8 @@ use vpx_sys::{
 };
 
 use crate::encoder::clock::{Clock, TICKS_HZ, Tick};
+use references::{REFERENCES, References};
+
 use crate::encoder::layering::{Kept, Places};
 use crate::matrix::ColorMatrix;
 use visavis_types::encoder::EncoderOffer;
@@ -69,8 +73,8 @@ impl EncoderMaker for Libvpx {
         built.fold(CodecSet::EMPTY, CodecSet::with)
     }
 
-    fn offer(&self, _codec: VideoCodec) -> Result<EncoderOffer, Unavailable> {
-        Ok(offer())
+    fn offer(&self, codec: VideoCodec) -> Result<EncoderOffer, Unavailable> {
+        Ok(offer(codec))
     }
 
     fn make(
@@ -82,11 +86,13 @@ impl EncoderMaker for Libvpx {
     }
 }
 
-fn offer() -> EncoderOffer {
+fn offer(codec: VideoCodec) -> EncoderOffer {
     let (least, most) = BITRATE_RANGE_KBPS;
     EncoderOffer::new()
         .bitrates(Bitrate::from_kbps(least)..=Bitrate::from_kbps(most))
         .temporal_layers(MAX_TEMPORAL_LAYERS)
+        // In VP9 pictures depend on those before them by more than what they refer to.
+        .references(if codec == VideoCodec::Vp8 { REFERENCES } else { 0 })
 }
 
 /// One thread, no look-ahead, no alternate reference; one reference per picture in effect, where there is one
@@ -98,6 +104,8 @@ struct VpxEncoder {
     clock: Clock,
     layers: Layers,
     kept: Kept,
+    /// Where any are to be kept.
+    references: Option<References>,
     started: bool,
 }
 
@@ -108,8 +116,13 @@ impl VpxEncoder {
 
     fn vp8(config: &VideoEncoderConfig) -> Result<Self, EncodeError> {
         // SAFETY: returns the address of a static description.
-        let mut vpx =
-            Vpx::new(unsafe { vpx_codec_vp8_cx() }, |settings| configure(settings, config))?;
+        let mut vpx = Vpx::new(unsafe { vpx_codec_vp8_cx() }, |settings| {
+            configure(settings, config);
+            // Otherwise it puts pictures of its own choice where references are kept.
+            if config.references > 0 {
+                settings.g_error_resilient = VPX_ERROR_RESILIENT_DEFAULT;
+            }
+        })?;
         vpx.control("set the speed", control::VP8E_SET_CPUUSED, VP8_CPU_USED)?;
         vpx.control("set noise reduction", control::VP8E_SET_NOISE_SENSITIVITY, 0)?;
         vpx.control("set partitions", control::VP8E_SET_TOKEN_PARTITIONS, 0)?;
@@ -160,6 +173,7 @@ impl VpxEncoder {
             clock,
             layers,
             kept: Kept::default(),
+            references: (config.references > 0).then(References::default),
             started: false,
         })
     }
@@ -195,19 +209,27 @@ impl VideoEncoder for VpxEncoder {
     ) -> Result<Encoded, EncodeError> {
         let planes = picture.i420(self.config.size)?;
         let keyframe = control.keyframe || !self.started;
-        let (layer, flags) = self.layers.next(keyframe);
+        let references = self.references.as_ref();
+        if control.recover && references.is_none() {
+            return Err(EncodeError::NoReferences);
+        }
+        let plan = references.map(|references| references.plan(control, keyframe));
+        let (layer, flags) = match plan {
+            Some(plan) => (0, plan.flags),
+            None => self.layers.next(keyframe),
+        };
         if self.config.temporal_layers > 1 {
             self.vpx.set_layer(self.codec, layer)?;
         }
         let tick = self.clock.tick(control.pts);
         let encoded = self.vpx.encode(&planes, flags, tick, out)?;
         self.started = true;
-        Ok(match encoded {
-            Some(keyframe) => {
-                Encoded::picture(keyframe).layers(self.layering(layer, keyframe, flags))
-            }
-            None => Encoded::SKIPPED,
-        })
+        let Some(keyframe) = encoded else { return Ok(Encoded::SKIPPED) };
+        let mut encoded = Encoded::picture(keyframe).layers(self.layering(layer, keyframe, flags));
+        if let (Some(references), Some(plan)) = (&mut self.references, plan) {
+            (encoded.reference, encoded.refers_to) = references.learn(plan);
+        }
+        Ok(encoded)
     }
 
     fn set_bitrate(&mut self, bitrate: Bitrate) {
@@ -221,20 +243,29 @@ impl VideoEncoder for VpxEncoder {
 
     /// The library goes by the times of pictures.
     fn set_frame_rate(&mut self, fps: u32) -> Result<(), EncodeError> {
-        offer().check_frame_rate(fps)?;
+        offer(self.codec).check_frame_rate(fps)?;
         self.config.fps = fps;
         self.clock.set_interval(interval(fps));
         Ok(())
     }
 
     fn set_temporal_layers(&mut self, layers: u8) -> Result<(), EncodeError> {
-        offer().check_temporal_layers(layers)?;
-        *self = Self::new(self.codec, &self.config.temporal_layers(layers))?;
+        let config = self.config.temporal_layers(layers);
+        offer(self.codec).check(self.codec, &config)?;
+        *self = Self::new(self.codec, &config)?;
         Ok(())
     }
 
-    fn reference_lost(&mut self, _reference: ReferenceId) -> Result<(), EncodeError> {
-        Err(EncodeError::NoReferences)
+    fn reference_received(&mut self, reference: ReferenceId) -> Result<(), EncodeError> {
+        let references = self.references.as_mut().ok_or(EncodeError::NoReferences)?;
+        references.received(reference);
+        Ok(())
+    }
+
+    fn reference_lost(&mut self, reference: ReferenceId) -> Result<(), EncodeError> {
+        let references = self.references.as_mut().ok_or(EncodeError::NoReferences)?;
+        references.lost(reference);
+        Ok(())
     }
 }
 
