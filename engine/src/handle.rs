@@ -34,7 +34,7 @@ pub struct EngineHandle {
     pub(crate) inner: Arc<Inner>,
 }
 
-/// What callers share. Threads of the engine never touch the locks in here.
+/// What callers share. Of the engine's threads only upkeep takes the locks in here.
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) loops: Vec<LoopHandle>,

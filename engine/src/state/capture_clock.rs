@@ -7,8 +7,8 @@ use visavis_types::{ClockAnchor, SessionId, UnixMillis};
 use super::counters::Counters;
 use crate::source_clock::{DatedBy, SourceClock, Stamped};
 
-/// Dates what the callers of one session push. Written and read by callers alone: no thread of the engine takes the
-/// lock.
+/// Dates what the callers of one session push. Written and read by callers alone, one of which may be the thread of an
+/// [`RtpInput`](crate::rtp_input::RtpInput).
 #[derive(Debug)]
 pub(crate) struct CaptureClock {
     session: SessionId,

@@ -9,7 +9,7 @@ mod error_page;
 mod logo;
 mod metrics;
 #[cfg(test)]
-mod openapi;
+mod openapi_tests;
 mod pages;
 mod peers;
 pub(crate) mod request;

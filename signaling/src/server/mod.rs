@@ -5,7 +5,7 @@ mod deadlines;
 mod event_loop;
 mod http_connection;
 #[cfg(test)]
-mod permissions;
+mod permission_tests;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;

@@ -1,7 +1,7 @@
 //! The allowed dependencies between the crates of this workspace, held against `cargo metadata`.
 //!
-//! `types ← bitstream ← {codec, core}; types ← net; {codec, core, net} ← engine ← signaling ← {ffi, tools, bench, tests}`: an arrow points at
-//! what may be depended on, directly or by way of the rooms between.
+//! `types ← bitstream ← {codec, core}; types ← net; {codec, core, net} ← engine ← signaling ←
+//! {tools, bench, tests}`: an arrow points at what may be depended on, directly or by way of the crates between.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -9,7 +9,7 @@ use std::fs;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 use visavis_tests::{Outcome, root};
 
-const ENGINE_ROOMS: [&str; 3] = ["visavis-codec", "visavis-core", "visavis-net"];
+const ENGINE_CRATES: [&str; 3] = ["visavis-codec", "visavis-core", "visavis-net"];
 
 fn metadata() -> Result<Metadata, Box<dyn std::error::Error>> {
     Ok(MetadataCommand::new().manifest_path(root().join("Cargo.toml")).exec()?)
@@ -17,20 +17,20 @@ fn metadata() -> Result<Metadata, Box<dyn std::error::Error>> {
 
 /// Which workspace crates each workspace crate may depend on outside its tests.
 fn allowed(package: &str) -> Option<BTreeSet<&'static str>> {
-    let mut rooms = BTreeSet::from(["visavis-types"]);
+    let mut below = BTreeSet::from(["visavis-types"]);
     if package == "visavis-types" {
         return Some(BTreeSet::new());
     }
     if matches!(package, "visavis-bitstream" | "visavis-net") {
-        return Some(rooms);
+        return Some(below);
     }
-    rooms.insert("visavis-bitstream");
-    if ENGINE_ROOMS.contains(&package) {
-        return Some(rooms);
+    below.insert("visavis-bitstream");
+    if ENGINE_CRATES.contains(&package) {
+        return Some(below);
     }
-    rooms.extend(ENGINE_ROOMS);
+    below.extend(ENGINE_CRATES);
     if package == "visavis" {
-        return Some(rooms);
+        return Some(below);
     }
     // From here on the engine is used by its facade; `visavis-codec` and `visavis-bitstream` alone have a
     // second door, for programs that read media files or RTP payloads.
@@ -40,8 +40,7 @@ fn allowed(package: &str) -> Option<BTreeSet<&'static str>> {
     }
     above.extend(["visavis-signaling", "visavis-bitstream", "visavis-codec"]);
     match package {
-        "visavis-cli" | "visavis-ffi" | "visavis-python" => Some(above),
-        "visavis-bench" => Some(above),
+        "visavis-cli" | "visavis-bench" => Some(above),
         "visavis-tests" => {
             above.insert("visavis-bench");
             Some(above)
@@ -77,7 +76,7 @@ fn crates_depend_only_downwards() -> Outcome {
 }
 
 #[test]
-fn pure_rooms_know_no_system_and_the_engine_no_web() -> Outcome {
+fn pure_crates_know_no_system_and_the_engine_no_web() -> Outcome {
     let metadata = metadata()?;
     let forbidden: [(&str, &[&str]); 5] = [
         ("visavis-types", &["mio", "socket2", "quinn-udp", "rustix", "str0m", "serde_json"]),
@@ -117,9 +116,9 @@ fn the_product_has_no_async_runtime() -> Outcome {
 }
 
 #[test]
-fn pure_rooms_forbid_unsafe() -> Outcome {
-    for room in ["bitstream", "core", "types"] {
-        let path = root().join("engine").join(room).join("src/lib.rs");
+fn pure_crates_forbid_unsafe() -> Outcome {
+    for name in ["bitstream", "core", "types"] {
+        let path = root().join("engine").join(name).join("src/lib.rs");
         let text = fs::read_to_string(&path)?;
         assert!(text.contains("#![forbid(unsafe_code)]"), "{} lacks it", path.display());
     }

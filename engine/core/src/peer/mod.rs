@@ -12,7 +12,7 @@ mod limits;
 mod microphone;
 mod negotiation;
 #[cfg(test)]
-mod offers;
+mod offer_tests;
 pub(crate) mod path;
 mod rtcp;
 pub(crate) mod setup;
