@@ -9,8 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use divan::Bencher;
 use divan::counter::BytesCount;
 use visavis::session::PushOutcome;
-use visavis::units::UnixMillis;
-use visavis::video::{PixelFormat, VideoFrame};
+use visavis::video::VideoFrame;
 use visavis::{Engine, EngineConfig, SessionConfig};
 
 fn main() {
@@ -26,13 +25,7 @@ fn push_rgba(bencher: Bencher<'_, '_>, (width, height): (u32, u32)) {
     let video = session.video();
     let pixels = vec![0x5a; width as usize * height as usize * 4];
     bencher.counter(BytesCount::new(pixels.len())).bench_local(|| {
-        let frame = VideoFrame {
-            data: divan::black_box(&pixels),
-            width,
-            height,
-            format: PixelFormat::Rgba,
-            timestamp: UnixMillis::now(),
-        };
+        let frame = VideoFrame::new(divan::black_box(&pixels), width, height);
         let outcome = video.push(&frame).unwrap();
         assert_eq!(outcome, PushOutcome::Accepted);
     });

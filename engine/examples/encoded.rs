@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use visavis::SessionConfig;
-use visavis::units::UnixMillis;
 use visavis::video::{EncodedFrame, VideoCodec};
 
 const DELIMITER: [u8; 5] = [0, 0, 0, 1, 9];
@@ -34,8 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             break;
         }
         // Whether it is a keyframe is seen in it.
-        let (codec, timestamp) = (VideoCodec::H264, UnixMillis::now());
-        video.push(&EncodedFrame { codec, data, keyframe: None, timestamp })?;
+        video.push(&EncodedFrame::new(data, VideoCodec::H264))?;
         thread::sleep(Duration::from_millis(40));
     }
     println!("{} pictures were passed on", session.status().metrics.encoded_frames);

@@ -8,8 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use visavis::SessionConfig;
-use visavis::units::UnixMillis;
-use visavis::video::{PixelFormat, VideoFrame};
+use visavis::video::VideoFrame;
 
 const SIDE: u32 = 256;
 
@@ -24,13 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut pixels = vec![0; (SIDE * SIDE * 4) as usize];
     while began.elapsed() < Duration::from_secs(10) {
         pixels.fill(began.elapsed().as_millis() as u8);
-        let frame = VideoFrame {
-            data: &pixels,
-            width: SIDE,
-            height: SIDE,
-            format: PixelFormat::Rgba,
-            timestamp: UnixMillis::now(),
-        };
+        let frame = VideoFrame::new(&pixels, SIDE, SIDE);
         // The pixels are copied: they may be painted over at once.
         video.push(&frame)?;
         thread::sleep(Duration::from_millis(40));

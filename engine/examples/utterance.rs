@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use visavis::SessionConfig;
-use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::audio::AudioChunk;
 use visavis::units::UnixMillis;
 use visavis::video::{PixelFormat, VideoFrame};
 
@@ -37,17 +37,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map(|n| (8_000.0 * (TAU * 440.0 * f64::from(n) / f64::from(RATE_HZ)).sin()) as i16);
         let data: Vec<u8> = tone.flat_map(i16::to_le_bytes).collect();
         let timestamp = UnixMillis(u64::from(tenth) * 100);
-        let chunk = AudioChunk {
-            data: &data,
-            sample_rate: RATE_HZ,
-            channels: 1,
-            format: AudioFormat::PcmS16,
-            timestamp,
-        };
+        let chunk = AudioChunk::new(&data, RATE_HZ, 1).timestamp(timestamp);
         utterance.push_audio_within(&chunk, Duration::from_secs(10))?;
         let pixels = vec![tenth as u8 * 10; 128 * 128 * 3];
-        let format = PixelFormat::Rgb;
-        let frame = VideoFrame { data: &pixels, width: 128, height: 128, format, timestamp };
+        let frame =
+            VideoFrame::new(&pixels, 128, 128).format(PixelFormat::Rgb).timestamp(timestamp);
         utterance.push_video_within(&frame, Duration::from_secs(10))?;
     }
     let progress = utterance.progress();

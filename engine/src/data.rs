@@ -33,6 +33,7 @@ use crate::state::counters::Counters;
 
 /// What became of a message for a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SendOutcome {
     /// It is on its way. It arrives, and after those before it, unless its channel or the connection ends
     /// first: [`Event::DataChannelClosed`](crate::Event::DataChannelClosed) and
@@ -45,6 +46,7 @@ pub enum SendOutcome {
 
 /// What became of a message for all viewers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Broadcast {
     /// Viewers it is on its way to.
     pub accepted: usize,
@@ -54,6 +56,7 @@ pub struct Broadcast {
 
 /// Why a message was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// Nothing in it.
     #[error("an empty message")]

@@ -17,7 +17,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -61,6 +60,7 @@ const MESSAGE_CAPACITY: usize = 1_024;
 
 /// The running engine. Dropping it stops it.
 #[derive(Debug)]
+#[must_use = "an engine stops when it is dropped"]
 pub struct Engine {
     handle: EngineHandle,
     udp: Vec<SocketAddr>,
@@ -163,7 +163,7 @@ impl Engine {
             scheduling.apply_to_audio();
             faults.run_loop(FaultDomain::AudioLoop, || {
                 audio_loop.run();
-                Ok::<(), Infallible>(())
+                Ok(())
             });
         })?;
         engine.handle.inner.audio.thread.set(audio_thread.thread());

@@ -32,6 +32,7 @@ use crate::utterance::id::UtteranceId;
 #[non_exhaustive]
 pub enum Event {
     /// A viewer's connection is up: ICE and DTLS are done, media flows.
+    #[non_exhaustive]
     PeerJoined {
         /// The session it watches.
         session: SessionId,
@@ -41,6 +42,7 @@ pub enum Event {
         codec: Option<VideoCodec>,
     },
     /// A viewer is gone. Also sent for one that never came further than its offer.
+    #[non_exhaustive]
     PeerLeft {
         /// The session it watched.
         session: SessionId,
@@ -50,12 +52,14 @@ pub enum Event {
         reason: LeaveReason,
     },
     /// Pictures are pushed where none were: viewers see them instead of the idle loop.
+    #[non_exhaustive]
     LiveStarted {
         /// The session.
         session: SessionId,
     },
     /// No picture has come for [`SessionConfig::idle_grace`](crate::SessionConfig::idle_grace), or what was
     /// shown was interrupted: viewers see the idle loop.
+    #[non_exhaustive]
     LiveEnded {
         /// The session.
         session: SessionId,
@@ -65,6 +69,7 @@ pub enum Event {
     },
     /// Viewers of a session whose pictures are pushed encoded wait for a keyframe: somebody joined,
     /// or lost too much. Requests are coalesced; frames up to the keyframe go to the others only.
+    #[non_exhaustive]
     KeyframeRequested {
         /// The session.
         session: SessionId,
@@ -72,6 +77,7 @@ pub enum Event {
         codec: VideoCodec,
     },
     /// An utterance begins to play.
+    #[non_exhaustive]
     UtteranceStarted {
         /// The session.
         session: SessionId,
@@ -79,6 +85,7 @@ pub enum Event {
         utterance: UtteranceId,
     },
     /// An utterance has been played to its end.
+    #[non_exhaustive]
     UtteranceEnded {
         /// The session.
         session: SessionId,
@@ -88,6 +95,7 @@ pub enum Event {
         sent: Duration,
     },
     /// What was being said was cut off, and all that waited is dropped. One event for each utterance.
+    #[non_exhaustive]
     Interrupted {
         /// The session.
         session: SessionId,
@@ -98,6 +106,7 @@ pub enum Event {
     },
     /// A viewer began to speak. Only while the session's microphones are listened to
     /// ([`Session::microphone`](crate::Session::microphone)); the same goes for the events below.
+    #[non_exhaustive]
     SpeechStarted {
         /// The session.
         session: SessionId,
@@ -110,6 +119,7 @@ pub enum Event {
     },
     /// A viewer has stopped speaking: there was half a second without speech, or it left. Follows each
     /// [`SpeechStarted`](Self::SpeechStarted).
+    #[non_exhaustive]
     SpeechEnded {
         /// The session.
         session: SessionId,
@@ -119,6 +129,7 @@ pub enum Event {
         at: UnixMillis,
     },
     /// How loud a viewer is: five of these for each second of sound that comes from it.
+    #[non_exhaustive]
     MicrophoneLevel {
         /// The session.
         session: SessionId,
@@ -129,6 +140,7 @@ pub enum Event {
         dbfs: i8,
     },
     /// A viewer has opened a data channel: messages can be sent to it.
+    #[non_exhaustive]
     DataChannelOpened {
         /// The session.
         session: SessionId,
@@ -138,6 +150,7 @@ pub enum Event {
         label: Arc<str>,
     },
     /// A data channel is closed, while its viewer stays. Not sent for the channels of a viewer that left.
+    #[non_exhaustive]
     DataChannelClosed {
         /// The session.
         session: SessionId,

@@ -20,8 +20,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Display};
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use visavis_types::catch_panic;
 pub use visavis_types::install_panic_hook;
@@ -127,17 +128,34 @@ impl Display for FaultDomain {
 }
 
 /// A loop that everybody needs has ended: the engine has stopped, and cannot go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the {domain} has ended by a fault: {why}")]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the {domain} has ended by a fault: {cause}")]
+#[non_exhaustive]
 pub struct FatalFault {
     /// Which loop.
     pub domain: FaultDomain,
-    /// What is known of the reason.
-    pub why: String,
+    /// What ended it.
+    #[source]
+    pub cause: FaultCause,
+}
+
+/// What ended a loop.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum FaultCause {
+    /// The system refused something that the loop cannot do without.
+    #[error(transparent)]
+    Io(Arc<io::Error>),
+    /// A bug: it panicked.
+    #[error("{message}")]
+    Panic {
+        /// The panic's own message and, after [`install_panic_hook`], where it was.
+        message: Arc<str>,
+    },
 }
 
 /// Whether the engine can serve visitors.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Health {
     /// What is wrong now and keeps visitors from being served, a sentence each. Empty: all is well.
@@ -213,15 +231,14 @@ impl Faults {
 
     /// Runs a loop that everybody needs. Where it panics, or returns an error, the engine has stopped:
     /// those who gave a callback to [`on_fatal`](Self::on_fatal) are notified.
-    pub fn run_loop<E: Display>(&self, domain: FaultDomain, run: impl FnOnce() -> Result<(), E>) {
-        let caught = catch_panic(run);
-        let why = match caught {
+    pub fn run_loop(&self, domain: FaultDomain, run: impl FnOnce() -> io::Result<()>) {
+        let cause = match catch_panic(run) {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(why) => why,
+            Ok(Err(error)) => FaultCause::Io(Arc::new(error)),
+            Err(message) => FaultCause::Panic { message: message.into() },
         };
-        self.report(domain, &"the process", &why);
-        let fault = FatalFault { domain, why };
+        self.report(domain, &"the process", &cause.to_string());
+        let fault = FatalFault { domain, cause };
         let watchers = {
             let mut state = self.state();
             state.fatal.get_or_insert_with(|| fault.clone());
@@ -358,7 +375,6 @@ impl fmt::Debug for Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     #[test]
     fn a_panic_is_caught_and_counted_in_its_domain() {
@@ -393,7 +409,7 @@ mod tests {
     #[test]
     fn a_loop_that_ends_by_a_fault_is_fatal_and_each_is_notified_once() {
         let faults = Faults::default();
-        faults.run_loop(FaultDomain::AudioLoop, || Ok::<(), String>(()));
+        faults.run_loop(FaultDomain::AudioLoop, || Ok(()));
         assert!(faults.health().is_ready(), "it was stopped");
         let calls = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&calls);
@@ -402,17 +418,31 @@ mod tests {
             assert_eq!(fault.domain, FaultDomain::MediaLoop);
             count.fetch_add(1, Relaxed);
         });
-        faults.run_loop(FaultDomain::MediaLoop, || -> Result<(), String> { panic!("oh") });
-        faults.run_loop(FaultDomain::AudioLoop, || Err("the second"));
+        faults.run_loop(FaultDomain::MediaLoop, || panic!("oh"));
+        faults.run_loop(FaultDomain::AudioLoop, || Err(io::ErrorKind::Other.into()));
         assert_eq!(calls.load(Relaxed), 1);
         let health = faults.health();
         assert!(!health.is_ready());
         let fatal = health.fatal.unwrap();
-        assert_eq!((fatal.domain, &*fatal.why), (FaultDomain::MediaLoop, "oh"));
+        assert_eq!(fatal.domain, FaultDomain::MediaLoop);
+        assert!(matches!(&fatal.cause, FaultCause::Panic { message } if message.starts_with("oh")));
         let late = Arc::new(AtomicBool::new(false));
         let called = Arc::clone(&late);
         faults.on_fatal(move |_| called.store(true, Relaxed));
         assert!(late.load(Relaxed), "who asks late is called at once");
+    }
+
+    #[test]
+    fn what_the_system_refused_a_loop_is_its_cause() {
+        let faults = Faults::default();
+        let refused = || Err(io::Error::from_raw_os_error(24));
+        faults.run_loop(FaultDomain::SignalingLoop, refused);
+        let fatal = faults.health().fatal.unwrap();
+        let FaultCause::Io(error) = &fatal.cause else { panic!("{fatal:?}") };
+        assert_eq!(error.raw_os_error(), Some(24));
+        let text = fatal.to_string();
+        assert!(text.starts_with("the signaling-loop has ended by a fault: "), "{text}");
+        assert!(text.contains(&error.to_string()), "{text}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ const MAX_UNREAD_OF_SESSION: usize = 16 * 1024 * 1024;
 
 /// A message from a viewer.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PeerMessage {
     /// Whose it is.
     pub peer: PeerId,

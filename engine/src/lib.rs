@@ -4,21 +4,14 @@
 //! viewer of the session over one UDP socket.
 //!
 //! ```no_run
-//! use visavis::units::UnixMillis;
-//! use visavis::video::{PixelFormat, VideoFrame};
+//! use visavis::video::VideoFrame;
 //! use visavis::{Engine, EngineConfig, SessionConfig};
 //!
 //! let engine = Engine::start(EngineConfig::default())?;
 //! let session = engine.create_session(SessionConfig::default())?;
 //! session.start();
 //! let pixels = vec![0; 512 * 512 * 4];
-//! session.video().push(&VideoFrame {
-//!     data: &pixels,
-//!     width: 512,
-//!     height: 512,
-//!     format: PixelFormat::Rgba,
-//!     timestamp: UnixMillis::now(),
-//! })?;
+//! session.video().push(&VideoFrame::new(&pixels, 512, 512))?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

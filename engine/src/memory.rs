@@ -12,6 +12,3 @@
 //! ```
 
 pub use visavis_net::memory::{allocated, give_back, keep_little};
-/// For the crates around the engine, not for applications.
-#[doc(hidden)]
-pub use visavis_types::Shrink;

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PushOutcome {
     /// It is on its way.
     Accepted,

@@ -61,6 +61,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One face: its sources and its viewers. Dropping it stops it.
 #[derive(Debug)]
+#[must_use = "a session stops when it is dropped"]
 pub struct Session {
     engine: EngineHandle,
     entry: Arc<SessionEntry>,

@@ -21,7 +21,8 @@ use visavis_types::{UnixMillis, VideoCodec};
 use crate::rtp_input::status::RtpInputStatus;
 
 /// What [`Session::status`](crate::Session::status) returns.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct SessionStatus {
     /// Viewers connected now.
     pub peer_count: usize,
@@ -39,6 +40,7 @@ pub struct SessionStatus {
 
 /// Counters and averages of one session, since it was created.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Metrics {
     /// Frames accepted from the caller.
     pub video_frames: u64,
@@ -93,6 +95,7 @@ pub struct Metrics {
 
 /// The distribution of the time from push to one stage.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct StageSummary {
     /// The stage.
     pub stage: Stage,
@@ -104,4 +107,11 @@ pub struct StageSummary {
     pub p99_us: u64,
     /// The largest, in microseconds.
     pub max_us: u64,
+}
+
+impl StageSummary {
+    /// Of a stage that no frame has reached.
+    pub const fn empty(stage: Stage) -> Self {
+        Self { stage, count: 0, p50_us: 0, p99_us: 0, max_us: 0 }
+    }
 }

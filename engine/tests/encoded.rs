@@ -7,13 +7,11 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use viewer::Viewer;
-use visavis::audio::{AudioChunk, AudioChunkError, AudioFormat, EncodedAudio, EncodedAudioError};
+use visavis::audio::{AudioChunk, AudioChunkError, EncodedAudio, EncodedAudioError};
 use visavis::rtp_input::{RtpInput, RtpInputConfig, RtpInputError};
 use visavis::session::PushOutcome;
-use visavis::units::UnixMillis;
 use visavis::video::{
-    BitstreamError, EncodedFrame, EncodedFrameError, PixelFormat, VideoCodec, VideoFrame,
-    VideoFrameError,
+    BitstreamError, EncodedFrame, EncodedFrameError, VideoCodec, VideoFrame, VideoFrameError,
 };
 use visavis::{Engine, EngineConfig, Event, Session, SessionConfig};
 
@@ -32,11 +30,11 @@ fn session(engine: &Engine, encoded: Option<VideoCodec>) -> Session {
 }
 
 fn frame(codec: VideoCodec, data: &[u8]) -> EncodedFrame<'_> {
-    EncodedFrame { data, codec, keyframe: None, timestamp: UnixMillis::now() }
+    EncodedFrame::new(data, codec)
 }
 
 fn opus(data: &[u8]) -> EncodedAudio<'_> {
-    EncodedAudio { data, timestamp: UnixMillis::now() }
+    EncodedAudio::new(data)
 }
 
 /// An access unit of one slice; the bytes tell pictures apart.
@@ -65,10 +63,13 @@ fn a_viewer_gets_what_was_pushed_from_a_keyframe_on() {
     let sink = session.encoded_video();
     let mut viewer = Viewer::join(&engine.handle(), session.id());
     viewer.run_until(|viewer| viewer.connected);
-    let asked = Event::KeyframeRequested { session: session.id().clone(), codec: H264 };
+    let asked = |event: &Event| match event {
+        Event::KeyframeRequested { session: of, codec, .. } => (of, codec) == (session.id(), &H264),
+        _ => false,
+    };
     let deadline = Instant::now() + Duration::from_secs(10);
     let rest = || deadline.saturating_duration_since(Instant::now());
-    while events.recv_timeout(rest()).unwrap() != asked {}
+    while !asked(&events.recv_timeout(rest()).unwrap()) {}
     assert!(sink.take_keyframe_request());
     assert!(!sink.take_keyframe_request());
 
@@ -103,16 +104,14 @@ fn unusable_input_is_refused_at_the_call() {
     assert_eq!(refused(frame(H264, &[0, 0, 0, 2, 0x65, 1])), avcc);
     assert_eq!(sink.push(&frame(H264, &picture(true, 1))), Ok(PushOutcome::Accepted));
     let pixels = vec![0; 64 * 64 * 4];
-    let (format, timestamp) = (PixelFormat::Rgba, UnixMillis::now());
-    let raw = VideoFrame { data: &pixels, width: 64, height: 64, format, timestamp };
+    let raw = VideoFrame::new(&pixels, 64, 64);
     assert_eq!(session.video().push(&raw), Err(VideoFrameError::EncodedSession));
 
     let audio = session.audio();
     assert!(matches!(audio.push_opus(&opus(&[])), Err(EncodedAudioError::Packet(_))));
     assert!(matches!(audio.push_opus(&opus(&[0xff])), Err(EncodedAudioError::Packet(_))));
     assert_eq!(audio.push_opus(&opus(&[0xf8])), Ok(PushOutcome::Accepted));
-    let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis::now());
-    let pcm = AudioChunk { data: &[0; 4], sample_rate: 48_000, channels: 1, format, timestamp };
+    let pcm = AudioChunk::new(&[0; 4], 48_000, 1);
     assert_eq!(audio.push(&pcm), Err(AudioChunkError::EncodedSession));
 }
 
@@ -126,8 +125,7 @@ fn a_raw_session_takes_nothing_encoded() {
     let video = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let input = RtpInput::start(&session, RtpInputConfig::default().video(video));
     assert!(matches!(input, Err(RtpInputError::RawSession)));
-    let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis::now());
-    let pcm = AudioChunk { data: &[0; 4], sample_rate: 48_000, channels: 1, format, timestamp };
+    let pcm = AudioChunk::new(&[0; 4], 48_000, 1);
     assert_eq!(session.audio().push(&pcm), Ok(PushOutcome::Accepted));
     assert_eq!(session.audio().push_opus(&opus(&[0xf8])), Err(EncodedAudioError::RawSession));
 }

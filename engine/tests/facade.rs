@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::audio::AudioChunk;
 use visavis::engine::StartError;
 use visavis::peer::OfferError;
 use visavis::session::{PushOutcome, SessionError, SessionId};
@@ -18,13 +18,11 @@ fn engine() -> Engine {
 }
 
 fn frame(data: &[u8]) -> VideoFrame<'_> {
-    let format = PixelFormat::Rgba;
-    VideoFrame { data, width: 64, height: 64, format, timestamp: UnixMillis::now() }
+    VideoFrame::new(data, 64, 64)
 }
 
 fn chunk(data: &[u8]) -> AudioChunk<'_> {
-    let format = AudioFormat::PcmS16;
-    AudioChunk { data, sample_rate: 24_000, channels: 1, format, timestamp: UnixMillis::now() }
+    AudioChunk::new(data, 24_000, 1)
 }
 
 #[test]
@@ -61,12 +59,12 @@ fn unusable_input_is_refused_and_what_follows_is_taken() {
     let pixels = vec![9; 64 * 64 * 4];
     let video = session.video();
     assert!(video.push(&frame(&pixels[1..])).is_err());
-    assert!(video.push(&VideoFrame { width: 63, ..frame(&pixels) }).is_err());
-    assert!(video.push(&VideoFrame { height: 8_192, ..frame(&pixels) }).is_err());
+    assert!(video.push(&VideoFrame::new(&pixels, 63, 64)).is_err());
+    assert!(video.push(&VideoFrame::new(&pixels, 64, 8_192)).is_err());
     assert_eq!(video.push(&frame(&pixels)), Ok(PushOutcome::Accepted));
     let audio = session.audio();
-    assert!(audio.push(&AudioChunk { channels: 7, ..chunk(&[0; 14]) }).is_err());
-    assert!(audio.push(&AudioChunk { sample_rate: 0, ..chunk(&[0; 2]) }).is_err());
+    assert!(audio.push(&AudioChunk::new(&[0; 14], 24_000, 7)).is_err());
+    assert!(audio.push(&AudioChunk::new(&[0; 2], 0, 1)).is_err());
     assert!(audio.push(&chunk(&[0; 3])).is_err());
     assert_eq!(audio.push(&chunk(&[0; 2])), Ok(PushOutcome::Accepted));
     let metrics = session.status().metrics;
@@ -79,10 +77,9 @@ fn a_damaged_picture_file_is_refused_at_the_call() {
     let session = engine.create_session(SessionConfig::default()).unwrap();
     session.start();
     let video = session.video();
-    let file = |data, format| VideoFrame { format, ..frame(data) };
     for format in [PixelFormat::Jpeg, PixelFormat::Png] {
         for junk in [&[][..], b"\xff\xd8\xff\xe0 no picture", b"\x89PNG\r\n\x1a\n"] {
-            let refused = video.push(&file(junk, format));
+            let refused = video.push(&frame(junk).format(format));
             assert!(matches!(refused, Err(VideoFrameError::Undecodable { .. })), "{refused:?}");
         }
     }
@@ -138,7 +135,7 @@ fn a_frame_later_than_one_and_a_half_intervals_is_counted() {
     session.start();
     let pixels = vec![9; 64 * 64 * 4];
     let old = UnixMillis(UnixMillis::now().0 - 200);
-    session.video().push(&VideoFrame { timestamp: old, ..frame(&pixels) }).unwrap();
+    session.video().push(&frame(&pixels).timestamp(old)).unwrap();
     session.video().push(&frame(&pixels)).unwrap();
     assert_eq!(session.status().metrics.dropped_frames, 1);
 }

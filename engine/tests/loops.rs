@@ -10,7 +10,6 @@ use viewer::Viewer;
 use visavis::audio::EncodedAudio;
 use visavis::engine::StartError;
 use visavis::session::PushOutcome;
-use visavis::units::UnixMillis;
 use visavis::video::{EncodedFrame, VideoCodec};
 use visavis::{Engine, EngineConfig, Event, SessionConfig};
 
@@ -43,10 +42,9 @@ fn every_loop_serves_its_share_of_the_viewers() {
     let push = |keyframe: bool| {
         let mut data = vec![0x90 | u8::from(!keyframe), 0x0c, 0, 0x9d, 0x01, 0x2a, 64, 0, 64, 0];
         data.resize(3_000, 7);
-        let timestamp = UnixMillis::now();
-        let frame = EncodedFrame { data: &data, codec: VideoCodec::Vp8, keyframe: None, timestamp };
+        let frame = EncodedFrame::new(&data, VideoCodec::Vp8);
         assert_eq!(session.encoded_video().push(&frame), Ok(PushOutcome::Accepted));
-        session.audio().push_opus(&EncodedAudio { data: &[0xf8, 1], timestamp }).unwrap();
+        session.audio().push_opus(&EncodedAudio::new(&[0xf8, 1])).unwrap();
     };
     for index in 0..5 {
         push(index == 0);

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use viewer::Viewer;
 use visavis::session::{PushOutcome, SessionId};
-use visavis::units::UnixMillis;
 use visavis::video::{FrameSize, PixelFormat, VideoCodec, VideoFrame, VideoFrameError};
 use visavis::{Engine, EngineConfig, SessionConfig};
 use visavis_codec::H264Decoder;
@@ -40,8 +39,7 @@ fn every_picture_has_the_size_of_the_session() {
         viewer.push_until(
             |viewer| viewer.units.len() >= before + 5,
             || {
-                let (timestamp, format) = (UnixMillis::now(), PixelFormat::I420);
-                let frame = VideoFrame { data: &data, width, height, format, timestamp };
+                let frame = VideoFrame::new(&data, width, height).format(PixelFormat::I420);
                 session.video().push(&frame).unwrap();
             },
         );
@@ -76,8 +74,8 @@ fn a_picture_that_no_encoder_of_the_session_takes_is_refused_at_the_push_and_the
     };
     let (width, height) = (4_096, 2_304);
     let data = vec![128; (width * height * 3 / 2) as usize];
-    let (timestamp, format) = (UnixMillis::now(), PixelFormat::I420);
-    let large = VideoFrame { data: &data, width, height, format, timestamp };
+    let format = PixelFormat::I420;
+    let large = VideoFrame::new(&data, width, height).format(format);
     let size = FrameSize::new(width, height).unwrap();
 
     let h264 = session("h264", &[VideoCodec::H264], None);
@@ -87,7 +85,7 @@ fn a_picture_that_no_encoder_of_the_session_takes_is_refused_at_the_push_and_the
     assert!(refused.to_string().contains("3840x2160"), "{refused}");
     let place = h264.video().frame_memory(width, height, format);
     assert!(matches!(place, Err(VideoFrameError::TooLarge { .. })));
-    let small = VideoFrame { data: &data[..64 * 64 * 3 / 2], width: 64, height: 64, ..large };
+    let small = VideoFrame::new(&data[..64 * 64 * 3 / 2], 64, 64).format(format);
     assert_eq!(h264.video().push(&small).unwrap(), PushOutcome::Accepted);
 
     // VP8 can, and a session of a fixed size makes it smaller.

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use viewer::Viewer;
-use visavis::audio::{AudioChunk, AudioChunkError, AudioFormat, EncodedAudio, EncodedAudioError};
+use visavis::audio::{AudioChunk, AudioChunkError, EncodedAudio, EncodedAudioError};
 use visavis::session::PushOutcome;
 use visavis::units::UnixMillis;
 use visavis::utterance::{Utterance, UtteranceError};
@@ -36,14 +36,12 @@ fn tone(ms: u64) -> Vec<u8> {
 }
 
 fn say(utterance: &Utterance, at_ms: u64, data: &[u8]) -> PushOutcome {
-    let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis(at_ms));
-    let chunk = AudioChunk { data, sample_rate: 24_000, channels: 1, format, timestamp };
+    let chunk = AudioChunk::new(data, 24_000, 1).timestamp(UnixMillis(at_ms));
     utterance.push_audio(&chunk).unwrap()
 }
 
 fn picture(data: &[u8], at_ms: u64) -> VideoFrame<'_> {
-    let (format, timestamp) = (PixelFormat::I420, UnixMillis(at_ms));
-    VideoFrame { data, width: SIDE, height: SIDE, format, timestamp }
+    VideoFrame::new(data, SIDE, SIDE).format(PixelFormat::I420).timestamp(UnixMillis(at_ms))
 }
 
 fn gray(level: u8) -> Vec<u8> {
@@ -141,8 +139,7 @@ fn live_sound_that_is_queued_is_dropped_too() {
     let mut viewer = Viewer::join(&engine.handle(), session.id());
     viewer.run_until(|viewer| viewer.connected);
     let data = tone(5_000);
-    let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis::now());
-    let chunk = AudioChunk { data: &data, sample_rate: 24_000, channels: 1, format, timestamp };
+    let chunk = AudioChunk::new(&data, 24_000, 1);
     session.audio().push(&chunk).unwrap();
     viewer.run_until(|viewer| loud(viewer) >= 20);
     let sent = session.interrupt();
@@ -195,14 +192,8 @@ fn stamps_that_cannot_be_meant_are_refused_and_harm_nothing() {
     let late = u64::MAX;
     let refused = utterance.push_video(&picture(&gray(1), late));
     assert_eq!(refused, Err(VideoFrameError::Timestamp(late - 5)));
-    let (data, format) = (tone(20), AudioFormat::PcmS16);
-    let chunk = AudioChunk {
-        data: &data,
-        sample_rate: 24_000,
-        channels: 1,
-        format,
-        timestamp: UnixMillis(late),
-    };
+    let data = tone(20);
+    let chunk = AudioChunk::new(&data, 24_000, 1).timestamp(UnixMillis(late));
     assert_eq!(utterance.push_audio(&chunk), Err(AudioChunkError::Timestamp(late - 5)));
     // Live ones are taken for now.
     session.video().push(&picture(&gray(2), late)).unwrap();
@@ -222,12 +213,10 @@ fn stamps_that_cannot_be_meant_are_refused_and_harm_nothing() {
 fn sessions_of_opus_have_no_utterances_and_bad_mp3_is_refused() {
     let engine = engine();
     let session = session(&engine, SessionConfig::default());
-    let timestamp = UnixMillis::now();
-    let silence = EncodedAudio { data: &[0xf8, 0xff, 0xfe], timestamp };
-    session.audio().push_opus(&silence).unwrap();
+    session.audio().push_opus(&EncodedAudio::new(&[0xf8, 0xff, 0xfe])).unwrap();
     assert_eq!(session.begin_utterance(UnixMillis(0)).unwrap_err(), UtteranceError::EncodedSession);
-    let noise = EncodedAudio { data: &[0x55; 500], timestamp };
-    assert!(matches!(session.audio().push_mp3(&noise), Err(EncodedAudioError::Mp3(_))));
+    let noise = session.audio().push_mp3(&EncodedAudio::new(&[0x55; 500]));
+    assert!(matches!(noise, Err(EncodedAudioError::Mp3(_))));
 }
 
 #[test]
@@ -269,8 +258,7 @@ fn whoever_waits_for_room_is_woken_when_there_is_some() {
     let utterance = session.begin_utterance(UnixMillis(0)).unwrap();
     let data = tone(300);
     let push = |at_ms, patience| {
-        let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis(at_ms));
-        let chunk = AudioChunk { data: &data, sample_rate: 24_000, channels: 1, format, timestamp };
+        let chunk = AudioChunk::new(&data, 24_000, 1).timestamp(UnixMillis(at_ms));
         utterance.push_audio_within(&chunk, patience).unwrap()
     };
     assert_eq!(push(0, Duration::ZERO), PushOutcome::Accepted);
@@ -331,8 +319,7 @@ fn live_sound_that_does_not_fit_is_told_to_whoever_pushes_it() {
     let data = tone(100);
     let mut outcomes = Vec::new();
     for _ in 0..50 {
-        let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis::now());
-        let chunk = AudioChunk { data: &data, sample_rate: 24_000, channels: 1, format, timestamp };
+        let chunk = AudioChunk::new(&data, 24_000, 1);
         outcomes.push(session.audio().push(&chunk).unwrap());
     }
     assert_eq!(outcomes[..9], [PushOutcome::Accepted; 9]);

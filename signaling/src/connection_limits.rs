@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use visavis::memory::Shrink;
+use visavis_types::Shrink;
 
 use crate::access::Source;
 use crate::config::Limits;

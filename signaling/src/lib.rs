@@ -39,6 +39,7 @@ mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod http;
+mod ice_servers;
 mod io;
 mod mailbox;
 mod rate_window;
@@ -50,9 +51,12 @@ mod tls;
 mod whep;
 mod ws;
 
-pub use config::{IceServer, Limits, PageBranding, SignalingConfig, SignalingError, TlsFiles};
+pub use config::{
+    IceServer, Limits, LogoError, PageBranding, SignalingConfig, SignalingError, TlsError,
+    TlsFileError, TlsFiles,
+};
 pub use server::SignalingServer;
 pub use sessions::api::SessionApi;
 pub use sessions::hooks::{EndReason, SessionHooks};
-pub use sessions::request::{CreateRequest, OneOrMore, Size};
+pub use sessions::request::CreateRequest;
 pub use speech::player::SpeechChunk;

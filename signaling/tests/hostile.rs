@@ -12,7 +12,6 @@ use support::{OFFER, World, read_response, read_to_close, world, world_with_limi
 use tungstenite::Message;
 use visavis::Event;
 use visavis::event::LeaveReason;
-use visavis_signaling::Limits;
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -389,8 +388,7 @@ fn one_address_does_not_send_viewers_without_end() {
 #[test]
 fn a_websocket_client_that_never_reads_is_dropped() {
     let world = world_with_limits(|limits| {
-        *limits =
-            Limits { backlog_bytes: 0, bad_messages: u32::MAX, messages: u32::MAX, ..*limits };
+        *limits = limits.backlog_bytes(0).bad_messages(u32::MAX).messages(u32::MAX);
     });
     let mut stream = raw_websocket(&world);
     // Each empty message is answered with an error many times its size.

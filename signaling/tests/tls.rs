@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
 use support::{Client, OFFER, World, read_response, read_to_close, world};
-use visavis_signaling::{SignalingConfig, SignalingError, SignalingServer, TlsFiles};
+use visavis_signaling::{
+    SignalingConfig, SignalingError, SignalingServer, TlsError, TlsFileError, TlsFiles,
+};
 
 struct Tls {
     world: World,
@@ -47,8 +49,7 @@ fn trusting(cert: &str) -> Arc<ClientConfig> {
 fn tls() -> Tls {
     let folder = tempfile::tempdir().unwrap();
     let (cert, key) = pair();
-    let files =
-        TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+    let files = TlsFiles::new(folder.path().join("cert.pem"), folder.path().join("key.pem"));
     std::fs::write(&files.cert, &cert).unwrap();
     std::fs::write(&files.key, &key).unwrap();
     let world = world(|config| {
@@ -160,14 +161,36 @@ fn unusable_files_are_named() {
     let empty = files.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
     for cert in [empty.as_path(), Path::new("/nowhere/cert.pem")] {
-        let config = SignalingConfig {
-            listen: world.server.local_addr(),
-            tls: Some(TlsFiles { cert: cert.to_owned(), key: empty.clone() }),
-            ..Default::default()
-        };
-        match SignalingServer::start(config, world.engine.handle()) {
-            Err(SignalingError::TlsFile { path, .. }) => assert_eq!(path, cert),
+        match start(&world, TlsFiles::new(cert, &empty)) {
+            SignalingError::TlsFile { path, reason, .. } => {
+                assert_eq!(path, cert);
+                assert!(match reason {
+                    TlsFileError::Empty => cert == empty,
+                    TlsFileError::Io(error) => error.kind() == ErrorKind::NotFound && cert != empty,
+                    _ => false,
+                });
+            }
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Why a server with these files does not start.
+fn start(world: &World, files: TlsFiles) -> SignalingError {
+    let config = SignalingConfig::default().listen(world.server.local_addr()).tls(files);
+    SignalingServer::start(config, world.engine.handle()).unwrap_err()
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_told_apart() {
+    let tls = tls();
+    let foreign = tls.files.cert.with_file_name("foreign.pem");
+    std::fs::write(&foreign, pair().1).unwrap();
+    let refused = start(&tls.world, TlsFiles::new(&tls.files.cert, &foreign));
+    assert!(matches!(refused, SignalingError::Tls(TlsError::KeyMismatch)), "{refused:?}");
+    std::fs::write(&foreign, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
+        .unwrap();
+    let refused = start(&tls.world, TlsFiles::new(&foreign, &tls.files.key));
+    let SignalingError::TlsFile { reason, .. } = refused else { panic!("{refused:?}") };
+    assert!(matches!(reason, TlsFileError::Pem), "{reason:?}");
 }

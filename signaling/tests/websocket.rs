@@ -10,7 +10,7 @@ use serde_json::json;
 use support::{OFFER, PATIENCE, world, world_with_limits};
 use tungstenite::Message;
 use visavis::Event;
-use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::audio::AudioChunk;
 use visavis::event::LeaveReason;
 use visavis::units::UnixMillis;
 use visavis::video::{PixelFormat, VideoFrame};
@@ -19,11 +19,8 @@ use visavis_signaling::IceServer;
 #[test]
 fn config_comes_first_on_both_paths() {
     let world = world(|config| {
-        config.ice_servers = vec![IceServer {
-            urls: vec!["turn:turn.example.org:3478".to_owned()],
-            username: Some("u".to_owned()),
-            credential: Some("p".to_owned()),
-        }];
+        let turn = IceServer::new(["turn:turn.example.org:3478"]);
+        config.ice_servers = vec![turn.username("u".to_owned()).credential("p".to_owned())];
     });
     let mut ids = Vec::new();
     for path in ["/", "/ws", "/?session=default"] {
@@ -406,17 +403,15 @@ fn who_asks_is_told_when_the_face_is_live_and_what_it_says_and_nobody_else_is() 
     assert_eq!(told.receive(), json!({"type": "session", "live": false}));
 
     let data = vec![128; 64 * 64 * 3 / 2];
-    let (format, timestamp) = (PixelFormat::I420, UnixMillis::now());
-    let frame = VideoFrame { data: &data, width: 64, height: 64, format, timestamp };
+    let frame = VideoFrame::new(&data, 64, 64).format(PixelFormat::I420);
     world.session.video().push(&frame).unwrap();
     assert_eq!(told.receive(), json!({"type": "session", "live": true}));
     assert_eq!(told.receive(), json!({"type": "session", "live": false}));
 
     let utterance = world.session.begin_utterance(UnixMillis(0)).unwrap();
     let id = utterance.id().as_raw();
-    let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis(0));
     let data = [0; 3_200];
-    let sound = AudioChunk { data: &data, sample_rate: 16_000, channels: 1, format, timestamp };
+    let sound = AudioChunk::new(&data, 16_000, 1).timestamp(UnixMillis(0));
     utterance.push_audio(&sound).unwrap();
     utterance.end();
     let started = json!({"type": "utterance", "utterance": id, "state": "started"});

@@ -91,16 +91,10 @@ fn value<'a>(text: &'a str, start: &str) -> &'a str {
 
 #[test]
 fn an_offer_is_answered_with_a_resource_of_its_own() {
-    let turn = IceServer {
-        urls: vec!["turn:turn.example.net?transport=udp".to_owned()],
-        username: Some("user".to_owned()),
-        credential: Some("pass".to_owned()),
-    };
-    let stun = IceServer {
-        urls: vec!["stun:stun.example.net".to_owned()],
-        username: None,
-        credential: None,
-    };
+    let turn = IceServer::new(["turn:turn.example.net?transport=udp"])
+        .username("user".to_owned())
+        .credential("pass".to_owned());
+    let stun = IceServer::new(["stun:stun.example.net"]);
     let world = world(|config| config.ice_servers = vec![stun, turn]);
     let answer = post(&world, OFFER);
     assert_eq!(answer.status, 201, "{}{}", answer.head, answer.body);
@@ -168,7 +162,7 @@ fn a_full_house_says_when_to_try_again() {
     let engine = Engine::start(config).unwrap();
     let session = engine.create_session(SessionConfig::default()).unwrap();
     session.start();
-    let config = SignalingConfig { listen: localhost, ..SignalingConfig::default() };
+    let config = SignalingConfig::default().listen(localhost);
     let server = SignalingServer::start(config, engine.handle()).unwrap();
     let world = World { server, session, engine };
     let (resource, _) = watch(&world);

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use visavis::units::UnixMillis;
 use visavis::video::{EncodedFrame, VideoCodec};
 use visavis::{Engine, EngineConfig, SessionConfig};
 use visavis_bench::Microphone;
@@ -30,8 +29,7 @@ fn av1_units_play() -> Outcome {
     let encoded = Some(VideoCodec::Av1);
     let session = engine.create_session(SessionConfig::default().encoded(encoded).fps(FPS))?;
     session.start();
-    let config =
-        SignalingConfig { listen: any, video_codec: VideoCodec::Av1, ..SignalingConfig::default() };
+    let config = SignalingConfig::default().listen(any).video_codec(VideoCodec::Av1);
     let signaling = SignalingServer::start(config, engine.handle())?;
 
     let (sink, stop) = (session.encoded_video(), Arc::new(AtomicBool::new(false)));
@@ -43,12 +41,7 @@ fn av1_units_play() -> Outcome {
             if sink.take_keyframe_request() || next == units.len() {
                 next = 0;
             }
-            let frame = EncodedFrame {
-                data: &units[next],
-                codec: VideoCodec::Av1,
-                keyframe: None,
-                timestamp: UnixMillis::now(),
-            };
+            let frame = EncodedFrame::new(&units[next], VideoCodec::Av1);
             sink.push(&frame).map_err(|error| error.to_string())?;
             next += 1;
             due += Duration::from_secs(1) / FPS;

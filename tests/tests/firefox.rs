@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use visavis::units::UnixMillis;
 use visavis::video::{PixelFormat, VideoFrame};
 use visavis::{Engine, EngineConfig, SessionConfig};
 use visavis_bench::{Server, ServerOptions};
@@ -159,7 +158,7 @@ fn firefox_and_the_application_exchange_messages() -> Outcome {
     let engine = Engine::start(EngineConfig::default().udp(localhost))?;
     let session = engine.create_session(SessionConfig::default())?;
     session.start();
-    let config = SignalingConfig { listen: localhost, ..SignalingConfig::default() };
+    let config = SignalingConfig::default().listen(localhost);
     let signaling = SignalingServer::start(config, engine.handle())?;
     // The page wants a picture.
     let (video, painting) = (session.video(), Arc::new(AtomicBool::new(true)));
@@ -167,9 +166,7 @@ fn firefox_and_the_application_exchange_messages() -> Outcome {
     let painter = thread::spawn(move || {
         let data = vec![128; 64 * 64 * 3 / 2];
         while paints.load(Relaxed) {
-            let (format, timestamp) = (PixelFormat::I420, UnixMillis::now());
-            let _ =
-                video.push(&VideoFrame { data: &data, width: 64, height: 64, format, timestamp });
+            let _ = video.push(&VideoFrame::new(&data, 64, 64).format(PixelFormat::I420));
             thread::sleep(Duration::from_millis(66));
         }
     });

@@ -8,10 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use visavis::audio::{AudioChunk, AudioFormat, AudioSink};
+use visavis::audio::{AudioChunk, AudioSink};
 use visavis::idle::{IdleLoop, IdlePicture};
 use visavis::session::SessionId;
-use visavis::units::UnixMillis;
 use visavis::video::{PixelFormat, VideoCodec, VideoFrame};
 use visavis::{Engine, EngineConfig, Event, Session, SessionConfig};
 use visavis_bench::{Browser, Microphone};
@@ -39,22 +38,15 @@ fn gray(luma: u8) -> Vec<u8> {
 fn film() -> Result<IdleLoop, visavis::idle::IdleError> {
     IdleLoop::film(FPS, || {
         (0..FPS).map(|n| {
-            let (data, format) = (gray(50 + n as u8), PixelFormat::I420);
-            IdlePicture { data, width: SIDE, height: SIDE, format }
+            let data = gray(50 + n as u8);
+            IdlePicture::new(data, SIDE, SIDE).format(PixelFormat::I420)
         })
     })
 }
 
 fn push_picture(session: &Session, luma: u8) -> Outcome {
-    let (data, timestamp) = (gray(luma), UnixMillis::now());
-    let format = PixelFormat::I420;
-    session.video().push(&VideoFrame {
-        data: &data,
-        width: SIDE,
-        height: SIDE,
-        format,
-        timestamp,
-    })?;
+    let data = gray(luma);
+    session.video().push(&VideoFrame::new(&data, SIDE, SIDE).format(PixelFormat::I420))?;
     Ok(())
 }
 
@@ -71,9 +63,7 @@ fn hum(audio: &AudioSink, hz: f64, amplitude: f64, stop: &AtomicBool) -> Outcome
         let wave = |i: u64| (i as f64 / f64::from(RATE_HZ) * hz * std::f64::consts::TAU).sin();
         let samples = (first..first + samples).map(|i| (wave(i) * amplitude) as i16);
         let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
-        let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis::now());
-        let (sample_rate, channels) = (RATE_HZ, 1);
-        audio.push(&AudioChunk { data: &data, sample_rate, channels, format, timestamp })?;
+        audio.push(&AudioChunk::new(&data, RATE_HZ, 1))?;
     }
     Ok(())
 }
@@ -95,7 +85,7 @@ fn switches(codec: VideoCodec, rounds: u32) -> Outcome {
         .handle()
         .subscribe_to(|event| matches!(event, Event::LiveStarted { .. } | Event::LiveEnded { .. }));
     session.start();
-    let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
+    let config = SignalingConfig::default().listen(any);
     let signaling = SignalingServer::start(config, engine.handle())?;
     let url = format!("http://{}/?autostart=1&codec={}", signaling.local_addr(), codec.name());
     let watcher = Watcher::open(&url, Microphone::Absent)?;
@@ -294,7 +284,7 @@ fn twenty_sessions_each_show_their_own_colour_and_sound_their_own_tone() -> Outc
             Ok(session)
         })
         .collect::<Result<Vec<_>, Box<dyn std::error::Error>>>()?;
-    let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
+    let config = SignalingConfig::default().listen(any);
     let signaling = SignalingServer::start(config, engine.handle())?;
     let browser = Browser::start(Microphone::Absent)?;
     let page = browser.page()?;
@@ -312,9 +302,7 @@ fn twenty_sessions_each_show_their_own_colour_and_sound_their_own_tone() -> Outc
             while !stop.load(Relaxed) {
                 for (n, session) in (0u32..).zip(&sessions) {
                     let data = colour(n).repeat(64 * 64);
-                    let (format, timestamp) = (PixelFormat::Rgb, UnixMillis::now());
-                    let frame =
-                        VideoFrame { data: &data, width: 64, height: 64, format, timestamp };
+                    let frame = VideoFrame::new(&data, 64, 64).format(PixelFormat::Rgb);
                     assert!(session.video().push(&frame).is_ok());
                 }
                 thread::sleep(Duration::from_millis(100));

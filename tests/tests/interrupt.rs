@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
-use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::audio::AudioChunk;
 use visavis::units::UnixMillis;
 use visavis::utterance::Utterance;
 use visavis::video::{PixelFormat, VideoFrame};
@@ -27,8 +27,7 @@ fn picture(luma: u8) -> Vec<u8> {
 }
 
 fn frame(data: &[u8], at_ms: u64) -> VideoFrame<'_> {
-    let (format, timestamp) = (PixelFormat::I420, UnixMillis(at_ms));
-    VideoFrame { data, width: SIDE, height: SIDE, format, timestamp }
+    VideoFrame::new(data, SIDE, SIDE).format(PixelFormat::I420).timestamp(UnixMillis(at_ms))
 }
 
 /// Bright pictures and a tone.
@@ -38,8 +37,7 @@ fn speak(session: &Session, seconds: u64) -> Result<Utterance, Box<dyn std::erro
     let wave = |i: u64| (i as f64 / f64::from(RATE_HZ) * 440.0 * std::f64::consts::TAU).sin();
     let samples = (0..seconds * u64::from(RATE_HZ)).map(|i| (wave(i) * 12_000.0) as i16);
     let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
-    let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis(0));
-    let chunk = AudioChunk { data: &data, sample_rate: RATE_HZ, channels: 1, format, timestamp };
+    let chunk = AudioChunk::new(&data, RATE_HZ, 1).timestamp(UnixMillis(0));
     utterance.push_audio(&chunk)?;
     for n in 0..seconds * FPS {
         utterance.push_video(&frame(&bright, n * 1_000 / FPS))?;
@@ -55,7 +53,7 @@ fn a_visitor_that_barges_in_gets_silence_the_idle_picture_and_the_next_utterance
     let session = engine.create_session(SessionConfig::default())?;
     session.start();
     session.set_idle_picture(&frame(&picture(40), 0))?;
-    let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
+    let config = SignalingConfig::default().listen(any);
     let signaling = SignalingServer::start(config, engine.handle())?;
     let url = format!("http://{}/?autostart=1", signaling.local_addr());
     let watcher = Watcher::open(&url, Microphone::Absent)?;

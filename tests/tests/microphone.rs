@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use visavis::microphone::MicChunk;
-use visavis::units::UnixMillis;
 use visavis::video::{PixelFormat, VideoFrame};
 use visavis::{Engine, EngineConfig, SessionConfig};
 use visavis_bench::Microphone;
@@ -74,7 +73,7 @@ fn hear(loss: f64, codec: Option<&str>) -> Result<Heard, Box<dyn std::error::Err
     let session = engine.create_session(SessionConfig::default())?;
     session.start();
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = SignalingConfig { listen, ..SignalingConfig::default() };
+    let config = SignalingConfig::default().listen(listen);
     let signaling = SignalingServer::start(config, engine.handle())?;
 
     // The page wants a picture.
@@ -83,9 +82,7 @@ fn hear(loss: f64, codec: Option<&str>) -> Result<Heard, Box<dyn std::error::Err
     let painter = thread::spawn(move || {
         let data = vec![128; 64 * 64 * 3 / 2];
         while !stopping.load(Relaxed) {
-            let (format, timestamp) = (PixelFormat::I420, UnixMillis::now());
-            let _ =
-                video.push(&VideoFrame { data: &data, width: 64, height: 64, format, timestamp });
+            let _ = video.push(&VideoFrame::new(&data, 64, 64).format(PixelFormat::I420));
             thread::sleep(Duration::from_millis(66));
         }
     });

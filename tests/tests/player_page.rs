@@ -10,7 +10,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use visavis::data::PeerMessage;
 use visavis::idle::IdleLoop;
-use visavis::units::UnixMillis;
 use visavis::video::{PixelFormat, VideoFrame};
 use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_bench::{Browser, Microphone, Page, Server, ServerOptions};
@@ -97,7 +96,7 @@ impl Visit {
         let idle = Some(IdleLoop::built_in());
         let session = engine.create_session(SessionConfig::default().idle(idle))?;
         session.start();
-        let config = SignalingConfig { listen: localhost, ..SignalingConfig::default() };
+        let config = SignalingConfig::default().listen(localhost);
         let signaling = SignalingServer::start(config, engine.handle())?;
         let browser = Browser::start(Microphone::Absent)?;
         let page = browser.page()?;
@@ -124,8 +123,7 @@ fn an_idle_face_is_said_to_be_idle_and_a_live_one_to_be_live() -> Outcome {
     )?;
     let (video, data) = (visit.session.video(), vec![128; 64 * 64 * 3 / 2]);
     for _ in 0..10 {
-        let (format, timestamp) = (PixelFormat::I420, UnixMillis::now());
-        video.push(&VideoFrame { data: &data, width: 64, height: 64, format, timestamp })?;
+        video.push(&VideoFrame::new(&data, 64, 64).format(PixelFormat::I420))?;
         thread::sleep(Duration::from_millis(50));
     }
     visit.page.wait_for("told.length === 2", PATIENCE)?;

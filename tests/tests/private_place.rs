@@ -55,7 +55,7 @@ impl Private {
                 .idle(Some(IdleLoop::built_in())),
         )?;
         session.start();
-        let config = SignalingConfig { listen: localhost, ..SignalingConfig::default() };
+        let config = SignalingConfig::default().listen(localhost);
         let signaling = SignalingServer::start(config, engine.handle())?;
         Ok(Self { signaling, session, engine })
     }

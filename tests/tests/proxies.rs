@@ -38,7 +38,7 @@ impl World {
         let idle = Some(IdleLoop::built_in());
         let session = engine.create_session(SessionConfig::default().idle(idle))?;
         session.start();
-        let mut config = SignalingConfig { listen: localhost, ..SignalingConfig::default() };
+        let mut config = SignalingConfig::default().listen(localhost);
         adjust(&mut config);
         let signaling = SignalingServer::start(config, engine.handle())?;
         Ok(Self { signaling, session, engine })

@@ -43,8 +43,7 @@ fn chunk(
     (sample_rate, channels): (u32, u16),
     format: AudioFormat,
 ) -> Outcome {
-    let timestamp = UnixMillis::now();
-    let chunk = AudioChunk { data, sample_rate, channels, format, timestamp };
+    let chunk = AudioChunk::new(data, sample_rate, channels).format(format);
     session.audio().push(&chunk)?;
     Ok(())
 }
@@ -70,7 +69,7 @@ fn push_mp3(session: &Session, hz: f64) -> Outcome {
         .args(["-b:a", "64k", "-f", "mp3", "-"])
         .output()?;
     let data = output.stdout.as_slice();
-    session.audio().push_mp3(&EncodedAudio { data, timestamp: UnixMillis::now() })?;
+    session.audio().push_mp3(&EncodedAudio::new(data))?;
     Ok(())
 }
 
@@ -82,7 +81,7 @@ fn push_opus(session: &Session, hz: f64) -> Outcome {
         let mut data = Vec::new();
         encoder.encode(samples, &mut data)?;
         let timestamp = UnixMillis(start + 20 * n as u64);
-        session.audio().push_opus(&EncodedAudio { data: &data, timestamp })?;
+        session.audio().push_opus(&EncodedAudio::new(&data).timestamp(timestamp))?;
     }
     Ok(())
 }
@@ -103,7 +102,7 @@ impl Stage {
     fn new() -> Result<Self, Failure> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let engine = Engine::start(EngineConfig::default().udp(any))?;
-        let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
+        let config = SignalingConfig::default().listen(any);
         let signaling = SignalingServer::start(config, engine.handle())?;
         Ok(Self { engine, signaling })
     }
@@ -111,10 +110,8 @@ impl Stage {
     /// A browser that watches a session in which nothing moves.
     fn watch(&self, session: &Session) -> Result<Watcher, Failure> {
         session.start();
-        let (data, timestamp) = (vec![90; 64 * 64 * 3 / 2], UnixMillis::now());
-        let format = PixelFormat::I420;
-        let still = VideoFrame { data: &data, width: 64, height: 64, format, timestamp };
-        session.set_idle_picture(&still)?;
+        let data = vec![90; 64 * 64 * 3 / 2];
+        session.set_idle_picture(&VideoFrame::new(&data, 64, 64).format(PixelFormat::I420))?;
         let (server, id) = (self.signaling.local_addr(), session.id());
         Watcher::open(&format!("http://{server}/?autostart=1&session={id}"), Microphone::Absent)
     }

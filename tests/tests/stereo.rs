@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
-use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::audio::AudioChunk;
 use visavis::units::UnixMillis;
 use visavis::video::{PixelFormat, VideoFrame};
 use visavis::{Engine, EngineConfig, Session, SessionConfig};
@@ -100,7 +100,7 @@ fn sound(rate: u32, seconds: f64, value: impl Fn(f64) -> (f64, f64)) -> Vec<u8> 
 }
 
 fn chunk(data: &[u8], sample_rate: u32, timestamp: UnixMillis) -> AudioChunk<'_> {
-    AudioChunk { data, sample_rate, channels: 2, format: AudioFormat::PcmS16, timestamp }
+    AudioChunk::new(data, sample_rate, 2).timestamp(timestamp)
 }
 
 /// Left one tone, right another.
@@ -142,14 +142,12 @@ impl Stage {
     fn new() -> Result<Self, Box<dyn std::error::Error>> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let engine = Engine::start(EngineConfig::default().udp(any))?;
-        let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
+        let config = SignalingConfig::default().listen(any);
         let signaling = SignalingServer::start(config, engine.handle())?;
         let session = engine.create_session(SessionConfig::default())?;
         session.start();
-        let (data, timestamp) = (vec![90; 64 * 64 * 3 / 2], UnixMillis::now());
-        let format = PixelFormat::I420;
-        let still = VideoFrame { data: &data, width: 64, height: 64, format, timestamp };
-        session.set_idle_picture(&still)?;
+        let data = vec![90; 64 * 64 * 3 / 2];
+        session.set_idle_picture(&VideoFrame::new(&data, 64, 64).format(PixelFormat::I420))?;
         let url = format!("http://{}/?autostart=1", signaling.local_addr());
         Ok(Self { _engine: engine, _signaling: signaling, session, url })
     }

@@ -58,7 +58,7 @@ fn an_uploaded_tone_keeps_its_pitch_and_level() -> Outcome {
     let engine = Engine::start(EngineConfig::default().udp(any))?;
     let session = engine.create_session(SessionConfig::default())?;
     session.start();
-    let mut config = SignalingConfig { listen: any, ..SignalingConfig::default() };
+    let mut config = SignalingConfig::default().listen(any);
     config.api.manage = true;
     let signaling = SignalingServer::start(config, engine.handle())?;
     let server = signaling.local_addr();

@@ -7,21 +7,14 @@
 //! pushing never waits.
 //!
 //! ```no_run
-//! use visavis::audio::{AudioChunk, AudioFormat};
-//! use visavis::units::UnixMillis;
+//! use visavis::audio::AudioChunk;
 //! use visavis::{Engine, EngineConfig, SessionConfig};
 //!
 //! let engine = Engine::start(EngineConfig::default())?;
 //! let session = engine.create_session(SessionConfig::default())?;
 //! session.start();
 //! let silence = [0; 24_000 / 10 * 2]; // 100 ms of 24 kHz mono, 16 bits a sample.
-//! session.audio().push(&AudioChunk {
-//!     data: &silence,
-//!     sample_rate: 24_000,
-//!     channels: 1,
-//!     format: AudioFormat::PcmS16,
-//!     timestamp: UnixMillis::now(),
-//! })?;
+//! session.audio().push(&AudioChunk::new(&silence, 24_000, 1))?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

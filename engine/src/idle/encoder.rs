@@ -1,7 +1,6 @@
 //! The thread that encodes idle loops, so that nobody has to wait for it.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::{Arc, Weak};
 use std::{io, iter, thread};
 
@@ -43,7 +42,7 @@ impl IdleEncoder {
             give_way();
             faults.run_loop(FaultDomain::IdleLoop, || {
                 work(&waiting, &list, &faults);
-                Ok::<(), Infallible>(())
+                Ok(())
             });
         };
         thread::Builder::new().name("visavis-idle".to_owned()).spawn(run)?;

@@ -4,7 +4,9 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use visavis_codec::{ColorMatrix, Scaler, decode_photo, recolour, still_size};
 use visavis_types::encoder::SizeLimits;
-use visavis_types::{FrameSize, I420Buffer, PixelFormat, VideoFrame, VideoFrameError, catch_panic};
+use visavis_types::{
+    FrameSize, I420Buffer, PixelFormat, VideoFrame, VideoFrameError, catch_panic, setters,
+};
 
 use super::rendition::{IdleFormat, IdleRendition};
 use crate::video::convert::to_i420;
@@ -44,27 +46,36 @@ type Frames = Box<dyn Iterator<Item = I420Buffer> + Send>;
 
 /// A picture of an idle film, as [`VideoFrame`] describes one.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct IdlePicture {
     /// Pixels or a file, in `format`.
     pub data: Vec<u8>,
-    /// In pixels.
+    /// Pixels per row; even, 16 to 4096.
     pub width: u32,
-    /// In pixels.
+    /// Rows; even, 16 to 4096.
     pub height: u32,
-    /// What `data` is.
+    /// What `data` is. Default: [`PixelFormat::Rgba`].
     pub format: PixelFormat,
 }
 
 impl IdlePicture {
+    /// A picture in RGBA. Nothing is looked at before it is used.
+    pub const fn new(data: Vec<u8>, width: u32, height: u32) -> Self {
+        Self { data, width, height, format: PixelFormat::Rgba }
+    }
+
+    setters! {
+        format: PixelFormat,
+    }
+
     fn to_i420(&self) -> Result<I420Buffer, VideoFrameError> {
-        let Self { data, width, height, format } = self;
-        let timestamp = visavis_types::UnixMillis(0);
-        picture(&VideoFrame { data, width: *width, height: *height, format: *format, timestamp })
+        picture(&VideoFrame::new(&self.data, self.width, self.height).format(self.format))
     }
 }
 
 /// Why something cannot be an idle loop.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum IdleError {
     /// A picture that cannot be used.
     #[error(transparent)]
@@ -294,12 +305,10 @@ mod tests {
         let rounds = Arc::clone(rounds);
         let pictures = move || {
             rounds.fetch_add(1, Relaxed);
-            (0..25u8).map(|n| IdlePicture {
+            (0..25u8).map(|n| {
                 // The twentieth is damaged.
-                data: vec![n * 10; if n == 20 { 7 } else { 64 * 64 * 3 }],
-                width: 64,
-                height: 64,
-                format: PixelFormat::Rgb,
+                let bytes = if n == 20 { 7 } else { 64 * 64 * 3 };
+                IdlePicture::new(vec![n * 10; bytes], 64, 64).format(PixelFormat::Rgb)
             })
         };
         IdleLoop::film(20, pictures).unwrap()
@@ -349,11 +358,9 @@ mod tests {
     fn a_loop_that_nobody_waits_for_any_more_does_not_keep_others_waiting() {
         let idle_encoder = IdleEncoder::open(Encoders::software(), Arc::default()).unwrap();
         let pictures = || {
-            (0..MAX_FRAMES).map(|n| IdlePicture {
-                data: vec![(n * 7) as u8; 256 * 256 * 3],
-                width: 256,
-                height: 256,
-                format: PixelFormat::Rgb,
+            (0..MAX_FRAMES).map(|n| {
+                IdlePicture::new(vec![(n * 7) as u8; 256 * 256 * 3], 256, 256)
+                    .format(PixelFormat::Rgb)
             })
         };
         let long = IdleLoop::film(30, pictures).unwrap();
@@ -400,10 +407,7 @@ mod tests {
         assert_eq!(IdleLoop::image(b"GIF89a").unwrap_err(), IdleError::NoImage);
         assert!(matches!(IdleLoop::image(&BUILT_IN[..500]), Err(IdleError::Picture(_))));
         assert_eq!(IdleLoop::film(0, none).unwrap_err(), IdleError::Fps(0));
-        let odd = || {
-            let (data, format) = (vec![0; 99], PixelFormat::Rgba);
-            std::iter::once(IdlePicture { data, width: 17, height: 16, format })
-        };
+        let odd = || std::iter::once(IdlePicture::new(vec![0; 99], 17, 16));
         assert!(matches!(IdleLoop::film(30, odd), Err(IdleError::Picture(_))));
     }
 }

@@ -9,11 +9,8 @@
 //! use visavis::idle::{IdleLoop, IdlePicture};
 //! use visavis::video::PixelFormat;
 //!
-//! let blue = |shade| IdlePicture {
-//!     data: [0, 0, shade].repeat(64 * 64),
-//!     width: 64,
-//!     height: 64,
-//!     format: PixelFormat::Rgb,
+//! let blue = |shade| {
+//!     IdlePicture::new([0, 0, shade].repeat(64 * 64), 64, 64).format(PixelFormat::Rgb)
 //! };
 //! let film = IdleLoop::film(10, move || (0..20).map(move |n| blue(n * 10)))?;
 //! let config = SessionConfig::default().idle(film);

@@ -308,11 +308,8 @@ mod tests {
         /// A film of 45 pictures at 30 fps, encoded already.
         fn new(codecs: &[VideoCodec]) -> Self {
             let pictures = || {
-                (0..45u8).map(|n| IdlePicture {
-                    data: vec![n * 5; 32 * 32 * 3],
-                    width: 32,
-                    height: 32,
-                    format: PixelFormat::Rgb,
+                (0..45u8).map(|n| {
+                    IdlePicture::new(vec![n * 5; 32 * 32 * 3], 32, 32).format(PixelFormat::Rgb)
                 })
             };
             let idle = IdleLoop::film(30, pictures).unwrap();

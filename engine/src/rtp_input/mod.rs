@@ -101,6 +101,7 @@ pub enum RtpInputError {
 /// them, and named within a second in the log and in [`status`](Self::status), with the option of ffmpeg
 /// or GStreamer that helps. A sender that is started again may do so at once.
 #[derive(Debug)]
+#[must_use = "RTP is taken no longer when this is dropped"]
 pub struct RtpInput {
     video: Option<SocketAddr>,
     audio: Option<SocketAddr>,

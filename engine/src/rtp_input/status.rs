@@ -2,6 +2,7 @@ use visavis_core::rtp::receive::{RtpCounters, RtpFault};
 
 /// What became of the packets so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct RtpInputStatus {
     /// Of the video stream.
     pub video: RtpStreamStatus,
@@ -11,6 +12,7 @@ pub struct RtpInputStatus {
 
 /// One of the two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct RtpStreamStatus {
     /// What became of its packets.
     pub counters: RtpCounters,

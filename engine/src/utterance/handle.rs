@@ -19,6 +19,7 @@ use crate::video::sink::VideoSink;
 
 /// Why an utterance was not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum UtteranceError {
     /// The engine does not keep up with what was pushed before.
     #[error("the engine is busy; try again")]
@@ -50,6 +51,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// room of its own, all that wait behind it share as much again. Callable from any
 /// thread, and several at a time. Dropping it ends it: what was pushed is still played.
 #[derive(Debug)]
+#[must_use = "an utterance ends when it is dropped, and nothing more can be pushed into it"]
 pub struct Utterance {
     state: Arc<UtteranceState>,
     parts: UtteranceParts,

@@ -11,7 +11,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use visavis::audio::{AudioChunk, AudioFormat};
+//! use visavis::audio::AudioChunk;
 //! use visavis::units::UnixMillis;
 //! use visavis::{Engine, EngineConfig, SessionConfig};
 //!
@@ -21,13 +21,7 @@
 //! let utterance = session.begin_utterance(UnixMillis(0))?;
 //! let second = [0; 16_000 * 2];
 //! for number in 0..10 {
-//!     let chunk = AudioChunk {
-//!         data: &second,
-//!         sample_rate: 16_000,
-//!         channels: 1,
-//!         format: AudioFormat::PcmS16,
-//!         timestamp: UnixMillis(number * 1_000),
-//!     };
+//!     let chunk = AudioChunk::new(&second, 16_000, 1).timestamp(UnixMillis(number * 1_000));
 //!     utterance.push_audio_within(&chunk, Duration::from_secs(30))?;
 //! }
 //! let progress = utterance.progress();

@@ -1,5 +1,7 @@
 use visavis_codec::{ColorMatrix, ConvertError, convert, decode_still};
-use visavis_types::{FrameSize, I420Buffer, PixelFormat, VideoFrame, VideoFrameError};
+use visavis_types::{
+    FrameSize, I420Buffer, PixelFormat, UndecodablePicture, VideoFrame, VideoFrameError,
+};
 
 /// Brings a frame of any format into what encoders take, in the matrix that goes with its size.
 pub(crate) fn to_i420(
@@ -22,7 +24,8 @@ pub(crate) fn to_i420(
         Err(ConvertError::Conversion(detail)) => {
             // Sizes and lengths were checked: this cannot be the frame's fault.
             tracing::error!(%detail, "frame not converted");
-            Err(VideoFrameError::Undecodable { format: frame.format, detail })
+            let reason = UndecodablePicture::Colors;
+            Err(VideoFrameError::Undecodable { format: frame.format, reason })
         }
     }
 }

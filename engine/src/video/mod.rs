@@ -7,8 +7,7 @@
 //! from any thread; pushing never waits for the network or for an encoder.
 //!
 //! ```no_run
-//! use visavis::units::UnixMillis;
-//! use visavis::video::{PixelFormat, VideoFrame};
+//! use visavis::video::VideoFrame;
 //! use visavis::{Engine, EngineConfig, SessionConfig};
 //!
 //! let engine = Engine::start(EngineConfig::default())?;
@@ -17,13 +16,7 @@
 //! let (video, mut grey) = (session.video(), vec![0; 640 * 360 * 4]);
 //! for shade in 0..=255 {
 //!     grey.fill(shade);
-//!     video.push(&VideoFrame {
-//!         data: &grey,
-//!         width: 640,
-//!         height: 360,
-//!         format: PixelFormat::Rgba,
-//!         timestamp: UnixMillis::now(),
-//!     })?;
+//!     video.push(&VideoFrame::new(&grey, 640, 360))?;
 //!     std::thread::sleep(std::time::Duration::from_millis(40));
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -41,8 +34,8 @@ pub use sink::{FrameMemory, VideoSink};
 
 pub use visavis_bitstream::BitstreamError;
 pub use visavis_types::{
-    CodecSet, EncodedFrame, FrameSize, InvalidFrameSize, PixelFormat, PlayoutDelay, UnknownCodec,
-    VideoCodec, VideoFrame, VideoFrameError,
+    CodecSet, EncodedFrame, FrameSize, InvalidFrameSize, PixelFormat, PlayoutDelay,
+    UndecodablePicture, UnknownCodec, VideoCodec, VideoFrame, VideoFrameError,
 };
 
 pub use crate::encoded::sink::EncodedVideoSink;

@@ -214,6 +214,7 @@ impl Pushed {
 /// A frame that is being written where the encoder will read it. What was there before is still there: fill
 /// all of it. Dropped without a push, it was never there.
 #[derive(Debug)]
+#[must_use = "a frame is sent when it is pushed; dropped, it never was"]
 pub struct FrameMemory {
     sink: VideoSink,
     /// None once pushed.

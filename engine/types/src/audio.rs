@@ -25,6 +25,7 @@ impl AudioFormat {
 
 /// A piece of sound, borrowed from the caller for the duration of the push.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct AudioChunk<'a> {
     /// Samples as `format` says. 100 ms of 16 kHz mono [`AudioFormat::PcmS16`] is 3,200 bytes.
     pub data: &'a [u8],
@@ -32,18 +33,34 @@ pub struct AudioChunk<'a> {
     pub sample_rate: u32,
     /// 1 or 2. Viewers that do not take two hear their mix; the number may change from chunk to chunk.
     pub channels: u16,
-    /// Layout of `data`.
+    /// Layout of `data`. Default: [`AudioFormat::PcmS16`].
     pub format: AudioFormat,
-    /// When the first sample was captured, on the clock of the video it belongs to.
+    /// When the first sample was captured, on the clock of the video it belongs to. Default: when this was made.
     pub timestamp: UnixMillis,
 }
 
-impl AudioChunk<'_> {
+impl<'a> AudioChunk<'a> {
     /// Sample rates the engine takes.
     pub const SAMPLE_RATES_HZ: [u32; 9] =
         [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
+    /// Sound of 16-bit samples, captured now. Nothing is looked at before it is pushed.
+    #[inline]
+    pub fn new(data: &'a [u8], sample_rate: u32, channels: u16) -> Self {
+        let (format, timestamp) = (AudioFormat::PcmS16, UnixMillis::now());
+        Self { data, sample_rate, channels, format, timestamp }
+    }
+
+    crate::setters! {
+        format: AudioFormat,
+        timestamp: UnixMillis,
+    }
+
     /// Checks rate, channels and length; returns the number of samples per channel.
+    ///
+    /// # Errors
+    ///
+    /// [`AudioChunkError::SampleRate`], [`AudioChunkError::Channels`] and [`AudioChunkError::Length`].
     pub fn validate(&self) -> Result<usize, AudioChunkError> {
         if !Self::SAMPLE_RATES_HZ.contains(&self.sample_rate) {
             return Err(AudioChunkError::SampleRate(self.sample_rate));
@@ -139,6 +156,7 @@ impl Default for OpusSettings {
 
 /// Why an audio chunk was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AudioChunkError {
     /// The rate is none of [`AudioChunk::SAMPLE_RATES_HZ`].
     #[error(
@@ -171,8 +189,18 @@ mod tests {
     use super::*;
 
     fn chunk(data: &[u8], sample_rate: u32, channels: u16) -> AudioChunk<'_> {
-        let format = AudioFormat::PcmS16;
-        AudioChunk { data, sample_rate, channels, format, timestamp: UnixMillis(0) }
+        AudioChunk::new(data, sample_rate, channels)
+    }
+
+    #[test]
+    fn a_chunk_is_of_16_bits_and_of_now_unless_something_else_is_said() {
+        let before = UnixMillis::now();
+        let made = chunk(&[1, 2], 8_000, 2);
+        assert_eq!((made.data, made.sample_rate, made.channels), (&[1, 2][..], 8_000, 2));
+        assert_eq!(made.format, AudioFormat::PcmS16);
+        assert!((before..=UnixMillis::now()).contains(&made.timestamp));
+        let other = made.format(AudioFormat::PcmF32).timestamp(UnixMillis(7));
+        assert_eq!((other.format, other.timestamp), (AudioFormat::PcmF32, UnixMillis(7)));
     }
 
     #[test]
@@ -184,7 +212,7 @@ mod tests {
     fn floats_are_scaled_clipped_and_never_noise() {
         let values = [0.0, 1.0, -1.0, 0.5, 7.0, -7.0, f32::NAN, f32::INFINITY];
         let data: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
-        let chunk = AudioChunk { format: AudioFormat::PcmF32, ..chunk(&data, 48_000, 1) };
+        let chunk = chunk(&data, 48_000, 1).format(AudioFormat::PcmF32);
         assert_eq!(chunk.validate(), Ok(8));
         let expected = [0, 32_767, -32_767, 16_384, 32_767, -32_768, 0, 32_767];
         assert_eq!(chunk.samples(), expected);

@@ -39,4 +39,6 @@ pub use shrink::Shrink;
 pub use stamp::{Stage, Stamps};
 pub use time::{ClockAnchor, MAX_SOUND_LEAD, PlayoutDelay, SOUND_LEAD, UnixMillis};
 pub use unit::{AccessUnit, AudioPacket};
-pub use video::{FrameSize, InvalidFrameSize, PixelFormat, VideoFrame, VideoFrameError};
+pub use video::{
+    FrameSize, InvalidFrameSize, PixelFormat, UndecodablePicture, VideoFrame, VideoFrameError,
+};

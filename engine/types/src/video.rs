@@ -93,6 +93,7 @@ impl fmt::Display for FrameSize {
 
 /// Why a text is not a [`FrameSize`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidFrameSize {
     /// It is not of the form `1280x720`.
     #[error("invalid size {0:?}; expected WIDTHxHEIGHT, such as 512x512")]
@@ -106,6 +107,10 @@ impl FromStr for FrameSize {
     type Err = InvalidFrameSize;
 
     /// Reads a size written as `1280x720`.
+    ///
+    /// # Errors
+    ///
+    /// See [`InvalidFrameSize`].
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let sides = text.split_once('x').and_then(|(width, height)| {
             let side = |digits: &str| digits.parse::<u32>().ok();
@@ -118,6 +123,7 @@ impl FromStr for FrameSize {
 
 /// One raw picture, borrowed from the caller for the duration of the push.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct VideoFrame<'a> {
     /// The pixels, [`PixelFormat::frame_bytes`] of them, or a whole JPEG or PNG file.
     pub data: &'a [u8],
@@ -125,15 +131,31 @@ pub struct VideoFrame<'a> {
     pub width: u32,
     /// Rows; even, 16 to 4096.
     pub height: u32,
-    /// Layout of `data`.
+    /// Layout of `data`. Default: [`PixelFormat::Rgba`].
     pub format: PixelFormat,
-    /// When the picture was captured or rendered.
+    /// When the picture was captured or rendered. Default: when this was made.
     pub timestamp: UnixMillis,
 }
 
-impl VideoFrame<'_> {
+impl<'a> VideoFrame<'a> {
+    /// A picture in RGBA, captured now. Nothing is looked at before it is pushed.
+    #[inline]
+    pub fn new(data: &'a [u8], width: u32, height: u32) -> Self {
+        let (format, timestamp) = (PixelFormat::Rgba, UnixMillis::now());
+        Self { data, width, height, format, timestamp }
+    }
+
+    crate::setters! {
+        format: PixelFormat,
+        timestamp: UnixMillis,
+    }
+
     /// The frame's size, if size and length of `data` are usable. What is in a JPEG or PNG file shows
     /// when it is decoded.
+    ///
+    /// # Errors
+    ///
+    /// [`VideoFrameError::Size`] and [`VideoFrameError::Length`].
     pub fn validate(&self) -> Result<FrameSize, VideoFrameError> {
         let size = FrameSize::new(self.width, self.height)?;
         match self.format.frame_bytes(size) {
@@ -150,7 +172,8 @@ impl VideoFrame<'_> {
 }
 
 /// Why a video frame was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum VideoFrameError {
     /// A side is odd, too small or too large.
     #[error("invalid size {width}x{height}; width and height must be even and from 16 to 4096")]
@@ -177,12 +200,12 @@ pub enum VideoFrameError {
         actual: usize,
     },
     /// A JPEG or PNG file that is none, is damaged, or is of a kind that is not taken.
-    #[error("this {format:?} picture cannot be decoded: {detail}")]
+    #[error("this {format:?} picture cannot be decoded: {reason}")]
     Undecodable {
         /// As given.
         format: PixelFormat,
         /// What is wrong with it.
-        detail: String,
+        reason: UndecodablePicture,
     },
     /// A JPEG or PNG file, in a build that has no decoder for it.
     #[error(
@@ -225,12 +248,55 @@ pub enum VideoFrameError {
     Timestamp(u64),
 }
 
+/// Why a JPEG or PNG file cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UndecodablePicture {
+    /// It is no file of this format, or its header is damaged.
+    #[error("its header cannot be read")]
+    Header,
+    /// What follows the header is damaged.
+    #[error("it is damaged")]
+    Damaged,
+    /// It ends too early.
+    #[error("it is cut off")]
+    Truncated,
+    /// It is of a kind that is not taken.
+    #[error("files of this kind are not taken")]
+    Unsupported,
+    /// It is larger than is read: 64 million pixels, 16,384 on a side.
+    #[error("{width}x{height} is too large; at most 64 million pixels, 16384 on a side, are read")]
+    TooLarge {
+        /// Pixels per row.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
+    /// Decoding it needs more memory than is allowed for one picture.
+    #[error("it needs too much memory")]
+    Memory,
+    /// Its colours could not be converted.
+    #[error("its colours cannot be converted")]
+    Colors,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn frame(data: &[u8], width: u32, height: u32) -> VideoFrame<'_> {
-        VideoFrame { data, width, height, format: PixelFormat::Rgba, timestamp: UnixMillis(0) }
+        VideoFrame::new(data, width, height)
+    }
+
+    #[test]
+    fn a_frame_is_rgba_of_now_unless_something_else_is_said() {
+        let before = UnixMillis::now();
+        let made = frame(&[1, 2, 3], 2, 4);
+        assert_eq!((made.data, made.width, made.height), (&[1, 2, 3][..], 2, 4));
+        assert_eq!(made.format, PixelFormat::Rgba);
+        assert!((before..=UnixMillis::now()).contains(&made.timestamp));
+        let other = made.format(PixelFormat::Nv12).timestamp(UnixMillis(7));
+        assert_eq!((other.format, other.timestamp), (PixelFormat::Nv12, UnixMillis(7)));
     }
 
     #[test]

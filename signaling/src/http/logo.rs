@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::config::SignalingError;
+use crate::config::{LogoError, SignalingError};
 
 /// The longest file that is taken: every visitor loads it.
 const MAX_BYTES: usize = 512 << 10;
@@ -28,18 +28,16 @@ pub(super) struct Logo {
 
 impl Logo {
     pub(super) fn read(path: &Path) -> Result<Self, SignalingError> {
-        let unusable = |reason: String| SignalingError::Logo { path: path.to_owned(), reason };
+        let unusable = |reason| SignalingError::Logo { path: path.to_owned(), reason };
         let mut content = Vec::new();
         // Reading one byte more than the limit detects a file that is too long, even if its metadata are wrong.
         File::open(path)
             .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut content))
-            .map_err(|error| unusable(error.to_string()))?;
+            .map_err(|error| unusable(error.into()))?;
         if content.len() > MAX_BYTES {
-            return Err(unusable(format!("it is larger than {} KiB", MAX_BYTES >> 10)));
+            return Err(unusable(LogoError::TooLarge));
         }
-        let kind = Kind::of(&content).ok_or_else(|| {
-            unusable("unsupported image format; expected SVG, PNG, JPEG or WebP".to_owned())
-        })?;
+        let kind = Kind::of(&content).ok_or_else(|| unusable(LogoError::Format))?;
         Ok(Self { name: kind.file_name(), content })
     }
 }

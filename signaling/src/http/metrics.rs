@@ -171,32 +171,24 @@ const RTP_FIGURES: &[RtpFigure] = &[
 
 #[cfg(test)]
 mod tests {
-    use visavis::rtp_input::{RtpFault, RtpInputStatus, RtpStreamStatus};
-    use visavis::status::{Metrics, Stage, StageSummary};
+    use visavis::rtp_input::{RtpFault, RtpInputStatus};
+    use visavis::status::{Stage, StageSummary};
 
     use super::*;
 
     #[test]
     fn each_sample_has_its_name_labels_and_value() {
-        let status = SessionStatus {
-            peer_count: 2,
-            metrics: Metrics { video_frames: 7, avg_latency_ms: 2.5, ..Metrics::default() },
-            stages: vec![StageSummary {
-                stage: Stage::FirstSent,
-                count: 1,
-                p50_us: 1_500,
-                p99_us: 2_000,
-                max_us: 2_000,
-            }],
-            encoders: Vec::new(),
-            rtp_input: Some(RtpInputStatus {
-                video: RtpStreamStatus {
-                    counters: RtpCounters { packets: 5, ..RtpCounters::default() },
-                    fault: Some(RtpFault::NoKeyframe),
-                },
-                audio: RtpStreamStatus::default(),
-            }),
-        };
+        let mut status = SessionStatus::default();
+        status.peer_count = 2;
+        status.metrics.video_frames = 7;
+        status.metrics.avg_latency_ms = 2.5;
+        let mut stage = StageSummary::empty(Stage::FirstSent);
+        (stage.count, stage.p50_us, stage.p99_us, stage.max_us) = (1, 1_500, 2_000, 2_000);
+        status.stages.push(stage);
+        let mut rtp_input = RtpInputStatus::default();
+        rtp_input.video.counters.packets = 5;
+        rtp_input.video.fault = Some(RtpFault::NoKeyframe);
+        status.rtp_input = Some(rtp_input);
         let mut text = Text::default();
         text.sessions(&[(SessionId::default(), status)]);
         let text = text.0;

@@ -141,7 +141,7 @@ impl Router {
     pub(crate) fn new(config: &SignalingConfig, port: u16) -> Result<Self, SignalingError> {
         let (mut paths, routes) = (matchit::Router::new(), table());
         for (index, route) in routes.iter().enumerate() {
-            paths.insert(route.path, index).map_err(|e| SignalingError::Routes(e.to_string()))?;
+            paths.insert(route.path, index).map_err(|_| SignalingError::Routes)?;
         }
         Ok(Self {
             paths,

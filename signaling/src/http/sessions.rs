@@ -14,8 +14,9 @@ use crate::access::Via;
 use crate::config::IceServer;
 use crate::context::{Context, no_session};
 use crate::error::{ErrorCode, RequestError};
+use crate::ice_servers;
 use crate::sessions::registry::{CreateError, Managed};
-use crate::sessions::request::CreateRequest;
+use crate::sessions::request_body::RequestBody;
 use crate::sessions::settings::Settings;
 
 /// What stands in front of a session's id in the address of its page.
@@ -63,6 +64,7 @@ struct Detail<'a> {
     summary: Summary<'a>,
     /// What it came out as, of managed sessions.
     settings: Option<&'a Settings>,
+    #[serde(serialize_with = "ice_servers::serialize")]
     ice_servers: &'a [IceServer],
     status: StatusBody<'a>,
 }
@@ -111,8 +113,9 @@ pub(super) fn create(call: &Call<'_>, context: &mut Context) -> Reply {
 fn start_creating(call: &Call<'_>, context: &mut Context) -> Result<(), RequestError> {
     // Nothing at all is a request for a session as sessions are.
     let nothing = call.request.body.is_empty() && !call.request.headers.contains_key(CONTENT_TYPE);
-    let request: CreateRequest = if nothing { CreateRequest::default() } else { call.json()? };
+    let body: RequestBody = if nothing { RequestBody::default() } else { call.json()? };
     context.count_session(call.via.source)?;
+    let request = body.into_request().map_err(CreateError::Invalid)?;
     let on_created = call.on_created(context);
     Ok(context.sessions.create(request, &context.engine, on_created)?)
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use visavis::faults::{FaultDomain, Faults};
-use visavis::rtp_input::{RtpCounters, RtpInputStatus, RtpStreamStatus};
+use visavis::rtp_input::{RtpCounters, RtpStreamStatus};
 use visavis::session::SessionId;
 use visavis::status::{Refusals, SessionStatus};
 
@@ -56,8 +56,9 @@ struct RtpFaultBody {
 
 impl RtpStreamBody {
     fn new(status: &RtpStreamStatus) -> Self {
-        let RtpCounters { packets, lost, ignored, units, dropped_units, restarts, clock_steps } =
-            status.counters;
+        let RtpCounters {
+            packets, lost, ignored, units, dropped_units, restarts, clock_steps, ..
+        } = status.counters;
         let fault = status
             .fault
             .map(|fault| RtpFaultBody { code: fault.as_str(), detail: fault.to_string() });
@@ -163,9 +164,9 @@ impl<'a> StatusBody<'a> {
                 .filter(|&(_, count)| count > 0)
                 .map(|(kind, count)| (kind.name(), count))
                 .collect(),
-            rtp_input: status.rtp_input.map(|RtpInputStatus { video, audio }| RtpInputBody {
-                video: RtpStreamBody::new(&video),
-                audio: RtpStreamBody::new(&audio),
+            rtp_input: status.rtp_input.map(|input| RtpInputBody {
+                video: RtpStreamBody::new(&input.video),
+                audio: RtpStreamBody::new(&input.audio),
             }),
         }
     }
@@ -178,8 +179,8 @@ pub(super) fn counted(faults: &Faults) -> impl Iterator<Item = (&'static str, u6
 
 #[cfg(test)]
 mod tests {
-    use visavis::rtp_input::RtpFault;
-    use visavis::status::{Metrics, Refusal, Stage, StageSummary};
+    use visavis::rtp_input::{RtpFault, RtpInputStatus};
+    use visavis::status::{Refusal, Stage, StageSummary};
     use visavis::units::UnixMillis;
     use visavis::video::VideoCodec;
 
@@ -187,35 +188,21 @@ mod tests {
 
     #[test]
     fn names_are_camel_case_and_times_are_milliseconds() {
-        let status = SessionStatus {
-            peer_count: 2,
-            metrics: Metrics {
-                video_frames: 7,
-                avg_latency_ms: 3.5,
-                last_frame_time: Some(UnixMillis(1_700_000_000_123)),
-                is_streaming: true,
-                ..Metrics::default()
-            },
-            stages: vec![StageSummary {
-                stage: Stage::FirstSent,
-                count: 7,
-                p50_us: 2_500,
-                p99_us: 4_000,
-                max_us: 9_001,
-            }],
-            encoders: vec![VideoCodec::Vp8],
-            rtp_input: Some(RtpInputStatus {
-                video: RtpStreamStatus {
-                    counters: RtpCounters {
-                        packets: 9,
-                        dropped_units: 3,
-                        ..RtpCounters::default()
-                    },
-                    fault: Some(RtpFault::Reordered),
-                },
-                audio: RtpStreamStatus::default(),
-            }),
-        };
+        let mut status = SessionStatus::default();
+        status.peer_count = 2;
+        status.metrics.video_frames = 7;
+        status.metrics.avg_latency_ms = 3.5;
+        status.metrics.last_frame_time = Some(UnixMillis(1_700_000_000_123));
+        status.metrics.is_streaming = true;
+        let mut stage = StageSummary::empty(Stage::FirstSent);
+        (stage.count, stage.p50_us, stage.p99_us, stage.max_us) = (7, 2_500, 4_000, 9_001);
+        status.stages.push(stage);
+        status.encoders.push(VideoCodec::Vp8);
+        let mut rtp_input = RtpInputStatus::default();
+        rtp_input.video.counters.packets = 9;
+        rtp_input.video.counters.dropped_units = 3;
+        rtp_input.video.fault = Some(RtpFault::Reordered);
+        status.rtp_input = Some(rtp_input);
         let (faults, refusals) = (Faults::default(), Refusals::default());
         faults.count(FaultDomain::Encoder);
         refusals.count_many(Refusal::Datagram, 5);

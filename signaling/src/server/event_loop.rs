@@ -11,9 +11,9 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use visavis::Event;
 use visavis::faults::FaultDomain;
-use visavis::memory::Shrink;
 use visavis::receiver::Receiver;
 use visavis::status::Refusal;
+use visavis_types::Shrink;
 
 use super::connection::{Connection, Next};
 use super::deadlines::Deadlines;
@@ -341,7 +341,7 @@ impl EventLoop {
     /// Passes on the engine's events.
     fn drain_events(&mut self, now: Instant) {
         while let Ok(event) = self.inbox.left.try_recv() {
-            let Event::PeerLeft { session, peer, reason } = event else { continue };
+            let Event::PeerLeft { session, peer, reason, .. } = event else { continue };
             self.context.sessions.on_left(&session, now);
             self.context.whep.on_left(peer, reason);
             if let Some(key) = self.context.clients.connection(peer) {

@@ -33,6 +33,7 @@ use crate::ws::session_events;
 
 /// The running signaling server. Dropping it stops it.
 #[derive(Debug)]
+#[must_use = "a server stops when it is dropped"]
 pub struct SignalingServer {
     addr: SocketAddr,
     scheme: &'static str,

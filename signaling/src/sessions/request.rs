@@ -1,23 +1,22 @@
 //! The body of a request to create a session.
 
-use serde::{Deserialize, Serialize};
+use visavis::video::FrameSize;
 
-/// The body of `POST /webrtc/sessions/create`. What it leaves open is as
+/// A request for a session, as a client made it with `POST /webrtc/sessions/create`. What it leaves open is as
 /// [`SessionApi::template`](crate::SessionApi::template) has it.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CreateRequest {
     /// Its id; default: one that cannot be guessed.
     pub id: Option<String>,
     /// Which of [`SessionApi::idle_loops`](crate::SessionApi::idle_loops) it shows.
     pub idle: Option<String>,
-    /// Video codecs in order of preference.
-    pub video_codec: Option<OneOrMore>,
-    /// Audio codecs in order of preference.
-    pub audio_codec: Option<OneOrMore>,
+    /// Video codecs in order of preference, by name.
+    pub video_codec: Option<Vec<String>>,
+    /// Audio codecs in order of preference, by name.
+    pub audio_codec: Option<Vec<String>>,
     /// What all pictures are scaled to.
-    pub size: Option<Size>,
+    pub size: Option<FrameSize>,
     /// Frames per second, 1 to 120.
     pub fps: Option<u32>,
     /// Target rate of the video in bit/s.
@@ -38,37 +37,7 @@ pub struct CreateRequest {
     pub idle_timeout_seconds: Option<u64>,
     /// Nobody has asked: a visitor came who named no session
     /// ([`SessionApi::per_visitor`](crate::SessionApi::per_visitor)).
-    #[serde(skip)]
     pub for_visitor: bool,
-    /// For the application: passed to its hook unchanged, and not shown to other clients.
-    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
-}
-
-/// A name, or several in order of preference.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "expected a name or a list of names")]
-pub enum OneOrMore {
-    /// One.
-    One(String),
-    /// Several.
-    More(Vec<String>),
-}
-
-impl OneOrMore {
-    pub(super) fn names(&self) -> &[String] {
-        match self {
-            Self::One(name) => std::slice::from_ref(name),
-            Self::More(names) => names,
-        }
-    }
-}
-
-/// Pixels; both even, and from 16 to 4096.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Size {
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
+    /// For the application: a JSON object, as text. It is passed to its hook, and not shown to other clients.
+    pub metadata: Option<String>,
 }

@@ -14,7 +14,7 @@ use visavis::units::Bitrate;
 use visavis::video::FrameSize;
 
 use super::api::SessionApi;
-use super::request::{CreateRequest, OneOrMore, Size};
+use super::request::CreateRequest;
 
 /// A year, which is long enough for a face.
 const MAX_SECONDS: u64 = 365 * 24 * 60 * 60;
@@ -57,10 +57,7 @@ impl CreateRequest {
         if let Some(names) = &self.audio_codec {
             config.audio_codecs = codecs("audioCodec", names)?;
         }
-        if let Some(Size { width, height }) = self.size {
-            let size = FrameSize::new(width, height).map_err(|error| format!("`size`: {error}"))?;
-            config.size = Some(size);
-        }
+        config.size = self.size.or(config.size);
         if let Some(fps) = self.fps {
             config.fps = within("fps", fps, &(1..=120))?;
         }
@@ -128,12 +125,12 @@ fn within<T: PartialOrd + Display>(
 }
 
 /// Codecs in order of preference, none of them twice.
-fn codecs<C>(member: &str, names: &OneOrMore) -> Result<Vec<C>, String>
+fn codecs<C>(member: &str, names: &[String]) -> Result<Vec<C>, String>
 where
     C: FromStr<Err: Display> + PartialEq,
 {
     let mut codecs: Vec<C> = Vec::new();
-    for name in names.names() {
+    for name in names {
         let codec = name.parse().map_err(|error| format!("`{member}`: {error}"))?;
         if codecs.contains(&codec) {
             return Err(format!("`{member}` names the same codec twice"));
@@ -143,6 +140,18 @@ where
     match codecs.is_empty() {
         true => Err(format!("`{member}` names no codec")),
         false => Ok(codecs),
+    }
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Size {
+    width: u32,
+    height: u32,
+}
+
+impl From<FrameSize> for Size {
+    fn from(size: FrameSize) -> Self {
+        Self { width: size.width(), height: size.height() }
     }
 }
 
@@ -170,7 +179,7 @@ impl Settings {
         Self {
             video_codec: config.video_codecs.iter().map(|codec| codec.name()).collect(),
             audio_codec: config.audio_codecs.iter().map(|codec| codec.name()).collect(),
-            size: config.size.map(|size| Size { width: size.width(), height: size.height() }),
+            size: config.size.map(Size::from),
             fps: config.fps,
             video_bitrate: config.video_bitrate.bps(),
             audio_bitrate: config.audio_bitrate.bps(),
@@ -190,10 +199,11 @@ mod tests {
     use visavis::video::VideoCodec;
 
     use super::*;
+    use crate::sessions::request_body::RequestBody;
 
     fn resolve(body: Value) -> Result<(SessionConfig, Life), String> {
-        let request: CreateRequest =
-            serde_json::from_value(body).map_err(|error| error.to_string())?;
+        let body: RequestBody = serde_json::from_value(body).map_err(|error| error.to_string())?;
+        let request = body.into_request()?;
         request.resolve(&SessionApi::default(), &Encoders::software(), || "fresh".to_owned())
     }
 

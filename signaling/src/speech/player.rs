@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use visavis::EngineHandle;
-use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::audio::AudioChunk;
 use visavis::session::{PushOutcome, SessionId};
 use visavis::units::UnixMillis;
 use visavis::utterance::{Utterance, UtteranceError, UtteranceProgress};
@@ -171,18 +171,18 @@ impl Player<'_> {
         listener(&SpeechChunk { session, utterance, at, sample_rate, channels, samples });
         let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
         let timestamp = UnixMillis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX));
-        let format = AudioFormat::PcmS16;
-        let chunk = AudioChunk { data: &data, sample_rate, channels, format, timestamp };
+        let chunk = AudioChunk::new(&data, sample_rate, channels).timestamp(timestamp);
         loop {
             let outcome = utterance.push_audio(&chunk);
             match outcome.map_err(|error| PlayError::Unusable(error.to_string()))? {
                 PushOutcome::Accepted | PushOutcome::DroppedOldest(_) => break,
-                PushOutcome::Dropped => return Ok(false),
                 // What was started once is stopped now, and gone a moment later.
                 PushOutcome::Stopped => return Err(PlayError::SessionGone),
                 PushOutcome::NotStarted if !pushed.is_zero() => return Err(PlayError::SessionGone),
                 PushOutcome::NotStarted => return Err(PlayError::NotStarted),
                 PushOutcome::Full => self.pause(POLL_INTERVAL)?,
+                // It was interrupted.
+                _ => return Ok(false),
             }
         }
         let frames = samples.len() as u64 / u64::from(channels.max(1));

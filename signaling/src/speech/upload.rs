@@ -129,6 +129,7 @@ fn code_of(error: &PlayError) -> ErrorCode {
             ErrorCode::NoSession
         }
         PlayError::Refused(UtteranceError::Busy) => ErrorCode::Busy,
+        PlayError::Refused(_) => ErrorCode::Internal,
         PlayError::NotStarted => ErrorCode::NotStarted,
         PlayError::Broken(_) => ErrorCode::BadRequest,
         PlayError::Stopping => ErrorCode::Stopped,

@@ -12,10 +12,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::{SignalingError, TlsFiles};
+use crate::config::{SignalingError, TlsError, TlsFileError, TlsFiles};
 
 /// How often the files are checked. `SIGHUP` has them read at once.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
@@ -40,17 +40,30 @@ impl ResolvesServerCert for Current {
 }
 
 fn read(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, SignalingError> {
-    let broken =
-        |path: &Path, reason: String| SignalingError::TlsFile { path: path.to_owned(), reason };
+    let broken = |path: &Path, reason| SignalingError::TlsFile { path: path.to_owned(), reason };
     let chain: Vec<_> = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect)
-        .map_err(|e| broken(&files.cert, e.to_string()))?;
+        .map_err(|error| broken(&files.cert, reason(error)))?;
     if chain.is_empty() {
-        return Err(broken(&files.cert, "it has no certificate".to_owned()));
+        return Err(broken(&files.cert, TlsFileError::Empty));
     }
-    let key =
-        PrivateKeyDer::from_pem_file(&files.key).map_err(|e| broken(&files.key, e.to_string()))?;
-    Ok(CertifiedKey::from_der(chain, key, provider)?)
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| broken(&files.key, reason(error)))?;
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch.into(),
+        error => {
+            tracing::error!(%error, "TLS cannot use the certificate or its key");
+            TlsError::Unusable.into()
+        }
+    })
+}
+
+fn reason(error: pem::Error) -> TlsFileError {
+    match error {
+        pem::Error::Io(error) => TlsFileError::Io(error),
+        pem::Error::NoItemsFound => TlsFileError::Empty,
+        _ => TlsFileError::Pem,
+    }
 }
 
 /// Watches the files on its own thread, as the file system may be slow. Dropping it ends the thread.

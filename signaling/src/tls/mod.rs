@@ -12,7 +12,7 @@ use rustls::{ServerConfig, ServerConnection};
 
 use self::certificates::Current;
 pub(crate) use self::certificates::Watch;
-use crate::config::{SignalingError, TlsFiles};
+use crate::config::{SignalingError, TlsError, TlsFiles};
 
 /// Reads the files and makes a TLS 1.2 and 1.3 server configuration that offers HTTP/1.1. The files are read again
 /// when they change, as long as the watch lives.
@@ -22,7 +22,11 @@ pub(crate) fn server_config(
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let current = Current::read(files, &provider)?;
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?
+        .with_safe_default_protocol_versions()
+        .map_err(|error| {
+            tracing::error!(%error, "TLS cannot be set up");
+            TlsError::Setup
+        })?
         .with_no_client_auth()
         .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

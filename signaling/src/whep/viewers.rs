@@ -3,9 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 
 use visavis::event::LeaveReason;
-use visavis::memory::Shrink;
 use visavis::peer::PeerId;
 use visavis::session::SessionId;
+use visavis_types::Shrink;
 
 use super::fragment::Credentials;
 use crate::error::{ErrorCode, RequestError};

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use visavis::memory::Shrink;
 use visavis::peer::PeerId;
+use visavis_types::Shrink;
 
 /// Which connection controls which peer.
 #[derive(Debug, Default)]

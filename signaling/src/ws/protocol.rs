@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::IceServer;
 use crate::error::{ErrorCode, RequestError};
+use crate::ice_servers;
 
 /// A message to the client.
 #[derive(Debug, Serialize)]
@@ -15,6 +16,7 @@ pub(crate) enum Outgoing<'a> {
     /// The first message on every connection.
     Config {
         peer_id: String,
+        #[serde(serialize_with = "ice_servers::serialize")]
         ice_servers: &'a [IceServer],
         video_codec: &'a str,
         audio_codec: &'a str,
@@ -282,11 +284,10 @@ mod tests {
 
     #[test]
     fn messages_are_spelled_as_the_protocol_has_them() {
-        let ice_servers = [IceServer {
-            urls: vec!["stun:stun.example.org".to_owned()],
-            username: None,
-            credential: None,
-        }];
+        let ice_servers = [
+            IceServer::new(["stun:stun.example.org"]),
+            IceServer::new(["turn:turn.example.org"]).username("u".to_owned()),
+        ];
         let config = Outgoing::Config {
             peer_id: "00".to_owned(),
             ice_servers: &ice_servers,
@@ -298,7 +299,11 @@ mod tests {
             serde_json::to_value(config).unwrap(),
             json!({
                 "type": "config", "peerId": "00", "videoCodec": "VP8", "audioCodec": "opus",
-                "iceServers": [{"urls": ["stun:stun.example.org"]}], "resume": "5eC",
+                "iceServers": [
+                    {"urls": ["stun:stun.example.org"]},
+                    {"urls": ["turn:turn.example.org"], "username": "u"},
+                ],
+                "resume": "5eC",
             })
         );
         assert_eq!(

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rustls::crypto::SecureRandom;
-use visavis::memory::Shrink;
 use visavis::peer::PeerId;
 use visavis::session::SessionId;
+use visavis_types::Shrink;
 
 /// Bytes of randomness in a token.
 const TOKEN_BYTES: usize = 16;

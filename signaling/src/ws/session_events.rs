@@ -19,15 +19,15 @@ pub(crate) fn message(event: &Event) -> Option<(&SessionId, Outgoing<'static>)> 
         Outgoing::Utterance { utterance: id.as_raw(), state, sent_ms }
     };
     Some(match event {
-        Event::LiveStarted { session } => (session, Outgoing::Session { live: true }),
+        Event::LiveStarted { session, .. } => (session, Outgoing::Session { live: true }),
         Event::LiveEnded { session, .. } => (session, Outgoing::Session { live: false }),
-        Event::UtteranceStarted { session, utterance: id } => {
+        Event::UtteranceStarted { session, utterance: id, .. } => {
             (session, utterance(*id, Started, None))
         }
-        Event::UtteranceEnded { session, utterance: id, sent } => {
+        Event::UtteranceEnded { session, utterance: id, sent, .. } => {
             (session, utterance(*id, Ended, Some(*sent)))
         }
-        Event::Interrupted { session, utterance: Some(id), sent } => {
+        Event::Interrupted { session, utterance: Some(id), sent, .. } => {
             (session, utterance(*id, Interrupted, Some(*sent)))
         }
         _ => return None,

@@ -28,7 +28,7 @@ pub(crate) fn world(adjust: impl FnOnce(&mut SignalingConfig)) -> World {
     let engine = Engine::start(EngineConfig::default().udp(localhost)).unwrap();
     let session = engine.create_session(SessionConfig::default()).unwrap();
     session.start();
-    let mut config = SignalingConfig { listen: localhost, ..Default::default() };
+    let mut config = SignalingConfig::default().listen(localhost);
     adjust(&mut config);
     let server = SignalingServer::start(config, engine.handle()).unwrap();
     World { server, session, engine }

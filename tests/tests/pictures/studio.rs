@@ -7,7 +7,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use visavis::units::UnixMillis;
 use visavis::video::{PixelFormat, VideoCodec, VideoFrame};
 use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_bench::Browser;
@@ -96,8 +95,7 @@ impl Studio {
         let config = SessionConfig::default().video_codecs(vec![codec]).fps(FPS);
         let session = engine.create_session(config)?;
         session.start();
-        let config =
-            SignalingConfig { listen: any, video_codec: codec, ..SignalingConfig::default() };
+        let config = SignalingConfig::default().listen(any).video_codec(codec);
         let signaling = SignalingServer::start(config, engine.handle())?;
         let still = Mutex::new(Still::new(first, PixelFormat::Rgba)?);
         let scene = Arc::new(Scene { still, stop: AtomicBool::new(false) });
@@ -110,8 +108,7 @@ impl Studio {
                     (still.size, still.format, Arc::clone(&still.data))
                 };
                 let (width, height) = (size.0 as u32, size.1 as u32);
-                let frame =
-                    VideoFrame { data: &data, width, height, format, timestamp: UnixMillis::now() };
+                let frame = VideoFrame::new(&data, width, height).format(format);
                 sink.push(&frame).expect("a picture that can be pushed");
                 due += Duration::from_secs(1) / FPS;
                 thread::sleep(due.saturating_duration_since(Instant::now()));

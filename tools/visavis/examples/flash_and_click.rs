@@ -15,10 +15,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use visavis::audio::{AudioChunk, AudioFormat};
+use visavis::audio::AudioChunk;
 use visavis::session::PushOutcome;
 use visavis::units::UnixMillis;
-use visavis::video::{PixelFormat, VideoFrame};
+use visavis::video::VideoFrame;
 use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_signaling::{SignalingConfig, SignalingServer};
 
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let engine = Engine::start(EngineConfig::default().udp(any))?;
     let session = engine.create_session(SessionConfig::default())?;
     session.start();
-    let config = SignalingConfig { listen: any, ..SignalingConfig::default() };
+    let config = SignalingConfig::default().listen(any);
     let signaling = SignalingServer::start(config, engine.handle())?;
     let mut out = std::io::stdout();
     writeln!(out, r#"{{"ready":true,"url":"http://{}/"}}"#, signaling.local_addr())?;
@@ -160,12 +160,11 @@ impl Scene {
     /// A flash lasts for three pictures.
     fn picture(&self, frame: u64, timestamp: UnixMillis) -> VideoFrame<'_> {
         let data = if frame % FPS < 3 { &self.bright } else { &self.dark };
-        VideoFrame { data, width: SIDE, height: SIDE, format: PixelFormat::Rgba, timestamp }
+        VideoFrame::new(data, SIDE, SIDE).timestamp(timestamp)
     }
 
     fn sound(&self, chunk: u32, timestamp: UnixMillis) -> AudioChunk<'_> {
         let data = if chunk.is_multiple_of(CHUNKS) { &self.click } else { &self.quiet };
-        let format = AudioFormat::PcmS16;
-        AudioChunk { data, sample_rate: RATE_HZ, channels: 1, format, timestamp }
+        AudioChunk::new(data, RATE_HZ, 1).timestamp(timestamp)
     }
 }

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use visavis::idle::{IdleLoop, IdlePicture};
 use visavis::session::SessionId;
-use visavis::video::PixelFormat;
 use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_cli::source::demo::Demo;
 use visavis_cli::source::demo::face::Face;
@@ -46,8 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(session)
         })
         .collect::<Result<Vec<Session>, Box<dyn Error>>>()?;
-    let config =
-        SignalingConfig { listen: any, max_clients: max_peers, ..SignalingConfig::default() };
+    let config = SignalingConfig::default().listen(any).max_clients(max_peers);
     let signaling = SignalingServer::start(config, engine.handle())?;
     let mut out = std::io::stdout();
     writeln!(out, r#"{{"ready":true,"url":"http://{}/"}}"#, signaling.local_addr())?;
@@ -65,7 +63,7 @@ fn film() -> Result<IdleLoop, Box<dyn Error>> {
         (0..PICTURES).map_while(move |n| {
             let mut data = vec![0; Face::FRAME_BYTES];
             demo.as_mut()?.draw(Duration::from_secs(1) * n / FPS, &mut data).ok()?;
-            Some(IdlePicture { data, width: SIDE, height: SIDE, format: PixelFormat::Rgba })
+            Some(IdlePicture::new(data, SIDE, SIDE))
         })
     })?)
 }

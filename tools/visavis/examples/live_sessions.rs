@@ -11,10 +11,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use visavis::audio::{AudioChunk, AudioFormat, AudioSink};
+use visavis::audio::{AudioChunk, AudioSink};
 use visavis::session::SessionId;
-use visavis::units::UnixMillis;
-use visavis::video::{PixelFormat, VideoFrame, VideoSink};
+use visavis::video::{VideoFrame, VideoSink};
 use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_cli::source::demo::Demo;
 use visavis_cli::source::demo::face::Face;
@@ -52,8 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let speech = Speech::bundled()?;
     thread::spawn(move || show(&video, &pictures));
     thread::spawn(move || say(&audio, &speech));
-    let config =
-        SignalingConfig { listen: any, max_clients: max_peers, ..SignalingConfig::default() };
+    let config = SignalingConfig::default().listen(any).max_clients(max_peers);
     let signaling = SignalingServer::start(config, engine.handle())?;
     let mut out = std::io::stdout();
     writeln!(out, r#"{{"ready":true,"url":"http://{}/"}}"#, signaling.local_addr())?;
@@ -82,8 +80,7 @@ fn show(sinks: &[VideoSink], pictures: &[Vec<u8>]) {
             let at = (n + session * 7) % round;
             let at = at.min(round - 1 - at) as usize;
             let Some(data) = pictures.get(at) else { continue };
-            let (format, timestamp) = (PixelFormat::Rgba, UnixMillis::now());
-            let frame = VideoFrame { data, width: SIDE, height: SIDE, format, timestamp };
+            let frame = VideoFrame::new(data, SIDE, SIDE);
             if let Err(error) = sink.push(&frame) {
                 tracing::error!(%error, "a picture was refused");
             }
@@ -105,9 +102,7 @@ fn say(sinks: &[AudioSink], speech: &Speech) {
             for (session, sink) in (0..).zip(sinks) {
                 let at = (said + session * 11) as usize % chunks.len().max(1);
                 let Some(data) = chunks.get(at) else { continue };
-                let (sample_rate, format) = (speech.rate_hz(), AudioFormat::PcmS16);
-                let timestamp = UnixMillis::now();
-                let chunk = AudioChunk { data, sample_rate, channels: 1, format, timestamp };
+                let chunk = AudioChunk::new(data, speech.rate_hz(), 1);
                 if let Err(error) = sink.push(&chunk) {
                     tracing::error!(%error, "sound was refused");
                 }

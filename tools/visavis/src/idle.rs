@@ -159,7 +159,7 @@ impl Iterator for Pictures {
 
 fn shown(picture: &Picture) -> IdlePicture {
     let Picture { data, width, height, format, .. } = picture;
-    IdlePicture { data: data.clone(), width: *width, height: *height, format: *format }
+    IdlePicture::new(data.clone(), *width, *height).format(*format)
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 mod photo;
 mod segments;
 
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
 
-use png::{ColorType, Transformations};
-use visavis_types::{FrameSize, PixelFormat, VideoFrameError};
+use png::{ColorType, DecodingError, Transformations};
+use visavis_types::{FrameSize, PixelFormat, UndecodablePicture, VideoFrameError};
 use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
@@ -37,7 +38,7 @@ pub fn decode_still(
     match format {
         PixelFormat::Jpeg => jpeg(file, size, out),
         PixelFormat::Png => png(file, size, out),
-        _ => Err(undecodable(format, "it is no file")),
+        _ => Err(undecodable(format, UndecodablePicture::Unsupported)),
     }
 }
 
@@ -49,26 +50,56 @@ pub fn decode_still(
 pub fn still_size(file: &[u8]) -> Result<Option<(PixelFormat, u32, u32)>, VideoFrameError> {
     if file.starts_with(&[0xff, 0xd8]) {
         let mut decoder = JpegDecoder::new(ZCursor::new(file));
-        decoder
-            .decode_headers()
-            .map_err(|error| undecodable(PixelFormat::Jpeg, error.to_string()))?;
+        decoder.decode_headers().map_err(|error| bad_jpeg_header(&error))?;
         let size = decoder.info().map(|info| (info.width.into(), info.height.into()));
-        let (width, height) =
-            size.ok_or_else(|| undecodable(PixelFormat::Jpeg, "it has no header"))?;
+        let (width, height) = size.ok_or(NO_JPEG_HEADER)?;
         return Ok(Some((PixelFormat::Jpeg, width, height)));
     }
     if file.starts_with(b"\x89PNG") {
         let limits = png::Limits { bytes: PNG_BYTES };
         let reader = png::Decoder::new_with_limits(Cursor::new(file), limits).read_info();
-        let reader = reader.map_err(|error| undecodable(PixelFormat::Png, error.to_string()))?;
+        let reader = reader.map_err(|error| bad_png_header(&error))?;
         let info = reader.info();
         return Ok(Some((PixelFormat::Png, info.width, info.height)));
     }
     Ok(None)
 }
 
-fn undecodable(format: PixelFormat, detail: impl ToString) -> VideoFrameError {
-    VideoFrameError::Undecodable { format, detail: detail.to_string() }
+const fn undecodable(format: PixelFormat, reason: UndecodablePicture) -> VideoFrameError {
+    VideoFrameError::Undecodable { format, reason }
+}
+
+/// A JPEG file that ends before its picture begins.
+const NO_JPEG_HEADER: VideoFrameError = undecodable(PixelFormat::Jpeg, UndecodablePicture::Header);
+
+/// What is wrong with a JPEG file; `otherwise` where its decoder's answer does not tell.
+fn bad_jpeg(error: &DecodeErrors, otherwise: UndecodablePicture) -> VideoFrameError {
+    let reason = match error {
+        DecodeErrors::ExhaustedData => UndecodablePicture::Truncated,
+        DecodeErrors::Unsupported(_) => UndecodablePicture::Unsupported,
+        _ => otherwise,
+    };
+    undecodable(PixelFormat::Jpeg, reason)
+}
+
+fn bad_jpeg_header(error: &DecodeErrors) -> VideoFrameError {
+    bad_jpeg(error, UndecodablePicture::Header)
+}
+
+/// What is wrong with a PNG file; `otherwise` where its decoder's answer does not tell.
+fn bad_png(error: &DecodingError, otherwise: UndecodablePicture) -> VideoFrameError {
+    let reason = match error {
+        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            UndecodablePicture::Truncated
+        }
+        DecodingError::LimitsExceeded => UndecodablePicture::Memory,
+        _ => otherwise,
+    };
+    undecodable(PixelFormat::Png, reason)
+}
+
+fn bad_png_header(error: &DecodingError) -> VideoFrameError {
+    bad_png(error, UndecodablePicture::Header)
 }
 
 fn check_size(
@@ -109,15 +140,14 @@ fn jpeg_pixels(
     most: usize,
     check: impl FnOnce(u32, u32) -> Result<(), VideoFrameError>,
 ) -> Result<(Vec<u8>, ColorSpace), VideoFrameError> {
-    let undecodable = |error: &dyn ToString| undecodable(PixelFormat::Jpeg, error.to_string());
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(most)
         .set_max_height(most)
         .jpeg_set_out_colorspace(ColorSpace::YCbCr);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
-    decoder.decode_headers().map_err(|error| undecodable(&error))?;
-    let info = decoder.info().ok_or_else(|| undecodable(&"it has no header"))?;
+    decoder.decode_headers().map_err(|error| bad_jpeg_header(&error))?;
+    let info = decoder.info().ok_or(NO_JPEG_HEADER)?;
     check(info.width.into(), info.height.into())?;
     let decoded_as = match decoder.input_colorspace() {
         Some(ColorSpace::YCbCr) => ColorSpace::YCbCr,
@@ -126,7 +156,8 @@ fn jpeg_pixels(
         _ => ColorSpace::RGB,
     };
     decoder.set_options(options.jpeg_set_out_colorspace(decoded_as));
-    let pixels = decoder.decode().map_err(|error| undecodable(&error))?;
+    let pixels = decoder.decode();
+    let pixels = pixels.map_err(|error| bad_jpeg(&error, UndecodablePicture::Damaged))?;
     Ok((pixels, decoded_as))
 }
 
@@ -175,24 +206,27 @@ fn png_pixels(
     out: &mut Vec<u8>,
     check: impl FnOnce(u32, u32) -> Result<(), VideoFrameError>,
 ) -> Result<(PixelFormat, u8), VideoFrameError> {
-    let undecodable = |error: &dyn ToString| undecodable(PixelFormat::Png, error.to_string());
     let limits = png::Limits { bytes: PNG_BYTES };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
-    let mut reader = decoder.read_info().map_err(|error| undecodable(&error))?;
+    let mut reader = decoder.read_info().map_err(|error| bad_png_header(&error))?;
     check(reader.info().width, reader.info().height)?;
     let turned = reader.info().exif_metadata.as_deref().map_or(1, segments::orientation);
-    let bytes = reader.output_buffer_size().ok_or_else(|| undecodable(&"it is too large"))?;
+    let bytes = reader.output_buffer_size();
+    let bytes = bytes.ok_or(undecodable(PixelFormat::Png, UndecodablePicture::Memory))?;
     out.clear();
     out.resize(bytes, 0);
-    let frame = reader.next_frame(out).map_err(|error| undecodable(&error))?;
+    let frame = reader.next_frame(out);
+    let frame = frame.map_err(|error| bad_png(&error, UndecodablePicture::Damaged))?;
     out.truncate(frame.buffer_size());
     let grey_bytes = match frame.color_type {
         ColorType::Rgba => return Ok((PixelFormat::Rgba, turned)),
         ColorType::Rgb => return Ok((PixelFormat::Rgb, turned)),
         ColorType::GrayscaleAlpha => 2,
         ColorType::Grayscale => 1,
-        ColorType::Indexed => return Err(undecodable(&"its palette was not applied")),
+        ColorType::Indexed => {
+            return Err(undecodable(PixelFormat::Png, UndecodablePicture::Colors));
+        }
     };
     *out = out.chunks_exact(grey_bytes).flat_map(|grey| [grey[0]; 3]).collect();
     Ok((PixelFormat::Rgb, turned))
@@ -253,6 +287,24 @@ mod tests {
                 assert!(matches!(refused, Err(VideoFrameError::Undecodable { .. })), "{refused:?}");
             }
         }
+    }
+
+    #[test]
+    fn why_a_file_cannot_be_decoded_is_told_apart() {
+        use UndecodablePicture::{Damaged, Header, Truncated, Unsupported};
+        let why = |file: &[u8], format| match decode_still(file, format, size(), &mut Vec::new()) {
+            Err(VideoFrameError::Undecodable { reason, .. }) => reason,
+            other => panic!("{other:?}"),
+        };
+        let file = png_of(ColorType::Rgb, &[9, 80, 200]);
+        assert_eq!(why(b"GIF89a and more of that kind", PixelFormat::Png), Header);
+        assert_eq!(why(&file[..file.len() / 2], PixelFormat::Png), Truncated);
+        let mut damaged = file.clone();
+        let pixels = damaged.windows(4).position(|bytes| bytes == b"IDAT").unwrap() + 4;
+        damaged[pixels..pixels + 8].fill(0xff);
+        assert_eq!(why(&damaged, PixelFormat::Png), Damaged);
+        assert_eq!(why(b"GIF89a and more of that kind", PixelFormat::Jpeg), Header);
+        assert_eq!(why(&[0; 8], PixelFormat::Rgb), Unsupported, "no file");
     }
 
     #[test]

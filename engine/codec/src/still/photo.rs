@@ -1,6 +1,6 @@
 //! Photos of any size, made into pictures that can be sent.
 
-use visavis_types::{FrameSize, I420Buffer, PixelFormat, VideoFrameError};
+use visavis_types::{FrameSize, I420Buffer, PixelFormat, UndecodablePicture, VideoFrameError};
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 
 use super::segments::{Segments, orientation};
@@ -32,8 +32,7 @@ pub fn decode_photo(file: &[u8]) -> Result<Option<I420Buffer>, VideoFrameError> 
         let too_large = width.max(height) as usize > MAX_SIDE
             || u64::from(width) * u64::from(height) > MAX_PIXELS;
         if too_large {
-            let detail = format!("{width}x{height} is too large; up to 64 million pixels are read");
-            return Err(undecodable(format, detail));
+            return Err(undecodable(format, UndecodablePicture::TooLarge { width, height }));
         }
         Ok(())
     };
@@ -128,7 +127,7 @@ fn to_picture(pixels: &[u8], kind: Kind, size: FrameSize) -> Result<I420Buffer, 
     match convert(pixels, format, size, ColorMatrix::for_size(size), &mut picture) {
         Ok(()) => Ok(picture),
         Err(ConvertError::Frame(error)) => Err(error),
-        Err(ConvertError::Conversion(detail)) => Err(undecodable(format, detail)),
+        Err(ConvertError::Conversion(_)) => Err(undecodable(format, UndecodablePicture::Colors)),
     }
 }
 

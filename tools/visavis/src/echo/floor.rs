@@ -114,13 +114,7 @@ mod tests {
     use super::*;
 
     fn chunk(peer: u64, value: i16, samples: usize) -> MicChunk {
-        MicChunk {
-            peer: PeerId::from_raw(peer),
-            samples: vec![value; samples],
-            sample_rate: RATE_HZ,
-            captured: UnixMillis(0),
-            concealed: false,
-        }
+        MicChunk::new(PeerId::from_raw(peer), vec![value; samples], RATE_HZ).captured(UnixMillis(0))
     }
 
     fn peer(id: u64) -> PeerId {
@@ -189,8 +183,7 @@ mod tests {
         let mut floor = Floor::default();
         for peer in 0..100 {
             floor.left(PeerId::from_raw(peer));
-            let captured = UnixMillis(peer * 1_000);
-            floor.push(&MicChunk { captured, ..chunk(peer, 1, 10) });
+            floor.push(&chunk(peer, 1, 10).captured(UnixMillis(peer * 1_000)));
         }
         assert!(floor.recent.len() <= 11, "{}", floor.recent.len());
     }

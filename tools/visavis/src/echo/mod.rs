@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
-use visavis::audio::{AudioChunk, AudioFormat, AudioSink};
+use visavis::audio::{AudioChunk, AudioSink};
 use visavis::microphone::MicChunk;
 use visavis::units::UnixMillis;
 use visavis::video::{PixelFormat, VideoFrame, VideoSink};
@@ -203,13 +203,8 @@ impl Speech {
         let piece = self.floor.take(PIECE_SAMPLES);
         if let Some(piece) = &piece {
             let data: Vec<u8> = piece.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-            let chunk = AudioChunk {
-                data: &data,
-                sample_rate: RATE_HZ,
-                channels: 1,
-                format: AudioFormat::PcmS16,
-                timestamp: UnixMillis(UnixMillis::now().0 + SOUND_LEAD.as_millis() as u64),
-            };
+            let timestamp = UnixMillis(UnixMillis::now().0 + SOUND_LEAD.as_millis() as u64);
+            let chunk = AudioChunk::new(&data, RATE_HZ, 1).timestamp(timestamp);
             if let Err(error) = self.audio.push(&chunk) {
                 tracing::warn!(%error, "the engine refused a piece of the echo");
             }
@@ -268,7 +263,7 @@ impl Pictures {
             timecode::paint(at, &mut self.pixels, SIDE, SIDE, format)
                 .map_err(|error| failed(&error.to_string()))?;
         }
-        let frame = VideoFrame { data: &self.pixels, width: SIDE, height: SIDE, format, timestamp };
+        let frame = VideoFrame::new(&self.pixels, SIDE, SIDE).timestamp(timestamp);
         if let Err(error) = self.video.push(&frame) {
             tracing::warn!(%error, "the engine refused the face");
         }

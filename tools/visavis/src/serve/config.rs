@@ -78,31 +78,29 @@ pub(super) fn signaling_config(settings: &Settings, idle: IdleLoop) -> Signaling
     let tls = settings.tls_cert.clone().zip(settings.tls_key.clone());
     let mut ice_servers = Vec::new();
     if !settings.stun_urls.is_empty() {
-        let urls = settings.stun_urls.clone();
-        ice_servers.push(IceServer { urls, username: None, credential: None });
+        ice_servers.push(IceServer::new(settings.stun_urls.clone()));
     }
     if !settings.turn_urls.is_empty() {
-        ice_servers.push(IceServer {
-            urls: settings.turn_urls.clone(),
-            username: settings.turn_user.clone(),
-            credential: settings.turn_pass.clone(),
-        });
+        ice_servers.push(
+            IceServer::new(settings.turn_urls.clone())
+                .username(settings.turn_user.clone())
+                .credential(settings.turn_pass.clone()),
+        );
     }
-    SignalingConfig {
-        listen: settings.listen,
-        tls: tls.map(|(cert, key)| TlsFiles { cert, key }),
-        ice_servers,
-        video_codec: video_codec(settings),
-        audio_codec: settings.audio_codec.first().copied().unwrap_or(AudioCodec::Opus),
-        max_clients: settings.max_clients,
-        api: session_api(settings, idle),
-        cors: settings.cors.clone(),
-        public_url: settings.public_url.clone(),
-        allowed_hosts: settings.allowed_hosts.clone(),
-        trusted_proxies: settings.trusted_proxies.clone(),
-        page: PageBranding { title: settings.page_title.clone(), logo: settings.page_logo.clone() },
-        ..SignalingConfig::default()
-    }
+    let page = PageBranding::default();
+    SignalingConfig::default()
+        .listen(settings.listen)
+        .tls(tls.map(|(cert, key)| TlsFiles::new(cert, key)))
+        .ice_servers(ice_servers)
+        .video_codec(video_codec(settings))
+        .audio_codec(settings.audio_codec.first().copied().unwrap_or(AudioCodec::Opus))
+        .max_clients(settings.max_clients)
+        .api(session_api(settings, idle))
+        .cors(settings.cors.clone())
+        .public_url(settings.public_url.clone())
+        .allowed_hosts(settings.allowed_hosts.clone())
+        .trusted_proxies(settings.trusted_proxies.clone())
+        .page(page.title(settings.page_title.clone()).logo(settings.page_logo.clone()))
 }
 
 /// What sessions made over HTTP are like: encoded as the session of the page is, with nothing to show
@@ -110,14 +108,11 @@ pub(super) fn signaling_config(settings: &Settings, idle: IdleLoop) -> Signaling
 fn session_api(settings: &Settings, idle: IdleLoop) -> SessionApi {
     let template =
         session_config(settings, None, idle).encoded(None).playout_delay(PlayoutDelay::NONE);
-    let max_sessions = settings.max_sessions;
-    SessionApi {
-        manage: settings.api,
-        per_visitor: settings.per_visitor,
-        max_sessions,
-        template,
-        ..SessionApi::default()
-    }
+    SessionApi::default()
+        .manage(settings.api)
+        .per_visitor(settings.per_visitor)
+        .max_sessions(settings.max_sessions)
+        .template(template)
 }
 
 #[cfg(test)]

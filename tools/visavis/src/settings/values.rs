@@ -108,7 +108,7 @@ parsed! {
         |_| expected(Self::EXPECTED);
     FrameSize: "WIDTHxHEIGHT, such as 512x512", |error| match error {
         InvalidFrameSize::Form(_) => expected(Self::EXPECTED),
-        InvalidFrameSize::Size(error) => error.to_string(),
+        error => error.to_string(),
     };
     VideoCodec: "a video codec", |_| expected(Self::EXPECTED);
     AudioCodec: "an audio codec", |_| expected(Self::EXPECTED);

@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use visavis::audio::{AudioChunk, AudioFormat, AudioSink};
+use visavis::audio::{AudioChunk, AudioSink};
 use visavis::units::UnixMillis;
 use visavis::video::{VideoFrame, VideoSink};
 
@@ -224,7 +224,7 @@ impl<S: Sink> Beat<S> {
             timecode::paint(at, &mut picture.data, width, height, format)
                 .map_err(|e| e.to_string())?;
         }
-        let frame = VideoFrame { data: &picture.data, width, height, format, timestamp: stamp };
+        let frame = VideoFrame::new(&picture.data, width, height).format(format).timestamp(stamp);
         let pushed = self.sink.picture(&frame);
         self.pool.give(picture.data);
         pushed
@@ -232,13 +232,7 @@ impl<S: Sink> Beat<S> {
 
     fn sound(&mut self, sound: &Sound, timestamp: UnixMillis) -> Result<(), String> {
         let data: Vec<u8> = sound.samples.iter().flat_map(|s| s.to_le_bytes()).collect();
-        self.sink.sound(&AudioChunk {
-            data: &data,
-            sample_rate: sound.rate_hz,
-            channels: sound.channels,
-            format: AudioFormat::PcmS16,
-            timestamp,
-        })
+        self.sink.sound(&AudioChunk::new(&data, sound.rate_hz, sound.channels).timestamp(timestamp))
     }
 }
 

@@ -22,6 +22,7 @@ const SUSPICIOUS: u32 = 5;
 
 /// What happened to the packets of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct RtpCounters {
     /// Packets that arrived and belong to the stream.
     pub packets: u64,
