@@ -143,7 +143,7 @@ fn turn(clients: &mut [Client], input: Input<'_>) {
     }
 }
 
-/// Takes everything out of all clients; says when the first of them wants to be called.
+/// Handles all output of all clients; returns the earliest of their timeouts.
 fn poll_all(clients: &mut [Client], socket: &UdpSocket) -> Instant {
     let mut next = Instant::now() + Duration::from_millis(100);
     for client in clients {

@@ -32,7 +32,7 @@ const BLANK: &str = "about:blank";
 /// How long the browser may take to its first tab.
 const FIRST_TAB_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Longest a script may take unless the caller says otherwise.
+/// Default deadline of a script.
 const SCRIPT_DEADLINE: Duration = Duration::from_secs(15);
 
 /// What keeps a browser from doing anything but showing the page: no updates, no QUIC, no sandbox
@@ -47,7 +47,7 @@ const FLAGS: [&str; 10] = [
     "--autoplay-policy=no-user-gesture-required",
     "--no-default-browser-check",
     "--mute-audio",
-    // What it shows first. By itself it would draw a page of its own, beside the one to be looked at.
+    // The first page. The default one would be drawn beside the page that is measured.
     BLANK,
 ];
 
@@ -68,7 +68,7 @@ pub enum Microphone {
 /// A running browser with a fresh profile; ends when dropped.
 pub struct Browser {
     inner: headless_chrome::Browser,
-    /// The tab it starts with, until somebody takes it.
+    /// The first tab, until it is used.
     first: Mutex<Option<Arc<Tab>>>,
 }
 
@@ -128,7 +128,7 @@ impl Browser {
                 sandbox: false,
                 enable_gpu: graphics,
                 window_size: Some((1280, 800)),
-                // The browser picks a free one and says which.
+                // The browser chooses a free port and writes it to a file.
                 port: Some(0),
                 idle_browser_timeout: IDLE,
                 args: args.clone(),
@@ -152,8 +152,7 @@ impl Browser {
         Ok(Page { tab })
     }
 
-    /// Kills it with everything that it started (SIGKILL), as a crash or the end of a battery does: no page says
-    /// goodbye.
+    /// Kills it and its child processes (SIGKILL), like a crash or an empty battery: pages close no connection.
     ///
     /// # Errors
     ///
@@ -172,7 +171,7 @@ impl Browser {
 }
 
 impl Page {
-    /// Runs a script in every document from now on, before any of its own.
+    /// Runs a script in every new document, before the document's own scripts.
     ///
     /// # Errors
     ///
@@ -236,7 +235,7 @@ impl Page {
         self.eval_within(body, SCRIPT_DEADLINE)
     }
 
-    /// [`eval`](Self::eval) with a deadline of its own.
+    /// [`eval`](Self::eval) with another deadline.
     ///
     /// # Errors
     ///
@@ -303,7 +302,7 @@ impl Page {
         }
     }
 
-    /// Bytes of the page's heap after everything that nobody holds was thrown away.
+    /// Bytes of the page's heap after garbage collection.
     ///
     /// # Errors
     ///

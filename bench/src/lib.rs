@@ -1,27 +1,25 @@
 //! Measures a running visavis server from outside: load, latency and cost, with real sockets and a
 //! real browser.
 //!
-//! The `visavis-bench` program and the whole-system tests share these rooms:
+//! Modules, shared by the `visavis-bench` program and the whole-system tests:
 //!
-//! - [`Server`] starts the real `visavis` binary on ports of its own and reads what it costs;
-//! - [`Browser`] and [`Page`] drive a real Chromium, and never download one;
+//! - [`Server`] starts the real `visavis` binary on free ports and measures its cost;
+//! - [`Browser`] and [`Page`] drive the installed Chromium;
 //! - [`viewers`] connects any number of receiving peers, with WebSocket signaling, ICE, DTLS and
 //!   SRTP over loopback, all on one thread;
 //! - [`fanout`] measures what a server costs against its number of viewers;
-//! - [`glass`] reads, in the browser, the time painted into each frame: latency from the push to the
-//!   glass;
-//! - [`floor`] sends the same packets with nothing but encryption around the system call: what no
-//!   server on this machine can go below;
-//! - [`sync`] tells how far sound and picture are apart in the browser;
-//! - [`idle`] measures what sessions cost in which nothing happens;
-//! - [`siege`] lets viewers watch while strangers do their worst;
-//! - [`faces`] tells what viewers get of many live faces on one machine;
-//! - [`encode`] measures what encoding costs, each codec alone;
+//! - [`glass`] reads, in the browser, the time drawn into each frame: latency from push to display;
+//! - [`floor`] sends the same packets with encryption and the system call only: a lower bound for any server on this
+//!   machine;
+//! - [`sync`] measures lip sync in the browser;
+//! - [`idle`] measures the cost of idle sessions;
+//! - [`siege`] measures the effect of attacks on viewers;
+//! - [`faces`] measures what viewers receive of many live faces on one machine;
+//! - [`encode`] measures the cost of encoding, each codec alone;
 //! - [`profile`] samples the server under load and draws a flame graph;
-//! - [`peers`] puts the same load on what people use instead.
+//! - [`peers`] puts the same load on other servers.
 //!
-//! Nothing here links the engine, but for the codecs in [`encode`]: whatever is measured, is measured
-//! through the network.
+//! Only [`encode`] links a part of the engine, the codecs: everything else is measured through the network.
 
 mod browser;
 mod check;

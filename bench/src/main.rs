@@ -19,14 +19,14 @@ Examples:
   visavis-bench floor                          the least that any server on this machine could cost
   visavis-bench encode                         milliseconds per picture, for each codec and size
   visavis-bench sync --check                   lip sync, live and in utterances
-  visavis-bench idle --sessions 200            cost of sessions in which nothing happens
+  visavis-bench idle --sessions 200            cost of idle sessions
   visavis-bench faces --count 45               what viewers receive of many live faces on one machine
   visavis-bench profile                        where the time goes in the server's media loop
   visavis-bench siege --check                  what viewers notice of each attack, against the limits
   visavis-bench peers --only visavis,naive     visavis beside the str0m loop that most people write
 
-All but encode and floor start the `visavis` program that lies beside this one (VISAVIS_BIN names another). Build
-both with optimisation, or the figures mean little: cargo build --release -p visavis-cli -p visavis-bench";
+All but encode and floor start the `visavis` program in the directory of this one (VISAVIS_BIN names another). Build
+both with optimisation: cargo build --release -p visavis-cli -p visavis-bench";
 
 /// Measures a visavis server from outside: with a real browser, or with any number of viewers.
 #[derive(Parser)]

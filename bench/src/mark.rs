@@ -1,4 +1,4 @@
-//! Frames that can be told apart: a counter in the picture's bytes, and when each was pushed.
+//! Marks that identify frames: a counter in the bytes of the picture, and the push time of each.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -45,7 +45,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// When it does not start, says something else, or is not ready in time; with the end of its log.
+    /// When it does not start, prints something else, or is not ready in time; with the end of its log.
     pub(crate) fn start_until_ready(
         command: &mut Command,
         deadline: Duration,
@@ -161,12 +161,12 @@ pub(crate) fn busy_time() -> Result<(Duration, Duration), Error> {
     }
 }
 
-/// A TCP port that nobody uses at the moment.
+/// A TCP port that is free at the moment.
 pub(crate) fn free_tcp_port() -> Result<u16, Error> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// A UDP port that nobody uses at the moment.
+/// A UDP port that is free at the moment.
 pub(crate) fn free_udp_port() -> Result<u16, Error> {
     Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

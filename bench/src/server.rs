@@ -25,7 +25,7 @@ const READY_DEADLINE: Duration = Duration::from_secs(30);
 /// A clean stop disconnects every viewer, which is a matter of milliseconds.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What a failed server said last, in bytes.
+/// How many bytes of a failed server's log are shown.
 const LOG_TAIL: usize = 4_000;
 
 /// How to start the server.
@@ -53,8 +53,8 @@ impl ServerOptions {
         Self::default().arg("--play").arg(file.as_ref())
     }
 
-    /// What an encoder sends as RTP: video of this codec, and Opus; to free ports of this machine, which
-    /// [`Server::rtp_video`] and [`Server::rtp_audio`] tell.
+    /// RTP from an encoder: video of this codec, and Opus; on free ports of this machine, which [`Server::rtp_video`] and
+    /// [`Server::rtp_audio`] return.
     pub fn rtp(codec: &str) -> Self {
         let any = "127.0.0.1:0";
         Self::default()
@@ -118,7 +118,7 @@ struct Ready {
 pub struct CpuTime(pub Duration);
 
 impl Server {
-    /// Starts the server and waits until it says that it is ready.
+    /// Starts the server and waits until it reports that it is ready.
     ///
     /// # Errors
     ///
@@ -299,7 +299,7 @@ impl Drop for Server {
 ///
 /// # Errors
 ///
-/// When there is no such file; the message says how to build it.
+/// When there is no such file; the message has the command that builds it.
 pub fn find_binary(
     name: &'static str,
     package: &'static str,

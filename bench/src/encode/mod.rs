@@ -1,8 +1,8 @@
 //! What encoding costs: each codec at each size, on one core, with nothing around it; and the conversion
 //! that every raw frame pays first.
 //!
-//! This alone of all benches links a part of the engine: behind the network an encoder's time cannot be
-//! told from waiting.
+//! This is the only bench that links a part of the engine: through the network an encoder's time cannot be distinguished
+//! from waiting.
 
 pub mod args;
 mod scene;
@@ -19,7 +19,7 @@ use crate::{Durations, Error, Machine, Spread, Table};
 /// Frames per second that rate control reckons with.
 const FPS: u32 = 30;
 
-/// Every so many pictures a keyframe is asked for, as joining viewers do.
+/// A keyframe is requested every this many pictures, as if viewers joined.
 const KEYFRAME_EVERY: u32 = 60;
 
 /// Pictures before the measurement: the encoder's first keyframe and the frames after it are dearer.
@@ -69,7 +69,7 @@ pub struct Report {
 ///
 /// Where an encoder cannot be made or fails.
 pub fn run(options: &Options) -> Result<Report, Error> {
-    // One that is asked for and cannot be encoded is refused by name.
+    // A requested codec that is not available is an error with its name.
     let codecs =
         options.codec.map_or(Encoders::software().codecs(), |codec| CodecSet::EMPTY.with(codec));
     let mut rows = Vec::new();

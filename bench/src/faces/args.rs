@@ -6,7 +6,7 @@ use super::{Options, run};
 use crate::Error;
 use crate::cli::{check, print, seconds};
 
-/// What viewers receive of many live faces, each with a viewer of its own.
+/// What viewers receive of many live faces, with one viewer each.
 ///
 /// Starts the example live_sessions. With more faces than the processors can encode, sound should stay complete and
 /// the faces should share the remaining processor time.

@@ -12,7 +12,7 @@ use crate::process::Process;
 use crate::viewers::{self, Swarm, ViewerReport};
 use crate::{Check, Error, Machine, Table, find_binary};
 
-/// Sessions are made, and pictures drawn, before it says that it is ready.
+/// It creates the sessions and draws the pictures before it reports that it is ready.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Between one viewer's start and the next one's.

@@ -1,7 +1,7 @@
 //! Two builds of the server side by side: at the same time, under equal load, on the same machine.
 //!
-//! Runs in turn differ by whatever else the machine does meanwhile; two servers that run at once share it. The one
-//! that starts later tends to cost a little more, so the order changes from round to round.
+//! Runs one after the other differ by what else the machine does meanwhile; two servers that run at the same time share
+//! that. The one that starts later tends to cost a little more, so the order changes from round to round.
 
 use std::path::{Path, PathBuf};
 use std::thread;

@@ -86,7 +86,7 @@ enum SourceArg {
 }
 
 impl Args {
-    /// Measures what was asked for, and prints it.
+    /// Runs the requested measurements and prints the results.
     ///
     /// # Errors
     ///

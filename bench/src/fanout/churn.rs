@@ -31,7 +31,7 @@ pub struct ChurnReport {
     pub base: usize,
     /// Viewers who came, and who left, per second.
     pub rate: f64,
-    /// Minutes it was looked at.
+    /// Minutes measured.
     pub minutes: f64,
     /// Viewers who came and left.
     pub came_and_left: u64,

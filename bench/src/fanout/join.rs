@@ -15,7 +15,7 @@ const VIEWERS: usize = 100;
 /// All who join start within this time.
 const JOIN: Duration = Duration::from_secs(1);
 
-/// How long those who watch are looked at after that.
+/// How long the watching viewers are measured after that.
 const AFTER: Duration = Duration::from_secs(3);
 
 /// What a hundred viewers saw while a hundred more joined within a second.

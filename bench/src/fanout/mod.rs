@@ -1,6 +1,6 @@
 //! What one server costs against its number of viewers, and what joining and leaving do to it.
 //!
-//! The server is a process of its own. The viewers and the feeder are threads of this one: real ICE,
+//! The server is a separate process. The viewers and the feeder are threads of this one: real ICE,
 //! DTLS and SRTP over loopback sockets, the feedback of a browser, but most viewers do not decrypt
 //! media, so that one core drives many of them.
 
@@ -28,7 +28,7 @@ use testbed::Testbed;
 /// Viewers for which the floor is measured; per viewer it is the same for more.
 const FLOOR_VIEWERS: usize = 200;
 
-/// Measures one number of viewers after the other. `progress` is told what goes on.
+/// Measures one number of viewers after the other. `progress` is called with each step.
 ///
 /// # Errors
 ///

@@ -15,7 +15,7 @@ pub enum Source {
 /// What is measured, and how.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Numbers of viewers, each measured with a server of its own.
+    /// Numbers of viewers, each measured with a fresh server.
     pub viewers: Vec<usize>,
     /// Length of each measuring window.
     pub duration: Duration,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Machine, Spread, Table};
 
-/// Cores that other programs may use before the report says so.
+/// Cores that other programs may use before the report has a warning.
 const BUSY: f64 = 0.1;
 
 /// Cost of one server against its number of viewers.
@@ -24,7 +24,7 @@ pub struct Report {
     pub rows: Vec<Row>,
 }
 
-/// Figures for one number of viewers, in the measuring window unless said otherwise.
+/// Results for one number of viewers, in the measuring window unless documented otherwise.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
     /// Viewers.
@@ -58,7 +58,7 @@ pub struct Row {
     pub frames: u64,
     /// Frames that did not.
     pub incomplete_frames: u64,
-    /// Frames of which no viewer could tell when they were pushed; they are in no latency.
+    /// Frames whose push time no viewer could determine; they are in no latency.
     pub unknown_frames: u64,
     /// From the push of a frame to its last packet at the last viewer, over all frames.
     pub last_viewer_ms: Option<Spread>,

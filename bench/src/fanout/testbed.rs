@@ -11,7 +11,7 @@ use crate::server::{from_ticks, process_cpu_time};
 use crate::viewers::{self, Decrypt, Swarm, Window};
 use crate::{Error, Server, ServerOptions};
 
-/// A server answers so many handshakes a second, whatever else it does.
+/// Handshakes per second that a server completes even under load.
 const SLOWEST_JOINS_PER_SECOND: u64 = 10;
 
 /// After the window, so that late packets and losses are known.
@@ -81,7 +81,7 @@ impl Testbed {
         Ok(())
     }
 
-    /// Waits until the window is over, and tells what the server used in it.
+    /// Waits for the end of the window and returns what the server used in it.
     pub(super) fn usage_in(&self, window: Window) -> Result<Usage, Error> {
         thread::sleep(window.from.saturating_duration_since(Instant::now()));
         let from = self.read()?;
@@ -154,8 +154,8 @@ fn busy_ticks(stat: &str) -> Option<u64> {
     }
 }
 
-/// Datagrams that this machine's sockets had no room for, since it started; nothing where the kernel
-/// does not tell.
+/// Datagrams dropped for lack of receive buffers on this machine, since it started; `None` where the kernel does not
+/// report it.
 fn receive_overflows() -> u64 {
     let text = fs::read_to_string("/proc/net/snmp").unwrap_or_default();
     udp_counter(&text, "RcvbufErrors").unwrap_or(0)

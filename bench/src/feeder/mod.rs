@@ -88,7 +88,7 @@ impl Feed {
                 self.send_frame();
                 frames += 1;
             } else {
-                // A server that is gone is noticed by whoever owns it.
+                // The owner of the server notices if it is gone.
                 let _ = self.audio_socket.send(self.audio.next());
                 sounds += 1;
             }

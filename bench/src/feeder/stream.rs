@@ -1,7 +1,7 @@
 //! A synthetic encoded stream, ready as RTP packets: what a renderer with its own encoder would send.
 //!
-//! The structure is H264's (parameter sets, IDR and P slices, RFC 6184 packets), the slices' insides
-//! are noise: good for load and timing, nothing a decoder could show.
+//! The structure is that of H264 (parameter sets, IDR and P slices, RFC 6184 packets); the slice data are noise: right
+//! for load and timing, but not decodable.
 
 use visavis_bitstream::h264::{FU_A, STAP_A, TYPE_MASK};
 
@@ -136,7 +136,7 @@ impl Frame {
     }
 
     fn set_mark(&mut self, counter: u32) {
-        // Behind the FU-A's two bytes, which stand for the NAL unit header, comes the slice header.
+        // The slice header follows the two bytes of the FU-A, which replace the NAL unit header.
         let from = HEADER_BYTES + 2 + DELTA.len() - 1;
         let packet = self.packets.get_mut(self.marked);
         if let Some(place) = packet.and_then(|packet| packet.get_mut(from..from + MARK_BYTES)) {

@@ -25,7 +25,7 @@ pub use stream::Stream;
 /// Sent before the measurement begins: memory is touched, branches are learned.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// What is sent to whom.
+/// The packets to send, and to how many destinations.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Destinations.
@@ -34,9 +34,8 @@ pub struct Options {
     pub duration: Duration,
     /// What each of them gets.
     pub stream: Stream,
-    /// Whether the viewers' sockets take several datagrams at once (`UDP_GRO`). The kernel then never
-    /// has to cut a GSO send apart, so that both sides are cheaper. Set it as the viewers have it
-    /// with whom the figure is compared.
+    /// Whether the receiving sockets accept several datagrams at once (`UDP_GRO`). The kernel then does not split GSO
+    /// sends, which makes both sides cheaper. For a comparison, set it as the viewers of the other bench do.
     pub gro: bool,
 }
 
@@ -82,7 +81,7 @@ pub struct Report {
     pub send_ns_per_packet: f64,
 }
 
-/// Sends for [`Options::duration`] in real time and says what it cost.
+/// Sends for [`Options::duration`] in real time and returns what it cost.
 ///
 /// # Errors
 ///

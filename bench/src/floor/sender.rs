@@ -14,8 +14,7 @@ use crate::Error;
 /// The largest UDP payload over IPv4: the kernel takes no more in one send, GSO or not.
 const MAX_SEND_BYTES: usize = 65_507;
 
-/// Every so many frames of a viewer the encryption is timed by itself. Prime, so that it is not always
-/// the same viewer.
+/// The encryption of one in this many frames is timed. A prime, so that it is not always the same viewer.
 const SAMPLE_EVERY: u64 = 17;
 
 pub(super) struct Sender {
@@ -82,7 +81,7 @@ impl Sender {
         })
     }
 
-    /// Encryption is sampled anew from here on.
+    /// Resets the samples of the encryption.
     pub(super) fn measure(&mut self) {
         self.sampled = Duration::ZERO;
         self.sampled_packets = 0;

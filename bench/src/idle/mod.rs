@@ -1,4 +1,4 @@
-//! What sessions cost in which nothing happens: many of them in one server, one viewer each.
+//! Cost of idle sessions: many of them in one server, with one viewer each.
 
 pub mod args;
 
@@ -12,10 +12,10 @@ use crate::process::Process;
 use crate::viewers::{self, Swarm};
 use crate::{Check, Error, Machine, Spread, Table, find_binary};
 
-/// Hundreds of sessions are made before it says that it is ready.
+/// It creates hundreds of sessions before it reports that it is ready.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 
-/// A server answers so many handshakes a second at least.
+/// Handshakes per second that a server completes at least.
 const SLOWEST_JOINS_PER_SECOND: u64 = 5;
 
 /// Between one viewer's start and the next one's.

@@ -10,7 +10,7 @@ use crate::Error;
 ///
 /// # Errors
 ///
-/// When it is missing or fails; with the end of what it said.
+/// When it is missing or fails; with the end of its output.
 pub(super) fn run(command: &mut Command) -> Result<(), Error> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output();
@@ -28,7 +28,7 @@ pub(super) fn run(command: &mut Command) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// When the package cannot be installed; the message says what to run.
+/// When the package cannot be installed; the message has the command to run.
 pub(super) fn debian(program: &str, package: &str) -> Result<(), Error> {
     if is_on_path(program) {
         return Ok(());

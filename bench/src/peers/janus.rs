@@ -40,7 +40,7 @@ struct Ports {
     audio: u16,
 }
 
-/// Starts Janus with a configuration of its own on free ports.
+/// Starts Janus with a generated configuration on free ports.
 ///
 /// # Errors
 ///

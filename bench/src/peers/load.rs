@@ -29,7 +29,7 @@ const TAIL: Duration = Duration::from_secs(2);
 pub(super) struct Load {
     /// Processor time of the server and everything it started, in the window.
     pub(super) cpu: Duration,
-    /// Processor time that neither the server nor this program used: whatever else this machine did.
+    /// Processor time of all other programs on this machine.
     pub(super) others: Duration,
     /// How long that was.
     pub(super) duration: Duration,
@@ -85,8 +85,8 @@ fn feed(running: &Running) -> Result<Option<Feeder>, Error> {
     running.inputs.map(start).transpose()
 }
 
-/// Lets the viewers join. All of them decrypt: most servers send each viewer RTP times of its own, so
-/// that only the pictures tell which frame is which.
+/// Lets the viewers join. All of them decrypt: most servers use different RTP times for each viewer, so that frames can
+/// be identified by their content only.
 fn watch(running: &Running, viewers: usize, feeder: Option<&Feeder>) -> Swarm {
     let mut options = Options::new(&running.url, viewers);
     options.protocol = running.protocol;

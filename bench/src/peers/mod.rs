@@ -43,8 +43,8 @@ pub struct Options {
     pub servers: Vec<ServerKind>,
 }
 
-/// Installs what is wanted and missing. Progress goes to the standard error stream; what cannot be
-/// installed is said there and left out by [`run`].
+/// Installs what is selected and missing. Progress goes to stderr; what cannot be installed is reported there and
+/// skipped by [`run`].
 pub fn prepare(servers: &[ServerKind]) {
     let mut failed = None;
     for server in servers {
@@ -62,7 +62,7 @@ pub fn prepare(servers: &[ServerKind]) {
 ///
 /// # Errors
 ///
-/// Never for a server that fails: its row says why. Only when the bench itself cannot run.
+/// Only when the bench itself cannot run. If a server fails, its row has the reason.
 pub fn run(options: &Options) -> Result<Report, Error> {
     let mut rows = Vec::new();
     for server in ServerKind::ALL {

@@ -13,7 +13,7 @@ use crate::Error;
 /// The interface that servers announce.
 pub(super) const INTERFACE: &str = "face0";
 
-/// Set for the process inside, so that it does not begin anew.
+/// Set for the inner process, so that it does not start another one.
 const MARK: &str = "VISAVIS_BENCH_NETWORK";
 
 /// Lays the interface: one end of a pair, because an interface must be running to be announced.
@@ -30,7 +30,7 @@ pub fn is_inside() -> bool {
     env::var_os(MARK).is_some()
 }
 
-/// Runs this program again, with the same arguments, in a network of its own, and waits for its end.
+/// Runs this program again with the same arguments in a new network namespace, and waits for its end.
 ///
 /// # Errors
 ///

@@ -29,7 +29,7 @@ pub struct Row {
     pub viewers: usize,
     /// What was measured; nothing where it could not be.
     pub figures: Option<Figures>,
-    /// Why it could not be measured, in words.
+    /// Why it could not be measured.
     pub error: Option<String>,
 }
 

@@ -43,12 +43,12 @@ pub struct Options {
     pub out: PathBuf,
 }
 
-/// What the samples say.
+/// Results of the samples.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// Where it was measured.
     pub machine: Machine,
-    /// The threads looked at, empty for all.
+    /// The profiled threads; empty for all.
     pub thread: String,
     /// Samples in them.
     pub samples: u64,
@@ -78,7 +78,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     report
 }
 
-/// Profiles a process that runs already, under whatever load it has; `options.viewers` is not used.
+/// Profiles a running process under its current load; `options.viewers` is not used.
 ///
 /// # Errors
 ///

@@ -13,7 +13,7 @@ const STACK_BYTES: u32 = 65_528;
 const MISSING: &str =
     "perf is not installed: `make setup-profile` installs it (Debian: linux-perf)";
 
-/// Says early, and in words, where there is no `perf`.
+/// Fails early, with a clear message, if `perf` is missing.
 pub(super) fn check() -> Result<(), Error> {
     succeeded("perf --version", Command::new("perf").arg("--version").output()).map(drop)
 }

@@ -44,7 +44,7 @@ pub(super) struct Stacks {
     root: Node,
     totals: HashMap<String, Total>,
     in_kernel: u64,
-    /// The sample that is being read; `None` in a thread that is not looked at.
+    /// The sample that is being read; `None` in a thread that is not profiled.
     sample: Option<Vec<Frame>>,
 }
 
@@ -150,7 +150,7 @@ impl Frame {
         let kernel = file.starts_with("[kernel") || file.starts_with("[guest.kernel");
         let name = match name.trim() {
             UNKNOWN if !kernel && !file.starts_with(UNKNOWN) => {
-                // Without a symbol, the file says at least whose code it is.
+                // Without a symbol, the file at least names the library.
                 format!("[{}]", file.trim_end_matches(')').rsplit('/').next().unwrap_or_default())
             }
             name => name.to_owned(),

@@ -26,29 +26,29 @@ where its memory is not back within 10 %. The limits are those of a quiet machin
 Examples:
   visavis-bench siege --list                           the attacks, a line each
   visavis-bench siege --only garbage,tcp-idle          two of them
-  visavis-bench siege --seconds 5 --settle 5           a quick look at all
-  visavis-bench siege --check | tee siege.md           the whole of it, some 13 minutes";
+  visavis-bench siege --seconds 5 --settle 5           all attacks, quickly
+  visavis-bench siege --check | tee siege.md           everything, in some 13 minutes";
 
-/// Viewers watch while strangers do their worst, one attack after the other.
+/// Effect of attacks on viewers, one attack after the other.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Viewers who watch and do nothing wrong.
+    /// Number of viewers, who are not part of any attack.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
     viewers: u16,
     /// Seconds of each attack.
     #[arg(long, default_value_t = 20.0, value_parser = seconds)]
     seconds: f64,
-    /// Seconds from a server's last attack to the look at its memory.
+    /// Seconds from a server's last attack to the measurement of its memory.
     #[arg(long, default_value_t = 60.0, value_parser = seconds)]
     settle: f64,
     /// Only these attacks, separated by commas; --list names them.
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = name)]
     only: Vec<String>,
-    /// Say which attacks there are, and do nothing.
+    /// List the attacks and exit.
     #[arg(long)]
     list: bool,
-    /// Fail when a limit is not held that this project promises on a quiet machine.
+    /// Fail when a limit is exceeded that this project promises on a quiet machine.
     #[arg(long)]
     check: bool,
     /// Print JSON instead of a markdown table.
@@ -57,7 +57,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Runs what was asked for, and prints it.
+    /// Runs the requested attacks and prints the results.
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ use crate::viewers::Watcher;
 /// Attackers give way to those who measure, who share their processors.
 const NICE: i32 = 10;
 
-/// What is due is looked at this often.
+/// How often to check for what is due.
 const TICK: Duration = Duration::from_millis(1);
 
 /// An attacker that had to wait for a processor makes up for no more than this.
@@ -111,7 +111,7 @@ impl AttackRun {
             for index in 0..count {
                 let work = &work;
                 scope.spawn(move || {
-                    // Without the permission, which nobody needs to be slower, there is no harm.
+                    // Lowering the priority needs no permission; if it fails, the run is still valid.
                     let _ = setpriority_process(None, NICE);
                     if let Err(error) = work(index) {
                         self.note(error);

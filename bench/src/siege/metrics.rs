@@ -1,10 +1,10 @@
-//! What the server says of itself.
+//! Reads the server's `/metrics` and `/status`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::wire::{Answer, Client};
 
-/// Answers of a server under siege are asked for this often.
+/// How often a request to a server under attack is repeated.
 const TRIES: usize = 3;
 
 /// One figure of `/metrics`, by its name with its labels.

@@ -1,9 +1,8 @@
-//! Viewers watch while strangers do their worst, one attack after the other.
+//! Measures the effect of attacks on viewers, one attack after the other.
 //!
-//! The server is a process of its own; viewers and attackers are threads of this one. Those who watch come
-//! from 127.0.1.0/24, attackers from other addresses of 127.0.0.0/8, so that limits per address can tell them apart.
-//! Attackers run with a nice value of 10 and send at a paced rate: whatever they take from those who measure is
-//! little, and is told.
+//! The server is a separate process; viewers and attackers are threads of this one. Viewers come from 127.0.1.0/24,
+//! attackers from other addresses of 127.0.0.0/8, so that limits per address distinguish them. Attackers run with a nice
+//! value of 10 and send at a paced rate, so that they take little processor time from the viewers; how much is reported.
 
 pub mod args;
 mod attack_run;
@@ -33,7 +32,7 @@ use testbed::{Reading, Testbed};
 /// From the end of an attack to the look at what it left.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
-/// A viewer without a picture for longer than this has been dropped, whatever it was told.
+/// A viewer without a picture for longer than this counts as dropped, with or without an error.
 const FROZEN: Duration = Duration::from_secs(1);
 
 /// Lines of the log that could not be written are no fault of what is attacked.
@@ -52,7 +51,7 @@ pub struct Options {
     pub viewers: usize,
     /// Length of each attack.
     pub duration: Duration,
-    /// From a server's last attack to the look at its memory.
+    /// From a server's last attack to the measurement of its memory.
     pub settle: Duration,
     /// Names of attacks; all of them where there are none.
     pub only: Vec<String>,
@@ -207,7 +206,7 @@ fn under(testbed: &mut Testbed, attack: &dyn Attack, options: &Options) -> Resul
 }
 
 impl Row {
-    /// Notes what the server says of itself after an attack.
+    /// Records the server's own counters after an attack.
     fn judge(&mut self, testbed: &mut Testbed, counts: AttackCounts, before: &Reading) {
         (self.notes, self.faults) = (counts.notes, counts.faults);
         if let Some(ended) = testbed.ended() {
@@ -244,7 +243,7 @@ fn longest_gap(seen: &Seen) -> f64 {
     seen.gaps.map_or(f64::NAN, |gaps| gaps.max.max(open))
 }
 
-/// Sound packets a second at the viewer who got fewest. An echo is silent as long as nobody speaks.
+/// Sound packets a second at the viewer who got fewest. An echo is silent while no visitor speaks.
 fn sounds(mode: ServerMode, before: &Seen, after: &Seen, window: Window) -> Option<f64> {
     let pairs = before.watchers.iter().zip(&after.watchers);
     let counts = pairs.map(|(before, after)| after.sounds.saturating_sub(before.sounds));

@@ -1,4 +1,4 @@
-//! An attacker's own peer: what anybody gets who asks for it.
+//! An attacker's own peer, which any client can get.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -243,7 +243,7 @@ impl Peer {
         }
     }
 
-    /// Sends a datagram of its own past its peer.
+    /// Sends an arbitrary datagram from the peer's socket.
     pub(super) fn send_raw(&self, datagram: &[u8], to: SocketAddr) {
         let _ = self.socket.send_to(datagram, to);
     }

@@ -19,7 +19,7 @@ const MEMORY_RATIO: f64 = 1.10;
 /// Sound packets of an encoded source, of 50 a second.
 const SOUNDS: f64 = 45.0;
 
-/// All attacks that were asked for.
+/// All attacks of the run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// Where it was measured.
@@ -41,7 +41,7 @@ pub struct Row {
     pub attack: String,
     /// What the attackers sent: datagrams, requests, messages or connections, by what the attack is about.
     pub sent: u64,
-    /// Requests, messages and connections of these to which the server said no.
+    /// How many requests, messages and connections of these the server refused.
     pub turned_away: u64,
     /// Between complete frames over all viewers, in milliseconds.
     pub gap_p99_ms: f64,
@@ -49,7 +49,7 @@ pub struct Row {
     pub gap_max_ms: f64,
     /// Viewers who lost their picture or their connection.
     pub dropped: usize,
-    /// Sound packets a second at the viewer who got fewest; nothing where the source is not always heard.
+    /// Sound packets a second at the viewer who got fewest; `None` if the source is not always audible.
     pub sounds: Option<f64>,
     /// From opening the WebSocket to the first complete picture, for each who came during the attack.
     pub newcomers_ms: Vec<f64>,

@@ -3,7 +3,7 @@
 pub enum ServerMode {
     /// It passes on an encoded stream that it receives as RTP.
     RtpInput,
-    /// It encodes a face that repeats what visitors say.
+    /// It encodes the demo face, which repeats the visitors' speech.
     Echo,
 }
 

@@ -20,8 +20,8 @@ const MAX_CLIENTS: &str = "1000";
 /// Bits of video a second.
 const BITS: u32 = 2_000_000;
 
-/// A keyframe in so many pictures: nobody can ask an encoder for one that sends RTP, and how long a newcomer
-/// waits for the next is not the server's doing.
+/// Interval of keyframes, in pictures: short, as an RTP source cannot be asked for one, and the time that a newcomer
+/// waits for it is not the server's.
 const GROUP: usize = 15;
 
 /// One viewer in this many decrypts media, and the first two.
@@ -33,7 +33,7 @@ const FROM_ONE: usize = 20;
 /// After the last picture: buffers that grow once are there.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// Answers of a server under siege are asked for this often.
+/// How often a request to a server under attack is repeated.
 const TRIES: usize = 3;
 
 pub(super) struct Testbed {
@@ -48,7 +48,7 @@ pub(super) struct Testbed {
     pub(super) memory: u64,
 }
 
-/// What the server has used and said so far.
+/// The server's resources and counters so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reading {
     pub(super) cpu: Duration,
@@ -91,7 +91,7 @@ impl Testbed {
         watch.sources = (1..=addresses).map(|host| Ipv4Addr::new(127, 0, 1, host)).collect();
         let swarm = Swarm::start(watch);
         swarm.wait_for_pictures(Duration::from_secs(30))?;
-        // One who comes and goes, and one look at the figures: code that every server runs sooner or later.
+        // One viewer joins and leaves, and one read of the metrics: memory that every server allocates sooner or later.
         let testbed = Self { server, swarm, _feeder: feeder, mode, tcp, udp, memory: 0 };
         newcomer(testbed.server.url()).map_err(Error::Viewers)?;
         let _ = testbed.reading();
@@ -126,7 +126,7 @@ impl Testbed {
         self.server.cpu_time().map_or(Duration::ZERO, |time| time.0)
     }
 
-    /// Panics that the server's log tells.
+    /// Number of panics in the server's log.
     pub(super) fn panics(&self) -> Vec<String> {
         let log = self.server.log();
         let panics = log.lines().filter(|line| line.contains("panicked at"));
@@ -144,7 +144,7 @@ impl Testbed {
         }
     }
 
-    /// Whether the server says that all is well.
+    /// Whether `/readyz` reports no problem.
     pub(super) fn is_ready(&self) -> bool {
         let mut client = Client::new(Ipv4Addr::LOCALHOST, self.tcp);
         (0..TRIES).any(|_| client.get("/readyz").is_ok_and(|answer| answer.is_success()))
@@ -176,7 +176,7 @@ pub(super) fn newcomer(url: &str) -> Result<f64, String> {
 fn allow_files() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    // With fewer, attacks that need more say so.
+    // With fewer, attacks that need more report it.
     let _ = setrlimit(Resource::Nofile, raised);
 }
 

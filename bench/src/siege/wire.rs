@@ -105,7 +105,7 @@ impl Client {
         head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
         let mut request = head.into_bytes();
         request.extend(body);
-        // A server that refuses early closes before all is written; what it said counts.
+        // A server that refuses early closes before everything is written; its answer counts.
         let written = stream.write_all(&request);
         let (answer, stays) = read_answer(&mut stream)?;
         if stays && written.is_ok() {
@@ -115,7 +115,7 @@ impl Client {
     }
 }
 
-/// Reads an answer; says whether the connection may be used again.
+/// Reads an answer; true if the connection can be used again.
 fn read_answer(stream: &mut TcpStream) -> io::Result<(Answer, bool)> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4_096];

@@ -65,7 +65,7 @@ impl Translator {
     ///
     /// # Errors
     ///
-    /// What the server said when it refused something.
+    /// The server's error, when it refused something.
     pub fn parse(&mut self, message: Value) -> Result<Parsed, String> {
         match &mut self.0 {
             Kind::Visavis => Ok(Parsed { message: Some(message), reply: None }),

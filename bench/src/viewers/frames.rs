@@ -45,7 +45,7 @@ pub(super) struct FrameCounts {
     pub(super) complete: u64,
     /// Did not reach every viewer.
     pub(super) incomplete: u64,
-    /// No viewer could tell when they were pushed.
+    /// No viewer could determine their push time.
     pub(super) unknown: u64,
 }
 
@@ -146,7 +146,7 @@ impl Frames {
     }
 }
 
-/// The capture time that an RTP time stands for, given another frame's.
+/// The capture time that corresponds to an RTP time, given that of another frame.
 fn captured_at(rtp_time: u32, (known, captured): (u32, Duration)) -> Option<Duration> {
     let ticks = rtp_time.wrapping_sub(known).cast_signed();
     let apart = Duration::from_secs(ticks.unsigned_abs().into()) / VIDEO_CLOCK;

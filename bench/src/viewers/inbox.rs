@@ -101,8 +101,8 @@ impl Inbox {
         }
     }
 
-    /// Receives what waits, up to one batch. `Ok(true)`: there may be more. A smaller batch has
-    /// emptied the socket, and what comes later raises a readiness event of its own.
+    /// Receives up to one batch. `Ok(true)`: there may be more. A smaller batch has emptied the socket, and later datagrams
+    /// cause another readiness event.
     pub(super) fn fill(&mut self, socket: &MediaSocket) -> io::Result<bool> {
         self.filled = 0;
         let mut chunks = self.memory.chunks_mut(BUFFER_BYTES);

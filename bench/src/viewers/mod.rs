@@ -103,7 +103,7 @@ impl Swarm {
         self.send(Command::Join { count, spacing })
     }
 
-    /// Has the guest leave who came first; nothing happens where there is none.
+    /// Lets the guest leave who joined first, if there is one.
     pub(crate) fn leave_oldest(&self) -> Result<(), Error> {
         self.send(Command::LeaveOldest)
     }
@@ -119,7 +119,7 @@ impl Swarm {
         self.commands.send(command).map_err(|_| Error::Viewers("their thread has ended".to_owned()))
     }
 
-    /// Ends the viewers and says what they saw.
+    /// Ends the viewers and returns their report.
     ///
     /// # Errors
     ///

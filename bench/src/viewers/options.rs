@@ -20,8 +20,8 @@ pub struct Options {
     /// Address of the page, as the server prints it: `http://host:port/`, with `?session=ID` where a
     /// session other than the default one is watched.
     pub url: String,
-    /// Where there is one, each viewer watches a session of its own: those of this name with a number behind,
-    /// counted from 0. The address then names none.
+    /// If set, each viewer watches a different session: this name with a number appended, counted from 0. The URL then has
+    /// no session.
     pub session_prefix: Option<String>,
     /// How many.
     pub count: usize,
@@ -31,7 +31,7 @@ pub struct Options {
     pub spacing: Duration,
     /// Decode only this codec; any otherwise.
     pub codec: Option<VideoCodec>,
-    /// Leave without closing: sockets are dropped with no DTLS, RTCP or WebSocket goodbye.
+    /// Leave without closing: sockets are dropped without DTLS close_notify, RTCP BYE or WebSocket close.
     pub vanish: bool,
     /// The signaling protocol of the server.
     pub protocol: Protocol,

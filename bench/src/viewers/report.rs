@@ -57,7 +57,7 @@ pub struct Measured {
     pub frames: u64,
     /// Frames that did not reach every viewer, or not within one and a half seconds.
     pub incomplete_frames: u64,
-    /// Frames for which no viewer could tell when they were pushed.
+    /// Frames whose push time no viewer could determine.
     pub unknown_frames: u64,
     /// From the push of a frame to its last packet at the last viewer, over all frames, in
     /// milliseconds.
@@ -82,9 +82,9 @@ pub struct ViewerReport {
     pub video: StreamReport,
     /// Its audio.
     pub audio: StreamReport,
-    /// Keyframes asked for.
+    /// Keyframe requests.
     pub keyframe_requests: u32,
-    /// What went wrong, in words.
+    /// Error message, if it failed.
     pub error: Option<String>,
 }
 

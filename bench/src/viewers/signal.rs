@@ -18,7 +18,7 @@ use tungstenite::{Message, WebSocket};
 
 use crate::signaling::{Protocol, Translator};
 
-/// What `connect` says of a socket that does not wait.
+/// The error of `connect` on a non-blocking socket.
 const IN_PROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
 
 /// Answers are a few kilobytes.
@@ -81,7 +81,7 @@ impl Signal {
     ///
     /// # Errors
     ///
-    /// When the connection ended, with the reason in words.
+    /// When the connection ended, with the reason.
     pub(super) fn advance(&mut self) -> Result<Vec<Value>, String> {
         let was_open = matches!(self.state, State::Open(_));
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
@@ -149,7 +149,7 @@ impl Signal {
         }
     }
 
-    /// Says goodbye, as a browser does that leaves the page.
+    /// Closes the WebSocket, like a browser that leaves the page.
     pub(super) fn close(&mut self) {
         if let State::Open(socket) = &mut self.state {
             let _ = socket.close(None);

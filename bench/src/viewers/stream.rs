@@ -54,7 +54,7 @@ pub(super) struct Counts {
     pub(super) keyframes: u64,
 }
 
-/// Meters one stream. For audio, every packet with a marker or without is a frame of its own.
+/// Measures one stream. For audio every packet is a frame, with or without the marker.
 #[derive(Debug)]
 pub(super) struct StreamMeter {
     video: bool,
@@ -112,7 +112,7 @@ impl StreamMeter {
         Some(now.saturating_duration_since(self.last_complete?))
     }
 
-    /// Takes a packet, in whatever order it came.
+    /// Takes a packet; packets may be out of order.
     pub(super) fn packet(&mut self, packet: Packet, now: Instant) -> Progress {
         let mut progress = Progress::default();
         self.counts.packets += 1;

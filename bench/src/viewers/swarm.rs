@@ -99,7 +99,7 @@ pub(super) fn run(
     }
     let now = Arrival::now();
     measuring.pass(now.at);
-    // The figures end here: what follows is the goodbye.
+    // Measuring ends here; what follows is closing.
     let report = swarm.report(started, now.at, &measuring, cpu_before);
     if !options.vanish {
         swarm.leave(now);
@@ -207,7 +207,7 @@ impl<'a> Swarm<'a> {
         Ok(())
     }
 
-    /// Lets a viewer say goodbye, and forgets it.
+    /// Lets a viewer close its connections, and removes it.
     fn dismiss(&mut self, index: usize, now: Arrival) {
         if let Some(mut viewer) = self.viewers.get_mut(index).and_then(Option::take) {
             viewer.leave(&mut self.figures, now);

@@ -43,8 +43,8 @@ pub(super) struct ViewerSetup {
     /// Crypto for those that do not decrypt media.
     pub(super) blind: Option<Arc<CryptoProvider>>,
     pub(super) codec: Option<VideoCodec>,
-    /// RTP times may be another viewer's plus some number: frames are told apart by their marks, which
-    /// every viewer reads.
+    /// RTP times may have a different offset for each viewer: frames are identified by their marks, which every viewer
+    /// reads.
     pub(super) own_times: bool,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Viewer {
     rtc: Rtc,
     offer: Option<SdpPendingOffer>,
     socket: Option<MediaSocket>,
-    /// The latest time that the peer was told.
+    /// The latest time passed to the peer.
     told: Instant,
     /// Codecs by payload type.
     codecs: Vec<(u8, Codec)>,
@@ -212,7 +212,7 @@ impl Viewer {
         self.drain(figures, now)
     }
 
-    /// Says goodbye on both connections.
+    /// Closes both connections.
     pub(super) fn leave(&mut self, figures: &mut Figures, now: Arrival) {
         let outcome = self.rtc.close();
         self.keep(outcome.map_err(|error| error.to_string()));

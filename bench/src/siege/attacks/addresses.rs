@@ -14,10 +14,10 @@ use crate::siege::wire::Client;
 /// A microphone's packets.
 const SPOKEN: Duration = Duration::from_millis(20);
 
-/// Of a hundred packets of the one whose address is named, this many have to be heard.
+/// Percentage of the packets of the viewer whose address is claimed that must arrive.
 const HEARD: f64 = 0.9;
 
-/// Names the addresses of all who watch, and of one who speaks: that one has to be heard on.
+/// Sends candidates with the addresses of all viewers, and of one who speaks, whose microphone must still arrive.
 pub(super) struct AnothersAddress;
 
 impl Attack for AnothersAddress {
@@ -74,7 +74,7 @@ impl Attack for AnothersAddress {
     }
 }
 
-/// Speaks as a browser does, and compares what was sent with what the server heard.
+/// Sends a microphone as a browser does, and compares what was sent with what the server received.
 fn speak(run: &AttackRun, mut peer: Peer) {
     let before = metric(run.tcp, "visavis_mic_packets_total{session=\"default\"}");
     // Opus: full band, 20 ms, mono, one frame (RFC 6716 §3.1).

@@ -1,4 +1,4 @@
-//! What an attack is, and the one in which nobody attacks.
+//! The definition of an attack, and the empty one for comparison.
 
 use crate::siege::attack_run::AttackRun;
 use crate::siege::server_mode::ServerMode;
@@ -15,7 +15,7 @@ pub(in crate::siege) trait Attack: Sync {
         ServerMode::RtpInput
     }
 
-    /// Attacks until the run's end. Threads of its own come from [`AttackRun::on_threads`].
+    /// Attacks until the run's end. [`AttackRun::on_threads`] starts further threads.
     fn run(&self, run: &AttackRun);
 }
 

@@ -14,7 +14,7 @@ const RATE: u32 = 1_000;
 /// Threads that share the rate: each request waits for its answer.
 const CREW: usize = 4;
 
-/// A viewer of a session that was ended is told within this time.
+/// A viewer of a session that was ended is notified within this time.
 const TOLD: Duration = Duration::from_secs(3);
 
 /// A thousand candidates a second, and sessions ended meanwhile.
@@ -64,7 +64,7 @@ impl Attack for Candidates {
     }
 }
 
-/// Makes a session, watches it, ends it, and looks whether that was told: one a second.
+/// Once a second: creates a session, watches it, ends it, and checks that the viewer was notified.
 fn end_sessions(run: &AttackRun) {
     let from = attacker_ip(5_100);
     let mut client = Client::new(from, run.tcp);

@@ -38,7 +38,7 @@ impl Attack for WrongUser {
     }
 }
 
-/// Checks of the viewers, whose user names somebody has learnt, without their password.
+/// Connectivity checks with the ICE user names of the viewers, but without their passwords.
 pub(super) struct WrongPassword;
 
 impl Attack for WrongPassword {
@@ -74,7 +74,7 @@ impl Attack for WrongPassword {
     }
 }
 
-/// Valid checks of one's own peer, each from another port.
+/// Valid checks of the attacker's own peer, each from another port.
 pub(super) struct OwnChecks;
 
 impl Attack for OwnChecks {

@@ -1,4 +1,4 @@
-//! A viewer who asks for keyframes all the time, and for packets of which it loses most.
+//! A viewer who requests keyframes all the time, and retransmissions of most packets.
 
 use std::time::Duration;
 

@@ -81,7 +81,7 @@ fn flood(run: &AttackRun) {
     });
 }
 
-/// Makes a session whose face speaks throughout, and counts what its viewer hears.
+/// Creates a session whose face speaks all the time, and counts the sound packets at its viewer.
 fn listen_to_another(run: &AttackRun) -> Result<(), String> {
     let from = attacker_ip(33);
     let mut client = Client::new(from, run.tcp);

@@ -16,11 +16,11 @@ const BROWSERS: [&str; 4] = [
     include_str!("../../../../fixtures/sdp/android-chrome-h264-watch.sdp"),
 ];
 
-/// Attackers, each from addresses of its own.
+/// Attackers, each with different addresses.
 const CREW: usize = 2;
 
-/// Strangers who take turns. With many more of them the viewers that they get, which never connect, take all
-/// places: that is what a server's `max_clients` is for, and not what is looked at here.
+/// Attackers, who take turns. With many more, their viewers, which never connect, would take all places: that is the
+/// purpose of the server's `max_clients`, and not measured here.
 const ADDRESSES: usize = 8;
 
 /// One payload number in an audio and a video section.
@@ -95,7 +95,7 @@ fn mutated(random: &mut Random) -> String {
     lines.iter().map(|line| format!("{line}\r\n")).collect()
 }
 
-/// Offers of so many sections that each costs much to read and to answer.
+/// Offers with very many sections, expensive to parse and to answer.
 pub(super) struct GiantFirst;
 
 impl Attack for GiantFirst {
@@ -157,7 +157,7 @@ fn converse(run: &AttackRun, index: usize, first: &str, second: &str) -> Result<
         let kind = kind.as_ref().and_then(|value| value.get("type")).and_then(Value::as_str);
         if kind == Some("error") {
             run.rejected(1);
-            // A server that says no is asked again, as fast as it answers.
+            // After a refusal the next request follows at once.
         }
         if matches!(kind, Some("config" | "answer" | "error")) {
             socket.send(next).map_err(|error| format!("a WebSocket ended: {error}"))?;

@@ -1,4 +1,4 @@
-//! Pages of somebody else, and names that lead here and are not ours.
+//! Requests from pages of other origins, and to foreign names that resolve to this server.
 
 use std::time::Duration;
 

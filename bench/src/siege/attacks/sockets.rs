@@ -1,4 +1,4 @@
-//! TCP connections that say nothing, or little, for long.
+//! TCP connections that send nothing, or very slowly.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -21,7 +21,7 @@ const TRICKLE: Duration = Duration::from_millis(500);
 /// Addresses of idle connections, where they come from many.
 const IDLE_ADDRESSES: usize = 100;
 
-/// Five thousand connections that say nothing.
+/// Five thousand connections that send nothing.
 pub(super) struct Idle {
     pub(super) many: bool,
 }
@@ -154,7 +154,7 @@ fn is_closed(stream: &TcpStream) -> bool {
     closed
 }
 
-/// Takes an answer out of the way: whoever gets one has been refused.
+/// Reads and discards an answer: a connection that gets one has been refused.
 fn answered(mut stream: &TcpStream) -> bool {
     let _ = std::io::Read::read(&mut stream, &mut [0; 4_096]);
     true

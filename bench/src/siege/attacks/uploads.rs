@@ -1,4 +1,4 @@
-//! More speech than one face can say.
+//! More uploaded speech than a session can play.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! WebSockets that say much, or nothing.
+//! WebSockets that send too much, or nothing.
 
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -135,7 +135,7 @@ struct Flooded {
 }
 
 impl Flooded {
-    /// Writes what it takes now; says whether that was all.
+    /// Writes as much as the socket accepts; true if that was everything.
     fn write(&mut self) -> std::io::Result<bool> {
         match self.stream.write(&self.unsent) {
             Ok(written) => {
