@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p visavis-cli --release --example face_sheet -- sheet.png 0.35 1.0 2.3`
 //!
-//! Without moments it is sixteen of them, a second apart. Also says how long drawing takes.
+//! Without times it draws sixteen faces, a second apart. Also prints how long drawing takes.
 
 use std::error::Error;
 use std::fs::File;

@@ -75,8 +75,8 @@ impl Wrong {
     }
 }
 
-/// A voice and a renderer, each on a thread of its own. The voice is first, as it is where the renderer moves
-/// lips by it: its sound is pushed a little before the picture of the same moment.
+/// A speech source and a renderer, each on its own thread. Sound is pushed slightly before the picture of the same
+/// moment, as with renderers that move the lips to the sound.
 fn live(session: &Session, scene: &Scene, wrong: Wrong) -> Result<(), Box<dyn Error>> {
     let (video, audio) = (session.video(), session.audio());
     let (start, first) = (Instant::now() + Duration::from_millis(100), UnixMillis::now().0 + 100);
@@ -133,7 +133,7 @@ fn time_of(frame: u64) -> Duration {
     Duration::from_micros(frame * 1_000_000 / FPS)
 }
 
-/// What is seen and heard.
+/// The pictures and sounds to push.
 struct Scene {
     dark: Vec<u8>,
     bright: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Many sessions in which nothing happens: what they cost is measured by `visavis-bench idle`.
+//! Many idle sessions, whose cost `visavis-bench idle` measures.
 //!
 //! `cargo run -p visavis-cli --release --example idle_sessions -- 200 film`
 //!

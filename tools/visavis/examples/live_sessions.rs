@@ -2,8 +2,8 @@
 //!
 //! `cargo run -p visavis-cli --release --example live_sessions -- 45`
 //!
-//! They are named s0, s1 and so on; each shows the demo face, 512x512 at 30 fps, and says what it says, for one
-//! viewer. Prints a line of JSON with the address of the page (`?session=s0`).
+//! They are named s0, s1 and so on; each shows the demo face with its speech, 512x512 at 30 fps, to one viewer. Prints
+//! a line of JSON with the URL of the page (`?session=s0`).
 
 use std::error::Error;
 use std::io::Write;
@@ -95,7 +95,7 @@ fn say(sinks: &[AudioSink], speech: &Speech) {
         .chunks_exact(samples)
         .map(|chunk| chunk.iter().flat_map(|sample| sample.to_le_bytes()).collect())
         .collect();
-    // None is left out: a voice has no holes.
+    // Push every chunk, also those that are late: speech must have no gaps.
     let mut said = 0_u64;
     beat(Duration::from_millis(20), |n| {
         while said < n {

@@ -15,9 +15,9 @@ Examples:
   visavis serve                               a talking face on http://localhost:8081/
   visavis serve --play talk.mp4               your own video and sound, in a loop
   visavis serve --echo                        the face repeats what you say into your microphone
-  visavis serve --per-visitor                 a face of their own for each visitor
-  visavis serve --api --listen 127.0.0.1:8081 your program makes sessions over HTTP (docs/http.md)
-  visavis serve --listen 127.0.0.1:0 --json   any free port; one JSON line tells which
+  visavis serve --per-visitor                 a separate face for each visitor
+  visavis serve --api --listen 127.0.0.1:8081 your program creates sessions over HTTP (docs/http.md)
+  visavis serve --listen 127.0.0.1:0 --json   any free port, printed in a line of JSON
   visavis serve --announce 203.0.113.7 --udp 0.0.0.0:40000
                                               on a cloud machine behind 1:1 NAT; open UDP 40000
 ";

@@ -17,7 +17,7 @@ pub enum IdleFileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// It is of a kind that is not read here.

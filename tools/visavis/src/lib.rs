@@ -5,9 +5,9 @@
 //! | [`cli`] | the command line |
 //! | [`settings`] | defaults, file, environment and flags, put together |
 //! | [`serve`] | starts the parts, waits for a signal, stops them; a session for each visitor |
-//! | [`echo`] | the demo face as an echo of its visitors |
-//! | [`idle`] | what is shown while nothing is live, out of a file |
-//! | [`log`] | lines on stderr that hold nobody up |
+//! | [`echo`] | the demo face repeats the visitors' speech |
+//! | [`idle`] | idle loops, read from files |
+//! | [`log`] | non-blocking log on stderr |
 //! | [`source`] | the demo face, and files played in a loop |
 //! | [`timecode`] | a clock in the picture, to measure latency by |
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! The log: lines on stderr, which hold nobody up and cannot fail.
+//! The log on stderr, which never blocks its callers and never fails.
 //!
 //! Whoever logs hands its line to a thread that writes them. A reader that is slow, or gone, and a disk that is
 //! full cost lines of the log, which are counted, and nothing else: media loops log too.
@@ -65,8 +65,8 @@ pub(crate) fn start(filter: &str) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Whether lines of this kind hold no secrets, whatever the filter asks for. The WebSocket library writes whole
-/// messages at the level `TRACE`: TURN passwords, tokens to come back with, descriptions.
+/// False for lines that may hold secrets, which are dropped whatever the filter is. The WebSocket library logs whole
+/// messages at the level `TRACE`: TURN passwords, resume tokens, descriptions.
 fn is_fit_to_print(metadata: &Metadata<'_>) -> bool {
     *metadata.level() != Level::TRACE || !metadata.target().starts_with("tungstenite")
 }

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, tick};
 use visavis::memory;
 
-/// How often to look whether there is something to give back.
+/// How often to check for memory to return to the system.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// What is worth giving back, at least. What a few viewers bring is used again by the next ones.
 const WORTH_IT: u64 = 1 << 20;
 
-/// And of what there is one part in so many.
+/// And at least this fraction (1 in N) of the resident memory.
 const WORTH_IT_PART: u64 = 32;
 
-/// What resident memory goes up and down by when nothing happens.
+/// Normal fluctuation of resident memory without load.
 const STILL: u64 = 512 << 10;
 
 /// What is worth it once nothing has happened for [`QUIET_LOOKS`] looks: then the call costs little, and is not made
@@ -65,7 +65,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// `None` where the system does not tell.
+    /// `None` where the system does not report it.
     fn now() -> Option<Self> {
         Some(Self { resident: resident()?, allocated: memory::allocated()? })
     }
@@ -91,7 +91,7 @@ impl Growth {
         Self { last: now, least_resident, most_allocated, again: false, quiet: 0 }
     }
 
-    /// Whether there is something to give back, and no more than at the last look.
+    /// Whether there is memory to return, and it has not grown since the last check.
     fn is_over(&mut self, now: Memory) -> bool {
         let is_still = now.resident < self.last.resident.saturating_add(STILL);
         let is_quiet = now.resident.abs_diff(self.last.resident) < WORTH_IT_IN_QUIET;
@@ -116,7 +116,7 @@ impl Growth {
     }
 }
 
-/// This process's resident memory, in bytes; `None` where the system does not tell.
+/// This process's resident memory, in bytes; `None` where the system does not report it.
 fn resident() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
@@ -167,7 +167,7 @@ mod tests {
         growth.is_over(memory(200, 190));
         assert!(growth.is_over(memory(200, 190)));
         growth.given_back(memory(200, 190), memory(200, 190));
-        // Such growth is looked at once, when it is quiet.
+        // Such growth is checked once, when it has stopped.
         let asked = (0..100).filter(|_| {
             let now = memory(201, 190);
             let is_over = growth.is_over(now);

@@ -93,7 +93,7 @@ fn a_hangup_has_the_certificate_read_again_and_ends_nothing() {
             std::thread::sleep(Duration::from_millis(20));
         }
     };
-    // Nobody asks but the signal: files that have not changed are not looked at by themselves.
+    // Only the signal causes this: unchanged files are not read again by themselves.
     hang_up("the certificate is the same as before");
     std::fs::write(&key, "nonsense").unwrap();
     hang_up("the new certificate cannot be used");

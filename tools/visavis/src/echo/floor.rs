@@ -1,4 +1,4 @@
-//! Whose turn it is to be echoed.
+//! Decides which visitor is echoed.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -6,11 +6,11 @@ use visavis::microphone::MicChunk;
 use visavis::peer::PeerId;
 use visavis::units::UnixMillis;
 
-/// The sample rate at which visitors are heard and echoed: that of the demo's voice.
+/// Sample rate of the microphones and of the echo: that of the demo's speech.
 pub const RATE_HZ: u32 = 24_000;
 
-/// Sound from before speech was detected that is repeated too: words begin softly, and detection takes some 50 ms.
-/// The echo is late by as much, which is its reserve for chunks that come late.
+/// How much sound from before the detection of speech is repeated too: detection takes some 50 ms, and words begin
+/// softly. It delays the echo by as much, which absorbs chunks that come late.
 const PRE_ROLL: usize = RATE_HZ as usize * 3 / 10;
 
 /// The most sound that waits to be repeated, in samples; past that the oldest is dropped.
@@ -20,15 +20,15 @@ const MAX_PENDING: usize = RATE_HZ as usize;
 /// their visitor has left.
 const FORGET_MS: u64 = 10_000;
 
-/// One visitor has the floor at a time: who began to speak first, until nothing has been said for half a
-/// second; then whoever of the others began first and still speaks.
+/// One visitor has the floor at a time: the first who began to speak, until half a second of silence; then the one of
+/// the others who began first and is still speaking.
 #[derive(Debug, Default)]
 pub(super) struct Floor {
-    /// The last of what each of the others said.
+    /// The latest sound of each of the others.
     recent: HashMap<PeerId, Recent>,
     /// Who speaks, in the order in which they began; the first one has the floor.
     speaking: Vec<PeerId>,
-    /// Sound of the one who has the floor that is to be repeated.
+    /// Sound of the visitor who has the floor, still to be repeated.
     pending: VecDeque<i16>,
 }
 
@@ -69,7 +69,7 @@ impl Floor {
         }
     }
 
-    /// A visitor has said nothing for half a second.
+    /// A visitor has been silent for half a second.
     pub(super) fn ended(&mut self, peer: PeerId) {
         let before = self.holder();
         self.speaking.retain(|speaker| *speaker != peer);
@@ -94,7 +94,7 @@ impl Floor {
         (self.pending.len() >= samples).then(|| self.pending.drain(..samples).collect())
     }
 
-    /// Begins with what a new holder has just said. What is left of the one before is silence.
+    /// Begins with the latest sound of the new holder. Drops what is left of the previous one.
     fn begin(&mut self) {
         self.pending.clear();
         let holder = self.holder();

@@ -1,7 +1,7 @@
-//! `--echo`: the face repeats what visitors say.
+//! `--echo`: the demo face repeats the visitors' speech.
 //!
 //! Two threads. `visavis-echo` takes in the microphones, gives one visitor the floor, and every 20 ms
-//! pushes the next piece of what that one said; from the same piece it makes the mouth's shapes.
+//! pushes the next piece of their speech, and derives the mouth's shapes from it.
 //! `visavis-face` draws a picture on each beat, with the shape that belongs to the sound of that moment.
 
 mod floor;
@@ -37,7 +37,7 @@ const PIECE_SAMPLES: usize = RATE_HZ as usize / 50;
 /// other sources does.
 const SOUND_LEAD: Duration = Duration::from_millis(45);
 
-/// A beat that is further behind than this is begun anew.
+/// A beat that is later than this restarts the schedule.
 const HOPELESSLY_LATE: Duration = Duration::from_millis(250);
 
 /// Chunks that may wait for the echo: some seconds of a few visitors.
@@ -49,7 +49,7 @@ const SHAPES: usize = 32;
 /// A shape of the mouth and when it is due.
 type Moment = (Instant, MouthShape);
 
-/// The face that repeats what visitors say. Dropping it stops it.
+/// The face that repeats the visitors' speech. Dropping it stops it.
 pub struct Echo {
     /// Dropped to stop the threads.
     stop: Option<Sender<()>>,
@@ -198,7 +198,7 @@ impl Speech {
         }
     }
 
-    /// Pushes the next piece, if somebody has the floor, and shapes the mouth by it.
+    /// Pushes the next piece, if a visitor has the floor, and derives the mouth's shape from it.
     fn push_piece(&mut self, now: Instant) {
         let piece = self.floor.take(PIECE_SAMPLES);
         if let Some(piece) = &piece {

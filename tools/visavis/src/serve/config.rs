@@ -42,7 +42,7 @@ pub(super) fn session_config(
     info: Option<&SourceInfo>,
     idle: IdleLoop,
 ) -> SessionConfig {
-    // A file is looked at, not talked with: sound and picture together matter more than how soon.
+    // For a file, lip sync matters more than low delay: nobody has a conversation with it.
     let playout_delay =
         if settings.play.is_some() { PlayoutDelay::IN_SYNC } else { PlayoutDelay::NONE };
     let fps = info.map_or_else(|| demo_fps(settings), |info| info.fps.round() as u32);
@@ -103,8 +103,8 @@ pub(super) fn signaling_config(settings: &Settings, idle: IdleLoop) -> Signaling
         .page(page.title(settings.page_title.clone()).logo(settings.page_logo.clone()))
 }
 
-/// What sessions made over HTTP are like: encoded as the session of the page is, with nothing to show
-/// but their idle loop before somebody pushes.
+/// Defaults of sessions created over HTTP: encoded like the default session; they show their idle loop until media is
+/// pushed.
 fn session_api(settings: &Settings, idle: IdleLoop) -> SessionApi {
     let template =
         session_config(settings, None, idle).encoded(None).playout_delay(PlayoutDelay::NONE);

@@ -52,7 +52,7 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
     visavis::faults::install_panic_hook();
     let faults = OnceCell::new();
     let outcome = serve(settings, &faults);
-    // A fatal fault is the cause of whatever else went wrong after it.
+    // A fatal fault comes first: it is the cause of the errors after it.
     match faults.get().and_then(|faults: &Arc<Faults>| faults.health().fatal) {
         Some(fault) => Err(fault.into()),
         None => outcome,

@@ -48,7 +48,7 @@ impl ReloadSignals {
         Ok(Self(Signals::new([SIGHUP])?))
     }
 
-    /// Calls `reload` for each signal, on a thread of its own; for those that came before as well.
+    /// Calls `reload` on its own thread for each signal, including those received before this call.
     pub(super) fn call(mut self, reload: impl Fn() + Send + 'static) -> io::Result<()> {
         let wait = move || self.0.forever().for_each(|_| reload());
         std::thread::Builder::new().name("visavis-hangup".to_owned()).spawn(wait).map(drop)

@@ -12,8 +12,8 @@ use super::error::ServeError;
 use super::feed::{Feed, Opened};
 use crate::settings::Settings;
 
-/// Starts what the settings say for each session that is made for a visitor, and ends it with the session.
-/// Sessions made over HTTP show their idle loop: whoever made them pushes.
+/// Starts the configured source for each session created for a visitor, and ends it with the session. Sessions created
+/// over HTTP get none: the program that created them pushes their media.
 pub(super) struct Visitors {
     settings: Settings,
     engine: EngineHandle,

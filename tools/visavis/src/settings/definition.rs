@@ -1,4 +1,4 @@
-//! What is known of a setting, whatever its type: names, help, default, range.
+//! The definition of a setting, of any type: names, help, default, range.
 
 use super::given::{Given, Invalid};
 
@@ -19,13 +19,13 @@ pub(crate) enum Shape {
     Preferences,
 }
 
-/// What a setting's definition says beside its key, type, default and help.
+/// The rest of a setting's definition, besides key, type, default and help.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spec {
     /// The flag, without its dashes.
     pub(crate) flag: &'static str,
     pub(crate) shape: Shape,
-    /// What stands for the value in the help.
+    /// Placeholder of the value in the help.
     pub(crate) value_name: &'static str,
     /// The least and the greatest number.
     pub(crate) range: Option<(u64, u64)>,
@@ -94,7 +94,7 @@ impl Spec {
         self
     }
 
-    /// The range or the choices in words.
+    /// The range or the choices, as text.
     pub(super) fn expected(&self) -> Option<String> {
         match (self.range, self.choices) {
             (Some((least, u64::MAX)), _) => Some(format!("a number of at least {least}")),

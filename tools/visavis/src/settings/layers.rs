@@ -15,7 +15,7 @@ use super::table::{Settings, definitions};
 pub struct Flags {
     /// The settings file.
     pub config: Option<PathBuf>,
-    /// Whether the built-in face was asked for, in place of a source that the file names.
+    /// Whether `--demo` was given, which overrides the source in the file.
     pub demo: bool,
     /// The other flags, by the keys of their settings.
     pub(crate) values: BTreeMap<&'static str, Given>,

@@ -104,7 +104,7 @@ settings! {
         /// Run the threads that keep time with real-time priority; needs CAP_SYS_NICE
         realtime: bool = false, Spec::switch("realtime");
 
-        /// Most viewers at once; one more is refused as the server is full
+        /// Maximum number of viewers; one more is refused with the error `full`
         max_clients: usize = 100, Spec::value("max-clients", "N").range(1, u64::MAX);
     }
 
@@ -158,7 +158,7 @@ settings! {
         /// hundredths to tenths of a core. A session is kept for half a minute after its visitor has left.
         per_visitor: bool = false, Spec::switch("per-visitor").conflicts(&["rtp_video", "rtp_audio"]);
 
-        /// Most sessions at once of those made over HTTP and for visitors; one more is refused
+        /// Maximum number of sessions created over HTTP and for visitors; one more is refused
         max_sessions: usize = 100, Spec::value("max-sessions", "N").range(1, u64::MAX);
 
         /// Title of the page, in its bar and in the browser tab: up to 80 characters
@@ -189,11 +189,11 @@ settings! {
 
         /// Image (PNG, JPEG) or film that viewers see after half a second without pictures
         ///
-        /// A film is played in a loop: MP4 with H264, Y4M, and with ffmpeg installed all that it reads.
+        /// A film is played in a loop: MP4 with H264, Y4M, and all formats of ffmpeg, if that is installed.
         idle: Option<PathBuf> = None,
             Spec::value("idle", "FILE").unset("a face at rest").example("\"waiting.mp4\"");
 
-        /// Idle loop that sessions made over HTTP may ask for by name (`"idle": "NAME"`), such as anna=anna.mp4; repeat for
+        /// Idle loop that sessions created over HTTP can select by name (`"idle": "NAME"`), such as anna=anna.mp4; repeat for
         /// several
         idle_loops: Vec<NamedFile> = Vec::new(), Spec::list("idle-loop", "NAME=FILE").unset("none");
 

@@ -250,7 +250,7 @@ fn the_annotated_example_shows_every_key() {
     }
 }
 
-/// `BLESS=1 cargo test -p visavis-cli --lib annotated` writes the file anew.
+/// `BLESS=1 cargo test --workspace --lib annotated` rewrites the file.
 #[test]
 fn the_annotated_example_is_what_the_definitions_give() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/visavis.toml");

@@ -25,10 +25,10 @@ pub(super) trait Value: Sized {
 
 /// A value that is written as one text.
 pub(super) trait Text: Sized {
-    /// What is expected where the definition does not say it.
+    /// What is expected, unless the definition has its own text.
     const EXPECTED: &'static str;
 
-    /// Reads it. The error says what is expected.
+    /// Parses it. The error is what was expected.
     fn parse(text: &str) -> Result<Self, String>;
 
     fn text(&self) -> String;

@@ -61,7 +61,7 @@ impl Item {
 /// Description of a source: for people, and to set up the encoder.
 #[derive(Debug, Clone)]
 pub struct SourceInfo {
-    /// A name in words.
+    /// A name for the log.
     pub label: String,
     /// Pixels per row.
     pub width: u32,
@@ -82,7 +82,7 @@ pub trait Source: Send {
     fn next(&mut self, pool: &Pool) -> Result<Item, SourceError>;
 }
 
-/// Why a source gives nothing, or nothing more. Each says what to do where there is something to do.
+/// Why a source fails or ends. Messages include what the user can do, if anything.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// A file could not be read.
@@ -90,7 +90,7 @@ pub enum SourceError {
     File {
         /// The file.
         path: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A file is broken, or not what it seems to be.
@@ -117,7 +117,7 @@ pub enum SourceError {
     Ffmpeg {
         /// The file.
         path: String,
-        /// What ffmpeg said.
+        /// The last output of ffmpeg.
         reason: String,
     },
     /// The demo face could not be set up.
@@ -140,7 +140,7 @@ impl Pool {
         Self { give, take }
     }
 
-    /// A buffer of some length with whatever is in it.
+    /// A buffer of this length with arbitrary content.
     pub fn take(&self, bytes: usize) -> Vec<u8> {
         let mut buffer = self.take.try_recv().unwrap_or_default();
         buffer.resize(bytes, 0);

@@ -5,8 +5,8 @@
 //! item's own time), so that nothing drifts, and picture and sound are stamped on one clock: what
 //! belongs together carries the same time.
 //!
-//! Sound is pushed [`SOUND_LEAD`] before its time. A browser shows a picture when it comes, but keeps
-//! sound in a jitter buffer first; sources that know the future can make up for that.
+//! Sound is pushed [`SOUND_LEAD`] before its time. Browsers show a picture on arrival, but delay sound in a jitter
+//! buffer; sources that have their media ahead of time can compensate for that.
 
 use std::collections::VecDeque;
 use std::io;
@@ -59,7 +59,7 @@ impl Sink for SessionSink {
 
 /// A source being pushed. Dropping it stops both threads and waits for them.
 pub struct Pacer {
-    /// Dropped to say stop.
+    /// Dropped to stop the thread.
     stop: Option<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
 }

@@ -272,7 +272,7 @@ impl Lips {
     }
 }
 
-/// Draws the mouth for what the voice says.
+/// Draws the mouth in the shape for the current sound.
 pub fn draw_mouth(
     out: &mut PixmapMut<'_>,
     pose: &Pose,

@@ -7,9 +7,9 @@ use super::mouth::{HOPS_PER_SECOND, MouthShape, Spectrum, decibel};
 
 /// The loudest speech is taken to be no softer than this, so that noise does not open the mouth.
 const SOFTEST_DB: f32 = -45.0;
-/// What the loudest is taken for before anything was said.
+/// Initial estimate of the loudest level.
 const EXPECTED_DB: f32 = -30.0;
-/// How fast a loud word is forgotten: 2 dB a second.
+/// Decay of the estimated loudest level: 2 dB a second.
 const FORGET_DB: f32 = 2.0 / HOPS_PER_SECOND as f32;
 /// The widest opening is forgotten at this rate, and is no less than that.
 const FORGET_OPEN: f32 = 0.05 / HOPS_PER_SECOND as f32;
@@ -20,7 +20,7 @@ const QUICK: f32 = 0.35;
 const CALM: f32 = 0.22;
 const SLOW: f32 = 0.07;
 
-/// Follows a voice.
+/// Derives the mouth's shape from live speech.
 pub struct LiveMouth {
     spectrum: Spectrum,
     hop: usize,

@@ -28,7 +28,7 @@ use super::{Item, Picture, Pool, Source, SourceError, SourceInfo, units};
 /// Silence between two rounds of the speech; the face waits and looks at you.
 const PAUSE: Duration = Duration::from_millis(1_500);
 
-/// The demo face and its voice.
+/// The demo face and its speech.
 pub struct Demo {
     info: SourceInfo,
     face: Face,

@@ -29,7 +29,7 @@ pub struct Pose {
 }
 
 impl Pose {
-    /// The pose at `seconds` of media time, while the mouth says `voice`.
+    /// The pose at `seconds` of media time, for the current state of the speech.
     pub fn at(seconds: f64, voice: &MouthShape) -> Self {
         let wave = |period: f64, phase: f64| ((seconds / period + phase) * TAU).sin() as f32;
         let stress = voice.stress;

@@ -1,14 +1,13 @@
 //! From the sound of speech to the shape of a mouth.
 //!
-//! Every 10 ms the power in a few bands is compared. How loud the bands of the vowels are says how
-//! far the mouth opens; whether the second formant is high or low says whether the lips are wide as
-//! in "see" or round as in "you"; hiss without voice is an `s` or `f`, which shows teeth. The whole
-//! clip is known beforehand, so smoothing looks both ways and adds no delay.
+//! Every 10 ms the power in a few bands is compared. The power in the bands of the vowels determines how far the mouth
+//! opens; the second formant, whether the lips are wide as in "see" or round as in "you"; noise without voice is an `s`
+//! or `f`, which shows teeth. The whole clip is available, so smoothing works in both directions and adds no delay.
 
 use std::f32::consts::TAU;
 use std::time::Duration;
 
-/// A mouth at one moment; all values 0 to 1 unless said otherwise.
+/// The mouth's shape at one moment; all values 0 to 1 unless documented otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct MouthShape {
     /// How far the lips are apart.
@@ -84,9 +83,9 @@ impl MouthTrack {
     }
 }
 
-/// Power in the bands that tell mouths apart.
+/// Power in the bands that distinguish mouth shapes.
 pub(super) struct Bands {
-    /// 150–450 Hz: the voice itself, also with closed lips.
+    /// 150–450 Hz: voiced sound, also with closed lips.
     hum: f32,
     /// 450–1050 Hz: strong first formant, an open mouth.
     open: f32,

@@ -1,6 +1,6 @@
 //! The boxes of an MP4 file (ISO/IEC 14496-12 §4.2) as slices, with checked access to their fields.
 //!
-//! A file is what somebody else wrote: every read here may find the end, and says so with `None`.
+//! Files are untrusted: every read checks for the end, and returns `None` there.
 
 /// A box: its four-letter type and what is inside.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! What a film is to the rest of the program, whatever reads it.
+//! The interface of a film to the rest of the program, for all file formats.
 
 use std::path::Path;
 use std::time::Duration;

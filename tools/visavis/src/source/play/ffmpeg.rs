@@ -34,7 +34,7 @@ struct Input {
     channels: u16,
     fps: (u32, u32),
     length: Option<Duration>,
-    /// The matrix that ffmpeg takes pictures for that do not say theirs, and the one they get.
+    /// The matrix that ffmpeg assumes for pictures without one, and the one they are tagged with.
     matrices: (&'static str, &'static str),
 }
 
@@ -57,7 +57,7 @@ impl Drop for Process {
 }
 
 impl FfmpegClip {
-    /// Asks `ffprobe` about the file and starts `ffmpeg`. `reason` says why it is needed.
+    /// Probes the file with `ffprobe` and starts `ffmpeg`. `reason`: why ffmpeg is needed, for errors.
     pub(super) fn open(path: &Path, reason: &str, wanted: Wanted) -> Result<Self, SourceError> {
         let input = Input::probe(path, reason, wanted)?;
         let round = input.start()?;

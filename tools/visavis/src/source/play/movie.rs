@@ -1,4 +1,4 @@
-//! What an MP4 file says about itself: tracks, where their samples lie, when each is shown.
+//! The metadata of an MP4 file: tracks, positions of their samples, presentation times.
 //!
 //! Fragmented files (`moof`), several edits of one track, pictures to be rotated, encrypted tracks
 //! and codecs other than H264, AAC and Opus are named as [`Unsupported`], so that another reader can
@@ -22,7 +22,7 @@ pub(super) struct Movie {
 pub(super) struct VideoTrack {
     pub track: Track,
     pub avc: AvcConfig,
-    /// What the file says of them; the stream may say so itself.
+    /// From the file; the stream may have its own.
     pub colors: StreamColors,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct AudioTrack {
 pub(super) enum AudioConfig {
     /// The AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1).
     Aac(Vec<u8>),
-    /// Channels, and samples to drop from the start where no edit list says so, in 1/48000 s.
+    /// Channels, and samples to drop from the start if there is no edit list, in 1/48000 s.
     Opus { channels: u16, pre_skip: u16 },
 }
 
@@ -68,7 +68,7 @@ pub(super) struct Sample {
 pub(super) struct Edit {
     /// Nothing is shown for so long first, in nanoseconds.
     pub delay_ns: u64,
-    /// The tick of the media shown then; `None` where no edit list says.
+    /// The tick of the media that is shown then; `None` without an edit list.
     pub start: Option<i64>,
     /// For how long, in nanoseconds; `None`: to the end.
     pub length_ns: Option<u64>,
@@ -97,7 +97,7 @@ impl Movie {
     ///
     /// # Errors
     ///
-    /// See [`Unusable`]. Sound that is not `wanted` is not looked at.
+    /// See [`Unusable`]. Sound that is not `wanted` is skipped.
     pub(super) fn parse(moov: &[u8], wanted: Wanted) -> Result<Self, Unusable> {
         if child(moov, b"mvex").is_some() {
             return Err(Unsupported("is a fragmented MP4".to_owned()));
@@ -186,7 +186,7 @@ fn has_oblong_pixels(entry: &[u8]) -> Option<bool> {
     Some(wide != high && wide > 0 && high > 0)
 }
 
-/// What is said of the colours (ISO/IEC 14496-12 §12.1.5); QuickTime's form says nothing of the range.
+/// The colour information (ISO/IEC 14496-12 §12.1.5); QuickTime's form has no range.
 fn colors(entry: &[u8]) -> Option<StreamColors> {
     let mut fields = Fields(child(entry, b"colr")?);
     let kind = fields.take(4)?;
@@ -232,7 +232,7 @@ fn audio_config(entry: Mp4Box<'_>) -> Option<AudioConfig> {
 }
 
 /// Finds the decoder's configuration in the descriptors of an `esds` box (ISO/IEC 14496-1 §7.2.6),
-/// if they say it is AAC.
+/// if the codec is AAC.
 fn aac_config(descriptors: &[u8]) -> Option<Vec<u8>> {
     const ES: u8 = 3;
     const DECODER: u8 = 4;

@@ -60,7 +60,7 @@ struct Timeline {
 }
 
 impl Timeline {
-    /// `start`: the tick that is shown first where the edit list does not say.
+    /// `start`: the tick that is shown first if there is no edit list.
     fn new(track: &Track, start: i64) -> Self {
         let delay_ns = i128::from(track.edit.delay_ns);
         Self {
@@ -80,7 +80,7 @@ impl Timeline {
 struct Pictures {
     track: VideoTrack,
     timeline: Timeline,
-    /// Added to every time given to the decoder, which knows none below zero.
+    /// Added to every time passed to the decoder, which accepts none below zero.
     bias_ns: i128,
     decoder: H264Decoder,
     decoded: I420Buffer,
@@ -183,7 +183,7 @@ impl Pictures {
         })
     }
 
-    /// Decodes up to the first picture. If the decoder cannot, somebody else's may.
+    /// Decodes up to the first picture. If that fails, ffmpeg may be able to decode the file.
     fn probe(&mut self, file: &mut Samples) -> Result<Option<Picture>, OpenError> {
         let pool = Pool::new(1);
         let last = self.track.track.samples.len().min(PATIENCE);
@@ -285,8 +285,8 @@ impl Sound {
             .div_euclid(1_000_000_000)
     }
 
-    /// Decodes one packet and appends what of it is heard. Each packet knows its own place, which
-    /// takes care of priming, delays and gaps alike.
+    /// Decodes one packet and appends the part of it that is played. Each packet has its own position, which covers
+    /// priming, delays and gaps.
     fn step(&mut self, file: &mut Samples, out: &mut Vec<i16>) -> Result<bool, SourceError> {
         let Some(sample) = self.track.track.samples.get(self.next).copied() else {
             return Ok(false);

@@ -14,7 +14,7 @@ use crate::source::{Picture, Pool, SourceError};
 /// No line of a Y4M file is longer.
 const MAX_LINE: u64 = 1_024;
 
-/// What the first line says.
+/// The parameters of the first line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub width: u32,
@@ -86,7 +86,7 @@ pub(super) struct Reader<R> {
 }
 
 impl<R: BufRead> Reader<R> {
-    /// Reads the first line. The error is the end of a sentence, or what the system said.
+    /// Reads the first line. The error completes a sentence, or is that of the operating system.
     pub(super) fn new(mut inner: R) -> std::io::Result<Result<Self, OpenError>> {
         let line = read_line(&mut inner)?;
         let header = Header::parse(&line.unwrap_or_default());
