@@ -177,7 +177,7 @@ impl ErrorCode {
 
     /// The code in an `error` message of the WebSocket; `None` for errors of HTTP only.
     #[cfg(test)]
-    pub(crate) const fn told_over_websocket(self) -> Option<&'static str> {
+    pub(crate) const fn sent_over_websocket(self) -> Option<&'static str> {
         self.entry().websocket
     }
 
@@ -340,11 +340,11 @@ mod tests {
     fn codes_are_words_and_every_status_has_its_own() {
         let mut words = BTreeSet::new();
         for code in ErrorCode::ALL {
-            let both = [Some(code.code()), code.told_over_websocket()];
+            let both = [Some(code.code()), code.sent_over_websocket()];
             for word in both.into_iter().flatten() {
                 assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{word}");
             }
-            assert!(code.http_status().is_some() || code.told_over_websocket().is_some());
+            assert!(code.http_status().is_some() || code.sent_over_websocket().is_some());
             if code.http_status().is_some() {
                 assert!(words.insert(code.code()), "{code:?} is there twice");
             }
@@ -398,7 +398,7 @@ mod tests {
             .collect();
         let mut known: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
         for code in ErrorCode::ALL {
-            if let Some(word) = code.told_over_websocket() {
+            if let Some(word) = code.sent_over_websocket() {
                 known.entry(word.to_owned()).or_default().extend(code.entry().close);
             }
         }

@@ -70,7 +70,7 @@ impl Api {
         (status, head, value)
     }
 
-    /// What the document says of a request.
+    /// A request in the document.
     fn operation(&self, method: &str, path: &str) -> Option<&Value> {
         let path = path.split('?').next().unwrap();
         let fits = |template: &str| {
@@ -104,7 +104,7 @@ impl Api {
         self.world.engine.handle().has_session(&SessionId::new(id).unwrap())
     }
 
-    /// Whether a session ends within the tests' patience; and how soon.
+    /// Whether a session ends within the tests' deadline, and how soon.
     fn ends_after(&self, id: &str) -> Duration {
         let start = Instant::now();
         while self.exists(id) {
@@ -184,7 +184,7 @@ fn an_offer_is_answered_and_candidates_are_taken() {
         json!({"peerId": peer, "candidate": candidate}),
         json!({"peerId": peer, "candidate": {"candidate": candidate, "sdpMid": "0"}}),
         json!({"peerId": peer, "candidates": [{"candidate": candidate}, ""]}),
-        // What is of no use here spoils nothing: one link, a name, a related address that is none, brackets.
+        // Unusable candidates do no harm: link-local, a name, an invalid related address, brackets.
         json!({"peerId": peer, "candidates": [
             "candidate:2 1 udp 2122197247 fe80::1%eth0 54321 typ host",
             "candidate:3 1 udp 2122197247 face.example.org 54321 typ host",
@@ -198,7 +198,7 @@ fn an_offer_is_answered_and_candidates_are_taken() {
         json!({"peerId": peer, "candidate": null}),
         json!({"peerId": peer, "candidate": {"candidate": null}}),
         json!({"peerId": peer, "candidates": [null, {"candidate": ""}]}),
-        // What is said to servers of another make.
+        // Fields for servers of others.
         json!({"peerId": peer, "candidate": candidate, "pc_id": peer, "restart_pc": true, "webrtc_id": "x"}),
     ] {
         assert_eq!(api.ask("POST", &ice, "", &body.to_string()).0, 204, "{body}");
@@ -443,7 +443,7 @@ fn bodies_come_in_chunks_and_after_a_100() {
     assert!(head.starts_with("HTTP/1.1 201 ") && body.contains("chunky"), "{head}{body}");
     assert_eq!(read_response(&mut stream).1, "ok\n");
 
-    // What is refused by its head is not asked for.
+    // A body is not requested if the head is refused already.
     let ask = "POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
     stream.write_all(ask.as_bytes()).unwrap();
     let answer = String::from_utf8(read_to_close(&mut stream)).unwrap();

@@ -271,7 +271,7 @@ fn connections_that_browsers_keep_in_reserve_keep_no_visitor_behind_the_same_add
     assert_eq!(read_to_close(&mut kept[0]), b"");
     kept[9].write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert_eq!(read_response(&mut kept[9]).1, "ok\n");
-    // Who watches, or is about to say something, makes way for nobody.
+    // Viewers, and connections with a request, are not closed for others.
     let _others = [world.joined(), world.joined()];
     let answer = String::from_utf8(read_to_close(&mut world.tcp())).unwrap();
     assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
@@ -290,7 +290,7 @@ fn a_proxy_is_not_one_client_and_its_clients_are_told_apart() {
         (stream, head)
     };
     let open = |client: &str| ask("/healthz", client);
-    // What the proxy keeps in reserve is nobody's.
+    // Idle connections of the proxy count for no client.
     let _kept: Vec<_> = (0..5).map(|_| open("192.0.2.1")).collect();
     let held: Vec<_> = (0..2).map(|_| ask("/ws", "192.0.2.1")).collect();
     assert!(held.iter().all(|(_, head)| head.starts_with("HTTP/1.1 101 ")));

@@ -33,7 +33,7 @@ fn tone(rate: u32, ms: u64) -> Vec<u8> {
     samples.flat_map(i16::to_le_bytes).collect()
 }
 
-/// A WAV as a program writes it that cannot tell its length yet.
+/// A WAV file from a program that does not have its length yet.
 fn wav(rate: u32, data: &[u8]) -> Vec<u8> {
     let mut file = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
     file.extend_from_slice(&rate.to_le_bytes());
@@ -155,7 +155,7 @@ fn what_cannot_be_played_is_said() {
     }
     let (head, _) = world.get(STREAM);
     assert!(head.starts_with("HTTP/1.1 405 "), "{head}");
-    // Whoever reaches a port that is there for watching makes nobody speak.
+    // Without `manage`, clients that may watch cannot upload speech.
     let watched = support::world(|_| {});
     let (status, problem) = upload(&watched, STREAM, "audio/pcm;rate=16000", &silence);
     assert_eq!((status, &problem["code"]), (403, &"not-allowed".into()), "{problem}");
@@ -223,7 +223,7 @@ fn only_so_many_are_played_at_once() {
 /// Of a piece: the utterance, its time in there, and the samples.
 type Piece = (UtteranceId, Duration, Vec<i16>);
 
-/// Notes what it is told.
+/// Records its calls.
 struct Renderer(mpsc::Sender<Piece>);
 
 impl SessionHooks for Renderer {
@@ -299,7 +299,7 @@ fn uploads_at_once_take_turns_and_too_many_are_refused() {
             thread::spawn(move || upload(&world, STREAM, "audio/wav", &body))
         })
         .collect();
-    // The first and fifteen have a place; five are told at once.
+    // The first and fifteen have a place; five are refused at once.
     let end = Instant::now() + support::PATIENCE;
     while others.iter().filter(|other| other.is_finished()).count() < 5 {
         assert!(Instant::now() < end, "nobody is refused");

@@ -101,7 +101,7 @@ fn a_renewed_certificate_is_used_and_nobody_is_disturbed() {
     tls.wait_until_shown(&renewed);
     assert!(!tls.is_shown(&tls.client));
 
-    // Broken files change nothing, and when they are whole again they count. Nobody has to say so.
+    // Broken files change nothing, and are used once they are valid again, without a signal.
     for broken in ["", "nonsense", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
         std::fs::write(&tls.files.cert, broken).unwrap();
         tls.world.server.reload_certificates();

@@ -64,7 +64,7 @@ fn an_hour_does_not_sit_in_memory() {
     assert!(written > 1_000_000, "{written} bytes");
     assert!(written < 24_000_000, "{written} bytes were taken in 4 s");
     assert!(grown < 24_000_000, "resident memory grew by {grown} bytes");
-    // Whoever has enough of it says so, and gets an answer though the body never ends.
+    // An interruption ends the upload, and the request is answered although its body never ends.
     world.session.interrupt();
     let (status, played) = answer(&mut stream);
     assert_eq!((status, &played["interrupted"]), (200, &true.into()), "{played}");

@@ -59,7 +59,7 @@ fn both_forms_of_an_offer_are_answered() {
         client.send(json!({"type": "ice-candidate", "data": init}));
         client.send(json!({"type": "ice-candidate", "candidate": candidate}));
         client.send(json!({"type": "ice-candidate", "candidate": ""}));
-        // All of them were accepted: the next thing said is about the message after them.
+        // All of them were accepted: the next error is about the message after them.
         client.send("{}");
         assert_eq!(client.receive_error(), "bad-message");
     }
@@ -158,7 +158,7 @@ fn who_never_offers_is_told_and_closed() {
     broken.send(json!({"type": "offer", "sdp": "this is no SDP"}));
     assert_eq!(broken.receive_error(), "bad-sdp");
     assert_eq!(broken.receive_error(), "offer-timeout");
-    // With a viewer time does not matter, and after its end it begins anew.
+    // There is no deadline with a viewer, and a new one after its end.
     watching.send(json!({"type": "ping"}));
     assert_eq!(watching.receive(), json!({"type": "pong"}));
     world.session.stop();
@@ -219,7 +219,7 @@ fn an_orderly_close_takes_the_peer_along_and_a_broken_connection_does_not() {
     orderly.0.close(None).unwrap();
     while orderly.0.read().is_ok() {}
 
-    // The broken one came first, so its end would be the first to be heard of.
+    // The broken one came first, so its end would be reported first.
     match events.recv_timeout(PATIENCE).unwrap() {
         Event::PeerLeft { peer, reason, .. } => {
             assert_eq!(peer.to_string(), id);
@@ -377,7 +377,7 @@ fn each_visitor_gets_a_session_of_its_own_and_comes_back_to_it() {
     assert_eq!(back.receive()["peerId"], config["peerId"]);
     assert_eq!(sessions(), 2);
     // There is room for two, and who names a session needs none of his own. A session is made for an offer, and
-    // not for whoever only connects.
+    // not for clients that only connect.
     let (mut third, _) = world.client();
     assert_eq!(sessions(), 2);
     third.send(json!({"type": "offer", "sdp": OFFER}));
@@ -385,7 +385,7 @@ fn each_visitor_gets_a_session_of_its_own_and_comes_back_to_it() {
     let named = world.websocket("/ws?session=default").receive();
     assert_eq!(named["type"], "config");
     assert_eq!(sessions(), 2);
-    // They are private: nobody else gets in.
+    // They are private: no other viewer gets in.
     let ids = engine.session_ids();
     let visitor = ids.iter().find(|id| id.as_str() != "default").unwrap();
     let mut stranger = world.websocket(&format!("/ws?session={}", visitor.as_str()));

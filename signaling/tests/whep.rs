@@ -108,7 +108,7 @@ fn an_offer_is_answered_with_a_resource_of_its_own() {
     assert_eq!(links, expected);
     let tag = answer.header("etag").unwrap();
     assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
-    // Nothing is expected from whoever watches, also from those who offer to send.
+    // The server receives no media from viewers, also from those who offer to send.
     assert_eq!(answer.body.matches("a=sendonly").count(), 2, "{}", answer.body);
     let both_ways = post(&world, &OFFER.replace("a=recvonly", "a=sendrecv"));
     assert_eq!(both_ways.body.matches("a=sendonly").count(), 2, "{}", both_ways.body);
@@ -251,7 +251,7 @@ fn a_resource_is_gone_when_its_viewer_is() {
     assert_eq!(method("GET", &resource).status, 204);
     let stranger = resource.replace("/whep/default/", "/whep/other/");
     assert_eq!(method("DELETE", &stranger).code(), "no-peer", "of another session");
-    // A tag says nothing about who leaves (§4.4.1).
+    // DELETE ignores tags (§4.4.1).
     let deleted = ask(&world, "DELETE", &resource, &[("If-Match", "\"xyzzy\"")], "");
     assert_eq!(deleted.status, 200, "{}", deleted.head);
     for verb in ["DELETE", "GET"] {
@@ -327,7 +327,7 @@ fn a_private_place_whose_holder_is_silent_goes_to_a_newcomer() {
     assert_eq!(first.status, 201);
     let resource = first.header("location").unwrap().to_owned();
     let start = Instant::now();
-    // Nothing is ever heard of the first one. Asking for its place does not keep it alive.
+    // The first one never sends anything. Requests for its place do not keep it alive.
     loop {
         let next = join();
         if next.status == 201 {

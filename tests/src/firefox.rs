@@ -175,7 +175,7 @@ impl Firefox {
         loop {
             let Message::Text(text) = self.socket.read()? else { continue };
             let mut answer: Value = serde_json::from_str(&text)?;
-            // Events have no id, and nobody asked for any.
+            // Events have no id; they are ignored.
             if answer.get("id").and_then(Value::as_u64) != Some(id) {
                 continue;
             }
@@ -200,7 +200,7 @@ impl Drop for Firefox {
     }
 }
 
-/// The address it says it listens on.
+/// The address that it prints when it listens.
 fn listening(process: &mut Child) -> Result<String, Box<dyn Error>> {
     let errors = process.stderr.take().ok_or("no standard error")?;
     let (tell, told) = mpsc::channel();

@@ -8,8 +8,8 @@ mod page;
 mod pattern;
 mod players;
 mod proxy;
+mod recording;
 mod sender;
-mod senses;
 mod sync;
 mod turn;
 mod weather;
@@ -24,8 +24,8 @@ pub use players::{
     AiortcReport, PlayerSite, WebrtcbinReport, watch_with_aiortc, watch_with_webrtcbin,
 };
 pub use proxy::Proxy;
+pub use recording::{RecordedPicture, RecordedSound, Recording, wall_clock_ms};
 pub use sender::{Fault, PACKETS_PER_FRAME, Sender};
-pub use senses::{Seen, Senses, Sound, wall_clock_ms};
 pub use sync::{click_after_flash_ms, median};
 pub use turn::{Turn, artifacts, fixtures, root};
 pub use weather::{RELAY, Weather};

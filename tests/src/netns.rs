@@ -15,7 +15,7 @@ pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
 /// Where the viewer is first, and where it may move to.
 const VIEWER: [&str; 2] = ["10.98.0.2", "10.98.0.3"];
 
-/// A hardware address that nobody has.
+/// A hardware address that no host has.
 const NOWHERE: &str = "02:00:00:00:00:99";
 
 /// The two hosts; gone when dropped.
@@ -35,7 +35,7 @@ impl Network {
         if !rustix::process::geteuid().is_root() && std::env::var_os("CI").is_none() {
             return Ok(None);
         }
-        // As short as a name of an interface has to be, and nobody else's.
+        // Short enough for the name of an interface, and unique.
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("vv{}-{}", process::id(), COUNT.fetch_add(1, Relaxed));
         let network = Self { server: format!("{name}-s"), viewer: format!("{name}-v") };
@@ -80,7 +80,7 @@ impl Network {
         inside(&self.viewer, action)
     }
 
-    /// What is sent gets lost, and neither host is told.
+    /// Packets are lost without an error at either host.
     ///
     /// # Errors
     ///

@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 
 use crate::turn::{artifacts, root, target};
 
-/// What says which packages are wanted.
+/// Lists the required packages.
 const LOCK: &str = "package-lock.json";
 
 /// Runs the tests of a file in `tests/page` against a server. Pictures are left among the artifacts.
 ///
 /// # Errors
 ///
-/// Where one of them fails, with all that was said; or where npm does not give the packages.
+/// If one of them fails, with the whole output; or if npm cannot install the packages.
 pub fn run_page_tests(file: &str, url: &str) -> Result<String, Box<dyn Error>> {
     let folder = installed()?;
     let shots = artifacts()?.join("page");

@@ -1,4 +1,4 @@
-//! WHEP players that nobody here wrote: from npm, bundled for a page of another origin, from PyPI, and GStreamer.
+//! WHEP players of others: from npm, bundled for a page of another origin, from PyPI, and GStreamer.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -135,7 +135,7 @@ fn serve(stream: &TcpStream, files: &HashMap<String, Vec<u8>>) {
     let _ = out.write_all(head.as_bytes()).and_then(|()| out.write_all(body));
 }
 
-/// What aiortc saw and heard of a WHEP endpoint.
+/// What aiortc received from a WHEP endpoint.
 #[derive(Debug, Clone, Deserialize)]
 pub struct AiortcReport {
     /// Status of the POST.
@@ -179,7 +179,7 @@ pub struct WebrtcbinReport {
     pub created: Option<u16>,
     /// Status of the viewer's resource, once it was gone.
     pub ended: Option<u16>,
-    /// The code that was said with it.
+    /// The error code that came with it.
     pub code: Option<String>,
     /// Pictures decoded.
     pub video: u64,
@@ -198,7 +198,7 @@ pub fn watch_with_webrtcbin(
     patience: Duration,
 ) -> Result<WebrtcbinReport, Box<dyn Error>> {
     let script = root().join("tests/players/webrtcbin_whep.py");
-    // Debian's own Python has the bindings, whatever else is on the path.
+    // Debian's Python has the bindings; another one may be first in PATH.
     let output = Command::new("/usr/bin/python3")
         .arg(script)
         .arg(endpoint)

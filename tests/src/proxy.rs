@@ -40,7 +40,7 @@ impl Proxy {
         Ok(blocks.filter_map(|block| block.split("```").next()).map(str::to_owned).collect())
     }
 
-    /// An address at which nobody listens at the moment.
+    /// An address that is free at the moment.
     ///
     /// # Errors
     ///

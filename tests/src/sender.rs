@@ -1,5 +1,5 @@
 //! A server whose faults are known, to check the viewers that measure the real one: it speaks the
-//! same signaling, sends VP8-shaped packets, and loses what it is told to lose.
+//! same signaling, sends packets in the form of VP8, and drops those that it is configured to drop.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -46,7 +46,7 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Starts; sends so many frames, the first a keyframe, and ends.
+    /// Starts, sends this many frames, the first a keyframe, and ends.
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl Connection {
             if (fault, index) == (Fault::Dropped, 0) {
                 self.swallow = Some((*pt, (*sequence & 0xffff) as u16));
             }
-            // A VP8 descriptor that starts a frame, then the bit that tells keyframes.
+            // A VP8 descriptor that starts a frame, then the bit that marks keyframes.
             let mut payload = vec![0xab; 1_000];
             payload[0] = if index == 0 { 0x10 } else { 0x00 };
             payload[1] = u8::from(frame > 0);

@@ -100,8 +100,8 @@ fn build() -> Result<(), String> {
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
-    // What cargo tells a test about its own package would look like a change to build scripts that
-    // watch these variables, and everything above them would be built anew each time.
+    // Cargo sets these variables for tests; build scripts that watch them would see a change, and everything that depends
+    // on them would be rebuilt each time.
     let about_this_test =
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
     for (name, _) in env::vars_os() {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-/// Where the server is told to say that it is.
+/// The address that the server announces.
 pub const RELAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// How often the threads look whether they should end.
@@ -25,7 +25,7 @@ pub struct Weather {
 /// Loss in one direction.
 #[derive(Default)]
 struct Loss {
-    /// Of ten thousand datagrams, so many are lost.
+    /// How many of ten thousand datagrams are lost.
     share: AtomicU64,
     lost: AtomicU64,
 }
@@ -76,7 +76,7 @@ impl Weather {
     ///
     /// # Errors
     ///
-    /// Where the system does not tell.
+    /// If the system does not report it.
     pub fn port(&self) -> io::Result<u16> {
         Ok(self.front.local_addr()?.port())
     }

@@ -1,5 +1,5 @@
-//! The HTTP API under a fuzzer that nobody here wrote: schemathesis reads the OpenAPI document from the
-//! running server, asks for all that it allows and much that it forbids, and holds each answer to it.
+//! Tests the HTTP API with schemathesis: it reads the OpenAPI document from the running server, sends valid and invalid
+//! requests, and checks each answer against the document.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
@@ -13,8 +13,8 @@ use visavis_tests::{Outcome, Turn, artifacts, fixtures, root};
 
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
-/// A schema cannot say all that makes a request a good one: `/ws` wants a WebSocket, an offer SDP with a
-/// codec that the session has, a candidate its grammar.
+/// A schema cannot express everything that makes a request valid: `/ws` needs a WebSocket, an offer SDP with a codec of
+/// the session, a candidate its grammar.
 const UNFIT_CHECK: &str = "positive_data_acceptance";
 
 #[test]
@@ -43,7 +43,7 @@ fn schemathesis_finds_nothing_outside_the_document() -> Outcome {
     let summary = said.find("= SUMMARY =").and_then(|at| said.get(at..)).unwrap_or(&said);
     println!("{summary}");
     assert!(run.status.success(), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
-    // It has looked at every operation, and not just read the document.
+    // It has tested every operation, and not just read the document.
     assert!(summary.contains(" generated, "), "{said}");
     get_json(&format!("{}status", server.url()))?;
     let log = server.log();

@@ -148,7 +148,7 @@ const filtered = (element) => {
 return [...document.querySelectorAll('*')].filter(filtered).map((element) => element.outerHTML.slice(0, 80));
 ";
 
-/// A visitor whose network changed at the wrong moment had a page that said it was ready, and did nothing.
+/// After a change of networks at the wrong moment the page looked ready, and did not work.
 #[test]
 fn a_page_that_lost_its_scripts_loads_itself_again() -> Outcome {
     let _turn = Turn::take()?;
@@ -217,7 +217,7 @@ fn a_visitor_without_a_microphone_still_watches() -> Outcome {
     Ok(())
 }
 
-/// What the microphone button does; where there is none to be had, the page says so and goes on.
+/// What the microphone button does; without a microphone the page reports it and continues.
 const SWITCH_MICROPHONE_ON: &str =
     "try { await visavis.client.setMicrophone(true); } catch (refused) {} return null;";
 

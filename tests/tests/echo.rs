@@ -1,4 +1,4 @@
-//! The echo in a real Chromium: what a visitor says comes back, and the face's mouth moves with it.
+//! The echo in a real Chromium: a visitor's speech comes back, and the face's mouth moves with it.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use visavis_bench::{Microphone, Server, ServerOptions};
 use visavis_tests::{Outcome, Turn, Watcher, correlation, likeness, root, speech};
 
-/// How long nobody speaks, and how long somebody does.
+/// Duration of silence, and of speech.
 const SILENCE: Duration = Duration::from_secs(3);
 const SPEECH: Duration = Duration::from_secs(12);
 

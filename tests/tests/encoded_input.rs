@@ -37,7 +37,7 @@ fn av1_units_play() -> Outcome {
     let pusher = thread::spawn(move || {
         let (mut due, mut next) = (Instant::now(), 0);
         while !stopping.load(Ordering::Relaxed) {
-            // The only keyframe is the first unit: what an encoder does when it is asked for one.
+            // The only keyframe is the first unit: push it when a keyframe is requested.
             if sink.take_keyframe_request() || next == units.len() {
                 next = 0;
             }

@@ -1,4 +1,4 @@
-//! The fan-out bench, small: does it measure what it says?
+//! A small run of the fan-out bench: are its results plausible?
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 

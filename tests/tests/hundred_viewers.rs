@@ -44,7 +44,7 @@ fn a_hundred_viewers_connect_and_see_every_frame() -> Outcome {
     let enough = u64::from(SECONDS - 5) * 27;
     assert!(report.fewest_frames() >= enough, "a viewer got only {}", report.fewest_frames());
     assert!(report.viewers.iter().all(|viewer| viewer.audio.frames >= 40 * u64::from(SECONDS - 5)));
-    // The server hears of the goodbyes after this process has seen the viewers end.
+    // The server receives the closes after this process has ended its viewers.
     let until = Instant::now() + GOODBYES;
     while server.peer_count()? > 0 && Instant::now() < until {
         thread::sleep(Duration::from_millis(50));

@@ -1,4 +1,4 @@
-//! Sessions that are idle and live by turns, and many at once, as a real Chromium sees and hears them.
+//! Sessions that alternate between idle and live, and many of them at once, in a real Chromium.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
@@ -15,7 +15,7 @@ use visavis::video::{PixelFormat, VideoCodec, VideoFrame};
 use visavis::{Engine, EngineConfig, Event, Session, SessionConfig};
 use visavis_bench::{Browser, Microphone};
 use visavis_signaling::{SignalingConfig, SignalingServer};
-use visavis_tests::{Outcome, Senses, Turn, Watcher, wall_clock_ms};
+use visavis_tests::{Outcome, Recording, Turn, Watcher, wall_clock_ms};
 
 const SIDE: u32 = 320;
 const FPS: u32 = 30;
@@ -90,7 +90,7 @@ fn switches(codec: VideoCodec, rounds: u32) -> Outcome {
     let url = format!("http://{}/?autostart=1&codec={}", signaling.local_addr(), codec.name());
     let watcher = Watcher::open(&url, Microphone::Absent)?;
     thread::sleep(Duration::from_secs(2));
-    Senses::attend(&watcher.page)?;
+    Recording::start(&watcher.page)?;
 
     let stop = AtomicBool::new(false);
     let (mut started, mut ended) = (Vec::new(), Vec::new());
@@ -117,7 +117,7 @@ fn switches(codec: VideoCodec, rounds: u32) -> Outcome {
         voice.join().map_err(|_| "the voice panicked")??;
         played
     })?;
-    let Senses { sound, pictures } = Senses::take(&watcher.page)?;
+    let Recording { sound, pictures } = Recording::take(&watcher.page)?;
     let status = session.status();
     signaling.stop();
 

@@ -1,4 +1,4 @@
-//! An utterance that is cut off, as a real Chromium sees and hears it.
+//! An interrupted utterance in a real Chromium.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
@@ -13,7 +13,7 @@ use visavis::video::{PixelFormat, VideoFrame};
 use visavis::{Engine, EngineConfig, Session, SessionConfig};
 use visavis_bench::Microphone;
 use visavis_signaling::{SignalingConfig, SignalingServer};
-use visavis_tests::{Outcome, Senses, Turn, Watcher, wall_clock_ms};
+use visavis_tests::{Outcome, Recording, Turn, Watcher, wall_clock_ms};
 
 const SIDE: u32 = 320;
 const RATE_HZ: u32 = 24_000;
@@ -58,7 +58,7 @@ fn a_visitor_that_barges_in_gets_silence_the_idle_picture_and_the_next_utterance
     let url = format!("http://{}/?autostart=1", signaling.local_addr());
     let watcher = Watcher::open(&url, Microphone::Absent)?;
     thread::sleep(Duration::from_secs(2));
-    Senses::attend(&watcher.page)?;
+    Recording::start(&watcher.page)?;
 
     let (mut silent, mut idle, mut again) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..5 {
@@ -72,10 +72,10 @@ fn a_visitor_that_barges_in_gets_silence_the_idle_picture_and_the_next_utterance
         let utterance = speak(&session, 1)?;
         utterance.end();
         thread::sleep(Duration::from_millis(1_500));
-        let senses = Senses::take(&watcher.page)?;
-        let sound: Vec<_> = senses.sound.iter().map(|sound| (sound.at, sound.peak)).collect();
+        let recorded = Recording::take(&watcher.page)?;
+        let sound: Vec<_> = recorded.sound.iter().map(|sound| (sound.at, sound.peak)).collect();
         let pictures: Vec<_> =
-            senses.pictures.iter().map(|seen| (seen.at, seen.brightness)).collect();
+            recorded.pictures.iter().map(|seen| (seen.at, seen.brightness)).collect();
 
         let last = |of: &[(f64, f64)], above: f64| {
             let until = of.iter().filter(|(at, _)| (cut - 900.0..next).contains(at));

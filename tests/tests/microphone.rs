@@ -1,4 +1,4 @@
-//! What a visitor says into a real Chromium, as the application hears it.
+//! The microphone of a real Chromium, as the application receives it.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
@@ -19,9 +19,9 @@ use visavis_tests::{Outcome, RELAY, SPEECH_RATE, Turn, Watcher, Weather, likenes
 /// How long is listened.
 const LISTEN: Duration = Duration::from_secs(10);
 
-/// Echo cancellation and its like change what is said, as they should; here they would hide what the way
-/// does to it. And a browser that may use the microphone tells its addresses: without them the server
-/// finds it where the weather is.
+/// Echo cancellation and similar processing change the sound, and would hide the effect of the network here. And with
+/// permission for the microphone the browser sends its addresses: without them the server reaches it through the
+/// impaired network.
 const UNTOUCHED_AND_UNNAMED: &str = r"
 const get = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 navigator.mediaDevices.getUserMedia = (asked) => get({ ...asked, audio: asked.audio && {
@@ -38,7 +38,7 @@ WebSocket.prototype.send = function (text) {
 };
 ";
 
-/// A browser that knows no other codec of sound.
+/// Removes all other audio codecs from the browser.
 const SPEAK_ONLY: &str = r"
 const add = RTCPeerConnection.prototype.addTransceiver;
 RTCPeerConnection.prototype.addTransceiver = function (kind, init) {

@@ -66,7 +66,7 @@ window.camera = () => {
 };
 ";
 
-/// Each: a name, what is offered, how the text is changed, and whether the browser is told of the change.
+/// Each: a name, what is offered, how the SDP is changed, and whether the browser applies the changed SDP too.
 const CASES: &str = r"
 const each = (of, into) => (sdp) => sdp.replaceAll(of, into);
 const afterFirst = (line, added) => (sdp) => sdp.replace(new RegExp(`(m=video[^]*?${line}[^]*?\r\n)`), `$1${added}`);
@@ -134,7 +134,7 @@ fn offers_that_are_unlike_a_browsers_own_play_in_chromium() -> Outcome {
             if (extra === undefined) {{
               await negotiate(peer, ask, change, local);
             }} else {{
-              // A section that the browser does not know: it is shown those that it does.
+              // A section that the browser does not support: it only gets the others.
               const offer = await peer.createOffer();
               await peer.setLocalDescription(offer);
               const parts = (await ask(change(offer.sdp))).split(/(?=^m=)/m);

@@ -1,5 +1,4 @@
-//! `--play` of MP4 files, watched in a real browser: one that a camera team made, and one that tells
-//! how far sound and picture are apart.
+//! `--play` of MP4 files in a real browser: one from a camera, and one that measures lip sync.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 

@@ -1,4 +1,4 @@
-//! The player page as visitors meet it: what it says, how it looks, how it is used.
+//! The player page: its texts, its layout, its controls.
 
 #![allow(clippy::print_stdout, reason = "what was looked at is part of the outcome")]
 
@@ -29,7 +29,7 @@ fn every_state_can_be_seen_and_read_on_every_screen() -> Outcome {
     Ok(())
 }
 
-/// Failures told at once, keyboard, touch, microphone, settings.
+/// Errors, keyboard, touch, microphone, settings.
 #[test]
 fn visitors_can_use_the_page_and_are_told_what_happens() -> Outcome {
     let _turn = Turn::take()?;
@@ -80,7 +80,7 @@ fn figures_of_a_lost_connection_are_not_left_standing() -> Outcome {
     Ok(())
 }
 
-/// An engine with a face that nobody moves yet, and a page that watches it.
+/// An engine with an idle session, and a page that watches it.
 struct Visit {
     page: Page,
     _browser: Browser,

@@ -1,4 +1,4 @@
-//! A session for one viewer, whose browser dies without a word.
+//! A session for one viewer, whose browser is killed.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
@@ -16,11 +16,11 @@ use visavis_tests::{Outcome, Turn};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A place is free 5 s after its holder was last heard. Beyond that the newcomer has to ask, to connect and to
-/// decode its first picture, on a machine that may be busy.
+/// A place is free 5 s after the last packet of its viewer. After that the next one has to ask, to connect and to decode
+/// its first picture, on a machine that may be busy.
 const PROMISED: Duration = Duration::from_secs(7);
 
-/// Watches by WHEP, with nothing that the server could tell of the viewer's end by.
+/// Watches by WHEP, without anything by which the server could detect the viewer's end.
 const WATCH_BY_WHEP: &str = r"
 const pc = new RTCPeerConnection();
 window.holder = pc;
@@ -71,7 +71,7 @@ impl Private {
     }
 }
 
-/// Kills the holder and tells how long the newcomer's picture took from there.
+/// Kills the viewer and returns how long the next one's picture took from then.
 fn kill_and_wait(holder: Browser, newcomer: &Page) -> Result<Duration, Box<dyn Error>> {
     let killed = Instant::now();
     holder.kill()?;

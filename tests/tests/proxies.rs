@@ -150,7 +150,7 @@ impl Visitor {
         Ok(())
     }
 
-    /// The same for a browser, which also resolves what it is told.
+    /// The same for a browser, with a rule that resolves the name.
     fn check_browser(&self, prefix: &str, name: &str) -> Outcome {
         let base = format!("{}{prefix}/", self.origin());
         let browser = Browser::start(Microphone::Absent)?;
@@ -181,7 +181,7 @@ impl Visitor {
         assert_eq!((told.explained, told.healthy), (200, 200));
         assert_eq!(told.health, format!("{base}healthz"));
         fs::write(artifacts()?.join(format!("behind-{name}.png")), page.screenshot()?)?;
-        // So is the page that says what is wrong with an address.
+        // So is the error page.
         page.open(&format!("{base}webrtc/player/nobody"))?;
         page.wait_for(
             "document.querySelector('h1')?.textContent === 'There is no such session'",
@@ -290,7 +290,7 @@ fn nginx_takes_a_path_prefix_off() -> Outcome {
     visitor.check_wire("/avatar")?;
     visitor.check_browser("/avatar", "nginx-prefix")?;
 
-    // The API tells addresses as the visitor sees them.
+    // The API returns addresses as the visitor sees them.
     let json = "Content-Type: application/json\r\n";
     let (head, made) =
         visitor.ask("POST", "/avatar/webrtc/sessions/create", json, r#"{"id":"anna"}"#)?;
@@ -300,7 +300,7 @@ fn nginx_takes_a_path_prefix_off() -> Outcome {
     let (head, _) = visitor.ask("GET", "/avatar/webrtc/player/anna/", "", "")?;
     assert!(head.starts_with("HTTP/1.1 308 ") && head.contains("location: ../anna\r\n"), "{head}");
 
-    // It says for whom it speaks: this client has had its viewers in the end, and another has not.
+    // The proxy names the client: this one has reached its limit of viewers, another one has not.
     let sdp = "Content-Type: application/sdp\r\n";
     let (offer, path) = (offer()?, "/avatar/whep/default");
     let mut answers = (0..20).map(|_| visitor.ask("POST", path, sdp, &offer));

@@ -19,7 +19,7 @@ const PROMISED_MS: f64 = 1_000.0;
 /// checked, on a machine that may be busy. A quiet one takes some 600 ms.
 const MOVED_MS: f64 = 5_000.0;
 
-/// Notes what the client says, on the page's clock.
+/// Records the client's events, on the page's clock.
 const LISTEN: &str = r"
 window.said = [];
 const { client } = visavis;

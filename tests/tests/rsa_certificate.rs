@@ -1,5 +1,5 @@
-//! Viewers whose DTLS certificate is RSA: they are refused in words, at once, and do not try again; in a build with the
-//! feature `openssl` they watch.
+//! Viewers whose DTLS certificate is RSA: they are refused at once, with an error, and do not try again; in a build with
+//! the feature `openssl` they can watch.
 
 #![allow(clippy::print_stdout, reason = "what was said is part of the outcome")]
 

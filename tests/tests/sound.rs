@@ -1,4 +1,4 @@
-//! Every format in, every audio codec out, as a real Chromium hears them.
+//! Every input format and every audio codec, in a real Chromium.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
@@ -24,7 +24,7 @@ const LEVEL: f64 = 0.25;
 /// How long each tone is, and how much of its middle is measured.
 const SECONDS: f64 = 2.2;
 
-/// The codec by which the browser hears.
+/// The codec that the browser receives.
 const CODEC: &str = r"
 const report = [...(await watched.peers.at(-1).getStats()).values()];
 const inbound = report.find((s) => s.type === 'inbound-rtp' && s.kind === 'audio');
@@ -189,7 +189,7 @@ fn in_silence_next_to_nothing_is_sent_and_speech_is_heard_again() -> Outcome {
     let opus = OpusSettings::default().dtx(true);
     let session = stage.engine.create_session(SessionConfig::default().opus(opus))?;
     let watcher = stage.watch(&session)?;
-    // A microphone that is on, with nobody in front of it.
+    // A microphone that is on, in silence.
     chunk(&session, &vec![0; 24_000 * 2 * 4], (24_000, 1), AudioFormat::PcmS16)?;
     thread::sleep(Duration::from_millis(1_500));
     let (before, quiet): (u64, f64) = watcher.page.eval(RECEIVED)?;

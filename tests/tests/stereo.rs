@@ -1,5 +1,4 @@
-//! Sound of two channels, as browsers hear it: a Chromium on the page, which asks for two, one that does not, and a
-//! Firefox, which does by itself.
+//! Stereo in browsers: a Chromium on the page, which requests it, one that does not, and a Firefox, which does by itself.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
@@ -15,7 +14,7 @@ use visavis_bench::Microphone;
 use visavis_signaling::{SignalingConfig, SignalingServer};
 use visavis_tests::{Firefox, Outcome, Turn, Watcher};
 
-/// Runs before the page's own scripts: what they ask for beyond the browser's own words is taken out.
+/// Runs before the page's scripts: undoes their changes to the browser's own description.
 const ASK_FOR_ONE: &str = r"
 const native = RTCPeerConnection.prototype.setLocalDescription;
 RTCPeerConnection.prototype.setLocalDescription = function ({ type, sdp }) {
@@ -112,7 +111,7 @@ fn tone(hz: f64, at: f64) -> f64 {
     (at * hz * std::f64::consts::TAU).sin()
 }
 
-/// Whether the answer says that two channels may come.
+/// Whether the answer announces stereo.
 const ANNOUNCED: &str =
     "return visavis.client.connection.remoteDescription.sdp.includes('sprop-stereo=1');";
 

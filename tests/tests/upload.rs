@@ -1,4 +1,4 @@
-//! Uploaded speech, as a real Chromium hears it.
+//! Uploaded speech in a real Chromium.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 

@@ -1,5 +1,4 @@
-//! WHEP, by players that nobody here wrote: two of npm in a real Chromium, on a page of another origin, and
-//! aiortc.
+//! WHEP with players of others: two from npm in a real Chromium, on a page of another origin, and aiortc.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// At most this many names of an import are listed.
 const MAX_NAMES: usize = 4;
 
-/// Who imports whom, and what.
+/// The imports between files.
 pub(crate) type Imports = BTreeMap<usize, BTreeMap<usize, BTreeSet<String>>>;
 
 /// Files that import each other, directly or by way of others in here.

@@ -37,7 +37,7 @@ fn colours_are_right(codec: VideoCodec) -> Outcome {
     for (n, (width, height, matrix)) in
         [(512, 512, "smpte170m"), (1280, 720, "bt709")].into_iter().enumerate()
     {
-        // VP8 cannot say which matrix it has, and is taken for BT.601 at any size.
+        // VP8 cannot signal its matrix; browsers assume BT.601 at any size.
         let matrix = if codec == VideoCodec::Vp8 { "smpte170m" } else { matrix };
         for (m, format) in
             [PixelFormat::Rgba, PixelFormat::Jpeg, PixelFormat::I420].into_iter().enumerate()

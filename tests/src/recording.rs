@@ -1,4 +1,4 @@
-//! When a page saw and heard what.
+//! Records what a page's decoders output, and when.
 
 use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,20 +6,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 use visavis_bench::Page;
 
-const SCRIPT: &str = include_str!("senses.js");
+const SCRIPT: &str = include_str!("recording.js");
 
-/// What came out of a page's decoders since [`attend`](Self::attend).
+/// What came out of a page's decoders since [`start`](Self::start).
 #[derive(Debug, Deserialize)]
-pub struct Senses {
+pub struct Recording {
     /// Stretches of sound, some 10 ms each.
-    pub sound: Vec<Sound>,
+    pub sound: Vec<RecordedSound>,
     /// Pictures.
-    pub pictures: Vec<Seen>,
+    pub pictures: Vec<RecordedPicture>,
 }
 
 /// A stretch of sound.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub struct Sound {
+pub struct RecordedSound {
     /// When it came, as [`wall_clock_ms`] counts.
     pub at: f64,
     /// The loudest of its samples, 0 to 1.
@@ -30,31 +30,31 @@ pub struct Sound {
 
 /// A picture.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub struct Seen {
+pub struct RecordedPicture {
     /// When it came, as [`wall_clock_ms`] counts.
     pub at: f64,
     /// How bright its middle is, 0 to 255.
     pub brightness: f64,
 }
 
-impl Senses {
-    /// Has a page that plays note what it sees and hears.
+impl Recording {
+    /// Starts recording the decoders of a playing page.
     ///
     /// # Errors
     ///
     /// When it has no video with sound.
-    pub fn attend(page: &Page) -> Result<(), Box<dyn Error>> {
+    pub fn start(page: &Page) -> Result<(), Box<dyn Error>> {
         Ok(page.eval(SCRIPT)?)
     }
 
-    /// What it noted until now; it goes on, from nothing.
+    /// Returns the recording so far, and starts a new one.
     ///
     /// # Errors
     ///
     /// When the page does not answer.
     pub fn take(page: &Page) -> Result<Self, Box<dyn Error>> {
-        const TAKE: &str = "const { sound, pictures } = sensed;
-            [sensed.sound, sensed.pictures] = [[], []];
+        const TAKE: &str = "const { sound, pictures } = recorded;
+            [recorded.sound, recorded.pictures] = [[], []];
             return { sound, pictures };";
         Ok(page.eval(TAKE)?)
     }

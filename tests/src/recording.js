@@ -1,7 +1,7 @@
-// Notes, by the wall clock in ms, what comes out of the decoders of the page's video: how bright each picture
+// Records, by the wall clock in ms, what comes out of the decoders of the page's video: how bright each picture
 // is, and of each stretch of sound how loud, with the largest step from one sample to the next.
 const stream = document.querySelector('video').srcObject;
-window.sensed = { sound: [], pictures: [] };
+window.recorded = { sound: [], pictures: [] };
 const each = async (track, handle) => {
   const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
   for (;;) {
@@ -26,13 +26,13 @@ each(stream.getAudioTracks()[0], (data, at) => {
     if (before !== null) step = Math.max(step, Math.abs(sample - before));
     before = sample;
   }
-  sensed.sound.push({ at, peak, step });
+  recorded.sound.push({ at, peak, step });
 });
 
 const canvas = new OffscreenCanvas(8, 8);
 const pixels = canvas.getContext('2d', { willReadFrequently: true });
 each(stream.getVideoTracks()[0], (frame, at) => {
   pixels.drawImage(frame, 0, 0, 8, 8);
-  sensed.pictures.push({ at, brightness: pixels.getImageData(4, 4, 1, 1).data[1] });
+  recorded.pictures.push({ at, brightness: pixels.getImageData(4, 4, 1, 1).data[1] });
 });
 return null;
