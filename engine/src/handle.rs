@@ -115,8 +115,10 @@ impl Inner {
         }
     }
 
+    /// The session of this id. One that was stopped is not found any more, though its id is taken until it has ended.
     pub(crate) fn session(&self, id: &SessionId) -> Option<Arc<SessionEntry>> {
-        self.directory_as_it_is().session(id).cloned()
+        let directory = self.directory_as_it_is();
+        directory.session(id).filter(|entry| !entry.lifecycle().is_stopped()).cloned()
     }
 
     /// All sessions there are.
@@ -254,7 +256,8 @@ impl EngineHandle {
     /// The names of all sessions there are, in order.
     pub fn session_ids(&self) -> Vec<SessionId> {
         let directory = self.inner.directory_as_it_is();
-        let mut ids: Vec<_> = directory.sessions().map(|(id, _)| id.clone()).collect();
+        let running = directory.sessions().filter(|(_, entry)| !entry.lifecycle().is_stopped());
+        let mut ids: Vec<_> = running.map(|(id, _)| id.clone()).collect();
         drop(directory);
         ids.sort_unstable();
         ids

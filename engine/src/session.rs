@@ -107,6 +107,12 @@ impl Session {
         self.entry.start();
     }
 
+    /// Whether it was [stopped](Self::stop), here or by somebody else. The engine does not list it any more, and its name
+    /// may be another session's.
+    pub fn is_stopped(&self) -> bool {
+        self.entry.lifecycle().is_stopped()
+    }
+
     pub(crate) fn faults(&self) -> &Arc<Faults> {
         &self.engine.inner.faults
     }

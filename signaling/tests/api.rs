@@ -399,6 +399,68 @@ fn the_application_is_told_and_may_refuse() {
     assert_eq!(*told, ["a Some(String(\"low\"))", "b None", "a deleted", "b server-stopped"]);
 }
 
+/// Keeps the sessions that it is given.
+#[derive(Default)]
+struct Keeper(Mutex<Vec<Arc<Session>>>);
+
+impl SessionHooks for Keeper {
+    fn created(&self, session: &Arc<Session>, _: &CreateRequest) -> Result<(), String> {
+        self.0.lock().unwrap().push(Arc::clone(session));
+        Ok(())
+    }
+
+    fn ended(&self, session: &SessionId, reason: EndReason) {
+        assert_eq!((session.as_str(), reason), ("anna", EndReason::Deleted));
+    }
+}
+
+#[test]
+fn a_session_that_the_application_stops_is_there_no_more_and_its_id_is_free() {
+    let hooks = Arc::new(Keeper::default());
+    let keeper = Arc::clone(&hooks);
+    let api = api_with(|config| {
+        config.api.hooks = Some(keeper);
+        config.api.max_sessions = 1;
+    });
+    let anna = "/webrtc/sessions/anna";
+    let listed = || {
+        let (_, _, value) = api.ask("GET", "/webrtc/sessions", "", "");
+        value["sessions"].as_array().unwrap().iter().any(|session| session["id"] == "anna")
+    };
+    api.create(json!({"id": "anna", "lifetimeSeconds": 3600}));
+    assert!(listed());
+    let (status, head, _) =
+        api.ask("POST", "/whep/anna", "Content-Type: application/sdp\r\n", OFFER);
+    assert_eq!(status, 201);
+    let resource = head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+
+    hooks.0.lock().unwrap().pop().unwrap().stop();
+    assert!(!listed());
+    let gone = (404, "no-session".to_owned());
+    assert_eq!(api.code("GET", anna, "", ""), gone);
+    assert_eq!(api.code("DELETE", anna, "", ""), gone);
+    assert_eq!(api.code("GET", "/webrtc/player/anna", "", "").0, 404);
+    assert_eq!(api.code("POST", "/whep/anna", "Content-Type: application/sdp\r\n", OFFER), gone);
+    assert_eq!(api.code("DELETE", resource, "", "").0, 404);
+
+    // The application makes another of its id, which clients do not end.
+    let config = visavis::SessionConfig::default().id(SessionId::new("anna").unwrap());
+    let own = api.world.engine.handle().create_session(config).unwrap();
+    let (_, _, value) = api.ask("GET", anna, "", "");
+    assert_eq!((&value["managed"], &value["settings"]), (&json!(false), &Value::Null));
+    assert_eq!(api.code("DELETE", anna, "", ""), (403, "not-managed".to_owned()));
+    assert!(!own.is_stopped());
+    own.stop();
+
+    // What was stopped takes no place.
+    api.create(json!({"id": "anna"}));
+    let (_, _, value) = api.ask("GET", anna, "", "");
+    assert_eq!((&value["managed"], &value["expiresAt"]), (&json!(true), &Value::Null));
+    let session = hooks.0.lock().unwrap().pop().unwrap();
+    assert_eq!(api.code("DELETE", anna, "", "").0, 204);
+    assert!(session.is_stopped() && !listed());
+}
+
 #[test]
 fn pages_of_other_origins_may_what_the_settings_say() {
     let api = api_with(|config| config.cors = vec!["https://app.example".to_owned()]);

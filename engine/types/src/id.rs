@@ -31,11 +31,19 @@ impl fmt::Debug for PeerId {
     }
 }
 
+/// A text that is not a [`PeerId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("invalid peer id; expected up to 16 hexadecimal digits")]
+pub struct InvalidPeerId;
+
 impl FromStr for PeerId {
-    type Err = std::num::ParseIntError;
+    type Err = InvalidPeerId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u64::from_str_radix(text, 16).map(Self)
+        // The standard library takes a sign too.
+        let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let raw = u64::from_str_radix(text, 16).ok().filter(|_| digits);
+        raw.map(Self).ok_or(InvalidPeerId)
     }
 }
 
@@ -109,6 +117,14 @@ mod tests {
         let id = PeerId::from_raw(0x1f);
         assert_eq!(id.to_string(), "000000000000001f");
         assert_eq!("000000000000001f".parse(), Ok(id));
-        assert!("xyz".parse::<PeerId>().is_err());
+        for bad in ["", "xyz", "+1f", "-1", " 1f", "0x1f", "0000000000000001f"] {
+            let parsed = bad.parse::<PeerId>();
+            assert_eq!(
+                parsed.err(),
+                (bad != "0000000000000001f").then_some(InvalidPeerId),
+                "{bad:?}"
+            );
+        }
+        assert_eq!("10000000000000000".parse::<PeerId>(), Err(InvalidPeerId));
     }
 }

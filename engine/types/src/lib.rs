@@ -29,7 +29,7 @@ pub use codec::{
 };
 pub use encoded::{EncodedAudio, EncodedFrame};
 pub use i420::I420Buffer;
-pub use id::{InvalidSessionId, PeerId, SessionId};
+pub use id::{InvalidPeerId, InvalidSessionId, PeerId, SessionId};
 pub use layers::{Layering, TemporalLayer};
 pub use panics::{catch_panic, install_panic_hook};
 pub use rate::Bitrate;

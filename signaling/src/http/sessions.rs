@@ -136,6 +136,7 @@ pub(super) fn delete(call: &Call<'_>, context: &mut Context) -> Reply {
 fn try_delete(call: &Call<'_>, context: &mut Context) -> Result<Reply, RequestError> {
     let id = call.session()?;
     if context.sessions.get(&id).is_none() {
+        // The application's own, or one whose creation is not over yet.
         let detail = format!("session {id} was created by the application, which alone can end it");
         return Err(match context.engine.has_session(&id) {
             true => RequestError::new(ErrorCode::NotManaged, detail),

@@ -23,7 +23,8 @@ pub trait SessionHooks: Send + Sync {
     /// free): the session ends at once, and the client gets a 503 with the code `refused`.
     fn created(&self, session: &Arc<Session>, request: &CreateRequest) -> Result<(), String>;
 
-    /// A session has ended: its viewers are disconnected, and pushing does nothing any more.
+    /// A session was ended by the server: its viewers are disconnected, and pushing does nothing any more. Not called for
+    /// one that the application has stopped by itself.
     fn ended(&self, session: &SessionId, reason: EndReason) {
         let _ = (session, reason);
     }

@@ -1,8 +1,12 @@
 //! The sessions that were made over HTTP, and when they end.
+//!
+//! Which sessions there are, the engine knows, and it alone. What is kept here of a session, beside the hold on it, is
+//! what the engine does not know: who made it, with which request, and when it is to end. An application may stop a
+//! session by itself, and make another of its id; what is kept of the one that was stopped counts no more from then on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,10 +23,10 @@ use super::settings::{Life, Settings};
 /// A visitor's session is kept for so long after its visitor has gone: a network that failed may come back.
 const VISITOR_TIMEOUT_SECONDS: u64 = 30;
 
-/// A session that was made over HTTP.
+/// What is kept of a session that was made over HTTP.
 #[derive(Debug)]
 pub(crate) struct Managed {
-    session: Arc<Session>,
+    session: Hold,
     pub(crate) settings: Settings,
     pub(crate) created: SystemTime,
     expires: Option<Instant>,
@@ -31,6 +35,35 @@ pub(crate) struct Managed {
     unwatched_since: Option<Instant>,
     /// Its entry in the order of deadlines.
     due: Option<Instant>,
+}
+
+/// How a session is held.
+#[derive(Debug)]
+enum Hold {
+    /// It lives until this is dropped, or it is stopped.
+    Owned(Arc<Session>),
+    /// A thread is about to end it.
+    Ending(Weak<Session>),
+}
+
+impl Hold {
+    /// Whether it is a session of the engine still. One that is stopped never comes back.
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Owned(session) => !session.is_stopped(),
+            Self::Ending(session) => session.upgrade().is_some_and(|session| !session.is_stopped()),
+        }
+    }
+
+    /// The session, where it is not to end yet.
+    fn owned(&self) -> Option<&Session> {
+        match self {
+            Self::Owned(session) => {
+                Some(session).filter(|session| !session.is_stopped()).map(|s| &**s)
+            }
+            Self::Ending(_) => None,
+        }
+    }
 }
 
 /// Why a session could not be created. The texts are sentences for the client.
@@ -75,7 +108,8 @@ pub(crate) struct Created {
 /// A session that is to end.
 struct Ending {
     session: Arc<Session>,
-    reason: EndReason,
+    /// None where it was to end before: somebody else waits for it too.
+    reason: Option<EndReason>,
     on_ended: Option<OnEnded>,
 }
 
@@ -107,8 +141,9 @@ impl Registry {
         Ok(Self { api, sessions: BTreeMap::new(), deadlines: BTreeSet::new(), pending: 0, threads })
     }
 
+    /// What is kept of a session that is there.
     pub(crate) fn get(&self, id: &SessionId) -> Option<&Managed> {
-        self.sessions.get(id)
+        self.sessions.get(id).filter(|managed| managed.session.is_there())
     }
 
     /// Has a session made. Pass what `on_created` is called with, later and on another thread, to
@@ -124,9 +159,7 @@ impl Registry {
         let (config, life) = request
             .resolve(&self.api, engine.encoders(), fresh_id)
             .map_err(CreateError::Invalid)?;
-        if self.sessions.len() + self.pending >= self.api.max_sessions {
-            self.forget_those_that_ended(engine);
-        }
+        self.forget_those_that_ended();
         let most = self.api.max_sessions;
         if self.sessions.len() + self.pending >= most {
             return Err(CreateError::Full(most));
@@ -166,7 +199,7 @@ impl Registry {
         outcome.map(|session| {
             let id = session.id().clone();
             let managed = Managed {
-                session,
+                session: Hold::Owned(session),
                 settings,
                 created: SystemTime::now(),
                 expires: life.lifetime.and_then(|time| now.checked_add(time)),
@@ -174,7 +207,7 @@ impl Registry {
                 unwatched_since: Some(now),
                 due: None,
             };
-            // The application has stopped the session with this id, and the registry did not notice yet.
+            // What is kept of one of this id that was stopped.
             self.forget(&id);
             self.sessions.insert(id.clone(), managed);
             self.schedule(&id, now);
@@ -184,16 +217,16 @@ impl Registry {
 
     /// Ends a session that was made over HTTP. `on_ended` is called on another thread when it has ended.
     pub(crate) fn delete(&mut self, id: &SessionId, on_ended: impl FnOnce() + Send + 'static) {
-        if let Some(managed) = self.forget(id) {
-            self.end(managed.session, EndReason::Deleted, Some(Box::new(on_ended)));
-        }
+        self.end(id, EndReason::Deleted, Some(Box::new(on_ended)));
     }
 
     /// A viewer of a session has left.
     pub(crate) fn on_left(&mut self, id: &SessionId, now: Instant) {
-        if let Some(managed) = self.sessions.get_mut(id)
-            && managed.idle_timeout.is_some()
-            && managed.session.status().peer_count == 0
+        let Some(managed) = self.sessions.get_mut(id) else { return };
+        if !managed.session.is_there() {
+            self.forget(id);
+        } else if managed.idle_timeout.is_some()
+            && managed.session.owned().is_some_and(|session| session.status().peer_count == 0)
         {
             managed.unwatched_since = Some(now);
             self.schedule(id, now);
@@ -211,12 +244,13 @@ impl Registry {
             if at > now {
                 return;
             }
+            if self.get(&id).is_none() {
+                self.forget(&id);
+                self.deadlines.remove(&(at, id));
+                continue;
+            }
             match self.sessions.get_mut(&id).and_then(|managed| managed.over(now)) {
-                Some(reason) => {
-                    if let Some(managed) = self.forget(&id) {
-                        self.end(managed.session, reason, None);
-                    }
-                }
+                Some(reason) => self.end(&id, reason, None),
                 None => {
                     self.deadlines.remove(&(at, id.clone()));
                     self.schedule(&id, now);
@@ -225,10 +259,10 @@ impl Registry {
         }
     }
 
-    /// Takes out what an application has stopped by itself.
-    pub(crate) fn forget_those_that_ended(&mut self, engine: &EngineHandle) {
-        let ended: Vec<_> =
-            self.sessions.keys().filter(|id| !engine.has_session(id)).cloned().collect();
+    /// Forgets what is kept of sessions that are there no more.
+    fn forget_those_that_ended(&mut self) {
+        let ended = self.sessions.iter().filter(|(_, managed)| !managed.session.is_there());
+        let ended: Vec<_> = ended.map(|(id, _)| id.clone()).collect();
         for id in ended {
             self.forget(&id);
         }
@@ -237,9 +271,11 @@ impl Registry {
     /// Ends every session, and returns when they have ended.
     pub(crate) fn stop(&mut self) {
         self.deadlines.clear();
-        for (_, managed) in std::mem::take(&mut self.sessions) {
-            self.end(managed.session, EndReason::ServerStopped, None);
+        let all: Vec<_> = self.sessions.keys().cloned().collect();
+        for id in all {
+            self.end(&id, EndReason::ServerStopped, None);
         }
+        self.sessions.clear();
         let Some(Threads { making, ending, joins }) = self.threads.take() else { return };
         drop((making, ending));
         for join in joins {
@@ -249,11 +285,28 @@ impl Registry {
         }
     }
 
-    fn end(&self, session: Arc<Session>, reason: EndReason, on_ended: Option<OnEnded>) {
-        tracing::info!(session = %session.id(), reason = reason.as_str(), "a session ends");
-        if let Some(threads) = &self.threads {
-            // The thread lives as long as its sender.
-            let _ = threads.ending.send(Ending { session, reason, on_ended });
+    /// Has a session ended. It is kept here until it is the engine's no more.
+    fn end(&mut self, id: &SessionId, reason: EndReason, on_ended: Option<OnEnded>) {
+        let Some(managed) = self.sessions.get_mut(id) else { return };
+        let ending = match &managed.session {
+            Hold::Owned(session) => {
+                tracing::info!(session = %id, reason = reason.as_str(), "a session ends");
+                let (session, weak) = (Arc::clone(session), Arc::downgrade(session));
+                managed.session = Hold::Ending(weak);
+                Some((session, Some(reason)))
+            }
+            Hold::Ending(session) => session.upgrade().map(|session| (session, None)),
+        };
+        if let Some(due) = managed.due.take() {
+            self.deadlines.remove(&(due, id.clone()));
+        }
+        match (ending, &self.threads) {
+            (Some((session, reason)), Some(threads)) => {
+                // The thread lives as long as its sender.
+                let _ = threads.ending.send(Ending { session, reason, on_ended });
+            }
+            // It has ended meanwhile.
+            _ => on_ended.into_iter().for_each(|on_ended| on_ended()),
         }
     }
 
@@ -268,6 +321,9 @@ impl Registry {
     /// Updates the deadline of a session.
     fn schedule(&mut self, id: &SessionId, now: Instant) {
         let Some(managed) = self.sessions.get_mut(id) else { return };
+        if managed.session.owned().is_none() {
+            return;
+        }
         // With viewers it is checked now and then, in case the event that they left was lost.
         let unwatched = managed
             .idle_timeout
@@ -301,7 +357,7 @@ impl Managed {
             return Some(EndReason::Expired);
         }
         let timeout = self.idle_timeout?;
-        if self.session.status().peer_count > 0 {
+        if self.session.owned().is_some_and(|session| session.status().peer_count > 0) {
             self.unwatched_since = None;
             return None;
         }
@@ -380,7 +436,7 @@ fn end_all(to_end: &Receiver<Ending>, hooks: Option<&dyn SessionHooks>, faults: 
     for Ending { session, reason, on_ended } in to_end {
         let whose = format_args!("the end of session {}", session.id()).to_string();
         faults.guard(FaultDomain::Command, &whose, || session.stop());
-        if let Some(hooks) = hooks {
+        if let (Some(hooks), Some(reason)) = (hooks, reason) {
             let whose = format_args!("the hook for session {}", session.id()).to_string();
             faults.guard(FaultDomain::Callback, &whose, || hooks.ended(session.id(), reason));
         }

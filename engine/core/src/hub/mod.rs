@@ -50,6 +50,8 @@ pub struct Hub {
     clock: ClockAnchor,
     connect_timeout: Duration,
     sessions: Slab<SessionState>,
+    /// An index of the sessions on this loop, for the offers that name one. Which sessions there are is decided outside:
+    /// a session is in here from [`add_session`](Self::add_session) to [`remove_session`](Self::remove_session).
     session_by_id: HashMap<SessionId, SessionKey>,
     /// Not boxed: their fan-out waits for memory more than for anything else of ours, and less where they lie together.
     peers: Slab<Peer>,
