@@ -7,7 +7,7 @@ CARGO ?= cargo
 OPENSSL = visavis-cli/openssl,visavis-tests/openssl
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help run test test-av1 test-openssl lint doc deny msrv features fuzz-check bench micro instructions profile \
+.PHONY: help run test test-av1 test-openssl lint doc api deny msrv features fuzz-check bench micro instructions profile \
 	fuzz fuzz-offers setup setup-count setup-deny setup-openssl setup-profile setup-test
 
 help: ## this list
@@ -40,6 +40,13 @@ lint: setup ## formatting and clippy, warnings are errors
 
 doc: setup ## the documentation, in target/doc; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+api: setup ## the public API against docs/api; BLESS=1 writes a new one down
+	@# As JSON, for which rustdoc needs to be told that it may: that alone, so that nothing else is built anew.
+	RUSTDOC="$(CURDIR)/tools/api/rustdoc" RUSTDOCFLAGS="-Z unstable-options --output-format json" \
+		$(CARGO) doc --quiet --workspace --no-deps --lib
+	$(CARGO) run --quiet --locked --manifest-path tools/api/Cargo.toml --target-dir $(TARGET)/tools/api -- \
+		$(if $(BLESS),--bless) $(TARGET)/doc docs/api
 
 deny: setup-deny ## licences, duplicates and sources of the dependencies, against deny.toml
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) deny --locked check licenses bans sources

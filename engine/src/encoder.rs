@@ -24,6 +24,7 @@ pub use visavis_types::encoder::{
     MemoryKind, Nv12Planes, Picture, PlaneError, ReferenceId, SizeLimits, Unavailable,
     VideoEncoder, VideoEncoderConfig,
 };
+pub use visavis_types::{Layering, TemporalLayer};
 
 /// The makers of every engine in order of preference. The one place for another: a device's goes before the software,
 /// by [`Encoders::with`].
