@@ -5,8 +5,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use rtrb::RingBuffer;
+use visavis_codec::OpusEncoder;
 use visavis_core::PacketizedFrame;
-use visavis_types::{FrameSize, SessionNumber};
+use visavis_types::{AudioCodec, FrameSize, SessionNumber};
 
 use crate::audio::audio_loop::AudioCommand;
 use crate::audio::microphone::microphones::Microphones;
@@ -140,6 +141,7 @@ impl Inner {
             queue: Arc::clone(&sound),
             longest: config.audio_queue,
             threads: Arc::clone(&threads),
+            encodes: OpusEncoder::IS_BUILT || !config.audio_codecs.contains(&AudioCodec::Opus),
         };
         let video = VideoParts {
             encoders: self.encoders.clone(),

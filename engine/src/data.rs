@@ -62,7 +62,7 @@ pub enum DataError {
     #[error("an empty message")]
     Empty,
     /// Larger than 64 KiB, or than the viewer's offer says it takes.
-    #[error("a message of {len} bytes; {most} are possible")]
+    #[error("invalid length of a message {len} bytes; expected at most {most}")]
     TooLarge {
         /// Bytes of the message.
         len: usize,

@@ -21,7 +21,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// None, or so many that there is no port for each.
-    #[error("{0} media loops: there must be one at least, and a UDP port for each")]
+    #[error("invalid number of media loops {0}; expected 1 at least, and a UDP port for each")]
     MediaLoops(usize),
     /// A poller, waker or thread could not be made.
     #[error("cannot start the media loop: {0}")]
@@ -150,7 +150,7 @@ pub enum EncodedFrameError {
     #[error("an empty access unit")]
     Empty,
     /// More than [`EncodedFrame::MAX_BYTES`](crate::video::EncodedFrame::MAX_BYTES).
-    #[error("an access unit of {0} bytes; 4 MiB are possible")]
+    #[error("invalid length of an access unit {0} bytes; expected at most 4 MiB")]
     TooLarge(usize),
     /// Viewers have agreed with the session on another codec.
     #[error("{given} pushed into a session of {session}")]

@@ -23,7 +23,7 @@ pub enum ResampleError {
     #[error("a sample rate of {0} Hz; known are 8, 11.025, 12, 16, 22.05, 24, 32, 44.1 and 48 kHz")]
     SampleRate(u32),
     /// Neither mono nor stereo.
-    #[error("{0} channels; 1 or 2 are possible")]
+    #[error("invalid number of channels {0}; expected 1 or 2")]
     Channels(u16),
     /// The filter refused.
     #[error("resampling failed: {0}")]

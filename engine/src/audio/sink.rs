@@ -40,6 +40,8 @@ pub(crate) struct AudioParts {
     /// Of sound that is pushed live, before the oldest is dropped.
     pub(crate) longest: Duration,
     pub(crate) threads: Arc<Threads>,
+    /// Whether PCM can be encoded as what the session sends.
+    pub(crate) encodes: bool,
 }
 
 impl AudioSink {
@@ -55,9 +57,11 @@ impl AudioSink {
     /// # Errors
     ///
     /// A chunk whose rate, channels or length is unusable is refused, and so is any in a session whose
-    /// sound came as Opus packets before; what was queued before is unaffected.
+    /// sound came as Opus packets before, or that sends Opus in a build without the cargo feature `opus`; what was
+    /// queued before is unaffected.
     pub fn push(&self, chunk: &AudioChunk<'_>) -> Result<PushOutcome, AudioChunkError> {
         chunk.validate()?;
+        self.check_encoder()?;
         if !self.count(AudioKind::Pcm) {
             return Err(AudioChunkError::EncodedSession);
         }
@@ -78,6 +82,7 @@ impl AudioSink {
     pub fn push_mp3(&self, frames: &EncodedAudio<'_>) -> Result<PushOutcome, EncodedAudioError> {
         let mut decoder = self.mp3.lock().unwrap_or_else(PoisonError::into_inner);
         let (samples, sound) = decode_mp3(&mut decoder, frames)?;
+        self.check_encoder()?;
         if !self.count(AudioKind::Pcm) {
             return Err(EncodedAudioError::OpusSession);
         }
@@ -133,6 +138,7 @@ impl AudioSink {
     ) -> Result<PushOutcome, AudioChunkError> {
         chunk.validate()?;
         let time = utterance.time_of(chunk.timestamp).map_err(AudioChunkError::Timestamp)?;
+        self.check_encoder()?;
         if !self.count(AudioKind::Pcm) {
             return Err(AudioChunkError::EncodedSession);
         }
@@ -153,6 +159,7 @@ impl AudioSink {
         // What is refused for want of room is pushed again, and decoded again.
         let mut tried = decoder.clone();
         let (samples, Mp3Sound { sample_rate, channels }) = decode_mp3(&mut tried, frames)?;
+        self.check_encoder()?;
         if !self.count(AudioKind::Pcm) {
             return Err(EncodedAudioError::OpusSession);
         }
@@ -192,6 +199,10 @@ impl AudioSink {
     }
 
     // --- The way to the audio loop ---
+
+    fn check_encoder(&self) -> Result<(), AudioChunkError> {
+        if self.parts.encodes { Ok(()) } else { Err(AudioChunkError::NoOpusEncoder) }
+    }
 
     /// Counts a chunk; false where the session's sound is given otherwise.
     fn count(&self, kind: AudioKind) -> bool {

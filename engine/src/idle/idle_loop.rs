@@ -87,7 +87,7 @@ pub enum IdleError {
     #[error("this is neither a JPEG nor a PNG file")]
     NoImage,
     /// A rate that cannot be.
-    #[error("a film of {0} pictures a second; 1 to 120 are possible")]
+    #[error("invalid frame rate {0}; expected 1 to 120")]
     Fps(u32),
 }
 

@@ -179,6 +179,9 @@ pub enum AudioChunkError {
     /// The session's sound is given as Opus packets already.
     #[error("this session takes encoded sound; Opus packets and PCM cannot be mixed")]
     EncodedSession,
+    /// A build without the cargo feature `opus`, in a session that sends Opus.
+    #[error("cannot encode Opus: this build lacks the cargo feature `opus`; push Opus packets")]
+    NoOpusEncoder,
     /// A stamp so far inside an utterance.
     #[error("invalid timestamp {0} ms in an utterance; expected at most one day")]
     Timestamp(u64),

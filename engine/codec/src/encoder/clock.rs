@@ -7,6 +7,9 @@ pub(crate) const TICKS_HZ: u32 = 1_000_000;
 
 /// Turns capture times into times that always grow, and never by more than rate control can bear:
 /// after a pause of ten seconds libvpx and libaom would spend ten seconds' worth of bits on one frame.
+///
+/// How long a picture will be shown nobody knows when it comes live: its length is the usual interval, and rate control
+/// learns the true one from the time of the next.
 pub(crate) struct Clock {
     interval: Duration,
     /// That of the picture before.

@@ -10,6 +10,9 @@ use super::config::{DECODER_RATES_HZ, OpusEncoderConfig, OpusError};
 pub struct OpusEncoder(());
 
 impl OpusEncoder {
+    /// Whether this build has one.
+    pub const IS_BUILT: bool = false;
+
     /// Makes one, which a session has whether or not it is needed.
     ///
     /// # Errors

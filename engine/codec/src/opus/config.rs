@@ -59,10 +59,12 @@ impl Default for OpusEncoderConfig {
 #[non_exhaustive]
 pub enum OpusError {
     /// Neither mono nor stereo.
-    #[error("Opus with {0} channels; 1 or 2 are possible")]
+    #[error("invalid number of channels {0} for Opus; expected 1 or 2")]
     Channels(u16),
     /// Not exactly one frame of samples.
-    #[error("an Opus frame is {expected} samples on all channels, not {actual}")]
+    #[error(
+        "invalid length of an Opus frame {actual} samples; expected {expected} on all channels"
+    )]
     FrameLength {
         /// Samples a frame has.
         expected: usize,

@@ -33,6 +33,9 @@ pub struct OpusEncoder {
 }
 
 impl OpusEncoder {
+    /// Whether this build has one.
+    pub const IS_BUILT: bool = true;
+
     /// Makes an encoder.
     ///
     /// # Errors

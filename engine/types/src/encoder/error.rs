@@ -50,7 +50,7 @@ pub enum EncodeError {
         reason: Unavailable,
     },
     /// No encoder for the codec takes pictures of this size.
-    #[error("{codec} cannot be encoded at {size}; from {limits} is possible")]
+    #[error("invalid size {size} for {codec}; expected {limits}")]
     UnsupportedSize {
         /// The codec asked for.
         codec: VideoCodec,
@@ -60,7 +60,7 @@ pub enum EncodeError {
         limits: SizeLimits,
     },
     /// Frames per second out of range.
-    #[error("{fps} frames per second; {least} to {most} are possible")]
+    #[error("invalid frame rate {fps}; expected {least} to {most}")]
     FrameRate {
         /// The rate asked for.
         fps: u32,
@@ -70,10 +70,10 @@ pub enum EncodeError {
         most: u32,
     },
     /// A bitrate of zero.
-    #[error("a video bitrate of {0} cannot be set")]
+    #[error("invalid video bitrate {0}; expected more than 0")]
     Bitrate(Bitrate),
     /// More temporal layers than the encoder makes, or none.
-    #[error("{layers} temporal layers; 1 to {most} are possible")]
+    #[error("invalid number of temporal layers {layers}; expected 1 to {most}")]
     TemporalLayers {
         /// The number asked for.
         layers: u8,
@@ -92,7 +92,7 @@ pub enum EncodeError {
     #[error("invalid number of temporal layers {0}; expected 1 with long-term references")]
     ReferencesWithLayers(u8),
     /// The picture is not of the encoder's size.
-    #[error("a picture of {actual} for an encoder of {expected}")]
+    #[error("invalid picture size {actual}; expected {expected}")]
     WrongSize {
         /// The encoder's size.
         expected: FrameSize,
