@@ -86,10 +86,25 @@ const FIGURES: &[Figure] = &[
         s.metrics.dropped_audio_packets as f64
     }),
     ("data_sent_total", "counter", "Messages to viewers.", |s| s.metrics.data_sent as f64),
+    ("data_undelivered_total", "counter", "Messages that a viewer left before it got.", |s| {
+        s.metrics.data_undelivered as f64
+    }),
     ("data_received_total", "counter", "Messages from viewers.", |s| {
         s.metrics.data_received as f64
     }),
+    ("data_dropped_total", "counter", "Messages from viewers that did not fit.", |s| {
+        s.metrics.data_dropped as f64
+    }),
+    ("stalls_total", "counter", "Times live pictures ceased to come.", |s| s.metrics.stalls as f64),
+    ("live", "gauge", "1 while viewers see live pictures, not the idle loop.", |s| {
+        s.metrics.is_live.into()
+    }),
 ];
+
+#[cfg(test)]
+pub(super) fn figure_names() -> impl Iterator<Item = &'static str> {
+    FIGURES.iter().map(|&(name, ..)| name)
+}
 
 impl Text {
     fn head(&mut self, name: &str, kind: &str, help: &str) {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use visavis::faults::{FaultDomain, Faults};
 use visavis::rtp_input::{RtpCounters, RtpStreamStatus};
 use visavis::session::SessionId;
-use visavis::status::{Refusals, SessionStatus};
+use visavis::status::{Metrics, Refusals, SessionStatus};
 
 use crate::context::Context;
 
@@ -96,6 +96,36 @@ struct MetricsBody {
     is_live: bool,
 }
 
+impl MetricsBody {
+    fn new(m: &Metrics) -> Self {
+        Self {
+            video_frames: m.video_frames,
+            audio_chunks: m.audio_chunks,
+            dropped_frames: m.dropped_frames,
+            avg_latency: m.avg_latency_ms,
+            last_frame_time: m.last_frame_time.map(|time| time.0),
+            fps: m.fps,
+            is_streaming: m.is_streaming,
+            replaced_frames: m.replaced_frames,
+            dropped_audio_ms: m.dropped_audio_ms,
+            corrected_stamps: m.corrected_stamps,
+            dropped_units: m.dropped_units,
+            encoded_frames: m.encoded_frames,
+            keyframes: m.keyframes,
+            mic_packets: m.mic_packets,
+            dropped_mic_packets: m.dropped_mic_packets,
+            unread_mic_chunks: m.unread_mic_chunks,
+            dropped_audio_packets: m.dropped_audio_packets,
+            data_sent: m.data_sent,
+            data_undelivered: m.data_undelivered,
+            data_received: m.data_received,
+            data_dropped: m.data_dropped,
+            stalls: m.stalls,
+            is_live: m.is_live,
+        }
+    }
+}
+
 /// Milliseconds, but for the count.
 #[derive(Debug, Serialize)]
 struct StageBody {
@@ -116,7 +146,6 @@ impl<'a> StatusBody<'a> {
         faults: &Faults,
         refusals: &Refusals,
     ) -> Self {
-        let m = &status.metrics;
         // Microseconds since push stay far below 2^53, where an f64 stops being exact.
         let ms = |us: u64| us as f64 / 1_000.0;
         let stages = status.stages.iter().map(|s| {
@@ -131,31 +160,7 @@ impl<'a> StatusBody<'a> {
         Self {
             session: session.as_str(),
             peer_count: status.peer_count,
-            metrics: MetricsBody {
-                video_frames: m.video_frames,
-                audio_chunks: m.audio_chunks,
-                dropped_frames: m.dropped_frames,
-                avg_latency: m.avg_latency_ms,
-                last_frame_time: m.last_frame_time.map(|time| time.0),
-                fps: m.fps,
-                is_streaming: m.is_streaming,
-                replaced_frames: m.replaced_frames,
-                dropped_audio_ms: m.dropped_audio_ms,
-                corrected_stamps: m.corrected_stamps,
-                dropped_units: m.dropped_units,
-                encoded_frames: m.encoded_frames,
-                keyframes: m.keyframes,
-                mic_packets: m.mic_packets,
-                dropped_mic_packets: m.dropped_mic_packets,
-                unread_mic_chunks: m.unread_mic_chunks,
-                dropped_audio_packets: m.dropped_audio_packets,
-                data_sent: m.data_sent,
-                data_undelivered: m.data_undelivered,
-                data_received: m.data_received,
-                data_dropped: m.data_dropped,
-                stalls: m.stalls,
-                is_live: m.is_live,
-            },
+            metrics: MetricsBody::new(&status.metrics),
             stages: stages.collect(),
             encoders: status.encoders.iter().map(|codec| codec.name()).collect(),
             faults: counted(faults).filter(|(_, count)| *count > 0).collect(),
@@ -179,11 +184,14 @@ pub(super) fn counted(faults: &Faults) -> impl Iterator<Item = (&'static str, u6
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use visavis::rtp_input::{RtpFault, RtpInputStatus};
     use visavis::status::{Refusal, Stage, StageSummary};
     use visavis::units::UnixMillis;
     use visavis::video::VideoCodec;
 
+    use super::super::{metrics, pages};
     use super::*;
 
     #[test]
@@ -227,5 +235,37 @@ mod tests {
         assert_eq!(video["fault"]["code"], "b-frames");
         assert!(video["fault"]["detail"].as_str().is_some_and(|text| text.contains("-bf 0")));
         assert!(json["rtpInput"]["audio"]["fault"].is_null());
+    }
+
+    #[test]
+    fn the_metrics_are_those_of_the_openapi_document_and_of_prometheus() {
+        let json = serde_json::to_value(MetricsBody::new(&Metrics::default())).unwrap();
+        let names: BTreeSet<&String> = json.as_object().unwrap().keys().collect();
+        let document: serde_json::Value = serde_json::from_str(pages::OPENAPI).unwrap();
+        let metrics = &document["components"]["schemas"]["Status"]["properties"]["metrics"];
+        let documented = metrics["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(names, documented);
+        let required = metrics["required"].as_array().unwrap();
+        assert_eq!(required.len(), names.len());
+        for name in names {
+            let expected = match name.as_str() {
+                // The time itself is of no use to Prometheus.
+                "lastFrameTime" => continue,
+                "avgLatency" => "latency_seconds".to_owned(),
+                "droppedFrames" => "late_frames_total".to_owned(),
+                "droppedAudioMs" => "dropped_audio_seconds_total".to_owned(),
+                "isStreaming" => "streaming".to_owned(),
+                "isLive" => "live".to_owned(),
+                "fps" => "fps".to_owned(),
+                counter => {
+                    let snake = counter.chars().flat_map(|letter| {
+                        let mark = letter.is_ascii_uppercase().then_some('_');
+                        mark.into_iter().chain([letter.to_ascii_lowercase()])
+                    });
+                    snake.collect::<String>() + "_total"
+                }
+            };
+            assert!(metrics::figure_names().any(|figure| figure == expected), "{expected}");
+        }
     }
 }
