@@ -363,7 +363,7 @@ struct Witness(Mutex<Vec<String>>);
 
 impl SessionHooks for Witness {
     fn created(&self, session: &Arc<Session>, request: &CreateRequest) -> Result<(), String> {
-        let metadata = request.metadata.as_deref().map(|text| serde_json::from_str::<Value>(text));
+        let metadata = request.metadata.as_deref().map(serde_json::from_str::<Value>);
         let voice = metadata.and_then(|data| data.unwrap().get("voice").cloned());
         match voice.as_ref().and_then(Value::as_str) {
             Some("none") => return Err("no renderer is free".to_owned()),
