@@ -118,7 +118,8 @@ impl<T> Receiver<T> {
 
     /// A file descriptor that is readable while items wait, and once nothing more will come. It is for `poll`, `epoll`
     /// and what is built on them, and not to be read or written; all clones have the same one. It is made by the first
-    /// call.
+    /// call. [`AsFd`] is not implemented, since it cannot fail: each receiver would need a descriptor from its beginning,
+    /// whether or not anybody polls it.
     ///
     /// With a poller that is edge-triggered (mio), read on until [`try_recv`](Self::try_recv) says
     /// [`Empty`](TryRecvError::Empty).

@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 mod viewer;
 
@@ -49,10 +50,18 @@ impl Example {
 
     /// A viewer whose offer goes by a file, and its answer over the terminal.
     fn watch(name: &str, arguments: &[&str]) -> (Self, Viewer) {
+        Self::answer(name, arguments, |answer| Viewer::join_by(answer))
+    }
+
+    fn answer(
+        name: &str,
+        arguments: &[&str],
+        join: impl FnOnce(&mut dyn FnMut(&str) -> String) -> Viewer,
+    ) -> (Self, Viewer) {
         // Before there is a viewer, which would not wait so long for a connection.
         examples();
         let mut example = None;
-        let viewer = Viewer::join_by(|offer| {
+        let viewer = join(&mut |offer| {
             let mut file = tempfile::NamedTempFile::new().unwrap();
             file.write_all(offer.as_bytes()).unwrap();
             let path = file.path().to_str().unwrap().to_owned();
@@ -108,9 +117,15 @@ fn an_utterance_is_heard_and_seen_to_its_end() {
 
 #[test]
 fn a_microphone_is_listened_to() {
-    let (mut example, mut viewer) = Example::watch("microphone", &[]);
+    let (mut example, mut viewer) =
+        Example::answer("microphone", &[], |answer| Viewer::join_with_microphone_by(answer));
     viewer.run_until(|viewer| viewer.connected && !viewer.video.is_empty());
     assert!(example.line().ends_with("is here\n"));
+    // Longer than the example listens.
+    viewer.speak_for(Duration::from_secs(11));
+    let line = example.line();
+    let seconds = line.strip_suffix(" s were heard\n").and_then(|text| text.parse::<f32>().ok());
+    assert!(seconds.is_some_and(|seconds| (3.0..10.5).contains(&seconds)), "{line}");
 }
 
 #[test]

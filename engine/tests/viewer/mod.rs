@@ -3,13 +3,15 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::change::SdpAnswer;
 use str0m::channel::{ChannelData, ChannelId};
-use str0m::media::{Direction, MediaKind};
+use str0m::format::Codec;
+use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::RtpPacket;
+use str0m::rtp::{RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use visavis::EngineHandle;
 use visavis::peer::PeerId;
@@ -28,6 +30,9 @@ pub(crate) struct Viewer {
     /// Access units, of a viewer that puts them together.
     pub units: Vec<Vec<u8>>,
     pub answer: String,
+    microphone: Mid,
+    /// Microphone packets that it has sent.
+    spoken: u16,
     rtc: Rtc,
     socket: UdpSocket,
     local: SocketAddr,
@@ -59,7 +64,7 @@ impl Viewer {
         rtp_mode: bool,
         socket: UdpSocket,
     ) -> Self {
-        Self::connect_by(rtp_mode, socket, |offer| {
+        Self::connect_by(rtp_mode, Direction::RecvOnly, socket, |offer| {
             let answer = engine.connect(session, None, offer).unwrap();
             (answer.peer, answer.sdp)
         })
@@ -67,11 +72,22 @@ impl Viewer {
 
     /// A viewer that takes RTP packets as they come, whose offer is answered elsewhere.
     pub(crate) fn join_by(answer: impl FnOnce(&str) -> String) -> Self {
-        Self::connect_by(true, local_socket(), |offer| (PeerId::from_raw(0), answer(offer)))
+        Self::join_with_audio(Direction::RecvOnly, answer)
+    }
+
+    /// As [`join_by`](Self::join_by), with a microphone.
+    pub(crate) fn join_with_microphone_by(answer: impl FnOnce(&str) -> String) -> Self {
+        Self::join_with_audio(Direction::SendRecv, answer)
+    }
+
+    fn join_with_audio(audio: Direction, answer: impl FnOnce(&str) -> String) -> Self {
+        let answer = |offer: &str| (PeerId::from_raw(0), answer(offer));
+        Self::connect_by(true, audio, local_socket(), answer)
     }
 
     fn connect_by(
         rtp_mode: bool,
+        audio: Direction,
         socket: UdpSocket,
         answer: impl FnOnce(&str) -> (PeerId, String),
     ) -> Self {
@@ -79,7 +95,7 @@ impl Viewer {
         let mut rtc = Rtc::builder().set_rtp_mode(rtp_mode).build(Instant::now());
         rtc.add_local_candidate(Candidate::host(local, "udp").unwrap());
         let mut api = rtc.sdp_api();
-        api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+        let microphone = api.add_media(MediaKind::Audio, audio, None, None, None);
         api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
         api.add_channel("visavis".to_owned());
         let (offer, pending) = api.apply().unwrap();
@@ -96,6 +112,8 @@ impl Viewer {
             audio,
             units,
             answer,
+            microphone,
+            spoken: 0,
             rtc,
             socket,
             local,
@@ -142,6 +160,24 @@ impl Viewer {
             } else {
                 self.rtc.handle_input(Input::Timeout(now)).unwrap();
             }
+        }
+    }
+
+    /// Sends a packet of Opus from its microphone every 20 ms for so long.
+    pub(crate) fn speak_for(&mut self, time: Duration) {
+        let codecs = self.rtc.codec_config().params();
+        let opus = codecs.iter().find(|params| params.spec().codec == Codec::Opus).unwrap().pt();
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            let (number, now) = (self.spoken, Instant::now());
+            self.spoken += 1;
+            // 20 ms of silence.
+            let payload: Arc<[u8]> = [0xf8, 0xff, 0xfe].into();
+            let time = u32::from(number) * 960;
+            let packet = RtpWrite::new(opus, u64::from(number).into(), time, now, payload);
+            let mut api = self.rtc.direct_api();
+            api.stream_tx_by_mid(self.microphone, None).unwrap().write_rtp(packet);
+            self.run_for(Duration::from_millis(20));
         }
     }
 
