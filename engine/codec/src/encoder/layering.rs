@@ -26,7 +26,8 @@ struct KeptPicture {
 }
 
 impl Kept {
-    /// Of several places, that with the newest picture.
+    /// Of several places, that with the newest picture. The other encoders choose by places alone.
+    #[cfg(any(test, feature = "h264"))]
     pub(crate) fn newest(&self, among: Places) -> Places {
         let newest = self.among(among).max_by_key(|(_, kept)| kept.number);
         newest.map_or(0, |(place, _)| 1 << place)
