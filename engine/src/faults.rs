@@ -357,6 +357,10 @@ impl Faults {
     }
 
     /// Where a loop lets itself be ended by a planted fault.
+    ///
+    /// # Panics
+    ///
+    /// A fault was planted for `domain`.
     #[expect(clippy::panic, reason = "that is what it is for, and release builds do not have it")]
     pub fn panic_if_planted(&self, domain: FaultDomain) {
         if self.take_planted(domain) {

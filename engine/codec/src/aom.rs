@@ -19,15 +19,14 @@ use libaom_sys::{
     aom_codec_encode, aom_codec_err_t, aom_codec_err_to_string, aom_codec_get_cx_data, aom_image_t,
     aom_img_wrap, aom_rational, aome_enc_control_id,
 };
+use visavis_types::encoder::{
+    EncodeError, Encoded, EncoderMaker, EncoderOffer, FrameControl, I420Planes, Picture,
+    ReferenceId, Unavailable, VideoEncoder, VideoEncoderConfig,
+};
 use visavis_types::{Bitrate, CodecSet, VideoCodec};
 
 use crate::encoder::clock::{Clock, TICKS_HZ, Tick};
 use crate::matrix::ColorMatrix;
-use visavis_types::encoder::EncoderOffer;
-use visavis_types::encoder::{EncodeError, Unavailable};
-use visavis_types::encoder::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
-use visavis_types::encoder::{EncoderMaker, VideoEncoder};
-use visavis_types::encoder::{I420Planes, Picture};
 
 /// The fastest but one of the speeds that libaom has for calls.
 const CPU_USED: c_int = 10;

@@ -46,6 +46,10 @@ impl ReceiveBuffers {
     ///
     /// The socket is edge-triggered: call again until `Ok(false)`, or come back later without waiting
     /// for an event.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports of the socket, which can be read from again.
     pub fn fill(&mut self, endpoint: &UdpEndpoint) -> io::Result<bool> {
         self.filled = 0;
         let mut chunks = self.memory.chunks_mut(BUFFER_BYTES);

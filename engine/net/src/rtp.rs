@@ -31,6 +31,10 @@ pub struct RtpSocket {
 
 impl RtpSockets {
     /// Opens them. Port 0: any free one, even, with a free one above it if there is.
+    ///
+    /// # Errors
+    ///
+    /// The address is taken, or none of this machine. A taken port for RTCP is no error.
     pub fn bind(addr: SocketAddr) -> io::Result<Self> {
         for _ in 0..PAIR_ATTEMPTS {
             let rtp = RtpSocket::bind(addr)?;
@@ -66,6 +70,10 @@ impl RtpSocket {
     }
 
     /// Takes one datagram; `None` where there is none now.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports of the socket, which can be read from again.
     pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
         match self.socket.recv_from(buffer) {
             Ok((length, _)) => Ok(buffer.get(..length)),

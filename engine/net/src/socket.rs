@@ -20,6 +20,10 @@ pub struct UdpEndpoint {
 
 impl UdpEndpoint {
     /// Opens a socket. `[::]` takes IPv4 too.
+    ///
+    /// # Errors
+    ///
+    /// The address is taken, or none of this machine; or the system lacks what batches need.
     pub fn bind(addr: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
         if addr.ip() == Ipv6Addr::UNSPECIFIED {

@@ -20,12 +20,20 @@ pub struct Timer {
 
 impl Timer {
     /// A timer that is not armed.
+    ///
+    /// # Errors
+    ///
+    /// The process, or the system, has no file descriptor left.
     pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         Ok(Self { fd: timerfd_create(TimerfdClockId::Monotonic, flags)?, armed: None })
     }
 
     /// Arms the timer for `at`, or disarms it. A moment that has passed fires at once.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses the time. The timer stays as it was.
     pub fn arm(&mut self, at: Option<Instant>, now: Instant) -> io::Result<()> {
         if self.armed == at {
             return Ok(());

@@ -59,6 +59,10 @@ pub struct InvalidSessionId;
 
 impl SessionId {
     /// Checks and wraps a name.
+    ///
+    /// # Errors
+    ///
+    /// A name that is not 1 to 64 characters from `A-Z a-z 0-9 . _ -`.
     pub fn new(name: &str) -> Result<Self, InvalidSessionId> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         if name.is_empty() || name.len() > 64 || !name.bytes().all(allowed) {

@@ -68,11 +68,19 @@ pub struct TooSmall {
 }
 
 /// Checks that the strip fits on frames of a size.
+///
+/// # Errors
+///
+/// The frame is smaller.
 pub fn check(width: u32, height: u32) -> Result<(), TooSmall> {
     if width < MIN_WIDTH || height < ROWS { Err(TooSmall { width, height }) } else { Ok(()) }
 }
 
 /// Paints the strip over the bottom of a frame.
+///
+/// # Errors
+///
+/// The frame is smaller than the strip; it is unchanged then.
 pub fn paint(
     timecode: Timecode,
     data: &mut [u8],

@@ -1,12 +1,11 @@
 use std::sync::Arc;
 
+use visavis_types::encoder::{
+    EncodeError, EncoderMaker, EncoderOffer, Unavailable, VideoEncoder, VideoEncoderConfig,
+};
 use visavis_types::{CodecSet, FrameSize, VideoCodec};
 
 use super::built::is_built;
-use visavis_types::encoder::EncoderOffer;
-use visavis_types::encoder::VideoEncoderConfig;
-use visavis_types::encoder::{EncodeError, Unavailable};
-use visavis_types::encoder::{EncoderMaker, VideoEncoder};
 
 /// Makers of encoders in order of preference. Cheap to clone.
 #[derive(Debug, Clone, Default)]

@@ -3,6 +3,10 @@ use openh264_sys2::{
     RC_OFF_MODE, SEncParamExt, SM_SINGLE_SLICE,
 };
 use visavis_bitstream::h264::{self, VideoSignal};
+use visavis_types::encoder::{
+    EncodeError, Encoded, EncoderMaker, EncoderOffer, FrameControl, I420Planes, Picture,
+    ReferenceId, SizeLimits, Unavailable, VideoEncoder, VideoEncoderConfig,
+};
 use visavis_types::{Bitrate, CodecSet, I420Buffer, Layering, VideoCodec};
 
 use super::intra::IntraModel;
@@ -10,12 +14,6 @@ use super::long_term::{LongTerm, REFERENCES, SliceHeader};
 use super::wels::{NEVER, WelsEncoder, WelsError};
 use crate::encoder::layering::{Kept, Places};
 use crate::matrix::ColorMatrix;
-use visavis_types::encoder::EncoderOffer;
-use visavis_types::encoder::SizeLimits;
-use visavis_types::encoder::{EncodeError, Unavailable};
-use visavis_types::encoder::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
-use visavis_types::encoder::{EncoderMaker, VideoEncoder};
-use visavis_types::encoder::{I420Planes, Picture};
 
 /// Sizes openh264 encodes.
 const SIZES: SizeLimits = SizeLimits { least: 16, longer: 3_840, shorter: 2_160 };

@@ -7,6 +7,10 @@ use std::mem::MaybeUninit;
 use std::ptr::null;
 use std::time::Duration;
 
+use visavis_types::encoder::{
+    EncodeError, Encoded, EncoderMaker, EncoderOffer, FrameControl, I420Planes, Picture,
+    ReferenceId, Unavailable, VideoEncoder, VideoEncoderConfig,
+};
 use visavis_types::{Bitrate, CodecSet, Layering, VideoCodec};
 use vpx_sys::{
     VP8_EFLAG_NO_REF_ARF, VP8_EFLAG_NO_REF_GF, VP8_EFLAG_NO_REF_LAST, VP8_EFLAG_NO_UPD_ARF,
@@ -20,16 +24,11 @@ use vpx_sys::{
     vpx_img_fmt, vpx_img_wrap, vpx_kf_mode, vpx_rational, vpx_rc_mode, vpx_svc_layer_id,
 };
 
-use crate::encoder::clock::{Clock, TICKS_HZ, Tick};
 use references::{REFERENCES, References};
 
+use crate::encoder::clock::{Clock, TICKS_HZ, Tick};
 use crate::encoder::layering::{Kept, Places};
 use crate::matrix::ColorMatrix;
-use visavis_types::encoder::EncoderOffer;
-use visavis_types::encoder::{EncodeError, Unavailable};
-use visavis_types::encoder::{Encoded, FrameControl, ReferenceId, VideoEncoderConfig};
-use visavis_types::encoder::{EncoderMaker, VideoEncoder};
-use visavis_types::encoder::{I420Planes, Picture};
 
 /// Below zero: this speed, whatever the load. Measured at 512x512, 1 Mbit/s, and 1280x720,
 /// 1.5 Mbit/s: -8 is up to a fifth faster than -6 at the same quality, -12 gains next to nothing

@@ -70,6 +70,10 @@ impl Echo {
 
     /// Paints the portrait and starts. The session's microphone rate is [`RATE_HZ`]. `failed` gets the
     /// reason if the face cannot be drawn.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for the portrait, or the system refused a thread.
     pub fn start(
         session: &Session,
         engine: &EngineHandle,

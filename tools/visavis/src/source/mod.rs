@@ -79,6 +79,10 @@ pub trait Source: Send {
     fn info(&self) -> &SourceInfo;
 
     /// The next picture or stretch of sound, whichever is due first.
+    ///
+    /// # Errors
+    ///
+    /// The source has failed, and gives nothing more.
     fn next(&mut self, pool: &Pool) -> Result<Item, SourceError>;
 }
 

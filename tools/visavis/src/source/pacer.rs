@@ -34,8 +34,16 @@ const HOPELESSLY_LATE: Duration = Duration::from_millis(250);
 /// Where a pacer pushes to.
 pub trait Sink: Send + 'static {
     /// Takes a picture.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used, for the log.
     fn picture(&mut self, picture: &VideoFrame<'_>) -> Result<(), String>;
     /// Takes a stretch of sound.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used, for the log.
     fn sound(&mut self, sound: &AudioChunk<'_>) -> Result<(), String>;
 }
 
@@ -66,6 +74,10 @@ pub struct Pacer {
 
 impl Pacer {
     /// Starts both threads. `failed` gets the reason if the source ends.
+    ///
+    /// # Errors
+    ///
+    /// The system refused a thread.
     pub fn start(
         source: Box<dyn Source>,
         sink: impl Sink,

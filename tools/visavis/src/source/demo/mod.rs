@@ -44,6 +44,10 @@ pub struct Demo {
 impl Demo {
     /// Paints the portrait and listens to the clip, which takes some tens of milliseconds. `fps` is
     /// at least 1.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for the portrait.
     pub fn new(fps: u32) -> Result<Self, SourceError> {
         let speech = Speech::bundled().map_err(|e| SourceError::Demo(e.to_string()))?;
         let face = Face::new().ok_or_else(|| SourceError::Demo("out of memory".to_owned()))?;
@@ -72,6 +76,10 @@ impl Demo {
     }
 
     /// Draws the picture of some media time: RGBA, 512×512.
+    ///
+    /// # Errors
+    ///
+    /// `out` has another length than a picture.
     pub fn draw(&mut self, pts: Duration, out: &mut [u8]) -> Result<(), SourceError> {
         let mouth = self.mouth_at(pts);
         let drawn = self.face.draw(pts.as_secs_f64(), &mouth, out);

@@ -15,6 +15,10 @@ pub struct Speech {
 
 impl Speech {
     /// The clip that is part of the program.
+    ///
+    /// # Errors
+    ///
+    /// The clip cannot be read, which a test rules out.
     pub fn bundled() -> Result<Self, hound::Error> {
         let mut reader = hound::WavReader::new(CLIP)?;
         let rate_hz = reader.spec().sample_rate;

@@ -14,16 +14,28 @@ pub trait Clip: Send {
     fn audio(&self) -> Option<AudioInfo>;
 
     /// The next picture in order of presentation; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or decoded.
     fn picture(&mut self, pool: &Pool) -> Result<Option<Picture>, SourceError>;
 
     /// Appends the next stretch of sound, which continues the one before without a gap; `false` at
     /// the end.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or decoded.
     fn sound(&mut self, out: &mut Vec<i16>) -> Result<bool, SourceError>;
 
     /// When the last picture ends. Asked for after the last picture.
     fn video_end(&self) -> Duration;
 
     /// Back to the start.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
     fn rewind(&mut self) -> Result<(), SourceError>;
 }
 
