@@ -5,7 +5,7 @@
 //! item's own time), so that nothing drifts, and picture and sound are stamped on one clock: what
 //! belongs together carries the same time.
 //!
-//! Sound is pushed [`SOUND_LEAD`] before its time. Browsers show a picture on arrival, but delay sound in a jitter
+//! Sound is pushed [`SOUND_PUSH_LEAD`] before its time. Browsers show a picture on arrival, but delay sound in a jitter
 //! buffer; sources that have their media ahead of time can compensate for that.
 
 use std::collections::VecDeque;
@@ -25,7 +25,7 @@ use crate::timecode;
 const AHEAD: usize = 8;
 /// How much earlier than its picture sound is pushed: about what Chromium's jitter buffer holds of it
 /// on a quiet machine. Less than [`visavis::audio::MAX_SOUND_LEAD`] by more than a push may be off.
-const SOUND_LEAD: Duration = Duration::from_millis(45);
+const SOUND_PUSH_LEAD: Duration = Duration::from_millis(45);
 /// Pictures that wait for their time while sound goes ahead: the lead at 120 fps.
 const HELD_PICTURES: usize = 8;
 /// A source that is further behind than this is given a new start time instead of a race to catch up.
@@ -193,11 +193,11 @@ impl<S: Sink> Beat<S> {
 
     /// Pushes a stretch of sound when its time has come, and before that the pictures due earlier.
     fn play(&mut self, sound: &Sound, stopped: &Receiver<()>) -> Result<(), Stopped> {
-        while self.held.front().is_some_and(|picture| picture.pts + SOUND_LEAD <= sound.pts) {
+        while self.held.front().is_some_and(|picture| picture.pts + SOUND_PUSH_LEAD <= sound.pts) {
             self.show_next(stopped)?;
         }
         let start = self.wait_for(sound.pts, stopped)?;
-        let pushed = self.sound(sound, start.stamp(sound.pts + SOUND_LEAD));
+        let pushed = self.sound(sound, start.stamp(sound.pts + SOUND_PUSH_LEAD));
         refused(pushed);
         Ok(())
     }
@@ -205,7 +205,7 @@ impl<S: Sink> Beat<S> {
     /// Pushes the oldest held picture when its time has come.
     fn show_next(&mut self, stopped: &Receiver<()>) -> Result<(), Stopped> {
         let Some(picture) = self.held.pop_front() else { return Ok(()) };
-        let shown_at = picture.pts + SOUND_LEAD;
+        let shown_at = picture.pts + SOUND_PUSH_LEAD;
         let start = self.wait_for(shown_at, stopped)?;
         let pushed = self.picture(picture, start.stamp(shown_at));
         refused(pushed);
@@ -327,7 +327,7 @@ mod tests {
         // Sound leads, and neither is pushed before its time; the two clocks are read one after the other.
         assert!(!notes[0].0);
         for (picture, stamp, pushed) in &notes {
-            let lead = if *picture { 0 } else { SOUND_LEAD.as_millis() as u64 };
+            let lead = if *picture { 0 } else { SOUND_PUSH_LEAD.as_millis() as u64 };
             assert!(pushed + 2 + lead >= *stamp, "{picture}: {pushed}, {stamp}");
         }
         drop(pacer);
