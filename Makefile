@@ -7,7 +7,7 @@ CARGO ?= cargo
 OPENSSL = visavis-cli/openssl,visavis-tests/openssl
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help run test test-av1 test-openssl lint doc api deny msrv features fuzz-check bench micro instructions profile \
+.PHONY: help run test test-av1 test-openssl lint doc api header deny msrv features fuzz-check bench micro instructions profile \
 	fuzz fuzz-offers setup setup-count setup-deny setup-openssl setup-profile setup-test
 
 help: ## this list
@@ -47,6 +47,10 @@ api: setup ## the public API against docs/api; BLESS=1 writes a new one down
 		$(CARGO) doc --quiet --workspace --no-deps --lib
 	$(CARGO) run --quiet --locked --manifest-path tools/api/Cargo.toml --target-dir $(TARGET)/tools/api -- \
 		$(if $(BLESS),--bless) $(TARGET)/doc docs/api
+
+header: ## visavis.h against its source, engine/ffi; BLESS=1 writes a new one
+	$(CARGO) run --quiet --locked --manifest-path tools/header/Cargo.toml --target-dir $(TARGET)/tools/header -- \
+		$(if $(BLESS),--bless) engine/ffi
 
 deny: setup-deny ## licences, duplicates and sources of the dependencies, against deny.toml
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) deny --locked check licenses bans sources

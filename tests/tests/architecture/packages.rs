@@ -10,7 +10,7 @@ use visavis_tests::{Outcome, root};
 const MAX_KEYWORDS: usize = 5;
 
 /// The library crates that applications can depend on, one by way of another.
-const LIBRARIES: [&str; 7] = [
+const LIBRARIES: [&str; 8] = [
     "visavis",
     "visavis-types",
     "visavis-bitstream",
@@ -18,6 +18,7 @@ const LIBRARIES: [&str; 7] = [
     "visavis-core",
     "visavis-net",
     "visavis-signaling",
+    "visavis-ffi",
 ];
 
 fn metadata() -> Result<Metadata, Box<dyn std::error::Error>> {
@@ -111,11 +112,18 @@ fn is_wanted(file: &str) -> bool {
     let hidden = file.split('/').any(|part| part.starts_with('.') || junk.contains(&part));
     match folder {
         "" => {
-            [".cargo_vcs_info.json", "build.rs", "openapi.json", "LICENSE", "README.md"]
-                .contains(&name)
+            [
+                ".cargo_vcs_info.json",
+                "build.rs",
+                "cbindgen.toml",
+                "openapi.json",
+                "LICENSE",
+                "README.md",
+            ]
+            .contains(&name)
                 || name.starts_with("Cargo.")
         }
-        "src" | "tests" | "benches" | "examples" | "web" => !hidden,
+        "src" | "include" | "tests" | "benches" | "examples" | "web" => !hidden,
         _ => false,
     }
 }

@@ -1,0 +1,1211 @@
+/**
+ * visavis: puts a live face on a web page. Frames and sound in, WebRTC out to one viewer or hundreds.
+ *
+ * An engine has sessions, one for each face; a signaling server, or the application's own signaling, brings viewers.
+ *
+ * Rules for all functions:
+ * - They return a visavis_status: below 0 is an error, which visavis_last_error() puts into words.
+ * - Handles are opaque. One that is NULL, was freed, or is of another kind is VISAVIS_INVALID_HANDLE.
+ * - A struct is initialised by its own _init function with sizeof, once for each struct, and grows at its end only.
+ * - What is passed in is read during the call, and is the caller's again when it returns, unless the function says
+ *   otherwise. Texts end with a NUL and are UTF-8. Texts that are returned in a `char **` are to be freed with
+ *   visavis_string_free().
+ * - All may be called from any thread, several at a time. None waits for the network or for an encoder, but those that
+ *   stop something, and those that have a time to wait.
+ * - No thread of the library calls the application unless it was given a callback.
+ * - The library is not to be used in a child of fork(): each call there is VISAVIS_FORKED.
+ */
+
+#ifndef VISAVIS_H
+#define VISAVIS_H
+
+/* Made from the source by cbindgen: `make header BLESS=1`. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * The version of the ABI that a program is compiled for: its major number in the upper 16 bits, its minor number in the
+ * lower. Compare it with visavis_abi_version(): the major numbers must be equal, and the library's minor number must not
+ * be less. A new minor version adds functions, fields and numbers; whatever there was before stays.
+ */
+#define VISAVIS_ABI_VERSION 65536
+
+/**
+ * A timestamp of media that was captured when it is pushed.
+ */
+#define VISAVIS_NOW -1
+
+/**
+ * What a call returns. 0: done. Above 0: nothing is wrong, but something else came of it. Below 0: an error, and
+ * visavis_last_error() has the sentence. Numbers keep their meaning; new ones may be added.
+ */
+typedef enum visavis_status {
+    /**
+     * Done; of media: it is on its way.
+     */
+    VISAVIS_OK = 0,
+    /**
+     * The session is not started yet: media was counted, otherwise ignored.
+     */
+    VISAVIS_NOT_STARTED = 1,
+    /**
+     * The session was stopped: media was counted, otherwise ignored. Nothing will be taken any more.
+     */
+    VISAVIS_STOPPED = 2,
+    /**
+     * Dropped: the engine does not keep up, or what it belongs to was interrupted. Encoded pictures are dropped from
+     * here to the next keyframe, which is asked for.
+     */
+    VISAVIS_DROPPED = 3,
+    /**
+     * It is on its way, and the oldest sound that waited was dropped for it.
+     */
+    VISAVIS_DROPPED_OLDEST = 4,
+    /**
+     * Not taken, because so much waits already: try again later.
+     */
+    VISAVIS_FULL = 5,
+    /**
+     * Nothing came in time.
+     */
+    VISAVIS_TIMEOUT = 6,
+    /**
+     * Nothing more will come.
+     */
+    VISAVIS_END = 7,
+    /**
+     * An argument is NULL, out of range, or no text in UTF-8.
+     */
+    VISAVIS_INVALID_ARGUMENT = -1,
+    /**
+     * A handle is NULL, was freed, or is of another kind.
+     */
+    VISAVIS_INVALID_HANDLE = -2,
+    /**
+     * A setting is out of range, unknown, or contradicts another.
+     */
+    VISAVIS_INVALID_CONFIG = -3,
+    /**
+     * A frame, chunk or message cannot be used. What was pushed before is unaffected.
+     */
+    VISAVIS_INVALID_MEDIA = -4,
+    /**
+     * The session takes media of another kind: raw and encoded cannot be mixed.
+     */
+    VISAVIS_WRONG_SESSION = -5,
+    /**
+     * This build or this machine cannot do it.
+     */
+    VISAVIS_UNSUPPORTED = -6,
+    /**
+     * The engine has stopped.
+     */
+    VISAVIS_ENGINE_STOPPED = -7,
+    /**
+     * The engine does not keep up with what was asked before: try again.
+     */
+    VISAVIS_BUSY = -8,
+    /**
+     * The operating system refused a socket, a thread, a file.
+     */
+    VISAVIS_SYSTEM = -9,
+    /**
+     * There is one of this name.
+     */
+    VISAVIS_EXISTS = -10,
+    /**
+     * There is none of this name.
+     */
+    VISAVIS_NOT_FOUND = -11,
+    /**
+     * All places for viewers are taken.
+     */
+    VISAVIS_NO_PLACE = -12,
+    /**
+     * An SDP offer, or an ICE candidate, cannot be used.
+     */
+    VISAVIS_OFFER_REFUSED = -13,
+    /**
+     * The caller's buffer is too small. What was to be written waits for a larger one.
+     */
+    VISAVIS_TOO_SMALL = -14,
+    /**
+     * There are 65,536 handles: free some.
+     */
+    VISAVIS_TOO_MANY_HANDLES = -15,
+    /**
+     * The process was forked after it had used the library. The child cannot use it; start another program in it.
+     */
+    VISAVIS_FORKED = -16,
+    /**
+     * A bug in the library. What the call was for is in an unknown state, everything else goes on.
+     */
+    VISAVIS_PANIC = -17,
+} visavis_status;
+
+/**
+ * What visavis_session_set_idle() shows.
+ */
+typedef enum visavis_idle {
+    /**
+     * Nothing: the last picture stays.
+     */
+    VISAVIS_IDLE_NONE = 0,
+    /**
+     * The built-in face at rest: what a session has at first.
+     */
+    VISAVIS_IDLE_BUILT_IN = 1,
+} visavis_idle;
+
+/**
+ * How a picture's bytes are laid out.
+ */
+typedef enum visavis_pixel_format {
+    /**
+     * 4 bytes a pixel: red, green, blue, alpha (ignored). Rows follow one another without padding.
+     */
+    VISAVIS_RGBA = 0,
+    /**
+     * As VISAVIS_RGBA, with blue first and red third.
+     */
+    VISAVIS_BGRA = 1,
+    /**
+     * 3 bytes a pixel: red, green, blue. Rows follow one another without padding.
+     */
+    VISAVIS_RGB = 2,
+    /**
+     * Planar YUV 4:2:0, limited range, BT.709 from 720 rows on and BT.601 below: Y, then U, then V, without padding.
+     */
+    VISAVIS_I420 = 3,
+    /**
+     * As VISAVIS_I420 in two planes: Y, then U and V by turns.
+     */
+    VISAVIS_NV12 = 4,
+    /**
+     * A JPEG file; decoding it takes milliseconds of the calling thread.
+     */
+    VISAVIS_JPEG = 5,
+    /**
+     * A PNG file; decoding it takes milliseconds of the calling thread.
+     */
+    VISAVIS_PNG = 6,
+} visavis_pixel_format;
+
+/**
+ * How a chunk's bytes are laid out.
+ */
+typedef enum visavis_audio_format {
+    /**
+     * Signed 16-bit little-endian samples, channels interleaved.
+     */
+    VISAVIS_S16 = 0,
+    /**
+     * 32-bit little-endian floats, full scale from -1 to 1, channels interleaved. What is louder is clipped.
+     */
+    VISAVIS_F32 = 1,
+} visavis_audio_format;
+
+/**
+ * A running engine: its threads and its media sockets. Freed with visavis_engine_free().
+ */
+typedef struct visavis_engine visavis_engine;
+
+/**
+ * Memory of the engine that a picture is written into: lent by visavis_frame_acquire(), given back by
+ * visavis_frame_push() or visavis_frame_discard().
+ */
+typedef struct visavis_frame visavis_frame;
+
+/**
+ * A running signaling server: the player page, WebSocket, HTTP API and WHEP on one TCP port. Freed with
+ * visavis_server_free().
+ */
+typedef struct visavis_server visavis_server;
+
+/**
+ * One face: its sources, its idle picture, its viewers. Freed with visavis_session_free().
+ */
+typedef struct visavis_session visavis_session;
+
+/**
+ * A piece of sound, read during the call.
+ */
+typedef struct visavis_audio_chunk {
+    /**
+     * Set by visavis_audio_chunk_init().
+     */
+    size_t struct_size;
+    /**
+     * The samples. They need not be aligned.
+     */
+    const void *data;
+    /**
+     * Bytes in data, not samples: 100 ms of 16 kHz mono VISAVIS_S16 is 3,200 bytes.
+     */
+    size_t len;
+    /**
+     * In Hz: 8,000, 11,025, 12,000, 16,000, 22,050, 24,000, 32,000, 44,100 or 48,000.
+     */
+    uint32_t sample_rate;
+    /**
+     * 1 or 2. Default: 1.
+     */
+    uint32_t channels;
+    /**
+     * One of visavis_audio_format. Default: VISAVIS_S16.
+     */
+    uint32_t format;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * When the first sample was captured, in Unix milliseconds, on the clock of the pictures that belong to it; in an
+     * utterance, milliseconds on its own clock. Default: VISAVIS_NOW.
+     */
+    int64_t timestamp_ms;
+} visavis_audio_chunk;
+
+/**
+ * Settings of an engine. Texts are copied; one that is NULL stands for its default.
+ */
+typedef struct visavis_engine_config {
+    /**
+     * Set by visavis_engine_config_init().
+     */
+    size_t struct_size;
+    /**
+     * Where the UDP socket for all media listens, IP:PORT; port 0: any free port. Default: "0.0.0.0:0".
+     */
+    const char *udp;
+    /**
+     * Addresses announced to viewers as ICE host candidates, IP or IP:PORT, with commas between them: for a host behind
+     * 1:1 NAT, or with mapped ports. Default: all addresses of this machine.
+     */
+    const char *announce;
+    /**
+     * Media loops, each a thread with a UDP port of its own, that share the viewers: 1 to 64. Default: 1.
+     */
+    uint32_t loops;
+    /**
+     * Viewers at once, over all sessions, from 1 on. Default: 100.
+     */
+    uint32_t max_clients;
+    /**
+     * From a viewer's offer to a finished DTLS handshake, in milliseconds. Default: 15,000.
+     */
+    uint32_t connect_timeout_ms;
+    /**
+     * Events kept for a reader that does not read, 1 to 65,536. Default: 1,024.
+     */
+    uint32_t event_capacity;
+    /**
+     * Processor core for the media loop, counted from 0; -1: any. Default: -1.
+     */
+    int32_t media_core;
+    /**
+     * 1: the threads that keep time run with real-time priority (needs CAP_SYS_NICE). Default: 0.
+     */
+    uint32_t realtime;
+} visavis_engine_config;
+
+/**
+ * Figures of a session since it was made; initialised by visavis_session_status_init().
+ */
+typedef struct visavis_session_status {
+    /**
+     * Set by visavis_session_status_init().
+     */
+    size_t struct_size;
+    /**
+     * Viewers connected now.
+     */
+    uint64_t peer_count;
+    /**
+     * Frames accepted.
+     */
+    uint64_t video_frames;
+    /**
+     * Chunks of sound accepted.
+     */
+    uint64_t audio_chunks;
+    /**
+     * Frames that came later than 1.5 frame intervals after their timestamp. They are sent all the same.
+     */
+    uint64_t dropped_frames;
+    /**
+     * Frames replaced by a newer one before the encoder took them.
+     */
+    uint64_t replaced_frames;
+    /**
+     * Milliseconds of queued sound dropped because the queue was full.
+     */
+    uint64_t dropped_audio_ms;
+    /**
+     * Timestamps that could not be meant, and were corrected.
+     */
+    uint64_t corrected_stamps;
+    /**
+     * Encoded frames dropped because the engine did not keep up.
+     */
+    uint64_t dropped_units;
+    /**
+     * Frames encoded, over all codecs.
+     */
+    uint64_t encoded_frames;
+    /**
+     * Keyframes among them.
+     */
+    uint64_t keyframes;
+    /**
+     * Microphone packets received.
+     */
+    uint64_t mic_packets;
+    /**
+     * Those among them that were dropped because the engine did not keep up.
+     */
+    uint64_t dropped_mic_packets;
+    /**
+     * Chunks of microphones dropped because nobody read them.
+     */
+    uint64_t unread_mic_chunks;
+    /**
+     * Packets of sound dropped because the engine did not keep up.
+     */
+    uint64_t dropped_audio_packets;
+    /**
+     * Messages accepted for viewers.
+     */
+    uint64_t data_sent;
+    /**
+     * Those among them whose channel or connection ended before they left.
+     */
+    uint64_t data_undelivered;
+    /**
+     * Messages received from viewers.
+     */
+    uint64_t data_received;
+    /**
+     * Messages from viewers dropped because nobody read them.
+     */
+    uint64_t data_dropped;
+    /**
+     * Times that pictures stopped coming unexpectedly.
+     */
+    uint64_t stalls;
+    /**
+     * From a frame's timestamp to its last packet to the last viewer, in milliseconds: moving average.
+     */
+    double avg_latency_ms;
+    /**
+     * Frames pushed during the last second.
+     */
+    double fps;
+    /**
+     * When the last frame was pushed, in Unix milliseconds; -1: none yet.
+     */
+    int64_t last_frame_time_ms;
+    /**
+     * 1: the session is started, and a frame came within the last two seconds.
+     */
+    uint32_t is_streaming;
+    /**
+     * 1: viewers see what is pushed; 0: they see the idle picture.
+     */
+    uint32_t is_live;
+} visavis_session_status;
+
+/**
+ * Settings of the signaling server. Texts are copied; one that is NULL stands for its default. Lists are texts with
+ * commas.
+ */
+typedef struct visavis_server_config {
+    /**
+     * Set by visavis_server_config_init().
+     */
+    size_t struct_size;
+    /**
+     * Where the one TCP port listens, IP:PORT; port 0: any free port. Default: "0.0.0.0:8081".
+     */
+    const char *listen;
+    /**
+     * The session of a visitor who names none. Default: "default".
+     */
+    const char *default_session;
+    /**
+     * The preferred video codecs, as said to browsers. Default: "H264".
+     */
+    const char *video_codec;
+    /**
+     * The preferred audio codecs, as said to browsers. Default: "opus".
+     */
+    const char *audio_codec;
+    /**
+     * Certificate chain for HTTPS, a PEM file; with tls_key. Default: NULL, plain HTTP.
+     */
+    const char *tls_cert;
+    /**
+     * Private key for HTTPS, a PEM file; with tls_cert. Default: NULL.
+     */
+    const char *tls_key;
+    /**
+     * Where visitors find the server when it is behind a proxy, such as `https://face.example.org/avatar`. Default:
+     * NULL.
+     */
+    const char *public_url;
+    /**
+     * Names of this server, such as "face.example.org,*.example.org". Default: none but addresses, localhost, this
+     * machine's name and that of public_url.
+     */
+    const char *allowed_hosts;
+    /**
+     * Proxies whose X-Forwarded-* headers are trusted: addresses, networks, loopback, private, none. Default:
+     * "loopback".
+     */
+    const char *trusted_proxies;
+    /**
+     * Origins whose pages may use the HTTP API and the WebSocket; "*": any. Default: this server's own only.
+     */
+    const char *cors;
+    /**
+     * STUN servers for browsers, such as "stun:stun.example.org:3478". Default: none.
+     */
+    const char *stun_urls;
+    /**
+     * TURN servers for browsers, such as "turn:turn.example.org:3478?transport=udp". Default: none.
+     */
+    const char *turn_urls;
+    /**
+     * User name for the TURN servers. Default: NULL.
+     */
+    const char *turn_user;
+    /**
+     * Password for the TURN servers. Default: NULL.
+     */
+    const char *turn_pass;
+    /**
+     * Title of the page, up to 80 characters. Default: "visavis".
+     */
+    const char *page_title;
+    /**
+     * Picture beside the title: an SVG, PNG, JPEG or WebP file of up to 512 KiB. Default: the built-in one.
+     */
+    const char *page_logo;
+    /**
+     * Viewers with a WebSocket at once, from 1 on. Default: 100.
+     */
+    uint32_t max_clients;
+    /**
+     * Sessions that are made over HTTP, from 1 on. Default: 100.
+     */
+    uint32_t max_sessions;
+    /**
+     * 1: programs may make, list and end sessions over HTTP. There is no login. Default: 0.
+     */
+    uint32_t api;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} visavis_server_config;
+
+/**
+ * Settings of a session. Texts are copied; one that is NULL stands for its default.
+ */
+typedef struct visavis_session_config {
+    /**
+     * Set by visavis_session_config_init().
+     */
+    size_t struct_size;
+    /**
+     * Its name: 1 to 64 characters from A-Z a-z 0-9 . _ -. Default: "default".
+     */
+    const char *id;
+    /**
+     * Video codecs in order of preference, with commas: H264, VP8, VP9, AV1 (in builds that have it). Default: "H264".
+     */
+    const char *video_codec;
+    /**
+     * The codec of pictures that are pushed encoded. NULL: they are pushed raw, and encoded here. Default: NULL.
+     */
+    const char *encoded;
+    /**
+     * Audio codecs in order of preference, with commas: opus, pcmu, pcma. Default: "opus".
+     */
+    const char *audio_codec;
+    /**
+     * Width that all pictures are scaled to; 0 with height 0: each picture keeps its own size. Default: 0.
+     */
+    uint32_t width;
+    /**
+     * Height that all pictures are scaled to. Default: 0.
+     */
+    uint32_t height;
+    /**
+     * Frames per second that will be pushed, 1 to 120. Default: 30.
+     */
+    uint32_t fps;
+    /**
+     * Target bitrate of the video in kbit/s, 50 to 50,000. Default: 1,500.
+     */
+    uint32_t bitrate;
+    /**
+     * Target bitrate of Opus in kbit/s, 6 to 510; with two channels it is twice as much. Default: 48.
+     */
+    uint32_t audio_bitrate;
+    /**
+     * Milliseconds of sound in one packet: 10 or 20. Default: 20.
+     */
+    uint32_t packet_ms;
+    /**
+     * 1: send a coarse copy of each Opus packet in the next one, against loss. Default: 1.
+     */
+    uint32_t opus_fec;
+    /**
+     * 1: send almost nothing while nobody speaks. Default: 0.
+     */
+    uint32_t opus_dtx;
+    /**
+     * 1: send every Opus packet twice, to browsers that support it. Default: 0.
+     */
+    uint32_t opus_red;
+    /**
+     * Viewers at once; 0: as many as the engine takes. 1 makes the session private. Default: 0.
+     */
+    uint32_t max_viewers;
+    /**
+     * How long viewers may hold a picture back at least, in milliseconds up to 40,950. Default: 0.
+     */
+    uint32_t playout_min_ms;
+    /**
+     * How long viewers may hold a picture back at most, in milliseconds up to 40,950. Default: 0.
+     */
+    uint32_t playout_max_ms;
+    /**
+     * Sample rate of microphones in Hz: 8,000, 12,000, 16,000, 24,000 or 48,000. Default: 16,000.
+     */
+    uint32_t microphone_rate;
+    /**
+     * Sound kept while it waits for its turn, in milliseconds, 100 to 3,600,000. Default: 60,000.
+     */
+    uint32_t audio_queue_ms;
+    /**
+     * How long a picture stays when no other follows, before the idle picture is shown, in milliseconds up to 60,000.
+     * Default: 500.
+     */
+    uint32_t idle_grace_ms;
+    /**
+     * Memory for pictures of utterances that wait, in bytes. Default: 268,435,456.
+     */
+    uint64_t utterance_bytes;
+} visavis_session_config;
+
+/**
+ * One picture, read during the call.
+ */
+typedef struct visavis_video_frame {
+    /**
+     * Set by visavis_video_frame_init().
+     */
+    size_t struct_size;
+    /**
+     * The pixels, or a whole JPEG or PNG file.
+     */
+    const void *data;
+    /**
+     * Bytes in data: width * height * 4 for RGBA and BGRA, * 3 for RGB, * 3 / 2 for I420 and NV12.
+     */
+    size_t len;
+    /**
+     * Pixels in a row: even, 16 to 4096.
+     */
+    uint32_t width;
+    /**
+     * Rows: even, 16 to 4096.
+     */
+    uint32_t height;
+    /**
+     * One of visavis_pixel_format. Default: VISAVIS_RGBA.
+     */
+    uint32_t format;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * When the picture was captured or rendered, in Unix milliseconds; in an utterance, milliseconds on its own clock.
+     * Default: VISAVIS_NOW.
+     */
+    int64_t timestamp_ms;
+} visavis_video_frame;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Writes the defaults into a chunk; struct_size is sizeof(*chunk).
+ */
+enum visavis_status visavis_audio_chunk_init(struct visavis_audio_chunk *chunk, size_t struct_size);
+
+/**
+ * Queues a piece of sound, which is played at its own rate however fast pieces come. Never waits. The memory is the
+ * caller's again when the call returns.
+ *
+ * VISAVIS_OK, VISAVIS_NOT_STARTED, VISAVIS_STOPPED. VISAVIS_DROPPED_OLDEST: more than audio_queue_ms waits; sound that
+ * is made faster than it plays belongs in an utterance. VISAVIS_INVALID_MEDIA: rate, channels or length.
+ * VISAVIS_WRONG_SESSION: the session's sound came as Opus packets before. Any thread.
+ */
+enum visavis_status visavis_push_audio(const struct visavis_session *session,
+                                       const struct visavis_audio_chunk *chunk);
+
+/**
+ * Writes the defaults into a config; struct_size is sizeof(*config).
+ */
+enum visavis_status visavis_engine_config_init(struct visavis_engine_config *config,
+                                               size_t struct_size);
+
+/**
+ * Opens the UDP socket and starts the threads: four, and one more for each further media loop.
+ *
+ * config: NULL for the defaults. engine: is set to the engine, which is the caller's to free; to NULL on errors.
+ * VISAVIS_INVALID_CONFIG: a setting. VISAVIS_SYSTEM: the address is taken or not ours, or the system has no thread.
+ * Any thread.
+ */
+enum visavis_status visavis_engine_start(const struct visavis_engine_config *config,
+                                         struct visavis_engine **engine);
+
+/**
+ * As visavis_engine_start(), with settings as TOML or JSON: those of docs/visavis.toml, and besides them
+ * connect_timeout_ms and event_capacity. Settings of sessions and the server may be among them, so that one text does
+ * for all three; what none of them knows is VISAVIS_INVALID_CONFIG.
+ */
+enum visavis_status visavis_engine_start_text(const char *settings,
+                                              struct visavis_engine **engine);
+
+/**
+ * The UDP port that media flows through; the first one where there are several media loops. Any thread.
+ */
+enum visavis_status visavis_engine_udp_port(const struct visavis_engine *engine,
+                                            uint16_t *port);
+
+/**
+ * Whether the engine runs: VISAVIS_OK if it does, VISAVIS_STOPPED after visavis_engine_stop(), VISAVIS_ENGINE_STOPPED
+ * where it has ended by a fault (the process should end then, and be started anew). Any thread.
+ */
+enum visavis_status visavis_engine_health(const struct visavis_engine *engine);
+
+/**
+ * Stops all sessions, closes every viewer's connection, and waits for the engine's threads to end. Sessions and readers
+ * of the engine stay to be freed; what is asked of them says VISAVIS_STOPPED, VISAVIS_END or VISAVIS_ENGINE_STOPPED. A
+ * second call does nothing. Any thread.
+ */
+enum visavis_status visavis_engine_stop(struct visavis_engine *engine);
+
+/**
+ * Stops the engine, if it was not yet, and frees it. NULL is ignored. Any thread.
+ */
+enum visavis_status visavis_engine_free(struct visavis_engine *engine);
+
+/**
+ * Writes the defaults into a chunk; struct_size is sizeof(*chunk).
+ */
+enum visavis_status visavis_audio_chunk_init(struct visavis_audio_chunk *chunk, size_t struct_size);
+
+/**
+ * Queues a piece of sound, which is played at its own rate however fast pieces come. Never waits. The memory is the
+ * caller's again when the call returns.
+ *
+ * VISAVIS_OK, VISAVIS_NOT_STARTED, VISAVIS_STOPPED. VISAVIS_DROPPED_OLDEST: more than audio_queue_ms waits; sound that
+ * is made faster than it plays belongs in an utterance. VISAVIS_INVALID_MEDIA: rate, channels or length.
+ * VISAVIS_WRONG_SESSION: the session's sound came as Opus packets before. Any thread.
+ */
+enum visavis_status visavis_push_audio(const struct visavis_session *session,
+                                       const struct visavis_audio_chunk *chunk);
+
+/**
+ * Writes the defaults into a config; struct_size is sizeof(*config).
+ */
+enum visavis_status visavis_engine_config_init(struct visavis_engine_config *config,
+                                               size_t struct_size);
+
+/**
+ * Opens the UDP socket and starts the threads: four, and one more for each further media loop.
+ *
+ * config: NULL for the defaults. engine: is set to the engine, which is the caller's to free; to NULL on errors.
+ * VISAVIS_INVALID_CONFIG: a setting. VISAVIS_SYSTEM: the address is taken or not ours, or the system has no thread.
+ * Any thread.
+ */
+enum visavis_status visavis_engine_start(const struct visavis_engine_config *config,
+                                         struct visavis_engine **engine);
+
+/**
+ * As visavis_engine_start(), with settings as TOML or JSON: those of docs/visavis.toml, and besides them
+ * connect_timeout_ms and event_capacity. Settings of sessions and the server may be among them, so that one text does
+ * for all three; what none of them knows is VISAVIS_INVALID_CONFIG.
+ */
+enum visavis_status visavis_engine_start_text(const char *settings,
+                                              struct visavis_engine **engine);
+
+/**
+ * The UDP port that media flows through; the first one where there are several media loops. Any thread.
+ */
+enum visavis_status visavis_engine_udp_port(const struct visavis_engine *engine,
+                                            uint16_t *port);
+
+/**
+ * Whether the engine runs: VISAVIS_OK if it does, VISAVIS_STOPPED after visavis_engine_stop(), VISAVIS_ENGINE_STOPPED
+ * where it has ended by a fault (the process should end then, and be started anew). Any thread.
+ */
+enum visavis_status visavis_engine_health(const struct visavis_engine *engine);
+
+/**
+ * Stops all sessions, closes every viewer's connection, and waits for the engine's threads to end. Sessions and readers
+ * of the engine stay to be freed; what is asked of them says VISAVIS_STOPPED, VISAVIS_END or VISAVIS_ENGINE_STOPPED. A
+ * second call does nothing. Any thread.
+ */
+enum visavis_status visavis_engine_stop(struct visavis_engine *engine);
+
+/**
+ * Stops the engine, if it was not yet, and frees it. NULL is ignored. Any thread.
+ */
+enum visavis_status visavis_engine_free(struct visavis_engine *engine);
+
+/**
+ * Frees a text that a function of this library has returned in a `char **`. NULL is ignored.
+ */
+void visavis_string_free(char *text);
+
+/**
+ * Prepares a status to be filled; struct_size is sizeof(*status).
+ */
+enum visavis_status visavis_session_status_init(struct visavis_session_status *status,
+                                                size_t struct_size);
+
+/**
+ * Fills in the session's figures, in some microseconds. Any thread.
+ */
+enum visavis_status visavis_session_get_status(const struct visavis_session *session,
+                                               struct visavis_session_status *status);
+
+/**
+ * The session's figures as JSON, with the names of GET /status, to be freed with visavis_string_free(). Beside those of
+ * the struct it has how long frames took to each stage, and the encoders that run. Any thread.
+ */
+enum visavis_status visavis_session_get_status_json(const struct visavis_session *session,
+                                                    char **json);
+
+/**
+ * Writes the defaults into a config; struct_size is sizeof(*config).
+ */
+enum visavis_status visavis_server_config_init(struct visavis_server_config *config,
+                                               size_t struct_size);
+
+/**
+ * Starts the signaling server of an engine, on a thread of its own.
+ *
+ * config: NULL for the defaults. server: is set to the server, which is the caller's to free; to NULL on errors.
+ * VISAVIS_INVALID_CONFIG: a setting, a certificate or a logo that cannot be used. VISAVIS_SYSTEM: the port is taken. Any
+ * thread.
+ */
+enum visavis_status visavis_server_start(const struct visavis_engine *engine,
+                                         const struct visavis_server_config *config,
+                                         struct visavis_server **server);
+
+/**
+ * As visavis_server_start(), with settings as TOML or JSON: those of docs/visavis.toml. Sessions that are made over HTTP
+ * have the settings of sessions that are among them.
+ */
+enum visavis_status visavis_server_start_text(const struct visavis_engine *engine,
+                                              const char *settings,
+                                              struct visavis_server **server);
+
+/**
+ * Where the player page is, for a browser on this machine, to be freed with visavis_string_free(). Any thread.
+ */
+enum visavis_status visavis_server_url(const struct visavis_server *server,
+                                       char **url);
+
+/**
+ * The TCP port that the server listens on. Any thread.
+ */
+enum visavis_status visavis_server_port(const struct visavis_server *server, uint16_t *port);
+
+/**
+ * Reads certificate and key again, which also happens by itself when the files change. Any thread.
+ */
+enum visavis_status visavis_server_reload_certificates(const struct visavis_server *server);
+
+/**
+ * Closes all connections and waits for the server's thread to end. Viewers' media flows on until their sessions end. A
+ * second call does nothing. Any thread.
+ */
+enum visavis_status visavis_server_stop(struct visavis_server *server);
+
+/**
+ * Stops the server, if it was not yet, and frees it. NULL is ignored. Any thread.
+ */
+enum visavis_status visavis_server_free(struct visavis_server *server);
+
+/**
+ * Writes the defaults into a config; struct_size is sizeof(*config).
+ */
+enum visavis_status visavis_session_config_init(struct visavis_session_config *config,
+                                                size_t struct_size);
+
+/**
+ * Makes a session. It shows its idle picture to viewers from now on; media is taken after visavis_session_start().
+ *
+ * config: NULL for the defaults. session: is set to the session, which is the caller's to free; to NULL on errors.
+ * VISAVIS_INVALID_CONFIG: a setting. VISAVIS_EXISTS: the name is taken. VISAVIS_UNSUPPORTED: a codec that this build
+ * cannot encode. VISAVIS_ENGINE_STOPPED, VISAVIS_SYSTEM. Any thread.
+ */
+enum visavis_status visavis_session_create(const struct visavis_engine *engine,
+                                           const struct visavis_session_config *config,
+                                           struct visavis_session **session);
+
+/**
+ * As visavis_session_create(), with settings as TOML or JSON: those of docs/visavis.toml under "Video" and "Audio", and
+ * the fields of visavis_session_config, width and height as size = "512x512". Settings of engine and server may be among
+ * them.
+ */
+enum visavis_status visavis_session_create_text(const struct visavis_engine *engine,
+                                                const char *settings,
+                                                struct visavis_session **session);
+
+/**
+ * From now on pushed media is sent. Has no effect on a session that was stopped. Any thread.
+ */
+enum visavis_status visavis_session_start(const struct visavis_session *session);
+
+/**
+ * The session's name, to be freed with visavis_string_free(). Any thread.
+ */
+enum visavis_status visavis_session_id(const struct visavis_session *session, char **id);
+
+/**
+ * Chooses what viewers see while no pictures are pushed, one of visavis_idle; for a picture of the application see
+ * visavis_session_set_idle_picture(). Any thread.
+ */
+enum visavis_status visavis_session_set_idle(const struct visavis_session *session,
+                                             uint32_t idle);
+
+/**
+ * Drops at once all that waits to be played, utterances and what was pushed live. sent_us: NULL, or set to how much of
+ * what is playing was sent, in microseconds, exact to a packet. Sound fades out within 5 ms, and the idle picture is
+ * shown. Any thread.
+ */
+enum visavis_status visavis_interrupt(const struct visavis_session *session,
+                                      uint64_t *sent_us);
+
+/**
+ * Disconnects every viewer cleanly, and ends the session: waits for its encoder to end, and up to two seconds for the
+ * viewers. What is pushed from now on is VISAVIS_STOPPED. A second call does nothing. Any thread.
+ */
+enum visavis_status visavis_session_stop(const struct visavis_session *session);
+
+/**
+ * Stops the session, if it was not yet, and frees it. NULL is ignored. Its utterances and readers stay to be freed. Any
+ * thread, also while others push to it.
+ */
+enum visavis_status visavis_session_free(struct visavis_session *session);
+
+/**
+ * The sentence of the last call on this thread that returned an error: what is wrong, and what is expected. Empty
+ * before the first. It is good until the next error on this thread; never NULL, and not to be freed. Never fails, also
+ * after fork().
+ */
+const char *visavis_last_error(void);
+
+/**
+ * The name of a status, such as "VISAVIS_OK"; "VISAVIS_?" for a number that is none. Static text, not to be freed.
+ */
+const char *visavis_status_name(int32_t status);
+
+/**
+ * The version of the ABI that the library has; see VISAVIS_ABI_VERSION. Never fails. Any thread.
+ */
+uint32_t visavis_abi_version(void);
+
+/**
+ * The version of the library, such as "0.1.0". Static text, not to be freed. Any thread.
+ */
+const char *visavis_version(void);
+
+/**
+ * Writes the defaults into a frame; struct_size is sizeof(*frame).
+ */
+enum visavis_status visavis_video_frame_init(struct visavis_video_frame *frame, size_t struct_size);
+
+/**
+ * Copies a picture and returns; it is encoded later, unless a newer one comes before. Never waits. The memory is the
+ * caller's again when the call returns.
+ *
+ * VISAVIS_OK, VISAVIS_NOT_STARTED, VISAVIS_STOPPED. VISAVIS_INVALID_MEDIA: size, length or content. VISAVIS_WRONG_SESSION:
+ * the session takes encoded pictures. Any thread; of several that push, the newest picture wins.
+ */
+enum visavis_status visavis_push_video(const struct visavis_session *session,
+                                       const struct visavis_video_frame *frame);
+
+/**
+ * Shows viewers a still picture of the application while none are pushed. timestamp_ms has no meaning.
+ *
+ * VISAVIS_INVALID_MEDIA: size, length or content. Any thread.
+ */
+enum visavis_status visavis_session_set_idle_picture(const struct visavis_session *session,
+                                                     const struct visavis_video_frame *picture);
+
+/**
+ * Lends memory for a picture, to be written in place and pushed without a copy. What was there before is still there:
+ * write all of it. Four pictures of a session are under way at once at most.
+ *
+ * format: one of visavis_pixel_format, but JPEG and PNG. frame, data, len: set to the frame, its memory and its length;
+ * to NULL, NULL and 0 unless VISAVIS_OK is returned. The memory is good until the frame is pushed or discarded, also
+ * after the session was freed. VISAVIS_DROPPED: all memory is in use, newer pictures are on their way; drop this one.
+ * VISAVIS_INVALID_MEDIA: size or format. VISAVIS_WRONG_SESSION. Any thread.
+ */
+enum visavis_status visavis_frame_acquire(const struct visavis_session *session,
+                                          uint32_t width,
+                                          uint32_t height,
+                                          uint32_t format,
+                                          struct visavis_frame **frame,
+                                          uint8_t **data,
+                                          size_t *len);
+
+/**
+ * Pushes a picture that was written into lent memory, which is not the caller's any more, whatever is returned. Never
+ * waits. timestamp_ms: as in visavis_video_frame.
+ *
+ * VISAVIS_OK, VISAVIS_NOT_STARTED, VISAVIS_STOPPED. VISAVIS_INVALID_HANDLE: it was pushed or discarded before. Any
+ * thread.
+ */
+enum visavis_status visavis_frame_push(struct visavis_frame *frame,
+                                       int64_t timestamp_ms);
+
+/**
+ * Gives lent memory back without a push. NULL is ignored. Any thread.
+ */
+enum visavis_status visavis_frame_discard(struct visavis_frame *frame);
+
+/**
+ * Frees a text that a function of this library has returned in a `char **`. NULL is ignored.
+ */
+void visavis_string_free(char *text);
+
+/**
+ * Prepares a status to be filled; struct_size is sizeof(*status).
+ */
+enum visavis_status visavis_session_status_init(struct visavis_session_status *status,
+                                                size_t struct_size);
+
+/**
+ * Fills in the session's figures, in some microseconds. Any thread.
+ */
+enum visavis_status visavis_session_get_status(const struct visavis_session *session,
+                                               struct visavis_session_status *status);
+
+/**
+ * The session's figures as JSON, with the names of GET /status, to be freed with visavis_string_free(). Beside those of
+ * the struct it has how long frames took to each stage, and the encoders that run. Any thread.
+ */
+enum visavis_status visavis_session_get_status_json(const struct visavis_session *session,
+                                                    char **json);
+
+/**
+ * Writes the defaults into a config; struct_size is sizeof(*config).
+ */
+enum visavis_status visavis_server_config_init(struct visavis_server_config *config,
+                                               size_t struct_size);
+
+/**
+ * Starts the signaling server of an engine, on a thread of its own.
+ *
+ * config: NULL for the defaults. server: is set to the server, which is the caller's to free; to NULL on errors.
+ * VISAVIS_INVALID_CONFIG: a setting, a certificate or a logo that cannot be used. VISAVIS_SYSTEM: the port is taken. Any
+ * thread.
+ */
+enum visavis_status visavis_server_start(const struct visavis_engine *engine,
+                                         const struct visavis_server_config *config,
+                                         struct visavis_server **server);
+
+/**
+ * As visavis_server_start(), with settings as TOML or JSON: those of docs/visavis.toml. Sessions that are made over HTTP
+ * have the settings of sessions that are among them.
+ */
+enum visavis_status visavis_server_start_text(const struct visavis_engine *engine,
+                                              const char *settings,
+                                              struct visavis_server **server);
+
+/**
+ * Where the player page is, for a browser on this machine, to be freed with visavis_string_free(). Any thread.
+ */
+enum visavis_status visavis_server_url(const struct visavis_server *server,
+                                       char **url);
+
+/**
+ * The TCP port that the server listens on. Any thread.
+ */
+enum visavis_status visavis_server_port(const struct visavis_server *server, uint16_t *port);
+
+/**
+ * Reads certificate and key again, which also happens by itself when the files change. Any thread.
+ */
+enum visavis_status visavis_server_reload_certificates(const struct visavis_server *server);
+
+/**
+ * Closes all connections and waits for the server's thread to end. Viewers' media flows on until their sessions end. A
+ * second call does nothing. Any thread.
+ */
+enum visavis_status visavis_server_stop(struct visavis_server *server);
+
+/**
+ * Stops the server, if it was not yet, and frees it. NULL is ignored. Any thread.
+ */
+enum visavis_status visavis_server_free(struct visavis_server *server);
+
+/**
+ * Writes the defaults into a config; struct_size is sizeof(*config).
+ */
+enum visavis_status visavis_session_config_init(struct visavis_session_config *config,
+                                                size_t struct_size);
+
+/**
+ * Makes a session. It shows its idle picture to viewers from now on; media is taken after visavis_session_start().
+ *
+ * config: NULL for the defaults. session: is set to the session, which is the caller's to free; to NULL on errors.
+ * VISAVIS_INVALID_CONFIG: a setting. VISAVIS_EXISTS: the name is taken. VISAVIS_UNSUPPORTED: a codec that this build
+ * cannot encode. VISAVIS_ENGINE_STOPPED, VISAVIS_SYSTEM. Any thread.
+ */
+enum visavis_status visavis_session_create(const struct visavis_engine *engine,
+                                           const struct visavis_session_config *config,
+                                           struct visavis_session **session);
+
+/**
+ * As visavis_session_create(), with settings as TOML or JSON: those of docs/visavis.toml under "Video" and "Audio", and
+ * the fields of visavis_session_config, width and height as size = "512x512". Settings of engine and server may be among
+ * them.
+ */
+enum visavis_status visavis_session_create_text(const struct visavis_engine *engine,
+                                                const char *settings,
+                                                struct visavis_session **session);
+
+/**
+ * From now on pushed media is sent. Has no effect on a session that was stopped. Any thread.
+ */
+enum visavis_status visavis_session_start(const struct visavis_session *session);
+
+/**
+ * The session's name, to be freed with visavis_string_free(). Any thread.
+ */
+enum visavis_status visavis_session_id(const struct visavis_session *session, char **id);
+
+/**
+ * Chooses what viewers see while no pictures are pushed, one of visavis_idle; for a picture of the application see
+ * visavis_session_set_idle_picture(). Any thread.
+ */
+enum visavis_status visavis_session_set_idle(const struct visavis_session *session,
+                                             uint32_t idle);
+
+/**
+ * Drops at once all that waits to be played, utterances and what was pushed live. sent_us: NULL, or set to how much of
+ * what is playing was sent, in microseconds, exact to a packet. Sound fades out within 5 ms, and the idle picture is
+ * shown. Any thread.
+ */
+enum visavis_status visavis_interrupt(const struct visavis_session *session,
+                                      uint64_t *sent_us);
+
+/**
+ * Disconnects every viewer cleanly, and ends the session: waits for its encoder to end, and up to two seconds for the
+ * viewers. What is pushed from now on is VISAVIS_STOPPED. A second call does nothing. Any thread.
+ */
+enum visavis_status visavis_session_stop(const struct visavis_session *session);
+
+/**
+ * Stops the session, if it was not yet, and frees it. NULL is ignored. Its utterances and readers stay to be freed. Any
+ * thread, also while others push to it.
+ */
+enum visavis_status visavis_session_free(struct visavis_session *session);
+
+/**
+ * The sentence of the last call on this thread that returned an error: what is wrong, and what is expected. Empty
+ * before the first. It is good until the next error on this thread; never NULL, and not to be freed. Never fails, also
+ * after fork().
+ */
+const char *visavis_last_error(void);
+
+/**
+ * The name of a status, such as "VISAVIS_OK"; "VISAVIS_?" for a number that is none. Static text, not to be freed.
+ */
+const char *visavis_status_name(int32_t status);
+
+/**
+ * The version of the ABI that the library has; see VISAVIS_ABI_VERSION. Never fails. Any thread.
+ */
+uint32_t visavis_abi_version(void);
+
+/**
+ * The version of the library, such as "0.1.0". Static text, not to be freed. Any thread.
+ */
+const char *visavis_version(void);
+
+/**
+ * Writes the defaults into a frame; struct_size is sizeof(*frame).
+ */
+enum visavis_status visavis_video_frame_init(struct visavis_video_frame *frame, size_t struct_size);
+
+/**
+ * Copies a picture and returns; it is encoded later, unless a newer one comes before. Never waits. The memory is the
+ * caller's again when the call returns.
+ *
+ * VISAVIS_OK, VISAVIS_NOT_STARTED, VISAVIS_STOPPED. VISAVIS_INVALID_MEDIA: size, length or content. VISAVIS_WRONG_SESSION:
+ * the session takes encoded pictures. Any thread; of several that push, the newest picture wins.
+ */
+enum visavis_status visavis_push_video(const struct visavis_session *session,
+                                       const struct visavis_video_frame *frame);
+
+/**
+ * Shows viewers a still picture of the application while none are pushed. timestamp_ms has no meaning.
+ *
+ * VISAVIS_INVALID_MEDIA: size, length or content. Any thread.
+ */
+enum visavis_status visavis_session_set_idle_picture(const struct visavis_session *session,
+                                                     const struct visavis_video_frame *picture);
+
+/**
+ * Lends memory for a picture, to be written in place and pushed without a copy. What was there before is still there:
+ * write all of it. Four pictures of a session are under way at once at most.
+ *
+ * format: one of visavis_pixel_format, but JPEG and PNG. frame, data, len: set to the frame, its memory and its length;
+ * to NULL, NULL and 0 unless VISAVIS_OK is returned. The memory is good until the frame is pushed or discarded, also
+ * after the session was freed. VISAVIS_DROPPED: all memory is in use, newer pictures are on their way; drop this one.
+ * VISAVIS_INVALID_MEDIA: size or format. VISAVIS_WRONG_SESSION. Any thread.
+ */
+enum visavis_status visavis_frame_acquire(const struct visavis_session *session,
+                                          uint32_t width,
+                                          uint32_t height,
+                                          uint32_t format,
+                                          struct visavis_frame **frame,
+                                          uint8_t **data,
+                                          size_t *len);
+
+/**
+ * Pushes a picture that was written into lent memory, which is not the caller's any more, whatever is returned. Never
+ * waits. timestamp_ms: as in visavis_video_frame.
+ *
+ * VISAVIS_OK, VISAVIS_NOT_STARTED, VISAVIS_STOPPED. VISAVIS_INVALID_HANDLE: it was pushed or discarded before. Any
+ * thread.
+ */
+enum visavis_status visavis_frame_push(struct visavis_frame *frame,
+                                       int64_t timestamp_ms);
+
+/**
+ * Gives lent memory back without a push. NULL is ignored. Any thread.
+ */
+enum visavis_status visavis_frame_discard(struct visavis_frame *frame);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* VISAVIS_H */

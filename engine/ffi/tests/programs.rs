@@ -1,0 +1,52 @@
+//! C programs against the shared library.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use support::{Options, Outcome, Program, compile, package, run};
+
+const LOCAL: &str = r#"{"udp": "127.0.0.1:0", "listen": "127.0.0.1:0", "fps": 25}"#;
+
+/// The body of `GET /status` of the server at this address.
+fn status(url: &str) -> Outcome<String> {
+    let host = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+#[test]
+fn the_minimal_program_has_forty_lines_and_serves() -> Outcome {
+    let source = std::fs::read_to_string(package().join("examples/minimal.c"))?;
+    assert!(source.lines().count() <= 40, "{} lines", source.lines().count());
+    let mut program =
+        Program::start(compile("examples/minimal.c", &Options::default())?, &[LOCAL])?;
+    let url = program.line()?;
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let status = status(&url)?;
+        let count = |key: &str| {
+            let (_, after) = status.split_once(&format!("\"{key}\":")).unwrap_or_default();
+            let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse::<u32>().unwrap_or_default()
+        };
+        if count("videoFrames") >= 10 && count("audioChunks") >= 10 {
+            break;
+        }
+        assert!(Instant::now() < end, "{status}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+#[test]
+fn what_c_sees_of_each_call() -> Outcome {
+    assert_eq!(run("tests/calls.c", &[])?, "done\n");
+    Ok(())
+}
