@@ -8,6 +8,7 @@ mod page;
 mod pattern;
 mod players;
 mod proxy;
+mod python;
 mod recording;
 mod sender;
 mod sync;
@@ -24,6 +25,7 @@ pub use players::{
     AiortcReport, PlayerSite, WebrtcbinReport, watch_with_aiortc, watch_with_webrtcbin,
 };
 pub use proxy::Proxy;
+pub use python::Script;
 pub use recording::{RecordedPicture, RecordedSound, Recording, wall_clock_ms};
 pub use sender::{Fault, PACKETS_PER_FRAME, Sender};
 pub use sync::{click_after_flash_ms, median};

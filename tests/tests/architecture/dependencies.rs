@@ -38,11 +38,12 @@ fn allowed(package: &str) -> Option<BTreeSet<&'static str>> {
     if package == "visavis-signaling" {
         return Some(above);
     }
-    if package == "visavis-ffi" {
-        above.insert("visavis-signaling");
+    above.insert("visavis-signaling");
+    // Other languages get what applications in Rust get.
+    if matches!(package, "visavis-ffi" | "visavis-python") {
         return Some(above);
     }
-    above.extend(["visavis-signaling", "visavis-bitstream", "visavis-codec"]);
+    above.extend(["visavis-bitstream", "visavis-codec"]);
     match package {
         "visavis-cli" | "visavis-bench" => Some(above),
         "visavis-tests" => {
