@@ -41,7 +41,10 @@ fn root_files(metadata: &Metadata) -> Vec<&Utf8PathBuf> {
     let packages = metadata.workspace_packages();
     let targets = packages.into_iter().flat_map(|package| package.targets.iter());
     let wanted = targets.filter(|target| {
-        target.kind.iter().any(|kind| matches!(kind, TargetKind::Lib | TargetKind::CDyLib | TargetKind::Bin))
+        target
+            .kind
+            .iter()
+            .any(|kind| matches!(kind, TargetKind::Lib | TargetKind::CDyLib | TargetKind::Bin))
     });
     wanted.map(|target| &target.src_path).collect()
 }
