@@ -4,6 +4,7 @@ mod firefox;
 mod likeness;
 mod netns;
 mod node;
+mod node_package;
 mod page;
 mod pattern;
 mod players;
@@ -19,6 +20,7 @@ pub use firefox::Firefox;
 pub use likeness::{SPEECH_RATE, correlation, likeness, speech};
 pub use netns::{Network, SERVER};
 pub use node::run_page_tests;
+pub use node_package::node_package;
 pub use page::{CAPTURE_PEERS_AND_FRAMES, Picture, Stats, Watcher};
 pub use pattern::Still;
 pub use players::{

@@ -96,7 +96,8 @@ fn build() -> Result<(), String> {
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(root()).args(["build", "-p", "visavis-cli", "-p", "visavis-bench"]);
+    let packages = ["-p", "visavis-cli", "-p", "visavis-bench", "-p", "visavis-node"];
+    command.current_dir(root()).arg("build").args(packages);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }

@@ -40,7 +40,7 @@ fn allowed(package: &str) -> Option<BTreeSet<&'static str>> {
     }
     above.insert("visavis-signaling");
     // Other languages get what applications in Rust get.
-    if matches!(package, "visavis-ffi" | "visavis-python") {
+    if matches!(package, "visavis-ffi" | "visavis-node" | "visavis-python") {
         return Some(above);
     }
     above.extend(["visavis-bitstream", "visavis-codec"]);

@@ -1,0 +1,160 @@
+//! The npm package `visavis`, in Node.
+
+#![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
+
+use std::error::Error;
+use std::fs;
+use std::io::{BufRead, BufReader, Lines};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use visavis_bench::Microphone;
+use visavis_tests::{Outcome, Turn, Watcher, artifacts, likeness, node_package, root, speech};
+
+/// How long is listened to what the visitor says.
+const LISTEN: Duration = Duration::from_secs(6);
+
+/// A server that has stopped leaves nothing that keeps its process.
+const EXIT: Duration = Duration::from_secs(5);
+
+/// What changes the sound of a microphone would hide whether it is the same.
+const UNTOUCHED: &str = r"
+const get = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = (asked) => get({ ...asked, audio: asked.audio && {
+  echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1,
+} });
+";
+
+/// A program in Node that reports events, each a line of JSON.
+struct Script {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    events: Vec<Value>,
+}
+
+impl Script {
+    fn start(file: &str, args: &[&Path]) -> Result<Self, Box<dyn Error>> {
+        // Where it lies `visavis` would not be found.
+        let folder = node_package()?;
+        fs::copy(root().join("tests/tests/node").join(file), folder.join(file))?;
+        let mut child = Command::new("node")
+            .arg(file)
+            .args(args)
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take().ok_or("no stdout")?;
+        Ok(Self { child, lines: BufReader::new(stdout).lines(), events: Vec::new() })
+    }
+
+    /// Reads on until this event.
+    fn wait_for(&mut self, event: &str) -> Result<Value, Box<dyn Error>> {
+        loop {
+            let line = self.lines.next().ok_or(format!("the program ended without {event}"))??;
+            let said: Value = serde_json::from_str(&line)?;
+            self.events.push(said.clone());
+            if said["event"] == event {
+                return Ok(said);
+            }
+        }
+    }
+
+    /// Ends it, and returns all that it reported.
+    fn end(mut self) -> Result<Vec<Value>, Box<dyn Error>> {
+        drop(self.child.stdin.take());
+        let asked = Instant::now();
+        for line in self.lines.by_ref() {
+            self.events.push(serde_json::from_str(&line?)?);
+        }
+        let status = self.child.wait()?;
+        println!("ended within {} ms", asked.elapsed().as_millis());
+        assert!(status.success(), "{status}");
+        assert!(asked.elapsed() < EXIT, "it took {:?} to end", asked.elapsed());
+        Ok(std::mem::take(&mut self.events))
+    }
+}
+
+/// Runs tests that are written for Node's own runner.
+fn run_tests(file: &str) -> Outcome {
+    let folder = node_package()?;
+    for entry in fs::read_dir(root().join("tools/node/test"))? {
+        let entry = entry?;
+        fs::copy(entry.path(), folder.join(entry.file_name()))?;
+    }
+    let mut command = Command::new("node");
+    command.args(["--test", "--test-reporter=spec", file]).current_dir(folder);
+    let output = command.stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_system_keeps_its_promises_without_visitors() -> Outcome {
+    let _turn = Turn::take()?;
+    run_tests("system.test.mjs")
+}
+
+#[test]
+fn chromium_sees_and_hears_node_and_node_hears_chromium() -> Outcome {
+    let _turn = Turn::take()?;
+    let heard = artifacts()?.join("node-heard.pcm");
+    let mut script = Script::start("face.mjs", &[&heard])?;
+    let ready = script.wait_for("ready")?;
+    let url = format!("{}?autostart=1", ready["url"].as_str().ok_or("no url")?);
+    let speech_file = root().join("fixtures/speech.wav").display().to_string();
+    let watcher = Watcher::open_with(&url, Microphone::Plays(speech_file.leak()), UNTOUCHED)?;
+    let peer = script.wait_for("peer-connected")?["peerId"].clone();
+    watcher.page.eval::<Value>("await visavis.client.setMicrophone(true); return null;")?;
+    let first = script.wait_for("heard")?;
+    assert_eq!(first["peerId"], peer);
+    assert_eq!((&first["sampleRate"], &first["channels"]), (&16_000.into(), &1.into()));
+
+    let before = watcher.stats()?;
+    let (earlier, begun) = (watcher.picture()?, Instant::now());
+    let (hz, level) = watcher.hear_tone()?;
+    thread::sleep(LISTEN.saturating_sub(begun.elapsed()));
+    let (after, later) = (watcher.stats()?, watcher.picture()?);
+    let fps = after.fps_since(&before);
+    println!("{} at {fps:.1} frames a second; {hz:.1} Hz at {level:.2}", after.codec);
+    assert_eq!((after.codec.as_str(), after.width, after.height), ("video/VP8", 256, 256));
+    assert!(fps > 25.0, "{fps:.1}");
+    assert_ne!(earlier.rgba, later.rgba, "the picture stands still");
+    assert!((hz - 440.0).abs() < 4.0, "{hz:.1} Hz");
+    assert!(level > 0.1, "{level:.2}");
+
+    let events = script.end()?;
+    let of = |name: &str| -> Vec<&Value> {
+        events.iter().filter(|event| event["event"] == name).collect()
+    };
+    let names = ["started", "peer-connected", "heard", "status", "stopped", "peer-disconnected"];
+    assert!(names.iter().all(|name| of(name).len() == 1), "{events:#?}");
+    let left = of("peer-disconnected")[0];
+    assert_eq!((&left["peerId"], left["reason"].as_str()), (&peer, Some("stopped")));
+    let status = of("status")[0];
+    println!("{status}");
+    assert_eq!(status["peerCount"], 1);
+    let metrics = &status["metrics"];
+    assert!(metrics["fps"].as_f64().is_some_and(|fps| fps > 25.0), "{metrics}");
+    assert!(metrics["avgLatency"].as_f64().is_some_and(|ms| ms > 0.0), "{metrics}");
+    assert_eq!(metrics["isStreaming"], true);
+
+    let pcm = fs::read(&heard)?;
+    let samples = pcm.chunks_exact(2).map(|b| f64::from(i16::from_le_bytes([b[0], b[1]])));
+    let likeness = likeness(&samples.collect::<Vec<_>>(), &speech()?);
+    println!("{} bytes heard, likeness {likeness:.3}", pcm.len());
+    assert!(likeness >= 0.9, "{likeness:.3}");
+    Ok(())
+}

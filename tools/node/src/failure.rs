@@ -1,0 +1,121 @@
+//! Errors as JavaScript gets them: a sentence, and a code that does not change.
+
+use std::fmt::Display;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use visavis::audio::{AudioChunkError, EncodedAudioError};
+use visavis::engine::StartError;
+use visavis::session::SessionError;
+use visavis::video::VideoFrameError;
+use visavis_signaling::SignalingError;
+
+/// What is thrown: its status is the error's `code`.
+pub(crate) type Failure = napi::Error<&'static str>;
+
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+/// An error that has a code.
+pub(crate) trait Coded: Display {
+    fn code(&self) -> &'static str;
+}
+
+/// An error of the engine as it is thrown.
+pub(crate) fn failure(error: impl Coded) -> Failure {
+    Failure::new(error.code(), error.to_string())
+}
+
+/// A value that JavaScript should not have given.
+pub(crate) fn invalid(text: impl Display) -> Failure {
+    Failure::new("invalid-value", text.to_string())
+}
+
+/// Runs what Node calls. A panic becomes an error: it must not unwind into Node.
+pub(crate) fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|_| Err(Failure::new("fault", "a fault in the engine; the log says where")))
+}
+
+impl Coded for VideoFrameError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Size { .. } => "invalid-size",
+            Self::Length { .. } => "invalid-length",
+            Self::Undecodable { .. } => "undecodable",
+            Self::NotBuilt { .. } => "not-built",
+            Self::OtherSize { .. } => "other-size",
+            Self::EncodedSession => "encoded-session",
+            Self::TooLarge { .. } => "too-large",
+            Self::Timestamp(_) => "invalid-timestamp",
+            _ => "invalid-frame",
+        }
+    }
+}
+
+impl Coded for AudioChunkError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::SampleRate(_) => "invalid-sample-rate",
+            Self::Channels(_) => "invalid-channels",
+            Self::Length { .. } => "invalid-length",
+            Self::EncodedSession => "encoded-session",
+            Self::NoOpusEncoder => "not-built",
+            Self::Timestamp(_) => "invalid-timestamp",
+            _ => "invalid-chunk",
+        }
+    }
+}
+
+impl Coded for EncodedAudioError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Packet(_) | Self::Mp3(_) => "undecodable",
+            Self::Chunk(error) => error.code(),
+            Self::RawSession | Self::OpusSession => "encoded-session",
+            _ => "invalid-chunk",
+        }
+    }
+}
+
+impl Coded for StartError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Bind { source, .. } | Self::Io(source) => system_code(source),
+            _ => "start",
+        }
+    }
+}
+
+impl Coded for SessionError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Exists(_) => "session-exists",
+            Self::NoEncoder(_) => "not-built",
+            Self::Stopped => "stopped",
+            Self::Io(source) => system_code(source),
+            Self::AudioEncoder => "start",
+            _ => "invalid-value",
+        }
+    }
+}
+
+impl Coded for SignalingError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Bind { source, .. } | Self::Io(source) => system_code(source),
+            Self::TlsFile { .. } | Self::Tls(_) => "tls",
+            Self::Routes => "start",
+            _ => "invalid-value",
+        }
+    }
+}
+
+/// As Node calls errors of the system.
+fn system_code(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "EADDRINUSE",
+        io::ErrorKind::AddrNotAvailable => "EADDRNOTAVAIL",
+        io::ErrorKind::PermissionDenied => "EACCES",
+        _ => "system",
+    }
+}

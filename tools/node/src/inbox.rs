@@ -1,0 +1,210 @@
+//! What has come from the engine and waits until JavaScript reads it, and the one thread that waits for it.
+//!
+//! The queues are the engine's own, which are bounded and count what does not fit. The thread polls their descriptors,
+//! asks Node to call [`Inbox::read`] on its own thread, and rests until that has been done: however much comes, there
+//! is never more than one such call on its way.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::TryRecvError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use napi::bindgen_prelude::Buffer;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::io::Errno;
+use visavis::event::Event;
+use visavis::microphone::MicChunk;
+use visavis::receiver::Receiver;
+
+/// Items that one turn of Node's loop reads at most. Others have theirs before the rest.
+const MOST_AT_ONCE: usize = 256;
+
+/// Asks Node to read. It keeps no process running, and a second call is not queued.
+pub(crate) type Ready = ThreadsafeFunction<(), (), (), napi::Status, false, true, 1>;
+
+/// Something that has come.
+#[napi(object, object_from_js = false)]
+#[derive(Default)]
+pub struct Item {
+    /// What it is.
+    pub kind: &'static str,
+    /// The session it is of.
+    pub session: String,
+    /// The viewer it is from, or about.
+    pub peer: Option<String>,
+    /// A codec, a reason.
+    pub detail: Option<String>,
+    /// Sound.
+    pub data: Option<Buffer>,
+    /// Its rate in Hz.
+    pub sample_rate: Option<u32>,
+    /// When it was captured, in Unix milliseconds.
+    pub timestamp: Option<f64>,
+}
+
+/// Where something comes from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    Events(Receiver<Event>),
+    /// The microphones of a session.
+    Microphones(String, Receiver<MicChunk>),
+}
+
+pub(crate) struct Inbox {
+    sources: Mutex<Vec<Source>>,
+    /// Wakes the thread: something else is to be waited for, or all was read.
+    wake: OwnedFd,
+    /// Whether Node is to be asked again.
+    armed: AtomicBool,
+    closed: AtomicBool,
+}
+
+impl Inbox {
+    /// Begins to wait; `ready` is called on Node's thread when there is something to be read.
+    pub(crate) fn open(ready: Ready) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
+        let inbox = Arc::new(Self {
+            sources: Mutex::default(),
+            wake: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
+            armed: AtomicBool::new(true),
+            closed: AtomicBool::new(false),
+        });
+        let waiting = Arc::clone(&inbox);
+        let thread = thread::Builder::new()
+            .name("visavis-node".to_owned())
+            .spawn(move || waiting.wait(&ready))?;
+        Ok((inbox, thread))
+    }
+
+    /// Waits for this, too.
+    pub(crate) fn add(&self, source: Source) -> io::Result<()> {
+        // Whatever it needs it has from here on.
+        source.descriptor()?;
+        self.sources().push(source);
+        self.wake();
+        Ok(())
+    }
+
+    /// What has come, the oldest first, and what viewers do before what they say.
+    pub(crate) fn read(&self) -> Vec<Item> {
+        let mut items = Vec::new();
+        self.sources().retain(|source| source.read_into(&mut items));
+        self.armed.store(true, SeqCst);
+        self.wake();
+        items
+    }
+
+    /// Ends the waiting.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, SeqCst);
+        self.wake();
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Vec<Source>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        // It cannot be full: it is read each time.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
+    fn wait(&self, ready: &Ready) {
+        while !self.closed.load(SeqCst) {
+            // Nothing is locked while it waits.
+            let sources = match self.armed.load(SeqCst) {
+                true => self.sources().clone(),
+                false => Vec::new(),
+            };
+            let mut fds = vec![PollFd::new(&self.wake, PollFlags::IN)];
+            let descriptors = sources.iter().filter_map(|source| source.descriptor().ok());
+            fds.extend(descriptors.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+            match poll(&mut fds, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => {
+                    tracing::error!(%error, "cannot wait for events; no more will come");
+                    return;
+                }
+            }
+            let mut came = fds.iter().map(|fd| !fd.revents().is_empty());
+            if came.next() == Some(true) {
+                let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+            } else if came.any(|came| came) {
+                self.armed.store(false, SeqCst);
+                let asked = ready.call((), ThreadsafeFunctionCallMode::NonBlocking);
+                // One that is on its way will do. Any other refusal means that Node is ending.
+                if !matches!(asked, napi::Status::Ok | napi::Status::QueueFull) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Source {
+    fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        match self {
+            Self::Events(events) => events.descriptor(),
+            Self::Microphones(_, chunks) => chunks.descriptor(),
+        }
+    }
+
+    /// Reads what there is room for; false where nothing more will come.
+    fn read_into(&self, items: &mut Vec<Item>) -> bool {
+        while items.len() < MOST_AT_ONCE {
+            let item = match self {
+                Self::Events(events) => events.try_recv().map(event),
+                Self::Microphones(session, chunks) => {
+                    chunks.try_recv().map(|chunk| Some(microphone(session, &chunk)))
+                }
+            };
+            match item {
+                Ok(item) => items.extend(item),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+}
+
+/// Which events are asked for.
+pub(crate) fn is_wanted(event: &Event) -> bool {
+    matches!(event, Event::PeerJoined { .. } | Event::PeerLeft { .. })
+}
+
+fn event(event: Event) -> Option<Item> {
+    match event {
+        Event::PeerJoined { session, peer, codec, .. } => Some(Item {
+            kind: "peer-connected",
+            session: session.to_string(),
+            peer: Some(peer.to_string()),
+            detail: codec.map(|codec| codec.to_string()),
+            ..Item::default()
+        }),
+        Event::PeerLeft { session, peer, reason, .. } => Some(Item {
+            kind: "peer-disconnected",
+            session: session.to_string(),
+            peer: Some(peer.to_string()),
+            detail: Some(reason.as_str().to_owned()),
+            ..Item::default()
+        }),
+        _ => None,
+    }
+}
+
+fn microphone(session: &str, chunk: &MicChunk) -> Item {
+    let pcm: Vec<u8> = chunk.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    Item {
+        kind: "incoming-audio",
+        session: session.to_owned(),
+        peer: Some(chunk.peer.to_string()),
+        data: Some(pcm.into()),
+        sample_rate: Some(chunk.sample_rate),
+        timestamp: Some(chunk.captured.0 as f64),
+        ..Item::default()
+    }
+}

@@ -1,0 +1,260 @@
+//! One face: where pictures and sound go in.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use napi::bindgen_prelude::AsyncTask;
+use napi::{Env, Task};
+use napi_derive::napi;
+use visavis::Session;
+use visavis::audio::{AudioChunk, AudioFormat, AudioSink, EncodedAudio};
+use visavis::session::PushOutcome;
+use visavis::status::Metrics;
+use visavis::units::UnixMillis;
+use visavis::video::{PixelFormat, VideoFrame, VideoSink};
+
+use crate::decoding::{DecodedPush, Encoded};
+use crate::failure::{Failure, Result, failure, guarded, invalid};
+use crate::inbox::{Inbox, Source};
+
+/// A session of the engine.
+#[napi]
+pub struct NativeSession {
+    session: Arc<Session>,
+    video: VideoSink,
+    audio: AudioSink,
+    inbox: Arc<Inbox>,
+    /// Whether the microphones are listened to.
+    listening: Mutex<bool>,
+}
+
+/// `getStatus()`.
+#[napi(object, object_from_js = false)]
+pub struct Status {
+    /// Viewers connected now.
+    pub peer_count: u32,
+    /// Counters and averages.
+    pub metrics: StatusMetrics,
+}
+
+/// Counters and averages of a session, named as in `GET /status`.
+#[napi(object, object_from_js = false)]
+pub struct StatusMetrics {
+    /// Frames pushed.
+    pub video_frames: f64,
+    /// Chunks of sound pushed.
+    pub audio_chunks: f64,
+    /// Frames that came too late.
+    pub dropped_frames: f64,
+    /// Milliseconds.
+    pub avg_latency: f64,
+    /// Unix milliseconds; 0 before the first.
+    pub last_frame_time: f64,
+    /// Of the last second.
+    pub fps: f64,
+    /// Whether frames come.
+    pub is_streaming: bool,
+    /// Frames that a newer one took the place of.
+    pub replaced_frames: f64,
+    /// Milliseconds of sound that there was no room for.
+    pub dropped_audio_ms: f64,
+    /// Stamps that could not be meant.
+    pub corrected_stamps: f64,
+    /// Frames encoded.
+    pub encoded_frames: f64,
+    /// Keyframes among them.
+    pub keyframes: f64,
+    /// Chunks of microphones that were not read in time.
+    pub unread_mic_chunks: f64,
+    /// Times that pictures stopped coming.
+    pub stalls: f64,
+    /// Whether viewers see what is pushed.
+    pub is_live: bool,
+}
+
+impl NativeSession {
+    pub(crate) fn new(session: Session, inbox: Arc<Inbox>) -> Self {
+        let (video, audio) = (session.video(), session.audio());
+        let listening = Mutex::new(false);
+        Self { session: Arc::new(session), video, audio, inbox, listening }
+    }
+}
+
+#[napi]
+impl NativeSession {
+    /// From now on what is pushed is sent.
+    #[napi]
+    pub fn start(&self) {
+        self.session.start();
+    }
+
+    /// Pushes a picture that is not compressed: copies it once, and waits for nothing.
+    #[napi]
+    pub fn push_video(
+        &self,
+        data: &[u8],
+        width: u32,
+        height: u32,
+        timestamp: f64,
+        format: String,
+    ) -> Result<&'static str> {
+        guarded(|| {
+            let format = pixel_format(&format)?;
+            let frame = VideoFrame::new(data, width, height).format(format);
+            let pushed = self.video.push(&frame.timestamp(millis(timestamp)));
+            pushed.map(outcome).map_err(failure)
+        })
+    }
+
+    /// Pushes a JPEG or PNG file, which is decoded on a thread of Node's pool.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn push_picture(
+        &self,
+        data: &[u8],
+        width: u32,
+        height: u32,
+        timestamp: f64,
+        format: String,
+    ) -> Result<AsyncTask<DecodedPush>> {
+        let (sink, format) = (self.video.clone(), pixel_format(&format)?);
+        let file = Encoded { data: data.to_vec(), timestamp: millis(timestamp) };
+        Ok(AsyncTask::new(DecodedPush::Picture { sink, file, format, width, height }))
+    }
+
+    /// Pushes PCM, of 16 bits or, as `float`, of 32.
+    #[napi]
+    pub fn push_audio(
+        &self,
+        data: &[u8],
+        sample_rate: u32,
+        channels: u32,
+        timestamp: f64,
+        float: bool,
+    ) -> Result<&'static str> {
+        guarded(|| {
+            let format = if float { AudioFormat::PcmF32 } else { AudioFormat::PcmS16 };
+            let channels = u16::try_from(channels).unwrap_or(u16::MAX);
+            let chunk = AudioChunk::new(data, sample_rate, channels).format(format);
+            let pushed = self.audio.push(&chunk.timestamp(millis(timestamp)));
+            pushed.map(outcome).map_err(failure)
+        })
+    }
+
+    /// Pushes one Opus packet.
+    #[napi]
+    pub fn push_opus(&self, data: &[u8], timestamp: f64) -> Result<&'static str> {
+        guarded(|| {
+            let packet = EncodedAudio::new(data).timestamp(millis(timestamp));
+            self.audio.push_opus(&packet).map(outcome).map_err(failure)
+        })
+    }
+
+    /// Pushes MP3 frames, which are decoded on a thread of Node's pool.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn push_mp3(&self, data: &[u8], timestamp: f64) -> AsyncTask<DecodedPush> {
+        let frames = Encoded { data: data.to_vec(), timestamp: millis(timestamp) };
+        AsyncTask::new(DecodedPush::Mp3 { sink: self.audio.clone(), frames })
+    }
+
+    /// From now on what viewers say is read.
+    #[napi]
+    pub fn listen(&self) -> Result<()> {
+        guarded(|| {
+            let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+            if !*listening {
+                let name = self.session.id().to_string();
+                let source = Source::Microphones(name, self.session.microphone());
+                let failed = |error| Failure::new("system", format!("cannot listen: {error}"));
+                self.inbox.add(source).map_err(failed)?;
+                *listening = true;
+            }
+            Ok(())
+        })
+    }
+
+    /// Counters and averages.
+    #[napi]
+    pub fn status(&self) -> Result<Status> {
+        guarded(|| {
+            let status = self.session.status();
+            let peer_count = u32::try_from(status.peer_count).unwrap_or(u32::MAX);
+            Ok(Status { peer_count, metrics: metrics(&status.metrics) })
+        })
+    }
+
+    /// Ends the session, on a thread of Node's pool: its viewers are told.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn stop(&self) -> AsyncTask<StopSession> {
+        AsyncTask::new(StopSession(Arc::clone(&self.session)))
+    }
+}
+
+/// The end of a session, which waits for its viewers to be told.
+pub struct StopSession(Arc<Session>);
+
+impl Task for StopSession {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> napi::Result<()> {
+        let stopped = guarded(|| {
+            self.0.stop();
+            Ok(())
+        });
+        stopped.map_err(|error| napi::Error::from_reason(error.reason.clone()))
+    }
+
+    fn resolve(&mut self, _env: Env, (): ()) -> napi::Result<()> {
+        Ok(())
+    }
+}
+
+/// What became of a push, in a word.
+pub(crate) fn outcome(outcome: PushOutcome) -> &'static str {
+    match outcome {
+        PushOutcome::Accepted => "accepted",
+        PushOutcome::NotStarted => "not-started",
+        PushOutcome::Stopped => "stopped",
+        PushOutcome::DroppedOldest(_) => "dropped-oldest",
+        PushOutcome::Full => "full",
+        _ => "dropped",
+    }
+}
+
+/// Fractions of a millisecond are of no use here, and what is no number was refused before.
+fn millis(timestamp: f64) -> UnixMillis {
+    UnixMillis(timestamp as u64)
+}
+
+fn pixel_format(name: &str) -> Result<PixelFormat> {
+    Ok(match name {
+        "RGBA" => PixelFormat::Rgba,
+        "BGRA" => PixelFormat::Bgra,
+        "RGB" => PixelFormat::Rgb,
+        "I420" => PixelFormat::I420,
+        "NV12" => PixelFormat::Nv12,
+        "JPEG" => PixelFormat::Jpeg,
+        "PNG" => PixelFormat::Png,
+        _ => return Err(invalid(format!("invalid picture format {name:?}"))),
+    })
+}
+
+fn metrics(m: &Metrics) -> StatusMetrics {
+    // Counters stay far below 2^53, where an f64 stops being exact.
+    StatusMetrics {
+        video_frames: m.video_frames as f64,
+        audio_chunks: m.audio_chunks as f64,
+        dropped_frames: m.dropped_frames as f64,
+        avg_latency: m.avg_latency_ms,
+        last_frame_time: m.last_frame_time.map_or(0.0, |time| time.0 as f64),
+        fps: m.fps,
+        is_streaming: m.is_streaming,
+        replaced_frames: m.replaced_frames as f64,
+        dropped_audio_ms: m.dropped_audio_ms as f64,
+        corrected_stamps: m.corrected_stamps as f64,
+        encoded_frames: m.encoded_frames as f64,
+        keyframes: m.keyframes as f64,
+        unread_mic_chunks: m.unread_mic_chunks as f64,
+        stalls: m.stalls as f64,
+        is_live: m.is_live,
+    }
+}

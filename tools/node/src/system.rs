@@ -1,0 +1,148 @@
+//! The engine with its signaling server.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use napi::bindgen_prelude::AsyncTask;
+use napi::{Env, Task};
+use napi_derive::napi;
+use visavis::{Engine, EngineHandle};
+use visavis_signaling::SignalingServer;
+
+use crate::failure::{Failure, Result, failure, guarded};
+use crate::inbox::{Inbox, Item, Ready, Source, is_wanted};
+use crate::options::{SessionOptions, SystemOptions};
+use crate::session::NativeSession;
+
+/// An engine and its signaling server, both running until they are stopped.
+#[napi]
+pub struct NativeSystem {
+    running: Mutex<Option<Running>>,
+    engine: EngineHandle,
+    inbox: Arc<Inbox>,
+    url: String,
+    port: u16,
+    media_port: u16,
+}
+
+/// What is stopped. Dropping it stops it as well.
+struct Running {
+    // In the order in which they end.
+    signaling: Option<SignalingServer>,
+    engine: Option<Engine>,
+    inbox: Arc<Inbox>,
+    waiting: Option<JoinHandle<()>>,
+}
+
+#[napi]
+impl NativeSystem {
+    /// Opens the ports and starts the threads, which takes some milliseconds. `ready` is called when there is something
+    /// to [read](Self::read).
+    #[napi(constructor)]
+    pub fn new(options: SystemOptions, ready: Ready) -> Result<Self> {
+        guarded(|| {
+            if options.debug {
+                crate::log::start();
+            }
+            let (engine_config, signaling_config) = (options.engine()?, options.signaling()?);
+            let engine = Engine::start(engine_config).map_err(failure)?;
+            let handle = engine.handle();
+            let media_port = engine.udp_addr().port();
+            let (inbox, waiting) = Inbox::open(ready).map_err(no_thread)?;
+            // From here on a failure stops what there is.
+            let mut running = Running {
+                signaling: None,
+                engine: Some(engine),
+                inbox: Arc::clone(&inbox),
+                waiting: Some(waiting),
+            };
+            inbox.add(Source::Events(handle.subscribe_to(is_wanted))).map_err(no_thread)?;
+            let signaling =
+                SignalingServer::start(signaling_config, handle.clone()).map_err(failure)?;
+            let (url, port) = (signaling.url(), signaling.local_addr().port());
+            running.signaling = Some(signaling);
+            let running = Mutex::new(Some(running));
+            Ok(Self { running, engine: handle, inbox, url, port, media_port })
+        })
+    }
+
+    /// Where the page is.
+    #[napi(getter)]
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// The TCP port that is listened on.
+    #[napi(getter)]
+    pub fn port(&self) -> u32 {
+        self.port.into()
+    }
+
+    /// The UDP port for media.
+    #[napi(getter)]
+    pub fn media_port(&self) -> u32 {
+        self.media_port.into()
+    }
+
+    /// Makes a session.
+    #[napi]
+    pub fn create_session(&self, options: SessionOptions) -> Result<NativeSession> {
+        guarded(|| {
+            let session = self.engine.create_session(options.session()?).map_err(failure)?;
+            Ok(NativeSession::new(session, Arc::clone(&self.inbox)))
+        })
+    }
+
+    /// What has come since the last call; more may wait, and is told of.
+    #[napi]
+    pub fn read(&self) -> Result<Vec<Item>> {
+        guarded(|| Ok(self.inbox.read()))
+    }
+
+    /// Stops both on a thread of Node's pool. A second call has nothing to do.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn stop(&self) -> AsyncTask<Stop> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        AsyncTask::new(Stop(running))
+    }
+}
+
+fn no_thread(error: std::io::Error) -> Failure {
+    Failure::new("system", format!("cannot wait for events: {error}"))
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(signaling) = self.signaling.take() {
+            signaling.stop();
+        }
+        if let Some(engine) = self.engine.take() {
+            engine.stop();
+        }
+        self.inbox.close();
+        if let Some(waiting) = self.waiting.take() {
+            let _ = waiting.join();
+        }
+    }
+}
+
+/// The end of a system, which waits for its threads.
+pub struct Stop(Option<Running>);
+
+impl Task for Stop {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> napi::Result<()> {
+        let running = self.0.take();
+        guarded(|| {
+            drop(running);
+            Ok(())
+        })
+        .map_err(|error| napi::Error::from_reason(error.reason.clone()))
+    }
+
+    fn resolve(&mut self, _env: Env, (): ()) -> napi::Result<()> {
+        Ok(())
+    }
+}
