@@ -240,6 +240,25 @@ fn whoever_has_the_handle_begins_utterances_and_follows_them() {
     assert!(!progress.is_interrupted());
     // Whole packets: 300 ms are 15 of 20 ms.
     assert!((MS * 295..=MS * 305).contains(&progress.sent()), "{:?}", progress.sent());
+    assert_eq!(progress.interrupt(), progress.sent());
+    assert!(!progress.is_interrupted(), "it was over");
+
+    // One that was ended and plays on can be cut off still.
+    let utterance = handle.begin_utterance(&default, UnixMillis(0)).unwrap();
+    let progress = utterance.progress();
+    assert_eq!(say(&utterance, 0, &tone(5_000)), PushOutcome::Accepted);
+    utterance.end();
+    while progress.sent() < MS * 100 {
+        assert!(Instant::now() < end, "it does not play: {progress:?}");
+        thread::sleep(MS * 5);
+    }
+    let sent = progress.interrupt();
+    while !progress.is_over() {
+        assert!(Instant::now() < end, "never over: {progress:?}");
+        thread::sleep(MS * 5);
+    }
+    assert!(progress.is_interrupted());
+    assert!(progress.sent() <= sent + MS * 20, "{sent:?}, then {:?}", progress.sent());
 
     let utterance = handle.begin_utterance(&default, UnixMillis(0)).unwrap();
     assert_eq!(say(&utterance, 0, &tone(5_000)), PushOutcome::Accepted);

@@ -94,7 +94,8 @@ impl Utterance {
 
     /// What becomes of it, also after it has been ended.
     pub fn progress(&self) -> UtteranceProgress {
-        UtteranceProgress(Arc::clone(&self.state))
+        let (state, playback) = (Arc::clone(&self.state), Arc::clone(&self.parts.playback));
+        UtteranceProgress { state, playback }
     }
 
     /// Converts a picture and keeps it until its time: some 0.3 ms for 512×512 RGBA.
@@ -193,35 +194,47 @@ impl Utterance {
     /// Drops what has not been sent yet, and returns how much was: exact to a packet. Sound fades out
     /// within 5 ms, and the idle picture is shown, if the session has one.
     pub fn interrupt(&self) -> Duration {
-        let sent = self.state.interrupt();
-        // One that only waits is not what viewers see.
-        if self.state.has_begun() {
-            self.parts.playback.cut_pictures();
-        }
-        self.parts.playback.threads().wake_all();
-        sent
+        self.progress().interrupt()
     }
 }
 
 /// What becomes of an utterance.
 #[derive(Debug, Clone)]
-pub struct UtteranceProgress(Arc<UtteranceState>);
+pub struct UtteranceProgress {
+    state: Arc<UtteranceState>,
+    playback: Arc<Playback>,
+}
 
 impl UtteranceProgress {
     /// How much of it was sent: exact to a packet.
     pub fn sent(&self) -> Duration {
-        self.0.sent()
+        self.state.sent()
     }
 
     /// Whether it was cut off.
     pub fn is_interrupted(&self) -> bool {
-        self.0.is_interrupted()
+        self.state.is_interrupted()
     }
 
     /// Whether nothing more of it will be sent: it was played to its end, or cut off by an interruption or by the end
     /// of its session.
     pub fn is_over(&self) -> bool {
-        self.0.is_over()
+        self.state.is_over()
+    }
+
+    /// As [`Utterance::interrupt`], also of one that was ended and plays on. Returns how much was sent, and does nothing
+    /// else, where it is over.
+    pub fn interrupt(&self) -> Duration {
+        if self.state.is_over() {
+            return self.state.sent();
+        }
+        let sent = self.state.interrupt();
+        // One that only waits is not what viewers see.
+        if self.state.has_begun() {
+            self.playback.cut_pictures();
+        }
+        self.playback.threads().wake_all();
+        sent
     }
 }
 
