@@ -19,7 +19,8 @@
 //! - [`profile`] samples the server under load and draws a flame graph;
 //! - [`peers`] puts the same load on other servers.
 //!
-//! Only [`encode`] links a part of the engine, the codecs: everything else is measured through the network.
+//! Only [`encode`] measures a part of the engine in this process, the codecs; everything else is measured through the
+//! network. The load links types and bitstreams of the engine.
 
 mod browser;
 mod check;

@@ -43,13 +43,14 @@
 //!
 //! `Engine::start` spawns four threads: the **media loop**, which owns the UDP socket and every peer (more
 //! of them where [`EngineConfig::media_loops`] says so), the **audio loop**, which paces and encodes sound
-//! and decodes microphones, one that encodes each [`IdleLoop`](idle::IdleLoop) once, and one for what is done every few seconds
-//! (it follows this machine's addresses). Each session adds an **encode
-//! loop**, unless its pictures come encoded; each [`RtpInput`](rtp_input::RtpInput) adds a thread that receives.
+//! and decodes microphones, one that encodes each [`IdleLoop`](idle::IdleLoop) once, and one for what is
+//! done every few seconds (it follows this machine's addresses). Each session adds an **encode loop**,
+//! unless its pictures come encoded; each [`RtpInput`](rtp_input::RtpInput) adds a thread that receives.
 //!
-//! They share nothing but rings and bounded channels. Everything here can be called from any thread. No call waits for
-//! the network or for an encoder, but for those that say so: [`Session::stop`], [`Engine::stop`], and what has a time to
-//! wait in its name or its arguments.
+//! They share rings, channels and small structs of atomics; no lock is held while anything is encoded or
+//! sent. Everything here can be called from any thread. No call waits for the network or for an encoder,
+//! but for those that say so: [`Session::stop`], [`Engine::stop`], and what has a time to wait in its name
+//! or its arguments.
 
 pub mod address;
 pub mod audio;

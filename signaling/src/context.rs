@@ -1,4 +1,4 @@
-//! What handlers may use: settings, the engine, the registries and the budgets. Connections are not among it.
+//! What handlers may use: settings, the engine, the registries and the budgets; no connections.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -77,7 +77,7 @@ pub(crate) struct PcmBlock {
 /// A longer chunk goes to the audio loop in pieces: what it takes in at a time must not keep it from what is due.
 const PIECES_A_SECOND: usize = 10;
 
-/// So many pieces at most, each as long as it takes: they all must find a place in the ring.
+/// At most so many pieces; long chunks get longer ones, because all must fit into the ring.
 const MAX_PIECES: usize = 256;
 
 impl PcmBlock {

@@ -76,7 +76,7 @@ impl OpusQueue {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let first = self.waiting.front()?;
         match first.timing {
-            // Due already. Whoever waits for a moment that was is not kept waiting.
+            // Already due: a deadline in the past wakes the caller at once.
             OpusTiming::Live { .. } => Some(first.captured),
             OpusTiming::Paced => Some(self.due.unwrap_or(first.captured)),
         }

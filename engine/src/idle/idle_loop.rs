@@ -219,7 +219,7 @@ impl IdleLoop {
         self.0.gop == STILL_FRAMES
     }
 
-    /// It encoded so, now or soon; whether somebody has to see to that.
+    /// The loop encoded in this format, finished or not; true where the caller must have it encoded.
     pub(super) fn rendition(&self, format: IdleFormat) -> (Arc<IdleRendition>, bool) {
         let mut renditions = self.0.renditions.lock().unwrap_or_else(PoisonError::into_inner);
         renditions.retain(|rendition| rendition.strong_count() > 0);

@@ -7,8 +7,8 @@ use visavis_types::{AudioRenditionSet, RenditionId, RenditionSet, SessionNumber}
 /// [`LoopDemand`], and nobody else does; whoever encodes reads it, and takes the requests for keyframes: the encode loop,
 /// the audio loop, or the caller's encoder.
 ///
-/// Requests for keyframes are decided by the hub of a media loop. Of several loops' requests before the next picture one
-/// is left here.
+/// Requests for keyframes are decided by the hub of a media loop. If several loops ask before the next picture, that is
+/// one request.
 #[derive(Debug)]
 pub(crate) struct Demand {
     session: SessionNumber,

@@ -119,7 +119,7 @@ impl VideoSink {
         let codecs = config.video_codecs.iter();
         let mut sizes = codecs.map(|&codec| encoders.encodable_size(codec, size));
         match sizes.next() {
-            // Where one codec can, the others are given it smaller.
+            // If one codec takes this size, the others get the picture scaled down.
             Some(most) if most != size && sizes.all(|most| most != size) => {
                 Err(VideoFrameError::TooLarge { size, most })
             }

@@ -76,9 +76,12 @@ const FIGURES: &[Figure] = &[
     ("mic_packets_total", "counter", "Microphone packets received.", |s| {
         s.metrics.mic_packets as f64
     }),
-    ("dropped_mic_packets_total", "counter", "Microphone packets that came too fast.", |s| {
-        s.metrics.dropped_mic_packets as f64
-    }),
+    (
+        "dropped_mic_packets_total",
+        "counter",
+        "Microphone packets dropped because the audio loop was behind.",
+        |s| s.metrics.dropped_mic_packets as f64,
+    ),
     ("unread_mic_chunks_total", "counter", "Microphone chunks that nobody read.", |s| {
         s.metrics.unread_mic_chunks as f64
     }),

@@ -90,7 +90,7 @@ fn offer(codec: VideoCodec) -> EncoderOffer {
     EncoderOffer::new()
         .bitrates(Bitrate::from_kbps(least)..=Bitrate::from_kbps(most))
         .temporal_layers(MAX_TEMPORAL_LAYERS)
-        // In VP9 pictures depend on those before them by more than what they refer to.
+        // A VP9 picture depends on earlier ones by more than its references: lost pictures cannot be skipped.
         .references(if codec == VideoCodec::Vp8 { REFERENCES } else { 0 })
 }
 

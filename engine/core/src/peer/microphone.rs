@@ -9,8 +9,8 @@ use visavis_types::{AudioCodec, Refusal};
 use crate::rtp::receive::{MicPacket, primary};
 use crate::sdp::Taken;
 
-/// A stream that was silent for so long is the microphone no more, if another one comes. Who sends no silence sends a
-/// packet each 400 ms.
+/// A stream that was silent for so long loses its place to another one. A sender that leaves out silence still sends a
+/// packet every 400 ms.
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// The microphone of one viewer.

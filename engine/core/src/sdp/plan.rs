@@ -295,8 +295,7 @@ impl Sections {
         }
     }
 
-    /// A name that the stack has not receivable yet: the mid, where it can be had, so that packets which name it are
-    /// recognised.
+    /// A name that the stack does not use yet: the mid, if it can be one, so that packets that carry it are recognised.
     fn new_name(&self, mid: &str) -> String {
         let plain = mid.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let fits = |name: &String| {

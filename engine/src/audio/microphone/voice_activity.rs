@@ -7,7 +7,7 @@ use visavis_codec::{ResampleError, VoiceDetector};
 /// So much speech in a row is somebody who speaks; less may be a cough or a key.
 const ATTACK: u32 = 48 / VoiceDetector::FRAME_MS;
 
-/// So long nobody must have spoken before somebody has stopped: pauses within a sentence are shorter.
+/// Speech has ended when nobody has spoken for so long; pauses within a sentence are shorter.
 const HANGOVER: Duration = Duration::from_millis(500);
 
 /// How much sound a level is about.

@@ -66,8 +66,8 @@ pub struct FrameControl {
     /// Whether it, or the one before it, is to be kept as a long-term reference, where the encoder keeps any and the
     /// one kept before was [received](super::VideoEncoder::reference_received) or lost.
     pub keep_reference: bool,
-    /// Whether pictures before it were lost: it then refers to the long-term reference that was received last and to
-    /// nothing else, and those after it to nothing before it but that. A keyframe where there is none.
+    /// Whether earlier pictures were lost. This picture then refers only to the long-term reference that was received
+    /// last, and later ones to nothing older than this picture except that reference. Without one it is a keyframe.
     pub recover: bool,
 }
 

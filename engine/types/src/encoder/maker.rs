@@ -75,8 +75,8 @@ pub trait VideoEncoder: Send {
     /// [`EncodeError::TemporalLayers`], or [`EncodeError::Library`]; the encoder goes on as before then.
     fn set_temporal_layers(&mut self, layers: u8) -> Result<(), EncodeError>;
 
-    /// Says that all viewers that count have a long-term reference: pictures that [recover](FrameControl::recover)
-    /// refer to it from the next but one on, and those kept before it are let go. One that is not kept any more is
+    /// Says that all viewers that matter now have this long-term reference. From the second picture after this call on,
+    /// pictures that [recover](FrameControl::recover) use it, and older references are dropped. An unknown reference is
     /// ignored.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! From access unit to RTP payloads, once for all viewers.
 //!
-//! Every viewer's packets are made from one copy of the payloads. Fragments of one access unit differ
-//! in length by at most one byte's rounding and only the last may be shorter: after encryption they
+//! Every viewer's packets are made from one copy of the payloads. All fragments of an
+//! access unit have the same length, give or take a byte, and only the last may be shorter: after encryption they
 //! are a row of equal datagrams, which the kernel takes as one GSO send.
 
 mod av1;
