@@ -59,6 +59,14 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     number(text, 0.1, 86_400.0)
 }
 
+/// A number of viewers.
+pub(crate) fn viewers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=100_000) => Ok(count),
+        _ => Err("expected a number from 1 to 100000".to_owned()),
+    }
+}
+
 /// A number within a range.
 pub(crate) fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
     match text.parse() {
@@ -70,6 +78,14 @@ pub(crate) fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refuses_senseless_counts_of_viewers() {
+        for text in ["0", "-1", "100001", "many"] {
+            assert!(viewers(text).is_err(), "{text}");
+        }
+        assert_eq!(viewers("100"), Ok(100));
+    }
 
     #[test]
     fn refuses_senseless_times() {

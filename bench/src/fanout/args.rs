@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use super::options::{Options, Source};
 use super::{against, churn, join, run};
 use crate::Error;
-use crate::cli::{number, print, progress};
+use crate::cli::{number, print, progress, viewers};
 
 const AFTER_HELP: &str = "\
 The stream of --source rtp is synthetic: H264 in structure (parameter sets, an IDR picture of 67 KB \
@@ -131,13 +131,6 @@ impl Args {
             server_args: self.server_arg.clone(),
             binary: None,
         }
-    }
-}
-
-fn viewers(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count @ 1..=100_000) => Ok(count),
-        _ => Err("expected a number from 1 to 100000".to_owned()),
     }
 }
 

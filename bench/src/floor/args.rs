@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Options, Report, run};
 use crate::Error;
-use crate::cli::{print, seconds};
+use crate::cli::{print, seconds, viewers};
 
 /// The physical limit: encryption and the fastest send path alone, on one thread.
 ///
@@ -13,13 +13,13 @@ use crate::cli::{print, seconds};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Numbers of destinations, measured one after another.
-    #[arg(long, value_delimiter = ',', default_values_t = [50, 100, 200])]
+    #[arg(long, value_delimiter = ',', default_values_t = [50, 100, 200], value_parser = viewers)]
     viewers: Vec<usize>,
     /// Seconds to measure, for each number.
     #[arg(long, default_value_t = 6.0, value_parser = seconds)]
     seconds: f64,
     /// Bits per second of video; a keyframe of 67 KB every 2 s is part of them.
-    #[arg(long, default_value_t = 2_000_000)]
+    #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(64_000..=50_000_000))]
     bitrate: u64,
     /// Receive with sockets that take one datagram at a time, so that the kernel has to split each GSO send.
     #[arg(long)]

@@ -20,8 +20,8 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Codec::H264)]
     codec: Codec,
     /// Number of runs, each with a fresh server and browser.
-    #[arg(long, default_value_t = 1)]
-    runs: usize,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    runs: u16,
     /// Fail when the figures are outside the limits this project promises on a quiet machine.
     #[arg(long)]
     check: bool,
@@ -40,7 +40,7 @@ impl Args {
         let report = run(&Options {
             duration: Duration::from_secs_f64(self.seconds),
             codec: self.codec.name().to_owned(),
-            runs: self.runs,
+            runs: self.runs.into(),
         })?;
         print(self.json, &report, || report.table())?;
         check(self.check, report.missed())

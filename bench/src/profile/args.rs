@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Options, record, run};
 use crate::Error;
-use crate::cli::{print, seconds};
+use crate::cli::{print, seconds, viewers};
 
 /// A flame graph of the server's media loop while viewers watch.
 ///
@@ -14,7 +14,7 @@ use crate::cli::{print, seconds};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Number of viewers of the server that is started.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = viewers)]
     viewers: usize,
     /// Profile this process, under the load it has, instead of starting a server.
     #[arg(long, conflicts_with = "viewers")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Options, Report, run};
 use crate::Error;
-use crate::cli::{check, print};
+use crate::cli::{check, print, seconds};
 
 /// Lip sync: the time between a flash and a click of one instant when Chromium's decoders output them.
 ///
@@ -16,7 +16,7 @@ pub struct Args {
     #[arg(long, value_parser = ["live", "utterance"])]
     mode: Option<String>,
     /// Seconds to measure, in each mode, after ten seconds of warm-up.
-    #[arg(long, default_value_t = 60.0)]
+    #[arg(long, default_value_t = 60.0, value_parser = seconds)]
     seconds: f64,
     /// Offset in ms of the clock that stamps live media; negative: behind.
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Options, Report, run};
-use crate::cli::{Codec, check, print, seconds};
+use crate::cli::{Codec, check, print, seconds, viewers};
 use crate::{Error, Server, ServerOptions};
 
 /// Load: receiving viewers with real signaling, ICE, DTLS and SRTP, all on one thread.
@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(long)]
     url: Option<String>,
     /// Number of viewers.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = viewers)]
     count: usize,
     /// Seconds to watch, from the first connection.
     #[arg(long, default_value_t = 30.0, value_parser = seconds)]
@@ -80,7 +80,7 @@ impl Args {
         let mut report = ReportWithCost { viewers, server: None };
         if let (Some(server), Some(before)) = (server, before) {
             let cpu_seconds = server.cpu_time()?.0.saturating_sub(before.0).as_secs_f64();
-            let viewer_seconds = report.viewers.seconds * self.count.max(1) as f64;
+            let viewer_seconds = report.viewers.seconds * self.count as f64;
             report.server = Some(ServerCost {
                 cpu_seconds,
                 cpu_ms_per_viewer_second: cpu_seconds * 1_000.0 / viewer_seconds,
