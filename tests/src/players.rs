@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::root;
-use crate::turn::target;
+use crate::turn::{install_in, target};
 
 /// What is installed, and what it is built from.
 const SOURCES: [&str; 5] =
@@ -80,9 +80,9 @@ fn bundles() -> Result<HashMap<String, Vec<u8>>, Box<dyn Error>> {
         .map(|name| fs::read_to_string(from.join(name)))
         .into_iter()
         .collect::<Result<String, _>>()?;
+    let _alone = install_in(&folder)?;
     let mark = folder.join("built");
     if !fs::read_to_string(&mark).is_ok_and(|built| built == wanted) {
-        fs::create_dir_all(&folder)?;
         for name in SOURCES {
             fs::copy(from.join(name), folder.join(name))?;
         }

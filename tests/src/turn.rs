@@ -23,8 +23,18 @@ impl Turn {
     /// When they do not build.
     pub fn take() -> Result<Self, Box<dyn Error>> {
         let turn = Self::take_without_programs()?;
-        static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
-        BUILT.get_or_init(build).clone()?;
+        programs()?;
+        Ok(turn)
+    }
+
+    /// A turn beside others that share theirs: for tests that look at what happens, and not at when.
+    ///
+    /// # Errors
+    ///
+    /// When the programs do not build, or the lock file cannot be made.
+    pub fn share() -> Result<Self, Box<dyn Error>> {
+        let turn = Self::share_without_programs()?;
+        programs()?;
         Ok(turn)
     }
 
@@ -37,8 +47,7 @@ impl Turn {
         Self::locked(File::lock)
     }
 
-    /// A turn beside others that share theirs: for tests that look at what arrives, and not at when, and start
-    /// none of the programs.
+    /// [`share`](Self::share) for a test that starts none of the programs.
     ///
     /// # Errors
     ///
@@ -83,9 +92,22 @@ pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
+/// Makes a folder, and waits until no other test installs anything in it; lasts as long as the file.
+pub(crate) fn install_in(folder: &Path) -> io::Result<File> {
+    fs::create_dir_all(folder)?;
+    let file = File::create(folder.join("install.lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
 fn made(folder: PathBuf) -> Result<PathBuf, Box<dyn Error>> {
     fs::create_dir_all(&folder)?;
     Ok(folder)
+}
+
+fn programs() -> Result<(), Box<dyn Error>> {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    Ok(BUILT.get_or_init(build).clone()?)
 }
 
 /// Cargo builds a package's programs for that package's tests alone, so the programs of the others

@@ -59,7 +59,7 @@ fn vp9_plays_fluently() -> Outcome {
 }
 
 fn shows_what_was_sent(codec: &str) -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let still = Still::new(512);
     let film = fixtures()?.join(format!("still-{codec}.y4m"));
     still.write_y4m(&film, 30)?;
@@ -98,7 +98,7 @@ fn vp9_shows_the_picture_that_was_sent() -> Outcome {
 fn the_demo_face_speaks() -> Outcome {
     const MOUTH: ([f64; 2], [f64; 2]) = ([0.35, 0.65], [0.55, 0.80]);
     const CORNER: ([f64; 2], [f64; 2]) = ([0.0, 0.08], [0.0, 0.08]);
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let server = Server::start(ServerOptions::demo())?;
     let url = format!("{}?autostart=1", server.url());
     let watcher = Watcher::open(&url, Microphone::Absent)?;
@@ -125,7 +125,7 @@ fn the_demo_face_speaks() -> Outcome {
 /// A glow that was blurred by CSS cost a compositor without a GPU up to three frames, and each picture waited for it.
 #[test]
 fn no_filter_keeps_a_live_picture_waiting() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let server = Server::start(ServerOptions::demo())?;
     let watcher = Watcher::open(&format!("{}?autostart=1", server.url()), Microphone::Absent)?;
     watcher.wait_for_frames(30, Duration::from_secs(10))?;
@@ -151,7 +151,7 @@ return [...document.querySelectorAll('*')].filter(filtered).map((element) => ele
 /// After a change of networks at the wrong moment the page looked ready, and did not work.
 #[test]
 fn a_page_that_lost_its_scripts_loads_itself_again() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let server = Server::start(ServerOptions::demo())?;
     let browser = Browser::start(Microphone::Absent)?;
     let page = browser.page()?;
@@ -168,7 +168,7 @@ fn a_page_that_lost_its_scripts_loads_itself_again() -> Outcome {
 
 #[test]
 fn the_page_comes_back_after_the_server_did() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let server = Server::start(ServerOptions::demo())?;
     let address = server.tcp_address()?;
     let url = format!("{}?autostart=1", server.url());
@@ -185,7 +185,7 @@ fn the_page_comes_back_after_the_server_did() -> Outcome {
 
 #[test]
 fn the_microphone_is_heard() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let server = Server::start(ServerOptions::demo())?;
     let url = format!("{}?autostart=1", server.url());
     let watcher = Watcher::open(&url, Microphone::Fake)?;
@@ -206,7 +206,7 @@ fn the_microphone_is_heard() -> Outcome {
 
 #[test]
 fn a_visitor_without_a_microphone_still_watches() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let server = Server::start(ServerOptions::demo())?;
     let url = format!("{}?autostart=1", server.url());
     let watcher = Watcher::open(&url, Microphone::Absent)?;

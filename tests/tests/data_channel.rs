@@ -97,7 +97,7 @@ fn pattern(len: usize) -> Vec<u8> {
 
 #[test]
 fn text_and_bytes_go_both_ways() -> Outcome {
-    let _turn = Turn::take_without_programs()?;
+    let _turn = Turn::share_without_programs()?;
     let room = Room::open()?;
     let data = room.session.data();
     let (watcher, peer) = room.watcher(&data)?;
@@ -137,7 +137,7 @@ fn text_and_bytes_go_both_ways() -> Outcome {
 
 #[test]
 fn a_broadcast_reaches_every_page() -> Outcome {
-    let _turn = Turn::take_without_programs()?;
+    let _turn = Turn::share_without_programs()?;
     let room = Room::open()?;
     let data = room.session.data();
     let (first, _) = room.watcher(&data)?;

@@ -105,7 +105,7 @@ fn firefox_shows_the_picture_and_plays_the_sound() -> Outcome {
 
 #[test]
 fn firefox_is_heard() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let server = Server::start(ServerOptions::demo())?;
     let mut firefox = Firefox::start()?;
     firefox.open(&format!("{}?autostart=1", server.url()))?;
@@ -129,7 +129,7 @@ fn firefox_is_heard() -> Outcome {
 
 #[test]
 fn firefox_comes_back_after_the_server_did() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let server = Server::start(ServerOptions::demo())?;
     let address = server.tcp_address()?;
     let mut firefox = Firefox::start()?;
@@ -153,7 +153,7 @@ fn firefox_comes_back_after_the_server_did() -> Outcome {
 
 #[test]
 fn firefox_and_the_application_exchange_messages() -> Outcome {
-    let _turn = Turn::take_without_programs()?;
+    let _turn = Turn::share_without_programs()?;
     let localhost = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let engine = Engine::start(EngineConfig::default().udp(localhost))?;
     let session = engine.create_session(SessionConfig::default())?;

@@ -128,7 +128,7 @@ fn longest_gap_ms(chunks: &[MicChunk]) -> u64 {
 
 #[test]
 fn what_is_said_is_heard() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let Heard { chunks, .. } = hear(0.0, None)?;
     let likeness = likeness(&samples(&chunks), &speech()?);
     println!("likeness {likeness:.3}, longest gap {} ms", longest_gap_ms(&chunks));
@@ -140,7 +140,7 @@ fn what_is_said_is_heard() -> Outcome {
 
 #[test]
 fn what_is_said_is_heard_though_a_twentieth_is_lost() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let Heard { chunks, .. } = hear(0.05, None)?;
     let likeness = likeness(&samples(&chunks), &speech()?);
     let concealed = chunks.iter().filter(|chunk| chunk.concealed).count();
@@ -153,7 +153,7 @@ fn what_is_said_is_heard_though_a_twentieth_is_lost() -> Outcome {
 }
 
 fn what_is_said_in_g711_is_heard(codec: &str) -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let Heard { chunks, codec: spoken } = hear(0.05, Some(codec))?;
     let likeness = likeness(&samples(&chunks), &speech()?);
     let concealed = chunks.iter().filter(|chunk| chunk.concealed).count();

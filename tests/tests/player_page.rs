@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// objects to.
 #[test]
 fn every_state_can_be_seen_and_read_on_every_screen() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let server = Server::start(ServerOptions::demo().video_codec("VP8"))?;
     println!("{}", run_page_tests("looks.test.mjs", server.url())?);
     server.stop()?;
@@ -32,7 +32,7 @@ fn every_state_can_be_seen_and_read_on_every_screen() -> Outcome {
 /// Errors, keyboard, touch, microphone, settings.
 #[test]
 fn visitors_can_use_the_page_and_are_told_what_happens() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let server = Server::start(ServerOptions::demo().video_codec("VP8"))?;
     println!("{}", run_page_tests("visits.test.mjs", server.url())?);
     server.stop()?;
@@ -45,7 +45,7 @@ fn says(text: &str) -> String {
 
 #[test]
 fn who_finds_all_places_taken_gets_the_next_one_that_is_free() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let server = Server::start(ServerOptions::demo().arg("--max-clients").arg("1"))?;
     let url = format!("{}?autostart=1", server.url());
     // A tab behind another is slowed down: each has a browser of its own.
@@ -65,7 +65,7 @@ fn who_finds_all_places_taken_gets_the_next_one_that_is_free() -> Outcome {
 
 #[test]
 fn figures_of_a_lost_connection_are_not_left_standing() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let server = Server::start(ServerOptions::demo())?;
     let browser = Browser::start(Microphone::Absent)?;
     let page = browser.page()?;
@@ -114,7 +114,7 @@ impl Visit {
 
 #[test]
 fn an_idle_face_is_said_to_be_idle_and_a_live_one_to_be_live() -> Outcome {
-    let _turn = Turn::take_without_programs()?;
+    let _turn = Turn::share_without_programs()?;
     let visit = Visit::begin("")?;
     visit.page.wait_for(&says("Idle"), PATIENCE)?;
     visit.page.eval::<()>(
@@ -135,7 +135,7 @@ fn an_idle_face_is_said_to_be_idle_and_a_live_one_to_be_live() -> Outcome {
 
 #[test]
 fn a_session_that_ends_is_said_to_have_ended() -> Outcome {
-    let _turn = Turn::take_without_programs()?;
+    let _turn = Turn::share_without_programs()?;
     let visit = Visit::begin("")?;
     visit.page.eval::<()>(
         "window.states = []; \
@@ -151,7 +151,7 @@ fn a_session_that_ends_is_said_to_have_ended() -> Outcome {
 
 #[test]
 fn captions_chat_and_interruptions_go_over_the_data_channel() -> Outcome {
-    let _turn = Turn::take_without_programs()?;
+    let _turn = Turn::share_without_programs()?;
     let visit = Visit::begin("&chat=1&interrupt=1")?;
     let data = visit.session.data();
     visit.page.wait_for("visavis.client.send('here')", PATIENCE)?;

@@ -78,7 +78,7 @@ fn difference(a: &Picture, b: &Picture) -> f64 {
 }
 
 fn plays_in_chromium(player: &str) -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let site = PlayerSite::open()?;
     let server = server()?;
     let watcher = open(&site, player, &server)?;
@@ -125,7 +125,7 @@ return [of(peer.remoteDescription), of(peer.localDescription)];
 
 #[test]
 fn whip_whep_restarts_ice() -> Outcome {
-    let _turn = Turn::take()?;
+    let _turn = Turn::share()?;
     let site = PlayerSite::open()?;
     let server = server()?;
     let watcher = open(&site, "whip-whep", &server)?;
