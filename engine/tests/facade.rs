@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use visavis::audio::AudioChunk;
@@ -69,6 +71,45 @@ fn unusable_input_is_refused_and_what_follows_is_taken() {
     assert_eq!(audio.push(&chunk(&[0; 2])), Ok(PushOutcome::Accepted));
     let metrics = session.status().metrics;
     assert_eq!((metrics.video_frames, metrics.audio_chunks), (1, 1));
+}
+
+/// Tells when it is dropped.
+struct Lent(Vec<u8>, Arc<AtomicUsize>);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Relaxed);
+    }
+}
+
+#[test]
+fn a_buffer_that_is_lent_comes_back_once_whatever_becomes_of_it() {
+    let engine = engine();
+    let session = engine.create_session(SessionConfig::default()).unwrap();
+    let (video, back) = (session.video(), Arc::new(AtomicUsize::new(0)));
+    let lent = |len| Lent(vec![9; len], Arc::clone(&back));
+    let push = |lent, format| video.push_buffer(lent, (64, 64), format, UnixMillis::now());
+    assert_eq!(push(lent(64 * 64 * 4), PixelFormat::Rgba), Ok(PushOutcome::NotStarted));
+    session.start();
+    assert!(push(lent(5), PixelFormat::Rgba).is_err());
+    assert!(push(lent(64 * 64 * 4), PixelFormat::Jpeg).is_err());
+    assert_eq!(back.load(Relaxed), 3);
+    for _ in 0..50 {
+        assert_eq!(push(lent(64 * 64 * 4), PixelFormat::Bgra), Ok(PushOutcome::Accepted));
+    }
+    assert_eq!(session.status().metrics.video_frames, 51);
+    // One waits at most, and one is with the encoder.
+    assert!(back.load(Relaxed) >= 51);
+    drop(video);
+    drop(session);
+    engine.stop();
+    assert_eq!(back.load(Relaxed), 53);
 }
 
 #[test]

@@ -153,6 +153,8 @@ impl EncodeLoop {
                 }
             }
         }
+        // Nobody will encode it: a buffer that was lent goes back.
+        drop(self.mailbox.take());
     }
 
     /// Encodes what is due; returns when to look again though nobody wakes the thread.
@@ -196,7 +198,7 @@ impl EncodeLoop {
         timing.stamps.set(Stage::Taken, Instant::now());
         let (format, size) = (frame.format, frame.size);
         let matrix = matrix_in_use(active.codecs(), self.renditions.config.size.unwrap_or(size));
-        if let Err(error) = convert(&slot.pixels, format, size, matrix, &mut self.picture) {
+        if let Err(error) = convert(slot.data(), format, size, matrix, &mut self.picture) {
             tracing::error!(session = %self.renditions.config.id, %error, "frame not converted");
             return;
         }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Instant;
 
 use crossbeam_queue::ArrayQueue;
@@ -18,7 +19,25 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     pub(crate) pixels: Vec<u8>,
+    /// Where the frame is, if it is not in `pixels`.
+    pub(crate) buffer: Option<Buffer>,
     pub(crate) frame: Option<FrameInfo>,
+}
+
+impl Slot {
+    /// The frame.
+    pub(crate) fn data(&self) -> &[u8] {
+        self.buffer.as_ref().map_or(&self.pixels, |buffer| (*buffer.0).as_ref())
+    }
+}
+
+/// Memory of the application's that a frame is in.
+pub(crate) struct Buffer(pub(crate) Box<dyn AsRef<[u8]> + Send + Sync>);
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +83,8 @@ impl Mailbox {
         Some(Taken { slot: self.waiting.pop()?, mailbox: self })
     }
 
-    pub(crate) fn give_back(&self, slot: Slot) {
+    pub(crate) fn give_back(&self, mut slot: Slot) {
+        slot.buffer = None;
         // There are never more slots than places.
         let _ = self.free.push(slot);
     }

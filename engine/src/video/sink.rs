@@ -7,7 +7,7 @@ use visavis_codec::{Encoders, decode_still};
 use visavis_types::{FrameSize, PixelFormat, Stamps, UnixMillis, VideoFrame, VideoFrameError};
 
 use super::convert::to_i420;
-use super::mailbox::{FrameInfo, Mailbox, Slot};
+use super::mailbox::{Buffer, FrameInfo, Mailbox, Slot};
 use super::picture_queue::{PictureQueue, PreparedPicture};
 use crate::config::SessionConfig;
 use crate::push_outcome::PushOutcome;
@@ -59,10 +59,7 @@ impl VideoSink {
             return Ok(self.ignore(refused, pushed));
         }
         let Some(mut slot) = self.parts.mailbox.free_slot() else {
-            // Other callers are writing newer frames.
-            self.parts.counters.count_frame(pushed.at, pushed.unix);
-            self.parts.counters.replaced_frames.fetch_add(1, Relaxed);
-            return Ok(PushOutcome::Accepted);
+            return Ok(self.replaced_already(pushed));
         };
         let format = match frame.format {
             PixelFormat::Jpeg | PixelFormat::Png => {
@@ -81,6 +78,38 @@ impl VideoSink {
                 Err(error)
             }
         }
+    }
+
+    /// Takes a frame without copying it. `buffer` is dropped when the encoder has read it, when a newer frame has replaced
+    /// it, or at once where it is not taken: by a caller that pushes, or on the session's encoder thread, so its destructor
+    /// must neither block nor panic. A JPEG or PNG file is decoded first, as [`push`](Self::push) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    pub fn push_buffer(
+        &self,
+        buffer: impl AsRef<[u8]> + Send + Sync + 'static,
+        (width, height): (u32, u32),
+        format: PixelFormat,
+        timestamp: UnixMillis,
+    ) -> Result<PushOutcome, VideoFrameError> {
+        let frame = VideoFrame::new(buffer.as_ref(), width, height);
+        let frame = frame.format(format).timestamp(timestamp);
+        let size = frame.validate()?;
+        if format.frame_bytes(size).is_none() {
+            return self.push(&frame);
+        }
+        self.check(size)?;
+        let pushed = Pushed::now();
+        if let Some(refused) = self.parts.lifecycle.refusal() {
+            return Ok(self.ignore(refused, pushed));
+        }
+        let Some(mut slot) = self.parts.mailbox.free_slot() else {
+            return Ok(self.replaced_already(pushed));
+        };
+        slot.buffer = Some(Buffer(Box::new(buffer)));
+        Ok(self.post(slot, size, format, timestamp, pushed))
     }
 
     /// Memory for a frame, to be filled in place and [pushed](FrameMemory::push) without a copy. `None`
@@ -167,6 +196,13 @@ impl VideoSink {
     fn ignore(&self, refused: PushOutcome, pushed: Pushed) -> PushOutcome {
         self.parts.counters.count_frame(pushed.at, pushed.unix);
         refused
+    }
+
+    /// Other callers are writing newer frames.
+    fn replaced_already(&self, pushed: Pushed) -> PushOutcome {
+        self.parts.counters.count_frame(pushed.at, pushed.unix);
+        self.parts.counters.replaced_frames.fetch_add(1, Relaxed);
+        PushOutcome::Accepted
     }
 
     fn post(
