@@ -127,21 +127,17 @@ typedef enum visavis_status {
      */
     VISAVIS_OFFER_REFUSED = -13,
     /**
-     * The caller's buffer is too small. What was to be written waits for a larger one.
-     */
-    VISAVIS_TOO_SMALL = -14,
-    /**
      * There are 65,536 handles: free some.
      */
-    VISAVIS_TOO_MANY_HANDLES = -15,
+    VISAVIS_TOO_MANY_HANDLES = -14,
     /**
      * The process was forked after it had used the library. The child cannot use it; start another program in it.
      */
-    VISAVIS_FORKED = -16,
+    VISAVIS_FORKED = -15,
     /**
      * A bug in the library. What the call was for is in an unknown state, everything else goes on.
      */
-    VISAVIS_PANIC = -17,
+    VISAVIS_PANIC = -16,
 } visavis_status;
 
 /**
@@ -207,15 +203,144 @@ typedef enum visavis_audio_format {
 } visavis_audio_format;
 
 /**
+ * What a picture is encoded with.
+ */
+typedef enum visavis_video_codec {
+    /**
+     * H.264, an Annex B byte stream.
+     */
+    VISAVIS_H264 = 0,
+    /**
+     * VP8, one frame.
+     */
+    VISAVIS_VP8 = 1,
+    /**
+     * VP9, one frame or superframe.
+     */
+    VISAVIS_VP9 = 2,
+    /**
+     * AV1, one temporal unit of OBUs with sizes.
+     */
+    VISAVIS_AV1 = 3,
+} visavis_video_codec;
+
+/**
+ * What happened.
+ */
+typedef enum visavis_event_kind {
+    /**
+     * A kind that this version of the interface has no number for.
+     */
+    VISAVIS_EVENT_OTHER = 0,
+    /**
+     * A viewer's connection is up. text: the video codec it gets, NULL for a listener without picture.
+     */
+    VISAVIS_EVENT_PEER_JOINED = 1,
+    /**
+     * A viewer is gone. text: why, one of closed, connect-timeout, vanished, failed, rsa-certificate, stopped.
+     */
+    VISAVIS_EVENT_PEER_LEFT = 2,
+    /**
+     * Pictures are pushed where none were.
+     */
+    VISAVIS_EVENT_LIVE_STARTED = 3,
+    /**
+     * Viewers see the idle picture again. stalled: 1 where neither an utterance's end nor an interruption explains it.
+     */
+    VISAVIS_EVENT_LIVE_ENDED = 4,
+    /**
+     * Viewers of a session whose pictures are pushed encoded wait for a keyframe. text: the codec.
+     */
+    VISAVIS_EVENT_KEYFRAME_REQUESTED = 5,
+    /**
+     * An utterance begins to play. utterance: which one.
+     */
+    VISAVIS_EVENT_UTTERANCE_STARTED = 6,
+    /**
+     * An utterance has been played to its end. utterance, sent_us.
+     */
+    VISAVIS_EVENT_UTTERANCE_ENDED = 7,
+    /**
+     * What was being said was cut off. utterance: which one, 0 for sound that was pushed live; sent_us.
+     */
+    VISAVIS_EVENT_INTERRUPTED = 8,
+    /**
+     * A viewer began to speak; only while microphones are read. peer, at_ms.
+     */
+    VISAVIS_EVENT_SPEECH_STARTED = 9,
+    /**
+     * A viewer has stopped speaking. peer, at_ms.
+     */
+    VISAVIS_EVENT_SPEECH_ENDED = 10,
+    /**
+     * How loud a viewer is, five times a second. peer, level_db.
+     */
+    VISAVIS_EVENT_MICROPHONE_LEVEL = 11,
+    /**
+     * A viewer has opened a data channel. peer; text: its label.
+     */
+    VISAVIS_EVENT_DATA_CHANNEL_OPENED = 12,
+    /**
+     * A data channel is closed, while its viewer stays. peer; text: its label.
+     */
+    VISAVIS_EVENT_DATA_CHANNEL_CLOSED = 13,
+} visavis_event_kind;
+
+/**
+ * How much is logged: a level, and those before it.
+ */
+typedef enum visavis_log_level {
+    /**
+     * Nothing.
+     */
+    VISAVIS_LOG_OFF = 0,
+    /**
+     * What is broken.
+     */
+    VISAVIS_LOG_ERROR = 1,
+    /**
+     * What is not as it should be.
+     */
+    VISAVIS_LOG_WARN = 2,
+    /**
+     * What happens now and then.
+     */
+    VISAVIS_LOG_INFO = 3,
+    /**
+     * What helps to find a fault.
+     */
+    VISAVIS_LOG_DEBUG = 4,
+    /**
+     * Everything, packets too.
+     */
+    VISAVIS_LOG_TRACE = 5,
+} visavis_log_level;
+
+/**
+ * The data channels of a session's viewers. Freed with visavis_data_free().
+ */
+typedef struct visavis_data visavis_data;
+
+/**
  * A running engine: its threads and its media sockets. Freed with visavis_engine_free().
  */
 typedef struct visavis_engine visavis_engine;
+
+/**
+ * A reader of events. Freed with visavis_events_free().
+ */
+typedef struct visavis_events visavis_events;
 
 /**
  * Memory of the engine that a picture is written into: lent by visavis_frame_acquire(), given back by
  * visavis_frame_push() or visavis_frame_discard().
  */
 typedef struct visavis_frame visavis_frame;
+
+/**
+ * A reader of a session's microphones. Freed with visavis_microphone_free().
+ */
+typedef struct visavis_microphone visavis_microphone;
 
 /**
  * A running signaling server: the player page, WebSocket, HTTP API and WHEP on one TCP port. Freed with
@@ -227,6 +352,11 @@ typedef struct visavis_server visavis_server;
  * One face: its sources, its idle picture, its viewers. Freed with visavis_session_free().
  */
 typedef struct visavis_session visavis_session;
+
+/**
+ * Something that is said, pushed as fast as it is made and played at its own pace. Freed with visavis_utterance_free().
+ */
+typedef struct visavis_utterance visavis_utterance;
 
 /**
  * A piece of sound, read during the call.
@@ -266,6 +396,166 @@ typedef struct visavis_audio_chunk {
      */
     int64_t timestamp_ms;
 } visavis_audio_chunk;
+
+/**
+ * One picture, read during the call.
+ */
+typedef struct visavis_video_frame {
+    /**
+     * Set by visavis_video_frame_init().
+     */
+    size_t struct_size;
+    /**
+     * The pixels, or a whole JPEG or PNG file.
+     */
+    const void *data;
+    /**
+     * Bytes in data: width * height * 4 for RGBA and BGRA, * 3 for RGB, * 3 / 2 for I420 and NV12.
+     */
+    size_t len;
+    /**
+     * Pixels in a row: even, 16 to 4096.
+     */
+    uint32_t width;
+    /**
+     * Rows: even, 16 to 4096.
+     */
+    uint32_t height;
+    /**
+     * One of visavis_pixel_format. Default: VISAVIS_RGBA.
+     */
+    uint32_t format;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * When the picture was captured or rendered, in Unix milliseconds; in an utterance, milliseconds on its own clock.
+     * Default: VISAVIS_NOW.
+     */
+    int64_t timestamp_ms;
+} visavis_video_frame;
+
+/**
+ * Called once with the pointer that was given with a callback, when the callback will not be called again; NULL where
+ * nothing is to be done. It runs on the callback's thread.
+ */
+typedef void (*visavis_destroy)(void *user);
+
+/**
+ * A message from a viewer.
+ */
+typedef struct visavis_message {
+    /**
+     * Set by visavis_message_init().
+     */
+    size_t struct_size;
+    /**
+     * Whose it is.
+     */
+    uint64_t peer;
+    /**
+     * What the viewer calls the channel. Good until the next message is read from the same reader, or it is freed.
+     */
+    const char *label;
+    /**
+     * The message; a NUL follows it, which is not part of it. Good as long as label.
+     */
+    const void *data;
+    /**
+     * Its length in bytes.
+     */
+    size_t len;
+    /**
+     * 1: a text, in UTF-8; 0: bytes.
+     */
+    uint32_t is_text;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} visavis_message;
+
+/**
+ * Called with each message; it is good during the call.
+ */
+typedef void (*visavis_message_callback)(void *user, const struct visavis_message *message);
+
+/**
+ * One encoded picture, read during the call.
+ */
+typedef struct visavis_encoded_frame {
+    /**
+     * Set by visavis_encoded_frame_init().
+     */
+    size_t struct_size;
+    /**
+     * One access unit.
+     */
+    const void *data;
+    /**
+     * Bytes in data, 4 MiB at most.
+     */
+    size_t len;
+    /**
+     * One of visavis_video_codec: that of encoded in the session's settings. Default: VISAVIS_H264.
+     */
+    uint32_t codec;
+    /**
+     * 1: a decoder can start here; 0: it cannot; -1: that is found out from data. Default: -1.
+     */
+    int32_t keyframe;
+    /**
+     * When the picture was captured or rendered, in Unix milliseconds. Default: VISAVIS_NOW.
+     */
+    int64_t timestamp_ms;
+} visavis_encoded_frame;
+
+/**
+ * A picture in memory of a CUDA device.
+ */
+typedef struct visavis_cuda_frame {
+    /**
+     * Set by visavis_cuda_frame_init().
+     */
+    size_t struct_size;
+    /**
+     * The address of the first plane on the device (a CUdeviceptr).
+     */
+    uint64_t device_pointer;
+    /**
+     * The stream that writes the picture (a CUstream); NULL: it is written.
+     */
+    void *stream;
+    /**
+     * The device, counted from 0.
+     */
+    int32_t device;
+    /**
+     * Bytes from one row to the next.
+     */
+    uint32_t pitch;
+    /**
+     * Pixels in a row.
+     */
+    uint32_t width;
+    /**
+     * Rows.
+     */
+    uint32_t height;
+    /**
+     * One of visavis_pixel_format.
+     */
+    uint32_t format;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * As in visavis_video_frame.
+     */
+    int64_t timestamp_ms;
+} visavis_cuda_frame;
 
 /**
  * Settings of an engine. Texts are copied; one that is NULL stands for its default.
@@ -309,6 +599,110 @@ typedef struct visavis_engine_config {
      */
     uint32_t realtime;
 } visavis_engine_config;
+
+/**
+ * An event. Fields that its kind does not name are 0 or NULL.
+ */
+typedef struct visavis_event {
+    /**
+     * Set by visavis_event_init().
+     */
+    size_t struct_size;
+    /**
+     * One of visavis_event_kind. Leave out those that you do not know: there may be more.
+     */
+    uint32_t kind;
+    /**
+     * Of VISAVIS_EVENT_LIVE_ENDED.
+     */
+    uint32_t stalled;
+    /**
+     * The name of the session. Good until the next event is read from the same reader, or it is freed.
+     */
+    const char *session;
+    /**
+     * Depends on the kind. Good as long as session.
+     */
+    const char *text;
+    /**
+     * The viewer.
+     */
+    uint64_t peer;
+    /**
+     * The utterance; see visavis_utterance_id().
+     */
+    uint64_t utterance;
+    /**
+     * How much of it was sent, in microseconds.
+     */
+    uint64_t sent_us;
+    /**
+     * When the speech was captured, in Unix milliseconds.
+     */
+    int64_t at_ms;
+    /**
+     * In dB: 0 is full scale, -127 silence.
+     */
+    int32_t level_db;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} visavis_event;
+
+/**
+ * Called with each event; it is good during the call.
+ */
+typedef void (*visavis_event_callback)(void *user, const struct visavis_event *event);
+
+/**
+ * Called with each line of the log. level: one of visavis_log_level. target: the part of the library. Both texts are good
+ * during the call.
+ */
+typedef void (*visavis_log_callback)(void *user,
+                                     uint32_t level,
+                                     const char *target,
+                                     const char *message);
+
+/**
+ * A piece of what a viewer says: mono, usually 20 ms.
+ */
+typedef struct visavis_mic_chunk {
+    /**
+     * Set by visavis_mic_chunk_init().
+     */
+    size_t struct_size;
+    /**
+     * Whose it is.
+     */
+    uint64_t peer;
+    /**
+     * When the first sample was captured, in Unix milliseconds, as far as its arrival tells.
+     */
+    int64_t captured_ms;
+    /**
+     * Signed 16-bit samples of this machine's byte order. Good until the next chunk is read from the same reader, or it
+     * is freed.
+     */
+    const int16_t *samples;
+    /**
+     * How many samples.
+     */
+    size_t count;
+    /**
+     * Their rate in Hz: microphone_rate of the session.
+     */
+    uint32_t sample_rate;
+    /**
+     * 1: it was lost on the way, and is made up from what was around it.
+     */
+    uint32_t concealed;
+} visavis_mic_chunk;
+
+/**
+ * Called with each chunk; it is good during the call.
+ */
+typedef void (*visavis_mic_callback)(void *user, const struct visavis_mic_chunk *chunk);
 
 /**
  * Figures of a session since it was made; initialised by visavis_session_status_init().
@@ -602,43 +996,26 @@ typedef struct visavis_session_config {
 } visavis_session_config;
 
 /**
- * One picture, read during the call.
+ * How far an utterance is; initialised by visavis_utterance_progress_init().
  */
-typedef struct visavis_video_frame {
+typedef struct visavis_utterance_progress {
     /**
-     * Set by visavis_video_frame_init().
+     * Set by visavis_utterance_progress_init().
      */
     size_t struct_size;
     /**
-     * The pixels, or a whole JPEG or PNG file.
+     * How much of it was sent, in microseconds: exact to a packet.
      */
-    const void *data;
+    uint64_t sent_us;
     /**
-     * Bytes in data: width * height * 4 for RGBA and BGRA, * 3 for RGB, * 3 / 2 for I420 and NV12.
+     * 1: it was cut off.
      */
-    size_t len;
+    uint32_t interrupted;
     /**
-     * Pixels in a row: even, 16 to 4096.
+     * 1: nothing more of it will be sent: it was played to its end, or cut off, also by the end of its session.
      */
-    uint32_t width;
-    /**
-     * Rows: even, 16 to 4096.
-     */
-    uint32_t height;
-    /**
-     * One of visavis_pixel_format. Default: VISAVIS_RGBA.
-     */
-    uint32_t format;
-    /**
-     * 0.
-     */
-    uint32_t reserved;
-    /**
-     * When the picture was captured or rendered, in Unix milliseconds; in an utterance, milliseconds on its own clock.
-     * Default: VISAVIS_NOW.
-     */
-    int64_t timestamp_ms;
-} visavis_video_frame;
+    uint32_t over;
+} visavis_utterance_progress;
 
 #ifdef __cplusplus
 extern "C" {
@@ -661,6 +1038,156 @@ enum visavis_status visavis_push_audio(const struct visavis_session *session,
                                        const struct visavis_audio_chunk *chunk);
 
 /**
+ * Pushes a picture without copying it: frame->data stays where it is, and must not change, until release is called with
+ * user. That is done once, whatever is returned (but VISAVIS_FORKED), and on threads of the application only: in this
+ * call, in a later one for the same session, in visavis_release_buffers(), or while the session is stopped or freed. It
+ * may free or reuse the memory, and call anything here. Without a newer picture the last one may be kept.
+ *
+ * Otherwise as visavis_push_video(). A JPEG or PNG file is decoded first.
+ */
+enum visavis_status visavis_push_video_buffer(const struct visavis_session *session,
+                                              const struct visavis_video_frame *frame,
+                                              visavis_destroy release,
+                                              void *user);
+
+/**
+ * Calls release for the buffers that the engine does not need any more; see visavis_push_video_buffer(), which does so
+ * too. Any thread.
+ */
+enum visavis_status visavis_release_buffers(const struct visavis_session *session);
+
+/**
+ * Prepares a message to be filled; struct_size is sizeof(*message).
+ */
+enum visavis_status visavis_message_init(struct visavis_message *message, size_t struct_size);
+
+/**
+ * Opens the data channels of a session. Viewers open the channels themselves; the player page opens one that is called
+ * "visavis". Before the first call what viewers send is dropped; several readers of one session share what comes.
+ *
+ * data: is set to the data channels, which are the caller's to free; to NULL on errors. Any thread.
+ */
+enum visavis_status visavis_data_open(const struct visavis_session *session,
+                                      struct visavis_data **data);
+
+/**
+ * Sends one viewer a message. Never waits. Messages to one viewer arrive in the order in which they were accepted.
+ *
+ * label: the channel; NULL for the first that the viewer has opened. message, len: 1 to 65,536 bytes. is_text: 1 for a
+ * text in UTF-8, 0 for bytes. VISAVIS_OK; VISAVIS_FULL: 1 MiB waits for this viewer already. VISAVIS_INVALID_MEDIA: the
+ * length. VISAVIS_NOT_FOUND: no such viewer, or no such channel yet: VISAVIS_EVENT_DATA_CHANNEL_OPENED says when. Any
+ * thread.
+ */
+enum visavis_status visavis_data_send(const struct visavis_data *data,
+                                      uint64_t peer,
+                                      const char *label,
+                                      const void *message,
+                                      size_t len,
+                                      uint32_t is_text);
+
+/**
+ * Sends a message to every viewer that has a channel for it; as visavis_data_send().
+ *
+ * accepted: NULL, or set to the number of viewers that it is on its way to. VISAVIS_FULL: there were others, which do not
+ * keep up and do not get it. Any thread.
+ */
+enum visavis_status visavis_data_broadcast(const struct visavis_data *data,
+                                           const char *label,
+                                           const void *message,
+                                           size_t len,
+                                           uint32_t is_text,
+                                           size_t *accepted);
+
+/**
+ * How many bytes wait for a viewer. VISAVIS_NOT_FOUND: there is no such viewer. Any thread.
+ */
+enum visavis_status visavis_data_waiting_bytes(const struct visavis_data *data,
+                                               uint64_t peer,
+                                               size_t *bytes);
+
+/**
+ * Reads the next message of any viewer; as visavis_events_next(). VISAVIS_END: the session has stopped, or the data
+ * channels were freed. Of what is not read 1 MiB of each viewer is kept, and 16 MiB of all.
+ */
+enum visavis_status visavis_data_next(const struct visavis_data *data,
+                                      struct visavis_message *message,
+                                      int32_t timeout_ms);
+
+/**
+ * A file descriptor that is readable while messages wait; as visavis_events_fd().
+ */
+enum visavis_status visavis_data_fd(const struct visavis_data *data, int32_t *fd);
+
+/**
+ * Has a function called with each message, on a thread of its own; as visavis_events_set_callback().
+ */
+enum visavis_status visavis_data_set_callback(const struct visavis_data *data,
+                                              visavis_message_callback callback,
+                                              void *user,
+                                              visavis_destroy destroy);
+
+/**
+ * Frees the data channels; as visavis_events_free(). The viewers' channels stay open.
+ */
+enum visavis_status visavis_data_free(struct visavis_data *data);
+
+/**
+ * Writes the defaults into a frame; struct_size is sizeof(*frame).
+ */
+enum visavis_status visavis_encoded_frame_init(struct visavis_encoded_frame *frame,
+                                               size_t struct_size);
+
+/**
+ * Sends a picture that is encoded already, in a session that was made for it (encoded in its settings). Never waits.
+ *
+ * VISAVIS_OK, VISAVIS_NOT_STARTED, VISAVIS_STOPPED. VISAVIS_DROPPED: the engine does not keep up, and nothing is taken
+ * before the next keyframe. VISAVIS_INVALID_MEDIA: the bitstream. VISAVIS_WRONG_SESSION: another codec, or a session of
+ * raw pictures. Any thread, one at a time for pictures in order.
+ */
+enum visavis_status visavis_push_encoded_video(const struct visavis_session *session,
+                                               const struct visavis_encoded_frame *frame);
+
+/**
+ * Whether viewers wait for a keyframe of an encoded session; asking takes the request. wanted: set to 1 or 0. The same as
+ * VISAVIS_EVENT_KEYFRAME_REQUESTED, for encoders that would rather ask before each picture. Any thread.
+ */
+enum visavis_status visavis_take_keyframe_request(const struct visavis_session *session,
+                                                  uint32_t *wanted);
+
+/**
+ * Queues one Opus packet, which goes as it is to viewers that take Opus, at the rate at which packets play. Never waits.
+ * timestamp_ms: as in visavis_audio_chunk.
+ *
+ * VISAVIS_OK, VISAVIS_NOT_STARTED, VISAVIS_STOPPED, VISAVIS_DROPPED_OLDEST. VISAVIS_INVALID_MEDIA: no Opus.
+ * VISAVIS_WRONG_SESSION: the session's sound came as PCM before. Any thread.
+ */
+enum visavis_status visavis_push_opus(const struct visavis_session *session,
+                                      const void *data,
+                                      size_t len,
+                                      int64_t timestamp_ms);
+
+/**
+ * Queues one or more whole MP3 frames, which are decoded on the calling thread. All that a session is given are one
+ * stream. As visavis_push_opus(); VISAVIS_WRONG_SESSION: the session's sound came as Opus before.
+ */
+enum visavis_status visavis_push_mp3(const struct visavis_session *session,
+                                     const void *data,
+                                     size_t len,
+                                     int64_t timestamp_ms);
+
+/**
+ * Writes the defaults into a frame; struct_size is sizeof(*frame).
+ */
+enum visavis_status visavis_cuda_frame_init(struct visavis_cuda_frame *frame, size_t struct_size);
+
+/**
+ * Pushes a picture in memory of a CUDA device. VISAVIS_UNSUPPORTED: this version has no encoder that reads such memory
+ * (NVENC); copy the picture into memory of visavis_frame_acquire() meanwhile.
+ */
+enum visavis_status visavis_push_video_cuda(const struct visavis_session *session,
+                                            const struct visavis_cuda_frame *frame);
+
+/**
  * Writes the defaults into a config; struct_size is sizeof(*config).
  */
 enum visavis_status visavis_engine_config_init(struct visavis_engine_config *config,
@@ -707,6 +1234,65 @@ enum visavis_status visavis_engine_stop(struct visavis_engine *engine);
  * Stops the engine, if it was not yet, and frees it. NULL is ignored. Any thread.
  */
 enum visavis_status visavis_engine_free(struct visavis_engine *engine);
+
+/**
+ * Prepares an event to be filled; struct_size is sizeof(*event).
+ */
+enum visavis_status visavis_event_init(struct visavis_event *event, size_t struct_size);
+
+/**
+ * Opens a reader of events, those from now on. Each reader gets all of them.
+ *
+ * session: NULL for the events of all sessions. kinds: those wanted, the sum of 1 << VISAVIS_EVENT_...; 0 for all but
+ * VISAVIS_EVENT_MICROPHONE_LEVEL. events: is set to the reader, which is the caller's to free; to NULL on errors. What is
+ * not read in time is dropped, and counted: event_capacity and max_clients of the engine together are kept. Any thread.
+ */
+enum visavis_status visavis_events_open(const struct visavis_engine *engine,
+                                        const struct visavis_session *session,
+                                        uint64_t kinds,
+                                        struct visavis_events **events);
+
+/**
+ * Reads the next event.
+ *
+ * event: initialised by visavis_event_init(), and filled in. timeout_ms: 0 does not wait, -1 waits as long as it takes.
+ * VISAVIS_OK, VISAVIS_TIMEOUT; VISAVIS_END: the engine has stopped, or the reader was freed meanwhile. Any thread, one
+ * at a time.
+ */
+enum visavis_status visavis_events_next(const struct visavis_events *events,
+                                        struct visavis_event *event,
+                                        int32_t timeout_ms);
+
+/**
+ * A file descriptor that is readable while events wait, and once nothing more will come: for poll, epoll and what is
+ * built on them. It is not to be read, written or closed, and is good until the reader is freed. Any thread.
+ */
+enum visavis_status visavis_events_fd(const struct visavis_events *events,
+                                      int32_t *fd);
+
+/**
+ * How many events were dropped because they were not read in time. Any thread.
+ */
+enum visavis_status visavis_events_dropped(const struct visavis_events *events, uint64_t *dropped);
+
+/**
+ * Has a function called with each event, instead of visavis_events_next(), on a thread of its own: it may take its time,
+ * and may call everything here, also free what it is called for. It must not throw exceptions.
+ *
+ * user: given to the callback. destroy: called with user once no event will come any more: the engine has stopped, or the
+ * reader was freed; NULL where nothing is to be done. On errors user stays the caller's. Nothing here waits for a
+ * callback to return. Any thread.
+ */
+enum visavis_status visavis_events_set_callback(const struct visavis_events *events,
+                                                visavis_event_callback callback,
+                                                void *user,
+                                                visavis_destroy destroy);
+
+/**
+ * Frees a reader. Whoever waits in visavis_events_next() gets VISAVIS_END; a callback is not called again, but for a call
+ * that runs. NULL is ignored. Any thread.
+ */
+enum visavis_status visavis_events_free(struct visavis_events *events);
 
 /**
  * Writes the defaults into a chunk; struct_size is sizeof(*chunk).
@@ -725,6 +1311,156 @@ enum visavis_status visavis_push_audio(const struct visavis_session *session,
                                        const struct visavis_audio_chunk *chunk);
 
 /**
+ * Pushes a picture without copying it: frame->data stays where it is, and must not change, until release is called with
+ * user. That is done once, whatever is returned (but VISAVIS_FORKED), and on threads of the application only: in this
+ * call, in a later one for the same session, in visavis_release_buffers(), or while the session is stopped or freed. It
+ * may free or reuse the memory, and call anything here. Without a newer picture the last one may be kept.
+ *
+ * Otherwise as visavis_push_video(). A JPEG or PNG file is decoded first.
+ */
+enum visavis_status visavis_push_video_buffer(const struct visavis_session *session,
+                                              const struct visavis_video_frame *frame,
+                                              visavis_destroy release,
+                                              void *user);
+
+/**
+ * Calls release for the buffers that the engine does not need any more; see visavis_push_video_buffer(), which does so
+ * too. Any thread.
+ */
+enum visavis_status visavis_release_buffers(const struct visavis_session *session);
+
+/**
+ * Prepares a message to be filled; struct_size is sizeof(*message).
+ */
+enum visavis_status visavis_message_init(struct visavis_message *message, size_t struct_size);
+
+/**
+ * Opens the data channels of a session. Viewers open the channels themselves; the player page opens one that is called
+ * "visavis". Before the first call what viewers send is dropped; several readers of one session share what comes.
+ *
+ * data: is set to the data channels, which are the caller's to free; to NULL on errors. Any thread.
+ */
+enum visavis_status visavis_data_open(const struct visavis_session *session,
+                                      struct visavis_data **data);
+
+/**
+ * Sends one viewer a message. Never waits. Messages to one viewer arrive in the order in which they were accepted.
+ *
+ * label: the channel; NULL for the first that the viewer has opened. message, len: 1 to 65,536 bytes. is_text: 1 for a
+ * text in UTF-8, 0 for bytes. VISAVIS_OK; VISAVIS_FULL: 1 MiB waits for this viewer already. VISAVIS_INVALID_MEDIA: the
+ * length. VISAVIS_NOT_FOUND: no such viewer, or no such channel yet: VISAVIS_EVENT_DATA_CHANNEL_OPENED says when. Any
+ * thread.
+ */
+enum visavis_status visavis_data_send(const struct visavis_data *data,
+                                      uint64_t peer,
+                                      const char *label,
+                                      const void *message,
+                                      size_t len,
+                                      uint32_t is_text);
+
+/**
+ * Sends a message to every viewer that has a channel for it; as visavis_data_send().
+ *
+ * accepted: NULL, or set to the number of viewers that it is on its way to. VISAVIS_FULL: there were others, which do not
+ * keep up and do not get it. Any thread.
+ */
+enum visavis_status visavis_data_broadcast(const struct visavis_data *data,
+                                           const char *label,
+                                           const void *message,
+                                           size_t len,
+                                           uint32_t is_text,
+                                           size_t *accepted);
+
+/**
+ * How many bytes wait for a viewer. VISAVIS_NOT_FOUND: there is no such viewer. Any thread.
+ */
+enum visavis_status visavis_data_waiting_bytes(const struct visavis_data *data,
+                                               uint64_t peer,
+                                               size_t *bytes);
+
+/**
+ * Reads the next message of any viewer; as visavis_events_next(). VISAVIS_END: the session has stopped, or the data
+ * channels were freed. Of what is not read 1 MiB of each viewer is kept, and 16 MiB of all.
+ */
+enum visavis_status visavis_data_next(const struct visavis_data *data,
+                                      struct visavis_message *message,
+                                      int32_t timeout_ms);
+
+/**
+ * A file descriptor that is readable while messages wait; as visavis_events_fd().
+ */
+enum visavis_status visavis_data_fd(const struct visavis_data *data, int32_t *fd);
+
+/**
+ * Has a function called with each message, on a thread of its own; as visavis_events_set_callback().
+ */
+enum visavis_status visavis_data_set_callback(const struct visavis_data *data,
+                                              visavis_message_callback callback,
+                                              void *user,
+                                              visavis_destroy destroy);
+
+/**
+ * Frees the data channels; as visavis_events_free(). The viewers' channels stay open.
+ */
+enum visavis_status visavis_data_free(struct visavis_data *data);
+
+/**
+ * Writes the defaults into a frame; struct_size is sizeof(*frame).
+ */
+enum visavis_status visavis_encoded_frame_init(struct visavis_encoded_frame *frame,
+                                               size_t struct_size);
+
+/**
+ * Sends a picture that is encoded already, in a session that was made for it (encoded in its settings). Never waits.
+ *
+ * VISAVIS_OK, VISAVIS_NOT_STARTED, VISAVIS_STOPPED. VISAVIS_DROPPED: the engine does not keep up, and nothing is taken
+ * before the next keyframe. VISAVIS_INVALID_MEDIA: the bitstream. VISAVIS_WRONG_SESSION: another codec, or a session of
+ * raw pictures. Any thread, one at a time for pictures in order.
+ */
+enum visavis_status visavis_push_encoded_video(const struct visavis_session *session,
+                                               const struct visavis_encoded_frame *frame);
+
+/**
+ * Whether viewers wait for a keyframe of an encoded session; asking takes the request. wanted: set to 1 or 0. The same as
+ * VISAVIS_EVENT_KEYFRAME_REQUESTED, for encoders that would rather ask before each picture. Any thread.
+ */
+enum visavis_status visavis_take_keyframe_request(const struct visavis_session *session,
+                                                  uint32_t *wanted);
+
+/**
+ * Queues one Opus packet, which goes as it is to viewers that take Opus, at the rate at which packets play. Never waits.
+ * timestamp_ms: as in visavis_audio_chunk.
+ *
+ * VISAVIS_OK, VISAVIS_NOT_STARTED, VISAVIS_STOPPED, VISAVIS_DROPPED_OLDEST. VISAVIS_INVALID_MEDIA: no Opus.
+ * VISAVIS_WRONG_SESSION: the session's sound came as PCM before. Any thread.
+ */
+enum visavis_status visavis_push_opus(const struct visavis_session *session,
+                                      const void *data,
+                                      size_t len,
+                                      int64_t timestamp_ms);
+
+/**
+ * Queues one or more whole MP3 frames, which are decoded on the calling thread. All that a session is given are one
+ * stream. As visavis_push_opus(); VISAVIS_WRONG_SESSION: the session's sound came as Opus before.
+ */
+enum visavis_status visavis_push_mp3(const struct visavis_session *session,
+                                     const void *data,
+                                     size_t len,
+                                     int64_t timestamp_ms);
+
+/**
+ * Writes the defaults into a frame; struct_size is sizeof(*frame).
+ */
+enum visavis_status visavis_cuda_frame_init(struct visavis_cuda_frame *frame, size_t struct_size);
+
+/**
+ * Pushes a picture in memory of a CUDA device. VISAVIS_UNSUPPORTED: this version has no encoder that reads such memory
+ * (NVENC); copy the picture into memory of visavis_frame_acquire() meanwhile.
+ */
+enum visavis_status visavis_push_video_cuda(const struct visavis_session *session,
+                                            const struct visavis_cuda_frame *frame);
+
+/**
  * Writes the defaults into a config; struct_size is sizeof(*config).
  */
 enum visavis_status visavis_engine_config_init(struct visavis_engine_config *config,
@@ -771,6 +1507,167 @@ enum visavis_status visavis_engine_stop(struct visavis_engine *engine);
  * Stops the engine, if it was not yet, and frees it. NULL is ignored. Any thread.
  */
 enum visavis_status visavis_engine_free(struct visavis_engine *engine);
+
+/**
+ * Prepares an event to be filled; struct_size is sizeof(*event).
+ */
+enum visavis_status visavis_event_init(struct visavis_event *event, size_t struct_size);
+
+/**
+ * Opens a reader of events, those from now on. Each reader gets all of them.
+ *
+ * session: NULL for the events of all sessions. kinds: those wanted, the sum of 1 << VISAVIS_EVENT_...; 0 for all but
+ * VISAVIS_EVENT_MICROPHONE_LEVEL. events: is set to the reader, which is the caller's to free; to NULL on errors. What is
+ * not read in time is dropped, and counted: event_capacity and max_clients of the engine together are kept. Any thread.
+ */
+enum visavis_status visavis_events_open(const struct visavis_engine *engine,
+                                        const struct visavis_session *session,
+                                        uint64_t kinds,
+                                        struct visavis_events **events);
+
+/**
+ * Reads the next event.
+ *
+ * event: initialised by visavis_event_init(), and filled in. timeout_ms: 0 does not wait, -1 waits as long as it takes.
+ * VISAVIS_OK, VISAVIS_TIMEOUT; VISAVIS_END: the engine has stopped, or the reader was freed meanwhile. Any thread, one
+ * at a time.
+ */
+enum visavis_status visavis_events_next(const struct visavis_events *events,
+                                        struct visavis_event *event,
+                                        int32_t timeout_ms);
+
+/**
+ * A file descriptor that is readable while events wait, and once nothing more will come: for poll, epoll and what is
+ * built on them. It is not to be read, written or closed, and is good until the reader is freed. Any thread.
+ */
+enum visavis_status visavis_events_fd(const struct visavis_events *events,
+                                      int32_t *fd);
+
+/**
+ * How many events were dropped because they were not read in time. Any thread.
+ */
+enum visavis_status visavis_events_dropped(const struct visavis_events *events, uint64_t *dropped);
+
+/**
+ * Has a function called with each event, instead of visavis_events_next(), on a thread of its own: it may take its time,
+ * and may call everything here, also free what it is called for. It must not throw exceptions.
+ *
+ * user: given to the callback. destroy: called with user once no event will come any more: the engine has stopped, or the
+ * reader was freed; NULL where nothing is to be done. On errors user stays the caller's. Nothing here waits for a
+ * callback to return. Any thread.
+ */
+enum visavis_status visavis_events_set_callback(const struct visavis_events *events,
+                                                visavis_event_callback callback,
+                                                void *user,
+                                                visavis_destroy destroy);
+
+/**
+ * Frees a reader. Whoever waits in visavis_events_next() gets VISAVIS_END; a callback is not called again, but for a call
+ * that runs. NULL is ignored. Any thread.
+ */
+enum visavis_status visavis_events_free(struct visavis_events *events);
+
+/**
+ * Has the log given to a function, on a thread of its own; it may call everything here. There is one log for the process;
+ * another call takes the place of the one before. At first nothing is logged.
+ *
+ * level: one of visavis_log_level. callback: NULL or VISAVIS_LOG_OFF ends it. user, destroy: as in
+ * visavis_events_set_callback(); destroy is called when the callback will not be called again. 1,024 lines wait at most;
+ * what does not fit is counted. VISAVIS_EXISTS: the process logs by a subscriber of Rust's tracing. Any thread.
+ */
+enum visavis_status visavis_log_set_callback(uint32_t level,
+                                             visavis_log_callback callback,
+                                             void *user,
+                                             visavis_destroy destroy);
+
+/**
+ * Prepares a chunk to be filled; struct_size is sizeof(*chunk).
+ */
+enum visavis_status visavis_mic_chunk_init(struct visavis_mic_chunk *chunk, size_t struct_size);
+
+/**
+ * Opens a reader of the session's microphones, those of all viewers, each in order. Nothing is decoded before the first.
+ * Several readers of one session share what comes. 500 chunks are kept for whoever does not read; past that the oldest
+ * is dropped and counted.
+ *
+ * microphone: is set to the reader, which is the caller's to free; to NULL on errors. Any thread.
+ */
+enum visavis_status visavis_microphone_open(const struct visavis_session *session,
+                                            struct visavis_microphone **microphone);
+
+/**
+ * Reads the next chunk; as visavis_events_next(). VISAVIS_END: the session has stopped, or the reader was freed.
+ */
+enum visavis_status visavis_microphone_next(const struct visavis_microphone *microphone,
+                                            struct visavis_mic_chunk *chunk,
+                                            int32_t timeout_ms);
+
+/**
+ * A file descriptor that is readable while chunks wait; as visavis_events_fd().
+ */
+enum visavis_status visavis_microphone_fd(const struct visavis_microphone *microphone, int32_t *fd);
+
+/**
+ * Has a function called with each chunk, on a thread of its own; as visavis_events_set_callback().
+ */
+enum visavis_status visavis_microphone_set_callback(const struct visavis_microphone *microphone,
+                                                    visavis_mic_callback callback,
+                                                    void *user,
+                                                    visavis_destroy destroy);
+
+/**
+ * Frees a reader; as visavis_events_free().
+ */
+enum visavis_status visavis_microphone_free(struct visavis_microphone *microphone);
+
+/**
+ * Draws an id for a viewer, for signaling that has to name it before its offer comes. Any thread.
+ */
+enum visavis_status visavis_new_peer_id(const struct visavis_engine *engine, uint64_t *peer);
+
+/**
+ * Makes a viewer of its first SDP offer, and answers it, in some 100 µs on the calling thread. A viewer that does not
+ * connect within connect_timeout_ms is forgotten, with VISAVIS_EVENT_PEER_LEFT.
+ *
+ * id: what visavis_new_peer_id() has drawn; 0: a new one. offer: the SDP. peer: set to the viewer's id, by which other
+ * calls and events name it. answer: is set to the SDP for RTCPeerConnection.setRemoteDescription(), to be freed with
+ * visavis_string_free(); to NULL on errors. VISAVIS_OFFER_REFUSED: the offer cannot be used. VISAVIS_NO_PLACE,
+ * VISAVIS_EXISTS: there is a viewer of this id. VISAVIS_NOT_FOUND: the session has stopped. VISAVIS_BUSY,
+ * VISAVIS_ENGINE_STOPPED. Any thread.
+ */
+enum visavis_status visavis_connect(const struct visavis_session *session,
+                                    uint64_t id,
+                                    const char *offer,
+                                    uint64_t *peer,
+                                    char **answer);
+
+/**
+ * Answers a later offer of a viewer: other media, or an ICE restart. Waits for the media loop, up to timeout_ms; that
+ * takes some milliseconds.
+ *
+ * answer: as in visavis_connect(). VISAVIS_TIMEOUT: the answer is lost; the viewer is to offer again.
+ * VISAVIS_OFFER_REFUSED, VISAVIS_NOT_FOUND: there is no such viewer. VISAVIS_BUSY, VISAVIS_ENGINE_STOPPED. Any thread.
+ */
+enum visavis_status visavis_renegotiate(const struct visavis_engine *engine,
+                                        uint64_t peer,
+                                        const char *offer,
+                                        uint32_t timeout_ms,
+                                        char **answer);
+
+/**
+ * Adds an ICE candidate of a viewer, as RTCIceCandidate.candidate has it. An empty one (end of candidates), one with an
+ * mDNS name, and one of a viewer that has left are accepted and ignored.
+ *
+ * VISAVIS_OFFER_REFUSED: it is none that can be used. VISAVIS_BUSY, VISAVIS_ENGINE_STOPPED. Any thread.
+ */
+enum visavis_status visavis_add_candidate(const struct visavis_engine *engine,
+                                          uint64_t peer,
+                                          const char *candidate);
+
+/**
+ * Closes a viewer's connection; an unknown one is ignored. Any thread.
+ */
+enum visavis_status visavis_disconnect(const struct visavis_engine *engine, uint64_t peer);
 
 /**
  * Frees a text that a function of this library has returned in a `char **`. NULL is ignored.
@@ -922,6 +1819,82 @@ const char *visavis_last_error(void);
  * The name of a status, such as "VISAVIS_OK"; "VISAVIS_?" for a number that is none. Static text, not to be freed.
  */
 const char *visavis_status_name(int32_t status);
+
+/**
+ * Begins an utterance: sound and pictures that are pushed ahead of their time, with timestamps inside it. Utterances of
+ * a session are played one after the other, in the order in which they were begun.
+ *
+ * zero_ms: the timestamp of its beginning, 0 or more. utterance: is set to the utterance, which is the caller's to free;
+ * to NULL on errors. VISAVIS_WRONG_SESSION: the session's sound comes as Opus packets. VISAVIS_NOT_FOUND: it has stopped.
+ * VISAVIS_BUSY. Any thread.
+ */
+enum visavis_status visavis_utterance_begin(const struct visavis_session *session,
+                                            int64_t zero_ms,
+                                            struct visavis_utterance **utterance);
+
+/**
+ * The utterance's number, as events have it: 1 or more, later ones of a session have greater ones. Any thread.
+ */
+enum visavis_status visavis_utterance_id(const struct visavis_utterance *utterance,
+                                         uint64_t *id);
+
+/**
+ * Keeps a picture until its time. Where utterance_bytes of the session wait already, waits up to timeout_ms for room; 0
+ * does not wait. timestamp_ms of the frame counts on the clock of zero_ms.
+ *
+ * VISAVIS_OK, VISAVIS_NOT_STARTED, VISAVIS_STOPPED. VISAVIS_FULL: there was no room for so long. VISAVIS_DROPPED: the
+ * utterance was interrupted. VISAVIS_INVALID_ARGUMENT: it was ended. Otherwise as visavis_push_video(). Any thread.
+ */
+enum visavis_status visavis_utterance_push_video(const struct visavis_utterance *utterance,
+                                                 const struct visavis_video_frame *frame,
+                                                 uint32_t timeout_ms);
+
+/**
+ * Keeps a chunk of sound until its time; as visavis_utterance_push_video(), with audio_queue_ms of the session. A gap in
+ * the timestamps is silence.
+ */
+enum visavis_status visavis_utterance_push_audio(const struct visavis_utterance *utterance,
+                                                 const struct visavis_audio_chunk *chunk,
+                                                 uint32_t timeout_ms);
+
+/**
+ * Keeps one or more whole MP3 frames until their time; as visavis_utterance_push_audio(), but never waits.
+ */
+enum visavis_status visavis_utterance_push_mp3(const struct visavis_utterance *utterance,
+                                               const void *data,
+                                               size_t len,
+                                               int64_t timestamp_ms);
+
+/**
+ * Prepares a progress to be filled; struct_size is sizeof(*progress).
+ */
+enum visavis_status visavis_utterance_progress_init(struct visavis_utterance_progress *progress,
+                                                    size_t struct_size);
+
+/**
+ * Fills in how far the utterance is, also after its end; VISAVIS_EVENT_UTTERANCE_ENDED and VISAVIS_EVENT_INTERRUPTED say
+ * when it is over. Any thread.
+ */
+enum visavis_status visavis_utterance_get_progress(const struct visavis_utterance *utterance,
+                                                   struct visavis_utterance_progress *progress);
+
+/**
+ * Nothing more will be pushed: when all of it is played it is over, and the next one begins. A second call does nothing.
+ * Any thread.
+ */
+enum visavis_status visavis_utterance_end(const struct visavis_utterance *utterance);
+
+/**
+ * Drops what has not been sent yet, of an utterance that was not ended; visavis_interrupt() drops whatever plays. sent_us:
+ * NULL, or set to how much of it was sent, in microseconds. VISAVIS_INVALID_ARGUMENT: it was ended. Any thread.
+ */
+enum visavis_status visavis_utterance_interrupt(const struct visavis_utterance *utterance,
+                                                uint64_t *sent_us);
+
+/**
+ * Ends the utterance, if it was not yet, and frees it: what was pushed is still played. NULL is ignored. Any thread.
+ */
+enum visavis_status visavis_utterance_free(struct visavis_utterance *utterance);
 
 /**
  * The version of the ABI that the library has; see VISAVIS_ABI_VERSION. Never fails. Any thread.
@@ -989,6 +1962,108 @@ enum visavis_status visavis_frame_push(struct visavis_frame *frame,
 enum visavis_status visavis_frame_discard(struct visavis_frame *frame);
 
 /**
+ * Has the log given to a function, on a thread of its own; it may call everything here. There is one log for the process;
+ * another call takes the place of the one before. At first nothing is logged.
+ *
+ * level: one of visavis_log_level. callback: NULL or VISAVIS_LOG_OFF ends it. user, destroy: as in
+ * visavis_events_set_callback(); destroy is called when the callback will not be called again. 1,024 lines wait at most;
+ * what does not fit is counted. VISAVIS_EXISTS: the process logs by a subscriber of Rust's tracing. Any thread.
+ */
+enum visavis_status visavis_log_set_callback(uint32_t level,
+                                             visavis_log_callback callback,
+                                             void *user,
+                                             visavis_destroy destroy);
+
+/**
+ * Prepares a chunk to be filled; struct_size is sizeof(*chunk).
+ */
+enum visavis_status visavis_mic_chunk_init(struct visavis_mic_chunk *chunk, size_t struct_size);
+
+/**
+ * Opens a reader of the session's microphones, those of all viewers, each in order. Nothing is decoded before the first.
+ * Several readers of one session share what comes. 500 chunks are kept for whoever does not read; past that the oldest
+ * is dropped and counted.
+ *
+ * microphone: is set to the reader, which is the caller's to free; to NULL on errors. Any thread.
+ */
+enum visavis_status visavis_microphone_open(const struct visavis_session *session,
+                                            struct visavis_microphone **microphone);
+
+/**
+ * Reads the next chunk; as visavis_events_next(). VISAVIS_END: the session has stopped, or the reader was freed.
+ */
+enum visavis_status visavis_microphone_next(const struct visavis_microphone *microphone,
+                                            struct visavis_mic_chunk *chunk,
+                                            int32_t timeout_ms);
+
+/**
+ * A file descriptor that is readable while chunks wait; as visavis_events_fd().
+ */
+enum visavis_status visavis_microphone_fd(const struct visavis_microphone *microphone, int32_t *fd);
+
+/**
+ * Has a function called with each chunk, on a thread of its own; as visavis_events_set_callback().
+ */
+enum visavis_status visavis_microphone_set_callback(const struct visavis_microphone *microphone,
+                                                    visavis_mic_callback callback,
+                                                    void *user,
+                                                    visavis_destroy destroy);
+
+/**
+ * Frees a reader; as visavis_events_free().
+ */
+enum visavis_status visavis_microphone_free(struct visavis_microphone *microphone);
+
+/**
+ * Draws an id for a viewer, for signaling that has to name it before its offer comes. Any thread.
+ */
+enum visavis_status visavis_new_peer_id(const struct visavis_engine *engine, uint64_t *peer);
+
+/**
+ * Makes a viewer of its first SDP offer, and answers it, in some 100 µs on the calling thread. A viewer that does not
+ * connect within connect_timeout_ms is forgotten, with VISAVIS_EVENT_PEER_LEFT.
+ *
+ * id: what visavis_new_peer_id() has drawn; 0: a new one. offer: the SDP. peer: set to the viewer's id, by which other
+ * calls and events name it. answer: is set to the SDP for RTCPeerConnection.setRemoteDescription(), to be freed with
+ * visavis_string_free(); to NULL on errors. VISAVIS_OFFER_REFUSED: the offer cannot be used. VISAVIS_NO_PLACE,
+ * VISAVIS_EXISTS: there is a viewer of this id. VISAVIS_NOT_FOUND: the session has stopped. VISAVIS_BUSY,
+ * VISAVIS_ENGINE_STOPPED. Any thread.
+ */
+enum visavis_status visavis_connect(const struct visavis_session *session,
+                                    uint64_t id,
+                                    const char *offer,
+                                    uint64_t *peer,
+                                    char **answer);
+
+/**
+ * Answers a later offer of a viewer: other media, or an ICE restart. Waits for the media loop, up to timeout_ms; that
+ * takes some milliseconds.
+ *
+ * answer: as in visavis_connect(). VISAVIS_TIMEOUT: the answer is lost; the viewer is to offer again.
+ * VISAVIS_OFFER_REFUSED, VISAVIS_NOT_FOUND: there is no such viewer. VISAVIS_BUSY, VISAVIS_ENGINE_STOPPED. Any thread.
+ */
+enum visavis_status visavis_renegotiate(const struct visavis_engine *engine,
+                                        uint64_t peer,
+                                        const char *offer,
+                                        uint32_t timeout_ms,
+                                        char **answer);
+
+/**
+ * Adds an ICE candidate of a viewer, as RTCIceCandidate.candidate has it. An empty one (end of candidates), one with an
+ * mDNS name, and one of a viewer that has left are accepted and ignored.
+ *
+ * VISAVIS_OFFER_REFUSED: it is none that can be used. VISAVIS_BUSY, VISAVIS_ENGINE_STOPPED. Any thread.
+ */
+enum visavis_status visavis_add_candidate(const struct visavis_engine *engine,
+                                          uint64_t peer,
+                                          const char *candidate);
+
+/**
+ * Closes a viewer's connection; an unknown one is ignored. Any thread.
+ */
+enum visavis_status visavis_disconnect(const struct visavis_engine *engine, uint64_t peer);
+
+/**
  * Frees a text that a function of this library has returned in a `char **`. NULL is ignored.
  */
 void visavis_string_free(char *text);
@@ -1138,6 +2213,82 @@ const char *visavis_last_error(void);
  * The name of a status, such as "VISAVIS_OK"; "VISAVIS_?" for a number that is none. Static text, not to be freed.
  */
 const char *visavis_status_name(int32_t status);
+
+/**
+ * Begins an utterance: sound and pictures that are pushed ahead of their time, with timestamps inside it. Utterances of
+ * a session are played one after the other, in the order in which they were begun.
+ *
+ * zero_ms: the timestamp of its beginning, 0 or more. utterance: is set to the utterance, which is the caller's to free;
+ * to NULL on errors. VISAVIS_WRONG_SESSION: the session's sound comes as Opus packets. VISAVIS_NOT_FOUND: it has stopped.
+ * VISAVIS_BUSY. Any thread.
+ */
+enum visavis_status visavis_utterance_begin(const struct visavis_session *session,
+                                            int64_t zero_ms,
+                                            struct visavis_utterance **utterance);
+
+/**
+ * The utterance's number, as events have it: 1 or more, later ones of a session have greater ones. Any thread.
+ */
+enum visavis_status visavis_utterance_id(const struct visavis_utterance *utterance,
+                                         uint64_t *id);
+
+/**
+ * Keeps a picture until its time. Where utterance_bytes of the session wait already, waits up to timeout_ms for room; 0
+ * does not wait. timestamp_ms of the frame counts on the clock of zero_ms.
+ *
+ * VISAVIS_OK, VISAVIS_NOT_STARTED, VISAVIS_STOPPED. VISAVIS_FULL: there was no room for so long. VISAVIS_DROPPED: the
+ * utterance was interrupted. VISAVIS_INVALID_ARGUMENT: it was ended. Otherwise as visavis_push_video(). Any thread.
+ */
+enum visavis_status visavis_utterance_push_video(const struct visavis_utterance *utterance,
+                                                 const struct visavis_video_frame *frame,
+                                                 uint32_t timeout_ms);
+
+/**
+ * Keeps a chunk of sound until its time; as visavis_utterance_push_video(), with audio_queue_ms of the session. A gap in
+ * the timestamps is silence.
+ */
+enum visavis_status visavis_utterance_push_audio(const struct visavis_utterance *utterance,
+                                                 const struct visavis_audio_chunk *chunk,
+                                                 uint32_t timeout_ms);
+
+/**
+ * Keeps one or more whole MP3 frames until their time; as visavis_utterance_push_audio(), but never waits.
+ */
+enum visavis_status visavis_utterance_push_mp3(const struct visavis_utterance *utterance,
+                                               const void *data,
+                                               size_t len,
+                                               int64_t timestamp_ms);
+
+/**
+ * Prepares a progress to be filled; struct_size is sizeof(*progress).
+ */
+enum visavis_status visavis_utterance_progress_init(struct visavis_utterance_progress *progress,
+                                                    size_t struct_size);
+
+/**
+ * Fills in how far the utterance is, also after its end; VISAVIS_EVENT_UTTERANCE_ENDED and VISAVIS_EVENT_INTERRUPTED say
+ * when it is over. Any thread.
+ */
+enum visavis_status visavis_utterance_get_progress(const struct visavis_utterance *utterance,
+                                                   struct visavis_utterance_progress *progress);
+
+/**
+ * Nothing more will be pushed: when all of it is played it is over, and the next one begins. A second call does nothing.
+ * Any thread.
+ */
+enum visavis_status visavis_utterance_end(const struct visavis_utterance *utterance);
+
+/**
+ * Drops what has not been sent yet, of an utterance that was not ended; visavis_interrupt() drops whatever plays. sent_us:
+ * NULL, or set to how much of it was sent, in microseconds. VISAVIS_INVALID_ARGUMENT: it was ended. Any thread.
+ */
+enum visavis_status visavis_utterance_interrupt(const struct visavis_utterance *utterance,
+                                                uint64_t *sent_us);
+
+/**
+ * Ends the utterance, if it was not yet, and frees it: what was pushed is still played. NULL is ignored. Any thread.
+ */
+enum visavis_status visavis_utterance_free(struct visavis_utterance *utterance);
 
 /**
  * The version of the ABI that the library has; see VISAVIS_ABI_VERSION. Never fails. Any thread.

@@ -24,25 +24,45 @@
 mod boundary;
 
 mod audio;
+mod buffer;
+mod callback;
+mod data;
+mod encoded;
 mod engine;
+mod events;
 mod handle;
+mod log;
+mod microphone;
+mod peers;
 mod raw;
+mod reader;
+mod releases;
 mod report;
 mod server;
 mod session;
 mod settings;
 mod status;
 mod text;
+mod utterance;
 mod version;
 mod video;
 
 pub use audio::*;
+pub use buffer::{visavis_push_video_buffer, visavis_release_buffers};
+pub use callback::visavis_destroy;
+pub use data::*;
+pub use encoded::*;
 pub use engine::*;
+pub use events::*;
+pub use log::*;
+pub use microphone::*;
+pub use peers::*;
 pub use raw::visavis_string_free;
 pub use report::*;
 pub use server::*;
 pub use session::*;
 pub use status::*;
+pub use utterance::*;
 pub use version::*;
 pub use video::*;
 

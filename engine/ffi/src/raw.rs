@@ -71,6 +71,19 @@ pub(crate) unsafe fn read<T: Versioned>(from: *const T) -> Result<T> {
     Ok(value)
 }
 
+/// Whether a struct of the caller can be [written](write).
+///
+/// # Safety
+///
+/// `out` is NULL, or good for reading its first field.
+pub(crate) unsafe fn check<T: Versioned>(out: *const T) -> Result<()> {
+    if out.is_null() {
+        return Err(null(T::NAME));
+    }
+    // SAFETY: as the caller promises.
+    check_size::<T>(out, unsafe { out.cast::<usize>().read_unaligned() })
+}
+
 /// Writes a struct of the caller, whose first field says how long it is there.
 ///
 /// # Safety

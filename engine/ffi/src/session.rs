@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use visavis::audio::AudioSink;
 use visavis::idle::IdleLoop;
-use visavis::video::VideoSink;
-use visavis::{Session, SessionConfig};
+use visavis::video::{EncodedVideoSink, VideoSink};
+use visavis::{EngineHandle, Session, SessionConfig};
 
 use crate::engine::{EngineObject, visavis_engine};
 use crate::handle::{self, Handled};
 use crate::raw::{self, Versioned};
+use crate::releases::Releases;
 use crate::settings::{Settings, session_config};
 use crate::status::{Result, visavis_status, visavis_status::*};
 use crate::text;
@@ -22,9 +23,12 @@ pub struct visavis_session {
 
 /// What a handle of a session stands for.
 pub(crate) struct SessionObject {
-    pub(crate) session: Arc<Session>,
+    pub(crate) session: Session,
     pub(crate) video: VideoSink,
+    pub(crate) encoded: EncodedVideoSink,
     pub(crate) audio: AudioSink,
+    pub(crate) engine: EngineHandle,
+    pub(crate) releases: Arc<Releases>,
 }
 
 impl Handled for SessionObject {
@@ -34,9 +38,14 @@ impl Handled for SessionObject {
 }
 
 impl SessionObject {
-    pub(crate) fn new(session: Arc<Session>) -> Self {
-        let (video, audio) = (session.video(), session.audio());
-        Self { session, video, audio }
+    fn new(session: Session, engine: EngineHandle) -> Self {
+        let (video, encoded, audio) = (session.video(), session.encoded_video(), session.audio());
+        Self { session, video, encoded, audio, engine, releases: Arc::default() }
+    }
+
+    fn stop(&self) {
+        self.session.stop();
+        self.releases.close();
     }
 }
 
@@ -215,7 +224,7 @@ pub unsafe extern "C" fn visavis_session_create_text(
 fn create(engine: *const visavis_engine, settings: &Settings) -> Result<*mut visavis_session> {
     let engine = handle::get::<EngineObject>(engine)?;
     let session = engine.handle.create_session(session_config(settings)?)?;
-    handle::insert(SessionObject::new(Arc::new(session)))
+    handle::insert(SessionObject::new(session, engine.handle.clone()))
 }
 
 /// From now on pushed media is sent. Has no effect on a session that was stopped. Any thread.
@@ -294,7 +303,7 @@ pub unsafe extern "C" fn visavis_interrupt(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn visavis_session_stop(session: *const visavis_session) -> visavis_status {
     entry!({
-        handle::get::<SessionObject>(session)?.session.stop();
+        handle::get::<SessionObject>(session)?.stop();
         Ok(VISAVIS_OK)
     })
 }
@@ -305,7 +314,7 @@ pub unsafe extern "C" fn visavis_session_stop(session: *const visavis_session) -
 pub unsafe extern "C" fn visavis_session_free(session: *mut visavis_session) -> visavis_status {
     entry!({
         if !session.is_null() {
-            handle::take::<SessionObject>(session)?.session.stop();
+            handle::take::<SessionObject>(session)?.stop();
         }
         Ok(VISAVIS_OK)
     })

@@ -5,10 +5,13 @@ use std::ffi::{CStr, CString, c_char};
 use std::fmt::Display;
 use std::io;
 
-use visavis::audio::AudioChunkError;
+use visavis::audio::{AudioChunkError, EncodedAudioError};
+use visavis::data::DataError;
 use visavis::engine::StartError;
+use visavis::peer::{CandidateError, OfferError};
 use visavis::session::{PushOutcome, SessionError};
-use visavis::video::VideoFrameError;
+use visavis::utterance::UtteranceError;
+use visavis::video::{EncodedFrameError, VideoFrameError};
 use visavis_signaling::SignalingError;
 
 use self::visavis_status::*;
@@ -62,14 +65,12 @@ pub enum visavis_status {
     VISAVIS_NO_PLACE = -12,
     /// An SDP offer, or an ICE candidate, cannot be used.
     VISAVIS_OFFER_REFUSED = -13,
-    /// The caller's buffer is too small. What was to be written waits for a larger one.
-    VISAVIS_TOO_SMALL = -14,
     /// There are 65,536 handles: free some.
-    VISAVIS_TOO_MANY_HANDLES = -15,
+    VISAVIS_TOO_MANY_HANDLES = -14,
     /// The process was forked after it had used the library. The child cannot use it; start another program in it.
-    VISAVIS_FORKED = -16,
+    VISAVIS_FORKED = -15,
     /// A bug in the library. What the call was for is in an unknown state, everything else goes on.
-    VISAVIS_PANIC = -17,
+    VISAVIS_PANIC = -16,
 }
 
 /// Why a call failed.
@@ -129,7 +130,7 @@ pub extern "C" fn visavis_status_name(status: i32) -> *const c_char {
     all.map_or(c"VISAVIS_?", |(_, name)| name).as_ptr()
 }
 
-const NAMES: [(visavis_status, &CStr); 25] = [
+const NAMES: [(visavis_status, &CStr); 24] = [
     (VISAVIS_OK, c"VISAVIS_OK"),
     (VISAVIS_NOT_STARTED, c"VISAVIS_NOT_STARTED"),
     (VISAVIS_STOPPED, c"VISAVIS_STOPPED"),
@@ -151,7 +152,6 @@ const NAMES: [(visavis_status, &CStr); 25] = [
     (VISAVIS_NOT_FOUND, c"VISAVIS_NOT_FOUND"),
     (VISAVIS_NO_PLACE, c"VISAVIS_NO_PLACE"),
     (VISAVIS_OFFER_REFUSED, c"VISAVIS_OFFER_REFUSED"),
-    (VISAVIS_TOO_SMALL, c"VISAVIS_TOO_SMALL"),
     (VISAVIS_TOO_MANY_HANDLES, c"VISAVIS_TOO_MANY_HANDLES"),
     (VISAVIS_FORKED, c"VISAVIS_FORKED"),
     (VISAVIS_PANIC, c"VISAVIS_PANIC"),
@@ -215,6 +215,76 @@ impl From<AudioChunkError> for Error {
             AudioChunkError::EncodedSession => VISAVIS_WRONG_SESSION,
             AudioChunkError::NoOpusEncoder => VISAVIS_UNSUPPORTED,
             _ => VISAVIS_INVALID_MEDIA,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<EncodedAudioError> for Error {
+    fn from(error: EncodedAudioError) -> Self {
+        let status = match &error {
+            EncodedAudioError::RawSession | EncodedAudioError::OpusSession => VISAVIS_WRONG_SESSION,
+            EncodedAudioError::Chunk(error) => return (*error).into(),
+            _ => VISAVIS_INVALID_MEDIA,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<EncodedFrameError> for Error {
+    fn from(error: EncodedFrameError) -> Self {
+        let status = match &error {
+            EncodedFrameError::Codec { .. } | EncodedFrameError::RawSession => {
+                VISAVIS_WRONG_SESSION
+            }
+            _ => VISAVIS_INVALID_MEDIA,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<UtteranceError> for Error {
+    fn from(error: UtteranceError) -> Self {
+        let status = match &error {
+            UtteranceError::Busy => VISAVIS_BUSY,
+            UtteranceError::EncodedSession => VISAVIS_WRONG_SESSION,
+            _ => VISAVIS_NOT_FOUND,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<DataError> for Error {
+    fn from(error: DataError) -> Self {
+        let status = match &error {
+            DataError::Empty | DataError::TooLarge { .. } => VISAVIS_INVALID_MEDIA,
+            DataError::Stopped => VISAVIS_ENGINE_STOPPED,
+            _ => VISAVIS_NOT_FOUND,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<OfferError> for Error {
+    fn from(error: OfferError) -> Self {
+        let status = match &error {
+            OfferError::NoSession(_) | OfferError::PeerGone => VISAVIS_NOT_FOUND,
+            OfferError::Full(_) | OfferError::SessionFull { .. } => VISAVIS_NO_PLACE,
+            OfferError::TooMany | OfferError::Busy => VISAVIS_BUSY,
+            OfferError::PeerExists(_) => VISAVIS_EXISTS,
+            OfferError::Stopped => VISAVIS_ENGINE_STOPPED,
+            _ => VISAVIS_OFFER_REFUSED,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<CandidateError> for Error {
+    fn from(error: CandidateError) -> Self {
+        let status = match &error {
+            CandidateError::Busy => VISAVIS_BUSY,
+            CandidateError::Stopped => VISAVIS_ENGINE_STOPPED,
+            _ => VISAVIS_OFFER_REFUSED,
         };
         Self::new(status, error)
     }

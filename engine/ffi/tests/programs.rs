@@ -50,3 +50,20 @@ fn what_c_sees_of_each_call() -> Outcome {
     assert_eq!(run("tests/calls.c", &[])?, "done\n");
     Ok(())
 }
+
+#[test]
+fn readers_callbacks_utterances_and_lent_buffers() -> Outcome {
+    assert_eq!(run("tests/readers.c", &[])?, "done\n");
+    Ok(())
+}
+
+#[test]
+fn a_renderer_draws_in_place() -> Outcome {
+    let mut program =
+        Program::start(compile("examples/renderer.c", &Options::default())?, &["1", LOCAL])?;
+    assert!(program.line()?.starts_with("http://"));
+    let said = program.finish()?;
+    let pushed = said.strip_suffix(" pictures were pushed\n").and_then(|count| count.parse().ok());
+    assert!(pushed.is_some_and(|pushed: u32| (20..=30).contains(&pushed)), "{said}");
+    Ok(())
+}
