@@ -148,18 +148,12 @@ impl Utterance {
         Ok(())
     }
 
-    /// How many ms of it were sent. Nothing more can be pushed into it.
+    /// Drops the rest of it, also once it was ended; how many ms of it were sent.
     fn interrupt(&self, py: Python<'_>) -> PyResult<f64> {
         let parts = self.parts.get(py)?;
-        let open = parts.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match open {
-            Some(utterance) => Ok(in_ms(utterance.interrupt())),
-            None if parts.progress.is_over() => Ok(in_ms(parts.progress.sent())),
-            None => Err(Kind::Closed.because(
-                py,
-                "this utterance was ended and plays on; what plays is interrupted by the session's interrupt()",
-            )),
-        }
+        let sent = py.detach(|| parts.progress.interrupt());
+        self.end(py)?;
+        Ok(in_ms(sent))
     }
 
     #[getter]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Iterator
+from typing import Any, Iterator
 
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -31,11 +31,11 @@ class Viewer:
         self.channel = self.connection.createDataChannel("chat")
         self.heard: "asyncio.Queue[str | bytes]" = asyncio.Queue()
         self.channel.on("message", self.heard.put_nowait)
-        self.tracks = {}
+        self.tracks: "dict[str, Any]" = {}
         self.connection.on("track", lambda track: self.tracks.setdefault(track.kind, track))
         self.peer = ""
 
-    async def watch(self, face: visavis.Session, microphone: object = None) -> None:
+    async def watch(self, face: visavis.Session, microphone: Any = None) -> None:
         self.connection.addTransceiver("video", direction="recvonly")
         if microphone is None:
             self.connection.addTransceiver("audio", direction="recvonly")

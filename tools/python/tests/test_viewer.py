@@ -197,9 +197,11 @@ def test_an_interruption_ends_it_at_once(face: visavis.Session) -> None:
 
         third = face.begin_utterance()
         third.push_audio(numpy.zeros(240_000, numpy.int16), rate=24_000)
+        third.end()
         await third.begun()
         assert third.interrupt() >= 0
         assert not await third.finished()
+        assert third.interrupt() == third.position, "it is over"
         with pytest.raises(visavis.Closed, match="ended"):
             third.push_audio(bytes(960), rate=24_000)
 

@@ -66,7 +66,7 @@ class Stream(Generic[T]):
         ready: "asyncio.Future[None]" = loop.create_future()
         if not self._waiting:
             self._loop = loop
-            loop.add_reader(descriptor, self._wake)
+            loop.add_reader(descriptor, self.wake)
         self._waiting.append(ready)
         try:
             await ready
@@ -77,7 +77,8 @@ class Stream(Generic[T]):
                 if not self._waiting:
                     loop.remove_reader(descriptor)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Has whoever waits in :meth:`readable` and :meth:`next` look again."""
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)
@@ -97,7 +98,7 @@ class Stream(Generic[T]):
         receiver, self._receiver = self._receiver, None
         if receiver is not None and self._loop is not None and self._waiting:
             self._loop.remove_reader(receiver.fileno())
-        self._wake()
+        self.wake()
         self._waiting.clear()
 
     def __enter__(self) -> "Stream[T]":

@@ -6,7 +6,7 @@ import asyncio
 import time
 import weakref
 from types import TracebackType
-from typing import Optional, Type
+from typing import Optional, Type, Union
 
 from . import _visavis
 from ._errors import Closed, Timeout
@@ -30,18 +30,30 @@ class Playback:
         self.read()
 
     def read(self) -> None:
+        found = False
         while True:
             try:
                 event = self._events.get_nowait()
             except Closed:
                 # The engine has ended, and each utterance knows that it has.
-                return
+                break
             if event is None:
-                return
+                break
+            found = True
             if isinstance(event, (UtteranceStarted, UtteranceEnded, Interrupted)):
-                utterance = self._known.get(event.utterance or 0)
-                if utterance is not None and isinstance(event, UtteranceStarted):
-                    utterance._started = True
+                self._tell(event)
+        if found:
+            # Those who wait for what was read here: nothing is left that would wake them.
+            self._events.wake()
+
+    def _tell(self, event: Union[UtteranceStarted, UtteranceEnded, Interrupted]) -> None:
+        utterance = self._known.get(event.utterance or 0)
+        if utterance is None:
+            return
+        if isinstance(event, UtteranceStarted):
+            utterance._started = True
+        else:
+            utterance._cut_off = isinstance(event, Interrupted)
 
     async def changed(self) -> None:
         await self._events.readable()
@@ -67,6 +79,8 @@ class Utterance:
         self._frame_ms = 1_000 / fps
         self._pictures_ms = 0.0
         self._started = False
+        # As it was told; it is not known before.
+        self._cut_off: Optional[bool] = None
         playback.add(self)
 
     @property
@@ -166,10 +180,8 @@ class Utterance:
         self._utterance.end()
 
     def interrupt(self) -> float:
-        """Drops what has not been sent yet, and returns how much was, in milliseconds.
-
-        :raises Closed: it was ended and plays on; :meth:`Session.interrupt` ends it.
-        """
+        """Drops what has not been sent yet, and returns how much was, in milliseconds. Nothing more can be pushed into it;
+        one that was ended already and plays on is cut off too."""
         return self._utterance.interrupt()
 
     @property
@@ -186,7 +198,8 @@ class Utterance:
     @property
     def interrupted(self) -> bool:
         """It was cut off: by an interruption, or by the end of its session."""
-        return self._utterance.is_interrupted
+        self._playback.read()
+        return self._utterance.is_interrupted if self._cut_off is None else self._cut_off
 
     @property
     def is_over(self) -> bool:
@@ -230,6 +243,6 @@ class Utterance:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        if error is not None and not self.is_over:
+        if error is not None:
             self._utterance.interrupt()
         self.end()

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, final
 
-from ._events import Message, MicChunk
 from ._types import PushOutcome, Status
 
 __version__: str
