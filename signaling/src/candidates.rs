@@ -8,6 +8,7 @@ use visavis::peer::{CandidateError, PeerId};
 
 use crate::context::Context;
 use crate::error::RequestError;
+use crate::negotiation;
 
 /// Candidates in one request; a browser has a dozen.
 pub(crate) const MAX_CANDIDATES: usize = 100;
@@ -60,10 +61,11 @@ pub(crate) fn add(peer: PeerId, text: &str, context: &Context) -> Result<(), Can
     match context.engine.add_candidate(peer, text) {
         Err(CandidateError::Syntax) if is_sound(text) => {
             tracing::debug!(%peer, "a candidate that is of no use here");
-            Ok(())
         }
-        done => done,
+        done => done?,
     }
+    negotiation::candidate(peer, text, context);
+    Ok(())
 }
 
 /// Tells the engine of candidates. What is no candidate is ignored beside some that are.

@@ -1,6 +1,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use visavis::audio::AudioCodec;
@@ -8,6 +9,7 @@ use visavis::session::SessionId;
 use visavis::video::VideoCodec;
 use visavis_types::setters;
 
+use crate::observer::NegotiationObserver;
 use crate::sessions::api::SessionApi;
 
 /// Settings of the signaling server; see [the front page](crate) for an example.
@@ -52,6 +54,8 @@ pub struct SignalingConfig {
     pub trusted_proxies: Vec<String>,
     /// Title and logo of the player page. Default: its own.
     pub page: PageBranding,
+    /// Sees offers, answers and candidates as they pass. Default: `None`.
+    pub observer: Option<Arc<dyn NegotiationObserver>>,
     /// Limits that keep one client from using up the server. Default: see each.
     pub limits: Limits,
 }
@@ -71,6 +75,7 @@ impl SignalingConfig {
         into allowed_hosts: Vec<String>,
         into trusted_proxies: Vec<String>,
         page: PageBranding,
+        into observer: Option<Arc<dyn NegotiationObserver>>,
         limits: Limits,
     }
 }
@@ -91,6 +96,7 @@ impl Default for SignalingConfig {
             allowed_hosts: Vec::new(),
             trusted_proxies: vec!["loopback".to_owned()],
             page: PageBranding::default(),
+            observer: None,
             limits: Limits::default(),
         }
     }

@@ -42,6 +42,8 @@ mod http;
 mod ice_servers;
 mod io;
 mod mailbox;
+mod negotiation;
+mod observer;
 mod rate_window;
 mod request_rates;
 mod server;
@@ -55,6 +57,7 @@ pub use config::{
     IceServer, Limits, LogoError, PageBranding, SignalingConfig, SignalingError, TlsError,
     TlsFileError, TlsFiles,
 };
+pub use observer::NegotiationObserver;
 pub use server::SignalingServer;
 pub use sessions::api::SessionApi;
 pub use sessions::hooks::{EndReason, SessionHooks};

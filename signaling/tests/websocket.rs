@@ -4,6 +4,7 @@
 mod support;
 
 use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,9 +13,11 @@ use tungstenite::Message;
 use visavis::Event;
 use visavis::audio::AudioChunk;
 use visavis::event::LeaveReason;
+use visavis::peer::PeerId;
+use visavis::session::SessionId;
 use visavis::units::UnixMillis;
 use visavis::video::{PixelFormat, VideoFrame};
-use visavis_signaling::IceServer;
+use visavis_signaling::{IceServer, NegotiationObserver};
 
 #[test]
 fn config_comes_first_on_both_paths() {
@@ -421,4 +424,61 @@ fn who_asks_is_told_when_the_face_is_live_and_what_it_says_and_nobody_else_is() 
 
     silent.send(json!({"type": "ping"}));
     assert_eq!(silent.receive()["type"], "pong");
+}
+
+/// Notes what it is told, and fails at each end of candidates.
+#[derive(Debug, Default)]
+struct Notes(Mutex<Vec<String>>);
+
+impl NegotiationObserver for Notes {
+    fn offer(&self, session: &SessionId, peer: PeerId, sdp: &str) {
+        self.0.lock().unwrap().push(format!("{peer} offers {session} {} bytes", sdp.len()));
+    }
+
+    fn answer(&self, peer: PeerId, sdp: &str) {
+        let is_answer = sdp.starts_with("v=0");
+        self.0.lock().unwrap().push(format!("{peer} is answered {is_answer}"));
+    }
+
+    fn candidate(&self, peer: PeerId, candidate: &str) {
+        assert_ne!(candidate, "", "planted");
+        self.0.lock().unwrap().push(format!("{peer} has {candidate}"));
+    }
+}
+
+#[test]
+fn an_observer_sees_what_passes_and_changes_nothing() {
+    let notes = Arc::<Notes>::default();
+    let world = world(|config| config.observer = Some(notes.clone()));
+    let (mut client, config) = world.joined();
+    let peer = config["peerId"].as_str().unwrap();
+    let candidate = "candidate:1 1 udp 2122260223 127.0.0.1 49203 typ host";
+    for sent in ["nonsense", candidate, ""] {
+        client.send(json!({"type": "ice-candidate", "candidate": sent}));
+    }
+    assert_eq!(client.receive_error(), "bad-candidate");
+    client.send(json!({"type": "offer", "sdp": OFFER}));
+    assert_eq!(client.receive()["type"], "answer");
+    let (head, body) = world.send(
+        "POST",
+        "/webrtc/sessions/default/offer",
+        "",
+        &json!({"sdp": OFFER}).to_string(),
+    );
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}{body}");
+    let other: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let other = other["peerId"].as_str().unwrap();
+    let bytes = OFFER.len();
+    assert_eq!(
+        *notes.0.lock().unwrap(),
+        [
+            format!("{peer} offers default {bytes} bytes"),
+            format!("{peer} is answered true"),
+            format!("{peer} has {candidate}"),
+            format!("{peer} offers default {bytes} bytes"),
+            format!("{peer} is answered true"),
+            format!("{other} offers default {bytes} bytes"),
+            format!("{other} is answered true"),
+        ]
+    );
 }

@@ -11,6 +11,7 @@ use crate::auth::{Permission, Subject};
 use crate::candidates::{self, Candidate, MAX_CANDIDATES, given};
 use crate::context::Context;
 use crate::error::{ErrorCode, RequestError};
+use crate::negotiation;
 
 /// `RTCSessionDescriptionInit`, and the peer it is from. Other fields, which clients of other servers send, are ignored.
 #[derive(Deserialize)]
@@ -50,11 +51,12 @@ pub(super) fn offer(call: &Call<'_>, context: &mut Context) -> Reply {
 fn try_offer(call: &Call<'_>, context: &mut Context) -> Result<Reply, RequestError> {
     let (session, peer, sdp) = read_offer(call, context)?;
     let Some(peer) = peer else {
-        return Ok(Reply::Response(answered(context.engine.connect(&session, None, &sdp))));
+        let answer = negotiation::connect(&session, None, &sdp, context);
+        return Ok(Reply::Response(answered(answer)));
     };
     let responder = call.responder(context);
     let reply = move |answer| responder.respond(answered(answer));
-    match context.engine.renegotiate(peer, &sdp, reply) {
+    match negotiation::renegotiate(&session, peer, &sdp, reply, context) {
         Ok(()) => Ok(Reply::Later),
         Err(error) => Err(error.into()),
     }

@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::error::{ErrorCode, RequestError};
 use crate::http::response::Response;
 use crate::http::route::{Call, Reply};
+use crate::negotiation;
 
 /// `Accept-Post` in the answer to `OPTIONS`.
 pub(crate) const ACCEPTS: &str = SDP;
@@ -63,7 +64,7 @@ fn try_watch(call: &Call<'_>, context: &mut Context) -> Result<Response, Respons
     })?;
     context.count_join(call.via.source)?;
     let name = new_name()?;
-    let answered = context.engine.connect(&session, None, &offer);
+    let answered = negotiation::connect(&session, None, &offer, context);
     let Answer { peer, sdp, .. } = answered.map_err(RequestError::from)?;
     let location = call.public_path(&format!("/whep/{session}/{name}"));
     let viewer = Viewer { session, peer, offer, credentials, generation: 1 };
@@ -130,6 +131,7 @@ fn restart(
     let viewer = viewer_of(call, context)?;
     let offer = fragment::restarted(&viewer.offer, &credentials);
     let (peer, generation) = (viewer.peer, viewer.generation.wrapping_add(1));
+    let session = viewer.session.clone();
     let tag = entity_tag(generation);
     let reply = move |answer: Result<Answer, OfferError>| {
         responder.respond(match answer {
@@ -142,7 +144,7 @@ fn restart(
     };
     // An engine that is busy leaves the ICE session as it is. Later on nothing can fail but a viewer that is gone:
     // the same media was agreed on before.
-    context.engine.renegotiate(peer, &offer, reply).map_err(RequestError::from)?;
+    negotiation::renegotiate(&session, peer, &offer, reply, context).map_err(RequestError::from)?;
     let viewer = viewer_of(call, context)?;
     (viewer.generation, viewer.credentials, viewer.offer) = (generation, credentials, offer);
     Ok(())

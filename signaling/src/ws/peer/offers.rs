@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::error::{ErrorCode, RequestError};
 use crate::io::TurnIo;
 use crate::mailbox::Ticket;
+use crate::negotiation;
 use crate::sessions::registry::CreateError;
 
 /// There is no session for this visitor.
@@ -88,12 +89,12 @@ impl WsPeer {
             context.resumptions.hold(token, self.id, &self.session);
         }
         if is_first {
-            let answer = context.engine.connect(&self.session, Some(self.id), &sdp);
+            let answer = negotiation::connect(&self.session, Some(self.id), &sdp, context);
             return self.on_answer(io, answer, None, context, now);
         }
         let ticket = context.new_ticket(self.key);
         let reply = context.mailbox.on_renegotiated(self.id, ticket);
-        match context.engine.renegotiate(self.id, &sdp, reply) {
+        match negotiation::renegotiate(&self.session, self.id, &sdp, reply, context) {
             Ok(()) => {
                 self.pending_offer = Some((ticket, sdp));
                 NextStep::Keep
