@@ -141,6 +141,12 @@ fn chromium_sees_and_hears_node_and_node_hears_chromium() -> Outcome {
     };
     let names = ["started", "peer-connected", "heard", "status", "stopped", "peer-disconnected"];
     assert!(names.iter().all(|name| of(name).len() == 1), "{events:#?}");
+    let (offer, answer, candidate) = (of("offer")[0], of("answer")[0], of("ice-candidate")[0]);
+    assert!([offer, answer, candidate].iter().all(|said| said["peerId"] == peer), "{events:#?}");
+    assert_eq!(offer["offer"]["type"], "offer");
+    assert!(answer["answer"]["sdp"].as_str().is_some_and(|sdp| sdp.starts_with("v=0")));
+    let place = |name: &str| events.iter().position(|event| event["event"] == name);
+    assert!(place("offer") < place("answer") && place("answer") < place("peer-connected"));
     let left = of("peer-disconnected")[0];
     assert_eq!((&left["peerId"], left["reason"].as_str()), (&peer, Some("stopped")));
     let status = of("status")[0];

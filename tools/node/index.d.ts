@@ -168,6 +168,17 @@ export interface ServerEvents {
   'peer-connected': [peer: Peer];
   /** A visitor is gone, or never came further than an offer. */
   'peer-disconnected': [left: { peerId: string; session: string; reason: LeaveReason }];
+  /** A visitor offers; it is answered without help. */
+  offer: [negotiation: { peerId: string; offer: { type: 'offer'; sdp: string } }];
+  /** An offer was answered. */
+  answer: [negotiation: { peerId: string; answer: { type: 'answer'; sdp: string } }];
+  /** A visitor has sent a candidate; an empty one is the end of candidates. */
+  'ice-candidate': [negotiation: { peerId: string; candidate: { candidate: string } }];
+  /**
+   * A fault inside ended the engine: nobody is served any more (code `fault`). Without a listener the process ends, as
+   * with every `EventEmitter`.
+   */
+  error: [error: Error & { code: 'fault' }];
   /** A frame was passed on. */
   'media-video-frame': [frame: VideoFrame];
   /** A chunk was passed on. */

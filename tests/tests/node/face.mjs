@@ -25,6 +25,9 @@ bridge.once('started', () => say('started'));
 bridge.once('stopped', () => say('stopped'));
 server.on('peer-connected', (peer) => say('peer-connected', { peerId: peer.id }));
 server.on('peer-disconnected', ({ peerId, reason }) => say('peer-disconnected', { peerId, reason }));
+for (const kind of ['offer', 'answer', 'ice-candidate']) {
+  server.on(kind, (about) => say(kind, about));
+}
 
 await system.start();
 say('ready', { url: server.url });

@@ -9,6 +9,9 @@ const { failure } = require('./failure.js');
 /** Longest interval that Node's timers have. */
 const FOREVER_MS = 0x7fff_ffff;
 
+/** What passes between visitors and the server. */
+const OBSERVED = ['offer', 'answer', 'ice-candidate'];
+
 /** An engine, its signaling server, and the session that visitors see who name none. */
 class System {
   bridge;
@@ -83,6 +86,14 @@ class System {
         return Emitter.deliver(this.server, kind, { id: peer, session, videoCodec: detail });
       case 'peer-disconnected':
         return Emitter.deliver(this.server, kind, { peerId: peer, session, reason: detail });
+      case 'offer':
+      case 'answer':
+        return Emitter.deliver(this.server, kind, { peerId: peer, [kind]: { type: kind, sdp: detail } });
+      case 'ice-candidate':
+        return Emitter.deliver(this.server, kind, { peerId: peer, candidate: { candidate: detail } });
+      case 'fault':
+        // As every EventEmitter's: without a listener it ends the process, which serves nobody any more.
+        return Emitter.deliver(this.server, 'error', failure('fault', detail));
       case 'incoming-audio': {
         const chunk = { data, sampleRate, channels: 1, timestamp, format: 'PCM', peerId: peer };
         return Emitter.deliver(this.bridge, kind, chunk);
@@ -98,6 +109,9 @@ class Server extends Emitter {
   constructor(system) {
     super();
     this.#native = system;
+    this.on('newListener', (event) => {
+      if (OBSERVED.includes(event)) system.observe();
+    });
   }
 
   /** Where the page is. */

@@ -4,6 +4,7 @@
 //! asks Node to call [`Inbox::read`] on its own thread, and rests until that has been done: however much comes, there
 //! is never more than one such call on its way.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -22,6 +23,9 @@ use visavis::receiver::Receiver;
 
 /// Items that one turn of Node's loop reads at most. Others have theirs before the rest.
 const MOST_AT_ONCE: usize = 256;
+
+/// Notes that wait to be read at most; further ones are dropped, and the log says so.
+const MOST_NOTES: usize = 1_024;
 
 /// Asks Node to read. It keeps no process running, and a second call is not queued.
 pub(crate) type Ready = ThreadsafeFunction<(), (), (), napi::Status, false, true, 1>;
@@ -56,6 +60,8 @@ pub(crate) enum Source {
 
 pub(crate) struct Inbox {
     sources: Mutex<Vec<Source>>,
+    /// What the engine does not queue itself.
+    notes: Mutex<VecDeque<Item>>,
     /// Wakes the thread: something else is to be waited for, or all was read.
     wake: OwnedFd,
     /// Whether Node is to be asked again.
@@ -68,6 +74,7 @@ impl Inbox {
     pub(crate) fn open(ready: Ready) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
         let inbox = Arc::new(Self {
             sources: Mutex::default(),
+            notes: Mutex::default(),
             wake: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
             armed: AtomicBool::new(true),
             closed: AtomicBool::new(false),
@@ -88,9 +95,24 @@ impl Inbox {
         Ok(())
     }
 
-    /// What has come, the oldest first, and what viewers do before what they say.
+    /// Adds a note, from any thread; never waits.
+    pub(crate) fn note(&self, item: Item) {
+        let mut notes = self.notes();
+        if notes.len() < MOST_NOTES {
+            notes.push_back(item);
+        } else {
+            tracing::warn!(kind = item.kind, "Node does not read what it is told; this is dropped");
+        }
+        drop(notes);
+        self.wake();
+    }
+
+    /// What has come: of each source the oldest first, and what viewers do before what they say.
     pub(crate) fn read(&self) -> Vec<Item> {
-        let mut items = Vec::new();
+        let mut notes = self.notes();
+        let count = notes.len().min(MOST_AT_ONCE);
+        let mut items: Vec<Item> = notes.drain(..count).collect();
+        drop(notes);
         self.sources().retain(|source| source.read_into(&mut items));
         self.armed.store(true, SeqCst);
         self.wake();
@@ -107,6 +129,10 @@ impl Inbox {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn notes(&self) -> MutexGuard<'_, VecDeque<Item>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn wake(&self) {
         // It cannot be full: it is read each time.
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
@@ -114,33 +140,46 @@ impl Inbox {
 
     fn wait(&self, ready: &Ready) {
         while !self.closed.load(SeqCst) {
-            // Nothing is locked while it waits.
-            let sources = match self.armed.load(SeqCst) {
-                true => self.sources().clone(),
-                false => Vec::new(),
+            let armed = self.armed.load(SeqCst);
+            let came = match armed && !self.notes().is_empty() {
+                true => Ok(true),
+                false => self.poll(armed),
             };
-            let mut fds = vec![PollFd::new(&self.wake, PollFlags::IN)];
-            let descriptors = sources.iter().filter_map(|source| source.descriptor().ok());
-            fds.extend(descriptors.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-            match poll(&mut fds, None) {
-                Ok(_) | Err(Errno::INTR) => {}
+            match came {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.armed.store(false, SeqCst);
+                    let asked = ready.call((), ThreadsafeFunctionCallMode::NonBlocking);
+                    // One that is on its way will do. Any other refusal means that Node is ending.
+                    if !matches!(asked, napi::Status::Ok | napi::Status::QueueFull) {
+                        return;
+                    }
+                }
                 Err(error) => {
                     tracing::error!(%error, "cannot wait for events; no more will come");
                     return;
                 }
             }
-            let mut came = fds.iter().map(|fd| !fd.revents().is_empty());
-            if came.next() == Some(true) {
-                let _ = rustix::io::read(&self.wake, &mut [0; 8]);
-            } else if came.any(|came| came) {
-                self.armed.store(false, SeqCst);
-                let asked = ready.call((), ThreadsafeFunctionCallMode::NonBlocking);
-                // One that is on its way will do. Any other refusal means that Node is ending.
-                if !matches!(asked, napi::Status::Ok | napi::Status::QueueFull) {
-                    return;
-                }
-            }
         }
+    }
+
+    /// Waits until it is woken or, where Node may be asked, until something has come; true for that.
+    fn poll(&self, armed: bool) -> rustix::io::Result<bool> {
+        // Nothing is locked while it waits.
+        let sources = if armed { self.sources().clone() } else { Vec::new() };
+        let mut fds = vec![PollFd::new(&self.wake, PollFlags::IN)];
+        let descriptors = sources.iter().filter_map(|source| source.descriptor().ok());
+        fds.extend(descriptors.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        match poll(&mut fds, None) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let mut came = fds.iter().map(|fd| !fd.revents().is_empty());
+        if came.next() == Some(true) {
+            let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+        }
+        Ok(came.any(|came| came))
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `session` | one face: what is pushed, its status |
 //! | `decoding` | pushes that decode first, on a thread of Node's pool |
 //! | `inbox` | what has come from viewers and waits to be read, and the thread that waits for it |
+//! | `observer` | offers, answers and candidates as they pass |
 //! | `options` | settings as JavaScript gives them |
 //! | `failure` | errors with a code, and panics as errors |
 //! | `log` | the engine's log on stderr |
@@ -24,6 +25,7 @@ pub mod decoding;
 mod failure;
 pub mod inbox;
 mod log;
+mod observer;
 pub mod options;
 pub mod session;
 pub mod system;

@@ -6,11 +6,13 @@ use std::thread::JoinHandle;
 use napi::bindgen_prelude::AsyncTask;
 use napi::{Env, Task};
 use napi_derive::napi;
+use visavis::faults::FatalFault;
 use visavis::{Engine, EngineHandle};
 use visavis_signaling::SignalingServer;
 
 use crate::failure::{Failure, Result, failure, guarded};
 use crate::inbox::{Inbox, Item, Ready, Source, is_wanted};
+use crate::observer::Observer;
 use crate::options::{SessionOptions, SystemOptions};
 use crate::session::NativeSession;
 
@@ -20,6 +22,7 @@ pub struct NativeSystem {
     running: Mutex<Option<Running>>,
     engine: EngineHandle,
     inbox: Arc<Inbox>,
+    observer: Arc<Observer>,
     url: String,
     port: u16,
     media_port: u16,
@@ -57,12 +60,16 @@ impl NativeSystem {
                 waiting: Some(waiting),
             };
             inbox.add(Source::Events(handle.subscribe_to(is_wanted))).map_err(no_thread)?;
+            let told = Arc::clone(&inbox);
+            handle.faults().on_fatal(move |fault| told.note(fatal(fault)));
+            let observer = Arc::new(Observer::new(Arc::clone(&inbox)));
+            let signaling_config = signaling_config.observer(Some(observer.clone() as _));
             let signaling =
                 SignalingServer::start(signaling_config, handle.clone()).map_err(failure)?;
             let (url, port) = (signaling.url(), signaling.local_addr().port());
             running.signaling = Some(signaling);
             let running = Mutex::new(Some(running));
-            Ok(Self { running, engine: handle, inbox, url, port, media_port })
+            Ok(Self { running, engine: handle, inbox, observer, url, port, media_port })
         })
     }
 
@@ -82,6 +89,12 @@ impl NativeSystem {
     #[napi(getter)]
     pub fn media_port(&self) -> u32 {
         self.media_port.into()
+    }
+
+    /// From now on offers, answers and candidates are told of.
+    #[napi]
+    pub fn observe(&self) {
+        self.observer.begin();
     }
 
     /// Makes a session.
@@ -105,6 +118,11 @@ impl NativeSystem {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         AsyncTask::new(Stop(running))
     }
+}
+
+/// The engine cannot go on.
+fn fatal(fault: &FatalFault) -> Item {
+    Item { kind: "fault", detail: Some(fault.to_string()), ..Item::default() }
 }
 
 fn no_thread(error: std::io::Error) -> Failure {

@@ -25,8 +25,9 @@ async function open(t, config = {}) {
 }
 
 /** Runs a program that is given here, and returns how it ended and what it said. */
-async function run(program) {
+async function run(program, env = {}) {
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let said = '';
@@ -254,4 +255,19 @@ test('workers have systems of their own, which end with them', async () => {
     await worker.terminate();
     await assert.rejects(fetch(`http://127.0.0.1:${said[1]}/healthz`), 'its port is closed');
   }
+});
+
+test('a fault that ends the engine is an error of the server', async () => {
+  const program = (more) => `
+    import { createStreamingSystem } from 'visavis';
+    const system = await createStreamingSystem({ webrtc: ${JSON.stringify(WEBRTC)} });
+    ${more}
+    await system.start();
+  `;
+  const plant = { VISAVIS_PLANT_FAULT: 'media-loop' };
+  const told = await run(program(`system.server.once('error', (error) => { console.log(error.code); system.stop(); });`), plant);
+  assert.deepEqual([told.code, told.said.trim().split('\n').at(-1)], [0, 'fault'], told.said);
+  const untold = await run(program(''), plant);
+  assert.equal(untold.code, 1, untold.said);
+  assert.match(untold.said, /the media-loop has ended by a fault/);
 });
