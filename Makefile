@@ -7,8 +7,8 @@ CARGO ?= cargo
 OPENSSL = visavis-cli/openssl,visavis-tests/openssl
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help run test test-av1 test-openssl test-python lint doc api header deny msrv features fuzz-check bench micro \
-	instructions profile fuzz fuzz-offers setup setup-count setup-deny setup-openssl setup-profile setup-test
+.PHONY: help run test test-av1 test-openssl test-python test-adapters lint doc api header deny msrv features \
+	fuzz-check bench micro instructions profile fuzz fuzz-offers setup setup-count setup-deny setup-openssl setup-profile setup-test
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,6 +24,10 @@ test: setup-test ## every test, the browser ones included
 test-python: setup-test ## the Python package: its own tests, its types by mypy and pyright
 	$(CARGO) build --workspace --lib --test python
 	tools/python/test $(ARGS)
+
+test-adapters: setup-test ## the Python package's adapters with the libraries they are for, some 300 MB from PyPI
+	$(CARGO) build --workspace --lib --test python
+	tools/python/test adapters $(ARGS)
 
 test-av1: setup-test ## the encoders and Chromium with AV1; builds libaom, which takes minutes
 	$(CARGO) test -p visavis-codec --features av1 --test encode

@@ -146,7 +146,7 @@ class Engine:
         session = self._engine.session(settings)
         if start:
             session.start()
-        return Session(session, fps, encoded)
+        return Session(session, fps, encoded, microphone_rate)
 
     def session_ids(self) -> "list[str]":
         """The names of all sessions there are, in order."""

@@ -29,16 +29,33 @@ class Session:
     ``with`` block, with the engine, or when nobody refers to it any more.
     """
 
-    def __init__(self, session: _visavis.Session, fps: int, encoded: Optional[VideoCodec]) -> None:
+    def __init__(
+        self,
+        session: _visavis.Session,
+        fps: int,
+        encoded: Optional[VideoCodec],
+        microphone_rate: int,
+    ) -> None:
         self._session = session
         self._fps = fps
         self._encoded = encoded
+        self._microphone_rate = microphone_rate
         self._playback: Optional[Playback] = None
 
     @property
     def id(self) -> str:
         """Its name."""
         return self._session.id
+
+    @property
+    def fps(self) -> int:
+        """Frames a second that it was made for."""
+        return self._fps
+
+    @property
+    def microphone_rate(self) -> int:
+        """Samples a second of :meth:`microphone`."""
+        return self._microphone_rate
 
     @property
     def is_closed(self) -> bool:

@@ -1,0 +1,354 @@
+"""Pipecat: a transport in place of ``SmallWebRTCTransport``, with the same clients and the same requests.
+
+Needs the package ``pipecat-ai``, and neither aiortc nor OpenCV. In a bot of Pipecat's quickstart::
+
+    -from pipecat.transports.smallwebrtc.request_handler import SmallWebRTCRequestHandler
+    -from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
+    +from visavis.adapters.pipecat import SmallWebRTCRequestHandler, SmallWebRTCTransport
+    ...
+    -handler = SmallWebRTCRequestHandler()
+    +handler = SmallWebRTCRequestHandler(visavis.Engine(udp_port=8083))
+
+Each client has a face of its own: what the bot says, and shows where the parameters have ``video_out_enabled``. Video from
+clients is not received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import json
+import time
+import uuid
+from typing import Any, Awaitable, Callable, Deque, Mapping, Optional
+
+from loguru import logger
+from pipecat.frames.frames import (
+    CancelFrame,
+    ClientConnectedFrame,
+    EndFrame,
+    Frame,
+    InputTransportMessageFrame,
+    InterruptionFrame,
+    OutputAudioRawFrame,
+    OutputImageRawFrame,
+    OutputTransportMessageFrame,
+    OutputTransportMessageUrgentFrame,
+    StartFrame,
+    UserAudioRawFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.transports.base_input import BaseInputTransport
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+
+from .._engine import Engine
+from .._errors import Error, InvalidValue
+from .._events import DataChannelOpened, Event, PeerJoined, PeerLeft
+from .._session import Session
+from .._stream import Stream
+
+__all__ = ["Connection", "SmallWebRTCRequestHandler", "SmallWebRTCTransport"]
+
+# So much sound is with the engine before the pipeline's next is taken: what is still heard after an interruption.
+_LEAD = 0.04
+
+# Messages that wait for the client's data channel.
+_MAX_MESSAGES = 50
+
+
+class Connection:
+    """A client that watches a face, in place of ``SmallWebRTCConnection``.
+
+    :param face: whose viewer it is; with ``max_viewers=1``, and with the ``microphone_rate`` that the pipeline wants.
+    """
+
+    def __init__(self, face: Session) -> None:
+        self.face = face
+        # The client's id, once it has one.
+        self.pc_id = ""
+        self.connected = asyncio.Event()
+        self.closed = asyncio.Event()
+        # From now on, so that nothing is missed.
+        self._events: "Stream[Event]" = face.events()
+        self.messages = face.messages()
+        self._waiting: Deque[str] = collections.deque(maxlen=_MAX_MESSAGES)
+        self._has_channel = False
+        self._following: "Optional[asyncio.Task[None]]" = None
+
+    def follow(self) -> None:
+        """Has its state follow the client's. A second call does nothing."""
+        if self._following is None:
+            self._following = asyncio.get_running_loop().create_task(self._follow())
+
+    async def _follow(self) -> None:
+        async for event in self._events:
+            if isinstance(event, PeerJoined):
+                self.pc_id = event.peer
+                self.connected.set()
+            elif isinstance(event, DataChannelOpened):
+                self._has_channel = True
+                while self._waiting:
+                    self.face.broadcast(self._waiting.popleft())
+            elif isinstance(event, PeerLeft):
+                break
+        self.closed.set()
+
+    def send_app_message(self, message: Any) -> None:
+        """Sends the client a message as JSON, as soon as its data channel is open."""
+        text = json.dumps(message)
+        if self._has_channel:
+            self.face.broadcast(text)
+        else:
+            self._waiting.append(text)
+
+    async def disconnect(self) -> None:
+        """Closes the client's connection, and its face."""
+        if not self.face.is_closed:
+            await self.face.aclose()
+        self.closed.set()
+
+
+class SmallWebRTCRequestHandler:
+    """Answers the requests of Pipecat's clients: a POST with an offer, a PATCH with candidates.
+
+    :param engine: where the faces are.
+    :param session: settings of each face, as of :meth:`Engine.session`.
+    """
+
+    def __init__(self, engine: Engine, **session: Any) -> None:
+        self._engine = engine
+        self._session = session
+        self._connections: "dict[str, Connection]" = {}
+        self._forgetting: "set[asyncio.Task[None]]" = set()
+
+    async def handle_web_request(
+        self, request: Any, webrtc_connection_callback: Callable[[Any], Awaitable[None]]
+    ) -> "dict[str, str]":
+        """Answers an offer. A new client gets a face, and ``webrtc_connection_callback`` its :class:`Connection`.
+
+        :param request: a ``SmallWebRTCRequest``, or the request's body.
+        :returns: ``sdp``, ``type`` and ``pc_id``.
+        :raises InvalidValue: an offer that cannot be used.
+        :raises Error: no place, or an engine that is busy or has ended.
+        """
+        pc_id = _field(request, "pc_id")
+        known = self._connections.get(pc_id) if pc_id else None
+        if known is not None and _field(request, "restart_pc"):
+            # A new connection of the same client.
+            await known.disconnect()
+            known = None
+        if known is not None:
+            answer = await known.face.answer_async(_field(request, "sdp"), pc_id)
+            return {"sdp": answer.sdp, "type": "answer", "pc_id": answer.peer}
+
+        settings = {"max_viewers": 1, **self._session}
+        connection = Connection(self._engine.session(f"pipecat-{uuid.uuid4().hex}", **settings))
+        try:
+            answer = connection.face.answer(_field(request, "sdp"))
+        except Error:
+            connection.face.close()
+            raise
+        connection.pc_id = answer.peer
+        self._connections[answer.peer] = connection
+        connection.follow()
+        forgetting = asyncio.get_running_loop().create_task(self._forget(connection))
+        self._forgetting.add(forgetting)
+        forgetting.add_done_callback(self._forgetting.discard)
+        await webrtc_connection_callback(connection)
+        return {"sdp": answer.sdp, "type": "answer", "pc_id": answer.peer}
+
+    async def handle_patch_request(self, request: Any) -> None:
+        """Takes candidates.
+
+        :param request: a ``SmallWebRTCPatchRequest``, or the request's body.
+        :raises InvalidValue: no such connection, or no candidate.
+        """
+        pc_id = _field(request, "pc_id")
+        connection = self._connections.get(pc_id)
+        if connection is None:
+            raise InvalidValue(f"there is no peer connection {pc_id}")
+        for candidate in _field(request, "candidates") or ():
+            connection.face.add_candidate(pc_id, _field(candidate, "candidate") or "")
+
+    async def _forget(self, connection: Connection) -> None:
+        await connection.closed.wait()
+        self._connections.pop(connection.pc_id, None)
+        await connection.disconnect()
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        for connection in list(self._connections.values()):
+            await connection.disconnect()
+        await asyncio.gather(*self._forgetting)
+
+
+class SmallWebRTCTransport(BaseTransport):
+    """The two ends of a pipeline whose client watches a face.
+
+    Event handlers: ``on_client_connected(transport, connection)``, ``on_client_disconnected(transport, connection)``,
+    ``on_app_message(transport, message, sender)``.
+    """
+
+    def __init__(
+        self,
+        webrtc_connection: Connection,
+        params: TransportParams,
+        input_name: Optional[str] = None,
+        output_name: Optional[str] = None,
+    ) -> None:
+        super().__init__(input_name=input_name, output_name=output_name)
+        self._connection = webrtc_connection
+        self._input = _Input(self, webrtc_connection, params, name=input_name)
+        self._output = _Output(webrtc_connection, params, name=output_name)
+        self._register_event_handler("on_app_message")
+        self._register_event_handler("on_client_connected")
+        self._register_event_handler("on_client_disconnected")
+
+    def input(self) -> "_Input":
+        """What the client says and sends."""
+        return self._input
+
+    def output(self) -> "_Output":
+        """What the client hears, sees and is sent."""
+        return self._output
+
+    def get_client_id(self, client: Connection) -> str:
+        """A client's id."""
+        return client.pc_id
+
+    async def tell(self, event: str, *arguments: Any) -> None:
+        """Calls the handlers of an event."""
+        await self._call_event_handler(event, *arguments)
+
+
+class _Input(BaseInputTransport):
+    def __init__(
+        self,
+        transport: SmallWebRTCTransport,
+        connection: Connection,
+        params: TransportParams,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(params, **kwargs)
+        self._transport = transport
+        self._connection = connection
+        self._tasks: "list[asyncio.Task[Any]]" = []
+
+    async def start(self, frame: StartFrame) -> None:
+        await super().start(frame)
+        if self._tasks:
+            return
+        wanted, given = self.sample_rate, self._connection.face.microphone_rate
+        if self._params.audio_in_enabled and wanted != given:
+            raise InvalidValue(
+                f"the pipeline wants sound of {wanted} Hz, and the face gives {given} Hz; make the face with "
+                f"microphone_rate={wanted}"
+            )
+        await self.set_transport_ready(frame)
+        self._connection.follow()
+        receiving = [self._watch(), self._receive_messages()]
+        if self._params.audio_in_enabled:
+            receiving.append(self._receive_audio())
+        self._tasks = [self.create_task(one) for one in receiving]
+
+    async def stop(self, frame: EndFrame) -> None:
+        await super().stop(frame)
+        await self._end()
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        await super().cancel(frame)
+        await self._end()
+
+    async def cleanup(self) -> None:
+        await super().cleanup()
+        await self._end()
+
+    async def _end(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            await self.cancel_task(task)
+
+    async def _watch(self) -> None:
+        await self._connection.connected.wait()
+        await self._transport.tell("on_client_connected", self._connection)
+        await self.push_frame(ClientConnectedFrame())
+        await self._connection.closed.wait()
+        await self._transport.tell("on_client_disconnected", self._connection)
+
+    async def _receive_audio(self) -> None:
+        async for chunk in self._connection.face.microphone():
+            frame = UserAudioRawFrame(
+                user_id=chunk.peer, audio=chunk.data, sample_rate=chunk.rate, num_channels=1
+            )
+            await self.push_audio_frame(frame)
+
+    async def _receive_messages(self) -> None:
+        async for message in self._connection.messages:
+            # Clients keep their connection alive with these.
+            if isinstance(message.data, str) and message.data.startswith("ping"):
+                continue
+            try:
+                content = json.loads(message.data)
+            except ValueError:
+                logger.warning(f"{self}: a message that is no JSON")
+                continue
+            # Of tracks that are not received.
+            if isinstance(content, Mapping) and content.get("type") == "signalling":
+                continue
+            await self.broadcast_frame(InputTransportMessageFrame, message=content)
+            await self._transport.tell("on_app_message", content, message.peer)
+
+
+class _Output(BaseOutputTransport):
+    def __init__(self, connection: Connection, params: TransportParams, **kwargs: Any) -> None:
+        super().__init__(params, **kwargs)
+        self._connection = connection
+        # When what was pushed will have been played.
+        self._played = 0.0
+
+    async def start(self, frame: StartFrame) -> None:
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def stop(self, frame: EndFrame) -> None:
+        await super().stop(frame)
+        await asyncio.sleep(max(0.0, self._played - time.monotonic()))
+        await self._connection.disconnect()
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        await super().cancel(frame)
+        await self._connection.disconnect()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        # Pictures go on: with them, the last of the sound does too.
+        if isinstance(frame, InterruptionFrame) and not self._params.video_out_enabled:
+            self._connection.face.interrupt()
+            self._played = 0.0
+        await super().process_frame(frame, direction)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        face = self._connection.face
+        outcome = face.push_audio(frame.audio, frame.sample_rate, frame.num_channels)
+        if outcome not in ("accepted", "dropped-oldest"):
+            return False
+        now = time.monotonic()
+        lasts = len(frame.audio) / (2 * frame.num_channels * frame.sample_rate)
+        self._played = max(self._played, now) + lasts
+        await asyncio.sleep(max(0.0, self._played - now - _LEAD))
+        return True
+
+    async def write_video_frame(self, frame: OutputImageRawFrame) -> bool:
+        width, height = frame.size
+        form: Any = (frame.format or "RGB").lower()
+        return self._connection.face.push_video(frame.image, width, height, form) == "accepted"
+
+    async def send_message(
+        self, frame: "OutputTransportMessageFrame | OutputTransportMessageUrgentFrame"
+    ) -> None:
+        self._connection.send_app_message(frame.message)
+
+
+def _field(request: Any, name: str) -> Any:
+    """Of an object or of a JSON body."""
+    return request.get(name) if isinstance(request, Mapping) else getattr(request, name, None)
