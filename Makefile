@@ -7,7 +7,7 @@ CARGO ?= cargo
 OPENSSL = visavis-cli/openssl,visavis-tests/openssl
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help run test test-av1 test-openssl test-python test-adapters lint doc api header deny msrv features \
+.PHONY: help run test test-sanitizers test-av1 test-openssl test-python test-adapters lint doc api header deny msrv features \
 	fuzz-check bench micro instructions profile fuzz fuzz-offers setup setup-count setup-deny setup-openssl setup-profile setup-test
 
 help: ## this list
@@ -41,6 +41,10 @@ test-openssl: setup-test setup-openssl ## DTLS by OpenSSL: viewers with RSA cert
 	VISAVIS_BIN=$(TARGET)/debug/visavis $(CARGO) test --workspace --features $(OPENSSL) --test rsa_certificate
 	$(CARGO) clippy -p visavis-core -p visavis-tests --all-targets \
 		--features visavis-core/openssl,visavis-tests/openssl -- -D warnings
+
+test-sanitizers: setup-test setup-count ## C programs under ThreadSanitizer and valgrind; random calls for SECONDS=60
+	$(CARGO) test --workspace --test sanitizers -- --ignored --test-threads 1
+	FFI_FUZZ_SECONDS=$(or $(SECONDS),60) $(CARGO) test --workspace --test hardship random -- --nocapture
 
 lint: setup ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check

@@ -67,3 +67,12 @@ fn a_renderer_draws_in_place() -> Outcome {
     assert!(pushed.is_some_and(|pushed: u32| (20..=30).contains(&pushed)), "{said}");
     Ok(())
 }
+
+#[test]
+fn cpp_has_destructors_and_exceptions() -> Outcome {
+    let said = run("examples/speaker.cpp", &[LOCAL])?;
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("http://"), "{said}");
+    assert_eq!(lines[1..], ["2.0 s were said", "invalid fps 1000; expected 1 to 120"], "{said}");
+    Ok(())
+}

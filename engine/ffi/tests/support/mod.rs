@@ -24,11 +24,22 @@ pub(crate) fn library() -> Outcome<PathBuf> {
     }
 }
 
+/// Finds what is read or written where it must not be, and what is not freed, by the program or by the library.
+const ADDRESS_SANITIZER: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+
 /// How a C program is compiled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Options<'a> {
-    /// More arguments for the compiler.
+    /// Arguments for the compiler beside the usual ones.
     pub arguments: &'a [&'a str],
+    /// Whether the library is linked with it.
+    pub link: bool,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { arguments: &ADDRESS_SANITIZER, link: true }
+    }
 }
 
 /// Compiles a program of `examples` or `tests`, with all warnings as errors.
@@ -61,7 +72,7 @@ pub(crate) fn compile(source: &str, options: &Options<'_>) -> Outcome<PathBuf> {
         .arg("-I")
         .arg(package().join("include"))
         .arg(&source)
-        .arg(&library)
+        .args(options.link.then_some(&library))
         .arg(format!("-Wl,-rpath,{}", library.parent().unwrap_or(&folder).display()))
         .arg("-o")
         .arg(&program)
