@@ -14,6 +14,7 @@ mod recording;
 mod sender;
 mod sync;
 mod turn;
+mod typescript;
 mod weather;
 
 pub use firefox::Firefox;
@@ -32,6 +33,7 @@ pub use recording::{RecordedPicture, RecordedSound, Recording, wall_clock_ms};
 pub use sender::{Fault, PACKETS_PER_FRAME, Sender};
 pub use sync::{click_after_flash_ms, median};
 pub use turn::{Turn, artifacts, fixtures, root};
+pub use typescript::typescript;
 pub use weather::{RELAY, Weather};
 
 /// What a test returns.

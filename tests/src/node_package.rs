@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use crate::turn::{root, target};
 
 /// The package's JavaScript.
-const SOURCES: [&str; 4] = ["package.json", "index.js", "index.d.ts", "lib"];
+const SOURCES: [&str; 6] =
+    ["package.json", "LICENSE", "README.md", "index.js", "index.d.ts", "lib"];
 
 /// A folder in whose programs `import 'visavis'` finds the package, with the library that Cargo has built beside this
 /// test.

@@ -5,14 +5,11 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use visavis_tests::{Outcome, fixtures, root};
-
-/// Pinned, so that a newer compiler's opinions fail no build.
-const TYPESCRIPT: &str = "typescript@5.9.3";
+use visavis_tests::{Outcome, fixtures, root, typescript};
 
 /// What others import.
 const MODULES: [&str; 2] = ["visavis-client", "visavis-element"];
@@ -72,7 +69,7 @@ fn the_package_has_what_the_client_needs_and_nothing_else() -> Outcome {
 
 #[test]
 fn the_types_hold_in_a_strict_program() -> Outcome {
-    let compiler = compiler()?;
+    let compiler = typescript()?;
     let folder = fixtures()?.join("client-consumer");
     let package = folder.join("node_modules/visavis-client");
     fs::create_dir_all(&package)?;
@@ -120,17 +117,4 @@ fn the_types_name_what_the_class_has() -> Outcome {
         .collect();
     assert_eq!(own, declared);
     Ok(())
-}
-
-/// TypeScript's compiler, installed once.
-fn compiler() -> Result<PathBuf, Box<dyn Error>> {
-    let folder = fixtures()?.join(TYPESCRIPT.replace('@', "-"));
-    let compiler = folder.join("node_modules/typescript/lib/tsc.js");
-    if !Path::new(&compiler).is_file() {
-        fs::create_dir_all(&folder)?;
-        let quiet =
-            ["install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
-        run(Command::new("npm").args(quiet).arg(&folder).arg(TYPESCRIPT))?;
-    }
-    Ok(compiler)
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
@@ -12,13 +13,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use visavis_bench::Microphone;
-use visavis_tests::{Outcome, Turn, Watcher, artifacts, likeness, node_package, root, speech};
+use visavis_tests::{
+    Outcome, Turn, Watcher, artifacts, likeness, node_package, root, speech, typescript,
+};
 
 /// How long is listened to what the visitor says.
-const LISTEN: Duration = Duration::from_secs(6);
+const LISTEN: Duration = Duration::from_secs(5);
 
 /// A server that has stopped leaves nothing that keeps its process.
 const EXIT: Duration = Duration::from_secs(5);
+
+/// What an example needs until it serves, on a busy machine.
+const EXAMPLES: Duration = Duration::from_secs(4);
 
 /// What changes the sound of a microphone would hide whether it is the same.
 const UNTOUCHED: &str = r"
@@ -26,6 +32,14 @@ const get = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 navigator.mediaDevices.getUserMedia = (asked) => get({ ...asked, audio: asked.audio && {
   echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1,
 } });
+";
+
+/// A message to the server, and what comes back.
+const TALK: &str = r"
+return await new Promise((done) => {
+  visavis.client.addEventListener('message', ({ detail }) => done(detail.data));
+  visavis.client.send('hello');
+});
 ";
 
 /// A program in Node that reports events, each a line of JSON.
@@ -85,13 +99,29 @@ fn run_tests(file: &str) -> Outcome {
         let entry = entry?;
         fs::copy(entry.path(), folder.join(entry.file_name()))?;
     }
+    fs::copy(root().join("signaling/tests/support/offer.sdp"), folder.join("offer.sdp"))?;
     let mut command = Command::new("node");
     command.args(["--test", "--test-reporter=spec", file]).current_dir(folder);
-    let output = command.stdin(Stdio::null()).output()?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    println!("{}", said(&mut command)?);
     Ok(())
+}
+
+/// What a program says on stdout, if it ends well.
+fn said(command: &mut Command) -> Result<String, Box<dyn Error>> {
+    let name = format!("{command:?}");
+    let output = command.stdin(Stdio::null()).output().map_err(|e| format!("{name}: {e}"))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    match output.status.success() {
+        true => Ok(said),
+        false => Err(format!("{name}:\n{said}{}", String::from_utf8_lossy(&output.stderr)).into()),
+    }
+}
+
+/// The examples of a document that are JavaScript.
+fn examples(document: &str) -> Result<Vec<String>, Box<dyn Error>> {
+    let text = fs::read_to_string(root().join(document))?;
+    let blocks = text.split("```js\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    Ok(blocks.map(|(example, _)| example.to_owned()).collect())
 }
 
 impl Drop for Script {
@@ -105,6 +135,121 @@ impl Drop for Script {
 fn a_system_keeps_its_promises_without_visitors() -> Outcome {
     let _turn = Turn::take()?;
     run_tests("system.test.mjs")
+}
+
+#[test]
+fn sessions_utterances_messages_and_own_signaling_do_what_they_say() -> Outcome {
+    let _turn = Turn::take()?;
+    run_tests("session.test.mjs")
+}
+
+/// Each runs until it ends by itself, or serves until it is told to end.
+#[test]
+fn examples_in_documents_run() -> Outcome {
+    let _turn = Turn::take()?;
+    let folder = node_package()?;
+    let mut running = Vec::new();
+    // What stands in README is an excerpt.
+    let before =
+        "const rgba = Buffer.alloc(512 * 512 * 4), pcm = Buffer.alloc(4800), recognise = () => {};";
+    for (document, before) in
+        [("docs/node.md", ""), ("docs/migration.md", ""), ("README.md", before)]
+    {
+        for (number, example) in examples(document)?.into_iter().enumerate() {
+            let name = document.replace('/', "-");
+            let file = folder.join(format!("{name}-{number}.mjs"));
+            let example = example.replace("signalingPort: 8081", "signalingPort: 0");
+            fs::write(&file, format!("{before}{example}\nconsole.log('run to the end');\n"))?;
+            let mut command = Command::new("node");
+            command.arg(&file).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            running.push((file, command.spawn()?));
+        }
+    }
+    assert!(running.len() >= 8, "only {} examples", running.len());
+    thread::sleep(EXAMPLES);
+    for (file, mut child) in running {
+        let ended = child.try_wait()?;
+        child.kill()?;
+        let output = child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let failed = String::from_utf8_lossy(&output.stderr).into_owned();
+        let file = file.display();
+        assert!(ended.is_none_or(|status| status.success()), "{file}: {said}{failed}");
+        assert!(said.contains("run to the end"), "{file}: {said}{failed}");
+        assert_eq!(failed, "", "{file}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_types_hold_in_a_strict_program() -> Outcome {
+    let (compiler, folder) = (typescript()?, node_package()?);
+    fs::copy(root().join("tests/tests/node/consumer.ts"), folder.join("consumer.ts"))?;
+    let types = compiler.ancestors().nth(3).ok_or("no folder of packages")?.join("@types");
+    let options = ["--strict", "--noEmit", "--exactOptionalPropertyTypes"];
+    let target = ["--target", "es2022", "--module", "nodenext", "--types", "node"];
+    let mut command = Command::new("node");
+    command.arg(compiler).args(options).args(target).arg("--typeRoots").arg(types);
+    said(command.arg("consumer.ts").current_dir(folder))?;
+    Ok(())
+}
+
+/// What is declared is there, and what is there is declared.
+#[test]
+fn the_types_name_what_the_objects_have() -> Outcome {
+    let script = r"
+        import { createStreamingSystem } from 'visavis';
+        const system = await createStreamingSystem({ webrtc: { signalingPort: null } });
+        const own = (object) => Object.getOwnPropertyNames(Object.getPrototypeOf(object));
+        const utterance = system.bridge.beginUtterance();
+        console.log(JSON.stringify({
+            StreamingSystem: [...own(system), 'bridge', 'server'],
+            Session: own(system.bridge).filter((name) => name !== 'give'),
+            Server: own(system.server),
+            Utterance: own(utterance).filter((name) => !['began', 'over'].includes(name)),
+            Status: Object.keys(system.getStatus()),
+            Metrics: Object.keys(system.getStatus().metrics),
+        }));
+        await system.stop();
+    ";
+    let folder = node_package()?;
+    let mut command = Command::new("node");
+    let own = said(command.args(["--input-type=module", "-e", script]).current_dir(folder))?;
+    let own: BTreeMap<String, BTreeSet<String>> = serde_json::from_str(&own)?;
+    let types = fs::read_to_string(root().join("tools/node/index.d.ts"))?;
+    for (name, mut members) in own {
+        members.remove("constructor");
+        let start = format!("export interface {name} ");
+        let body = types.split(&start).nth(1).and_then(|rest| rest.split("\n}").next());
+        let body = body.ok_or(format!("{name} is not declared"))?;
+        let lines = body.lines().filter_map(|line| line.strip_prefix("  "));
+        let lines = lines.filter(|line| !line.starts_with([' ', '*', '/', ')']));
+        let names = lines.map(|line| line.trim_start_matches("readonly "));
+        let declared: BTreeSet<String> =
+            names.filter_map(|line| Some(line.split_once(['(', ':', '?'])?.0.to_owned())).collect();
+        assert_eq!(members, declared, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_package_has_what_it_needs_and_nothing_else() -> Outcome {
+    let folder = node_package()?.join("node_modules/visavis");
+    let mut command = Command::new("npm");
+    let packed = said(command.args(["pack", "--dry-run", "--json"]).current_dir(&folder))?;
+    let packed: Value = serde_json::from_str(&packed)?;
+    let files = packed[0]["files"].as_array().ok_or("no files")?;
+    let files: BTreeSet<&str> = files.iter().filter_map(|file| file["path"].as_str()).collect();
+    let mut wanted: BTreeSet<String> =
+        ["LICENSE", "README.md", "index.d.ts", "index.js", "package.json", "visavis.node"]
+            .map(str::to_owned)
+            .into();
+    for entry in fs::read_dir(root().join("tools/node/lib"))? {
+        wanted.insert(format!("lib/{}", entry?.file_name().display()));
+    }
+    assert_eq!(files, wanted.iter().map(String::as_str).collect());
+    assert_eq!(packed[0]["version"], env!("CARGO_PKG_VERSION"));
+    Ok(())
 }
 
 #[test]
@@ -122,6 +267,7 @@ fn chromium_sees_and_hears_node_and_node_hears_chromium() -> Outcome {
     assert_eq!(first["peerId"], peer);
     assert_eq!((&first["sampleRate"], &first["channels"]), (&16_000.into(), &1.into()));
 
+    assert_eq!(watcher.page.eval::<String>(TALK)?, "hello, says Node");
     let before = watcher.stats()?;
     let (earlier, begun) = (watcher.picture()?, Instant::now());
     let (hz, level) = watcher.hear_tone()?;
@@ -139,7 +285,8 @@ fn chromium_sees_and_hears_node_and_node_hears_chromium() -> Outcome {
     let of = |name: &str| -> Vec<&Value> {
         events.iter().filter(|event| event["event"] == name).collect()
     };
-    let names = ["started", "peer-connected", "heard", "status", "stopped", "peer-disconnected"];
+    let names =
+        ["started", "peer-connected", "heard", "message", "status", "stopped", "peer-disconnected"];
     assert!(names.iter().all(|name| of(name).len() == 1), "{events:#?}");
     let (offer, answer, candidate) = (of("offer")[0], of("answer")[0], of("ice-candidate")[0]);
     assert!([offer, answer, candidate].iter().all(|said| said["peerId"] == peer), "{events:#?}");

@@ -17,8 +17,11 @@ export interface StreamingConfig {
 
 /** Settings of the server. */
 export interface WebRtcConfig {
-  /** The TCP port of the page, the HTTP API and the WebSocket; 0 for any ({@link Server.port}). */
-  signalingPort: number;
+  /**
+   * The TCP port of the page, the HTTP API and the WebSocket; 0 for any ({@link Server.port}). `null` for no server,
+   * where offers come another way ({@link Server.answer}).
+   */
+  signalingPort: number | null;
   /** STUN and TURN servers that browsers are told. Default: a public STUN server. */
   iceServers?: IceServer[];
   /** The engine's log on stderr, from `debug` on. Default: `false`. */
@@ -29,6 +32,8 @@ export interface WebRtcConfig {
   videoCodec?: 'VP8' | 'VP9' | 'H264';
   /** The preferred audio codec. Default: `opus`. */
   audioCodec?: 'opus' | 'pcmu' | 'pcma';
+  /** kbit/s of video, from 50 on. Default: 1500. */
+  videoBitrate?: number;
   /** The IP address that is listened on, for signaling and media. Default: `0.0.0.0`. */
   host?: string;
   /** The UDP port for all media; 0 for any. Default: 0. */
@@ -137,6 +142,12 @@ export interface StreamingSystem {
   readonly bridge: Bridge;
   /** What visitors do. */
   readonly server: Server;
+  /**
+   * Makes another face, for visitors who ask for it by its name: `?session=NAME`. It is to be started.
+   *
+   * @throws `Error` with the code `session-exists`, `stopped`, `invalid-value`.
+   */
+  createSession(options: SessionOptions): Promise<Session>;
   /** Counters and averages, read in some microseconds. */
   getStatus(): Status;
   /** From here on what is pushed is sent. A second call does nothing; rejected with the code `stopped` after a stop. */
@@ -152,7 +163,25 @@ export interface StreamingSystem {
   unref(): this;
 }
 
-export interface BridgeEvents {
+/** Settings of a session beside the first. */
+export interface SessionOptions {
+  /** Its name: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** Default: `VP8`. */
+  videoCodec?: 'VP8' | 'VP9' | 'H264';
+  /** Default: `opus`. */
+  audioCodec?: 'opus' | 'pcmu' | 'pcma';
+  /** Frames a second that the encoder expects, 1 to 120. Default: 30. */
+  videoFps?: number;
+  /** kbit/s, from 50 on. Default: 1500. */
+  videoBitrate?: number;
+  /** The rate of {@link IncomingAudio}: 8000, 12000, 16000, 24000 or 48000 Hz. Default: 16000. */
+  microphoneRate?: number;
+  /** Visitors at once; 1 makes it private. Default: as many as the server takes. */
+  maxPeers?: number;
+}
+
+export interface SessionEvents {
   /** What a visitor's microphone sent. Nothing is decoded before somebody listens. */
   'incoming-audio': [chunk: IncomingAudio];
   /** A frame was taken. */
@@ -161,6 +190,25 @@ export interface BridgeEvents {
   'audio-chunk': [chunk: AudioChunk];
   started: [];
   stopped: [];
+  /** A visitor has sent a message over a data channel. What comes before somebody listens is dropped. */
+  message: [incoming: { peerId: string; label: string; message: string | Buffer }];
+  /** A visitor has opened a data channel: messages can be sent. */
+  'data-channel-opened': [channel: { peerId: string; label: string }];
+  'data-channel-closed': [channel: { peerId: string; label: string }];
+  /** A visitor begins to speak; told some 50 ms later, when it is certain. */
+  'speech-started': [speech: { peerId: string; timestamp: number }];
+  /** There was half a second without speech. */
+  'speech-ended': [speech: { peerId: string; timestamp: number }];
+  /** Pictures come where none came: visitors see them instead of the idle picture. */
+  'live-started': [];
+  /** No picture came for half a second; `stalled` where neither an end nor an interruption explains it. */
+  'live-ended': [live: { stalled: boolean }];
+  /** An utterance begins to be played. */
+  'utterance-started': [utterance: { utterance: string }];
+  /** An utterance was played to its end; `sent` in ms. */
+  'utterance-ended': [utterance: { utterance: string; sent: number }];
+  /** An utterance, or without one what was pushed live, was cut off; `sent` in ms. */
+  interrupted: [what: { utterance?: string; sent: number }];
 }
 
 export interface ServerEvents {
@@ -213,7 +261,19 @@ export interface TypedEmitter<Events extends Record<keyof Events, unknown[]>> ex
   removeListener<E extends keyof Events & string>(event: E, listener: (...values: Events[E]) => void): this;
 }
 
-export interface Bridge extends TypedEmitter<BridgeEvents> {
+/** The first session, whose name is `default`: visitors see it who ask for no other. */
+export type Bridge = Session;
+
+/** One face: its pictures, its sound, its visitors. */
+export interface Session extends TypedEmitter<SessionEvents> {
+  /** Its name. */
+  readonly id: string;
+  /** As {@link StreamingSystem.start}, which starts the first one. */
+  start(): Promise<void>;
+  /** Disconnects its visitors and ends it. A second call waits for the first. */
+  stop(): Promise<void>;
+  /** Counters and averages. */
+  getStatus(): Status;
   /**
    * Pushes a picture; the newest wins. Never waits for the network or the encoder.
    *
@@ -230,15 +290,96 @@ export interface Bridge extends TypedEmitter<BridgeEvents> {
    * `undecodable`, `busy`; `encoded-session` where Opus packets and other sound are mixed.
    */
   pushAudioChunk(chunk: AudioChunk): Promise<PushOutcome>;
+  /**
+   * Begins something that is said: sound and pictures that are made ahead of their time, stamped inside it.
+   *
+   * @param options - `zero`: the stamp of its beginning, in ms. Default: 0.
+   * @throws `Error` with the code `encoded-session` where Opus packets were pushed, `busy`.
+   */
+  beginUtterance(options?: { zero?: number }): Utterance;
+  /**
+   * Drops at once all that waits to be played, utterances and what was pushed live.
+   *
+   * @returns How many ms of what is playing were sent, exact to a packet.
+   */
+  interrupt(): number;
+  /**
+   * What visitors see while no pictures come: a JPEG or PNG file; with `null` the last picture stays.
+   *
+   * @throws `Error` with the code `undecodable`, `invalid-value`.
+   */
+  setIdle(file: Bytes | null): Promise<void>;
+  /**
+   * Sends a visitor a text, or bytes, 64 KiB at most, over the first data channel that it has opened, or that of a
+   * label.
+   *
+   * @returns `full` where the visitor does not keep up: it was not taken.
+   * @throws `Error` with the code `no-peer`, `no-channel`, `invalid-length`.
+   */
+  send(peerId: string, message: string | Bytes, options?: { label?: string }): 'accepted' | 'full';
+  /**
+   * Sends every visitor a message who has a channel for it.
+   *
+   * @returns To how many it is on its way, and who does not keep up and does not get it.
+   * @throws `Error` with the code `invalid-length`.
+   */
+  broadcast(message: string | Bytes, options?: { label?: string }): { accepted: number; full: string[] };
+}
+
+/** Something that is said, pushed as fast as it is made and played at its own pace. */
+export interface Utterance {
+  /** As in events. */
+  readonly id: string;
+  /**
+   * Adds a picture of pixels; `timestamp` is in ms inside the utterance. Waits for room where a lot waits already.
+   *
+   * @throws As {@link Session.pushVideoFrame}, and `ended` after {@link end}.
+   */
+  pushVideoFrame(frame: VideoFrame & { timestamp: number }): Promise<PushOutcome>;
+  /**
+   * Adds PCM or MP3. Without a `timestamp` PCM follows the PCM before it. Waits for room where a minute waits already.
+   *
+   * @throws As {@link Session.pushAudioChunk}, and `ended` after {@link end}.
+   */
+  pushAudioChunk(chunk: AudioChunk): Promise<PushOutcome>;
+  /** Nothing more will be added. */
+  end(): Promise<void>;
+  /** Cuts it off, and what waits of it. Returns how many ms of it were sent. */
+  interrupt(): number;
+  /** How far it is. */
+  progress(): { sent: number; over: boolean; interrupted: boolean };
+  /** It begins to be played, or never will be. */
+  started(): Promise<void>;
+  /** Nothing more of it will be played; `sent` in ms. Told once, however it ends. */
+  finished(): Promise<{ sent: number; interrupted: boolean }>;
 }
 
 export interface Server extends TypedEmitter<ServerEvents> {
-  /** Where the page is. */
-  readonly url: string;
-  /** The TCP port that is listened on. */
-  readonly port: number;
+  /** Where the page is; `null` without a signaling server. */
+  readonly url: string | null;
+  /** The TCP port that is listened on; `null` without a signaling server. */
+  readonly port: number | null;
   /** The UDP port for media. */
   readonly mediaPort: number;
+  /**
+   * Own signaling: answers an offer, of a new visitor or, with its id, of one that is here.
+   *
+   * @param options - `session`: whom to watch, `default` unless another is named.
+   * @throws `Error` with a code: `bad-sdp`, `no-common-codec`, `no-session`, `full`, `session-full`, `no-peer`,
+   * `other-connection`, `rate-limited`, `busy`, `stopped`.
+   */
+  answer(
+    offer: string | { type?: string; sdp?: string },
+    options?: { session?: string; peerId?: string },
+  ): Promise<{ peerId: string; answer: { type: 'answer'; sdp: string } }>;
+  /**
+   * Own signaling: a candidate of a visitor, as it came.
+   *
+   * @throws `Error` with the code `bad-candidate`, `busy`, `stopped`.
+   */
+  addCandidate(peerId: string, candidate: string | { candidate?: string }): void;
+  /** Disconnects a visitor; one who is not here is ignored. */
+  disconnect(peerId: string): void;
 }
 
 export interface Status {

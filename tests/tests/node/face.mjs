@@ -21,6 +21,10 @@ bridge.on('incoming-audio', ({ data, sampleRate, channels, peerId }) => {
   if (heard.bytesWritten === 0) say('heard', { sampleRate, channels, peerId });
   heard.write(data);
 });
+bridge.on('message', ({ peerId, label, message }) => {
+  say('message', { peerId, label, message });
+  bridge.send(peerId, `${message}, says Node`);
+});
 bridge.once('started', () => say('started'));
 bridge.once('stopped', () => say('stopped'));
 server.on('peer-connected', (peer) => say('peer-connected', { peerId: peer.id }));

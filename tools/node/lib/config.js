@@ -20,6 +20,7 @@ const kinds = {
   side: [whole(16, 4_096), 'a whole number from 16 to 4096'],
   rate: [whole(8_000, 48_000), 'a sample rate from 8000 to 48000'],
   channels: [whole(1, 2), '1 or 2'],
+  kbps: [whole(50, 1_000_000), 'kbit/s from 50 on'],
 };
 
 function whole(least, most) {
@@ -70,10 +71,14 @@ function settings(config) {
   if (config === null || typeof config !== 'object') throw invalid('config', config, 'an object');
   const webrtc = reader('webrtc', config.webrtc);
   const media = reader('media', config.media);
+  // `null` stands for no server; that the port was forgotten must not.
   const port = webrtc('signalingPort', 'port');
-  if (port === undefined) throw invalid('webrtc.signalingPort', port, 'a port from 0 to 65535');
-  const videoCodec = oneOf('webrtc.videoCodec', config.webrtc.videoCodec ?? 'VP8', VIDEO_CODECS);
-  const audioCodec = oneOf('webrtc.audioCodec', config.webrtc.audioCodec ?? 'opus', AUDIO_CODECS);
+  if (port === undefined && config.webrtc?.signalingPort !== null) {
+    throw invalid('webrtc.signalingPort', port, 'a port from 0 to 65535, or null');
+  }
+  const session = sessionSettings('webrtc', config.webrtc);
+  const [videoCodec] = session.videoCodecs;
+  const [audioCodec] = session.audioCodecs;
   const maxClients = webrtc('maxClients', 'count', 100);
   const [webrtcDebug, mediaDebug] = [webrtc('debug', 'flag', false), media('debug', 'flag', false)];
   return {
@@ -99,16 +104,22 @@ function settings(config) {
       sampleRate: media('audioSampleRate', 'rate', 16_000),
       channels: media('audioChannels', 'channels', 1),
     },
-    session: {
-      id: 'default',
-      videoCodecs: [videoCodec],
-      audioCodecs: [audioCodec],
-      fps: media('videoFps', 'fps', 30),
-      microphoneRate: 16_000,
-      videoBitrate: undefined,
-      maxPeers: undefined,
-    },
+    session: { ...session, fps: media('videoFps', 'fps', 30) },
   };
 }
 
-module.exports = { settings };
+/** Settings of a session, with their defaults; those of the first one are among the server's. */
+function sessionSettings(of, given) {
+  const field = reader(of, given);
+  return {
+    id: field('id', 'text', 'default'),
+    videoCodecs: [oneOf(`${of}.videoCodec`, given?.videoCodec ?? 'VP8', VIDEO_CODECS)],
+    audioCodecs: [oneOf(`${of}.audioCodec`, given?.audioCodec ?? 'opus', AUDIO_CODECS)],
+    fps: field('videoFps', 'fps', 30),
+    microphoneRate: field('microphoneRate', 'rate', 16_000),
+    videoBitrate: field('videoBitrate', 'kbps'),
+    maxPeers: field('maxPeers', 'count'),
+  };
+}
+
+module.exports = { settings, sessionSettings };

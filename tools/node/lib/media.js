@@ -3,7 +3,7 @@
 const { failure, invalid } = require('./failure.js');
 
 const PIXELS = { RGBA: 'RGBA', BGRA: 'BGRA', RGB: 'RGB', YUV: 'I420', I420: 'I420', NV12: 'NV12' };
-const FILES = { JPEG: 'JPEG', PNG: 'PNG' };
+const FILES = ['JPEG', 'PNG'];
 const SOUNDS = ['PCM', 'OPUS', 'MP3'];
 
 /** MP3 and picture files that may wait for their turn to be decoded. */
@@ -42,6 +42,34 @@ function word(name, value, expected) {
   return upper;
 }
 
+/** A picture that can be pushed: `format` for pixels, `file` for what is decoded first. */
+function checkedFrame(frame, defaults) {
+  object('frame', frame);
+  const names = [...Object.keys(PIXELS), ...FILES];
+  const format = frame.format === undefined ? 'RGBA' : word('frame.format', frame.format, names);
+  return {
+    data: bytes('frame.data', frame.data),
+    width: whole('frame.width', frame.width ?? defaults.width),
+    height: whole('frame.height', frame.height ?? defaults.height),
+    timestamp: stamp('frame.timestamp', frame.timestamp),
+    format: PIXELS[format],
+    file: FILES.includes(format) ? format : undefined,
+  };
+}
+
+/** Sound that can be pushed. */
+function checkedChunk(chunk, defaults) {
+  object('chunk', chunk);
+  return {
+    data: bytes('chunk.data', chunk.data),
+    sampleRate: whole('chunk.sampleRate', chunk.sampleRate ?? defaults.sampleRate),
+    channels: whole('chunk.channels', chunk.channels ?? defaults.channels),
+    timestamp: stamp('chunk.timestamp', chunk.timestamp),
+    format: chunk.format === undefined ? 'PCM' : word('chunk.format', chunk.format, SOUNDS),
+    float: chunk.data instanceof Float32Array,
+  };
+}
+
 /** What goes into a native session, checked. */
 class Pushes {
   #session;
@@ -57,35 +85,19 @@ class Pushes {
 
   /** Pushes a picture; returns what became of it, or a promise of that. */
   video(frame) {
-    object('frame', frame);
-    const data = bytes('frame.data', frame.data);
-    const width = whole('frame.width', frame.width ?? this.#defaults.width);
-    const height = whole('frame.height', frame.height ?? this.#defaults.height);
-    const timestamp = stamp('frame.timestamp', frame.timestamp);
-    const names = [...Object.keys(PIXELS), ...Object.keys(FILES)];
-    const format = frame.format === undefined ? 'RGBA' : word('frame.format', frame.format, names);
-    if (format in PIXELS) {
-      return this.#session.pushVideo(data, width, height, timestamp, PIXELS[format]);
-    }
-    return this.#pictures.take(() =>
-      this.#session.pushPicture(data, width, height, timestamp, FILES[format]),
-    );
+    const { data, width, height, timestamp, format, file } = checkedFrame(frame, this.#defaults);
+    if (format) return this.#session.pushVideo(data, width, height, timestamp, format);
+    return this.#pictures.take(() => this.#session.pushPicture(data, width, height, timestamp, file));
   }
 
   /** Pushes sound; returns what became of it, or a promise of that. */
   audio(chunk) {
-    object('chunk', chunk);
-    const data = bytes('chunk.data', chunk.data);
-    const timestamp = stamp('chunk.timestamp', chunk.timestamp);
-    const format = chunk.format === undefined ? 'PCM' : word('chunk.format', chunk.format, SOUNDS);
-    const push = () => {
-      if (format === 'MP3') return this.#session.pushMp3(data, timestamp);
-      if (format === 'OPUS') return this.#session.pushOpus(data, timestamp);
-      const sampleRate = whole('chunk.sampleRate', chunk.sampleRate ?? this.#defaults.sampleRate);
-      const channels = whole('chunk.channels', chunk.channels ?? this.#defaults.channels);
-      const float = chunk.data instanceof Float32Array;
-      return this.#session.pushAudio(data, sampleRate, channels, timestamp, float);
-    };
+    const { data, sampleRate, channels, timestamp, format, float } = checkedChunk(chunk, this.#defaults);
+    const push = {
+      PCM: () => this.#session.pushAudio(data, sampleRate, channels, timestamp, float),
+      OPUS: () => this.#session.pushOpus(data, timestamp),
+      MP3: () => this.#session.pushMp3(data, timestamp),
+    }[format];
     // What needs no decoding waits only for what does and was pushed before.
     return format === 'MP3' || this.#sounds.waiting > 0 ? this.#sounds.take(push) : push();
   }
@@ -121,4 +133,4 @@ function settled(answer) {
   return answer.outcome;
 }
 
-module.exports = { Pushes };
+module.exports = { Pushes, bytes, checkedChunk, checkedFrame, settled };

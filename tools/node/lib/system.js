@@ -1,10 +1,10 @@
 'use strict';
 
 const native = require('./native.js');
-const { Bridge } = require('./bridge.js');
-const { settings } = require('./config.js');
+const { sessionSettings, settings } = require('./config.js');
 const { Emitter } = require('./emitter.js');
-const { failure } = require('./failure.js');
+const { failure, invalid } = require('./failure.js');
+const { Session } = require('./session.js');
 
 /** Longest interval that Node's timers have. */
 const FOREVER_MS = 0x7fff_ffff;
@@ -17,6 +17,8 @@ class System {
   bridge;
   server;
   #native;
+  #pushed;
+  #sessions = new Map();
   #stopped;
   /** A server keeps its process running. */
   #alive = setInterval(() => {}, FOREVER_MS);
@@ -26,8 +28,9 @@ class System {
       const { system, session, pushed } = settings(config);
       this.#native = new native.NativeSystem(system, () => this.#read());
       this.server = new Server(this.#native);
-      const face = this.#native.createSession(session);
-      this.bridge = new Bridge(face, pushed, this.server);
+      this.#pushed = pushed;
+      const passOn = (event, media) => Emitter.deliver(this.server, `media-${event}`, media);
+      this.bridge = this.#open(session, passOn);
     } catch (error) {
       clearInterval(this.#alive);
       this.#native?.stop();
@@ -40,8 +43,15 @@ class System {
   }
 
   async start() {
-    if (this.#stopped) throw failure('stopped', 'this system was stopped; create another');
-    this.bridge.start();
+    this.#check();
+    await this.bridge.start();
+  }
+
+  async createSession(options) {
+    this.#check();
+    const settings = sessionSettings('session', options);
+    if (!options?.id) throw invalid('session.id', options?.id, 'a name such as anna');
+    return this.#open(settings);
   }
 
   /** The bridge first, then the server. A second call waits for the first. */
@@ -61,9 +71,24 @@ class System {
     return this;
   }
 
+  #check() {
+    if (this.#stopped) throw failure('stopped', 'this system was stopped; create another');
+  }
+
+  #open(settings, passOn) {
+    const native = this.#native.createSession(settings);
+    const settle = () => {
+      while (this.#read() > 0);
+      this.#sessions.delete(settings.id);
+    };
+    const session = new Session(settings.id, native, this.#pushed, { passOn, settle });
+    this.#sessions.set(settings.id, session);
+    return session;
+  }
+
   async #stop() {
     try {
-      await this.bridge.stop();
+      await Promise.all([...this.#sessions.values()].map((session) => session.stop()));
       await this.#native.stop();
       // Those who were here have left.
       while (this.#read() > 0);
@@ -80,7 +105,8 @@ class System {
     return items.length;
   }
 
-  #give({ kind, session, peer, detail, data, sampleRate, timestamp }) {
+  #give(item) {
+    const { kind, session, peer, detail } = item;
     switch (kind) {
       case 'peer-connected':
         return Emitter.deliver(this.server, kind, { id: peer, session, videoCodec: detail });
@@ -94,10 +120,8 @@ class System {
       case 'fault':
         // As every EventEmitter's: without a listener it ends the process, which serves nobody any more.
         return Emitter.deliver(this.server, 'error', failure('fault', detail));
-      case 'incoming-audio': {
-        const chunk = { data, sampleRate, channels: 1, timestamp, format: 'PCM', peerId: peer };
-        return Emitter.deliver(this.bridge, kind, chunk);
-      }
+      default:
+        return this.#sessions.get(session)?.give(item);
     }
   }
 }
@@ -127,6 +151,23 @@ class Server extends Emitter {
   /** The UDP port for media. */
   get mediaPort() {
     return this.#native.mediaPort;
+  }
+
+  async answer(offer, { session = 'default', peerId } = {}) {
+    const sdp = typeof offer === 'string' ? offer : offer?.sdp;
+    if (typeof sdp !== 'string') throw invalid('offer', offer, 'SDP, or { type, sdp }');
+    const { peer, sdp: answer, code, message } = await this.#native.answer(session, peerId, sdp);
+    if (code) throw failure(code, message);
+    return { peerId: peer, answer: { type: 'answer', sdp: answer } };
+  }
+
+  addCandidate(peerId, candidate) {
+    const text = typeof candidate === 'string' ? candidate : (candidate?.candidate ?? '');
+    this.#native.addCandidate(peerId, text);
+  }
+
+  disconnect(peerId) {
+    this.#native.disconnect(peerId);
   }
 }
 

@@ -1,8 +1,12 @@
 //! Pushes that decode first. That takes milliseconds, which are a thread's of Node's pool and not its event loop's.
 
+use std::sync::Arc;
+
 use napi::{Env, Task};
 use napi_derive::napi;
+use visavis::Session;
 use visavis::audio::{AudioSink, EncodedAudio};
+use visavis::idle::IdleLoop;
 use visavis::units::UnixMillis;
 use visavis::video::{PixelFormat, VideoFrame, VideoSink};
 
@@ -29,6 +33,13 @@ pub enum DecodedPush {
         width: u32,
         /// As its caller says.
         height: u32,
+    },
+    /// Of a JPEG or PNG file, to be shown while no pictures come.
+    Idle {
+        /// Whose.
+        session: Arc<Session>,
+        /// The file.
+        file: Vec<u8>,
     },
     /// Of MP3 frames.
     Mp3 {
@@ -74,6 +85,10 @@ impl DecodedPush {
             Self::Picture { sink, file, format, width, height } => {
                 let frame = VideoFrame::new(&file.data, *width, *height).format(*format);
                 sink.push(&frame.timestamp(file.timestamp)).map(outcome).map_err(failure)
+            }
+            Self::Idle { session, file } => {
+                session.set_idle(Some(IdleLoop::image(file).map_err(failure)?));
+                Ok("accepted")
             }
             Self::Mp3 { sink, frames } => {
                 let frames = EncodedAudio::new(&frames.data).timestamp(frames.timestamp);

@@ -5,8 +5,12 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use visavis::audio::{AudioChunkError, EncodedAudioError};
+use visavis::data::DataError;
 use visavis::engine::StartError;
+use visavis::idle::IdleError;
+use visavis::peer::{CandidateError, OfferError};
 use visavis::session::SessionError;
+use visavis::utterance::UtteranceError;
 use visavis::video::VideoFrameError;
 use visavis_signaling::SignalingError;
 
@@ -95,6 +99,67 @@ impl Coded for SessionError {
             Self::Io(source) => system_code(source),
             Self::AudioEncoder => "start",
             _ => "invalid-value",
+        }
+    }
+}
+
+impl Coded for UtteranceError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::EncodedSession => "encoded-session",
+            Self::NoSession => "stopped",
+            _ => "utterance",
+        }
+    }
+}
+
+impl Coded for IdleError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Picture(error) => error.code(),
+            _ => "undecodable",
+        }
+    }
+}
+
+impl Coded for DataError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Empty | Self::TooLarge { .. } => "invalid-length",
+            Self::NoPeer(_) => "no-peer",
+            Self::NoChannel(_) => "no-channel",
+            Self::Stopped => "stopped",
+            _ => "data",
+        }
+    }
+}
+
+impl Coded for OfferError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Sdp(_) => "bad-sdp",
+            Self::NoCommonCodec => "no-common-codec",
+            Self::OtherConnection => "other-connection",
+            Self::NoSession(_) => "no-session",
+            Self::Full(_) => "full",
+            Self::SessionFull { .. } => "session-full",
+            Self::TooMany => "rate-limited",
+            Self::PeerGone => "no-peer",
+            Self::Busy => "busy",
+            Self::Stopped => "stopped",
+            _ => "offer",
+        }
+    }
+}
+
+impl Coded for CandidateError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Syntax => "bad-candidate",
+            Self::Busy => "busy",
+            Self::Stopped => "stopped",
+            _ => "candidate",
         }
     }
 }

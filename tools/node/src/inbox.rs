@@ -12,14 +12,15 @@ use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use napi::bindgen_prelude::Buffer;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi_derive::napi;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
+use visavis::data::PeerMessage;
 use visavis::event::Event;
 use visavis::microphone::MicChunk;
 use visavis::receiver::Receiver;
+
+use crate::items::{self, Item};
 
 /// Items that one turn of Node's loop reads at most. Others have theirs before the rest.
 const MOST_AT_ONCE: usize = 256;
@@ -30,32 +31,14 @@ const MOST_NOTES: usize = 1_024;
 /// Asks Node to read. It keeps no process running, and a second call is not queued.
 pub(crate) type Ready = ThreadsafeFunction<(), (), (), napi::Status, false, true, 1>;
 
-/// Something that has come.
-#[napi(object, object_from_js = false)]
-#[derive(Default)]
-pub struct Item {
-    /// What it is.
-    pub kind: &'static str,
-    /// The session it is of.
-    pub session: String,
-    /// The viewer it is from, or about.
-    pub peer: Option<String>,
-    /// A codec, a reason.
-    pub detail: Option<String>,
-    /// Sound.
-    pub data: Option<Buffer>,
-    /// Its rate in Hz.
-    pub sample_rate: Option<u32>,
-    /// When it was captured, in Unix milliseconds.
-    pub timestamp: Option<f64>,
-}
-
 /// Where something comes from.
 #[derive(Clone)]
 pub(crate) enum Source {
     Events(Receiver<Event>),
     /// The microphones of a session.
     Microphones(String, Receiver<MicChunk>),
+    /// Messages from the viewers of a session.
+    Messages(String, Receiver<PeerMessage>),
 }
 
 pub(crate) struct Inbox {
@@ -188,6 +171,7 @@ impl Source {
         match self {
             Self::Events(events) => events.descriptor(),
             Self::Microphones(_, chunks) => chunks.descriptor(),
+            Self::Messages(_, messages) => messages.descriptor(),
         }
     }
 
@@ -195,9 +179,12 @@ impl Source {
     fn read_into(&self, items: &mut Vec<Item>) -> bool {
         while items.len() < MOST_AT_ONCE {
             let item = match self {
-                Self::Events(events) => events.try_recv().map(event),
+                Self::Events(events) => events.try_recv().map(items::event),
                 Self::Microphones(session, chunks) => {
-                    chunks.try_recv().map(|chunk| Some(microphone(session, &chunk)))
+                    chunks.try_recv().map(|chunk| Some(items::microphone(session, &chunk)))
+                }
+                Self::Messages(session, messages) => {
+                    messages.try_recv().map(|message| Some(items::message(session, message)))
                 }
             };
             match item {
@@ -207,43 +194,5 @@ impl Source {
             }
         }
         true
-    }
-}
-
-/// Which events are asked for.
-pub(crate) fn is_wanted(event: &Event) -> bool {
-    matches!(event, Event::PeerJoined { .. } | Event::PeerLeft { .. })
-}
-
-fn event(event: Event) -> Option<Item> {
-    match event {
-        Event::PeerJoined { session, peer, codec, .. } => Some(Item {
-            kind: "peer-connected",
-            session: session.to_string(),
-            peer: Some(peer.to_string()),
-            detail: codec.map(|codec| codec.to_string()),
-            ..Item::default()
-        }),
-        Event::PeerLeft { session, peer, reason, .. } => Some(Item {
-            kind: "peer-disconnected",
-            session: session.to_string(),
-            peer: Some(peer.to_string()),
-            detail: Some(reason.as_str().to_owned()),
-            ..Item::default()
-        }),
-        _ => None,
-    }
-}
-
-fn microphone(session: &str, chunk: &MicChunk) -> Item {
-    let pcm: Vec<u8> = chunk.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-    Item {
-        kind: "incoming-audio",
-        session: session.to_owned(),
-        peer: Some(chunk.peer.to_string()),
-        data: Some(pcm.into()),
-        sample_rate: Some(chunk.sample_rate),
-        timestamp: Some(chunk.captured.0 as f64),
-        ..Item::default()
     }
 }

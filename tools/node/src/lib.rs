@@ -7,7 +7,10 @@
 //! | `system` | the engine with its signaling server: starts, stops |
 //! | `session` | one face: what is pushed, its status |
 //! | `decoding` | pushes that decode first, on a thread of Node's pool |
+//! | `utterance` | what is made ahead of its time |
+//! | `peers` | viewers whose offers come another way than by the signaling server |
 //! | `inbox` | what has come from viewers and waits to be read, and the thread that waits for it |
+//! | `items` | that, as JavaScript gets it |
 //! | `observer` | offers, answers and candidates as they pass |
 //! | `options` | settings as JavaScript gives them |
 //! | `failure` | errors with a code, and panics as errors |
@@ -24,8 +27,11 @@
 pub mod decoding;
 mod failure;
 pub mod inbox;
+pub mod items;
 mod log;
 mod observer;
 pub mod options;
+pub mod peers;
 pub mod session;
 pub mod system;
+pub mod utterance;

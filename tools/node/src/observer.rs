@@ -8,7 +8,8 @@ use visavis::peer::PeerId;
 use visavis::session::SessionId;
 use visavis_signaling::NegotiationObserver;
 
-use crate::inbox::{Inbox, Item};
+use crate::inbox::Inbox;
+use crate::items::Item;
 
 /// Notes what passes, from the first wish on.
 pub(crate) struct Observer {

@@ -21,8 +21,8 @@ use crate::failure::{Result, invalid};
 pub struct SystemOptions {
     /// The address that is listened on.
     pub host: String,
-    /// The TCP port; 0 for any.
-    pub port: u32,
+    /// The TCP port; 0 for any. Where there is none, there is no server.
+    pub port: Option<u32>,
     /// The UDP port for media; 0 for any.
     pub media_port: u32,
     /// Addresses that viewers are told; none for all of this machine.
@@ -116,9 +116,11 @@ impl SystemOptions {
             .max_peers(self.max_clients as usize))
     }
 
-    pub(crate) fn signaling(&self) -> Result<SignalingConfig> {
+    /// Of the server, where there is to be one.
+    pub(crate) fn signaling(&self) -> Result<Option<SignalingConfig>> {
+        let Some(number) = self.port else { return Ok(None) };
         let mut config = SignalingConfig::default()
-            .listen(SocketAddr::new(self.host()?, port(self.port)?))
+            .listen(SocketAddr::new(self.host()?, port(number)?))
             .ice_servers(self.ice_servers.iter().map(IceServerOptions::get).collect::<Vec<_>>())
             .video_codec(video_codec(&self.video_codec)?)
             .audio_codec(audio_codec(&self.audio_codec)?)
@@ -130,7 +132,7 @@ impl SystemOptions {
             config = config.trusted_proxies(proxies.clone());
         }
         let tls = self.tls_cert.as_ref().zip(self.tls_key.as_ref());
-        Ok(config.tls(tls.map(|(cert, key)| TlsFiles::new(cert, key))))
+        Ok(Some(config.tls(tls.map(|(cert, key)| TlsFiles::new(cert, key)))))
     }
 }
 

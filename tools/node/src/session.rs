@@ -7,6 +7,8 @@ use napi::{Env, Task};
 use napi_derive::napi;
 use visavis::Session;
 use visavis::audio::{AudioChunk, AudioFormat, AudioSink, EncodedAudio};
+use visavis::data::{DataChannel, DataMessage, SendOutcome};
+use visavis::peer::PeerId;
 use visavis::session::PushOutcome;
 use visavis::status::Metrics;
 use visavis::units::UnixMillis;
@@ -15,6 +17,8 @@ use visavis::video::{PixelFormat, VideoFrame, VideoSink};
 use crate::decoding::{DecodedPush, Encoded};
 use crate::failure::{Failure, Result, failure, guarded, invalid};
 use crate::inbox::{Inbox, Source};
+use crate::peers::peer_id;
+use crate::utterance::NativeUtterance;
 
 /// A session of the engine.
 #[napi]
@@ -25,6 +29,17 @@ pub struct NativeSession {
     inbox: Arc<Inbox>,
     /// Whether the microphones are listened to.
     listening: Mutex<bool>,
+    /// Whether messages are read.
+    reading_messages: Mutex<bool>,
+}
+
+/// What became of a message to all.
+#[napi(object, object_from_js = false)]
+pub struct Delivery {
+    /// Viewers that it is on its way to.
+    pub accepted: u32,
+    /// Viewers that do not keep up, and do not get it.
+    pub full: Vec<String>,
 }
 
 /// `getStatus()`.
@@ -74,8 +89,30 @@ pub struct StatusMetrics {
 impl NativeSession {
     pub(crate) fn new(session: Session, inbox: Arc<Inbox>) -> Self {
         let (video, audio) = (session.video(), session.audio());
-        let listening = Mutex::new(false);
-        Self { session: Arc::new(session), video, audio, inbox, listening }
+        let (listening, reading_messages) = (Mutex::new(false), Mutex::new(false));
+        Self { session: Arc::new(session), video, audio, inbox, listening, reading_messages }
+    }
+
+    fn channel(&self, label: Option<&str>) -> DataChannel {
+        let channel = self.session.data();
+        label.map_or_else(|| channel.clone(), |label| channel.labelled(label))
+    }
+
+    /// Reads from this as well, from the first wish on.
+    fn read_from(
+        &self,
+        already: &Mutex<bool>,
+        source: impl FnOnce(String) -> Source,
+    ) -> Result<()> {
+        guarded(|| {
+            let mut already = already.lock().unwrap_or_else(PoisonError::into_inner);
+            if !*already {
+                let failed = |error| Failure::new("system", format!("cannot listen: {error}"));
+                self.inbox.add(source(self.session.id().to_string())).map_err(failed)?;
+                *already = true;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -131,10 +168,9 @@ impl NativeSession {
         float: bool,
     ) -> Result<&'static str> {
         guarded(|| {
-            let format = if float { AudioFormat::PcmF32 } else { AudioFormat::PcmS16 };
-            let channels = u16::try_from(channels).unwrap_or(u16::MAX);
-            let chunk = AudioChunk::new(data, sample_rate, channels).format(format);
-            let pushed = self.audio.push(&chunk.timestamp(millis(timestamp)));
+            let chunk = AudioChunk::new(data, sample_rate, channel_count(channels));
+            let chunk = chunk.format(audio_format(float)).timestamp(millis(timestamp));
+            let pushed = self.audio.push(&chunk);
             pushed.map(outcome).map_err(failure)
         })
     }
@@ -155,20 +191,78 @@ impl NativeSession {
         AsyncTask::new(DecodedPush::Mp3 { sink: self.audio.clone(), frames })
     }
 
+    /// Begins an utterance, whose stamps count from `zero`.
+    #[napi]
+    pub fn begin_utterance(&self, zero: f64) -> Result<NativeUtterance> {
+        guarded(|| {
+            let utterance = self.session.begin_utterance(millis(zero)).map_err(failure)?;
+            Ok(NativeUtterance::new(utterance))
+        })
+    }
+
+    /// Drops all that waits; returns how many milliseconds of what is playing were sent.
+    #[napi]
+    pub fn interrupt(&self) -> Result<f64> {
+        guarded(|| Ok(self.session.interrupt().as_secs_f64() * 1_000.0))
+    }
+
+    /// Shows this JPEG or PNG file while no pictures come; it is decoded on a thread of Node's pool.
+    #[napi(ts_return_type = "Promise<Decoded>")]
+    pub fn set_idle(&self, file: &[u8]) -> AsyncTask<DecodedPush> {
+        let session = Arc::clone(&self.session);
+        AsyncTask::new(DecodedPush::Idle { session, file: file.to_vec() })
+    }
+
+    /// The last picture stays while no others come.
+    #[napi]
+    pub fn keep_last_picture(&self) {
+        self.session.set_idle(None);
+    }
+
+    /// Sends a viewer a text, or bytes; a channel's label picks one of several.
+    #[napi]
+    pub fn send(
+        &self,
+        peer: String,
+        text: Option<String>,
+        data: &[u8],
+        label: Option<String>,
+    ) -> Result<&'static str> {
+        guarded(|| {
+            let channel = self.channel(label.as_deref());
+            let sent = channel.send(peer_id(&peer)?, &message(text, data)).map_err(failure)?;
+            Ok(if sent == SendOutcome::Full { "full" } else { "accepted" })
+        })
+    }
+
+    /// Sends it to every viewer that has a channel for it; returns those that do not keep up.
+    #[napi]
+    pub fn broadcast(
+        &self,
+        text: Option<String>,
+        data: &[u8],
+        label: Option<String>,
+    ) -> Result<Delivery> {
+        guarded(|| {
+            let channel = self.channel(label.as_deref());
+            let sent = channel.broadcast(&message(text, data)).map_err(failure)?;
+            let accepted = u32::try_from(sent.accepted).unwrap_or(u32::MAX);
+            Ok(Delivery { accepted, full: sent.full.iter().map(PeerId::to_string).collect() })
+        })
+    }
+
+    /// From now on messages of viewers are read.
+    #[napi]
+    pub fn listen_to_messages(&self) -> Result<()> {
+        let messages = || self.session.data().incoming().clone();
+        self.read_from(&self.reading_messages, |name| Source::Messages(name, messages()))
+    }
+
     /// From now on what viewers say is read.
     #[napi]
     pub fn listen(&self) -> Result<()> {
-        guarded(|| {
-            let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
-            if !*listening {
-                let name = self.session.id().to_string();
-                let source = Source::Microphones(name, self.session.microphone());
-                let failed = |error| Failure::new("system", format!("cannot listen: {error}"));
-                self.inbox.add(source).map_err(failed)?;
-                *listening = true;
-            }
-            Ok(())
-        })
+        let microphone = || self.session.microphone();
+        self.read_from(&self.listening, |name| Source::Microphones(name, microphone()))
     }
 
     /// Counters and averages.
@@ -208,6 +302,10 @@ impl Task for StopSession {
     }
 }
 
+fn message(text: Option<String>, data: &[u8]) -> DataMessage {
+    text.map_or_else(|| DataMessage::Binary(data.to_vec()), DataMessage::Text)
+}
+
 /// What became of a push, in a word.
 pub(crate) fn outcome(outcome: PushOutcome) -> &'static str {
     match outcome {
@@ -220,12 +318,21 @@ pub(crate) fn outcome(outcome: PushOutcome) -> &'static str {
     }
 }
 
+pub(crate) fn audio_format(float: bool) -> AudioFormat {
+    if float { AudioFormat::PcmF32 } else { AudioFormat::PcmS16 }
+}
+
+/// So many as no sound has are refused where they are pushed.
+pub(crate) fn channel_count(channels: u32) -> u16 {
+    u16::try_from(channels).unwrap_or(u16::MAX)
+}
+
 /// Fractions of a millisecond are of no use here, and what is no number was refused before.
-fn millis(timestamp: f64) -> UnixMillis {
+pub(crate) fn millis(timestamp: f64) -> UnixMillis {
     UnixMillis(timestamp as u64)
 }
 
-fn pixel_format(name: &str) -> Result<PixelFormat> {
+pub(crate) fn pixel_format(name: &str) -> Result<PixelFormat> {
     Ok(match name {
         "RGBA" => PixelFormat::Rgba,
         "BGRA" => PixelFormat::Bgra,

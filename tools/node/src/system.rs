@@ -11,7 +11,8 @@ use visavis::{Engine, EngineHandle};
 use visavis_signaling::SignalingServer;
 
 use crate::failure::{Failure, Result, failure, guarded};
-use crate::inbox::{Inbox, Item, Ready, Source, is_wanted};
+use crate::inbox::{Inbox, Ready, Source};
+use crate::items::{Item, is_wanted};
 use crate::observer::Observer;
 use crate::options::{SessionOptions, SystemOptions};
 use crate::session::NativeSession;
@@ -20,11 +21,12 @@ use crate::session::NativeSession;
 #[napi]
 pub struct NativeSystem {
     running: Mutex<Option<Running>>,
-    engine: EngineHandle,
+    pub(crate) engine: EngineHandle,
     inbox: Arc<Inbox>,
     observer: Arc<Observer>,
-    url: String,
-    port: u16,
+    /// Of the server, where there is one.
+    url: Option<String>,
+    port: Option<u16>,
     media_port: u16,
 }
 
@@ -63,11 +65,13 @@ impl NativeSystem {
             let told = Arc::clone(&inbox);
             handle.faults().on_fatal(move |fault| told.note(fatal(fault)));
             let observer = Arc::new(Observer::new(Arc::clone(&inbox)));
-            let signaling_config = signaling_config.observer(Some(observer.clone() as _));
-            let signaling =
-                SignalingServer::start(signaling_config, handle.clone()).map_err(failure)?;
-            let (url, port) = (signaling.url(), signaling.local_addr().port());
-            running.signaling = Some(signaling);
+            if let Some(config) = signaling_config {
+                let config = config.observer(Some(observer.clone() as _));
+                let server = SignalingServer::start(config, handle.clone()).map_err(failure)?;
+                running.signaling = Some(server);
+            }
+            let server = running.signaling.as_ref();
+            let (url, port) = (server.map(SignalingServer::url), server.map(port));
             let running = Mutex::new(Some(running));
             Ok(Self { running, engine: handle, inbox, observer, url, port, media_port })
         })
@@ -75,14 +79,14 @@ impl NativeSystem {
 
     /// Where the page is.
     #[napi(getter)]
-    pub fn url(&self) -> String {
+    pub fn url(&self) -> Option<String> {
         self.url.clone()
     }
 
     /// The TCP port that is listened on.
     #[napi(getter)]
-    pub fn port(&self) -> u32 {
-        self.port.into()
+    pub fn port(&self) -> Option<u32> {
+        self.port.map(u32::from)
     }
 
     /// The UDP port for media.
@@ -118,6 +122,10 @@ impl NativeSystem {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         AsyncTask::new(Stop(running))
     }
+}
+
+fn port(server: &SignalingServer) -> u16 {
+    server.local_addr().port()
 }
 
 /// The engine cannot go on.

@@ -1,0 +1,135 @@
+//! What has come, as JavaScript gets it.
+
+use std::time::Duration;
+
+use napi::bindgen_prelude::Buffer;
+use napi_derive::napi;
+use visavis::data::{DataMessage, PeerMessage};
+use visavis::event::Event;
+use visavis::microphone::MicChunk;
+use visavis::peer::PeerId;
+use visavis::session::SessionId;
+use visavis::units::UnixMillis;
+
+/// Something that has come.
+#[napi(object, object_from_js = false)]
+#[derive(Default)]
+pub struct Item {
+    /// What it is.
+    pub kind: &'static str,
+    /// The session it is of.
+    pub session: String,
+    /// The viewer it is from, or about.
+    pub peer: Option<String>,
+    /// A codec, a reason, SDP, a text.
+    pub detail: Option<String>,
+    /// Sound, or a message of bytes.
+    pub data: Option<Buffer>,
+    /// Its rate in Hz.
+    pub sample_rate: Option<u32>,
+    /// When it was captured, in Unix milliseconds.
+    pub timestamp: Option<f64>,
+    /// What a viewer calls a data channel.
+    pub label: Option<String>,
+    /// Which utterance it is about.
+    pub utterance: Option<String>,
+    /// How much of it was sent, in milliseconds.
+    pub sent: Option<f64>,
+    /// Whether pictures stopped coming without a reason.
+    pub stalled: Option<bool>,
+}
+
+/// Which events are asked for.
+pub(crate) fn is_wanted(event: &Event) -> bool {
+    !matches!(event, Event::MicrophoneLevel { .. } | Event::KeyframeRequested { .. })
+}
+
+pub(crate) fn event(event: Event) -> Option<Item> {
+    Some(match event {
+        Event::PeerJoined { session, peer, codec, .. } => {
+            let detail = codec.map(|codec| codec.to_string());
+            Item { detail, ..of_peer("peer-connected", &session, peer) }
+        }
+        Event::PeerLeft { session, peer, reason, .. } => {
+            let detail = Some(reason.as_str().to_owned());
+            Item { detail, ..of_peer("peer-disconnected", &session, peer) }
+        }
+        Event::LiveStarted { session, .. } => of_session("live-started", &session),
+        Event::LiveEnded { session, stalled, .. } => {
+            Item { stalled: Some(stalled), ..of_session("live-ended", &session) }
+        }
+        Event::UtteranceStarted { session, utterance, .. } => {
+            let utterance = Some(utterance.as_raw().to_string());
+            Item { utterance, ..of_session("utterance-started", &session) }
+        }
+        Event::UtteranceEnded { session, utterance, sent, .. } => {
+            let utterance = Some(utterance.as_raw().to_string());
+            Item { utterance, sent: ms(sent), ..of_session("utterance-ended", &session) }
+        }
+        Event::Interrupted { session, utterance, sent, .. } => {
+            let utterance = utterance.map(|utterance| utterance.as_raw().to_string());
+            Item { utterance, sent: ms(sent), ..of_session("interrupted", &session) }
+        }
+        Event::SpeechStarted { session, peer, at, .. } => {
+            Item { timestamp: unix(at), ..of_peer("speech-started", &session, peer) }
+        }
+        Event::SpeechEnded { session, peer, at, .. } => {
+            Item { timestamp: unix(at), ..of_peer("speech-ended", &session, peer) }
+        }
+        Event::DataChannelOpened { session, peer, label, .. } => {
+            let label = Some(label.to_string());
+            Item { label, ..of_peer("data-channel-opened", &session, peer) }
+        }
+        Event::DataChannelClosed { session, peer, label, .. } => {
+            let label = Some(label.to_string());
+            Item { label, ..of_peer("data-channel-closed", &session, peer) }
+        }
+        _ => return None,
+    })
+}
+
+pub(crate) fn microphone(session: &str, chunk: &MicChunk) -> Item {
+    let pcm: Vec<u8> = chunk.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    Item {
+        kind: "incoming-audio",
+        session: session.to_owned(),
+        peer: Some(chunk.peer.to_string()),
+        data: Some(pcm.into()),
+        sample_rate: Some(chunk.sample_rate),
+        timestamp: unix(chunk.captured),
+        ..Item::default()
+    }
+}
+
+pub(crate) fn message(session: &str, message: PeerMessage) -> Item {
+    let PeerMessage { peer, label, message, .. } = message;
+    let (detail, data) = match message {
+        DataMessage::Text(text) => (Some(text), None),
+        DataMessage::Binary(bytes) => (None, Some(bytes.into())),
+    };
+    Item {
+        kind: "message",
+        session: session.to_owned(),
+        peer: Some(peer.to_string()),
+        label: Some(label.to_string()),
+        detail,
+        data,
+        ..Item::default()
+    }
+}
+
+fn of_session(kind: &'static str, session: &SessionId) -> Item {
+    Item { kind, session: session.to_string(), ..Item::default() }
+}
+
+fn of_peer(kind: &'static str, session: &SessionId, peer: PeerId) -> Item {
+    Item { peer: Some(peer.to_string()), ..of_session(kind, session) }
+}
+
+fn ms(time: Duration) -> Option<f64> {
+    Some(time.as_secs_f64() * 1_000.0)
+}
+
+fn unix(time: UnixMillis) -> Option<f64> {
+    Some(time.0 as f64)
+}
