@@ -11,7 +11,7 @@ use visavis::units::UnixMillis;
 use visavis::video::{PixelFormat, VideoFrame, VideoSink};
 
 use crate::failure::{Failure, Result, failure, guarded};
-use crate::session::outcome;
+use crate::values::outcome;
 
 /// A file, or frames of one.
 pub struct Encoded {

@@ -12,6 +12,7 @@
 //! | `inbox` | what has come from viewers and waits to be read, and the thread that waits for it |
 //! | `items` | that, as JavaScript gets it |
 //! | `observer` | offers, answers and candidates as they pass |
+//! | `values` | what is pushed and named, as JavaScript gives it |
 //! | `options` | settings as JavaScript gives them |
 //! | `failure` | errors with a code, and panics as errors |
 //! | `log` | the engine's log on stderr |
@@ -35,3 +36,4 @@ pub mod peers;
 pub mod session;
 pub mod system;
 pub mod utterance;
+mod values;

@@ -12,6 +12,7 @@ use visavis::session::SessionId;
 
 use crate::failure::{Result, failure, guarded, invalid};
 use crate::system::NativeSystem;
+use crate::values::peer_id;
 
 /// A media loop answers within a turn.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
@@ -108,10 +109,4 @@ impl Negotiation {
         })?;
         answer.recv_timeout(ANSWER_DEADLINE).unwrap_or(Err(OfferError::Busy))
     }
-}
-
-pub(crate) fn peer_id(text: &str) -> Result<PeerId> {
-    text.parse().map_err(|_| {
-        invalid(format!("invalid viewer {text:?}; expected an id that this system gave out"))
-    })
 }

@@ -6,19 +6,17 @@ use napi::bindgen_prelude::AsyncTask;
 use napi::{Env, Task};
 use napi_derive::napi;
 use visavis::Session;
-use visavis::audio::{AudioChunk, AudioFormat, AudioSink, EncodedAudio};
+use visavis::audio::{AudioChunk, AudioSink, EncodedAudio};
 use visavis::data::{DataChannel, DataMessage, SendOutcome};
 use visavis::peer::PeerId;
-use visavis::session::PushOutcome;
 use visavis::status::Metrics;
-use visavis::units::UnixMillis;
-use visavis::video::{PixelFormat, VideoFrame, VideoSink};
+use visavis::video::{VideoFrame, VideoSink};
 
 use crate::decoding::{DecodedPush, Encoded};
-use crate::failure::{Failure, Result, failure, guarded, invalid};
+use crate::failure::{Failure, Result, failure, guarded};
 use crate::inbox::{Inbox, Source};
-use crate::peers::peer_id;
 use crate::utterance::NativeUtterance;
+use crate::values::{audio_format, channel_count, millis, outcome, peer_id, pixel_format};
 
 /// A session of the engine.
 #[napi]
@@ -304,45 +302,6 @@ impl Task for StopSession {
 
 fn message(text: Option<String>, data: &[u8]) -> DataMessage {
     text.map_or_else(|| DataMessage::Binary(data.to_vec()), DataMessage::Text)
-}
-
-/// What became of a push, in a word.
-pub(crate) fn outcome(outcome: PushOutcome) -> &'static str {
-    match outcome {
-        PushOutcome::Accepted => "accepted",
-        PushOutcome::NotStarted => "not-started",
-        PushOutcome::Stopped => "stopped",
-        PushOutcome::DroppedOldest(_) => "dropped-oldest",
-        PushOutcome::Full => "full",
-        _ => "dropped",
-    }
-}
-
-pub(crate) fn audio_format(float: bool) -> AudioFormat {
-    if float { AudioFormat::PcmF32 } else { AudioFormat::PcmS16 }
-}
-
-/// So many as no sound has are refused where they are pushed.
-pub(crate) fn channel_count(channels: u32) -> u16 {
-    u16::try_from(channels).unwrap_or(u16::MAX)
-}
-
-/// Fractions of a millisecond are of no use here, and what is no number was refused before.
-pub(crate) fn millis(timestamp: f64) -> UnixMillis {
-    UnixMillis(timestamp as u64)
-}
-
-pub(crate) fn pixel_format(name: &str) -> Result<PixelFormat> {
-    Ok(match name {
-        "RGBA" => PixelFormat::Rgba,
-        "BGRA" => PixelFormat::Bgra,
-        "RGB" => PixelFormat::Rgb,
-        "I420" => PixelFormat::I420,
-        "NV12" => PixelFormat::Nv12,
-        "JPEG" => PixelFormat::Jpeg,
-        "PNG" => PixelFormat::Png,
-        _ => return Err(invalid(format!("invalid picture format {name:?}"))),
-    })
 }
 
 fn metrics(m: &Metrics) -> StatusMetrics {

@@ -8,7 +8,7 @@ use visavis::utterance::{Utterance, UtteranceProgress};
 use visavis::video::VideoFrame;
 
 use crate::failure::{Failure, Result, failure, guarded};
-use crate::session::{audio_format, channel_count, millis, outcome, pixel_format};
+use crate::values::{audio_format, channel_count, millis, outcome, pixel_format};
 
 /// An utterance, until it is ended.
 #[napi]
