@@ -7,8 +7,9 @@ CARGO ?= cargo
 OPENSSL = visavis-cli/openssl,visavis-tests/openssl
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help run test test-sanitizers test-av1 test-openssl test-python test-adapters lint doc api header deny msrv features \
-	fuzz-check bench micro instructions profile fuzz fuzz-offers setup setup-count setup-deny setup-openssl setup-profile setup-test
+.PHONY: help run test test-sanitizers test-av1 test-openssl test-python test-adapters wheel lint doc api header deny msrv \
+	features fuzz-check bench micro instructions profile fuzz fuzz-offers setup setup-count setup-deny setup-openssl \
+	setup-profile setup-test
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,6 +25,9 @@ test: setup-test ## every test, the browser ones included
 test-python: setup-test ## the Python package: its own tests, its types by mypy and pyright
 	$(CARGO) build --workspace --lib --test python
 	tools/python/test $(ARGS)
+
+wheel: setup ## the Python package as a wheel, in target/wheels
+	tools/python/wheel $(ARGS)
 
 test-adapters: setup-test ## the Python package's adapters with the libraries they are for, some 300 MB from PyPI
 	$(CARGO) build --workspace --lib --test python
