@@ -8,7 +8,9 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const inherit = { cwd: here, stdio: 'inherit' };
 
 execFileSync('cargo', ['build', '--release', '--package', 'visavis-node', '--lib'], inherit);
-const metadata = execFileSync('cargo', ['metadata', '--no-deps', '--format-version=1'], { cwd: here });
+const metadata = execFileSync('cargo', ['metadata', '--no-deps', '--format-version=1'], {
+  cwd: here,
+});
 const { target_directory: target } = JSON.parse(metadata);
 const library = join(here, 'visavis.node');
 copyFileSync(join(target, 'release', 'libvisavis_node.so'), library);

@@ -130,12 +130,7 @@ export interface IncomingAudio {
  * it), or, outside of start and stop, counted and no more.
  */
 export type PushOutcome =
-  | 'accepted'
-  | 'dropped-oldest'
-  | 'dropped'
-  | 'full'
-  | 'not-started'
-  | 'stopped';
+  'accepted' | 'dropped-oldest' | 'dropped' | 'full' | 'not-started' | 'stopped';
 
 export interface StreamingSystem {
   /** Where pictures and sound go in, and what visitors say comes out. */
@@ -242,12 +237,7 @@ export interface Peer {
 }
 
 export type LeaveReason =
-  | 'closed'
-  | 'connect-timeout'
-  | 'vanished'
-  | 'failed'
-  | 'rsa-certificate'
-  | 'stopped';
+  'closed' | 'connect-timeout' | 'vanished' | 'failed' | 'rsa-certificate' | 'stopped';
 
 /**
  * An `EventEmitter` with typed events. Listeners are called on Node's own thread; what they throw reaches
@@ -257,8 +247,14 @@ export interface TypedEmitter<Events extends Record<keyof Events, unknown[]>> ex
   on<E extends keyof Events & string>(event: E, listener: (...values: Events[E]) => void): this;
   once<E extends keyof Events & string>(event: E, listener: (...values: Events[E]) => void): this;
   off<E extends keyof Events & string>(event: E, listener: (...values: Events[E]) => void): this;
-  addListener<E extends keyof Events & string>(event: E, listener: (...values: Events[E]) => void): this;
-  removeListener<E extends keyof Events & string>(event: E, listener: (...values: Events[E]) => void): this;
+  addListener<E extends keyof Events & string>(
+    event: E,
+    listener: (...values: Events[E]) => void,
+  ): this;
+  removeListener<E extends keyof Events & string>(
+    event: E,
+    listener: (...values: Events[E]) => void,
+  ): this;
 }
 
 /** The first session, whose name is `default`: visitors see it who ask for no other. */
@@ -323,7 +319,10 @@ export interface Session extends TypedEmitter<SessionEvents> {
    * @returns To how many it is on its way, and who does not keep up and does not get it.
    * @throws `Error` with the code `invalid-length`.
    */
-  broadcast(message: string | Bytes, options?: { label?: string }): { accepted: number; full: string[] };
+  broadcast(
+    message: string | Bytes,
+    options?: { label?: string },
+  ): { accepted: number; full: string[] };
 }
 
 /** Something that is said, pushed as fast as it is made and played at its own pace. */
@@ -337,7 +336,8 @@ export interface Utterance {
    */
   pushVideoFrame(frame: VideoFrame & { timestamp: number }): Promise<PushOutcome>;
   /**
-   * Adds PCM or MP3. Without a `timestamp` PCM follows the PCM before it. Waits for room where a minute waits already.
+   * Adds PCM, or MP3, which is decoded here. Without a `timestamp` PCM follows the PCM before it. Waits for room where a
+   * minute waits already.
    *
    * @throws As {@link Session.pushAudioChunk}, and `ended` after {@link end}.
    */

@@ -12,7 +12,13 @@ const say = (event, about = {}) => console.log(JSON.stringify({ event, ...about 
 
 const system = await createStreamingSystem({
   webrtc: { signalingPort: 0, iceServers: [] },
-  media: { videoFps: 30, videoWidth: SIDE, videoHeight: SIDE, audioSampleRate: RATE, audioChannels: 1 },
+  media: {
+    videoFps: 30,
+    videoWidth: SIDE,
+    videoHeight: SIDE,
+    audioSampleRate: RATE,
+    audioChannels: 1,
+  },
 });
 const { bridge, server } = system;
 
@@ -28,7 +34,9 @@ bridge.on('message', ({ peerId, label, message }) => {
 bridge.once('started', () => say('started'));
 bridge.once('stopped', () => say('stopped'));
 server.on('peer-connected', (peer) => say('peer-connected', { peerId: peer.id }));
-server.on('peer-disconnected', ({ peerId, reason }) => say('peer-disconnected', { peerId, reason }));
+server.on('peer-disconnected', ({ peerId, reason }) =>
+  say('peer-disconnected', { peerId, reason }),
+);
 for (const kind of ['offer', 'answer', 'ice-candidate']) {
   server.on(kind, (about) => say(kind, about));
 }
@@ -66,7 +74,13 @@ const pushing = setInterval(async () => {
   if (due < frames) return;
   paint(frames);
   frames += 1;
-  await bridge.pushVideoFrame({ data: picture, width: SIDE, height: SIDE, timestamp, format: 'RGBA' });
+  await bridge.pushVideoFrame({
+    data: picture,
+    width: SIDE,
+    height: SIDE,
+    timestamp,
+    format: 'RGBA',
+  });
   const data = tone(Math.floor(((timestamp - begun) * RATE) / 1_000));
   if (data.length > 0) {
     await bridge.pushAudioChunk({ data, sampleRate: RATE, channels: 1, timestamp, format: 'PCM' });

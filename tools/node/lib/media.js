@@ -12,7 +12,8 @@ const MOST_WAITING = 64;
 /** The bytes of whatever holds some, not copied. */
 function bytes(name, data) {
   if (data instanceof Uint8Array) return data;
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (ArrayBuffer.isView(data))
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
   throw invalid(name, data, 'a Buffer, a typed array or an ArrayBuffer');
 }
@@ -87,12 +88,17 @@ class Pushes {
   video(frame) {
     const { data, width, height, timestamp, format, file } = checkedFrame(frame, this.#defaults);
     if (format) return this.#session.pushVideo(data, width, height, timestamp, format);
-    return this.#pictures.take(() => this.#session.pushPicture(data, width, height, timestamp, file));
+    return this.#pictures.take(() =>
+      this.#session.pushPicture(data, width, height, timestamp, file),
+    );
   }
 
   /** Pushes sound; returns what became of it, or a promise of that. */
   audio(chunk) {
-    const { data, sampleRate, channels, timestamp, format, float } = checkedChunk(chunk, this.#defaults);
+    const { data, sampleRate, channels, timestamp, format, float } = checkedChunk(
+      chunk,
+      this.#defaults,
+    );
     const push = {
       PCM: () => this.#session.pushAudio(data, sampleRate, channels, timestamp, float),
       OPUS: () => this.#session.pushOpus(data, timestamp),

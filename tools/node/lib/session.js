@@ -20,23 +20,24 @@ class Session extends Emitter {
   #settle;
   #started = false;
   #stopped;
+  /** The status at the stop, and what was pushed since. */
+  #last;
   /** Utterances that are not over, by their numbers. */
   #utterances = new Map();
 
   /** `passOn` is called with what was taken, `settle` once nothing more can come. */
   constructor(id, session, defaults, { passOn = () => {}, settle }) {
-    super();
+    // Nothing is decoded, and nothing kept, before somebody wants it.
+    super((event) => {
+      if (['incoming-audio', 'speech-started', 'speech-ended'].includes(event)) session.listen();
+      if (event === 'message') session.listenToMessages();
+    });
     this.#id = id;
     this.#session = session;
     this.#defaults = defaults;
     this.#pushes = new Pushes(session, defaults);
     this.#passOn = passOn;
     this.#settle = settle;
-    // Nothing is decoded, and nothing kept, before somebody wants it.
-    this.on('newListener', (event) => {
-      if (['incoming-audio', 'speech-started', 'speech-ended'].includes(event)) session.listen();
-      if (event === 'message') session.listenToMessages();
-    });
   }
 
   get id() {
@@ -44,19 +45,21 @@ class Session extends Emitter {
   }
 
   async pushVideoFrame(frame) {
-    const outcome = await this.#pushes.video(frame);
+    const outcome = this.#last ? 'stopped' : await this.#pushes.video(frame);
+    if (this.#last) this.#last.metrics.videoFrames += 1;
     if (TAKEN.includes(outcome)) this.#pushed('video-frame', frame);
     return outcome;
   }
 
   async pushAudioChunk(chunk) {
-    const outcome = await this.#pushes.audio(chunk);
+    const outcome = this.#last ? 'stopped' : await this.#pushes.audio(chunk);
+    if (this.#last) this.#last.metrics.audioChunks += 1;
     if (TAKEN.includes(outcome)) this.#pushed('audio-chunk', chunk);
     return outcome;
   }
 
   getStatus() {
-    return this.#session.status();
+    return this.#last ? structuredClone(this.#last) : this.#session.status();
   }
 
   async start() {
@@ -132,6 +135,8 @@ class Session extends Emitter {
   async #stop() {
     await this.#session.stop();
     this.#settle();
+    this.#last = this.#session.status();
+    this.#session.release();
     // Whatever still waits for its end has had it.
     for (const [id, utterance] of this.#utterances) {
       const { sent, interrupted } = utterance.progress();
@@ -149,7 +154,8 @@ class Session extends Emitter {
 /** A text, or bytes, as the native half takes them. */
 function content(message) {
   if (typeof message === 'string') return [message, NOTHING];
-  if (message === undefined || message === null) throw invalid('message', message, 'a string or bytes');
+  if (message === undefined || message === null)
+    throw invalid('message', message, 'a string or bytes');
   return [undefined, bytes('message', message)];
 }
 

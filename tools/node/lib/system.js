@@ -33,7 +33,7 @@ class System {
       this.bridge = this.#open(session, passOn);
     } catch (error) {
       clearInterval(this.#alive);
-      this.#native?.stop();
+      this.#native?.stop().then(() => this.#native.release());
       throw error;
     }
   }
@@ -92,6 +92,7 @@ class System {
       await this.#native.stop();
       // Those who were here have left.
       while (this.#read() > 0);
+      this.#native.release();
     } finally {
       clearInterval(this.#alive);
     }
@@ -114,9 +115,15 @@ class System {
         return Emitter.deliver(this.server, kind, { peerId: peer, session, reason: detail });
       case 'offer':
       case 'answer':
-        return Emitter.deliver(this.server, kind, { peerId: peer, [kind]: { type: kind, sdp: detail } });
+        return Emitter.deliver(this.server, kind, {
+          peerId: peer,
+          [kind]: { type: kind, sdp: detail },
+        });
       case 'ice-candidate':
-        return Emitter.deliver(this.server, kind, { peerId: peer, candidate: { candidate: detail } });
+        return Emitter.deliver(this.server, kind, {
+          peerId: peer,
+          candidate: { candidate: detail },
+        });
       case 'fault':
         // As every EventEmitter's: without a listener it ends the process, which serves nobody any more.
         return Emitter.deliver(this.server, 'error', failure('fault', detail));
@@ -131,11 +138,10 @@ class Server extends Emitter {
   #native;
 
   constructor(system) {
-    super();
-    this.#native = system;
-    this.on('newListener', (event) => {
+    super((event) => {
       if (OBSERVED.includes(event)) system.observe();
     });
+    this.#native = system;
   }
 
   /** Where the page is. */

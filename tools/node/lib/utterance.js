@@ -37,14 +37,18 @@ class Utterance {
 
   async pushVideoFrame(frame) {
     const checked = checkedFrame(frame, this.#defaults);
-    if (!checked.format) throw failure('invalid-value', 'an utterance takes pixels; expected no JPEG or PNG');
+    if (!checked.format)
+      throw failure('invalid-value', 'an utterance takes pixels; expected no JPEG or PNG');
     const { data, width, height, timestamp, format } = checked;
     return this.#push(() => this.#native.pushVideo(data, width, height, timestamp, format));
   }
 
   async pushAudioChunk(chunk) {
     const at = chunk?.timestamp ?? this.#end;
-    const { data, sampleRate, channels, format, float } = checkedChunk({ ...chunk, timestamp: at }, this.#defaults);
+    const { data, sampleRate, channels, format, float } = checkedChunk(
+      { ...chunk, timestamp: at },
+      this.#defaults,
+    );
     if (format === 'OPUS') throw failure('invalid-value', 'an utterance takes PCM or MP3');
     if (format === 'MP3') return this.#push(() => this.#native.pushMp3(data, at));
     this.#end = at + (1_000 * data.length) / ((float ? 4 : 2) * channels * sampleRate);

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
 use visavis::audio::{AudioChunkError, EncodedAudioError};
 use visavis::data::DataError;
@@ -32,6 +33,18 @@ pub(crate) fn failure(error: impl Coded) -> Failure {
 /// A value that JavaScript should not have given.
 pub(crate) fn invalid(text: impl Display) -> Failure {
     Failure::new("invalid-value", text.to_string())
+}
+
+/// What there is until it is [released](release): Node frees an object long after it is of no use any more.
+pub(crate) fn held<T: Clone>(slot: &Mutex<Option<T>>) -> Result<T> {
+    let held = slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    held.ok_or_else(|| Failure::new("stopped", "it was stopped"))
+}
+
+/// Drops it.
+pub(crate) fn release<T>(slot: &Mutex<Option<T>>) {
+    let held = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(held);
 }
 
 /// Runs what Node calls. A panic becomes an error: it must not unwind into Node.

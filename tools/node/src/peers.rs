@@ -30,7 +30,7 @@ impl NativeSystem {
         guarded(|| {
             let session = SessionId::new(&session).map_err(invalid)?;
             let peer = peer.as_deref().map(peer_id).transpose()?;
-            let engine = self.engine.clone();
+            let engine = self.engine()?;
             Ok(AsyncTask::new(Negotiation { engine, session, peer, sdp }))
         })
     }
@@ -38,14 +38,14 @@ impl NativeSystem {
     /// Adds a candidate of a viewer.
     #[napi]
     pub fn add_candidate(&self, peer: String, candidate: String) -> Result<()> {
-        guarded(|| self.engine.add_candidate(peer_id(&peer)?, &candidate).map_err(failure))
+        guarded(|| self.engine()?.add_candidate(peer_id(&peer)?, &candidate).map_err(failure))
     }
 
     /// Disconnects a viewer; one that is not here is ignored.
     #[napi]
     pub fn disconnect(&self, peer: String) -> Result<()> {
         guarded(|| {
-            self.engine.disconnect(peer_id(&peer)?);
+            self.engine()?.disconnect(peer_id(&peer)?);
             Ok(())
         })
     }

@@ -13,7 +13,7 @@ use visavis::status::Metrics;
 use visavis::video::{VideoFrame, VideoSink};
 
 use crate::decoding::{DecodedPush, Encoded};
-use crate::failure::{Failure, Result, failure, guarded};
+use crate::failure::{Failure, Result, failure, guarded, held, release};
 use crate::inbox::{Inbox, Source};
 use crate::utterance::NativeUtterance;
 use crate::values::{audio_format, channel_count, millis, outcome, peer_id, pixel_format};
@@ -21,14 +21,20 @@ use crate::values::{audio_format, channel_count, millis, outcome, peer_id, pixel
 /// A session of the engine.
 #[napi]
 pub struct NativeSession {
-    session: Arc<Session>,
-    video: VideoSink,
-    audio: AudioSink,
-    inbox: Arc<Inbox>,
+    open: Mutex<Option<Open>>,
     /// Whether the microphones are listened to.
     listening: Mutex<bool>,
     /// Whether messages are read.
     reading_messages: Mutex<bool>,
+}
+
+/// What holds descriptors, and threads of the engine.
+#[derive(Clone)]
+struct Open {
+    session: Arc<Session>,
+    video: VideoSink,
+    audio: AudioSink,
+    inbox: Arc<Inbox>,
 }
 
 /// What became of a message to all.
@@ -88,25 +94,37 @@ impl NativeSession {
     pub(crate) fn new(session: Session, inbox: Arc<Inbox>) -> Self {
         let (video, audio) = (session.video(), session.audio());
         let (listening, reading_messages) = (Mutex::new(false), Mutex::new(false));
-        Self { session: Arc::new(session), video, audio, inbox, listening, reading_messages }
+        let open = Open { session: Arc::new(session), video, audio, inbox };
+        Self { open: Mutex::new(Some(open)), listening, reading_messages }
     }
 
-    fn channel(&self, label: Option<&str>) -> DataChannel {
-        let channel = self.session.data();
-        label.map_or_else(|| channel.clone(), |label| channel.labelled(label))
+    fn open(&self) -> Result<Open> {
+        held(&self.open)
+    }
+
+    fn session(&self) -> Result<Arc<Session>> {
+        Ok(self.open()?.session)
+    }
+
+    fn channel(&self, label: Option<&str>) -> Result<DataChannel> {
+        let channel = self.session()?.data();
+        Ok(label.map_or_else(|| channel.clone(), |label| channel.labelled(label)))
     }
 
     /// Reads from this as well, from the first wish on.
     fn read_from(
         &self,
         already: &Mutex<bool>,
-        source: impl FnOnce(String) -> Source,
+        source: impl FnOnce(&Session, String) -> Source,
     ) -> Result<()> {
         guarded(|| {
+            // Of one that was stopped nothing will come.
+            let Ok(Open { session, inbox, .. }) = self.open() else { return Ok(()) };
             let mut already = already.lock().unwrap_or_else(PoisonError::into_inner);
             if !*already {
                 let failed = |error| Failure::new("system", format!("cannot listen: {error}"));
-                self.inbox.add(source(self.session.id().to_string())).map_err(failed)?;
+                let source = source(&session, session.id().to_string());
+                inbox.add(source).map_err(failed)?;
                 *already = true;
             }
             Ok(())
@@ -118,8 +136,11 @@ impl NativeSession {
 impl NativeSession {
     /// From now on what is pushed is sent.
     #[napi]
-    pub fn start(&self) {
-        self.session.start();
+    pub fn start(&self) -> Result<()> {
+        guarded(|| {
+            self.session()?.start();
+            Ok(())
+        })
     }
 
     /// Pushes a picture that is not compressed: copies it once, and waits for nothing.
@@ -135,7 +156,7 @@ impl NativeSession {
         guarded(|| {
             let format = pixel_format(&format)?;
             let frame = VideoFrame::new(data, width, height).format(format);
-            let pushed = self.video.push(&frame.timestamp(millis(timestamp)));
+            let pushed = self.open()?.video.push(&frame.timestamp(millis(timestamp)));
             pushed.map(outcome).map_err(failure)
         })
     }
@@ -150,7 +171,7 @@ impl NativeSession {
         timestamp: f64,
         format: String,
     ) -> Result<AsyncTask<DecodedPush>> {
-        let (sink, format) = (self.video.clone(), pixel_format(&format)?);
+        let (sink, format) = (self.open()?.video, pixel_format(&format)?);
         let file = Encoded { data: data.to_vec(), timestamp: millis(timestamp) };
         Ok(AsyncTask::new(DecodedPush::Picture { sink, file, format, width, height }))
     }
@@ -168,7 +189,7 @@ impl NativeSession {
         guarded(|| {
             let chunk = AudioChunk::new(data, sample_rate, channel_count(channels));
             let chunk = chunk.format(audio_format(float)).timestamp(millis(timestamp));
-            let pushed = self.audio.push(&chunk);
+            let pushed = self.open()?.audio.push(&chunk);
             pushed.map(outcome).map_err(failure)
         })
     }
@@ -178,22 +199,22 @@ impl NativeSession {
     pub fn push_opus(&self, data: &[u8], timestamp: f64) -> Result<&'static str> {
         guarded(|| {
             let packet = EncodedAudio::new(data).timestamp(millis(timestamp));
-            self.audio.push_opus(&packet).map(outcome).map_err(failure)
+            self.open()?.audio.push_opus(&packet).map(outcome).map_err(failure)
         })
     }
 
     /// Pushes MP3 frames, which are decoded on a thread of Node's pool.
     #[napi(ts_return_type = "Promise<string>")]
-    pub fn push_mp3(&self, data: &[u8], timestamp: f64) -> AsyncTask<DecodedPush> {
+    pub fn push_mp3(&self, data: &[u8], timestamp: f64) -> Result<AsyncTask<DecodedPush>> {
         let frames = Encoded { data: data.to_vec(), timestamp: millis(timestamp) };
-        AsyncTask::new(DecodedPush::Mp3 { sink: self.audio.clone(), frames })
+        Ok(AsyncTask::new(DecodedPush::Mp3 { sink: self.open()?.audio, frames }))
     }
 
     /// Begins an utterance, whose stamps count from `zero`.
     #[napi]
     pub fn begin_utterance(&self, zero: f64) -> Result<NativeUtterance> {
         guarded(|| {
-            let utterance = self.session.begin_utterance(millis(zero)).map_err(failure)?;
+            let utterance = self.session()?.begin_utterance(millis(zero)).map_err(failure)?;
             Ok(NativeUtterance::new(utterance))
         })
     }
@@ -201,20 +222,23 @@ impl NativeSession {
     /// Drops all that waits; returns how many milliseconds of what is playing were sent.
     #[napi]
     pub fn interrupt(&self) -> Result<f64> {
-        guarded(|| Ok(self.session.interrupt().as_secs_f64() * 1_000.0))
+        guarded(|| Ok(self.session()?.interrupt().as_secs_f64() * 1_000.0))
     }
 
     /// Shows this JPEG or PNG file while no pictures come; it is decoded on a thread of Node's pool.
     #[napi(ts_return_type = "Promise<Decoded>")]
-    pub fn set_idle(&self, file: &[u8]) -> AsyncTask<DecodedPush> {
-        let session = Arc::clone(&self.session);
-        AsyncTask::new(DecodedPush::Idle { session, file: file.to_vec() })
+    pub fn set_idle(&self, file: &[u8]) -> Result<AsyncTask<DecodedPush>> {
+        let session = self.session()?;
+        Ok(AsyncTask::new(DecodedPush::Idle { session, file: file.to_vec() }))
     }
 
     /// The last picture stays while no others come.
     #[napi]
-    pub fn keep_last_picture(&self) {
-        self.session.set_idle(None);
+    pub fn keep_last_picture(&self) -> Result<()> {
+        guarded(|| {
+            self.session()?.set_idle(None);
+            Ok(())
+        })
     }
 
     /// Sends a viewer a text, or bytes; a channel's label picks one of several.
@@ -227,7 +251,7 @@ impl NativeSession {
         label: Option<String>,
     ) -> Result<&'static str> {
         guarded(|| {
-            let channel = self.channel(label.as_deref());
+            let channel = self.channel(label.as_deref())?;
             let sent = channel.send(peer_id(&peer)?, &message(text, data)).map_err(failure)?;
             Ok(if sent == SendOutcome::Full { "full" } else { "accepted" })
         })
@@ -242,7 +266,7 @@ impl NativeSession {
         label: Option<String>,
     ) -> Result<Delivery> {
         guarded(|| {
-            let channel = self.channel(label.as_deref());
+            let channel = self.channel(label.as_deref())?;
             let sent = channel.broadcast(&message(text, data)).map_err(failure)?;
             let accepted = u32::try_from(sent.accepted).unwrap_or(u32::MAX);
             Ok(Delivery { accepted, full: sent.full.iter().map(PeerId::to_string).collect() })
@@ -252,22 +276,24 @@ impl NativeSession {
     /// From now on messages of viewers are read.
     #[napi]
     pub fn listen_to_messages(&self) -> Result<()> {
-        let messages = || self.session.data().incoming().clone();
-        self.read_from(&self.reading_messages, |name| Source::Messages(name, messages()))
+        self.read_from(&self.reading_messages, |session, name| {
+            Source::Messages(name, session.data().incoming().clone())
+        })
     }
 
     /// From now on what viewers say is read.
     #[napi]
     pub fn listen(&self) -> Result<()> {
-        let microphone = || self.session.microphone();
-        self.read_from(&self.listening, |name| Source::Microphones(name, microphone()))
+        self.read_from(&self.listening, |session, name| {
+            Source::Microphones(name, session.microphone())
+        })
     }
 
     /// Counters and averages.
     #[napi]
     pub fn status(&self) -> Result<Status> {
         guarded(|| {
-            let status = self.session.status();
+            let status = self.session()?.status();
             let peer_count = u32::try_from(status.peer_count).unwrap_or(u32::MAX);
             Ok(Status { peer_count, metrics: metrics(&status.metrics) })
         })
@@ -275,8 +301,14 @@ impl NativeSession {
 
     /// Ends the session, on a thread of Node's pool: its viewers are told.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn stop(&self) -> AsyncTask<StopSession> {
-        AsyncTask::new(StopSession(Arc::clone(&self.session)))
+    pub fn stop(&self) -> Result<AsyncTask<StopSession>> {
+        Ok(AsyncTask::new(StopSession(self.session()?)))
+    }
+
+    /// Lets go of what it holds, once it is stopped: all else throws from then on.
+    #[napi]
+    pub fn release(&self) {
+        release(&self.open);
     }
 }
 

@@ -10,7 +10,7 @@ use visavis::faults::FatalFault;
 use visavis::{Engine, EngineHandle};
 use visavis_signaling::SignalingServer;
 
-use crate::failure::{Failure, Result, failure, guarded};
+use crate::failure::{Failure, Result, failure, guarded, held, release};
 use crate::inbox::{Inbox, Ready, Source};
 use crate::items::{Item, is_wanted};
 use crate::observer::Observer;
@@ -21,13 +21,19 @@ use crate::session::NativeSession;
 #[napi]
 pub struct NativeSystem {
     running: Mutex<Option<Running>>,
-    pub(crate) engine: EngineHandle,
-    inbox: Arc<Inbox>,
-    observer: Arc<Observer>,
+    open: Mutex<Option<Open>>,
     /// Of the server, where there is one.
     url: Option<String>,
     port: Option<u16>,
     media_port: u16,
+}
+
+/// What holds descriptors, and threads of the engine.
+#[derive(Clone)]
+struct Open {
+    engine: EngineHandle,
+    inbox: Arc<Inbox>,
+    observer: Arc<Observer>,
 }
 
 /// What is stopped. Dropping it stops it as well.
@@ -73,7 +79,8 @@ impl NativeSystem {
             let server = running.signaling.as_ref();
             let (url, port) = (server.map(SignalingServer::url), server.map(port));
             let running = Mutex::new(Some(running));
-            Ok(Self { running, engine: handle, inbox, observer, url, port, media_port })
+            let open = Mutex::new(Some(Open { engine: handle, inbox, observer }));
+            Ok(Self { running, open, url, port, media_port })
         })
     }
 
@@ -98,22 +105,25 @@ impl NativeSystem {
     /// From now on offers, answers and candidates are told of.
     #[napi]
     pub fn observe(&self) {
-        self.observer.begin();
+        if let Ok(open) = held(&self.open) {
+            open.observer.begin();
+        }
     }
 
     /// Makes a session.
     #[napi]
     pub fn create_session(&self, options: SessionOptions) -> Result<NativeSession> {
         guarded(|| {
-            let session = self.engine.create_session(options.session()?).map_err(failure)?;
-            Ok(NativeSession::new(session, Arc::clone(&self.inbox)))
+            let Open { engine, inbox, .. } = held(&self.open)?;
+            let session = engine.create_session(options.session()?).map_err(failure)?;
+            Ok(NativeSession::new(session, inbox))
         })
     }
 
     /// What has come since the last call; more may wait, and is told of.
     #[napi]
     pub fn read(&self) -> Result<Vec<Item>> {
-        guarded(|| Ok(self.inbox.read()))
+        guarded(|| Ok(held(&self.open).map(|open| open.inbox.read()).unwrap_or_default()))
     }
 
     /// Stops both on a thread of Node's pool. A second call has nothing to do.
@@ -121,6 +131,18 @@ impl NativeSystem {
     pub fn stop(&self) -> AsyncTask<Stop> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         AsyncTask::new(Stop(running))
+    }
+
+    /// Lets go of what it holds, once it is stopped and all was read.
+    #[napi]
+    pub fn release(&self) {
+        release(&self.open);
+    }
+}
+
+impl NativeSystem {
+    pub(crate) fn engine(&self) -> Result<EngineHandle> {
+        Ok(held(&self.open)?.engine)
     }
 }
 

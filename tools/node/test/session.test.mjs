@@ -12,11 +12,22 @@ const OFFER = readFileSync(new URL('offer.sdp', import.meta.url), 'utf8');
 const RATE = 16_000;
 
 /** So much silence. */
-const silence = (ms) => ({ data: new Int16Array((RATE * ms) / 1_000), sampleRate: RATE, channels: 1 });
-const picture = (timestamp) => ({ data: Buffer.alloc(64 * 64 * 4, 99), width: 64, height: 64, timestamp });
+const silence = (ms) => ({
+  data: new Int16Array((RATE * ms) / 1_000),
+  sampleRate: RATE,
+  channels: 1,
+});
+const picture = (timestamp) => ({
+  data: Buffer.alloc(64 * 64 * 4, 99),
+  width: 64,
+  height: 64,
+  timestamp,
+});
 
 async function open(t, webrtc = {}) {
-  const system = await createStreamingSystem({ webrtc: { signalingPort: null, host: '127.0.0.1', ...webrtc } });
+  const system = await createStreamingSystem({
+    webrtc: { signalingPort: null, host: '127.0.0.1', ...webrtc },
+  });
   t.after(() => system.stop());
   await system.start();
   return system;
@@ -29,7 +40,10 @@ test('sessions have names, and lives of their own', async (t) => {
   await assert.rejects(system.createSession({ id: 'anna' }), { code: 'session-exists' });
   await assert.rejects(system.createSession({ id: 'a b' }), { code: 'invalid-value' });
   await assert.rejects(system.createSession({}), { code: 'invalid-value' });
-  await assert.rejects(system.createSession({ id: 'berta', microphoneRate: 11_000 }), /expected 8000, 12000/);
+  await assert.rejects(
+    system.createSession({ id: 'berta', microphoneRate: 11_000 }),
+    /expected 8000, 12000/,
+  );
   assert.equal(await anna.pushVideoFrame(picture()), 'not-started');
   await anna.start();
   const seen = [];
@@ -42,6 +56,9 @@ test('sessions have names, and lives of their own', async (t) => {
   assert.equal(system.getStatus().metrics.videoFrames, 1);
   await anna.stop();
   assert.equal(await anna.pushVideoFrame(picture()), 'stopped');
+  assert.equal(anna.getStatus().metrics.videoFrames, 3);
+  assert.throws(() => anna.interrupt(), { code: 'stopped' });
+  anna.on('incoming-audio', () => {});
   await (await system.createSession({ id: 'anna' })).stop();
 });
 
@@ -52,8 +69,10 @@ test('an utterance says when it begins and ends', async (t) => {
     bridge.on(event, (about) => told.push([event, about?.utterance]));
   }
   const utterance = bridge.beginUtterance();
-  for (let at = 0; at < 400; at += 40) assert.equal(await utterance.pushVideoFrame(picture(at)), 'accepted');
-  for (let i = 0; i < 4; i += 1) assert.equal(await utterance.pushAudioChunk(silence(100)), 'accepted');
+  for (let at = 0; at < 400; at += 40)
+    assert.equal(await utterance.pushVideoFrame(picture(at)), 'accepted');
+  for (let i = 0; i < 4; i += 1)
+    assert.equal(await utterance.pushAudioChunk(silence(100)), 'accepted');
   await utterance.end();
   await assert.rejects(utterance.pushAudioChunk(silence(100)), { code: 'ended' });
   await utterance.started();
@@ -63,7 +82,10 @@ test('an utterance says when it begins and ends', async (t) => {
   assert.ok(Math.abs(sent - 400) <= 40, `${sent} ms`);
   assert.equal(utterance.progress().over, true);
   const own = told.filter(([event]) => event !== 'live-started');
-  assert.deepEqual(own, [['utterance-started', utterance.id], ['utterance-ended', utterance.id]]);
+  assert.deepEqual(own, [
+    ['utterance-started', utterance.id],
+    ['utterance-ended', utterance.id],
+  ]);
   assert.ok(told.some(([event]) => event === 'live-started'));
 });
 
@@ -82,7 +104,8 @@ test('what is interrupted is over once, whoever interrupts it', async (t) => {
     const how = await playing.finished();
     assert.equal(how.interrupted, true, end);
     assert.ok(how.sent >= 60 && how.sent < 1_000, `${how.sent} ms`);
-    if (sent !== undefined) assert.ok(Math.abs(how.sent - sent) <= 20, `${how.sent} and ${sent} ms`);
+    if (sent !== undefined)
+      assert.ok(Math.abs(how.sent - sent) <= 20, `${how.sent} and ${sent} ms`);
     if (end === 'itself') bridge.interrupt();
     const rest = await waiting.finished();
     assert.equal(rest.interrupted, true, end);
@@ -114,7 +137,10 @@ test('an idle picture is a file', async (t) => {
 test('messages that reach nobody are refused', async (t) => {
   const { bridge } = await open(t);
   assert.deepEqual(bridge.broadcast('hello'), { accepted: 0, full: [] });
-  assert.deepEqual(bridge.broadcast(Buffer.from([1]), { label: 'captions' }), { accepted: 0, full: [] });
+  assert.deepEqual(bridge.broadcast(Buffer.from([1]), { label: 'captions' }), {
+    accepted: 0,
+    full: [],
+  });
   assert.throws(() => bridge.broadcast(''), { code: 'invalid-length' });
   assert.throws(() => bridge.broadcast(Buffer.alloc(65_537)), { code: 'invalid-length' });
   assert.throws(() => bridge.broadcast(5), { code: 'invalid-value' });
@@ -130,7 +156,9 @@ test('offers are answered without a server', async (t) => {
   assert.equal(answer.type, 'answer');
   assert.match(answer.sdp, /^v=0\r\n[^]*m=video/);
   assert.equal((await server.answer({ type: 'offer', sdp: OFFER }, { peerId })).peerId, peerId);
-  server.addCandidate(peerId, { candidate: 'candidate:1 1 udp 2122260223 127.0.0.1 49203 typ host' });
+  server.addCandidate(peerId, {
+    candidate: 'candidate:1 1 udp 2122260223 127.0.0.1 49203 typ host',
+  });
   assert.throws(() => server.addCandidate(peerId, 'nonsense'), { code: 'bad-candidate' });
   await assert.rejects(server.answer('no SDP'), { code: 'bad-sdp' });
   await assert.rejects(server.answer(OFFER, { session: 'nobody' }), { code: 'no-session' });

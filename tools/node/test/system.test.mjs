@@ -1,6 +1,7 @@
 // What can be seen of a system without a visitor. Visitors are those of tests/tests/node.rs.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
@@ -15,11 +16,20 @@ const RGBA = Buffer.alloc(512 * 512 * 4, 128);
 const frame = (more) => ({ data: RGBA, width: 512, height: 512, timestamp: Date.now(), ...more });
 
 /** 100 ms of silence, 16 kHz mono. */
-const chunk = (more) => ({ data: Buffer.alloc(3_200), sampleRate: 16_000, channels: 1, timestamp: Date.now(), ...more });
+const chunk = (more) => ({
+  data: Buffer.alloc(3_200),
+  sampleRate: 16_000,
+  channels: 1,
+  timestamp: Date.now(),
+  ...more,
+});
 
 /** A system that is stopped when the test is over. */
 async function open(t, config = {}) {
-  const system = await createStreamingSystem({ webrtc: { ...WEBRTC, ...config.webrtc }, media: config.media });
+  const system = await createStreamingSystem({
+    webrtc: { ...WEBRTC, ...config.webrtc },
+    media: config.media,
+  });
   t.after(() => system.stop());
   return system;
 }
@@ -64,8 +74,17 @@ test('the status has what was promised, and is there at once', async (t) => {
   const system = await open(t);
   const before = system.getStatus();
   assert.equal(before.peerCount, 0);
-  const expected = { videoFrames: 0, audioChunks: 0, droppedFrames: 0, avgLatency: 0, lastFrameTime: 0, fps: 0, isStreaming: false };
-  for (const [name, value] of Object.entries(expected)) assert.equal(before.metrics[name], value, name);
+  const expected = {
+    videoFrames: 0,
+    audioChunks: 0,
+    droppedFrames: 0,
+    avgLatency: 0,
+    lastFrameTime: 0,
+    fps: 0,
+    isStreaming: false,
+  };
+  for (const [name, value] of Object.entries(expected))
+    assert.equal(before.metrics[name], value, name);
   await system.start();
   await system.bridge.pushVideoFrame(frame({ timestamp: Date.now() - 200 }));
   await system.bridge.pushVideoFrame(frame());
@@ -99,7 +118,8 @@ test('what cannot be used is refused with a code', async (t) => {
     [null, 'invalid-value'],
     [undefined, 'invalid-value'],
   ];
-  for (const [given, code] of frames) await assert.rejects(bridge.pushVideoFrame(given), { code }, code);
+  for (const [given, code] of frames)
+    await assert.rejects(bridge.pushVideoFrame(given), { code }, code);
   const chunks = [
     [chunk({ data: Buffer.alloc(3) }), 'invalid-length'],
     [chunk({ data: Buffer.alloc(0) }), 'invalid-length'],
@@ -112,9 +132,13 @@ test('what cannot be used is refused with a code', async (t) => {
     [chunk({ format: 'WAV' }), 'invalid-value'],
     [chunk({ data: [1, 2] }), 'invalid-value'],
   ];
-  for (const [given, code] of chunks) await assert.rejects(bridge.pushAudioChunk(given), { code }, code);
+  for (const [given, code] of chunks)
+    await assert.rejects(bridge.pushAudioChunk(given), { code }, code);
   // Numbers that are not refused here are the engine's own words.
-  await assert.rejects(bridge.pushVideoFrame(frame({ width: 511 })), /must be even and from 16 to 4096/);
+  await assert.rejects(
+    bridge.pushVideoFrame(frame({ width: 511 })),
+    /must be even and from 16 to 4096/,
+  );
 });
 
 test('whatever holds bytes can be pushed, in each format', async (t) => {
@@ -123,7 +147,15 @@ test('whatever holds bytes can be pushed, in each format', async (t) => {
   await system.start();
   const bytes = 64 * 32 * 4;
   const shifted = new Uint8ClampedArray(new ArrayBuffer(bytes + 8), 8, bytes);
-  const holders = [Buffer.alloc(bytes), new Uint8Array(bytes), shifted, new ArrayBuffer(bytes), new DataView(new ArrayBuffer(bytes)), new Uint32Array(64 * 32), new Uint8Array(new SharedArrayBuffer(bytes))];
+  const holders = [
+    Buffer.alloc(bytes),
+    new Uint8Array(bytes),
+    shifted,
+    new ArrayBuffer(bytes),
+    new DataView(new ArrayBuffer(bytes)),
+    new Uint32Array(64 * 32),
+    new Uint8Array(new SharedArrayBuffer(bytes)),
+  ];
   for (const data of holders) {
     assert.equal(await bridge.pushVideoFrame({ data }), 'accepted', data.constructor.name);
   }
@@ -152,17 +184,23 @@ test('settings that cannot be meant are refused with a sentence', async () => {
     [{ webrtc: { ...WEBRTC, iceServers: {} } }, /an array of RTCIceServer/],
     [{ webrtc: { ...WEBRTC, tls: { cert: 'a.pem' } } }, /names of PEM files/],
     [{ webrtc: { ...WEBRTC, tls: { cert: 'a.pem', key: 'b.pem' } } }, /cannot use a\.pem/],
-    [{ webrtc: { ...WEBRTC, announce: ['x y'] } }, /invalid announced address "x y"; expected an address/],
+    [
+      { webrtc: { ...WEBRTC, announce: ['x y'] } },
+      /invalid announced address "x y"; expected an address/,
+    ],
     [{ webrtc: WEBRTC, media: { videoFps: 0 } }, /media\.videoFps 0; expected 1 to 120/],
     [{ webrtc: WEBRTC, media: 5 }, /media 5; expected an object/],
   ];
-  for (const [config, message] of cases) await assert.rejects(createStreamingSystem(config), message);
+  for (const [config, message] of cases)
+    await assert.rejects(createStreamingSystem(config), message);
 });
 
 test('two systems in one process do not disturb each other', async (t) => {
   const [one, other] = [await open(t), await open(t)];
   assert.notEqual(one.server.port, other.server.port);
-  await assert.rejects(open(t, { webrtc: { signalingPort: one.server.port } }), { code: 'EADDRINUSE' });
+  await assert.rejects(open(t, { webrtc: { signalingPort: one.server.port } }), {
+    code: 'EADDRINUSE',
+  });
   await Promise.all([one.start(), other.start()]);
   await one.bridge.pushVideoFrame(frame());
   await one.stop();
@@ -186,6 +224,25 @@ test('a thousand frames leave no memory behind', async (t) => {
   const before = await push(200);
   const grown = (await push(1_000)) - before;
   assert.ok(grown < 32e6, `${grown} bytes more`);
+});
+
+test('twenty systems leave no thread and no descriptor behind', async () => {
+  const held = () => [readdirSync('/proc/self/task').length, readdirSync('/proc/self/fd').length];
+  const cycle = async () => {
+    const system = await createStreamingSystem({ webrtc: WEBRTC });
+    for (const event of ['incoming-audio', 'message']) system.bridge.once(event, () => {});
+    system.bridge.removeAllListeners();
+    await system.start();
+    await system.bridge.pushVideoFrame(frame());
+    await system.stop();
+  };
+  await cycle();
+  const before = held();
+  for (let i = 0; i < 20; i += 1) await cycle();
+  // What Node closes it closes in its next turn.
+  await new Promise((done) => setTimeout(done, 50));
+  const after = held();
+  assert.ok(after[0] <= before[0] && after[1] <= before[1], `${before} before, ${after} after`);
 });
 
 test('a listener that throws reaches uncaughtException, and nobody else', async () => {
@@ -213,9 +270,13 @@ test('a process stays while a system runs, unless it is told not to', async () =
     const system = await createStreamingSystem({ webrtc: ${JSON.stringify(WEBRTC)} });
     await system.start();
   `;
-  const stays = await run(`${opened} setTimeout(() => { console.log('here'); system.stop(); }, 300).unref();`);
+  const stays = await run(
+    `${opened} setTimeout(() => { console.log('here'); system.stop(); }, 300).unref();`,
+  );
   assert.deepEqual([stays.code, stays.said], [0, 'here\n'], stays.said);
-  const goes = await run(`${opened} system.unref(); setTimeout(() => console.log('here'), 5_000).unref();`);
+  const goes = await run(
+    `${opened} system.unref(); setTimeout(() => console.log('here'), 5_000).unref();`,
+  );
   assert.deepEqual([goes.code, goes.said], [0, ''], goes.said);
 });
 
@@ -265,7 +326,10 @@ test('a fault that ends the engine is an error of the server', async () => {
     await system.start();
   `;
   const plant = { VISAVIS_PLANT_FAULT: 'media-loop' };
-  const told = await run(program(`system.server.once('error', (error) => { console.log(error.code); system.stop(); });`), plant);
+  const told = await run(
+    program(`system.server.once('error', (error) => { console.log(error.code); system.stop(); });`),
+    plant,
+  );
   assert.deepEqual([told.code, told.said.trim().split('\n').at(-1)], [0, 'fault'], told.said);
   const untold = await run(program(''), plant);
   assert.equal(untold.code, 1, untold.said);
