@@ -9,7 +9,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 .PHONY: help run test test-sanitizers test-av1 test-openssl test-python test-adapters wheel lint doc api header deny msrv \
 	features fuzz-check bench micro instructions profile fuzz fuzz-offers setup setup-count setup-deny setup-openssl \
-	setup-profile setup-test
+	setup-profile setup-speech setup-test
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -29,7 +29,7 @@ test-python: setup-test ## the Python package: its own tests, its types by mypy 
 wheel: setup ## the Python package as a wheel, in target/wheels
 	tools/python/wheel $(ARGS)
 
-test-adapters: setup-test ## the Python package's adapters with the libraries they are for, some 300 MB from PyPI
+test-adapters: setup-speech ## the Python package's adapters and an example that talks, with some 300 MB from PyPI
 	$(CARGO) build --workspace --lib --test python
 	tools/python/test adapters $(ARGS)
 
@@ -118,6 +118,9 @@ setup-openssl: ## install what a build with the feature openssl needs
 
 setup-profile: ## install what takes profiles
 	@tools/setup build profile
+
+setup-speech: ## install what examples talk with too
+	@tools/setup build test speech
 
 setup-test: ## install what the tests need too
 	@tools/setup build test
