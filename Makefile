@@ -29,9 +29,10 @@ test-python: setup-test ## the Python package: its own tests, its types by mypy 
 wheel: setup ## the Python package as a wheel, in target/wheels
 	tools/python/wheel $(ARGS)
 
-test-adapters: setup-speech ## the Python package's adapters and an example that talks, with some 300 MB from PyPI
+test-adapters: setup-speech ## the Python package's adapters and an example that talks, with some 500 MB from PyPI
 	$(CARGO) build --workspace --lib --test python
 	tools/python/test adapters $(ARGS)
+	tools/python/test fastrtc $(ARGS)
 
 test-av1: setup-test ## the encoders and Chromium with AV1; builds libaom, which takes minutes
 	$(CARGO) test -p visavis-codec --features av1 --test encode
