@@ -34,6 +34,8 @@ export interface WebRtcConfig {
   audioCodec?: 'opus' | 'pcmu' | 'pcma';
   /** kbit/s of video, from 50 on. Default: 1500. */
   videoBitrate?: number;
+  /** The rate of {@link IncomingAudio}: 8000, 12000, 16000, 24000 or 48000 Hz. Default: 16000. */
+  microphoneRate?: number;
   /** The IP address that is listened on, for signaling and media. Default: `0.0.0.0`. */
   host?: string;
   /** The UDP port for all media; 0 for any. Default: 0. */
@@ -106,13 +108,13 @@ export interface AudioChunk {
   sampleRate?: number;
   /** 1 or 2, for PCM. Default: {@link MediaConfig.audioChannels}. */
   channels?: number;
-  /** When it is to be heard, in Unix milliseconds. Default: now. */
+  /** When its first sample is to be heard, in Unix milliseconds. Default: now. */
   timestamp?: number;
   /** Default: `PCM`. */
   format?: 'PCM' | 'OPUS' | 'MP3';
 }
 
-/** What a visitor's microphone sent: 20 ms, mono, 16 kHz. */
+/** What a visitor's microphone sent: 20 ms, mono, 16 kHz unless `microphoneRate` says otherwise. */
 export interface IncomingAudio {
   /** Samples of 16 bits, signed and little-endian. */
   data: Buffer;
@@ -361,6 +363,8 @@ export interface Server extends TypedEmitter<ServerEvents> {
   readonly port: number | null;
   /** The UDP port for media. */
   readonly mediaPort: number;
+  /** Events that were dropped because the event loop was held up for long: a thousand and more may wait. */
+  readonly droppedEvents: number;
   /**
    * Own signaling: answers an offer, of a new visitor or, with its id, of one that is here.
    *

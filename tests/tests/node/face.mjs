@@ -23,10 +23,10 @@ const system = await createStreamingSystem({
 const { bridge, server } = system;
 
 const heard = createWriteStream(process.argv[2]);
-bridge.on('incoming-audio', ({ data, sampleRate, channels, peerId }) => {
-  if (heard.bytesWritten === 0) say('heard', { sampleRate, channels, peerId });
-  heard.write(data);
+bridge.once('incoming-audio', ({ sampleRate, channels, peerId }) => {
+  say('heard', { sampleRate, channels, peerId });
 });
+bridge.on('incoming-audio', ({ data }) => heard.write(data));
 bridge.on('message', ({ peerId, label, message }) => {
   say('message', { peerId, label, message });
   bridge.send(peerId, `${message}, says Node`);
@@ -57,10 +57,12 @@ function paint(number) {
   }
 }
 
+// As a synthesizer has it: in chunks of 100 ms, and one of them ahead.
+const CHUNK = RATE / 10;
 let samples = 0;
-function tone(until) {
-  const data = new Int16Array(Math.max(0, until - samples));
-  for (let i = 0; i < data.length; i += 1, samples += 1) {
+function tone() {
+  const data = new Int16Array(CHUNK);
+  for (let i = 0; i < CHUNK; i += 1, samples += 1) {
     data[i] = 8_000 * Math.sin((2 * Math.PI * TONE_HZ * samples) / RATE);
   }
   return data;
@@ -69,11 +71,21 @@ function tone(until) {
 const begun = Date.now();
 let frames = 0;
 const pushing = setInterval(async () => {
-  const timestamp = Date.now();
-  const due = Math.floor(((timestamp - begun) * 30) / 1_000);
-  if (due < frames) return;
+  const now = Date.now();
+  while (samples < ((now - begun) * RATE) / 1_000 + CHUNK) {
+    const timestamp = begun + (1_000 * samples) / RATE;
+    await bridge.pushAudioChunk({
+      data: tone(),
+      sampleRate: RATE,
+      channels: 1,
+      timestamp,
+      format: 'PCM',
+    });
+  }
+  if (((now - begun) * 30) / 1_000 < frames) return;
   paint(frames);
   frames += 1;
+  const timestamp = now;
   await bridge.pushVideoFrame({
     data: picture,
     width: SIDE,
@@ -81,10 +93,6 @@ const pushing = setInterval(async () => {
     timestamp,
     format: 'RGBA',
   });
-  const data = tone(Math.floor(((timestamp - begun) * RATE) / 1_000));
-  if (data.length > 0) {
-    await bridge.pushAudioChunk({ data, sampleRate: RATE, channels: 1, timestamp, format: 'PCM' });
-  }
 }, 5);
 
 process.stdin.resume().once('end', async () => {

@@ -104,7 +104,7 @@ function settings(config) {
       sampleRate: media('audioSampleRate', 'rate', 16_000),
       channels: media('audioChannels', 'channels', 1),
     },
-    session: { ...session, fps: media('videoFps', 'fps', 30) },
+    session: { ...session, id: 'default', fps: media('videoFps', 'fps', 30) },
   };
 }
 

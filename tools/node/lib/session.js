@@ -45,15 +45,15 @@ class Session extends Emitter {
   }
 
   async pushVideoFrame(frame) {
-    const outcome = this.#last ? 'stopped' : await this.#pushes.video(frame);
-    if (this.#last) this.#last.metrics.videoFrames += 1;
+    if (this.#last) return this.#ignore('videoFrames');
+    const outcome = await this.#pushes.video(frame);
     if (TAKEN.includes(outcome)) this.#pushed('video-frame', frame);
     return outcome;
   }
 
   async pushAudioChunk(chunk) {
-    const outcome = this.#last ? 'stopped' : await this.#pushes.audio(chunk);
-    if (this.#last) this.#last.metrics.audioChunks += 1;
+    if (this.#last) return this.#ignore('audioChunks');
+    const outcome = await this.#pushes.audio(chunk);
     if (TAKEN.includes(outcome)) this.#pushed('audio-chunk', chunk);
     return outcome;
   }
@@ -143,6 +143,12 @@ class Session extends Emitter {
       this.#over(id, { sent, interrupted });
     }
     if (this.#started) Emitter.deliver(this, 'stopped');
+  }
+
+  /** What is pushed after the stop is counted, and no more. */
+  #ignore(counter) {
+    this.#last.metrics[counter] += 1;
+    return 'stopped';
   }
 
   #pushed(event, media) {

@@ -159,6 +159,11 @@ class Server extends Emitter {
     return this.#native.mediaPort;
   }
 
+  /** Events that were dropped because Node was too busy to read them. */
+  get droppedEvents() {
+    return this.#native.droppedEvents;
+  }
+
   async answer(offer, { session = 'default', peerId } = {}) {
     const sdp = typeof offer === 'string' ? offer : offer?.sdp;
     if (typeof sdp !== 'string') throw invalid('offer', offer, 'SDP, or { type, sdp }');

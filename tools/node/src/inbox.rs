@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -25,7 +25,7 @@ use crate::items::{self, Item};
 /// Items that one turn of Node's loop reads at most. Others have theirs before the rest.
 const MOST_AT_ONCE: usize = 256;
 
-/// Notes that wait to be read at most; further ones are dropped, and the log says so.
+/// Notes that wait to be read at most; further ones are dropped and counted.
 const MOST_NOTES: usize = 1_024;
 
 /// Asks Node to read. It keeps no process running, and a second call is not queued.
@@ -45,6 +45,7 @@ pub(crate) struct Inbox {
     sources: Mutex<Vec<Source>>,
     /// What the engine does not queue itself.
     notes: Mutex<VecDeque<Item>>,
+    dropped_notes: AtomicU64,
     /// Wakes the thread: something else is to be waited for, or all was read.
     wake: OwnedFd,
     /// Whether Node is to be asked again.
@@ -58,6 +59,7 @@ impl Inbox {
         let inbox = Arc::new(Self {
             sources: Mutex::default(),
             notes: Mutex::default(),
+            dropped_notes: AtomicU64::new(0),
             wake: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
             armed: AtomicBool::new(true),
             closed: AtomicBool::new(false),
@@ -84,7 +86,7 @@ impl Inbox {
         if notes.len() < MOST_NOTES {
             notes.push_back(item);
         } else {
-            tracing::warn!(kind = item.kind, "Node does not read what it is told; this is dropped");
+            self.dropped_notes.fetch_add(1, SeqCst);
         }
         drop(notes);
         self.wake();
@@ -100,6 +102,16 @@ impl Inbox {
         self.armed.store(true, SeqCst);
         self.wake();
         items
+    }
+
+    /// Events that were dropped because Node did not read in time.
+    pub(crate) fn dropped(&self) -> u64 {
+        let sources = self.sources();
+        let events = sources.iter().filter_map(|source| match source {
+            Source::Events(events) => Some(events.dropped()),
+            _ => None,
+        });
+        events.sum::<u64>() + self.dropped_notes.load(SeqCst)
     }
 
     /// Ends the waiting.

@@ -102,6 +102,12 @@ impl NativeSystem {
         self.media_port.into()
     }
 
+    /// Events that were dropped because Node did not read in time.
+    #[napi(getter)]
+    pub fn dropped_events(&self) -> f64 {
+        held(&self.open).map_or(0.0, |open| open.inbox.dropped() as f64)
+    }
+
     /// From now on offers, answers and candidates are told of.
     #[napi]
     pub fn observe(&self) {
