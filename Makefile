@@ -6,9 +6,10 @@
 CARGO ?= cargo
 OPENSSL = visavis-cli/openssl,visavis-tests/openssl
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+PREFIX ?= /usr/local
 
-.PHONY: help run test test-sanitizers test-av1 test-openssl test-python test-adapters wheel lint doc api header deny msrv \
-	features fuzz-check bench micro instructions profile fuzz fuzz-offers setup setup-count setup-deny setup-openssl \
+.PHONY: help run test test-sanitizers test-install test-av1 test-openssl test-python test-adapters wheel lint doc api abi header install deny msrv \
+	features fuzz-check bench micro instructions profile fuzz fuzz-offers setup setup-abi setup-capi setup-count setup-deny setup-openssl \
 	setup-profile setup-speech setup-test
 
 help: ## this list
@@ -65,6 +66,17 @@ api: setup ## the public API against docs/api; BLESS=1 writes a new one down
 	$(CARGO) run --quiet --locked --manifest-path tools/api/Cargo.toml --target-dir $(TARGET)/tools/api -- \
 		$(if $(BLESS),--bless) $(TARGET)/doc docs/api
 
+abi: setup-abi ## the C ABI against what was written down; BLESS=1 writes a new one, of a new major version
+	@tools/check-abi $(if $(BLESS),--bless)
+
+install: setup setup-capi ## libvisavis, its headers, pkg-config and CMake files, in PREFIX=/usr/local
+	cd engine/ffi && PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) cinstall --release --locked \
+		--prefix $(PREFIX) --libdir lib $(if $(DESTDIR),--destdir $(DESTDIR))
+
+test-install: ## C and C++ programs against the installed library: pkg-config, find_package, static
+	$(MAKE) install PREFIX=$(TARGET)/installed DESTDIR=
+	@tools/test-install $(TARGET)/installed
+
 header: ## visavis.h against its source, engine/ffi; BLESS=1 writes a new one
 	$(CARGO) run --quiet --locked --manifest-path tools/header/Cargo.toml --target-dir $(TARGET)/tools/header -- \
 		$(if $(BLESS),--bless) engine/ffi
@@ -107,6 +119,12 @@ fuzz-offers: setup ## made-up and damaged offers, answered and looked at: SECOND
 
 setup: ## install what the build needs
 	@tools/setup build
+
+setup-abi: ## install what compares the C ABI
+	@tools/setup abi
+
+setup-capi: ## install what installs the C library; it is compiled, which takes minutes
+	@tools/setup build capi
 
 setup-count: ## install what counts instructions
 	@tools/setup build count

@@ -15,6 +15,7 @@ int main(int argc, char **argv) try {
     auto server = engine.serve(settings);
     std::printf("%s\n", server.url().c_str());
     auto events = engine.events();
+    if (server.accept(0ms)) return 1; // nobody makes sessions here
     session.start();
 
     // A picture before it speaks, drawn in place.

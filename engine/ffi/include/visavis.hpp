@@ -389,6 +389,20 @@ public:
         return port;
     }
 
+    /** The next session made over HTTP or for a visitor; it is not ended when the object is destroyed. */
+    std::optional<Session> accept(std::optional<std::chrono::milliseconds> timeout = {}) {
+        visavis_session *session;
+        const auto status = check(visavis_server_accept(handle_.get(), detail::milliseconds(timeout), &session));
+        return status == VISAVIS_OK ? std::optional<Session>(std::in_place, session) : std::nullopt;
+    }
+
+    /** Readable while sessions wait. */
+    int fd() const {
+        std::int32_t fd;
+        check(visavis_server_fd(handle_.get(), &fd));
+        return fd;
+    }
+
 private:
     detail::Handle<visavis_server, visavis_server_free> handle_;
 };

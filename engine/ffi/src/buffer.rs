@@ -43,7 +43,8 @@ impl Drop for Lent {
 
 /// Pushes a picture without copying it: frame->data stays where it is, and must not change, until release is called with
 /// user. That is done once, whatever is returned (but VISAVIS_FORKED), and on threads of the application only: in this
-/// call, in a later one for the same session, in visavis_release_buffers(), or while the session is stopped or freed. It
+/// call, in a later one for the same session, in visavis_release_buffers(), or while the session is stopped or freed (of a
+/// session of visavis_server_accept() that is freed while it runs, also on a thread of the library). It
 /// may free or reuse the memory, and call anything here. Without a newer picture the last one may be kept.
 ///
 /// Otherwise as visavis_push_video(). A JPEG or PNG file is decoded first.

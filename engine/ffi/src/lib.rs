@@ -23,6 +23,7 @@
 #[macro_use]
 mod boundary;
 
+mod arrivals;
 mod audio;
 mod buffer;
 mod callback;

@@ -2,13 +2,16 @@
 
 use std::ffi::c_char;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use visavis::EngineHandle;
 use visavis_signaling::{SignalingConfig, SignalingServer};
 
+use crate::arrivals::{Arrival, Arrivals};
 use crate::engine::{EngineObject, visavis_engine};
 use crate::handle::{self, Handled};
 use crate::raw::{self, Versioned};
+use crate::session::{SessionObject, visavis_session};
 use crate::settings::{Settings, server_config};
 use crate::status::{Result, visavis_status, visavis_status::*};
 use crate::text;
@@ -22,6 +25,8 @@ pub struct visavis_server {
 struct ServerObject {
     url: String,
     addr: SocketAddr,
+    engine: EngineHandle,
+    arrivals: Arc<Arrivals>,
     /// Taken by the first stop.
     server: Mutex<Option<SignalingServer>>,
 }
@@ -38,6 +43,7 @@ impl ServerObject {
         if let Some(server) = server {
             server.stop();
         }
+        self.arrivals.close();
     }
 }
 
@@ -89,8 +95,8 @@ pub struct visavis_server_config {
     pub max_sessions: u32,
     /// 1: programs may make, list and end sessions over HTTP. There is no login. Default: 0.
     pub api: u32,
-    /// 0.
-    pub reserved: u32,
+    /// 1: each visitor gets a session of their own, which visavis_server_accept() hands out. Default: 0.
+    pub per_visitor: u32,
 }
 
 // SAFETY: it is as the trait asks for.
@@ -121,7 +127,7 @@ unsafe impl Versioned for visavis_server_config {
             max_clients: config.max_clients as u32,
             max_sessions: 100,
             api: 0,
-            reserved: 0,
+            per_visitor: 0,
         }
     }
 }
@@ -157,6 +163,7 @@ impl visavis_server_config {
         settings.number("max_clients", self.max_clients);
         settings.number("max_sessions", self.max_sessions);
         settings.flag("api", self.api);
+        settings.flag("per_visitor", self.per_visitor);
         Ok(settings)
     }
 }
@@ -211,9 +218,13 @@ pub unsafe extern "C" fn visavis_server_start_text(
 
 fn start(engine: *const visavis_engine, settings: &Settings) -> Result<*mut visavis_server> {
     let engine = handle::get::<EngineObject>(engine)?;
-    let server = SignalingServer::start(server_config(settings)?, engine.handle.clone())?;
+    let arrivals = Arc::new(Arrivals::new()?);
+    let mut config = server_config(settings)?;
+    config.api.hooks = Some(Arc::clone(&arrivals) as _);
+    let server = SignalingServer::start(config, engine.handle.clone())?;
     let (url, addr) = (server.url(), server.local_addr());
-    handle::insert(ServerObject { url, addr, server: Mutex::new(Some(server)) })
+    let (engine, server) = (engine.handle.clone(), Mutex::new(Some(server)));
+    handle::insert(ServerObject { url, addr, engine, arrivals, server })
 }
 
 /// Where the player page is, for a browser on this machine, to be freed with visavis_string_free(). Any thread.
@@ -236,6 +247,44 @@ pub unsafe extern "C" fn visavis_server_port(
 ) -> visavis_status {
     entry!({
         raw::put(port, handle::get::<ServerObject>(server)?.addr.port());
+        Ok(VISAVIS_OK)
+    })
+}
+
+/// Takes the next session that was made over HTTP (api) or for a visitor (per_visitor): the application is to push to it.
+/// The server starts it. It ends when it is ended over HTTP, or its visitor has left: pushes are VISAVIS_STOPPED then.
+///
+/// session: is set to the session, which is the caller's to free, and is not ended by that; to NULL unless VISAVIS_OK is
+/// returned. timeout_ms: 0 does not wait, -1 waits as long as it takes. VISAVIS_TIMEOUT; VISAVIS_END: the server has
+/// stopped. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn visavis_server_accept(
+    server: *const visavis_server,
+    timeout_ms: i32,
+    session: *mut *mut visavis_session,
+) -> visavis_status {
+    entry!([session] {
+        let server = handle::get::<ServerObject>(server)?;
+        match server.arrivals.next(timeout_ms)? {
+            Arrival::Session(arrived) => {
+                let object = SessionObject::new(arrived, true, server.engine.clone());
+                raw::put(session, handle::insert(object)?);
+                Ok(VISAVIS_OK)
+            }
+            Arrival::Timeout => Ok(VISAVIS_TIMEOUT),
+            Arrival::End => Ok(VISAVIS_END),
+        }
+    })
+}
+
+/// A file descriptor that is readable while sessions wait to be accepted; as visavis_events_fd().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn visavis_server_fd(
+    server: *const visavis_server,
+    fd: *mut i32,
+) -> visavis_status {
+    entry!({
+        raw::put(fd, handle::get::<ServerObject>(server)?.arrivals.descriptor());
         Ok(VISAVIS_OK)
     })
 }

@@ -23,7 +23,9 @@ pub struct visavis_session {
 
 /// What a handle of a session stands for.
 pub(crate) struct SessionObject {
-    pub(crate) session: Session,
+    pub(crate) session: Arc<Session>,
+    /// Made over HTTP: it ends when it is ended there.
+    is_guest: bool,
     pub(crate) video: VideoSink,
     pub(crate) encoded: EncodedVideoSink,
     pub(crate) audio: AudioSink,
@@ -38,14 +40,22 @@ impl Handled for SessionObject {
 }
 
 impl SessionObject {
-    fn new(session: Session, engine: EngineHandle) -> Self {
+    pub(crate) fn new(session: Arc<Session>, is_guest: bool, engine: EngineHandle) -> Self {
         let (video, encoded, audio) = (session.video(), session.encoded_video(), session.audio());
-        Self { session, video, encoded, audio, engine, releases: Arc::default() }
+        Self { session, is_guest, video, encoded, audio, engine, releases: Arc::default() }
     }
 
     fn stop(&self) {
         self.session.stop();
         self.releases.close();
+    }
+
+    /// The handle is gone.
+    fn free(&self) {
+        match self.is_guest {
+            true => self.releases.close(),
+            false => self.stop(),
+        }
     }
 }
 
@@ -224,7 +234,7 @@ pub unsafe extern "C" fn visavis_session_create_text(
 fn create(engine: *const visavis_engine, settings: &Settings) -> Result<*mut visavis_session> {
     let engine = handle::get::<EngineObject>(engine)?;
     let session = engine.handle.create_session(session_config(settings)?)?;
-    handle::insert(SessionObject::new(session, engine.handle.clone()))
+    handle::insert(SessionObject::new(Arc::new(session), false, engine.handle.clone()))
 }
 
 /// From now on pushed media is sent. Has no effect on a session that was stopped. Any thread.
@@ -308,13 +318,14 @@ pub unsafe extern "C" fn visavis_session_stop(session: *const visavis_session) -
     })
 }
 
-/// Stops the session, if it was not yet, and frees it. NULL is ignored. Its utterances and readers stay to be freed. Any
+/// Stops the session, if it was not yet, and frees it; one of visavis_server_accept() is not stopped. NULL is ignored. Its
+/// utterances and readers stay to be freed. Any
 /// thread, also while others push to it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn visavis_session_free(session: *mut visavis_session) -> visavis_status {
     entry!({
         if !session.is_null() {
-            handle::take::<SessionObject>(session)?.stop();
+            handle::take::<SessionObject>(session)?.free();
         }
         Ok(VISAVIS_OK)
     })

@@ -272,6 +272,7 @@ pub(crate) const SERVER_KEYS: &[&str] = &[
     "turn_user",
     "turn_pass",
     "api",
+    "per_visitor",
     "max_sessions",
     "page_title",
     "page_logo",
@@ -311,6 +312,7 @@ pub(crate) fn server_config(settings: &Settings) -> Result<SignalingConfig> {
     let sessions = settings.take_number("max_sessions", COUNT)?;
     config.api = SessionApi::default()
         .manage(settings.take_flag("api")?.unwrap_or_default())
+        .per_visitor(settings.take_flag("per_visitor")?.unwrap_or_default())
         .max_sessions(sessions.unwrap_or(100))
         .template(template.encoded(None));
     let logo = owned("page_logo")?.map(Into::into);
@@ -329,7 +331,6 @@ pub(crate) const KEYS_OF_THE_COMMAND: &[(&str, &str)] = &[
     ("rtp_audio", "push Opus packets"),
     ("idle", "set the idle picture of the session"),
     ("idle_loops", "set the idle picture of the session"),
-    ("per_visitor", "make a session for each visitor"),
     ("log", "set a log callback"),
     ("json", "ask the server for its URL"),
 ];

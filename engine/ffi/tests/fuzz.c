@@ -137,7 +137,11 @@ static visavis_status opens(struct random *random) {
     uint8_t *data;
     size_t len;
     visavis_status status = VISAVIS_OK;
-    switch (below(random, 5)) {
+    switch (below(random, 6)) {
+    case 5:
+        status = visavis_server_accept(any(random, SERVER), (int32_t)below(random, 3), (visavis_session **)&made);
+        put(random, SESSION, made);
+        break;
     case 0:
         status = visavis_events_open(any(random, ENGINE), rarely(random) ? any(random, SESSION) : NULL, next(random),
                                      (visavis_events **)&made);

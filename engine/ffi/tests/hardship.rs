@@ -18,11 +18,17 @@ fn calls_at_random_are_survived() -> Outcome {
 }
 
 #[test]
-fn a_hundred_lives_leave_nothing_behind() -> Outcome {
+fn two_libraries_live_side_by_side_and_a_hundred_lives_leave_nothing_behind() -> Outcome {
     let library = library()?;
     let library = library.to_str().ok_or("a path that is no text")?;
     let options = Options { link: false, arguments: &[] };
-    let program = Program::start(compile("tests/reload.c", &options)?, &[library, "100"])?;
-    program.finish()?;
+    let program = compile("tests/reload.c", &options)?;
+    let copy = program.with_extension("so");
+    std::fs::copy(library, &copy)?;
+    let copied = copy.to_str().ok_or("a path that is no text")?;
+    let two = std::process::Command::new(&program).args([library, "0", copied]).status()?;
+    std::fs::remove_file(&copy)?;
+    assert!(two.success(), "two libraries side by side: {two}");
+    Program::start(program, &[library, "100"])?.finish()?;
     Ok(())
 }

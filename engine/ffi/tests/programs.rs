@@ -10,12 +10,17 @@ use support::{Options, Outcome, Program, compile, package, run};
 
 const LOCAL: &str = r#"{"udp": "127.0.0.1:0", "listen": "127.0.0.1:0", "fps": 25}"#;
 
-/// The body of `GET /status` of the server at this address.
-fn status(url: &str) -> Outcome<String> {
+/// What a server answers to a request.
+fn ask(url: &str, request: &str, body: &str) -> Outcome<String> {
     let host = url.trim_start_matches("http://").trim_end_matches('/');
     let mut stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    let len = body.len();
+    write!(
+        stream,
+        "{request} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {len}\r\n\r\n{body}"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
@@ -30,7 +35,7 @@ fn the_minimal_program_has_forty_lines_and_serves() -> Outcome {
     let url = program.line()?;
     let end = Instant::now() + Duration::from_secs(20);
     loop {
-        let status = status(&url)?;
+        let status = ask(&url, "GET /status", "")?;
         let count = |key: &str| {
             let (_, after) = status.split_once(&format!("\"{key}\":")).unwrap_or_default();
             let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
@@ -74,5 +79,20 @@ fn cpp_has_destructors_and_exceptions() -> Outcome {
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[0].starts_with("http://"), "{said}");
     assert_eq!(lines[1..], ["2.0 s were said", "invalid fps 1000; expected 1 to 120"], "{said}");
+    Ok(())
+}
+
+#[test]
+fn sessions_that_are_made_over_http_are_handed_out() -> Outcome {
+    let settings = r#"{"udp": "127.0.0.1:0", "listen": "127.0.0.1:0", "api": true}"#;
+    let mut program = Program::start(compile("tests/guests.c", &Options::default())?, &[settings])?;
+    let url = program.line()?;
+    let made = ask(&url, "POST /webrtc/sessions/create", r#"{"id": "guest"}"#)?;
+    assert!(made.starts_with("HTTP/1.1 201"), "{made}");
+    assert_eq!(program.line()?, "guest");
+    assert_eq!(program.line()?, "pushed");
+    let ended = ask(&url, "DELETE /webrtc/sessions/guest", "")?;
+    assert!(ended.starts_with("HTTP/1.1 20"), "{ended}");
+    assert_eq!(program.finish()?, "stopped\n");
     Ok(())
 }

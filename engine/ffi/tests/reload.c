@@ -1,8 +1,10 @@
-/* Loads the library, lives a whole life with it, and unloads it, many times: arguments LIBRARY TIMES. */
+/* Loads the library, lives a whole life with it, and unloads it, many times: arguments LIBRARY TIMES. With another
+ * copy of the library as a third argument both are there at the same time. */
 #include "process.h"
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <visavis.h>
@@ -51,7 +53,27 @@ static void live(void *library) {
     CALL(visavis_engine_free, engine);
 }
 
+static void *live_often(void *library) {
+    for (int i = 0; i < 20; i++) live(library);
+    return NULL;
+}
+
+/* Two copies, which know nothing of each other, side by side. */
+static void live_side_by_side(const char *one, const char *other) {
+    void *libraries[] = {dlopen(one, RTLD_NOW | RTLD_LOCAL), dlopen(other, RTLD_NOW | RTLD_LOCAL)};
+    if (!libraries[0] || !libraries[1] || libraries[0] == libraries[1]) FAIL("no two libraries");
+    pthread_t thread;
+    pthread_create(&thread, NULL, live_often, libraries[0]);
+    live_often(libraries[1]);
+    pthread_join(thread, NULL);
+    if (threads_left(1) != 1) FAIL("%d threads are left", threads());
+}
+
 int main(int argc, char **argv) {
+    if (argc == 4) {
+        live_side_by_side(argv[1], argv[3]);
+        return 0;
+    }
     if (argc != 3) return 2;
     int times = atoi(argv[2]), before = descriptors();
     long settled = 0;

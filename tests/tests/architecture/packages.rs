@@ -123,7 +123,7 @@ fn is_wanted(file: &str) -> bool {
             .contains(&name)
                 || name.starts_with("Cargo.")
         }
-        "src" | "include" | "tests" | "benches" | "examples" | "web" => !hidden,
+        "src" | "abi" | "cmake" | "include" | "tests" | "benches" | "examples" | "web" => !hidden,
         _ => false,
     }
 }

@@ -29,15 +29,8 @@ fn run() -> Result<bool, Box<dyn Error>> {
     };
     let folder = Path::new(folder);
     let config = Config::from_file(folder.join("cbindgen.toml"))?;
-    let mut builder = Builder::new().with_config(config);
-    // One after the other: cargo is not asked, and nothing is compiled.
-    let mut sources: Vec<_> = fs::read_dir(folder.join("src"))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
-    sources.sort();
-    for source in sources.iter().filter(|source| source.extension().is_some_and(|rs| rs == "rs")) {
-        builder = builder.with_src(source);
-    }
+    // It follows the modules by itself. Cargo is not asked, and nothing is compiled.
+    let builder = Builder::new().with_config(config).with_src(folder.join("src/lib.rs"));
     let mut made = Vec::new();
     builder.generate()?.write(&mut made);
     let path = folder.join("include/visavis.h");
