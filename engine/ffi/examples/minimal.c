@@ -1,5 +1,6 @@
 /* Serves a moving picture and a tone: open the address that it prints in a browser. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <visavis.h>
 
@@ -17,8 +18,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", visavis_last_error());
         return 1;
     }
-    printf("%s\n", url);
-    fflush(stdout);
+    printf("%s\n", url), fflush(stdout);
     visavis_string_free(url);
     visavis_session_start(session);
     visavis_video_frame frame;
@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
     clock_gettime(CLOCK_MONOTONIC, &next);
     for (unsigned n = 0;; n++) {
         for (unsigned i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)((i >> 2) + 4 * n); /* stripes that move */
-        for (unsigned i = 0; i < 1920; i++) tone[i] = i / 60 % 2 ? 4000 : -4000;              /* 400 Hz */
+        for (int i = 0; i < 1920; i++) tone[i] = (int16_t)(200 * (abs(i % 120 - 60) - 30));           /* 400 Hz */
         if (visavis_push_video(session, &frame) < 0 || visavis_push_audio(session, &chunk) < 0) break;
         next.tv_nsec += 40000000, next.tv_sec += next.tv_nsec / 1000000000, next.tv_nsec %= 1000000000;
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
