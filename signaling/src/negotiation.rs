@@ -20,10 +20,10 @@ pub(crate) fn connect(
         return context.engine.connect(session, peer, sdp);
     };
     let peer = peer.unwrap_or_else(|| context.engine.new_peer_id());
-    tell(&context.engine, || observer.offer(session, peer, sdp));
+    notify(&context.engine, || observer.offer(session, peer, sdp));
     let answer = context.engine.connect(session, Some(peer), sdp);
     if let Ok(Answer { peer, sdp, .. }) = &answer {
-        tell(&context.engine, || observer.answer(*peer, sdp));
+        notify(&context.engine, || observer.answer(*peer, sdp));
     }
     answer
 }
@@ -39,11 +39,11 @@ pub(crate) fn renegotiate(
     let Some(observer) = &context.config.observer else {
         return context.engine.renegotiate(peer, sdp, reply);
     };
-    tell(&context.engine, || observer.offer(session, peer, sdp));
+    notify(&context.engine, || observer.offer(session, peer, sdp));
     let (engine, observer) = (context.engine.clone(), Arc::clone(observer));
     context.engine.renegotiate(peer, sdp, move |answer| {
         if let Ok(Answer { peer, sdp, .. }) = &answer {
-            tell(&engine, || observer.answer(*peer, sdp));
+            notify(&engine, || observer.answer(*peer, sdp));
         }
         reply(answer);
     })
@@ -52,11 +52,11 @@ pub(crate) fn renegotiate(
 /// An observer is told of a candidate that was passed on.
 pub(crate) fn candidate(peer: PeerId, candidate: &str, context: &Context) {
     if let Some(observer) = &context.config.observer {
-        tell(&context.engine, || observer.candidate(peer, candidate));
+        notify(&context.engine, || observer.candidate(peer, candidate));
     }
 }
 
 /// What is called there is the application's.
-fn tell(engine: &EngineHandle, call: impl FnOnce()) {
+fn notify(engine: &EngineHandle, call: impl FnOnce()) {
     engine.faults().guard(FaultDomain::Callback, &"an observer of negotiations", call);
 }
