@@ -1,4 +1,4 @@
-//! What docs/c.md shows is compiled, linked with a renderer, and run.
+//! What docs/c.md and the README show is compiled, linked with a renderer, and run.
 
 mod support;
 
@@ -9,9 +9,13 @@ use support::{Options, Outcome, Program, compile, package};
 
 const LOCAL: &str = r#"{"udp": "127.0.0.1:0", "listen": "127.0.0.1:0"}"#;
 
-/// The programs of a language in docs/c.md.
-fn programs(language: &str) -> Outcome<Vec<String>> {
-    let text = fs::read_to_string(package().join("../../docs/c.md"))?;
+/// The documents, and how many programs each has in a language.
+const PROGRAMS: [(&str, &str, usize); 3] =
+    [("docs/c.md", "c", 1), ("docs/c.md", "cpp", 1), ("README.md", "cpp", 1)];
+
+/// The programs of a language in a document.
+fn programs(document: &str, language: &str) -> Outcome<Vec<String>> {
+    let text = fs::read_to_string(package().join("../..").join(document))?;
     let blocks = text.split("\n```").skip(1).step_by(2);
     let blocks = blocks.filter_map(|block| block.strip_prefix(&format!("{language}\n")));
     Ok(blocks.map(str::to_owned).collect())
@@ -27,11 +31,11 @@ fn programs_in_the_documentation_run() -> Outcome {
     assert!(compiled.success());
     let renderer = renderer.to_str().ok_or("a path that is no text")?;
     let options = Options { arguments: &["-fsanitize=address,undefined", renderer], link: true };
-    for (language, extension) in [("c", "c"), ("cpp", "cpp")] {
-        let programs = programs(language)?;
-        assert_eq!(programs.len(), 1, "programs in {language}");
+    for (document, language, count) in PROGRAMS {
+        let programs = programs(document, language)?;
+        assert_eq!(programs.len(), count, "programs in {language} in {document}");
         for program in programs {
-            let source = folder.join(format!("document.{extension}"));
+            let source = folder.join(format!("document.{language}"));
             fs::write(&source, program)?;
             let source = source.to_str().ok_or("a path that is no text")?;
             Program::start(compile(source, &options)?, &[LOCAL])?.finish()?;
