@@ -71,6 +71,14 @@ async function compare({ png, items, scale }) {
   });
 }
 
+const emptyPages = new WeakMap();
+
+/** A page of the context's that nothing is shown in, made once: to open one takes longer than to measure. */
+async function emptyPage(context) {
+  if (!emptyPages.has(context)) emptyPages.set(context, await context.newPage());
+  return emptyPages.get(context);
+}
+
 /**
  * Finds texts and icons with too little contrast.
  * @param {import('playwright-core').Page} page
@@ -87,9 +95,7 @@ export async function contrast(page) {
   await page.evaluate(() => {
     document.adoptedStyleSheets = [];
   });
-  const empty = await page.context().newPage();
-  const measured = await empty.evaluate(compare, { png, items, scale: 1 });
-  await empty.close();
+  const measured = await (await emptyPage(page.context())).evaluate(compare, { png, items, scale: 1 });
   const tooLow = measured.filter(({ ratio, least }) => ratio < least);
   return {
     checked: measured.length,

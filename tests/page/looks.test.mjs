@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { after, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import {
   closeBrowser, closePage, microphoneDenied, openPlayer, openUrl, permissionPending, receiveMessage, serverIsFull, until,
   untilLive, untilState, withoutWebRtc,
@@ -145,36 +145,39 @@ function misplaced() {
 after(closeBrowser);
 if (SHOTS) mkdirSync(SHOTS, { recursive: true });
 
-for (const [state, begin] of Object.entries(STATES)) {
-  test(`the page while it is ${state}`, async () => {
-    const page = await begin();
-    const problems = [];
-    let [checked, lowest] = [0, Infinity];
-    for (const colorScheme of ['dark', 'light']) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      for (const [width, height] of SIZES) {
-        const where = `${colorScheme}, ${width} px:`;
-        await page.setViewportSize({ width, height });
-        await page.waitForTimeout(80);
-        if (SHOTS) await page.screenshot({ path: `${SHOTS}/${state}-${colorScheme}-${width}.png` });
-        for (const problem of await page.evaluate(misplaced)) problems.push(`${where} ${problem}`);
-        const measured = await contrast(page);
-        checked += measured.checked;
-        lowest = Math.min(lowest, measured.lowest);
-        for (const problem of measured.tooLow) problems.push(`${where} ${problem}`);
-        if (width !== 320 && width !== 1440) continue;
-        await page.evaluate(AXE);
-        const { violations, incomplete } = await page.evaluate(() => axe.run(document));
-        const undecided = incomplete.filter(({ id }) => !DECIDED[id]);
-        for (const { id, nodes } of [...violations, ...undecided]) {
-          problems.push(`${where} axe ${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
+// Two at a time: each page waits for itself about as long as it computes.
+describe('the page', { concurrency: 2 }, () => {
+  for (const [state, begin] of Object.entries(STATES)) {
+    test(`while it is ${state}`, async () => {
+      const page = await begin();
+      const problems = [];
+      let [checked, lowest] = [0, Infinity];
+      for (const colorScheme of ['dark', 'light']) {
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+        for (const [width, height] of SIZES) {
+          const where = `${colorScheme}, ${width} px:`;
+          await page.setViewportSize({ width, height });
+          await page.waitForTimeout(80);
+          if (SHOTS) await page.screenshot({ path: `${SHOTS}/${state}-${colorScheme}-${width}.png` });
+          for (const problem of await page.evaluate(misplaced)) problems.push(`${where} ${problem}`);
+          const measured = await contrast(page);
+          checked += measured.checked;
+          lowest = Math.min(lowest, measured.lowest);
+          for (const problem of measured.tooLow) problems.push(`${where} ${problem}`);
+          if (width !== 320 && width !== 1440) continue;
+          await page.evaluate(AXE);
+          const { violations, incomplete } = await page.evaluate(() => axe.run(document));
+          const undecided = incomplete.filter(({ id }) => !DECIDED[id]);
+          for (const { id, nodes } of [...violations, ...undecided]) {
+            problems.push(`${where} axe ${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
+          }
         }
       }
-    }
-    console.log(`${state}: ${checked} texts and icons, lowest contrast ${lowest.toFixed(1)} : 1`);
-    assert.deepEqual(page.errors, []);
-    assert.deepEqual(problems, []);
-    assert.ok(checked > 0);
-    await closePage(page);
-  });
-}
+      console.log(`${state}: ${checked} texts and icons, lowest contrast ${lowest.toFixed(1)} : 1`);
+      assert.deepEqual(page.errors, []);
+      assert.deepEqual(problems, []);
+      assert.ok(checked > 0);
+      await closePage(page);
+    });
+  }
+});
