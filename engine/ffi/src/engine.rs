@@ -131,10 +131,7 @@ pub unsafe extern "C" fn visavis_engine_start(
     engine: *mut *mut visavis_engine,
 ) -> visavis_status {
     entry!([engine] {
-        let config = match config.is_null() {
-            true => visavis_engine_config::initial(),
-            false => raw::read(config)?,
-        };
+        let config = raw::read_or_initial(config)?;
         raw::put(engine, start(&config.settings()?)?);
         Ok(VISAVIS_OK)
     })

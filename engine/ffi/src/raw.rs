@@ -71,6 +71,19 @@ pub(crate) unsafe fn read<T: Versioned>(from: *const T) -> Result<T> {
     Ok(value)
 }
 
+/// [`read`]s a struct of the caller; the defaults where it is NULL.
+///
+/// # Safety
+///
+/// As [`read`].
+pub(crate) unsafe fn read_or_initial<T: Versioned>(from: *const T) -> Result<T> {
+    match from.is_null() {
+        true => Ok(T::initial()),
+        // SAFETY: as the caller promises.
+        false => unsafe { read(from) },
+    }
+}
+
 /// Whether a struct of the caller can be [written](write).
 ///
 /// # Safety

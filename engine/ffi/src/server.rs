@@ -192,10 +192,7 @@ pub unsafe extern "C" fn visavis_server_start(
     server: *mut *mut visavis_server,
 ) -> visavis_status {
     entry!([server] {
-        let config = match config.is_null() {
-            true => visavis_server_config::initial(),
-            false => raw::read(config)?,
-        };
+        let config = raw::read_or_initial(config)?;
         raw::put(server, start(engine, &config.settings()?)?);
         Ok(VISAVIS_OK)
     })

@@ -206,10 +206,7 @@ pub unsafe extern "C" fn visavis_session_create(
     session: *mut *mut visavis_session,
 ) -> visavis_status {
     entry!([session] {
-        let config = match config.is_null() {
-            true => visavis_session_config::initial(),
-            false => raw::read(config)?,
-        };
+        let config = raw::read_or_initial(config)?;
         raw::put(session, create(engine, &config.settings()?)?);
         Ok(VISAVIS_OK)
     })
