@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import collections
 import concurrent.futures
 import io
 import subprocess
 import wave
-from typing import Any, Deque, Dict
+from typing import Any
 
 import numpy
 import pocketsphinx
+import speaking
 
 import visavis
 
 FPS = 25
 SIDE = 256
-
-# Speech is told of a moment after it has begun: so many ms before it belong to it.
-BEFORE_MS = 200
 
 
 class Recogniser:
@@ -88,34 +85,13 @@ async def say(face: visavis.Session, text: str) -> None:
 async def talk(face: visavis.Session) -> None:
     """Takes turns with everybody who speaks."""
     recogniser = Recogniser()
-    pieces: Dict[str, Deque[visavis.MicChunk]] = collections.defaultdict(collections.deque)
-    since: Dict[str, int] = {}
     saying: "asyncio.Task[None]" = asyncio.create_task(asyncio.sleep(0))
-
-    async def listen() -> None:
-        async for chunk in face.microphone():
-            of_peer = pieces[chunk.peer]
-            of_peer.append(chunk)
-            while chunk.peer not in since and chunk.captured_ms - of_peer[0].captured_ms > 1_000:
-                of_peer.popleft()
-
-    listening = asyncio.create_task(listen())
-    async for event in face.events():
-        if isinstance(event, visavis.SpeechStarted):
-            since[event.peer] = event.at_ms - BEFORE_MS
-            face.interrupt()
-        elif isinstance(event, visavis.SpeechEnded):
-            begin = since.pop(event.peer, event.at_ms)
-            spoken = [one.data for one in pieces[event.peer] if one.captured_ms >= begin]
-            pieces[event.peer].clear()
-            text = await recogniser.text(b"".join(spoken))
-            print("heard", text, flush=True)
-            if text:
-                await saying
-                saying = asyncio.create_task(say(face, text))
-        elif isinstance(event, visavis.PeerLeft):
-            pieces.pop(event.peer, None)
-    listening.cancel()
+    async for _, samples in speaking.sentences(face, begins=face.interrupt):
+        text = await recogniser.text(samples)
+        print("heard", text, flush=True)
+        if text:
+            await saying
+            saying = asyncio.create_task(say(face, text))
 
 
 async def main() -> None:

@@ -1,12 +1,20 @@
-"""What the tests share: an engine, a face, and a viewer that others wrote."""
+"""What the tests share: an engine, a face, a viewer that others wrote, and what it says."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Iterator
+import fractions
+import json
+import time
+import urllib.request
+import wave
+from pathlib import Path
+from typing import Any, Awaitable, Callable, Iterator, Tuple
 
+import numpy
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from av import AudioFrame
 
 import visavis
 
@@ -36,6 +44,32 @@ class Viewer:
         self.peer = ""
 
     async def watch(self, face: visavis.Session, microphone: Any = None) -> None:
+        """Comes by way of the session itself."""
+
+        async def answer(offer: str) -> Tuple[str, str]:
+            answer = await face.answer_async(offer)
+            return answer.sdp, answer.peer
+
+        await self._connect(answer, microphone)
+
+    async def open(self, url: str, microphone: Any = None) -> None:
+        """Comes by way of a server, by the address of its page."""
+
+        async def answer(offer: str) -> Tuple[str, str]:
+            request = urllib.request.Request(
+                f"{url.rstrip('/')}/webrtc/sessions/default/offer",
+                json.dumps({"type": "offer", "sdp": offer}).encode(),
+                {"Content-Type": "application/json"},
+            )
+            with await asyncio.to_thread(urllib.request.urlopen, request, timeout=20) as response:
+                answer = json.load(response)
+                return answer["sdp"], answer["peerId"]
+
+        await self._connect(answer, microphone)
+
+    async def _connect(
+        self, answers: Callable[[str], Awaitable[Tuple[str, str]]], microphone: Any
+    ) -> None:
         self.connection.addTransceiver("video", direction="recvonly")
         if microphone is None:
             self.connection.addTransceiver("audio", direction="recvonly")
@@ -44,10 +78,36 @@ class Viewer:
         opened = asyncio.Event()
         self.channel.on("open", opened.set)
         await self.connection.setLocalDescription(await self.connection.createOffer())
-        answer = await face.answer_async(self.connection.localDescription.sdp)
-        self.peer = answer.peer
-        await self.connection.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        sdp, self.peer = await answers(self.connection.localDescription.sdp)
+        await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
         await asyncio.wait_for(opened.wait(), 20)
 
     async def close(self) -> None:
         await self.connection.close()
+
+
+class Voice(MediaStreamTrack):
+    """A microphone that somebody speaks into, when told to, for some seconds of the recording."""
+
+    kind = "audio"
+    RATE = 24_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        path = Path(__file__).resolve().parent / "../../../fixtures/speech.wav"
+        with wave.open(str(path)) as file:
+            self.recording = numpy.frombuffer(file.readframes(file.getnframes()), numpy.int16)
+        self.at, self.began, self.loudness = 0, time.monotonic(), 1.0
+        self.left = numpy.zeros(0, numpy.int16)
+
+    def speak(self, seconds: float) -> None:
+        self.left = self.recording[: round(seconds * self.RATE)]
+
+    async def recv(self) -> AudioFrame:
+        await asyncio.sleep(max(0, self.began + self.at / self.RATE - time.monotonic()))
+        piece, self.left = self.left[:480], self.left[480:]
+        padded = numpy.concatenate([piece * self.loudness, numpy.zeros(480 - len(piece))])
+        frame = AudioFrame.from_ndarray(padded.astype(numpy.int16)[None], "s16", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = self.RATE, self.at, fractions.Fraction(1, self.RATE)
+        self.at += 480
+        return frame

@@ -3,61 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import fractions
-import importlib.util
-import time
-import wave
+import importlib
 from pathlib import Path
 from typing import Any
 
-import numpy
 import pytest
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from av import AudioFrame
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from conftest import Voice
 
 import visavis
 
-HERE = Path(__file__).resolve().parent
-RATE = 24_000
-
-
-def example(name: str) -> Any:
-    found = importlib.util.spec_from_file_location(name, HERE / f"../../examples/{name}.py")
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-class Voice(MediaStreamTrack):  # type: ignore[misc]
-    """A microphone that somebody speaks into, when told to, for some seconds of the recording."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        with wave.open(str(HERE / "../../../../fixtures/speech.wav")) as file:
-            self.recording = numpy.frombuffer(file.readframes(file.getnframes()), numpy.int16)
-        self.at, self.began = 0, time.monotonic()
-        self.left = numpy.zeros(0, numpy.int16)
-
-    def speak(self, seconds: float) -> None:
-        self.left = self.recording[: round(seconds * RATE)]
-
-    async def recv(self) -> AudioFrame:
-        await asyncio.sleep(max(0, self.began + self.at / RATE - time.monotonic()))
-        piece, self.left = self.left[:480], self.left[480:]
-        padded = numpy.concatenate([piece, numpy.zeros(480 - len(piece), numpy.int16)])
-        frame = AudioFrame.from_ndarray(padded[None], "s16", "mono")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, self.at, fractions.Fraction(1, RATE)
-        self.at += 480
-        return frame
+EXAMPLES = Path(__file__).resolve().parent / "../../examples"
 
 
 def test_it_repeats_what_is_said_and_lets_itself_be_interrupted(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parrot = example("parrot")
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    parrot: Any = importlib.import_module("parrot")
 
     async def run() -> None:
         async with visavis.Engine(udp_host="127.0.0.1") as engine:
