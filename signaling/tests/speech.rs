@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use support::{World, read_response};
 use visavis::receiver::Receiver;
-use visavis::utterance::UtteranceId;
+use visavis::session::{PushOutcome, SessionId};
+use visavis::units::UnixMillis;
+use visavis::utterance::{Utterance, UtteranceId};
+use visavis::video::{PixelFormat, VideoFrame};
 use visavis::{Event, Session};
 use visavis_signaling::{CreateRequest, SessionHooks, SignalingConfig, SpeechChunk};
 
@@ -220,8 +223,8 @@ fn only_so_many_are_played_at_once() {
     }
 }
 
-/// Of a piece: the utterance, its time in there, and the samples.
-type Piece = (UtteranceId, Duration, Vec<i16>);
+/// Of a piece: the utterance, its time in there, and the samples; none at the end.
+type Piece = (UtteranceId, Duration, Option<Vec<i16>>);
 
 /// Records its calls.
 struct Renderer(mpsc::Sender<Piece>);
@@ -236,7 +239,17 @@ impl SessionHooks for Renderer {
             (chunk.session.as_str(), chunk.sample_rate, chunk.channels),
             ("default", 16_000, 1)
         );
-        self.0.send((chunk.utterance.id(), chunk.at, chunk.samples.to_vec())).unwrap();
+        self.0.send((chunk.utterance.id(), chunk.at, Some(chunk.samples.to_vec()))).unwrap();
+    }
+
+    fn speech_ended(&self, session: &SessionId, utterance: &Arc<Utterance>) {
+        assert_eq!(session.as_str(), "default");
+        let blue = [&[41; 64 * 64][..], &[240; 32 * 32], &[110; 32 * 32]].concat();
+        let last = VideoFrame::new(&blue, 64, 64).format(PixelFormat::I420);
+        // It is open still.
+        let pushed = utterance.push_video(&last.timestamp(UnixMillis(0))).unwrap();
+        assert!(matches!(pushed, PushOutcome::Accepted | PushOutcome::NotStarted), "{pushed:?}");
+        self.0.send((utterance.id(), Duration::ZERO, None)).unwrap();
     }
 }
 
@@ -248,13 +261,37 @@ fn a_renderer_is_told_of_every_piece() {
     let (status, played) = upload(&world, STREAM, "audio/pcm;rate=16000", &body);
     assert_eq!(status, 200, "{played}");
     let (mut all, mut at) = (Vec::new(), Duration::ZERO);
+    let mut ended = false;
     for (utterance, time, samples) in heard.try_iter() {
         assert_eq!(utterance.as_raw(), played["utterance"].as_u64().unwrap());
+        assert!(!ended, "the end is the last");
+        let Some(samples) = samples else {
+            ended = true;
+            continue;
+        };
         assert_eq!(time, at);
         at += Duration::from_secs(samples.len() as u64) / 16_000;
         all.extend(samples.into_iter().flat_map(i16::to_le_bytes));
     }
     assert!(all == body, "{} of {} bytes", all.len(), body.len());
+    assert!(ended);
+
+    // Also of one that is cut off.
+    let mut stream = world.tcp();
+    stream.write_all(head(STREAM, "audio/pcm;rate=16000", 64_000).as_bytes()).unwrap();
+    stream.write_all(&body).unwrap();
+    drop(stream);
+    let mut ends = 0;
+    while let Ok((.., samples)) = heard.recv_timeout(Duration::from_secs(5)) {
+        ends += u32::from(samples.is_none());
+        if ends == 1 {
+            break;
+        }
+    }
+    assert_eq!(ends, 1);
+    // And of one that cannot be played there is none.
+    assert_eq!(upload(&world, STREAM, "audio/mpeg", &[0x55; 32_000]).0, 422);
+    assert!(heard.recv_timeout(Duration::from_millis(100)).is_err());
 }
 
 #[test]

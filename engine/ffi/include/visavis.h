@@ -354,6 +354,11 @@ typedef struct visavis_server visavis_server;
 typedef struct visavis_session visavis_session;
 
 /**
+ * A reader of uploaded speech. Freed with visavis_speech_free().
+ */
+typedef struct visavis_speech visavis_speech;
+
+/**
  * Something that is said, pushed as fast as it is made and played at its own pace. Freed with visavis_utterance_free().
  */
 typedef struct visavis_utterance visavis_utterance;
@@ -996,6 +1001,61 @@ typedef struct visavis_session_config {
 } visavis_session_config;
 
 /**
+ * A piece of uploaded speech, some 40 ms, or the end of an upload.
+ */
+typedef struct visavis_speech_chunk {
+    /**
+     * Set by visavis_speech_chunk_init().
+     */
+    size_t struct_size;
+    /**
+     * The name of the session that it is played into. Good until the next piece is read from the same reader, or it is
+     * freed.
+     */
+    const char *session;
+    /**
+     * Signed 16-bit samples of this machine's byte order, channels interleaved. Good as long as session.
+     */
+    const int16_t *samples;
+    /**
+     * How many, over all channels; 0 at the end.
+     */
+    size_t count;
+    /**
+     * The number of the utterance that it is part of: one for each upload, as events have it.
+     */
+    uint64_t utterance;
+    /**
+     * The time of the first sample inside the utterance, in microseconds.
+     */
+    uint64_t at_us;
+    /**
+     * Samples a second, of each channel; 0 at the end.
+     */
+    uint32_t sample_rate;
+    /**
+     * 1 or 2; 0 at the end.
+     */
+    uint32_t channels;
+    /**
+     * 1: there are no samples, and no more will come of this upload, whether it was played to its end or cut off.
+     */
+    uint32_t is_end;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} visavis_speech_chunk;
+
+/**
+ * Called with each piece, which is good during the call, and what it is part of, which is the callback's to free; see
+ * visavis_speech_next(). utterance is NULL where there are too many handles.
+ */
+typedef void (*visavis_speech_callback)(void *user,
+                                        const struct visavis_speech_chunk *chunk,
+                                        struct visavis_utterance *utterance);
+
+/**
  * How far an utterance is; initialised by visavis_utterance_progress_init().
  */
 typedef struct visavis_utterance_progress {
@@ -1459,7 +1519,8 @@ enum visavis_status visavis_server_port(const struct visavis_server *server, uin
 
 /**
  * Takes the next session that was made over HTTP (api) or for a visitor (per_visitor): the application is to push to it.
- * The server starts it. It ends when it is ended over HTTP, or its visitor has left: pushes are VISAVIS_STOPPED then.
+ * The server starts it. It ends when it is ended over HTTP, or its visitor has left: pushes are VISAVIS_STOPPED then, and
+ * visavis_session_end_reason() says why.
  *
  * session: is set to the session, which is the caller's to free, and is not ended by that; to NULL unless VISAVIS_OK is
  * returned. timeout_ms: 0 does not wait, -1 waits as long as it takes. VISAVIS_TIMEOUT; VISAVIS_END: the server has
@@ -1527,6 +1588,21 @@ enum visavis_status visavis_session_start(const struct visavis_session *session)
 enum visavis_status visavis_session_id(const struct visavis_session *session, char **id);
 
 /**
+ * What whoever made a session over HTTP says of it: a JSON object ("metadata" of POST /webrtc/sessions/create), to be
+ * freed with visavis_string_free(). It is set to NULL where there is none, or the session is not of
+ * visavis_server_accept(). Any thread.
+ */
+enum visavis_status visavis_session_metadata(const struct visavis_session *session,
+                                             char **json);
+
+/**
+ * Why the server has ended a session of visavis_server_accept(), to be freed with visavis_string_free(): deleted, expired,
+ * unwatched or server-stopped; more may be added. It is set to NULL where the server has not ended it. Any thread.
+ */
+enum visavis_status visavis_session_end_reason(const struct visavis_session *session,
+                                               char **reason);
+
+/**
  * Chooses what viewers see while no pictures are pushed, one of visavis_idle; for a picture of the application see
  * visavis_session_set_idle_picture(). Any thread.
  */
@@ -1553,6 +1629,62 @@ enum visavis_status visavis_session_stop(const struct visavis_session *session);
  * thread, also while others push to it.
  */
 enum visavis_status visavis_session_free(struct visavis_session *session);
+
+/**
+ * Prepares a piece to be filled; struct_size is sizeof(*chunk).
+ */
+enum visavis_status visavis_speech_chunk_init(struct visavis_speech_chunk *chunk,
+                                              size_t struct_size);
+
+/**
+ * Opens a reader of the speech that is uploaded into any session of the server (POST /webrtc/sessions/{id}/stream, with
+ * api), from now on: for a renderer that makes pictures of it. The server plays the sound itself. Each piece comes before
+ * it is played, by up to five seconds where the upload is as fast as that. Several readers of one server share what
+ * comes.
+ *
+ * speech: is set to the reader, which is the caller's to free; to NULL on errors. 1,024 pieces, some 40 s, are kept for
+ * whoever does not read; past that the oldest is dropped and counted. Any thread.
+ */
+enum visavis_status visavis_speech_open(const struct visavis_server *server,
+                                        struct visavis_speech **speech);
+
+/**
+ * Reads the next piece; as visavis_events_next(). VISAVIS_END: the server has stopped, or the reader was freed.
+ *
+ * utterance: NULL, or set to what the piece is part of, which is the caller's to free, once all pictures of this piece
+ * are pushed into it (visavis_utterance_push_video(), with timestamps that count from 0); to NULL unless VISAVIS_OK is
+ * returned. Each piece has a handle of its own. The utterance is over when the upload is, and all handles of it are freed
+ * or ended: until then nothing else is said in the session. An upload whose end is not read within six seconds goes on
+ * without pictures: pushes into it are VISAVIS_INVALID_ARGUMENT then.
+ */
+enum visavis_status visavis_speech_next(const struct visavis_speech *speech,
+                                        struct visavis_speech_chunk *chunk,
+                                        struct visavis_utterance **utterance,
+                                        int32_t timeout_ms);
+
+/**
+ * A file descriptor that is readable while pieces wait; as visavis_events_fd().
+ */
+enum visavis_status visavis_speech_fd(const struct visavis_speech *speech, int32_t *fd);
+
+/**
+ * How many pieces were dropped because they were not read in time, since the server was started. Any thread.
+ */
+enum visavis_status visavis_speech_dropped(const struct visavis_speech *speech,
+                                           uint64_t *dropped);
+
+/**
+ * Has a function called with each piece, on a thread of its own; as visavis_events_set_callback().
+ */
+enum visavis_status visavis_speech_set_callback(const struct visavis_speech *speech,
+                                                visavis_speech_callback callback,
+                                                void *user,
+                                                visavis_destroy destroy);
+
+/**
+ * Frees a reader; as visavis_events_free(). NULL is ignored. Any thread.
+ */
+enum visavis_status visavis_speech_free(struct visavis_speech *speech);
 
 /**
  * The sentence of the last call on this thread that returned an error: what is wrong, and what is expected. Empty

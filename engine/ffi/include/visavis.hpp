@@ -62,10 +62,10 @@ T initial(visavis_status (*init)(T *, std::size_t)) {
     return value;
 }
 
-/** A text that the library has made. */
+/** A text that the library has made; empty for none. */
 inline std::string owned(char *text) {
     std::unique_ptr<char, decltype(&visavis_string_free)> freed(text, visavis_string_free);
-    return text;
+    return text ? text : "";
 }
 
 inline std::int32_t milliseconds(std::optional<std::chrono::milliseconds> timeout) {
@@ -298,6 +298,50 @@ private:
     detail::Handle<visavis_utterance, visavis_utterance_free> handle_;
 };
 
+/** A piece of uploaded speech, good until the one after it is read, and what it is part of: to be destroyed once its
+ * pictures are pushed. */
+struct SpeechPiece {
+    visavis_speech_chunk chunk;
+    Utterance utterance;
+};
+
+/** A reader of speech that is uploaded over HTTP. */
+class Speech {
+public:
+    explicit Speech(visavis_speech *handle) : handle_(handle) {}
+
+    std::optional<SpeechPiece> next(std::optional<std::chrono::milliseconds> timeout = {}) {
+        auto chunk = detail::initial(visavis_speech_chunk_init);
+        visavis_utterance *utterance;
+        const auto status =
+            check(visavis_speech_next(handle_.get(), &chunk, &utterance, detail::milliseconds(timeout)));
+        return status == VISAVIS_OK ? std::optional<SpeechPiece>({chunk, Utterance(utterance)}) : std::nullopt;
+    }
+
+    int fd() const {
+        std::int32_t fd;
+        check(visavis_speech_fd(handle_.get(), &fd));
+        return fd;
+    }
+
+    using Function = std::function<void(const visavis_speech_chunk &, Utterance)>;
+
+    /** Has a function called with each piece, on a thread of its own. */
+    void on_chunk(Function function) {
+        auto given = std::make_unique<Function>(std::move(function));
+        check(visavis_speech_set_callback(handle_.get(), call, given.get(), destroy));
+        given.release();
+    }
+
+private:
+    static void call(void *user, const visavis_speech_chunk *chunk, visavis_utterance *utterance) noexcept {
+        (*static_cast<Function *>(user))(*chunk, Utterance(utterance));
+    }
+    static void destroy(void *user) noexcept { delete static_cast<Function *>(user); }
+
+    detail::Handle<visavis_speech, visavis_speech_free> handle_;
+};
+
 /** The answer to an offer. */
 struct Answer {
     std::uint64_t peer;
@@ -362,6 +406,20 @@ public:
         return Data(data);
     }
 
+    /** What whoever made it over HTTP says of it, a JSON object; empty where there is none. */
+    std::string metadata() const {
+        char *json;
+        check(visavis_session_metadata(get(), &json));
+        return detail::owned(json);
+    }
+
+    /** Why the server has ended it; empty where it has not. */
+    std::string end_reason() const {
+        char *reason;
+        check(visavis_session_end_reason(get(), &reason));
+        return detail::owned(reason);
+    }
+
     visavis_session_status status() const {
         auto status = detail::initial(visavis_session_status_init);
         check(visavis_session_get_status(get(), &status));
@@ -394,6 +452,13 @@ public:
         visavis_session *session;
         const auto status = check(visavis_server_accept(handle_.get(), detail::milliseconds(timeout), &session));
         return status == VISAVIS_OK ? std::optional<Session>(std::in_place, session) : std::nullopt;
+    }
+
+    /** Speech that is uploaded into its sessions, from now on. */
+    Speech speech() {
+        visavis_speech *speech;
+        check(visavis_speech_open(handle_.get(), &speech));
+        return Speech(speech);
     }
 
     /** Readable while sessions wait. */

@@ -1,125 +1,76 @@
-//! Sessions that are made over HTTP, or for visitors, on their way to the application.
+//! Sessions that are made over HTTP, or for visitors: on their way to the application, and what is known of them.
 
-use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
-use rustix::time::Timespec;
 use visavis::Session;
 use visavis::session::SessionId;
-use visavis_signaling::{CreateRequest, EndReason, SessionHooks};
+use visavis_signaling::{CreateRequest, EndReason};
 
+use crate::queue::Queue;
+use crate::reader::Reader;
 use crate::status::Result;
 
 /// Those that wait to be taken; past that the oldest is not handed out, and shows its idle picture.
 const CAPACITY: usize = 1_024;
 
-/// The queue. Its descriptor is readable while it is not empty, and once it is closed.
-pub(crate) struct Arrivals {
-    waiting: Mutex<Waiting>,
-    readable: OwnedFd,
+/// A session that the server has made.
+pub(crate) struct Arrival {
+    pub(crate) session: Arc<Session>,
+    pub(crate) guest: Arc<Guest>,
 }
 
+/// What is known of a session that the server has made.
 #[derive(Default)]
-struct Waiting {
-    sessions: VecDeque<Arc<Session>>,
-    closed: bool,
+pub(crate) struct Guest {
+    /// A JSON object.
+    pub(crate) metadata: Option<String>,
+    ended: OnceLock<EndReason>,
 }
 
-/// What came of waiting.
-pub(crate) enum Arrival {
-    Session(Arc<Session>),
-    Timeout,
-    End,
+impl Guest {
+    /// Why the server has ended it, once it has.
+    pub(crate) fn end_reason(&self) -> Option<EndReason> {
+        self.ended.get().copied()
+    }
+}
+
+/// Sessions on their way to the application.
+pub(crate) struct Arrivals {
+    queue: Arc<Queue<Arrival>>,
+    pub(crate) reader: Reader<Arrival, ()>,
+    /// Those that have not ended.
+    guests: Mutex<HashMap<SessionId, Weak<Guest>>>,
 }
 
 impl Arrivals {
     pub(crate) fn new() -> Result<Self> {
-        let readable = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
-            .map_err(std::io::Error::from)?;
-        Ok(Self { waiting: Mutex::default(), readable })
+        let queue = Queue::new(CAPACITY)?;
+        let reader = Reader::new(Arc::clone(&queue))?;
+        Ok(Self { queue, reader, guests: Mutex::default() })
     }
 
-    pub(crate) fn descriptor(&self) -> i32 {
-        self.readable.as_raw_fd()
+    pub(crate) fn add(&self, session: &Arc<Session>, request: &CreateRequest) {
+        let guest =
+            Arc::new(Guest { metadata: request.metadata.clone(), ended: OnceLock::default() });
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of one that the application has stopped itself nobody tells.
+        guests.retain(|_, guest| guest.strong_count() > 0);
+        guests.insert(session.id().clone(), Arc::downgrade(&guest));
+        drop(guests);
+        self.queue.push(Arrival { session: Arc::clone(session), guest });
     }
 
-    /// The next session: 0 does not wait, below 0 as long as it takes.
-    pub(crate) fn next(&self, timeout_ms: i32) -> Result<Arrival> {
-        let patience = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-        let began = Instant::now();
-        loop {
-            {
-                let mut waiting = self.lock();
-                let taken = waiting.sessions.pop_front();
-                self.settle(&waiting);
-                match taken {
-                    Some(session) => return Ok(Arrival::Session(session)),
-                    None if waiting.closed => return Ok(Arrival::End),
-                    None => {}
-                }
-            }
-            let left = patience.map(|patience| patience.saturating_sub(began.elapsed()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(Arrival::Timeout);
-            }
-            let left = left.map(|left| Timespec {
-                tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
-                tv_nsec: left.subsec_nanos().into(),
-            });
-            match poll(&mut [PollFd::new(&self.readable, PollFlags::IN)], left.as_ref()) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(std::io::Error::from(error).into()),
-            }
+    pub(crate) fn end(&self, session: &SessionId, reason: EndReason) {
+        let guest = self.guests.lock().unwrap_or_else(PoisonError::into_inner).remove(session);
+        if let Some(guest) = guest.and_then(|guest| guest.upgrade()) {
+            let _ = guest.ended.set(reason);
         }
+        self.queue.retain(|arrival| arrival.session.id() != session);
     }
 
     /// No more will come.
     pub(crate) fn close(&self) {
-        let mut waiting = self.lock();
-        waiting.sessions.clear();
-        waiting.closed = true;
-        self.raise();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn raise(&self) {
-        let _ = rustix::io::write(&self.readable, &1_u64.to_ne_bytes());
-    }
-
-    /// With the lock held: once all is taken it is not readable any more.
-    fn settle(&self, waiting: &Waiting) {
-        if waiting.sessions.is_empty() && !waiting.closed {
-            let _ = rustix::io::read(&self.readable, &mut [0; 8]);
-        }
-    }
-}
-
-impl SessionHooks for Arrivals {
-    fn created(
-        &self,
-        session: &Arc<Session>,
-        _: &CreateRequest,
-    ) -> std::result::Result<(), String> {
-        let mut waiting = self.lock();
-        if waiting.sessions.len() == CAPACITY {
-            waiting.sessions.pop_front();
-        }
-        if !waiting.closed {
-            waiting.sessions.push_back(Arc::clone(session));
-            self.raise();
-        }
-        Ok(())
-    }
-
-    fn ended(&self, session: &SessionId, _: EndReason) {
-        let mut waiting = self.lock();
-        waiting.sessions.retain(|waits| waits.id() != session);
-        self.settle(&waiting);
+        self.queue.close();
     }
 }

@@ -1,7 +1,8 @@
 //! What an application reads at its own pace: by asking, by waiting, by a descriptor, or by a callback on a thread of its
 //! own.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,9 +16,34 @@ use visavis_types::catch_panic;
 use crate::callback::{self, UserPointer};
 use crate::status::{Error, Result};
 
-/// The reading end of a queue of the engine. `T` is what it gives, `K` what C has pointers into until the next is read.
+/// Where items come from.
+pub(crate) trait Items<T>: Send + Sync {
+    fn try_recv(&self) -> std::result::Result<T, TryRecvError>;
+
+    /// Readable while items wait, and once nothing more will come.
+    fn descriptor(&self) -> io::Result<BorrowedFd<'_>>;
+
+    /// How many were not read in time.
+    fn dropped(&self) -> u64;
+}
+
+impl<T: Send> Items<T> for Receiver<T> {
+    fn try_recv(&self) -> std::result::Result<T, TryRecvError> {
+        Self::try_recv(self)
+    }
+
+    fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        Self::descriptor(self)
+    }
+
+    fn dropped(&self) -> u64 {
+        Self::dropped(self)
+    }
+}
+
+/// The reading end of a queue. `T` is what it gives, `K` what C has pointers into until the next is read.
 pub(crate) struct Reader<T, K> {
-    items: Receiver<T>,
+    items: Box<dyn Items<T>>,
     /// Readable once it is closed.
     closing: OwnedFd,
     closed: AtomicBool,
@@ -33,11 +59,11 @@ pub(crate) enum Next<T> {
 }
 
 impl<T: Send + 'static, K: Send + 'static> Reader<T, K> {
-    pub(crate) fn new(items: Receiver<T>) -> Result<Self> {
+    pub(crate) fn new(items: impl Items<T> + 'static) -> Result<Self> {
         let closing = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
             .map_err(std::io::Error::from)?;
         Ok(Self {
-            items,
+            items: Box::new(items),
             closing,
             closed: AtomicBool::new(false),
             has_callback: AtomicBool::new(false),

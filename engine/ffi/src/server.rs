@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use visavis::EngineHandle;
 use visavis_signaling::{SignalingConfig, SignalingServer};
 
-use crate::arrivals::{Arrival, Arrivals};
+use crate::arrivals::Arrival;
 use crate::engine::{EngineObject, visavis_engine};
 use crate::handle::{self, Handled};
+use crate::hooks::Hooks;
 use crate::raw::{self, Versioned};
+use crate::reader::Next;
 use crate::session::{SessionObject, visavis_session};
 use crate::settings::{Settings, server_config};
 use crate::status::{Result, visavis_status, visavis_status::*};
@@ -22,11 +24,12 @@ pub struct visavis_server {
     _private: [u8; 0],
 }
 
-struct ServerObject {
+/// What a handle of a server stands for.
+pub(crate) struct ServerObject {
     url: String,
     addr: SocketAddr,
     engine: EngineHandle,
-    arrivals: Arc<Arrivals>,
+    pub(crate) hooks: Arc<Hooks>,
     /// Taken by the first stop.
     server: Mutex<Option<SignalingServer>>,
 }
@@ -40,10 +43,12 @@ impl Handled for ServerObject {
 impl ServerObject {
     fn stop(&self) {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // First, so that no upload waits for its end to be read.
+        self.hooks.uploads.close();
         if let Some(server) = server {
             server.stop();
         }
-        self.arrivals.close();
+        self.hooks.arrivals.close();
     }
 }
 
@@ -215,13 +220,13 @@ pub unsafe extern "C" fn visavis_server_start_text(
 
 fn start(engine: *const visavis_engine, settings: &Settings) -> Result<*mut visavis_server> {
     let engine = handle::get::<EngineObject>(engine)?;
-    let arrivals = Arc::new(Arrivals::new()?);
+    let hooks = Hooks::new()?;
     let mut config = server_config(settings)?;
-    config.api.hooks = Some(Arc::clone(&arrivals) as _);
+    config.api.hooks = Some(Arc::clone(&hooks) as _);
     let server = SignalingServer::start(config, engine.handle.clone())?;
     let (url, addr) = (server.url(), server.local_addr());
     let (engine, server) = (engine.handle.clone(), Mutex::new(Some(server)));
-    handle::insert(ServerObject { url, addr, engine, arrivals, server })
+    handle::insert(ServerObject { url, addr, engine, hooks, server })
 }
 
 /// Where the player page is, for a browser on this machine, to be freed with visavis_string_free(). Any thread.
@@ -249,7 +254,8 @@ pub unsafe extern "C" fn visavis_server_port(
 }
 
 /// Takes the next session that was made over HTTP (api) or for a visitor (per_visitor): the application is to push to it.
-/// The server starts it. It ends when it is ended over HTTP, or its visitor has left: pushes are VISAVIS_STOPPED then.
+/// The server starts it. It ends when it is ended over HTTP, or its visitor has left: pushes are VISAVIS_STOPPED then, and
+/// visavis_session_end_reason() says why.
 ///
 /// session: is set to the session, which is the caller's to free, and is not ended by that; to NULL unless VISAVIS_OK is
 /// returned. timeout_ms: 0 does not wait, -1 waits as long as it takes. VISAVIS_TIMEOUT; VISAVIS_END: the server has
@@ -262,14 +268,14 @@ pub unsafe extern "C" fn visavis_server_accept(
 ) -> visavis_status {
     entry!([session] {
         let server = handle::get::<ServerObject>(server)?;
-        match server.arrivals.next(timeout_ms)? {
-            Arrival::Session(arrived) => {
-                let object = SessionObject::new(arrived, true, server.engine.clone());
+        match server.hooks.arrivals.reader.next(timeout_ms)? {
+            Next::Item(Arrival { session: arrived, guest }) => {
+                let object = SessionObject::new(arrived, Some(guest), server.engine.clone());
                 raw::put(session, handle::insert(object)?);
                 Ok(VISAVIS_OK)
             }
-            Arrival::Timeout => Ok(VISAVIS_TIMEOUT),
-            Arrival::End => Ok(VISAVIS_END),
+            Next::Timeout => Ok(VISAVIS_TIMEOUT),
+            Next::End => Ok(VISAVIS_END),
         }
     })
 }
@@ -281,7 +287,7 @@ pub unsafe extern "C" fn visavis_server_fd(
     fd: *mut i32,
 ) -> visavis_status {
     entry!({
-        raw::put(fd, handle::get::<ServerObject>(server)?.arrivals.descriptor());
+        raw::put(fd, handle::get::<ServerObject>(server)?.hooks.arrivals.reader.descriptor()?);
         Ok(VISAVIS_OK)
     })
 }

@@ -8,6 +8,7 @@ use visavis::idle::IdleLoop;
 use visavis::video::{EncodedVideoSink, VideoSink};
 use visavis::{EngineHandle, Session, SessionConfig};
 
+use crate::arrivals::Guest;
 use crate::engine::{EngineObject, visavis_engine};
 use crate::handle::{self, Handled};
 use crate::raw::{self, Versioned};
@@ -25,7 +26,7 @@ pub struct visavis_session {
 pub(crate) struct SessionObject {
     pub(crate) session: Arc<Session>,
     /// Made over HTTP: it ends when it is ended there.
-    is_guest: bool,
+    guest: Option<Arc<Guest>>,
     pub(crate) video: VideoSink,
     pub(crate) encoded: EncodedVideoSink,
     pub(crate) audio: AudioSink,
@@ -40,9 +41,13 @@ impl Handled for SessionObject {
 }
 
 impl SessionObject {
-    pub(crate) fn new(session: Arc<Session>, is_guest: bool, engine: EngineHandle) -> Self {
+    pub(crate) fn new(
+        session: Arc<Session>,
+        guest: Option<Arc<Guest>>,
+        engine: EngineHandle,
+    ) -> Self {
         let (video, encoded, audio) = (session.video(), session.encoded_video(), session.audio());
-        Self { session, is_guest, video, encoded, audio, engine, releases: Arc::default() }
+        Self { session, guest, video, encoded, audio, engine, releases: Arc::default() }
     }
 
     fn stop(&self) {
@@ -52,9 +57,9 @@ impl SessionObject {
 
     /// The handle is gone.
     fn free(&self) {
-        match self.is_guest {
-            true => self.releases.close(),
-            false => self.stop(),
+        match &self.guest {
+            Some(_) => self.releases.close(),
+            None => self.stop(),
         }
     }
 }
@@ -231,7 +236,7 @@ pub unsafe extern "C" fn visavis_session_create_text(
 fn create(engine: *const visavis_engine, settings: &Settings) -> Result<*mut visavis_session> {
     let engine = handle::get::<EngineObject>(engine)?;
     let session = engine.handle.create_session(session_config(settings)?)?;
-    handle::insert(SessionObject::new(Arc::new(session), false, engine.handle.clone()))
+    handle::insert(SessionObject::new(Arc::new(session), None, engine.handle.clone()))
 }
 
 /// From now on pushed media is sent. Has no effect on a session that was stopped. Any thread.
@@ -252,6 +257,39 @@ pub unsafe extern "C" fn visavis_session_id(
     entry!([id] {
         let session = handle::get::<SessionObject>(session)?;
         raw::put_text(id, session.session.id().to_string())?;
+        Ok(VISAVIS_OK)
+    })
+}
+
+/// What whoever made a session over HTTP says of it: a JSON object ("metadata" of POST /webrtc/sessions/create), to be
+/// freed with visavis_string_free(). It is set to NULL where there is none, or the session is not of
+/// visavis_server_accept(). Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn visavis_session_metadata(
+    session: *const visavis_session,
+    json: *mut *mut c_char,
+) -> visavis_status {
+    entry!([json] {
+        let session = handle::get::<SessionObject>(session)?;
+        if let Some(metadata) = session.guest.as_ref().and_then(|guest| guest.metadata.clone()) {
+            raw::put_text(json, metadata)?;
+        }
+        Ok(VISAVIS_OK)
+    })
+}
+
+/// Why the server has ended a session of visavis_server_accept(), to be freed with visavis_string_free(): deleted, expired,
+/// unwatched or server-stopped; more may be added. It is set to NULL where the server has not ended it. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn visavis_session_end_reason(
+    session: *const visavis_session,
+    reason: *mut *mut c_char,
+) -> visavis_status {
+    entry!([reason] {
+        let session = handle::get::<SessionObject>(session)?;
+        if let Some(ended) = session.guest.as_ref().and_then(|guest| guest.end_reason()) {
+            raw::put_text(reason, ended.as_str().to_owned())?;
+        }
         Ok(VISAVIS_OK)
     })
 }

@@ -20,7 +20,8 @@ pub struct visavis_utterance {
     _private: [u8; 0],
 }
 
-struct UtteranceObject {
+/// What a handle of an utterance stands for.
+pub(crate) struct UtteranceObject {
     id: u64,
     progress: UtteranceProgress,
     /// Taken by its end.
@@ -34,6 +35,15 @@ impl Handled for UtteranceObject {
 }
 
 impl UtteranceObject {
+    /// `utterance`: none where it was ended.
+    pub(crate) fn new(
+        id: u64,
+        progress: UtteranceProgress,
+        utterance: Option<Arc<Utterance>>,
+    ) -> Self {
+        Self { id, progress, utterance: Mutex::new(utterance) }
+    }
+
     fn open(&self) -> Result<Arc<Utterance>> {
         let utterance = self.utterance.lock().unwrap_or_else(PoisonError::into_inner).clone();
         utterance.ok_or_else(|| {
@@ -64,7 +74,7 @@ pub unsafe extern "C" fn visavis_utterance_begin(
         })?;
         let begun = handle::get::<SessionObject>(session)?.session.begin_utterance(UnixMillis(zero))?;
         let (id, progress) = (begun.id().as_raw(), begun.progress());
-        let object = UtteranceObject { id, progress, utterance: Mutex::new(Some(Arc::new(begun))) };
+        let object = UtteranceObject::new(id, progress, Some(Arc::new(begun)));
         raw::put(utterance, handle::insert(object)?);
         Ok(VISAVIS_OK)
     })

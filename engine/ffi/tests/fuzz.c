@@ -7,8 +7,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
-enum { THREADS = 4, SLOTS = 6, KINDS = 8, MEMORY = 1 << 18 };
-enum { ENGINE, SESSION, SERVER, FRAME, EVENTS, MICROPHONE, DATA, UTTERANCE };
+enum { THREADS = 4, SLOTS = 6, KINDS = 9, MEMORY = 1 << 18 };
+enum { ENGINE, SESSION, SERVER, FRAME, EVENTS, MICROPHONE, DATA, UTTERANCE, SPEECH };
 
 /* Handles that all threads use and free. */
 static _Atomic(void *) handles[KINDS][SLOTS];
@@ -48,6 +48,7 @@ static void free_it(int kind, void *old) {
     case MICROPHONE: visavis_microphone_free(old); break;
     case DATA: visavis_data_free(old); break;
     case UTTERANCE: visavis_utterance_free(old); break;
+    case SPEECH: visavis_speech_free(old); break;
     }
 }
 
@@ -60,6 +61,10 @@ static void release(void *user) { atomic_fetch_add((atomic_long *)user, 1); }
 
 static void on_event(void *user, const visavis_event *event) { (void)user, (void)event; }
 static void on_chunk(void *user, const visavis_mic_chunk *chunk) { (void)user, (void)chunk; }
+static void on_speech(void *user, const visavis_speech_chunk *chunk, visavis_utterance *utterance) {
+    (void)user, (void)chunk;
+    visavis_utterance_free(utterance);
+}
 static void on_message(void *user, const visavis_message *message) { (void)user, (void)message; }
 
 static uint32_t side(struct random *random) {
@@ -137,7 +142,11 @@ static visavis_status opens(struct random *random) {
     uint8_t *data;
     size_t len;
     visavis_status status = VISAVIS_OK;
-    switch (below(random, 6)) {
+    switch (below(random, 7)) {
+    case 6:
+        status = visavis_speech_open(any(random, SERVER), (visavis_speech **)&made);
+        put(random, SPEECH, made);
+        break;
     case 5:
         status = visavis_server_accept(any(random, SERVER), (int32_t)below(random, 3), (visavis_session **)&made);
         put(random, SESSION, made);
@@ -198,13 +207,28 @@ static visavis_status reads(struct random *random) {
     visavis_event event;
     visavis_mic_chunk chunk;
     visavis_message message;
+    visavis_speech_chunk piece;
+    visavis_utterance *utterance;
     visavis_session_status status;
     visavis_utterance_progress progress;
     int32_t fd, timeout = (int32_t)below(random, 3);
     uint64_t number;
     char *text = NULL;
     visavis_status got;
-    switch (below(random, 14)) {
+    switch (below(random, 19)) {
+    case 14:
+        visavis_speech_chunk_init(&piece, sizeof piece);
+        got = visavis_speech_next(any(random, SPEECH), &piece, &utterance, timeout);
+        put(random, UTTERANCE, utterance);
+        return got;
+    case 15: return visavis_speech_fd(any(random, SPEECH), &fd);
+    case 16: return visavis_speech_dropped(any(random, SPEECH), &number);
+    case 17:
+    case 18:
+        got = below(random, 2) ? visavis_session_metadata(any(random, SESSION), &text)
+                               : visavis_session_end_reason(any(random, SESSION), &text);
+        visavis_string_free(text);
+        return got;
     case 0:
         visavis_event_init(&event, sizeof event);
         return visavis_events_next(any(random, EVENTS), &event, timeout);
@@ -240,7 +264,8 @@ static visavis_status reads(struct random *random) {
 
 static visavis_status listens(struct random *random) {
     visavis_status got;
-    switch (below(random, 3)) {
+    switch (below(random, 4)) {
+    case 3: got = visavis_speech_set_callback(any(random, SPEECH), on_speech, &destroyed, release); break;
     case 0: got = visavis_events_set_callback(any(random, EVENTS), on_event, &destroyed, release); break;
     case 1: got = visavis_microphone_set_callback(any(random, MICROPHONE), on_chunk, &destroyed, release); break;
     default: got = visavis_data_set_callback(any(random, DATA), on_message, &destroyed, release); break;
@@ -250,7 +275,8 @@ static visavis_status listens(struct random *random) {
 }
 
 static visavis_status ends(struct random *random) {
-    switch (below(random, 14)) {
+    switch (below(random, 15)) {
+    case 14: return visavis_speech_free(any(random, SPEECH));
     /* With it all its sessions end. */
     case 0: return rarely(random) ? visavis_engine_stop(any(random, ENGINE)) : VISAVIS_OK;
     case 1: return rarely(random) ? visavis_engine_free(any(random, ENGINE)) : VISAVIS_OK;

@@ -30,6 +30,13 @@ int main(int argc, char **argv) {
     printf("%s\n", id);
     fflush(stdout);
     visavis_string_free(id);
+    char *text;
+    OK(visavis_session_metadata(session, &text));
+    printf("%s\n", text);
+    fflush(stdout);
+    visavis_string_free(text);
+    OK(visavis_session_end_reason(session, &text));
+    CHECK(text == NULL);
     static uint8_t pixels[64 * 64 * 4];
     visavis_video_frame frame;
     OK(visavis_video_frame_init(&frame, sizeof frame));
@@ -41,6 +48,14 @@ int main(int argc, char **argv) {
         if (status == VISAVIS_OK && pushed++ == 0) printf("pushed\n"), fflush(stdout);
         usleep(20000);
     }
+    /* The pushes may be told before the hook is. */
+    for (int i = 0; i < 500 && !text; i++) {
+        OK(visavis_session_end_reason(session, &text));
+        usleep(10000);
+    }
+    CHECK(text);
+    puts(text);
+    visavis_string_free(text);
     OK(visavis_session_free(session));
     OK(visavis_server_stop(server));
     EXPECT(VISAVIS_END, visavis_server_accept(server, -1, &session));

@@ -12,15 +12,21 @@ const LOCAL: &str = r#"{"udp": "127.0.0.1:0", "listen": "127.0.0.1:0", "fps": 25
 
 /// What a server answers to a request.
 fn ask(url: &str, request: &str, body: &str) -> Outcome<String> {
+    post(url, request, "application/json", body.as_bytes())
+}
+
+/// What a server answers to a request with a body of any type.
+fn post(url: &str, request: &str, kind: &str, body: &[u8]) -> Outcome<String> {
     let host = url.trim_start_matches("http://").trim_end_matches('/');
     let mut stream = TcpStream::connect(host)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let len = body.len();
     write!(
         stream,
-        "{request} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\n\
-         Content-Length: {len}\r\n\r\n{body}"
+        "{request} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\n\
+         Content-Length: {len}\r\n\r\n"
     )?;
+    stream.write_all(body)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
@@ -87,12 +93,32 @@ fn sessions_that_are_made_over_http_are_handed_out() -> Outcome {
     let settings = r#"{"udp": "127.0.0.1:0", "listen": "127.0.0.1:0", "api": true}"#;
     let mut program = Program::start(compile("tests/guests.c", &Options::default())?, &[settings])?;
     let url = program.line()?;
-    let made = ask(&url, "POST /webrtc/sessions/create", r#"{"id": "guest"}"#)?;
+    let body = r#"{"id": "guest", "metadata": {"face": "anna"}}"#;
+    let made = ask(&url, "POST /webrtc/sessions/create", body)?;
     assert!(made.starts_with("HTTP/1.1 201"), "{made}");
     assert_eq!(program.line()?, "guest");
+    assert_eq!(program.line()?, r#"{"face":"anna"}"#);
     assert_eq!(program.line()?, "pushed");
     let ended = ask(&url, "DELETE /webrtc/sessions/guest", "")?;
     assert!(ended.starts_with("HTTP/1.1 20"), "{ended}");
-    assert_eq!(program.finish()?, "stopped\n");
+    assert_eq!(program.finish()?, "deleted\nstopped\n");
+    Ok(())
+}
+
+#[test]
+fn speech_that_is_uploaded_is_handed_out() -> Outcome {
+    let settings = r#"{"udp": "127.0.0.1:0", "listen": "127.0.0.1:0", "api": true}"#;
+    let mut program = Program::start(compile("tests/speech.c", &Options::default())?, &[settings])?;
+    let url = program.line()?;
+    // How it is read: piece by piece, not at all, by a callback, and by nobody.
+    let silence = [0; 16_000];
+    for how in ["polled", "unread", "called", "nobody"] {
+        assert_eq!(program.line()?, how);
+        let request = "POST /webrtc/sessions/default/stream";
+        let played = post(&url, request, "audio/pcm;rate=16000", &silence)?;
+        assert!(played.contains(r#""playedMs":500,"interrupted":false"#), "{how}: {played}");
+    }
+    ask(&url, "POST /webrtc/sessions/create", "{}")?;
+    assert_eq!(program.finish()?, "done\n");
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use visavis::Session;
 use visavis::session::SessionId;
+use visavis::utterance::Utterance;
 
 use super::request::CreateRequest;
 use crate::speech::player::SpeechChunk;
@@ -33,6 +34,13 @@ pub trait SessionHooks: Send + Sync {
     /// returns. After a panic the upload is played without further calls.
     fn speech(&self, chunk: &SpeechChunk<'_>) {
         let _ = chunk;
+    }
+
+    /// No more comes of an upload, all of it or because it was cut off: once for each of which there was a piece. A
+    /// renderer that looks ahead makes its last pictures now; while this runs, or a clone of `utterance` is kept, they
+    /// can be pushed.
+    fn speech_ended(&self, session: &SessionId, utterance: &Arc<Utterance>) {
+        let _ = (session, utterance);
     }
 }
 

@@ -44,8 +44,15 @@ pub struct SpeechChunk<'a> {
     pub samples: &'a [i16],
 }
 
-/// Called with each piece, before it is pushed.
-pub(crate) type Listener<'a> = &'a mut dyn FnMut(&SpeechChunk<'_>);
+/// What a listener is told of an upload.
+pub(crate) enum Told<'a> {
+    /// Of each piece, before it is pushed.
+    Piece(&'a SpeechChunk<'a>),
+    /// That there are no more pieces of this.
+    End(&'a Arc<Utterance>),
+}
+
+pub(crate) type Listener<'a> = &'a mut dyn FnMut(&Told<'_>);
 
 /// What an upload has come to; the answer to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -125,17 +132,12 @@ impl Player<'_> {
         let (id, progress) = (utterance.id(), utterance.progress());
         let mut playback =
             Playback { utterance, progress: progress.clone(), pushed: Duration::ZERO };
-        let mut sound = Some(first);
         while !self.turn.wait(POLL_INTERVAL) && !progress.is_interrupted() {
             self.check_session()?;
         }
-        while let Some(this) = sound {
-            if !self.push_piece(&mut playback, this, &samples, listener)? {
-                break;
-            }
-            sound = decoder.next(&mut samples)?;
-        }
-        drop(decoder);
+        let outcome = self.push_all(&mut playback, first, (decoder, samples), listener);
+        listener(&Told::End(&playback.utterance));
+        outcome?;
         let pushed = playback.pushed;
         // No more of it: what was pushed is played.
         drop(playback);
@@ -148,6 +150,24 @@ impl Player<'_> {
             played_ms: u64::try_from(progress.sent().as_millis()).unwrap_or(u64::MAX),
             interrupted: progress.is_interrupted(),
         })
+    }
+
+    /// Pushes all pieces there are, or until no more is wanted.
+    fn push_all<R: io::Read>(
+        &self,
+        playback: &mut Playback,
+        first: Sound,
+        (mut decoder, mut samples): (Decoder<R>, Vec<i16>),
+        listener: Listener<'_>,
+    ) -> Result<(), PlayError> {
+        let mut sound = Some(first);
+        while let Some(this) = sound {
+            if !self.push_piece(playback, this, &samples, listener)? {
+                break;
+            }
+            sound = decoder.next(&mut samples)?;
+        }
+        Ok(())
     }
 
     /// Pushes a piece when its time has come near; false when no more is wanted.
@@ -168,7 +188,8 @@ impl Player<'_> {
         }
         let at = *pushed;
         let session = self.session;
-        listener(&SpeechChunk { session, utterance, at, sample_rate, channels, samples });
+        let chunk = SpeechChunk { session, utterance, at, sample_rate, channels, samples };
+        listener(&Told::Piece(&chunk));
         let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
         let timestamp = UnixMillis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX));
         let chunk = AudioChunk::new(&data, sample_rate, channels).timestamp(timestamp);

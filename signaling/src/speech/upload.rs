@@ -12,7 +12,7 @@ use visavis::status::Refusal;
 use visavis::utterance::UtteranceError;
 
 use super::format::{FormatError, SpeechFormat};
-use super::player::{PlayError, Played, Player};
+use super::player::{PlayError, Played, Player, Told};
 use super::turns::Turn;
 use super::uploads::UploadSlot;
 use crate::context::Context;
@@ -92,12 +92,15 @@ impl Upload {
         let Self { mut turn, session, format, wait, engine, mut hooks, slot } = self;
         let stop = &slot.0.stop;
         let mut player = Player { turn: &mut turn, engine: &engine, session: &session, wait, stop };
-        let outcome = player.play(body, format, &mut |chunk| {
-            let Some(told) = &hooks else { return };
-            let whose = format_args!("the speech hook for session {}", chunk.session).to_string();
-            let told = engine.faults().guard(FaultDomain::Callback, &whose, || told.speech(chunk));
-            if told.is_none() {
-                tracing::error!(session = %chunk.session, "an upload is played without its hook");
+        let outcome = player.play(body, format, &mut |told| {
+            let Some(hook) = &hooks else { return };
+            let whose = format_args!("the speech hook for session {session}").to_string();
+            let called = engine.faults().guard(FaultDomain::Callback, &whose, || match told {
+                Told::Piece(chunk) => hook.speech(chunk),
+                Told::End(utterance) => hook.speech_ended(&session, utterance),
+            });
+            if called.is_none() {
+                tracing::error!(%session, "an upload is played without its hook");
                 hooks = None;
             }
         });
