@@ -216,6 +216,7 @@ impl Engine {
         for thread in self.media_threads.drain(..) {
             let _ = thread.join();
         }
+        inner.faults.close();
     }
 }
 

@@ -159,6 +159,26 @@ pub enum Event {
         /// What the viewer called it.
         label: Arc<str>,
     },
+    /// A fault was caught, and has cost no more than its domain, such as one viewer or one picture. Told once for each
+    /// domain and owner; further ones are counted ([`Faults::total`](crate::faults::Faults::total)).
+    #[non_exhaustive]
+    Fault {
+        /// What it was confined to.
+        domain: FaultDomain,
+        /// Whose it was: a session, a viewer, or what else the domain has.
+        whose: Arc<str>,
+        /// What happened.
+        why: Arc<str>,
+    },
+    /// A loop that everybody needs has ended by a fault: the engine serves nobody any more. The process should end, with
+    /// a code that is not 0. Also told to who subscribes after it.
+    #[non_exhaustive]
+    EngineFailed {
+        /// The loop.
+        domain: FaultDomain,
+        /// What ended it.
+        why: Arc<str>,
+    },
 }
 
 /// Why a viewer is gone.
@@ -213,6 +233,17 @@ impl Subscribers {
     }
 
     pub(crate) fn add(&mut self, subscriber: Subscriber) {
+        // Of what they want there may never be any: those who have left are found here.
+        let mut index = 0;
+        while let Some(other) = self.all.get(index) {
+            match other.events.is_closed() {
+                true => {
+                    let left = self.all.swap_remove(index);
+                    self.faults.drop_guarded(&"a subscriber to events", left);
+                }
+                false => index += 1,
+            }
+        }
         self.all.push(subscriber);
     }
 
@@ -241,7 +272,7 @@ impl Drop for Subscribers {
 
 impl Subscriber {
     /// Hands an event over; false where the receiver is gone.
-    fn send(&self, event: &Event) -> bool {
+    pub(crate) fn send(&self, event: &Event) -> bool {
         if !(self.wanted)(event) {
             return true;
         }
@@ -256,5 +287,22 @@ impl Subscriber {
             }
             Err(Refused::Closed) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receiver::bounded;
+
+    #[test]
+    fn subscribers_that_have_left_are_forgotten_when_others_come() {
+        let mut subscribers = Subscribers::new(Arc::default());
+        for _ in 0..100 {
+            let (events, receiver) = bounded(1);
+            subscribers.add(Subscriber { events, wanted: Arc::new(|_| false) });
+            drop(receiver);
+        }
+        assert_eq!(subscribers.all.len(), 1);
     }
 }

@@ -3,7 +3,8 @@
 //! Whatever parses what came from outside, works for one peer or one session, or calls the application runs
 //! inside [`Faults::guard`]: a panic in there is caught, counted, and logged once with whose it was. A loop
 //! that serves everybody and ends all the same ends the engine ([`Faults::run_loop`]), and those who asked for
-//! it are notified ([`Faults::on_fatal`]): a process that lives and serves nobody helps nobody.
+//! it are notified ([`Faults::on_fatal`]): a process that lives and serves nobody helps nobody. Both are events as well
+//! ([`Event::Fault`](crate::Event::Fault), [`Event::EngineFailed`](crate::Event::EngineFailed)).
 //!
 //! ```no_run
 //! use visavis::{Engine, EngineConfig};
@@ -26,6 +27,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use visavis_types::catch_panic;
 pub use visavis_types::install_panic_hook;
+
+use crate::event::{Event, Subscriber};
 
 /// Faults that are logged one by one; further ones are only counted, so that the log does not fill up.
 const MAX_LOGGED: usize = 1_000;
@@ -190,6 +193,9 @@ struct State {
     wrong: BTreeMap<&'static str, String>,
     fatal: Option<FatalFault>,
     on_fatal: Vec<OnFatal>,
+    subscribers: Vec<Subscriber>,
+    /// The engine has stopped: nobody is told of anything any more.
+    is_closed: bool,
 }
 
 type OnFatal = Box<dyn FnOnce(&FatalFault) + Send>;
@@ -237,7 +243,7 @@ impl Faults {
             Ok(Err(error)) => FaultCause::Io(Arc::new(error)),
             Err(message) => FaultCause::Panic { message: message.into() },
         };
-        self.report(domain, &"the process", &cause.to_string());
+        self.log(domain, "the process", &cause.to_string());
         let fault = FatalFault { domain, cause };
         let watchers = {
             let mut state = self.state();
@@ -246,6 +252,7 @@ impl Faults {
             std::mem::take(&mut state.on_fatal)
         };
         tracing::error!(%fault, "the engine has stopped; end the process, and start it anew");
+        self.emit(&failed(&fault));
         for watcher in watchers {
             self.guard(FaultDomain::Callback, &"on_fatal", || watcher(&fault));
         }
@@ -267,19 +274,64 @@ impl Faults {
 
     /// Counts a fault that was caught elsewhere, and logs it once.
     pub fn report(&self, domain: FaultDomain, whose: &dyn Display, why: &str) {
+        let whose = whose.to_string();
+        if self.log(domain, &whose, why) {
+            self.emit(&Event::Fault { domain, whose: whose.into(), why: why.into() });
+        }
+    }
+
+    /// Counts a fault, and logs it where none of its domain was for this owner; whether it did.
+    fn log(&self, domain: FaultDomain, whose: &str, why: &str) -> bool {
         self.count(domain);
         let mut state = self.state();
-        if state.logged.len() >= MAX_LOGGED {
+        if state.logged.len() >= MAX_LOGGED || !state.logged.insert((domain, whose.to_owned())) {
+            return false;
+        }
+        let last = state.logged.len() == MAX_LOGGED;
+        drop(state);
+        tracing::error!(%domain, %whose, why, "a fault, caught; more of its kind are only counted");
+        if last {
+            tracing::error!("so many faults that further ones are only counted");
+        }
+        true
+    }
+
+    /// From now on somebody is told of faults; of a fatal one also where it was before.
+    pub(crate) fn subscribe(&self, subscriber: Subscriber) {
+        let mut state = self.state();
+        if state.is_closed {
             return;
         }
-        let whose = whose.to_string();
-        if state.logged.insert((domain, whose.clone())) {
-            let last = state.logged.len() == MAX_LOGGED;
-            drop(state);
-            tracing::error!(%domain, %whose, why, "a fault, caught; more of its kind are only counted");
-            if last {
-                tracing::error!("so many faults that further ones are only counted");
-            }
+        let (left, stay) = state.subscribers.drain(..).partition(|other| other.events.is_closed());
+        state.subscribers = stay;
+        state.subscribers.push(subscriber.clone());
+        let fatal = state.fatal.as_ref().map(failed);
+        drop(state);
+        // What is dropped and called here is the application's.
+        self.drop_guarded::<Vec<_>>(&"a subscriber to events", left);
+        if let Some(event) = fatal {
+            self.send(&subscriber, &event);
+        }
+    }
+
+    /// The engine has stopped: no more faults will come.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.is_closed = true;
+        let subscribers = std::mem::take(&mut state.subscribers);
+        drop(state);
+        self.drop_guarded(&"a subscriber to events", subscribers);
+    }
+
+    fn emit(&self, event: &Event) {
+        let subscribers = self.state().subscribers.clone();
+        subscribers.iter().for_each(|subscriber| self.send(subscriber, event));
+    }
+
+    fn send(&self, subscriber: &Subscriber, event: &Event) {
+        // Not reported, which would be told to the same subscriber.
+        if self.attempt(FaultDomain::Callback, || subscriber.send(event)).is_err() {
+            self.count(FaultDomain::Callback);
         }
     }
 
@@ -318,6 +370,10 @@ impl Faults {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn failed(fault: &FatalFault) -> Event {
+    Event::EngineFailed { domain: fault.domain, why: fault.cause.to_string().into() }
 }
 
 /// Faults on purpose, for tests. Release builds have none of this.

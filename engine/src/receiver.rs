@@ -205,6 +205,12 @@ impl<T> Sender<T> {
         }
     }
 
+    /// Whether nobody reads any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        // Each receiver has the signal as well; all senders together have it once.
+        Arc::strong_count(&self.open.0) == 1
+    }
+
     /// How many items wait.
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
@@ -347,7 +353,11 @@ mod tests {
         assert!(receiver.drop_oldest());
         assert_eq!(receiver.dropped(), 3);
         assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1]);
+        let other = receiver.clone();
         drop(receiver);
+        assert!(!sender.clone().is_closed());
+        drop(other);
+        assert!(sender.is_closed());
         assert_eq!(sender.send(5), Err(Refused::Closed));
     }
 

@@ -9,7 +9,7 @@
 mod viewer;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use viewer::Viewer;
@@ -273,6 +273,9 @@ fn a_loop_that_ends_by_a_fault_stops_the_engine_and_says_so() {
         let handle = engine.handle();
         let (told, fatal) = mpsc::channel();
         handle.faults().on_fatal(move |fault| told.send(fault.clone()).unwrap());
+        let is_fault =
+            |event: &Event| matches!(event, Event::Fault { .. } | Event::EngineFailed { .. });
+        let events = handle.subscribe_to(is_fault);
         let session = session(&engine, "a");
         handle.faults().plant(domain, 1);
         push(&session);
@@ -283,10 +286,44 @@ fn a_loop_that_ends_by_a_fault_stops_the_engine_and_says_so() {
         assert_eq!(fault.domain, domain);
         assert!(!handle.is_running());
         assert_eq!(handle.health().fatal.map(|fault| fault.domain), Some(domain));
+        // Whoever waits for events is told too, also who asks for them only now.
+        for events in [&events, &handle.subscribe_to(is_fault)] {
+            let event = events.recv_timeout(PATIENCE).unwrap();
+            assert!(
+                matches!(&event, Event::EngineFailed { domain: ended, why, .. }
+                    if *ended == domain && why.contains("on purpose")),
+                "{event:?}"
+            );
+        }
         // And none of this waits for what is not there any more.
         session.stop();
         engine.stop();
+        assert_eq!(events.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
     }
+}
+
+#[test]
+fn a_fault_that_is_caught_is_an_event_once_for_its_owner() {
+    let engine = engine();
+    let (handle, session) = (engine.handle(), session(&engine, "a"));
+    let events = handle.subscribe_to(|event| matches!(event, Event::Fault { .. }));
+    let mut viewer = Viewer::join(&handle, session.id());
+    viewer.run_until(|viewer| viewer.connected);
+    handle.faults().plant(FaultDomain::Encoder, 3);
+    wait_until("three faults", || {
+        push(&session);
+        handle.faults().total(FaultDomain::Encoder) >= 3
+    });
+    let event = events.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        matches!(&event, Event::Fault { domain: FaultDomain::Encoder, whose, why, .. }
+            if &**whose == "a" && why.contains("on purpose")),
+        "{event:?}"
+    );
+    assert_eq!(events.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
+    // Those who do not read any more are forgotten.
+    drop(events);
+    is_well(&session, &mut viewer);
 }
 
 #[test]

@@ -284,6 +284,16 @@ typedef enum visavis_event_kind {
      * A data channel is closed, while its viewer stays. peer; text: its label.
      */
     VISAVIS_EVENT_DATA_CHANNEL_CLOSED = 13,
+    /**
+     * A fault of the library, or of what it was given, was caught, and has cost no more than its domain. text: whose it
+     * was, and what happened; domain. Told once for each domain and owner. Of no session: only readers of all get it.
+     */
+    VISAVIS_EVENT_FAULT = 14,
+    /**
+     * The engine has ended by a fault, and serves nobody any more: the process should end, and be started anew. text: what
+     * happened; domain. Also for readers that are opened after it; of no session.
+     */
+    VISAVIS_EVENT_ENGINE_FAILED = 15,
 } visavis_event_kind;
 
 /**
@@ -622,7 +632,8 @@ typedef struct visavis_event {
      */
     uint32_t stalled;
     /**
-     * The name of the session. Good until the next event is read from the same reader, or it is freed.
+     * The name of the session; NULL for what is of none. Good until the next event is read from the same reader, or it is
+     * freed.
      */
     const char *session;
     /**
@@ -653,6 +664,12 @@ typedef struct visavis_event {
      * 0.
      */
     uint32_t reserved;
+    /**
+     * What a fault was confined to, one word: peer, offer, datagram, command, session, encoder, idle, audio, callback,
+     * rtp-input, connection, upload, addresses, media-loop, audio-loop, idle-loop, signaling-loop, log; there may be
+     * more. Good as long as session.
+     */
+    const char *domain;
 } visavis_event;
 
 /**

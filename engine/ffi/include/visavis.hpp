@@ -130,7 +130,7 @@ inline visavis_audio_chunk audio_chunk(std::span<const float> samples, std::uint
 /** An event, with texts of its own. */
 struct Event {
     visavis_event_kind kind;
-    std::string session, text;
+    std::string session, text, domain;
     std::uint64_t peer, utterance;
     std::chrono::microseconds sent;
     std::int64_t at_ms;
@@ -139,7 +139,7 @@ struct Event {
 
     explicit Event(const visavis_event &event)
         : kind(static_cast<visavis_event_kind>(event.kind)), session(event.session ? event.session : ""),
-          text(event.text ? event.text : ""), peer(event.peer), utterance(event.utterance), sent(event.sent_us),
+          text(event.text ? event.text : ""), domain(event.domain ? event.domain : ""), peer(event.peer), utterance(event.utterance), sent(event.sent_us),
           at_ms(event.at_ms), level_db(event.level_db), stalled(event.stalled != 0) {}
 };
 

@@ -60,6 +60,12 @@ pub enum visavis_event_kind {
     VISAVIS_EVENT_DATA_CHANNEL_OPENED = 12,
     /// A data channel is closed, while its viewer stays. peer; text: its label.
     VISAVIS_EVENT_DATA_CHANNEL_CLOSED = 13,
+    /// A fault of the library, or of what it was given, was caught, and has cost no more than its domain. text: whose it
+    /// was, and what happened; domain. Told once for each domain and owner. Of no session: only readers of all get it.
+    VISAVIS_EVENT_FAULT = 14,
+    /// The engine has ended by a fault, and serves nobody any more: the process should end, and be started anew. text: what
+    /// happened; domain. Also for readers that are opened after it; of no session.
+    VISAVIS_EVENT_ENGINE_FAILED = 15,
 }
 
 /// An event. Fields that its kind does not name are 0 or NULL.
@@ -72,7 +78,8 @@ pub struct visavis_event {
     pub kind: u32,
     /// Of VISAVIS_EVENT_LIVE_ENDED.
     pub stalled: u32,
-    /// The name of the session. Good until the next event is read from the same reader, or it is freed.
+    /// The name of the session; NULL for what is of none. Good until the next event is read from the same reader, or it is
+    /// freed.
     pub session: *const c_char,
     /// Depends on the kind. Good as long as session.
     pub text: *const c_char,
@@ -88,6 +95,10 @@ pub struct visavis_event {
     pub level_db: i32,
     /// 0.
     pub reserved: u32,
+    /// What a fault was confined to, one word: peer, offer, datagram, command, session, encoder, idle, audio, callback,
+    /// rtp-input, connection, upload, addresses, media-loop, audio-loop, idle-loop, signaling-loop, log; there may be
+    /// more. Good as long as session.
+    pub domain: *const c_char,
 }
 
 // SAFETY: it is as the trait asks for.
@@ -107,21 +118,20 @@ unsafe impl Versioned for visavis_event {
             at_ms: 0,
             level_db: 0,
             reserved: 0,
+            domain: ptr::null(),
         }
     }
 }
 
 /// The texts of the event that was read last.
 struct Kept {
-    session: CString,
+    session: Option<CString>,
     text: Option<CString>,
+    domain: Option<CString>,
 }
 
-impl Kept {
-    fn new(session: &SessionId, text: Option<&str>) -> Self {
-        let owned = |text: &str| CString::new(text.replace('\0', "?")).unwrap_or_default();
-        Self { session: owned(session.as_str()), text: text.map(owned) }
-    }
+fn owned(text: &str) -> CString {
+    CString::new(text.replace('\0', "?")).unwrap_or_default()
 }
 
 fn kind(event: &Event) -> visavis_event_kind {
@@ -140,11 +150,13 @@ fn kind(event: &Event) -> visavis_event_kind {
         Event::MicrophoneLevel { .. } => VISAVIS_EVENT_MICROPHONE_LEVEL,
         Event::DataChannelOpened { .. } => VISAVIS_EVENT_DATA_CHANNEL_OPENED,
         Event::DataChannelClosed { .. } => VISAVIS_EVENT_DATA_CHANNEL_CLOSED,
+        Event::Fault { .. } => VISAVIS_EVENT_FAULT,
+        Event::EngineFailed { .. } => VISAVIS_EVENT_ENGINE_FAILED,
         _ => VISAVIS_EVENT_OTHER,
     }
 }
 
-/// The session that an event is of; `None` for kinds that are new.
+/// The session that an event is of; `None` for those of none, and for kinds that are new.
 fn session_of(event: &Event) -> Option<&SessionId> {
     match event {
         Event::PeerJoined { session, .. }
@@ -169,7 +181,8 @@ fn for_c(event: &Event) -> (visavis_event, Kept) {
     let mut out = visavis_event::initial();
     out.kind = kind(event) as u32;
     let us = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let mut text = None;
+    let composed;
+    let (mut text, mut domain): (Option<&str>, Option<&str>) = (None, None);
     match event {
         Event::PeerJoined { peer, codec, .. } => {
             out.peer = peer.as_raw();
@@ -201,18 +214,28 @@ fn for_c(event: &Event) -> (visavis_event, Kept) {
             out.peer = peer.as_raw();
             text = Some(label);
         }
+        Event::Fault { domain: confined, whose, why, .. } => {
+            composed = format!("{whose}: {why}");
+            (text, domain) = (Some(composed.as_str()), Some(confined.as_str()));
+        }
+        Event::EngineFailed { domain: ended, why, .. } => {
+            composed = format!("the {ended} has ended by a fault: {why}");
+            (text, domain) = (Some(composed.as_str()), Some(ended.as_str()));
+        }
         _ => {}
     }
-    let kept = session_of(event)
-        .map_or_else(|| Kept::new(&SessionId::default(), None), |session| Kept::new(session, text));
-    (out, kept)
+    let session = session_of(event).map(|session| owned(session.as_str()));
+    (out, Kept { session, text: text.map(owned), domain: domain.map(owned) })
 }
 
 /// Puts the pointers to the texts in, which stay where they are while they are kept.
 fn with_texts(mut event: visavis_event, kept: Option<&Kept>) -> visavis_event {
     if let Some(kept) = kept {
-        event.session = kept.session.as_ptr();
-        event.text = kept.text.as_ref().map_or(ptr::null(), |text| text.as_ptr());
+        let pointer =
+            |text: &Option<CString>| text.as_ref().map_or(ptr::null(), |text| text.as_ptr());
+        event.session = pointer(&kept.session);
+        event.text = pointer(&kept.text);
+        event.domain = pointer(&kept.domain);
     }
     event
 }

@@ -68,6 +68,14 @@ fn readers_callbacks_utterances_and_lent_buffers() -> Outcome {
     Ok(())
 }
 
+/// Release builds have no faults on purpose.
+#[cfg(debug_assertions)]
+#[test]
+fn faults_are_events() -> Outcome {
+    assert_eq!(run("tests/faults.c", &[])?, "done\n");
+    Ok(())
+}
+
 #[test]
 fn a_renderer_draws_in_place() -> Outcome {
     let mut program =
