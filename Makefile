@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 
 .PHONY: help run test test-sanitizers test-install test-av1 test-openssl test-python test-adapters wheel lint doc api abi header install deny msrv \
 	features fuzz-check bench micro instructions profile fuzz fuzz-offers setup setup-abi setup-capi setup-count setup-deny setup-openssl \
-	setup-profile setup-speech setup-test
+	setup-profile setup-python setup-speech setup-test
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,7 +23,7 @@ test: setup-test ## every test, the browser ones included
 	@# Without this the whole-system tests would build the programs once more, with the features that these have alone.
 	$(if $(filter --release,$(ARGS)),,VISAVIS_BIN=$(TARGET)/debug/visavis) $(CARGO) test --workspace $(ARGS)
 
-test-python: setup-test ## the Python package: its own tests, its types by mypy and pyright
+test-python: setup-python ## the Python package: its own tests, its types by mypy and pyright
 	$(CARGO) build --workspace --lib --test python
 	tools/python/test $(ARGS)
 
@@ -137,6 +137,9 @@ setup-openssl: ## install what a build with the feature openssl needs
 
 setup-profile: ## install what takes profiles
 	@tools/setup build profile
+
+setup-python: setup-test ## install what the tests of the Python package need, into target/python
+	@tools/python/test install
 
 setup-speech: ## install what examples talk with too
 	@tools/setup build test speech

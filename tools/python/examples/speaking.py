@@ -86,6 +86,7 @@ def say(face: visavis.Session, renderer: Any, samples: Any, rate: int) -> None:
     A picture may take less time than it is shown: they are kept until they are due, and a push waits where too many are.
     """
     size = rate // FPS
+    print("speaks", flush=True)
     with face.begin_utterance() as utterance, contextlib.closing(renderer.pictures(samples, rate)) as pictures:
         for start, picture in zip(range(0, len(samples), size), pictures):
             # Sound goes in with its picture, so that nothing is heard before it can be seen.

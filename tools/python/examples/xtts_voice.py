@@ -60,6 +60,7 @@ class Stub:
 def say(face: visavis.Session, voice: Any, text: str) -> None:
     """Plays speech while it is made, with a drawn face: here your renderer makes the pictures."""
     drawn, size = speaking.DrawnFace(), RATE // speaking.FPS
+    print("speaks", flush=True)
     with face.begin_utterance() as utterance, contextlib.closing(voice.speech(text)) as pieces:
         waiting = numpy.zeros(0, numpy.float32)
         for piece in pieces:

@@ -8,11 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import visavis
 
 PROJECT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(visavis.__file__).parent
+# With a cache that the runs share.
+MYPY = ["-m", "mypy", "--config-file", str(PROJECT / "pyproject.toml"), "--cache-dir=../mypy"]
 PYRIGHT = str(Path(sys.executable).parent / "pyright")
+
+# One after the other: checkers compute all the time, and tests beside them wait for sound and pictures in real time.
+pytestmark = pytest.mark.xdist_group("types")
 
 # What is right is taken, and what is wrong is found.
 USER = """
@@ -38,9 +45,8 @@ def run(*command: str) -> Any:
 
 
 def test_mypy_strict_finds_nothing() -> None:
-    config = ["--config-file", str(PROJECT / "pyproject.toml"), "--cache-dir=../mypy"]
     sources = [str(PROJECT / folder) for folder in ("visavis", "tests", "examples", "bench")]
-    code, said = run(sys.executable, "-m", "mypy", *config, *sources)
+    code, said = run(sys.executable, *MYPY, *sources)
     assert code == 0, said
 
 
@@ -54,7 +60,7 @@ def test_what_is_wrong_is_found_by_both(tmp_path: Path) -> None:
     user.write_text(USER)
     lines = USER.split("\n")
     expected = [lines.index(line) + 1 for line in lines if "bgr" in line or "interrupt" in line]
-    code, said = run(sys.executable, "-m", "mypy", "--strict", "--cache-dir=../mypy", str(user))
+    code, said = run(sys.executable, *MYPY, str(user))
     assert [int(line.split(":")[1]) for line in said.split("\n") if ": error:" in line] == expected, said
     config = tmp_path / "pyrightconfig.json"
     settings = {"typeCheckingMode": "strict", "extraPaths": [str(PACKAGE.parent)], "include": ["user.py"]}
