@@ -222,11 +222,12 @@ impl Narrowing {
     /// A packet of 8 kHz sound and by how much it is late; `None` is silence, after which all begins anew.
     fn take(&mut self, samples: Option<&[i16]>) -> Result<(&[i16], Duration), ResampleError> {
         self.taken.clear();
-        let Some(samples) = samples else {
-            self.reset();
+        if samples.is_none() && self.filter.is_none() {
             self.taken.resize(self.packet, 0);
             return Ok((&self.taken, Duration::ZERO));
-        };
+        }
+        // The last of the sound is still in the filter: the first silence brings it out.
+        let silence = vec![0; if samples.is_none() { self.packet * NARROWING as usize } else { 0 }];
         let first = self.filter.is_none();
         let filter = match self.filter.take() {
             Some(filter) => self.filter.insert(filter),
@@ -235,7 +236,7 @@ impl Narrowing {
                 self.filter.insert(filter)
             }
         };
-        filter.process(samples, &mut self.waiting)?;
+        filter.process(samples.unwrap_or(&silence), &mut self.waiting)?;
         if first {
             self.padding = (self.packet + Self::SPARE).saturating_sub(self.waiting.len());
             self.waiting.splice(..0, std::iter::repeat_n(0, self.padding));
@@ -243,6 +244,9 @@ impl Narrowing {
         let late = (filter.delay() + self.padding) as u64;
         self.taken.extend(self.waiting.drain(..self.packet.min(self.waiting.len())));
         self.taken.resize(self.packet, 0);
+        if samples.is_none() {
+            self.reset();
+        }
         Ok((&self.taken, samples_duration(late, G711Law::SAMPLE_RATE_HZ)))
     }
 }
@@ -300,6 +304,26 @@ mod tests {
         }
         let opus = packets.iter().filter(|p| p.codec == AudioCodec::Opus);
         assert!(opus.map(|p| p.rtp_time).eq((0..50).map(|n| 5 + n * 960)));
+    }
+
+    #[test]
+    fn the_last_of_a_sound_comes_out_before_silence() {
+        let (mut encoders, start) =
+            (Encoders::new(&SessionConfig::default()).unwrap(), Instant::now());
+        let mut decoded = Vec::new();
+        for n in 0..8 {
+            let samples = if n < 5 { vec![8_000; 960] } else { Vec::new() };
+            encoders
+                .encode(&slot(n, start, n < 5), &mono(samples), ALL, |p| {
+                    if p.codec == AudioCodec::Pcmu {
+                        G711Law::Mu.decode(&p.data, &mut decoded);
+                    }
+                })
+                .unwrap();
+        }
+        let loud = decoded.iter().filter(|&&sample| sample > 4_000).count();
+        assert!(loud.abs_diff(5 * 160) <= 1, "{loud} samples");
+        assert!(decoded[6 * 160..].iter().all(|&sample| sample == 0));
     }
 
     #[test]

@@ -59,8 +59,10 @@ struct UtteranceSound {
     samples: SoundQueue,
     /// Samples handed on, and skipped: the time inside the utterance of the next.
     fed: u64,
-    /// When the time inside the utterance was 0.
+    /// When the time inside the utterance was 0, or will be.
     origin: Option<Instant>,
+    /// Its begin was told.
+    told: bool,
     has_sound: bool,
     /// Some of it was handed on.
     begun: bool,
@@ -155,6 +157,13 @@ impl Speech {
                 return None;
             }
             sound.move_origin(pacer.next_packet(now));
+        }
+        if !sound.told {
+            // Its first packet follows those of silence at their pace, and nobody hears of it before.
+            if sound.origin.is_some_and(|origin| origin > now) {
+                return None;
+            }
+            sound.told = true;
             // Before anything else that is due at this moment.
             self.tally.dropped += sound.feed(pacer, packet, behind, now);
             return Some(UtteranceEvent::Started(state));
@@ -225,6 +234,9 @@ impl Speech {
         if sound.resumes || unseen || sound.state.is_interrupted() {
             return Some(now);
         }
+        if !sound.told {
+            return Some(origin);
+        }
         let due = origin + samples_duration(sound.fed);
         let waits = sound.samples.is_empty() && (sound.end != End::Reached || due <= now);
         (!waits && !sound.stalled).then_some(due)
@@ -239,6 +251,7 @@ impl UtteranceSound {
             samples: SoundQueue::default(),
             fed: 0,
             origin: None,
+            told: false,
             has_sound: false,
             begun: false,
             stalled: false,
@@ -396,7 +409,9 @@ impl UtteranceSound {
     }
 
     fn fade_out(&mut self, pacer: &mut Pacer, now: Instant) {
-        self.samples.take(FADE_SAMPLES, &mut self.packet);
+        // Of what nobody has heard, nothing fades.
+        let fades = if self.begun { FADE_SAMPLES } else { 0 };
+        self.samples.take(fades, &mut self.packet);
         pacer.cut(&self.packet, now);
     }
 }

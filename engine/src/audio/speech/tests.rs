@@ -301,11 +301,45 @@ fn an_interruption_is_heard_at_once_and_counted_to_the_packet() {
     run.advance(2_000);
     // What fades, and the second one.
     assert!(run.loud().len() as u32 * 20 <= heard + 20 + 100);
-    assert_eq!(run.turns()[1..3], [(500, "cut 1"), (500, "started 2")]);
+    assert_eq!(run.turns()[1..3], [(500, "cut 1"), (520, "started 2")]);
     assert_eq!(run.turns[3].1, "ended 2");
     assert_eq!(first.sent(), sent);
     let rtp: Vec<u64> = run.sent.iter().map(|(_, slot, _)| slot.rtp_time).collect();
     assert!(rtp.windows(2).all(|pair| pair[1] > pair[0]), "{rtp:?}");
+}
+
+/// An utterance of 95 ms has ended, silence is still sent in time with it, and another waits for its first packet.
+fn one_behind_another() -> (Run, Arc<UtteranceState>) {
+    let mut run = Run::new();
+    let first = run.begin();
+    run.say(&first, 0, 95, 1_000);
+    first.end();
+    run.advance(107);
+    let second = run.begin();
+    run.say(&second, 0, 100, 9_000);
+    second.end();
+    run.advance(112);
+    assert_eq!(run.turns(), [(0, "started 1"), (95, "ended 1")]);
+    (run, second)
+}
+
+#[test]
+fn a_begin_is_told_when_its_first_packet_leaves() {
+    let (mut run, _second) = one_behind_another();
+    run.advance(500);
+    assert_eq!(run.turns()[2..], [(120, "started 2"), (220, "ended 2")]);
+    assert_eq!(run.loud()[5].0, 120);
+}
+
+#[test]
+fn nothing_is_heard_of_what_is_cut_off_before_its_first_packet() {
+    let (mut run, second) = one_behind_another();
+    second.interrupt();
+    run.advance(500);
+    assert_eq!(run.turns()[2..], [(112, "cut 2")]);
+    let loudest = run.sent.iter().flat_map(|(.., samples)| samples).max();
+    assert!(loudest < Some(&2_000), "{loudest:?}");
+    assert_eq!(second.sent(), Duration::ZERO);
 }
 
 #[test]
