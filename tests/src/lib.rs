@@ -2,6 +2,7 @@
 
 mod firefox;
 mod likeness;
+mod listener;
 mod netns;
 mod node;
 mod node_package;
@@ -19,6 +20,7 @@ mod weather;
 
 pub use firefox::Firefox;
 pub use likeness::{SPEECH_RATE, correlation, likeness, speech};
+pub use listener::{HeardPacket, Listener};
 pub use netns::{Network, SERVER};
 pub use node::run_page_tests;
 pub use node_package::node_package;

@@ -2,10 +2,10 @@
 
 use std::env;
 use std::error::Error;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::{fs, io};
 
 use tempfile::TempDir;
@@ -16,6 +16,7 @@ use crate::turn::root;
 #[derive(Debug)]
 pub struct Script {
     child: Child,
+    input: ChildStdin,
     out: BufReader<ChildStdout>,
     _package: TempDir,
 }
@@ -31,12 +32,22 @@ impl Script {
         let mut child = Command::new("python3")
             .arg(root().join("tests/python").join(name))
             .env("PYTHONPATH", package.path())
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("python3: {error}; tools/setup test"))?;
+        let input = child.stdin.take().ok_or("no pipe")?;
         let out = child.stdout.take().ok_or("no pipe")?;
-        Ok(Self { child, out: BufReader::new(out), _package: package })
+        Ok(Self { child, input, out: BufReader::new(out), _package: package })
+    }
+
+    /// Gives it a line to read.
+    ///
+    /// # Errors
+    ///
+    /// Where it reads nothing more.
+    pub fn tell(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.input, "{line}")
     }
 
     /// The next line it prints.
