@@ -24,6 +24,9 @@ from typing import Any, Awaitable, Callable, Deque, Mapping, Optional
 
 from loguru import logger
 from pipecat.frames.frames import (
+    BotSpeakingFrame,
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     CancelFrame,
     ClientConnectedFrame,
     EndFrame,
@@ -41,6 +44,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.utils.utils import obj_id
 
 from .._engine import Engine
 from .._errors import Error, InvalidValue
@@ -306,6 +310,14 @@ class _Output(BaseOutputTransport):
         self._connection = connection
         # When what was pushed will have been played.
         self._played = 0.0
+        # Where it was told that the bot speaks.
+        self._speaks: "set[FrameDirection]" = set()
+        # That it begins to, until something of it was pushed.
+        self._begins: "list[tuple[Frame, FrameDirection]]" = []
+        self._interrupting = False
+        self._cut = asyncio.Event()
+        # Frames made before the last interruption have smaller ids.
+        self._interrupted_at = 0
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
@@ -313,21 +325,63 @@ class _Output(BaseOutputTransport):
 
     async def stop(self, frame: EndFrame) -> None:
         await super().stop(frame)
-        await asyncio.sleep(max(0.0, self._played - time.monotonic()))
+        await self._play_out()
         await self._connection.disconnect()
 
     async def cancel(self, frame: CancelFrame) -> None:
+        self._cut_off()
         await super().cancel(frame)
+        # Nobody else tells it, as the sender is gone.
+        for direction in list(self._speaks):
+            await self.push_frame(BotStoppedSpeakingFrame(), direction)
         await self._connection.disconnect()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         # Pictures go on: with them, the last of the sound does too.
-        if isinstance(frame, InterruptionFrame) and not self._params.video_out_enabled:
-            self._connection.face.interrupt()
-            self._played = 0.0
-        await super().process_frame(frame, direction)
+        if not isinstance(frame, InterruptionFrame) or self._params.video_out_enabled:
+            await super().process_frame(frame, direction)
+            return
+        self._cut_off()
+        self._interrupting = True
+        try:
+            await super().process_frame(frame, direction)
+        finally:
+            self._interrupting = False
+            self._interrupted_at = obj_id()
+
+    async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        # The sender tells it before it has its sound written, which may be cut off meanwhile.
+        if isinstance(frame, BotStartedSpeakingFrame) or (self._begins and isinstance(frame, BotSpeakingFrame)):
+            self._begins.append((frame, direction))
+            return
+        if isinstance(frame, BotStoppedSpeakingFrame):
+            self._begins.clear()
+            # What was pushed is ahead of what is heard.
+            await self._play_out()
+            if direction not in self._speaks:
+                return
+            self._speaks.discard(direction)
+        await super().push_frame(frame, direction)
+
+    def _cut_off(self) -> None:
+        """Ends what is said."""
+        self._connection.face.interrupt()
+        self._played = 0.0
+        self._cut.set()
+
+    async def _play_out(self) -> None:
+        """Returns when what was pushed has been played, or was cut off."""
+        while (left := self._played - time.monotonic()) > 0:
+            self._cut.clear()
+            try:
+                await asyncio.wait_for(self._cut.wait(), left)
+            except asyncio.TimeoutError:
+                pass
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        # The sender may have taken it from its queue just before that was emptied.
+        if frame.interruptible and (self._interrupting or frame.id < self._interrupted_at):
+            return False
         face = self._connection.face
         outcome = face.push_audio(frame.audio, frame.sample_rate, frame.num_channels)
         if outcome not in ("accepted", "dropped-oldest"):
@@ -335,6 +389,11 @@ class _Output(BaseOutputTransport):
         now = time.monotonic()
         lasts = len(frame.audio) / (2 * frame.num_channels * frame.sample_rate)
         self._played = max(self._played, now) + lasts
+        begins, self._begins = self._begins, []
+        for told, direction in begins:
+            if isinstance(told, BotStartedSpeakingFrame):
+                self._speaks.add(direction)
+            await super().push_frame(told, direction)
         await asyncio.sleep(max(0.0, self._played - now - _LEAD))
         return True
 
