@@ -168,9 +168,12 @@ fn examples_in_documents_run() -> Outcome {
     // What stands in README is an excerpt.
     let before =
         "const rgba = Buffer.alloc(512 * 512 * 4), pcm = Buffer.alloc(4800), recognise = () => {};";
-    for (document, before) in
-        [("docs/node.md", ""), ("docs/migration.md", ""), ("README.md", before)]
-    {
+    for (document, before) in [
+        ("docs/node.md", ""),
+        ("docs/integrate.md", ""),
+        ("docs/migration.md", ""),
+        ("README.md", before),
+    ] {
         for (number, example) in examples(document)?.into_iter().enumerate() {
             let name = document.replace('/', "-");
             let file = folder.join(format!("{name}-{number}.mjs"));
@@ -181,7 +184,7 @@ fn examples_in_documents_run() -> Outcome {
             running.push((file, command.spawn()?));
         }
     }
-    assert!(running.len() >= 8, "only {} examples", running.len());
+    assert!(running.len() >= 9, "only {} examples", running.len());
     thread::sleep(EXAMPLES);
     for (file, mut child) in running {
         let ended = child.try_wait()?;

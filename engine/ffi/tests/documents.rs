@@ -1,4 +1,4 @@
-//! What docs/c.md and the README show is compiled, linked with a renderer, and run.
+//! What docs/c.md, docs/integrate.md and the README show is compiled, linked with a renderer, and run.
 
 mod support;
 
@@ -10,8 +10,13 @@ use support::{Options, Outcome, Program, compile, package};
 const LOCAL: &str = r#"{"udp": "127.0.0.1:0", "listen": "127.0.0.1:0"}"#;
 
 /// The documents, and how many programs each has in a language.
-const PROGRAMS: [(&str, &str, usize); 3] =
-    [("docs/c.md", "c", 1), ("docs/c.md", "cpp", 1), ("README.md", "cpp", 1)];
+const PROGRAMS: [(&str, &str, usize); 5] = [
+    ("docs/c.md", "c", 1),
+    ("docs/c.md", "cpp", 1),
+    ("docs/integrate.md", "c", 1),
+    ("docs/integrate.md", "cpp", 1),
+    ("README.md", "cpp", 1),
+];
 
 /// The programs of a language in a document.
 fn programs(document: &str, language: &str) -> Outcome<Vec<String>> {

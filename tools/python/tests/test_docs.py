@@ -1,4 +1,4 @@
-"""What docs/python.md and the examples show is run."""
+"""What docs/python.md, docs/integrate.md and the examples show is run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from fastapi import HTTPException
 import visavis
 
 HERE = Path(__file__).resolve().parent
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", (HERE / "../../../docs/python.md").read_text(), re.M | re.S)
+DOCS = HERE / "../../../docs"
+BLOCKS, INTEGRATE = (
+    re.findall(r"^```python\n(.*?)^```$", (DOCS / name).read_text(), re.M | re.S) for name in ("python.md", "integrate.md")
+)
 
 
 class Synthesizer:
@@ -44,7 +47,7 @@ class Encoder:
         pass
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[-2][:40])
+@pytest.mark.parametrize("block", BLOCKS + INTEGRATE, ids=lambda block: block.split("\n")[-2][:40])
 def test_a_block_of_the_guide_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
     serve, open_ones = visavis.serve, []
 
@@ -61,9 +64,11 @@ def test_a_block_of_the_guide_runs(block: str, monkeypatch: pytest.MonkeyPatch) 
         "renderer": [(numpy.zeros((64, 64, 4), numpy.uint8), numpy.zeros(960, numpy.float32))] * 3,
         "synthesizer": Synthesizer(),
         "recogniser": Recogniser(),
+        "pictures": [numpy.zeros((64, 64, 4), numpy.uint8)] * 3,
+        "voice": numpy.zeros(2_400, numpy.int16),
         "encoder": Encoder(),
     }
-    exec(compile(block, "docs/python.md", "exec"), names)  # As a reader would run it.
+    exec(compile(block, "a block of the guide", "exec"), names)  # As a reader would run it.
     for closing in open_ones:
         closing.join()
     if isinstance(names.get("engine"), visavis.Engine):
@@ -71,7 +76,7 @@ def test_a_block_of_the_guide_runs(block: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_guide_has_examples() -> None:
-    assert len(BLOCKS) >= 7
+    assert len(BLOCKS) >= 7 and len(INTEGRATE) == 1
 
 
 def example(name: str) -> Any:
