@@ -1,6 +1,6 @@
 //! The allowed dependencies between the crates of this workspace, held against `cargo metadata`.
 //!
-//! `types ← bitstream ← {codec, core}; types ← net; {codec, core, net} ← engine ← signaling ←
+//! `types ← bitstream ← {codec, core}; types ← net; {codec, core, net} ← engine ← {signaling, film} ←
 //! {ffi, tools, bench, tests}`: an arrow points at what may be depended on, directly or by way of the crates between.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -38,7 +38,11 @@ fn allowed(package: &str) -> Option<BTreeSet<&'static str>> {
     if package == "visavis-signaling" {
         return Some(above);
     }
-    above.insert("visavis-signaling");
+    if package == "visavis-film" {
+        above.extend(["visavis-bitstream", "visavis-codec"]);
+        return Some(above);
+    }
+    above.extend(["visavis-signaling", "visavis-film"]);
     // Other languages get what applications in Rust get.
     if matches!(package, "visavis-ffi" | "visavis-node" | "visavis-python") {
         return Some(above);

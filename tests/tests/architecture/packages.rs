@@ -10,7 +10,7 @@ use visavis_tests::{Outcome, root};
 const MAX_KEYWORDS: usize = 5;
 
 /// The library crates that applications can depend on, one by way of another.
-const LIBRARIES: [&str; 8] = [
+const LIBRARIES: [&str; 9] = [
     "visavis",
     "visavis-types",
     "visavis-bitstream",
@@ -19,6 +19,7 @@ const LIBRARIES: [&str; 8] = [
     "visavis-net",
     "visavis-signaling",
     "visavis-ffi",
+    "visavis-film",
 ];
 
 fn metadata() -> Result<Metadata, Box<dyn std::error::Error>> {

@@ -6,7 +6,6 @@
 //! | [`settings`] | defaults, file, environment and flags, put together |
 //! | [`serve`] | starts the parts, waits for a signal, stops them; a session for each visitor |
 //! | [`echo`] | the demo face repeats the visitors' speech |
-//! | [`idle`] | idle loops, read from files |
 //! | [`log`] | non-blocking log on stderr |
 //! | [`source`] | the demo face, and files played in a loop |
 //! | [`timecode`] | a clock in the picture, to measure latency by |
@@ -16,7 +15,6 @@
 
 pub mod cli;
 pub mod echo;
-pub mod idle;
 pub mod log;
 mod memory;
 pub mod serve;

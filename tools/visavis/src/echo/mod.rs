@@ -252,7 +252,7 @@ impl Pictures {
     }
 
     fn show(&mut self, after: Duration, now: Instant) -> Result<(), SourceError> {
-        let failed = |text: &str| SourceError::Demo(text.to_owned());
+        let failed = |text: &str| SourceError::Other(text.to_owned());
         self.coming.extend(self.shapes.try_iter());
         let due = self.coming.iter().take_while(|(at, _)| *at <= now).count();
         if let Some((_, shape)) = self.coming.drain(..due).next_back() {

@@ -8,10 +8,10 @@ use visavis::engine::StartError;
 use visavis::faults::FatalFault;
 use visavis::rtp_input::RtpInputError;
 use visavis::session::SessionError;
+use visavis_film::idle::IdleFileError;
 use visavis_signaling::SignalingError;
 
 use crate::echo::EchoError;
-use crate::idle::IdleFileError;
 use crate::log::LogError;
 use crate::source::SourceError;
 use crate::timecode;

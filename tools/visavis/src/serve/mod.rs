@@ -25,6 +25,7 @@ use crossbeam_channel::{Receiver, bounded, select};
 use visavis::Engine;
 use visavis::faults::{FatalFault, Faults};
 use visavis::idle::IdleLoop;
+use visavis_film::idle;
 use visavis_signaling::SignalingServer;
 
 pub use self::error::ServeError;
@@ -33,7 +34,6 @@ use self::feed::{Feed, Opened};
 use self::ready::Addresses;
 use self::signals::{ReloadSignals, StopSignals};
 use self::visitors::Visitors;
-use crate::idle;
 use crate::log;
 use crate::memory::Tidy;
 use crate::settings::{NamedFile, Settings};

@@ -282,7 +282,7 @@ mod tests {
 
         fn next(&mut self, pool: &Pool) -> Result<Item, SourceError> {
             if self.beat == self.ends_after {
-                return Err(SourceError::Demo("over".to_owned()));
+                return Err(SourceError::Other("over".to_owned()));
             }
             let pts = Duration::from_millis(20) * (self.beat / 2);
             self.beat += 1;

@@ -49,8 +49,8 @@ impl Demo {
     ///
     /// There is no memory for the portrait.
     pub fn new(fps: u32) -> Result<Self, SourceError> {
-        let speech = Speech::bundled().map_err(|e| SourceError::Demo(e.to_string()))?;
-        let face = Face::new().ok_or_else(|| SourceError::Demo("out of memory".to_owned()))?;
+        let speech = Speech::bundled().map_err(|e| failed(&e))?;
+        let face = Face::new().ok_or_else(|| failed(&"out of memory"))?;
         let mouth = MouthTrack::analyse(speech.samples(), speech.rate_hz());
         let pause = PAUSE.as_millis() as u64 * u64::from(speech.rate_hz()) / 1_000;
         let label = String::from("the demo face");
@@ -83,7 +83,7 @@ impl Demo {
     pub fn draw(&mut self, pts: Duration, out: &mut [u8]) -> Result<(), SourceError> {
         let mouth = self.mouth_at(pts);
         let drawn = self.face.draw(pts.as_secs_f64(), &mouth, out);
-        drawn.ok_or_else(|| SourceError::Demo("the face cannot be drawn".to_owned()))
+        drawn.ok_or_else(|| failed(&"the face cannot be drawn"))
     }
 }
 
@@ -110,6 +110,10 @@ impl Source for Demo {
             self.chunks.silence_to(end);
         }
     }
+}
+
+fn failed(why: &dyn std::fmt::Display) -> SourceError {
+    SourceError::Other(format!("cannot set up the demo: {why}"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use hound::{SampleFormat, WavReader};
 
 use super::clip::{AudioInfo, OpenError, broken, unreadable};
-use crate::source::SourceError;
+use crate::SourceError;
 
 /// The WAV file of the same name beside a file, if there is one.
 pub(super) fn beside(path: &Path) -> Option<PathBuf> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::source::{Picture, Pool, SourceError};
+use crate::{Picture, Pool, SourceError};
 
 /// One pass through a file. Times count from the start of the file's presentation.
 pub trait Clip: Send {

@@ -13,7 +13,7 @@ use super::audio::Decoder;
 use super::boxes::Header;
 use super::clip::{AudioInfo, Clip, OpenError, VideoInfo, Wanted, broken, unreadable};
 use super::movie::{AudioConfig, AudioTrack, Movie, Sample, Track, Unusable, VideoTrack};
-use crate::source::{Picture, Pool, SourceError};
+use crate::{Picture, Pool, SourceError};
 
 /// A description of more than this is no description.
 const MAX_MOOV_BYTES: u64 = 256 << 20;

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::clip::{AudioInfo, Clip};
-use crate::source::chunks::Chunks;
-use crate::source::{Item, Picture, Pool, Source, SourceError, SourceInfo, units};
+use crate::chunks::Chunks;
+use crate::{Item, Picture, Pool, Source, SourceError, SourceInfo, units};
 
 /// A clip repeated for ever. Time runs on over the seam, and picture and sound start each round
 /// together: a round is as long as the longer of the two.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::clip::AudioInfo;
 use super::*;
-use crate::source::{Item, Pool, Sound};
+use crate::{Item, Pool, Sound};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)

@@ -9,7 +9,7 @@ use visavis::video::{FrameSize, PixelFormat};
 
 use super::clip::{AudioInfo, Clip, OpenError, VideoInfo, broken, unreadable};
 use super::wav::{self, WavSound};
-use crate::source::{Picture, Pool, SourceError};
+use crate::{Picture, Pool, SourceError};
 
 /// No line of a Y4M file is longer.
 const MAX_LINE: u64 = 1_024;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::clip::{AudioInfo, Clip, OpenError, VideoInfo, Wanted};
 use super::wav;
 use super::y4m::{Reader, parse_rate};
-use crate::source::{Picture, Pool, SourceError};
+use crate::{Picture, Pool, SourceError};
 
 /// How long before the end of a round the processes of the next are started.
 const HEAD_START: Duration = Duration::from_secs(2);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use visavis::idle::{IdleError, IdleLoop, IdlePicture};
 
-use crate::source::play::{self, Clip, Wanted};
-use crate::source::{Picture, Pool, SourceError, units};
+use crate::play::{self, Clip, Wanted};
+use crate::{Picture, Pool, SourceError, units};
 
 /// Why a file cannot be an idle loop.
 #[derive(Debug, thiserror::Error)]

@@ -20,7 +20,7 @@ use std::path::Path;
 pub use self::clip::{AudioInfo, Clip, OpenError, VideoInfo, Wanted};
 
 use self::clip::{broken, unreadable};
-use super::{Source, SourceError};
+use crate::{Source, SourceError};
 
 /// Opens a file of any kind.
 ///
