@@ -924,6 +924,16 @@ typedef struct visavis_server_config {
      * 1: each visitor gets a session of their own, which visavis_server_accept() hands out. Default: 0.
      */
     uint32_t per_visitor;
+    /**
+     * A file that sessions made by the server show while no pictures are pushed; see visavis_session_set_idle_file().
+     * Default: NULL, the built-in face.
+     */
+    const char *idle;
+    /**
+     * Files that sessions made over HTTP can choose by name instead ("idle" of POST /webrtc/sessions/create), such as
+     * "anna=anna.mp4,ben=ben.png". Default: none.
+     */
+    const char *idle_loops;
 } visavis_server_config;
 
 /**
@@ -1015,6 +1025,11 @@ typedef struct visavis_session_config {
      * Memory for pictures of utterances that wait, in bytes. Default: 268,435,456.
      */
     uint64_t utterance_bytes;
+    /**
+     * A file that is shown while no pictures are pushed; see visavis_session_set_idle_file(). Default: NULL, the built-in
+     * face.
+     */
+    const char *idle;
 } visavis_session_config;
 
 /**
@@ -1579,7 +1594,8 @@ enum visavis_status visavis_session_config_init(struct visavis_session_config *c
  *
  * config: NULL for the defaults. session: is set to the session, which is the caller's to free; to NULL on errors.
  * VISAVIS_INVALID_CONFIG: a setting. VISAVIS_EXISTS: the name is taken. VISAVIS_UNSUPPORTED: a codec that this build
- * cannot encode. VISAVIS_ENGINE_STOPPED, VISAVIS_SYSTEM. Any thread.
+ * cannot encode, a kind of idle file. VISAVIS_INVALID_MEDIA: an idle file that is broken. VISAVIS_ENGINE_STOPPED,
+ * VISAVIS_SYSTEM. Any thread.
  */
 enum visavis_status visavis_session_create(const struct visavis_engine *engine,
                                            const struct visavis_session_config *config,
@@ -1621,10 +1637,22 @@ enum visavis_status visavis_session_end_reason(const struct visavis_session *ses
 
 /**
  * Chooses what viewers see while no pictures are pushed, one of visavis_idle; for a picture of the application see
- * visavis_session_set_idle_picture(). Any thread.
+ * visavis_session_set_idle_picture(), for a file visavis_session_set_idle_file(). Any thread.
  */
 enum visavis_status visavis_session_set_idle(const struct visavis_session *session,
                                              uint32_t idle);
+
+/**
+ * Shows viewers a file while no pictures are pushed: a JPEG or PNG image, an MP4 with H264 video, Y4M, or any film that the
+ * program ffmpeg reads where it is in PATH. Its sound is left out, and what of it goes beyond 1,800 pictures.
+ *
+ * path: the file, which stays where it is: it is read once for each codec, rate and size that it is encoded with.
+ * VISAVIS_SYSTEM: it cannot be read. VISAVIS_UNSUPPORTED: a kind of file that nobody here reads. VISAVIS_INVALID_MEDIA: it
+ * is broken, or has a size that cannot be. What was shown before stays then. Takes some milliseconds, with ffmpeg some
+ * hundreds. Any thread.
+ */
+enum visavis_status visavis_session_set_idle_file(const struct visavis_session *session,
+                                                  const char *path);
 
 /**
  * Drops at once all that waits to be played, utterances and what was pushed live. sent_us: NULL, or set to how much of

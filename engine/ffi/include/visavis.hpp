@@ -386,6 +386,9 @@ public:
     void set_idle(visavis_idle idle) { check(visavis_session_set_idle(get(), idle)); }
     void set_idle(const visavis_video_frame &picture) { check(visavis_session_set_idle_picture(get(), &picture)); }
 
+    /** A file: an image or a film. */
+    void set_idle(const std::string &path) { check(visavis_session_set_idle_file(get(), path.c_str())); }
+
     Answer connect(const std::string &offer, std::uint64_t id = 0) {
         Answer answer{};
         char *sdp;

@@ -102,6 +102,12 @@ pub struct visavis_server_config {
     pub api: u32,
     /// 1: each visitor gets a session of their own, which visavis_server_accept() hands out. Default: 0.
     pub per_visitor: u32,
+    /// A file that sessions made by the server show while no pictures are pushed; see visavis_session_set_idle_file().
+    /// Default: NULL, the built-in face.
+    pub idle: *const c_char,
+    /// Files that sessions made over HTTP can choose by name instead ("idle" of POST /webrtc/sessions/create), such as
+    /// "anna=anna.mp4,ben=ben.png". Default: none.
+    pub idle_loops: *const c_char,
 }
 
 // SAFETY: it is as the trait asks for.
@@ -133,6 +139,8 @@ unsafe impl Versioned for visavis_server_config {
             max_sessions: 100,
             api: 0,
             per_visitor: 0,
+            idle: default,
+            idle_loops: default,
         }
     }
 }
@@ -160,6 +168,8 @@ impl visavis_server_config {
             ("turn_pass", self.turn_pass),
             ("page_title", self.page_title),
             ("page_logo", self.page_logo),
+            ("idle", self.idle),
+            ("idle_loops", self.idle_loops),
         ];
         for (key, text) in texts {
             // SAFETY: as the caller promises.

@@ -1,6 +1,7 @@
 //! Sessions: one face each.
 
 use std::ffi::c_char;
+use std::path::Path;
 use std::sync::Arc;
 
 use visavis::audio::AudioSink;
@@ -111,6 +112,9 @@ pub struct visavis_session_config {
     pub idle_grace_ms: u32,
     /// Memory for pictures of utterances that wait, in bytes. Default: 268,435,456.
     pub utterance_bytes: u64,
+    /// A file that is shown while no pictures are pushed; see visavis_session_set_idle_file(). Default: NULL, the built-in
+    /// face.
+    pub idle: *const c_char,
 }
 
 // SAFETY: it is as the trait asks for.
@@ -141,6 +145,7 @@ unsafe impl Versioned for visavis_session_config {
             audio_queue_ms: config.audio_queue.as_millis() as u32,
             idle_grace_ms: config.idle_grace.as_millis() as u32,
             utterance_bytes: config.utterance_bytes as u64,
+            idle: std::ptr::null(),
         }
     }
 }
@@ -156,6 +161,7 @@ impl visavis_session_config {
             ("video_codec", self.video_codec),
             ("encoded", self.encoded),
             ("audio_codec", self.audio_codec),
+            ("idle", self.idle),
         ];
         for (key, text) in texts {
             // SAFETY: as the caller promises.
@@ -203,7 +209,8 @@ pub unsafe extern "C" fn visavis_session_config_init(
 ///
 /// config: NULL for the defaults. session: is set to the session, which is the caller's to free; to NULL on errors.
 /// VISAVIS_INVALID_CONFIG: a setting. VISAVIS_EXISTS: the name is taken. VISAVIS_UNSUPPORTED: a codec that this build
-/// cannot encode. VISAVIS_ENGINE_STOPPED, VISAVIS_SYSTEM. Any thread.
+/// cannot encode, a kind of idle file. VISAVIS_INVALID_MEDIA: an idle file that is broken. VISAVIS_ENGINE_STOPPED,
+/// VISAVIS_SYSTEM. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn visavis_session_create(
     engine: *const visavis_engine,
@@ -305,7 +312,7 @@ pub enum visavis_idle {
 }
 
 /// Chooses what viewers see while no pictures are pushed, one of visavis_idle; for a picture of the application see
-/// visavis_session_set_idle_picture(). Any thread.
+/// visavis_session_set_idle_picture(), for a file visavis_session_set_idle_file(). Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn visavis_session_set_idle(
     session: *const visavis_session,
@@ -324,6 +331,26 @@ pub unsafe extern "C" fn visavis_session_set_idle(
             }
         };
         session.session.set_idle(idle);
+        Ok(VISAVIS_OK)
+    })
+}
+
+/// Shows viewers a file while no pictures are pushed: a JPEG or PNG image, an MP4 with H264 video, Y4M, or any film that the
+/// program ffmpeg reads where it is in PATH. Its sound is left out, and what of it goes beyond 1,800 pictures.
+///
+/// path: the file, which stays where it is: it is read once for each codec, rate and size that it is encoded with.
+/// VISAVIS_SYSTEM: it cannot be read. VISAVIS_UNSUPPORTED: a kind of file that nobody here reads. VISAVIS_INVALID_MEDIA: it
+/// is broken, or has a size that cannot be. What was shown before stays then. Takes some milliseconds, with ffmpeg some
+/// hundreds. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn visavis_session_set_idle_file(
+    session: *const visavis_session,
+    path: *const c_char,
+) -> visavis_status {
+    entry!({
+        let session = handle::get::<SessionObject>(session)?;
+        let path = raw::text("path", path)?;
+        session.session.set_idle(Some(visavis_film::idle::open(Path::new(path))?));
         Ok(VISAVIS_OK)
     })
 }

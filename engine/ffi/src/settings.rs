@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use visavis::address::AnnouncedAddress;
 use visavis::audio::{AudioCodec, OpusSettings, PacketTime};
 use visavis::engine::Scheduling;
+use visavis::idle::IdleLoop;
 use visavis::session::SessionId;
 use visavis::units::Bitrate;
 use visavis::video::{FrameSize, PlayoutDelay, VideoCodec};
 use visavis::{EngineConfig, SessionConfig};
+use visavis_film::idle;
 use visavis_signaling::{IceServer, PageBranding, SessionApi, SignalingConfig, TlsFiles};
 
 use crate::status::{Error, Result};
@@ -207,6 +210,7 @@ pub(crate) const SESSION_KEYS: &[&str] = &[
     "audio_queue_ms",
     "utterance_bytes",
     "idle_grace_ms",
+    "idle",
 ];
 
 /// The settings of a session.
@@ -226,6 +230,9 @@ pub(crate) fn session_config(settings: &Settings) -> Result<SessionConfig> {
         audio_queue = settings.milliseconds("audio_queue_ms", 100..=HOUR_MS)?;
         utterance_bytes = settings.take_number("utterance_bytes", 0..=i64::MAX)?;
         idle_grace = settings.milliseconds("idle_grace_ms", 0..=60_000)?;
+    }
+    if let Some(path) = settings.take_text("idle")? {
+        config.idle = Some(idle::open(Path::new(path))?);
     }
     config.encoded = settings.parsed::<VideoCodec>("encoded", VIDEO_CODECS)?;
     config.size = settings.parsed::<FrameSize>("size", "WIDTHxHEIGHT, such as 512x512")?;
@@ -274,6 +281,7 @@ pub(crate) const SERVER_KEYS: &[&str] = &[
     "api",
     "per_visitor",
     "max_sessions",
+    "idle_loops",
     "page_title",
     "page_logo",
 ];
@@ -314,10 +322,22 @@ pub(crate) fn server_config(settings: &Settings) -> Result<SignalingConfig> {
         .manage(settings.take_flag("api")?.unwrap_or_default())
         .per_visitor(settings.take_flag("per_visitor")?.unwrap_or_default())
         .max_sessions(sessions.unwrap_or(100))
+        .idle_loops(idle_loops(settings)?)
         .template(template.encoded(None));
     let logo = owned("page_logo")?.map(Into::into);
     config.page = PageBranding::default().title(owned("page_title")?).logo(logo);
     Ok(config)
+}
+
+/// What sessions that are made over HTTP can choose from, by name.
+fn idle_loops(settings: &Settings) -> Result<BTreeMap<String, IdleLoop>> {
+    let open = |named: String| {
+        let (name, path) = named
+            .split_once('=')
+            .ok_or_else(|| wrong("idle_loops", &Value::Text(named.clone()), "NAME=FILE"))?;
+        Ok((name.to_owned(), idle::open(Path::new(path))?))
+    };
+    settings.list("idle_loops")?.unwrap_or_default().into_iter().map(open).collect()
 }
 
 /// Settings of the `visavis` command that have no meaning for a library, and why.
@@ -329,8 +349,6 @@ pub(crate) const KEYS_OF_THE_COMMAND: &[(&str, &str)] = &[
     ("rtp_video_codec", "push encoded pictures"),
     ("rtp_video_pt", "push encoded pictures"),
     ("rtp_audio", "push Opus packets"),
-    ("idle", "set the idle picture of the session"),
-    ("idle_loops", "set the idle picture of the session"),
     ("log", "set a log callback"),
     ("json", "ask the server for its URL"),
 ];

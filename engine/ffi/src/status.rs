@@ -12,6 +12,8 @@ use visavis::peer::{CandidateError, OfferError};
 use visavis::session::{PushOutcome, SessionError};
 use visavis::utterance::UtteranceError;
 use visavis::video::{EncodedFrameError, VideoFrameError};
+use visavis_film::SourceError;
+use visavis_film::idle::IdleFileError;
 use visavis_signaling::SignalingError;
 
 use self::visavis_status::*;
@@ -204,6 +206,19 @@ impl From<VideoFrameError> for Error {
             VideoFrameError::EncodedSession => VISAVIS_WRONG_SESSION,
             VideoFrameError::NotBuilt { .. } => VISAVIS_UNSUPPORTED,
             _ => VISAVIS_INVALID_MEDIA,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<IdleFileError> for Error {
+    fn from(error: IdleFileError) -> Self {
+        let status = match &error {
+            IdleFileError::Read { .. } | IdleFileError::Film(SourceError::File { .. }) => {
+                VISAVIS_SYSTEM
+            }
+            IdleFileError::Kind { .. } => VISAVIS_UNSUPPORTED,
+            IdleFileError::Content { .. } | IdleFileError::Film(_) => VISAVIS_INVALID_MEDIA,
         };
         Self::new(status, error)
     }

@@ -46,6 +46,52 @@ static void video(visavis_session *session) {
     SAYS(VISAVIS_INVALID_ARGUMENT, "invalid idle 7", visavis_session_set_idle(session, 7));
 }
 
+/* argv[0] is in a folder of its own: files are made beside it. */
+static void idle_files(visavis_engine *engine, visavis_session *session, const char *program) {
+    char film[4096], broken[4096], settings[9000];
+    snprintf(film, sizeof film, "%s.y4m", program);
+    snprintf(broken, sizeof broken, "%s.png", program);
+    FILE *file = fopen(film, "wb");
+    CHECK(file);
+    fputs("YUV4MPEG2 W64 H64 F25:1 Ip C420jpeg\n", file);
+    for (int i = 0; i < 10; i++) {
+        fputs("FRAME\n", file);
+        CHECK(fwrite(pixels, 64 * 64 * 3 / 2, 1, file) == 1);
+    }
+    fclose(file);
+    file = fopen(broken, "wb");
+    CHECK(file);
+    fputs("\x89PNG and no more", file);
+    fclose(file);
+    OK(visavis_session_set_idle_file(session, film));
+    SAYS(VISAVIS_SYSTEM, "cannot read /nonexistent", visavis_session_set_idle_file(session, "/nonexistent"));
+    SAYS(VISAVIS_INVALID_MEDIA, "cannot be an idle loop", visavis_session_set_idle_file(session, broken));
+    SAYS(VISAVIS_UNSUPPORTED, "is a PNG or JPEG image", visavis_session_set_idle_file(session, program));
+    SAYS(VISAVIS_INVALID_ARGUMENT, "path is NULL", visavis_session_set_idle_file(session, NULL));
+
+    visavis_session *other;
+    visavis_session_config config;
+    OK(visavis_session_config_init(&config, sizeof config));
+    CHECK(config.idle == NULL);
+    config.id = "film";
+    config.idle = film;
+    OK(visavis_session_create(engine, &config, &other));
+    OK(visavis_session_free(other));
+    config.idle = broken;
+    SAYS(VISAVIS_INVALID_MEDIA, "cannot be an idle loop", visavis_session_create(engine, &config, &other));
+    CHECK(other == NULL);
+    snprintf(settings, sizeof settings, "listen = \"127.0.0.1:0\"\nid = \"film\"\nidle = \"%s\"\nidle_loops = [\"a=%s\"]", film, film);
+    OK(visavis_session_create_text(engine, settings, &other));
+    visavis_server *server;
+    OK(visavis_server_start_text(engine, settings, &server));
+    OK(visavis_server_free(server));
+    OK(visavis_session_free(other));
+    SAYS(VISAVIS_INVALID_CONFIG, "expected NAME=FILE",
+         visavis_server_start_text(engine, "listen = \"127.0.0.1:0\"\nidle_loops = \"a\"", &server));
+    unlink(film);
+    unlink(broken);
+}
+
 static void slots(visavis_session *session) {
     visavis_frame *frames[5];
     uint8_t *data;
@@ -186,7 +232,6 @@ static void forks(visavis_engine *engine, visavis_session *session) {
 
 /* With an argument it does not fork: valgrind would look for leaks in the child too. */
 int main(int argc, char **argv) {
-    (void)argv;
     CHECK(visavis_abi_version() == VISAVIS_ABI_VERSION);
     CHECK(strchr(visavis_version(), '.'));
     CHECK(!strcmp(visavis_last_error(), ""));
@@ -198,6 +243,7 @@ int main(int argc, char **argv) {
     OK(visavis_session_create_text(engine, LOCAL, &session));
     EXPECT(VISAVIS_INVALID_HANDLE, visavis_session_start((visavis_session *)engine));
     video(session);
+    idle_files(engine, session, argv[0]);
     slots(session);
     audio(session);
     figures(session);

@@ -198,7 +198,9 @@ static visavis_status pushes(struct random *random) {
     case 8:
         atomic_fetch_add(&lent, 1);
         return visavis_push_video_buffer(any(random, SESSION), &frame, release, &given_back);
-    case 9: return visavis_frame_discard(any(random, FRAME));
+    case 9:
+        if (rarely(random)) return visavis_session_set_idle_file(any(random, SESSION), below(random, 2) ? "/nonexistent" : NULL);
+        return visavis_frame_discard(any(random, FRAME));
     default: return visavis_push_video(any(random, SESSION), rarely(random) ? NULL : &frame);
     }
 }
