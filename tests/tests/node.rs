@@ -304,9 +304,20 @@ fn chromium_sees_and_hears_node_and_node_hears_chromium() -> Outcome {
     let of = |name: &str| -> Vec<&Value> {
         events.iter().filter(|event| event["event"] == name).collect()
     };
-    let names =
-        ["started", "peer-connected", "heard", "message", "status", "stopped", "peer-disconnected"];
+    let names = [
+        "started",
+        "peer-connected",
+        "heard",
+        "level",
+        "message",
+        "status",
+        "stopped",
+        "peer-disconnected",
+    ];
     assert!(names.iter().all(|name| of(name).len() == 1), "{events:#?}");
+    let level = of("level")[0];
+    assert_eq!(level["peerId"], peer);
+    assert!(level["level"].as_i64().is_some_and(|db| (-127..=0).contains(&db)), "{level}");
     let (offer, answer, candidate) = (of("offer")[0], of("answer")[0], of("ice-candidate")[0]);
     assert!([offer, answer, candidate].iter().all(|said| said["peerId"] == peer), "{events:#?}");
     assert_eq!(offer["offer"]["type"], "offer");
@@ -328,5 +339,44 @@ fn chromium_sees_and_hears_node_and_node_hears_chromium() -> Outcome {
     let likeness = likeness(&samples.collect::<Vec<_>>(), &speech()?);
     println!("{} bytes heard, likeness {likeness:.3}", pcm.len());
     assert!(likeness >= 0.9, "{likeness:.3}");
+    Ok(())
+}
+
+#[test]
+fn chromium_sees_what_node_has_encoded_already() -> Outcome {
+    let _turn = Turn::take()?;
+    let film = artifacts()?.join("node-film.ivf");
+    let made = Command::new("ffmpeg")
+        .args([
+            "-nostdin",
+            "-v",
+            "error",
+            "-y",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc=size=320x240:rate=25",
+        ])
+        // One keyframe, at its beginning.
+        .args(["-t", "8", "-c:v", "libvpx", "-g", "1000", "-deadline", "realtime", "-b:v", "500k"])
+        .arg(&film)
+        .status()?;
+    assert!(made.success(), "ffmpeg: {made}");
+    let mut script = Script::start("encoded.mjs", &[&film])?;
+    let ready = script.wait_for("ready")?;
+    let url = format!("{}?autostart=1", ready["url"].as_str().ok_or("no url")?);
+    let watcher = Watcher::open(&url, Microphone::Absent)?;
+    assert_eq!(script.wait_for("keyframe-requested")?["codec"], "VP8");
+    let (before, earlier) = (watcher.stats()?, watcher.picture()?);
+    thread::sleep(Duration::from_secs(3));
+    let (after, later) = (watcher.stats()?, watcher.picture()?);
+    let fps = after.fps_since(&before);
+    println!("{} at {fps:.1} frames a second", after.codec);
+    assert_eq!((after.codec.as_str(), after.width, after.height), ("video/VP8", 320, 240));
+    assert!(fps > 20.0, "{fps:.1}");
+    assert_ne!(earlier.rgba, later.rgba, "the picture stands still");
+    let events = script.end()?;
+    let status = events.iter().find(|event| event["event"] == "status").ok_or("no status")?;
+    assert_eq!(status["metrics"]["isLive"], true, "{status}");
     Ok(())
 }

@@ -52,6 +52,8 @@ export interface WebRtcConfig {
   publicUrl?: string;
   /** Files with the certificate chain and its key, as PEM: with them the port speaks TLS alone. Default: none. */
   tls?: { cert: string; key: string };
+  /** The codec of pictures that come encoded ({@link Session.pushEncodedVideo}). Default: they come raw. */
+  encoded?: 'VP8' | 'VP9' | 'H264';
 }
 
 /** As `RTCIceServer` of browsers. */
@@ -176,6 +178,19 @@ export interface SessionOptions {
   microphoneRate?: number;
   /** Visitors at once; 1 makes it private. Default: as many as the server takes. */
   maxPeers?: number;
+  /** The codec of pictures that come encoded ({@link Session.pushEncodedVideo}). Default: they come raw. */
+  encoded?: 'VP8' | 'VP9' | 'H264';
+}
+
+/** A picture that is encoded already: an access unit of H264 in Annex B, or a frame of VP8 or VP9. */
+export interface EncodedFrame {
+  data: Bytes;
+  /** That of {@link SessionOptions.encoded}. */
+  codec: 'VP8' | 'VP9' | 'H264';
+  /** When it was captured, in Unix milliseconds. Default: now. */
+  timestamp?: number;
+  /** Whether it is one. Default: what the bitstream says. */
+  keyframe?: boolean;
 }
 
 export interface SessionEvents {
@@ -196,6 +211,10 @@ export interface SessionEvents {
   'speech-started': [speech: { peerId: string; timestamp: number }];
   /** There was half a second without speech. */
   'speech-ended': [speech: { peerId: string; timestamp: number }];
+  /** Of a session whose pictures come encoded: visitors wait for a keyframe. */
+  'keyframe-requested': [request: { codec: string }];
+  /** How loud a visitor is, in dB from 0 (full scale) to -127, five times a second. */
+  'microphone-level': [loudness: { peerId: string; level: number }];
   /** Pictures come where none came: visitors see them instead of the idle picture. */
   'live-started': [];
   /** No picture came for half a second; `stalled` where neither an end nor an interruption explains it. */
@@ -281,6 +300,14 @@ export interface Session extends TypedEmitter<SessionEvents> {
    */
   pushVideoFrame(frame: VideoFrame): Promise<PushOutcome>;
   /**
+   * Sends a picture that is encoded already, in a session that was made for it (`encoded`). Nothing is encoded here: visitors
+   * get it as it is.
+   *
+   * @returns `dropped` where the engine does not keep up: nothing is taken before the next keyframe.
+   * @throws `Error` with a code: `invalid-value`, `invalid-length`, `undecodable`, `other-codec`, `raw-session`.
+   */
+  pushEncodedVideo(unit: EncodedFrame): Promise<PushOutcome>;
+  /**
    * Pushes sound; it is played at its own rate, however fast it comes.
    *
    * @returns What became of it.
@@ -302,11 +329,13 @@ export interface Session extends TypedEmitter<SessionEvents> {
    */
   interrupt(): number;
   /**
-   * What visitors see while no pictures come: a JPEG or PNG file; with `null` the last picture stays.
+   * What visitors see while no pictures come: the bytes of a JPEG or PNG file, or the name of a file: an image, an MP4 with
+   * H264 video, Y4M, or with ffmpeg installed any film. With `null` the last picture stays.
    *
-   * @throws `Error` with the code `undecodable`, `invalid-value`.
+   * @throws `Error` with the code `undecodable`, `invalid-value`; of names also `ENOENT`, `EACCES`, and `not-built` for a
+   * kind of file that is not read here.
    */
-  setIdle(file: Bytes | null): Promise<void>;
+  setIdle(file: Bytes | string | null): Promise<void>;
   /**
    * Sends a visitor a text, or bytes, 64 KiB at most, over the first data channel that it has opened, or that of a
    * label.
@@ -332,7 +361,7 @@ export interface Utterance {
   /** As in events. */
   readonly id: string;
   /**
-   * Adds a picture of pixels; `timestamp` is in ms inside the utterance. Waits for room where a lot waits already.
+   * Adds a picture; `timestamp` is in ms inside the utterance. Waits for room where a lot waits already.
    *
    * @throws As {@link Session.pushVideoFrame}, and `ended` after {@link end}.
    */

@@ -70,7 +70,11 @@ export async function serve(): Promise<StreamingSystem> {
     metrics.isStreaming,
   );
 
-  const anna = await system.createSession({ id: 'anna', maxPeers: 1 });
+  const anna = await system.createSession({ id: 'anna', maxPeers: 1, encoded: 'VP8' });
+  anna.on('keyframe-requested', ({ codec }) => codec.length);
+  anna.on('microphone-level', ({ peerId, level }) => peerId.length + level);
+  await anna.pushEncodedVideo({ data: new Uint8Array(4), codec: 'VP8', keyframe: true });
+  await anna.setIdle('anna.mp4');
   const utterance = anna.beginUtterance();
   await utterance.pushVideoFrame({ data: new Uint8Array(4), timestamp: 0 });
   const { sent, interrupted } = await utterance.finished();

@@ -26,6 +26,7 @@ const heard = createWriteStream(process.argv[2]);
 bridge.once('incoming-audio', ({ sampleRate, channels, peerId }) => {
   say('heard', { sampleRate, channels, peerId });
 });
+bridge.once('microphone-level', ({ peerId, level }) => say('level', { peerId, level }));
 bridge.on('incoming-audio', ({ data }) => heard.write(data));
 bridge.on('message', ({ peerId, label, message }) => {
   say('message', { peerId, label, message });

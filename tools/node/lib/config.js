@@ -119,6 +119,7 @@ function sessionSettings(of, given) {
     microphoneRate: field('microphoneRate', 'rate', 16_000),
     videoBitrate: field('videoBitrate', 'kbps'),
     maxPeers: field('maxPeers', 'count'),
+    encoded: given?.encoded && oneOf(`${of}.encoded`, given.encoded, VIDEO_CODECS),
   };
 }
 

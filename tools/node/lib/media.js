@@ -5,6 +5,7 @@ const { failure, invalid } = require('./failure.js');
 const PIXELS = { RGBA: 'RGBA', BGRA: 'BGRA', RGB: 'RGB', YUV: 'I420', I420: 'I420', NV12: 'NV12' };
 const FILES = ['JPEG', 'PNG'];
 const SOUNDS = ['PCM', 'OPUS', 'MP3'];
+const CODECS = ['H264', 'VP8', 'VP9'];
 
 /** MP3 and picture files that may wait for their turn to be decoded. */
 const MOST_WAITING = 64;
@@ -71,6 +72,21 @@ function checkedChunk(chunk, defaults) {
   };
 }
 
+/** A picture that is encoded already. */
+function checkedUnit(unit) {
+  object('unit', unit);
+  const { keyframe } = unit;
+  if (keyframe !== undefined && typeof keyframe !== 'boolean') {
+    throw invalid('unit.keyframe', keyframe, 'true, false, or nothing where it is not known');
+  }
+  return {
+    data: bytes('unit.data', unit.data),
+    codec: word('unit.codec', unit.codec, CODECS),
+    timestamp: stamp('unit.timestamp', unit.timestamp),
+    keyframe,
+  };
+}
+
 /** What goes into a native session, checked. */
 class Pushes {
   #session;
@@ -91,6 +107,12 @@ class Pushes {
     return this.#pictures.take(() =>
       this.#session.pushPicture(data, width, height, timestamp, file),
     );
+  }
+
+  /** Sends a picture that is encoded already; returns what became of it. */
+  encoded(unit) {
+    const { data, codec, timestamp, keyframe } = checkedUnit(unit);
+    return this.#session.pushEncoded(data, codec, timestamp, keyframe);
   }
 
   /** Pushes sound; returns what became of it, or a promise of that. */

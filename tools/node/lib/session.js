@@ -31,6 +31,10 @@ class Session extends Emitter {
     super((event) => {
       if (['incoming-audio', 'speech-started', 'speech-ended'].includes(event)) session.listen();
       if (event === 'message') session.listenToMessages();
+      if (event === 'microphone-level') {
+        session.listen();
+        session.meter();
+      }
     });
     this.#id = id;
     this.#session = session;
@@ -49,6 +53,11 @@ class Session extends Emitter {
     const outcome = await this.#pushes.video(frame);
     if (TAKEN.includes(outcome)) this.#pushed('video-frame', frame);
     return outcome;
+  }
+
+  async pushEncodedVideo(unit) {
+    if (this.#last) return this.#ignore('videoFrames');
+    return this.#pushes.encoded(unit);
   }
 
   async pushAudioChunk(chunk) {
@@ -88,6 +97,7 @@ class Session extends Emitter {
 
   async setIdle(file) {
     if (file === null) this.#session.keepLastPicture();
+    else if (typeof file === 'string') settled(await this.#session.setIdleFile(file));
     else settled(await this.#session.setIdle(bytes('file', file)));
   }
 
@@ -100,7 +110,9 @@ class Session extends Emitter {
   }
 
   /** Emits what has come from the engine. */
-  give({ kind, peer, detail, data, sampleRate, timestamp, label, utterance, sent, stalled }) {
+  give(item) {
+    const { kind, peer, detail, data, sampleRate, timestamp, label } = item;
+    const { utterance, sent, stalled, level } = item;
     const tell = (about) => Emitter.deliver(this, kind, about);
     switch (kind) {
       case 'incoming-audio':
@@ -111,6 +123,10 @@ class Session extends Emitter {
         return tell();
       case 'live-ended':
         return tell({ stalled });
+      case 'keyframe-requested':
+        return tell({ codec: detail });
+      case 'microphone-level':
+        return tell({ peerId: peer, level });
       case 'speech-started':
       case 'speech-ended':
         return tell({ peerId: peer, timestamp });

@@ -4,7 +4,7 @@ const { EventEmitter, once } = require('node:events');
 const { setTimeout: sleep } = require('node:timers/promises');
 
 const { failure } = require('./failure.js');
-const { checkedFrame, checkedChunk } = require('./media.js');
+const { checkedFrame, checkedChunk, settled } = require('./media.js');
 
 /** How long is waited before room is looked for again. */
 const LOOK_MS = 20;
@@ -37,10 +37,12 @@ class Utterance {
 
   async pushVideoFrame(frame) {
     const checked = checkedFrame(frame, this.#defaults);
-    if (!checked.format)
-      throw failure('invalid-value', 'an utterance takes pixels; expected no JPEG or PNG');
-    const { data, width, height, timestamp, format } = checked;
-    return this.#push(() => this.#native.pushVideo(data, width, height, timestamp, format));
+    const { data, width, height, timestamp, format, file } = checked;
+    if (format) {
+      return this.#push(() => this.#native.pushVideo(data, width, height, timestamp, format));
+    }
+    const decoded = () => this.#native.pushPicture(data, width, height, timestamp, file);
+    return this.#push(async () => settled(await decoded()));
   }
 
   async pushAudioChunk(chunk) {
@@ -92,10 +94,10 @@ class Utterance {
   /** Pushes as soon as there is room. */
   #push(push) {
     const pushed = this.#turn.then(async () => {
-      let outcome = push();
+      let outcome = await push();
       while (outcome === 'full') {
         await sleep(LOOK_MS);
-        outcome = push();
+        outcome = await push();
       }
       return outcome;
     });

@@ -1,5 +1,6 @@
 //! Pushes that decode first. That takes milliseconds, which are a thread's of Node's pool and not its event loop's.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use napi::{Env, Task};
@@ -8,6 +9,7 @@ use visavis::Session;
 use visavis::audio::{AudioSink, EncodedAudio};
 use visavis::idle::IdleLoop;
 use visavis::units::UnixMillis;
+use visavis::utterance::Utterance;
 use visavis::video::{PixelFormat, VideoFrame, VideoSink};
 
 use crate::failure::{Failure, Result, failure, guarded};
@@ -40,6 +42,26 @@ pub enum DecodedPush {
         session: Arc<Session>,
         /// The file.
         file: Vec<u8>,
+    },
+    /// Of an image or a film, to be shown while no pictures come.
+    IdleFile {
+        /// Whose.
+        session: Arc<Session>,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// Of a JPEG or PNG file into an utterance.
+    Said {
+        /// Where it goes.
+        utterance: Arc<Utterance>,
+        /// The file.
+        file: Encoded,
+        /// Which of both.
+        format: PixelFormat,
+        /// As its caller says.
+        width: u32,
+        /// As its caller says.
+        height: u32,
     },
     /// Of MP3 frames.
     Mp3 {
@@ -89,6 +111,15 @@ impl DecodedPush {
             Self::Idle { session, file } => {
                 session.set_idle(Some(IdleLoop::image(file).map_err(failure)?));
                 Ok("accepted")
+            }
+            Self::IdleFile { session, path } => {
+                session.set_idle(Some(visavis_film::idle::open(path).map_err(failure)?));
+                Ok("accepted")
+            }
+            Self::Said { utterance, file, format, width, height } => {
+                let frame = VideoFrame::new(&file.data, *width, *height).format(*format);
+                let frame = frame.timestamp(file.timestamp);
+                utterance.push_video(&frame).map(outcome).map_err(failure)
             }
             Self::Mp3 { sink, frames } => {
                 let frames = EncodedAudio::new(&frames.data).timestamp(frames.timestamp);

@@ -12,7 +12,9 @@ use visavis::idle::IdleError;
 use visavis::peer::{CandidateError, OfferError};
 use visavis::session::SessionError;
 use visavis::utterance::UtteranceError;
-use visavis::video::VideoFrameError;
+use visavis::video::{EncodedFrameError, VideoFrameError};
+use visavis_film::SourceError;
+use visavis_film::idle::IdleFileError;
 use visavis_signaling::SignalingError;
 
 /// What is thrown: its status is the error's `code`.
@@ -90,6 +92,30 @@ impl Coded for EncodedAudioError {
             Self::Chunk(error) => error.code(),
             Self::RawSession | Self::OpusSession => "encoded-session",
             _ => "invalid-chunk",
+        }
+    }
+}
+
+impl Coded for EncodedFrameError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Codec { .. } => "other-codec",
+            Self::RawSession => "raw-session",
+            Self::Empty | Self::TooLarge(_) => "invalid-length",
+            _ => "undecodable",
+        }
+    }
+}
+
+impl Coded for IdleFileError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Read { source, .. } | Self::Film(SourceError::File { source, .. }) => {
+                system_code(source)
+            }
+            Self::Kind { .. } => "not-built",
+            Self::Content { source, .. } => source.code(),
+            Self::Film(_) => "undecodable",
         }
     }
 }
@@ -194,6 +220,7 @@ fn system_code(error: &io::Error) -> &'static str {
         io::ErrorKind::AddrInUse => "EADDRINUSE",
         io::ErrorKind::AddrNotAvailable => "EADDRNOTAVAIL",
         io::ErrorKind::PermissionDenied => "EACCES",
+        io::ErrorKind::NotFound => "ENOENT",
         _ => "system",
     }
 }

@@ -37,11 +37,13 @@ pub struct Item {
     pub sent: Option<f64>,
     /// Whether pictures stopped coming without a reason.
     pub stalled: Option<bool>,
+    /// How loud it is, in dB: 0 is full scale.
+    pub level: Option<i32>,
 }
 
 /// Which events are asked for.
 pub(crate) fn is_wanted(event: &Event) -> bool {
-    !matches!(event, Event::MicrophoneLevel { .. } | Event::KeyframeRequested { .. })
+    !matches!(event, Event::MicrophoneLevel { .. })
 }
 
 pub(crate) fn event(event: Event) -> Option<Item> {
@@ -57,6 +59,13 @@ pub(crate) fn event(event: Event) -> Option<Item> {
         Event::LiveStarted { session, .. } => of_session("live-started", &session),
         Event::LiveEnded { session, stalled, .. } => {
             Item { stalled: Some(stalled), ..of_session("live-ended", &session) }
+        }
+        Event::KeyframeRequested { session, codec, .. } => {
+            let detail = Some(codec.to_string());
+            Item { detail, ..of_session("keyframe-requested", &session) }
+        }
+        Event::MicrophoneLevel { session, peer, dbfs, .. } => {
+            Item { level: Some(dbfs.into()), ..of_peer("microphone-level", &session, peer) }
         }
         Event::UtteranceStarted { session, utterance, .. } => {
             let utterance = Some(utterance.as_raw().to_string());

@@ -79,6 +79,8 @@ pub struct SessionOptions {
     pub video_bitrate: Option<u32>,
     /// Viewers at once; as many as the engine takes where there is none.
     pub max_peers: Option<u32>,
+    /// The codec of pictures that are pushed encoded; they are pushed raw where there is none.
+    pub encoded: Option<String>,
 }
 
 /// Parses a value, and says which one it is where that fails.
@@ -91,7 +93,7 @@ fn port(number: u32) -> Result<u16> {
     u16::try_from(number).map_err(invalid)
 }
 
-fn video_codec(name: &str) -> Result<VideoCodec> {
+pub(crate) fn video_codec(name: &str) -> Result<VideoCodec> {
     parsed("codec", name)
 }
 
@@ -157,6 +159,9 @@ impl SessionOptions {
             .fps(self.fps)
             .microphone_rate(self.microphone_rate)
             .max_peers(self.max_peers.map(|peers| peers as usize));
+        if let Some(name) = &self.encoded {
+            config = config.encoded(Some(video_codec(name)?));
+        }
         if let Some(kbps) = self.video_bitrate {
             config = config.video_bitrate(Bitrate::from_kbps(kbps.into()));
         }

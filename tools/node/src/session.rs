@@ -5,16 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use napi::bindgen_prelude::AsyncTask;
 use napi::{Env, Task};
 use napi_derive::napi;
-use visavis::Session;
 use visavis::audio::{AudioChunk, AudioSink, EncodedAudio};
 use visavis::data::{DataChannel, DataMessage, SendOutcome};
 use visavis::peer::PeerId;
 use visavis::status::Metrics;
-use visavis::video::{VideoFrame, VideoSink};
+use visavis::video::{EncodedFrame, EncodedVideoSink, VideoFrame, VideoSink};
+use visavis::{EngineHandle, Event, Session};
 
 use crate::decoding::{DecodedPush, Encoded};
 use crate::failure::{Failure, Result, failure, guarded, held, release};
 use crate::inbox::{Inbox, Source};
+use crate::options::video_codec;
 use crate::utterance::NativeUtterance;
 use crate::values::{audio_format, channel_count, millis, outcome, peer_id, pixel_format};
 
@@ -26,13 +27,17 @@ pub struct NativeSession {
     listening: Mutex<bool>,
     /// Whether messages are read.
     reading_messages: Mutex<bool>,
+    /// Whether it is listened to how loud visitors are.
+    metering: Mutex<bool>,
 }
 
 /// What holds descriptors, and threads of the engine.
 #[derive(Clone)]
 struct Open {
     session: Arc<Session>,
+    engine: EngineHandle,
     video: VideoSink,
+    encoded: EncodedVideoSink,
     audio: AudioSink,
     inbox: Arc<Inbox>,
 }
@@ -91,11 +96,15 @@ pub struct StatusMetrics {
 }
 
 impl NativeSession {
-    pub(crate) fn new(session: Session, inbox: Arc<Inbox>) -> Self {
-        let (video, audio) = (session.video(), session.audio());
-        let (listening, reading_messages) = (Mutex::new(false), Mutex::new(false));
-        let open = Open { session: Arc::new(session), video, audio, inbox };
-        Self { open: Mutex::new(Some(open)), listening, reading_messages }
+    pub(crate) fn new(session: Session, engine: EngineHandle, inbox: Arc<Inbox>) -> Self {
+        let (video, encoded, audio) = (session.video(), session.encoded_video(), session.audio());
+        let open = Open { session: Arc::new(session), engine, video, encoded, audio, inbox };
+        Self {
+            open: Mutex::new(Some(open)),
+            listening: Mutex::default(),
+            reading_messages: Mutex::default(),
+            metering: Mutex::default(),
+        }
     }
 
     fn open(&self) -> Result<Open> {
@@ -115,16 +124,16 @@ impl NativeSession {
     fn read_from(
         &self,
         already: &Mutex<bool>,
-        source: impl FnOnce(&Session, String) -> Source,
+        source: impl FnOnce(&Open, String) -> Source,
     ) -> Result<()> {
         guarded(|| {
             // Of one that was stopped nothing will come.
-            let Ok(Open { session, inbox, .. }) = self.open() else { return Ok(()) };
+            let Ok(open) = self.open() else { return Ok(()) };
             let mut already = already.lock().unwrap_or_else(PoisonError::into_inner);
             if !*already {
                 let failed = |error| Failure::new("system", format!("cannot listen: {error}"));
-                let source = source(&session, session.id().to_string());
-                inbox.add(source).map_err(failed)?;
+                let source = source(&open, open.session.id().to_string());
+                open.inbox.add(source).map_err(failed)?;
                 *already = true;
             }
             Ok(())
@@ -174,6 +183,22 @@ impl NativeSession {
         let (sink, format) = (self.open()?.video, pixel_format(&format)?);
         let file = Encoded { data: data.to_vec(), timestamp: millis(timestamp) };
         Ok(AsyncTask::new(DecodedPush::Picture { sink, file, format, width, height }))
+    }
+
+    /// Sends a picture that is encoded already; `keyframe`: whether it is one, where its caller knows.
+    #[napi]
+    pub fn push_encoded(
+        &self,
+        data: &[u8],
+        codec: String,
+        timestamp: f64,
+        keyframe: Option<bool>,
+    ) -> Result<&'static str> {
+        guarded(|| {
+            let frame = EncodedFrame::new(data, video_codec(&codec)?).keyframe(keyframe);
+            let pushed = self.open()?.encoded.push(&frame.timestamp(millis(timestamp)));
+            pushed.map(outcome).map_err(failure)
+        })
     }
 
     /// Pushes PCM, of 16 bits or, as `float`, of 32.
@@ -232,6 +257,13 @@ impl NativeSession {
         Ok(AsyncTask::new(DecodedPush::Idle { session, file: file.to_vec() }))
     }
 
+    /// Shows an image or a film while no pictures come; it is opened on a thread of Node's pool.
+    #[napi(ts_return_type = "Promise<Decoded>")]
+    pub fn set_idle_file(&self, path: String) -> Result<AsyncTask<DecodedPush>> {
+        let session = self.session()?;
+        Ok(AsyncTask::new(DecodedPush::IdleFile { session, path: path.into() }))
+    }
+
     /// The last picture stays while no others come.
     #[napi]
     pub fn keep_last_picture(&self) -> Result<()> {
@@ -276,16 +308,28 @@ impl NativeSession {
     /// From now on messages of viewers are read.
     #[napi]
     pub fn listen_to_messages(&self) -> Result<()> {
-        self.read_from(&self.reading_messages, |session, name| {
-            Source::Messages(name, session.data().incoming().clone())
+        self.read_from(&self.reading_messages, |open, name| {
+            Source::Messages(name, open.session.data().incoming().clone())
         })
     }
 
     /// From now on what viewers say is read.
     #[napi]
     pub fn listen(&self) -> Result<()> {
-        self.read_from(&self.listening, |session, name| {
-            Source::Microphones(name, session.microphone())
+        self.read_from(&self.listening, |open, name| {
+            Source::Microphones(name, open.session.microphone())
+        })
+    }
+
+    /// From now on it is told how loud viewers are, whose microphones are [listened to](Self::listen).
+    #[napi]
+    pub fn meter(&self) -> Result<()> {
+        self.read_from(&self.metering, |open, _| {
+            let id = open.session.id().clone();
+            // Apart from other events, as there are many of these.
+            Source::Events(open.engine.subscribe_to(move |event| {
+                matches!(event, Event::MicrophoneLevel { session, .. } if *session == id)
+            }))
         })
     }
 

@@ -122,7 +122,7 @@ impl NativeSystem {
         guarded(|| {
             let Open { engine, inbox, .. } = held(&self.open)?;
             let session = engine.create_session(options.session()?).map_err(failure)?;
-            Ok(NativeSession::new(session, inbox))
+            Ok(NativeSession::new(session, engine, inbox))
         })
     }
 

@@ -1,12 +1,14 @@
 //! Sound and pictures that are made ahead of their time.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use napi::bindgen_prelude::AsyncTask;
 use napi_derive::napi;
 use visavis::audio::{AudioChunk, EncodedAudio};
 use visavis::utterance::{Utterance, UtteranceProgress};
 use visavis::video::VideoFrame;
 
+use crate::decoding::{DecodedPush, Encoded};
 use crate::failure::{Failure, Result, failure, guarded};
 use crate::values::{audio_format, channel_count, millis, outcome, pixel_format};
 
@@ -14,7 +16,7 @@ use crate::values::{audio_format, channel_count, millis, outcome, pixel_format};
 #[napi]
 pub struct NativeUtterance {
     id: String,
-    utterance: Mutex<Option<Utterance>>,
+    utterance: Mutex<Option<Arc<Utterance>>>,
     progress: UtteranceProgress,
 }
 
@@ -32,15 +34,16 @@ pub struct Progress {
 impl NativeUtterance {
     pub(crate) fn new(utterance: Utterance) -> Self {
         let (id, progress) = (utterance.id().as_raw().to_string(), utterance.progress());
-        Self { id, utterance: Mutex::new(Some(utterance)), progress }
+        Self { id, utterance: Mutex::new(Some(Arc::new(utterance))), progress }
+    }
+
+    fn open(&self) -> Result<Arc<Utterance>> {
+        let utterance = self.utterance.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        utterance.ok_or_else(|| Failure::new("ended", "this utterance was ended; begin another"))
     }
 
     fn push(&self, push: impl FnOnce(&Utterance) -> Result<&'static str>) -> Result<&'static str> {
-        guarded(|| {
-            let utterance = self.utterance.lock().unwrap_or_else(PoisonError::into_inner);
-            let ended = || Failure::new("ended", "this utterance was ended; begin another");
-            push(utterance.as_ref().ok_or_else(ended)?)
-        })
+        guarded(|| push(&*self.open()?))
     }
 }
 
@@ -66,6 +69,21 @@ impl NativeUtterance {
             let frame = VideoFrame::new(data, width, height).format(pixel_format(&format)?);
             utterance.push_video(&frame.timestamp(millis(timestamp))).map(outcome).map_err(failure)
         })
+    }
+
+    /// Adds a JPEG or PNG file, stamped inside the utterance, which is decoded on a thread of Node's pool.
+    #[napi(ts_return_type = "Promise<Decoded>")]
+    pub fn push_picture(
+        &self,
+        data: &[u8],
+        width: u32,
+        height: u32,
+        timestamp: f64,
+        format: String,
+    ) -> Result<AsyncTask<DecodedPush>> {
+        let (utterance, format) = (self.open()?, pixel_format(&format)?);
+        let file = Encoded { data: data.to_vec(), timestamp: millis(timestamp) };
+        Ok(AsyncTask::new(DecodedPush::Said { utterance, file, format, width, height }))
     }
 
     /// Adds PCM, stamped inside the utterance.

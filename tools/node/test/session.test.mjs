@@ -1,6 +1,8 @@
 // What the engine has beyond the bridge: sessions, utterances, idle pictures, messages, own signaling.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { once } from 'node:events';
 import { test } from 'node:test';
 
@@ -60,6 +62,45 @@ test('sessions have names, and lives of their own', async (t) => {
   assert.throws(() => anna.interrupt(), { code: 'stopped' });
   anna.on('incoming-audio', () => {});
   await (await system.createSession({ id: 'anna' })).stop();
+});
+
+test('pictures may come encoded, into a session that was made for it', async (t) => {
+  const system = await open(t);
+  const anna = await system.createSession({ id: 'anna', videoCodec: 'VP8', encoded: 'vp8' });
+  const data = Buffer.from('5000009d012a400040000000', 'hex');
+  assert.equal(await anna.pushEncodedVideo({ data, codec: 'VP8' }), 'not-started');
+  await anna.start();
+  assert.equal(await anna.pushEncodedVideo({ data, codec: 'VP8', keyframe: true }), 'accepted');
+  assert.equal(await anna.pushEncodedVideo({ data, codec: 'VP8', timestamp: 5 }), 'accepted');
+  for (const [unit, code] of [
+    [{ data, codec: 'H264' }, 'other-codec'],
+    [{ data, codec: 'H265' }, 'invalid-value'],
+    [{ data, codec: 'VP8', keyframe: 1 }, 'invalid-value'],
+    [{ data: Buffer.alloc(0), codec: 'VP8' }, 'invalid-length'],
+  ]) {
+    await assert.rejects(anna.pushEncodedVideo(unit), { code }, code);
+  }
+  await assert.rejects(anna.pushVideoFrame(picture()), { code: 'encoded-session' });
+  await assert.rejects(system.bridge.pushEncodedVideo({ data, codec: 'VP8' }), {
+    code: 'raw-session',
+  });
+  await assert.rejects(system.createSession({ id: 'b', encoded: 'MPEG' }), /expected VP8, VP9 or H264/);
+  await anna.stop();
+  assert.equal(await anna.pushEncodedVideo({ data, codec: 'VP8' }), 'stopped');
+});
+
+test('an utterance takes picture files', async (t) => {
+  const { bridge } = await open(t);
+  const utterance = bridge.beginUtterance();
+  const file = { data: png(64, 64), width: 64, height: 64, format: 'PNG' };
+  assert.equal(await utterance.pushVideoFrame({ ...file, timestamp: 0 }), 'accepted');
+  const broken = { ...file, data: Buffer.from('no picture'), timestamp: 40 };
+  await assert.rejects(utterance.pushVideoFrame(broken), { code: 'undecodable' });
+  assert.equal(await utterance.pushVideoFrame(picture(40)), 'accepted');
+  assert.equal(await utterance.pushAudioChunk(silence(100)), 'accepted');
+  await utterance.end();
+  await assert.rejects(utterance.pushVideoFrame({ ...file, timestamp: 80 }), { code: 'ended' });
+  assert.equal((await utterance.finished()).interrupted, false);
 });
 
 test('an utterance says when it begins and ends', async (t) => {
@@ -131,7 +172,15 @@ test('an idle picture is a file', async (t) => {
   await bridge.setIdle(png(64, 64));
   await bridge.setIdle(null);
   await assert.rejects(bridge.setIdle(Buffer.from('no picture')), { code: 'undecodable' });
-  await assert.rejects(bridge.setIdle('face.png'), { code: 'invalid-value' });
+  await assert.rejects(bridge.setIdle('/nonexistent.png'), { code: 'ENOENT' });
+  await assert.rejects(bridge.setIdle(7), { code: 'invalid-value' });
+  const film = join(tmpdir(), `visavis-${process.pid}.y4m`);
+  const frame = Buffer.concat([Buffer.from('FRAME\n'), Buffer.alloc((64 * 64 * 3) / 2, 99)]);
+  writeFileSync(film, Buffer.concat([Buffer.from('YUV4MPEG2 W64 H64 F25:1 Ip C420jpeg\n'), frame, frame]));
+  t.after(() => rmSync(film));
+  await bridge.setIdle(film);
+  writeFileSync(film, 'no film');
+  await assert.rejects(bridge.setIdle(film), { code: 'not-built' });
 });
 
 test('messages that reach nobody are refused', async (t) => {
