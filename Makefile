@@ -48,7 +48,7 @@ test-openssl: setup-test setup-openssl ## DTLS by OpenSSL: viewers with RSA cert
 	$(CARGO) clippy -p visavis-core -p visavis-tests --all-targets \
 		--features visavis-core/openssl,visavis-tests/openssl -- -D warnings
 
-test-sanitizers: setup-test setup-count ## C programs under ThreadSanitizer and valgrind; random calls for SECONDS=60
+test-sanitizers: setup-test setup-count ## C programs under sanitizers and valgrind, and on one core; random calls for SECONDS=60
 	$(CARGO) test --workspace --test sanitizers -- --ignored --test-threads 1
 	FFI_FUZZ_SECONDS=$(or $(SECONDS),60) $(CARGO) test --workspace --test hardship random -- --nocapture
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Options, Outcome, Program, compile, library};
+use support::{Link, Options, Outcome, Program, compile, library};
 
 /// Three seconds, or as many as `FFI_FUZZ_SECONDS` says, with `FFI_FUZZ_SEED`.
 #[test]
@@ -21,7 +21,7 @@ fn calls_at_random_are_survived() -> Outcome {
 fn two_libraries_live_side_by_side_and_a_hundred_lives_leave_nothing_behind() -> Outcome {
     let library = library()?;
     let library = library.to_str().ok_or("a path that is no text")?;
-    let options = Options { link: false, arguments: &[] };
+    let options = Options { link: Link::Not, arguments: &[] };
     let program = compile("tests/reload.c", &options)?;
     let copy = program.with_extension("so");
     std::fs::copy(library, &copy)?;

@@ -25,20 +25,30 @@ pub(crate) fn library() -> Outcome<PathBuf> {
 }
 
 /// Finds what is read or written where it must not be, and what is not freed, by the program or by the library.
-const ADDRESS_SANITIZER: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+pub(crate) const ADDRESS_SANITIZER: [&str; 2] =
+    ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 
 /// How a C program is compiled.
 #[derive(Debug)]
 pub(crate) struct Options<'a> {
     /// Arguments for the compiler beside the usual ones.
     pub arguments: &'a [&'a str],
-    /// Whether the library is linked with it.
-    pub link: bool,
+    /// How the library is linked with it.
+    pub link: Link,
+}
+
+/// How a library is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    Shared,
+    Static,
+    /// The program loads it.
+    Not,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { arguments: &ADDRESS_SANITIZER, link: true }
+        Self { arguments: &ADDRESS_SANITIZER, link: Link::Shared }
     }
 }
 
@@ -52,6 +62,14 @@ pub(crate) fn compile(source: &str, options: &Options<'_>) -> Outcome<PathBuf> {
     let cpp = source.extension().is_some_and(|extension| extension == "cpp");
     // Tests run at the same time.
     let program = folder.join(format!("{stem}-{}", std::process::id()));
+    let libraries = match options.link {
+        Link::Shared => vec![library.clone()],
+        // With what `pkg-config --static` names.
+        Link::Static => {
+            vec![library.with_extension("a"), "-lvpx".into(), "-lstdc++".into(), "-lm".into()]
+        }
+        Link::Not => Vec::new(),
+    };
     let language: &[&str] = match cpp {
         true => &["-std=c++20"],
         false => &["-std=c11", "-Wstrict-prototypes"],
@@ -72,7 +90,7 @@ pub(crate) fn compile(source: &str, options: &Options<'_>) -> Outcome<PathBuf> {
         .arg("-I")
         .arg(package().join("include"))
         .arg(&source)
-        .args(options.link.then_some(&library))
+        .args(libraries)
         .arg(format!("-Wl,-rpath,{}", library.parent().unwrap_or(&folder).display()))
         .arg("-o")
         .arg(&program)
