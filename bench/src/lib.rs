@@ -17,11 +17,13 @@
 //! - [`faces`] measures what viewers receive of many live faces on one machine;
 //! - [`encode`] measures the cost of encoding, each codec alone;
 //! - [`profile`] samples the server under load and draws a flame graph;
-//! - [`peers`] puts the same load on other servers.
+//! - [`peers`] puts the same load on other servers;
+//! - [`avatar`] compares an avatar server in Python on aiortc and on this project's package.
 //!
 //! Only [`encode`] measures a part of the engine in this process, the codecs; everything else is measured through the
 //! network. The load links types and bitstreams of the engine.
 
+pub mod avatar;
 mod browser;
 mod check;
 mod cli;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use visavis_bench::{
-    encode, faces, fanout, floor, glass, idle, peers, profile, siege, sync, viewers,
+    avatar, encode, faces, fanout, floor, glass, idle, peers, profile, siege, sync, viewers,
 };
 
 const EXAMPLES: &str = "\
@@ -24,6 +24,7 @@ Examples:
   visavis-bench profile                        where the time goes in the server's media loop
   visavis-bench siege --check                  what viewers notice of each attack, against the limits
   visavis-bench peers --only visavis,naive     visavis beside the str0m loop that most people write
+  visavis-bench avatar                         an avatar server in Python, on this package and on aiortc
 
 All but encode and floor start the `visavis` program in the directory of this one (VISAVIS_BIN names another). Build
 both with optimisation: cargo build --release -p visavis-cli -p visavis-bench";
@@ -49,6 +50,7 @@ enum Command {
     Profile(profile::args::Args),
     Siege(siege::args::Args),
     Peers(peers::args::Args),
+    Avatar(avatar::args::Args),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Profile(args) => args.run(),
         Command::Siege(args) => args.run(),
         Command::Peers(args) => args.run(),
+        Command::Avatar(args) => args.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -135,10 +135,20 @@ fn one_run(options: &Options) -> Result<Run, Error> {
 ///
 /// When no picture comes within twenty seconds.
 pub fn watch(page: &Page, url: &str, duration: Duration) -> Result<Run, Error> {
+    open(page, url)?;
+    thread::sleep(duration);
+    read(page)
+}
+
+/// Opens a page whose first video element shows frames with a time strip, and waits for the first of them.
+pub(crate) fn open(page: &Page, url: &str) -> Result<(), Error> {
     page.run_on_open(SCRIPT)?;
     page.open(url)?;
-    page.wait_for("window.visavisGlass && visavisGlass.firstPicture !== null", PICTURE_DEADLINE)?;
-    thread::sleep(duration);
+    page.wait_for("window.visavisGlass && visavisGlass.firstPicture !== null", PICTURE_DEADLINE)
+}
+
+/// What an open page has shown up to now.
+pub(crate) fn read(page: &Page) -> Result<Run, Error> {
     page.eval("return { ...visavisGlass, timeOrigin: performance.timeOrigin };")
 }
 

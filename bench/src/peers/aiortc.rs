@@ -12,7 +12,7 @@ use crate::Error;
 use crate::process::Process;
 
 /// What was current when the figures in the README were taken.
-const PACKAGES: [&str; 3] = ["aiortc==1.16.0", "websockets==17.4", "numpy"];
+const PACKAGES: [&str; 4] = ["aiortc==1.16.0", "aiohttp==3.14.5", "websockets==17.4", "numpy"];
 
 const SERVER: &str = include_str!("../../peers/aiortc_server.py");
 
