@@ -70,7 +70,7 @@ abi: setup-abi ## the C ABI against what was written down; BLESS=1 writes a new 
 	@tools/check-abi $(if $(BLESS),--bless)
 
 install: setup setup-capi ## libvisavis, its headers, pkg-config and CMake files, in PREFIX=/usr/local
-	cd engine/ffi && PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) cinstall --release --locked \
+	cd engine/ffi && PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) cinstall --profile library --locked \
 		--prefix $(PREFIX) --libdir lib $(if $(DESTDIR),--destdir $(DESTDIR))
 
 test-install: ## C and C++ programs against the installed library: pkg-config, find_package, static
