@@ -289,7 +289,10 @@ impl AudioSource {
         let failed = |error: &dyn std::fmt::Display| {
             tracing::error!(session = %parts.config.id, %error, "sound not encoded");
         };
-        while let Some(slot) = pacer.poll(now, packet) {
+        // Where the loop is late several packets are due; none follows an interruption.
+        while !speech.is_cut_off()
+            && let Some(slot) = pacer.poll(now, packet)
+        {
             // Published before it is done, which takes a while: an interruption meanwhile counts this packet too.
             speech.note_sent(pacer, now);
             parts.queue.set_played(pacer.played());

@@ -100,6 +100,12 @@ impl Speech {
         self.utterances.front().is_some_and(|sound| sound.origin.is_some() && sound.has_sound)
     }
 
+    /// Whether what plays was interrupted, and is still to be cut off.
+    pub(super) fn is_cut_off(&self) -> bool {
+        let playing = self.utterances.front().filter(|sound| sound.origin.is_some());
+        playing.is_some_and(|sound| sound.state.is_interrupted())
+    }
+
     /// Before chunks are taken in: which utterances have been ended by then.
     pub(super) fn mark_ends(&mut self) {
         for sound in self.utterances.iter_mut().filter(|sound| sound.end == End::Open) {

@@ -286,6 +286,23 @@ fn a_session_that_ends_tells_the_end_of_all_that_was_to_be_said() {
 }
 
 #[test]
+fn what_plays_is_cut_off_from_the_interruption_until_the_next_turn() {
+    let mut run = Run::new();
+    let (playing, waiting) = (run.begin(), run.begin());
+    run.say(&playing, 0, 5_000, 1_000);
+    run.say(&waiting, 0, 5_000, 1_000);
+    run.advance(500);
+    // Packets of what plays are not held up by what has not begun.
+    waiting.interrupt();
+    assert!(!run.speech.is_cut_off());
+    playing.interrupt();
+    assert!(run.speech.is_cut_off());
+    assert_eq!(run.speech.deadline(run.now), Some(run.now));
+    run.run();
+    assert!(!run.speech.is_cut_off());
+}
+
+#[test]
 fn an_interruption_is_heard_at_once_and_counted_to_the_packet() {
     let mut run = Run::new();
     let (first, second) = (run.begin(), run.begin());
