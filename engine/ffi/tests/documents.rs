@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::path::PathBuf;
 
-use support::{Options, Outcome, Program, compile, package};
+use support::{Link, Options, Outcome, Program, compile, package};
 
 const LOCAL: &str = r#"{"udp": "127.0.0.1:0", "listen": "127.0.0.1:0"}"#;
 
@@ -35,7 +35,7 @@ fn programs_in_the_documentation_run() -> Outcome {
         std::process::Command::new("cc").arg("-c").arg(source).arg("-o").arg(&renderer).status()?;
     assert!(compiled.success());
     let renderer = renderer.to_str().ok_or("a path that is no text")?;
-    let options = Options { arguments: &["-fsanitize=address,undefined", renderer], link: true };
+    let options = Options { arguments: &["-fsanitize=address,undefined", renderer], link: Link::Shared };
     for (document, language, count) in PROGRAMS {
         let programs = programs(document, language)?;
         assert_eq!(programs.len(), count, "programs in {language} in {document}");
