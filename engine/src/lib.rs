@@ -76,6 +76,7 @@ mod create;
 mod directory;
 mod encoded;
 mod error;
+mod fault_domain;
 mod handle;
 mod inbox;
 mod media;
@@ -87,6 +88,7 @@ mod scheduling;
 mod session_entry;
 mod source_clock;
 mod state;
+mod subscribers;
 mod upkeep;
 
 pub use config::{EngineConfig, SessionConfig};

@@ -5,25 +5,15 @@
 pub mod args;
 mod report;
 mod server_kind;
+mod sum;
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use report::{Report, Row};
 pub use server_kind::ServerKind;
 
-use crate::glass::{self, Figures};
-use crate::viewers::{self, Swarm, VideoCodec};
-use crate::{Browser, Error, Machine, Microphone};
-
-/// Between one viewer's start and the next one's: joining is not what is measured here.
-const SPACING: Duration = Duration::from_millis(100);
-
-/// All viewers but the browser have a picture.
-const JOIN_DEADLINE: Duration = Duration::from_secs(60);
-
-/// From the browser's first picture until it is measured.
-const SETTLE: Duration = Duration::from_secs(2);
+use crate::{Error, Machine};
+use sum::Sum;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -38,16 +28,6 @@ pub struct Options {
     pub servers: Vec<ServerKind>,
 }
 
-/// What one server gave, over all rounds.
-struct Sum {
-    kind: ServerKind,
-    glass: Figures,
-    cpu: Duration,
-    seconds: f64,
-    first_picture_ms: Vec<f64>,
-    error: Option<Error>,
-}
-
 /// Measures one server after the other, round by round.
 ///
 /// # Errors
@@ -59,47 +39,9 @@ pub fn run(options: &Options, progress: impl Fn(&str)) -> Result<Report, Error> 
     for round in 1..=options.rounds.max(1) {
         for sum in sums.iter_mut().filter(|sum| sum.error.is_none()) {
             progress(&format!("round {round}: {}, {} viewers", sum.kind.name(), options.viewers));
-            sum.error = sum.measure(options).err();
+            sum.error = sum.measure(options.viewers, options.duration).err();
         }
     }
     let rows = sums.into_iter().map(|sum| Row::new(sum, options.viewers)).collect();
     Ok(Report { machine: Machine::here(), rows })
-}
-
-impl Sum {
-    fn new(kind: ServerKind) -> Result<Self, Error> {
-        let glass = Figures::new(server_kind::FPS)?;
-        let cpu = Duration::ZERO;
-        Ok(Self { kind, glass, cpu, seconds: 0.0, first_picture_ms: Vec::new(), error: None })
-    }
-
-    fn measure(&mut self, options: &Options) -> Result<(), Error> {
-        let running = self.kind.start()?;
-        let swarm = watch(&format!("{}ws", running.url), options.viewers.saturating_sub(1))?;
-        let browser = Browser::start(Microphone::Absent)?;
-        let page = browser.page()?;
-        glass::open(&page, &format!("{}?autostart=1&codec=H264", running.url))?;
-        thread::sleep(SETTLE);
-        let (from, cpu_before) = (Instant::now(), running.process.cpu_time()?);
-        thread::sleep(options.duration);
-        self.cpu += running.process.cpu_time()?.saturating_sub(cpu_before);
-        self.seconds += from.elapsed().as_secs_f64();
-        let shown = glass::read(&page)?;
-        self.glass.add_run(&shown.frames, shown.time_origin);
-        self.first_picture_ms.push(shown.first_picture);
-        swarm.map_or(Ok(()), |swarm| swarm.finish().map(drop))
-    }
-}
-
-/// Lets the viewers that are no browser join, and waits for their pictures.
-fn watch(url: &str, count: usize) -> Result<Option<Swarm>, Error> {
-    if count == 0 {
-        return Ok(None);
-    }
-    let mut options = viewers::Options::new(url, count);
-    options.codec = Some(VideoCodec::H264);
-    options.spacing = SPACING;
-    let swarm = Swarm::start(options);
-    swarm.wait_for_pictures(JOIN_DEADLINE)?;
-    Ok(Some(swarm))
 }

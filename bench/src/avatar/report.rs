@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Sum;
+use super::sum::Sum;
 use crate::{Machine, Spread, Table};
 
 /// All servers of one run.

@@ -8,8 +8,8 @@ use visavis::utterance::Utterance;
 use visavis_signaling::{CreateRequest, EndReason, SessionHooks, SpeechChunk};
 
 use crate::arrivals::Arrivals;
-use crate::speech::Uploads;
 use crate::status::Result;
+use crate::uploads::Uploads;
 
 /// Each in a queue of its own.
 pub(crate) struct Hooks {

@@ -47,6 +47,7 @@ mod settings;
 mod speech;
 mod status;
 mod text;
+mod uploads;
 mod utterance;
 mod version;
 mod video;

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::source::AudioSource;
-use crate::event::{Subscriber, Subscribers};
+use crate::event::Subscriber;
 use crate::faults::{FaultDomain, Faults};
+use crate::subscribers::Subscribers;
 
 /// How long the loop rests where a session's sound has failed: what has failed may fail again, at once and for
 /// ever. The others' sound is not late for that.

@@ -11,7 +11,8 @@ use super::command::SessionMedia;
 use super::egress::Egress;
 use super::splice::{Splice, Verdict};
 use super::stages::StageHistograms;
-use crate::event::{Event, Subscribers};
+use crate::event::Event;
+use crate::subscribers::Subscribers;
 
 pub(super) struct Session {
     key: SessionKey,

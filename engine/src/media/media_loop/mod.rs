@@ -12,7 +12,7 @@ use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
 use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId};
 
 use crate::error::OfferError;
-use crate::event::{Event, LeaveReason, Subscribers};
+use crate::event::{Event, LeaveReason};
 use crate::faults::{FaultDomain, Faults};
 use crate::media::addresses::Addresses;
 use crate::media::command::{Command, Control, Inputs, RemoteCandidate, SessionMedia};
@@ -23,6 +23,7 @@ use crate::media::session::{Session, Surroundings};
 use crate::media::waker::{MediaWaker, SessionWaker};
 use crate::peer_link::PeerLink;
 use crate::state::lifecycle::Lifecycle;
+use crate::subscribers::Subscribers;
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
