@@ -4,7 +4,7 @@
 //! inside [`Faults::guard`]: a panic in there is caught, counted, and logged once with whose it was. A loop
 //! that serves everybody and ends all the same ends the engine ([`Faults::run_loop`]), and those who asked for
 //! it are notified ([`Faults::on_fatal`]): a process that lives and serves nobody helps nobody. Both are events as well
-//! ([`Event::Fault`](crate::Event::Fault), [`Event::EngineFailed`](crate::Event::EngineFailed)).
+//! ([`Event::Fault`], [`Event::EngineFailed`]).
 //!
 //! ```no_run
 //! use visavis::{Engine, EngineConfig};
