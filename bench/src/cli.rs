@@ -54,6 +54,18 @@ pub(crate) fn check(check: bool, missed: Vec<String>) -> Result<(), Error> {
     if check && !missed.is_empty() { Err(Error::Missed(missed.join("; "))) } else { Ok(()) }
 }
 
+/// The one of `all` that has this name.
+pub(crate) fn one_of<T: Copy>(
+    all: &[T],
+    name_of: impl Fn(T) -> &'static str,
+    name: &str,
+) -> Result<T, String> {
+    all.iter().copied().find(|&one| name_of(one) == name).ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|&one| name_of(one)).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
 /// A measuring time.
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     number(text, 0.1, 86_400.0)

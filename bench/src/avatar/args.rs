@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Options, ServerKind, run};
-use crate::cli::{print, progress, seconds};
+use crate::cli::{one_of, print, progress, seconds};
 use crate::peers::{is_inside, run_inside};
 use crate::{Error, aiortc_python};
 
@@ -65,11 +65,7 @@ impl Args {
 }
 
 fn server(name: &str) -> Result<ServerKind, String> {
-    let known = ServerKind::ALL.into_iter().find(|kind| kind.name() == name);
-    known.ok_or_else(|| {
-        let names: Vec<_> = ServerKind::ALL.iter().map(|kind| kind.name()).collect();
-        format!("expected one of {}", names.join(", "))
-    })
+    one_of(&ServerKind::ALL, ServerKind::name, name)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::progress::note;
 use super::server_kind::ServerKind;
 use super::{Options, is_inside, prepare, run, run_inside};
 use crate::Error;
-use crate::cli::{print, seconds};
+use crate::cli::{one_of, print, seconds};
 
 /// The same load on other servers: a naive str0m loop, Janus, aiortc.
 ///
@@ -61,11 +61,7 @@ impl Args {
 }
 
 fn server(name: &str) -> Result<ServerKind, String> {
-    let known = ServerKind::ALL.into_iter().find(|server| server.name() == name);
-    known.ok_or_else(|| {
-        let names: Vec<_> = ServerKind::ALL.iter().map(|server| server.name()).collect();
-        format!("expected one of {}", names.join(", "))
-    })
+    one_of(&ServerKind::ALL, ServerKind::name, name)
 }
 
 #[cfg(test)]
