@@ -30,6 +30,7 @@ pub use visavis_types::install_panic_hook;
 
 use crate::event::{Event, Subscriber};
 pub use crate::fault_domain::FaultDomain;
+use crate::subscribers::Subscribers;
 
 /// Faults that are logged one by one; further ones are only counted, so that the log does not fill up.
 const MAX_LOGGED: usize = 1_000;
@@ -78,10 +79,14 @@ impl Health {
     }
 }
 
-/// The faults of one engine and of what runs beside it. Nothing in here is touched, let alone locked, while
-/// there is no fault.
+/// Whose the faults of subscribers are.
+const SUBSCRIBER: &str = "a subscriber to events";
+
+/// The faults of one engine and of what runs beside it, and those who are told of its events: what they do with one is
+/// guarded. While there is no fault, only an event locks anything in here, for a moment.
 #[derive(Default)]
 pub struct Faults {
+    subscribers: Subscribers,
     counts: [AtomicU64; FaultDomain::ALL.len()],
     is_fatal: AtomicBool,
     state: Mutex<State>,
@@ -97,9 +102,6 @@ struct State {
     wrong: BTreeMap<&'static str, String>,
     fatal: Option<FatalFault>,
     on_fatal: Vec<OnFatal>,
-    subscribers: Vec<Subscriber>,
-    /// The engine has stopped: nobody is told of anything any more.
-    is_closed: bool,
 }
 
 type OnFatal = Box<dyn FnOnce(&FatalFault) + Send>;
@@ -149,14 +151,14 @@ impl Faults {
         };
         self.log(domain, "the process", &cause.to_string());
         let fault = FatalFault { domain, cause };
-        let watchers = {
+        let (watchers, subscribers) = {
             let mut state = self.state();
             state.fatal.get_or_insert_with(|| fault.clone());
             self.is_fatal.store(true, Relaxed);
-            std::mem::take(&mut state.on_fatal)
+            (std::mem::take(&mut state.on_fatal), self.subscribers.all())
         };
         tracing::error!(%fault, "the engine has stopped; end the process, and start it anew");
-        self.emit(&failed(&fault));
+        self.emit_fault(&failed(&fault), subscribers);
         for watcher in watchers {
             self.guard(FaultDomain::Callback, &"on_fatal", || watcher(&fault));
         }
@@ -180,7 +182,8 @@ impl Faults {
     pub fn report(&self, domain: FaultDomain, whose: &dyn Display, why: &str) {
         let whose = whose.to_string();
         if self.log(domain, &whose, why) {
-            self.emit(&Event::Fault { domain, whose: whose.into(), why: why.into() });
+            let event = Event::Fault { domain, whose: whose.into(), why: why.into() };
+            self.emit_fault(&event, self.subscribers.all());
         }
     }
 
@@ -200,39 +203,44 @@ impl Faults {
         true
     }
 
-    /// From now on somebody is told of faults; of a fatal one also where it was before.
-    pub(crate) fn subscribe(&self, subscriber: Subscriber) {
-        let mut state = self.state();
-        if state.is_closed {
-            return;
-        }
-        let (left, stay) = state.subscribers.drain(..).partition(|other| other.events.is_closed());
-        state.subscribers = stay;
-        state.subscribers.push(subscriber.clone());
-        let fatal = state.fatal.as_ref().map(failed);
-        drop(state);
-        // What is dropped and called here is the application's.
-        self.drop_guarded::<Vec<_>>(&"a subscriber to events", left);
+    /// From now on somebody is told of what happens; of a fatal fault also where it was before.
+    pub(crate) fn subscribe(&self, subscriber: &Subscriber) {
+        let (left, fatal) = {
+            // At once, so that a fatal fault is told once.
+            let state = self.state();
+            (self.subscribers.add(subscriber), state.fatal.as_ref().map(failed))
+        };
+        self.drop_guarded(&SUBSCRIBER, left);
         if let Some(event) = fatal {
-            self.send(&subscriber, &event);
+            self.send_fault(subscriber, &event);
         }
     }
 
-    /// The engine has stopped: no more faults will come.
+    /// The engine has stopped: no more events will come.
     pub(crate) fn close(&self) {
-        let mut state = self.state();
-        state.is_closed = true;
-        let subscribers = std::mem::take(&mut state.subscribers);
-        drop(state);
-        self.drop_guarded(&"a subscriber to events", subscribers);
+        self.drop_guarded(&SUBSCRIBER, self.subscribers.close());
     }
 
-    fn emit(&self, event: &Event) {
-        let subscribers = self.state().subscribers.clone();
-        subscribers.iter().for_each(|subscriber| self.send(subscriber, event));
+    /// Gives an event to everybody who wants it, and forgets those whose receiver is gone.
+    pub(crate) fn emit(&self, event: &Event) {
+        let all = self.subscribers.all();
+        let mut anybody_left = false;
+        for subscriber in all.iter() {
+            let sent = self.guard(FaultDomain::Callback, &SUBSCRIBER, || subscriber.send(event));
+            anybody_left |= sent == Some(false);
+        }
+        if anybody_left {
+            self.drop_guarded(&SUBSCRIBER, self.subscribers.forget_departed());
+        }
+        self.drop_guarded(&SUBSCRIBER, all);
     }
 
-    fn send(&self, subscriber: &Subscriber, event: &Event) {
+    fn emit_fault(&self, event: &Event, subscribers: Arc<[Subscriber]>) {
+        subscribers.iter().for_each(|subscriber| self.send_fault(subscriber, event));
+        self.drop_guarded(&SUBSCRIBER, subscribers);
+    }
+
+    fn send_fault(&self, subscriber: &Subscriber, event: &Event) {
         // Not reported, which would be told to the same subscriber.
         if self.attempt(FaultDomain::Callback, || subscriber.send(event)).is_err() {
             self.count(FaultDomain::Callback);

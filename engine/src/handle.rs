@@ -355,12 +355,7 @@ impl EngineHandle {
         let room = self.inner.event_capacity.saturating_add(self.inner.max_peers);
         let (events, receiver) = receiver::bounded(room.clamp(1, MAX_EVENT_ROOM));
         let subscriber = Subscriber { events, wanted: Arc::new(wanted) };
-        self.inner.faults.subscribe(subscriber.clone());
-        let subscribe = self.inner.loops.iter().map(|_| Control::Subscribe(subscriber.clone()));
-        let sent = self.inner.control_all(subscribe);
-        if !self.inner.audio.send(AudioCommand::Subscribe(subscriber)) || !sent {
-            tracing::warn!("the engine has stopped: not all events will come");
-        }
+        self.inner.faults.subscribe(&subscriber);
         receiver
     }
 }

@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::source::AudioSource;
-use crate::event::Subscriber;
 use crate::faults::{FaultDomain, Faults};
-use crate::subscribers::Subscribers;
 
 /// How long the loop rests where a session's sound has failed: what has failed may fail again, at once and for
 /// ever. The others' sound is not late for that.
@@ -22,33 +20,30 @@ pub(crate) struct AudioLoop {
     sources: Vec<AudioSource>,
     /// Whose microphones come first in the next slice.
     turn: usize,
-    subscribers: Subscribers,
     faults: Arc<Faults>,
 }
 
 pub(crate) enum AudioCommand {
     Add(Box<AudioSource>),
-    Subscribe(Subscriber),
     Stop,
 }
 
 impl AudioLoop {
     pub(crate) fn new(commands: Receiver<AudioCommand>, faults: Arc<Faults>) -> Self {
-        let subscribers = Subscribers::new(Arc::clone(&faults));
-        Self { commands, sources: Vec::new(), turn: 0, subscribers, faults }
+        Self { commands, sources: Vec::new(), turn: 0, faults }
     }
 
     /// Runs until it is stopped, or nobody is left to stop it.
     pub(crate) fn run(mut self) {
         while self.take_commands() {
             self.close_stopped();
-            let Self { sources, subscribers, faults, .. } = &mut self;
+            let Self { sources, faults, .. } = &mut self;
             #[cfg(debug_assertions)]
             faults.panic_if_planted(FaultDomain::AudioLoop);
             let mut rest = Duration::ZERO;
             for source in sources.iter_mut() {
                 let turn = faults.attempt(FaultDomain::Audio, || {
-                    source.run(Instant::now(), &mut |event| subscribers.emit(event));
+                    source.run(Instant::now(), &mut |event| faults.emit(event));
                 });
                 if let Err(why) = turn {
                     faults.report(FaultDomain::Audio, source.session(), &why);
@@ -66,9 +61,9 @@ impl AudioLoop {
                 None => thread::park(),
             }
         }
-        let Self { sources, subscribers, faults, .. } = &mut self;
+        let Self { sources, faults, .. } = &mut self;
         for mut source in sources.drain(..) {
-            close(&mut source, subscribers, faults);
+            close(&mut source, faults);
         }
     }
 
@@ -77,7 +72,6 @@ impl AudioLoop {
         loop {
             match self.commands.try_recv() {
                 Ok(AudioCommand::Add(source)) => self.sources.push(*source),
-                Ok(AudioCommand::Subscribe(subscriber)) => self.subscribers.add(subscriber),
                 Ok(AudioCommand::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,
             }
@@ -85,11 +79,11 @@ impl AudioLoop {
     }
 
     fn close_stopped(&mut self) {
-        let Self { sources, subscribers, faults, .. } = self;
+        let Self { sources, faults, .. } = self;
         sources.retain_mut(|source| {
             let over = source.is_over();
             if over {
-                close(source, subscribers, faults);
+                close(source, faults);
             }
             !over
         });
@@ -98,7 +92,7 @@ impl AudioLoop {
     /// Takes in microphones, for a slice of time; true where there is more. Whoever sends too much comes after the
     /// others.
     fn run_microphones(&mut self) -> bool {
-        let Self { sources, subscribers, turn, faults, .. } = self;
+        let Self { sources, turn, faults, .. } = self;
         let until = Instant::now() + MICROPHONE_SLICE;
         let count = sources.len();
         for step in 0..count {
@@ -106,7 +100,7 @@ impl AudioLoop {
             let Some(source) = sources.get_mut(index) else { continue };
             let now = Instant::now();
             let more = faults.attempt(FaultDomain::Audio, || {
-                source.run_microphones(now, until, &mut |event| subscribers.emit(event))
+                source.run_microphones(now, until, &mut |event| faults.emit(event))
             });
             match more {
                 Ok(true) => {
@@ -121,9 +115,9 @@ impl AudioLoop {
     }
 }
 
-fn close(source: &mut AudioSource, subscribers: &mut Subscribers, faults: &Faults) {
+fn close(source: &mut AudioSource, faults: &Faults) {
     let closed =
-        faults.attempt(FaultDomain::Audio, || source.close(&mut |event| subscribers.emit(event)));
+        faults.attempt(FaultDomain::Audio, || source.close(&mut |event| faults.emit(event)));
     if let Err(why) = closed {
         faults.report(FaultDomain::Audio, source.session(), &why);
     }

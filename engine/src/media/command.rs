@@ -11,7 +11,6 @@ use super::waker::SessionWaker;
 use crate::audio::microphone::microphones::MicEvent;
 use crate::config::SessionConfig;
 use crate::error::OfferError;
-use crate::event::Subscriber;
 use crate::faults::{FaultDomain, Faults};
 use crate::idle::source::IdleSource;
 use crate::inbox::Inbox;
@@ -25,8 +24,7 @@ use crate::state::loop_reports::LoopReport;
 use crate::state::threads::Threads;
 
 /// Commands about sessions and peers that exist: additions, and removals above all. They have a channel of their own,
-/// which nothing that strangers do can fill: there is at most one of each for a session, a peer, a
-/// subscriber.
+/// which nothing that strangers do can fill: there is at most one of each for a session, a peer.
 pub(crate) enum Control {
     AddSession(Box<SessionMedia>),
     /// Closes the session's peers; `done` is dropped when that has happened. The session is named by its waker on
@@ -38,7 +36,6 @@ pub(crate) enum Control {
     Disconnect(PeerId),
     /// This machine's have changed.
     SetAddresses(Addresses),
-    Subscribe(Subscriber),
     Stop,
 }
 

@@ -12,7 +12,7 @@ use super::egress::Egress;
 use super::splice::{Splice, Verdict};
 use super::stages::StageHistograms;
 use crate::event::Event;
-use crate::subscribers::Subscribers;
+use crate::faults::Faults;
 
 pub(super) struct Session {
     key: SessionKey,
@@ -33,7 +33,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) index: usize,
     pub(super) hub: &'a mut Hub,
     pub(super) egress: &'a mut Egress,
-    pub(super) subscribers: &'a mut Subscribers,
+    pub(super) faults: &'a Faults,
     /// Idle loops change pictures at moments counted from here.
     pub(super) epoch: Instant,
 }
@@ -69,7 +69,7 @@ impl Session {
             around.hub.send_audio(self.key, &packet, around.egress);
         }
         self.send_frames(around);
-        let Surroundings { index, hub, egress, subscribers, epoch } = around;
+        let Surroundings { index, hub, egress, faults, epoch } = around;
         let Self { key, media, splice, active, .. } = self;
         let now = Instant::now();
         let stale = splice.run(*active, (now, *epoch), |frame| {
@@ -83,7 +83,7 @@ impl Session {
         }
         // One loop emits for all.
         if *index == 0 {
-            self.watch_source(now, subscribers);
+            self.watch_source(now, faults);
         }
     }
 
@@ -97,7 +97,7 @@ impl Session {
                     let (rendition, now) = (frame.rendition, Instant::now());
                     let reason = KeyframeReason::Splice;
                     if around.hub.request_keyframe(self.key, rendition, reason, now) {
-                        self.request_keyframe(rendition, around.subscribers);
+                        self.request_keyframe(rendition, around.faults);
                     }
                     continue;
                 }
@@ -124,17 +124,13 @@ impl Session {
     }
 
     /// The hub has decided that viewers get a keyframe now.
-    pub(super) fn keyframe_wanted(
-        &mut self,
-        rendition: RenditionId,
-        subscribers: &mut Subscribers,
-    ) {
-        self.request_keyframe(rendition, subscribers);
+    pub(super) fn keyframe_wanted(&mut self, rendition: RenditionId, faults: &Faults) {
+        self.request_keyframe(rendition, faults);
         self.splice.keyframe_wanted(self.viewers, Instant::now());
     }
 
     /// Emits when pictures begin and cease to be pushed.
-    fn watch_source(&mut self, now: Instant, subscribers: &mut Subscribers) {
+    fn watch_source(&mut self, now: Instant, faults: &Faults) {
         let media = &self.media;
         let live = media.liveness.is_live(now);
         if live == std::mem::replace(&mut self.was_live, live) {
@@ -143,7 +139,7 @@ impl Session {
         let id = media.config.id.clone();
         if live {
             tracing::info!(session = %id, "live");
-            subscribers.emit(&Event::LiveStarted { session: id });
+            faults.emit(&Event::LiveStarted { session: id });
             return;
         }
         let stalled = !media.liveness.is_pause_expected();
@@ -151,17 +147,17 @@ impl Session {
             media.counters.stalls.fetch_add(1, Relaxed);
         }
         tracing::info!(session = %id, stalled, "idle");
-        subscribers.emit(&Event::LiveEnded { session: id, stalled });
+        faults.emit(&Event::LiveEnded { session: id, stalled });
     }
 
     /// Passes on to whoever encodes, the encode loop or the caller's encoder, that the hub has granted a keyframe.
-    fn request_keyframe(&self, rendition: RenditionId, subscribers: &mut Subscribers) {
+    fn request_keyframe(&self, rendition: RenditionId, faults: &Faults) {
         let media = &self.media;
         media.demand.request_keyframe(rendition);
         let codec = rendition.codec;
         if media.config.encoded == Some(codec) {
             let session = media.config.id.clone();
-            subscribers.emit(&Event::KeyframeRequested { session, codec });
+            faults.emit(&Event::KeyframeRequested { session, codec });
         }
     }
 }

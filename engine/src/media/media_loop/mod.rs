@@ -23,7 +23,6 @@ use crate::media::session::{Session, Surroundings};
 use crate::media::waker::{MediaWaker, SessionWaker};
 use crate::peer_link::PeerLink;
 use crate::state::lifecycle::Lifecycle;
-use crate::subscribers::Subscribers;
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -84,7 +83,6 @@ pub(crate) struct MediaLoop {
     ready_queue: ReadyQueue,
     /// Reused: those that are looked at now, and those whose turn comes next, the last one first.
     due: Vec<usize>,
-    subscribers: Subscribers,
     /// Ids of peers that have left, for whoever counts them.
     departed: Arc<SegQueue<PeerId>>,
     /// The socket had more to give when its budget ended.
@@ -128,7 +126,6 @@ impl MediaLoop {
             sessions: Vec::new(),
             ready_queue,
             due: Vec::new(),
-            subscribers: Subscribers::new(Arc::clone(&faults)),
             departed,
             readable: false,
             epoch: Instant::now(),
@@ -252,15 +249,14 @@ impl MediaLoop {
 
     /// Looks at the sessions that something was put into, or for which a moment has come.
     fn send_media(&mut self) {
-        let Self { index, sessions, ready_queue, hub, egress, subscribers, epoch, due, .. } = self;
-        let faults = &self.faults;
+        let Self { index, sessions, ready_queue, hub, egress, faults, epoch, due, .. } = self;
         let now = Instant::now();
         if due.is_empty() {
             ready_queue.take(now, due);
             due.reverse();
         }
         let until = now + SESSION_BUDGET;
-        let mut around = Surroundings { index: *index, hub, egress, subscribers, epoch: *epoch };
+        let mut around = Surroundings { index: *index, hub, egress, faults, epoch: *epoch };
         while let Some(place) = due.pop() {
             if let Some(Some(session)) = sessions.get_mut(place) {
                 let turn = faults.attempt(FaultDomain::Session, || {
@@ -386,7 +382,6 @@ impl MediaLoop {
                 }
                 self.egress.addresses = addresses;
             }
-            Control::Subscribe(subscriber) => self.subscribers.add(subscriber),
             // Seen to by the caller, whose loop ends.
             Control::Stop => {}
         }
@@ -490,7 +485,7 @@ impl MediaLoop {
         self.sessions.get_mut(key.index())?.as_mut().map(|session| &mut session.media)
     }
 
-    fn emit(&mut self, event: &Event) {
-        self.subscribers.emit(event);
+    fn emit(&self, event: &Event) {
+        self.faults.emit(event);
     }
 }

@@ -50,9 +50,9 @@ impl MediaLoop {
                     self.emit(&Event::PeerLeft { session, peer, reason });
                 }
                 HubEvent::KeyframeWanted { session, rendition } => {
-                    let Self { sessions, ready_queue, subscribers, .. } = self;
+                    let Self { sessions, ready_queue, faults, .. } = self;
                     if let Some(Some(watched)) = sessions.get_mut(session.index()) {
-                        watched.keyframe_wanted(rendition, subscribers);
+                        watched.keyframe_wanted(rendition, faults);
                         ready_queue.set(session, watched.next_look());
                     }
                 }
