@@ -188,7 +188,7 @@ fn compare(
         };
         let heard_ms = heard.samples as f64 / SAMPLES_PER_MS;
         let differs = (told.position - heard_ms).abs();
-        assert!(differs <= PACKET_MS, "{heard_ms} ms were received: {told:?}");
+        assert!(differs <= PACKET_MS, "{heard_ms} ms were received: {told:?}, {heard:?}");
         assert!(told.began.len() == 1 && told.begun_at.is_some(), "no begin: {told:?}");
         for at in told.began.iter().chain(&told.begun_at) {
             begins.record(at - heard.first);

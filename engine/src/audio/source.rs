@@ -289,12 +289,11 @@ impl AudioSource {
         let failed = |error: &dyn std::fmt::Display| {
             tracing::error!(session = %parts.config.id, %error, "sound not encoded");
         };
-        // Where the loop is late several packets are due; none follows an interruption.
-        while !speech.is_cut_off()
+        // Where the loop is late several packets are due. Each is counted before it is made, which takes a while: an
+        // interruption counts it too, or comes first, and then none follows.
+        while speech.claim_packet(pacer, now)
             && let Some(slot) = pacer.poll(now, packet)
         {
-            // Published before it is done, which takes a while: an interruption meanwhile counts this packet too.
-            speech.note_sent(pacer, now);
             parts.queue.set_played(pacer.played());
             // Time goes on, even where nobody listens.
             if let Err(error) = encoders.encode(&slot, packet, renditions, &mut send) {

@@ -18,6 +18,9 @@ const MAX_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Nothing keeps pictures back.
 const FREE: u64 = u64::MAX;
 
+/// In [`UtteranceState::sent`]: it was interrupted, and no more is sent.
+const INTERRUPTED: u64 = 1 << 63;
+
 /// One utterance, seen from all sides. Callers fill it; the audio loop decides when it begins, how its
 /// time passes and when it is over; the encode loop follows.
 #[derive(Debug)]
@@ -32,7 +35,8 @@ pub(crate) struct UtteranceState {
     origin: AtomicU64,
     /// The time up to which pictures may be shown: sound is late.
     hold: AtomicU64,
-    /// How much of it was sent.
+    /// How much of it was sent, and whether it was interrupted: in one, so that an interruption has either counted a
+    /// packet, or stopped it.
     sent: AtomicU64,
     /// The time of the picture pushed last, in µs.
     last_picture: AtomicU64,
@@ -41,7 +45,6 @@ pub(crate) struct UtteranceState {
     has_sound: AtomicBool,
     has_pictures: AtomicBool,
     ended: AtomicBool,
-    interrupted: AtomicBool,
     pictures_done: AtomicBool,
     over: AtomicBool,
 }
@@ -70,7 +73,6 @@ impl UtteranceState {
             has_sound: AtomicBool::new(false),
             has_pictures: AtomicBool::new(false),
             ended: AtomicBool::new(false),
-            interrupted: AtomicBool::new(false),
             pictures_done: AtomicBool::new(false),
             over: AtomicBool::new(false),
         }
@@ -130,8 +132,7 @@ impl UtteranceState {
 
     /// Nothing more is to be sent. Returns how much was.
     pub(crate) fn interrupt(&self) -> Duration {
-        self.interrupted.store(true, Release);
-        self.sent()
+        Duration::from_micros(self.sent.fetch_or(INTERRUPTED, AcqRel) & !INTERRUPTED)
     }
 
     // --- Everybody ---
@@ -141,7 +142,7 @@ impl UtteranceState {
     }
 
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Acquire)
+        self.sent.load(Acquire) & INTERRUPTED != 0
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -158,7 +159,7 @@ impl UtteranceState {
 
     /// How much of it was sent.
     pub(crate) fn sent(&self) -> Duration {
-        Duration::from_micros(self.sent.load(Relaxed))
+        Duration::from_micros(self.sent.load(Relaxed) & !INTERRUPTED)
     }
 
     // --- The audio loop ---
@@ -188,8 +189,11 @@ impl UtteranceState {
         self.hold.store(FREE, Release);
     }
 
-    pub(crate) fn set_sent(&self, sent: Duration) {
-        self.sent.store(sent.as_micros() as u64, Relaxed);
+    /// Counts what is to be sent now; false where an interruption came first: it is not to be sent.
+    pub(crate) fn claim(&self, sent: Duration) -> bool {
+        let sent = sent.as_micros() as u64 & !INTERRUPTED;
+        let claim = |before: u64| (before & INTERRUPTED == 0).then_some(sent);
+        self.sent.fetch_update(AcqRel, Acquire, claim).is_ok()
     }
 
     pub(crate) fn are_pictures_done(&self) -> bool {
@@ -241,6 +245,16 @@ mod tests {
         short.picture_pushed(now);
         short.end();
         assert_eq!(short.ready(now), Ready::Now);
+    }
+
+    #[test]
+    fn an_interruption_has_counted_a_packet_or_stopped_it() {
+        let utterance = state(Instant::now());
+        assert!(utterance.claim(MS * 20));
+        assert_eq!(utterance.interrupt(), MS * 20);
+        assert!(!utterance.claim(MS * 40));
+        assert_eq!((utterance.sent(), utterance.is_interrupted()), (MS * 20, true));
+        assert_eq!(utterance.interrupt(), MS * 20);
     }
 
     #[test]

@@ -115,6 +115,21 @@ enum State {
     Quiet { due: Option<Instant> },
 }
 
+/// What kind of packet is due.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    /// Sound after a pause.
+    Talkspurt,
+    /// Less than a packet, after a pause.
+    Scrap,
+    /// More sound, at this moment.
+    Sound(Instant),
+    /// Sound was due at this moment, and there is not enough.
+    Starved(Instant),
+    /// One of those sent now and then in a pause.
+    Silence(Instant),
+}
+
 impl Pacer {
     /// Makes packets of such a length, and keeps at most `max` of sound.
     pub(crate) fn new(max: Duration, packet: PacketTime) -> Self {
@@ -204,9 +219,18 @@ impl Pacer {
         Some(first.pushed + self.lateness_allowed())
     }
 
-    /// Gives the next packet if it is due; its sound replaces what is in `packet`.
-    pub(crate) fn poll(&mut self, now: Instant, packet: &mut Sound) -> Option<Slot> {
-        packet.begin(false);
+    /// How many samples wait after the packet that is due now; `None` where none is.
+    pub(crate) fn left_after_next(&mut self, now: Instant) -> Option<usize> {
+        let waiting = self.queue.len();
+        Some(match self.due(now)? {
+            Due::Silence(_) => waiting,
+            Due::Talkspurt | Due::Scrap | Due::Sound(_) | Due::Starved(_) => {
+                waiting.saturating_sub(self.packet.samples())
+            }
+        })
+    }
+
+    fn due(&mut self, now: Instant) -> Option<Due> {
         if let State::Playing { due } = self.state
             && now.saturating_duration_since(due) > MAX_CATCH_UP
         {
@@ -215,26 +239,42 @@ impl Pacer {
         }
         let full = self.queue.len() >= self.packet.samples();
         match self.state {
-            State::Quiet { .. } if full => Some(self.play(now, now, true, packet)),
+            State::Quiet { .. } if full => Some(Due::Talkspurt),
             State::Quiet { .. } if self.scrap_due().is_some_and(|due| due <= now) => {
-                self.queue.push_silence(self.packet.samples().saturating_sub(self.queue.len()));
-                Some(self.play(now, now, true, packet))
+                Some(Due::Scrap)
             }
-            State::Quiet { due: Some(due) } if due <= now => {
-                self.state = State::Quiet { due: Some(due + QUIET_INTERVAL) };
-                Some(self.silence(now))
-            }
-            State::Quiet { .. } => None,
-            State::Playing { due } if full && self.caught_up(due) <= now => {
+            State::Quiet { due } => due.filter(|due| *due <= now).map(Due::Silence),
+            State::Playing { due } if full => {
                 let at = self.caught_up(due);
-                self.behind = self.behind.saturating_sub(due.saturating_duration_since(at));
-                Some(self.play(at, now, false, packet))
+                (at <= now).then_some(Due::Sound(at))
             }
-            State::Playing { due } if !full && due + self.lateness_allowed() <= now => {
-                Some(self.starve(due, now, packet))
+            State::Playing { due } => {
+                (due + self.lateness_allowed() <= now).then_some(Due::Starved(due))
             }
-            State::Playing { .. } => None,
         }
+    }
+
+    /// Gives the next packet if it is due; its sound replaces what is in `packet`.
+    pub(crate) fn poll(&mut self, now: Instant, packet: &mut Sound) -> Option<Slot> {
+        packet.begin(false);
+        Some(match self.due(now)? {
+            Due::Talkspurt => self.play(now, now, true, packet),
+            Due::Scrap => {
+                self.queue.push_silence(self.packet.samples().saturating_sub(self.queue.len()));
+                self.play(now, now, true, packet)
+            }
+            Due::Silence(due) => {
+                self.state = State::Quiet { due: Some(due + QUIET_INTERVAL) };
+                self.silence(now)
+            }
+            Due::Sound(at) => {
+                if let State::Playing { due } = self.state {
+                    self.behind = self.behind.saturating_sub(due.saturating_duration_since(at));
+                }
+                self.play(at, now, false, packet)
+            }
+            Due::Starved(due) => self.starve(due, now, packet),
+        })
     }
 
     /// Nothing more comes for now: what there is is followed by silence at once.

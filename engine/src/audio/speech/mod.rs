@@ -59,6 +59,8 @@ struct UtteranceSound {
     samples: SoundQueue,
     /// Samples handed on, and skipped: the time inside the utterance of the next.
     fed: u64,
+    /// Samples of silence that the last packet was filled up with.
+    filling: u64,
     /// When the time inside the utterance was 0, or will be.
     origin: Option<Instant>,
     /// Its begin was told.
@@ -98,12 +100,6 @@ impl Speech {
     /// Whether one of them has sound, or had, that is played now.
     pub(super) fn is_playing(&self) -> bool {
         self.utterances.front().is_some_and(|sound| sound.origin.is_some() && sound.has_sound)
-    }
-
-    /// Whether what plays was interrupted, and is still to be cut off.
-    pub(super) fn is_cut_off(&self) -> bool {
-        let playing = self.utterances.front().filter(|sound| sound.origin.is_some());
-        playing.is_some_and(|sound| sound.state.is_interrupted())
     }
 
     /// Before chunks are taken in: which utterances have been ended by then.
@@ -179,8 +175,9 @@ impl Speech {
         if !sound.is_done(now) {
             return None;
         }
-        if sound.has_sound {
-            state.set_sent(sound.time());
+        if sound.has_sound && !state.claim(sound.time()) {
+            // Interrupted meanwhile: that is its end.
+            return None;
         }
         pacer.end();
         self.next_is_first();
@@ -213,17 +210,28 @@ impl Speech {
         }
     }
 
-    /// Notes how much of the current utterance was sent.
+    /// Counts the packet that is due with the utterance that plays; false where none is due, or is to be sent: an
+    /// interruption came first, and what plays is still to be cut off.
+    pub(super) fn claim_packet(&self, pacer: &mut Pacer, now: Instant) -> bool {
+        pacer.left_after_next(now).is_some_and(|left| self.claim(left, now))
+    }
+
+    /// Notes how much of the current utterance was sent, where time goes on without packets of sound.
     pub(super) fn note_sent(&self, pacer: &Pacer, now: Instant) {
-        let Some(sound) = self.utterances.front() else { return };
-        let Some(origin) = sound.origin else { return };
-        let sent = match sound.has_sound {
-            true => samples_duration(sound.fed.saturating_sub(pacer.waiting() as u64)),
+        self.claim(pacer.waiting(), now);
+    }
+
+    /// Notes how much of the current utterance is sent when so many samples wait; false where it was interrupted.
+    fn claim(&self, waiting: usize, now: Instant) -> bool {
+        let Some(sound) = self.utterances.front() else { return true };
+        let Some(origin) = sound.origin else { return true };
+        sound.state.claim(match sound.has_sound {
+            true => {
+                let sent = (sound.fed + sound.filling).saturating_sub(waiting as u64);
+                samples_duration(sent.min(sound.fed))
+            }
             false => now.saturating_duration_since(origin),
-        };
-        if !sound.state.is_interrupted() {
-            sound.state.set_sent(sent);
-        }
+        })
     }
 
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
@@ -256,6 +264,7 @@ impl UtteranceSound {
             resampler: None,
             samples: SoundQueue::default(),
             fed: 0,
+            filling: 0,
             origin: None,
             told: false,
             has_sound: false,
@@ -382,6 +391,7 @@ impl UtteranceSound {
                 self.samples.take(count, &mut self.packet);
                 // The last packet is filled up: less than that would wait for what comes after it.
                 self.packet.resize(packet.samples());
+                self.filling = (packet.samples() - count) as u64;
                 if !std::mem::replace(&mut self.begun, true) {
                     dropped += pacer.make_way(&mut self.packet) as u64;
                 }

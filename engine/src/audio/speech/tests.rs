@@ -62,7 +62,9 @@ impl Run {
         loop {
             let turn = self.speech.run(&mut self.pacer, PACKET, false, self.now);
             let mut packet = Sound::default();
-            while let Some(slot) = self.pacer.poll(self.now, &mut packet) {
+            while self.speech.claim_packet(&mut self.pacer, self.now)
+                && let Some(slot) = self.pacer.poll(self.now, &mut packet)
+            {
                 self.sent.push((at, slot, packet.left()));
             }
             self.speech.note_sent(&self.pacer, self.now);
@@ -286,20 +288,40 @@ fn a_session_that_ends_tells_the_end_of_all_that_was_to_be_said() {
 }
 
 #[test]
-fn what_plays_is_cut_off_from_the_interruption_until_the_next_turn() {
+fn no_packet_follows_an_interruption_though_the_loop_is_late() {
     let mut run = Run::new();
     let (playing, waiting) = (run.begin(), run.begin());
     run.say(&playing, 0, 5_000, 1_000);
     run.say(&waiting, 0, 5_000, 1_000);
     run.advance(500);
+    let before = run.loud().len();
     // Packets of what plays are not held up by what has not begun.
     waiting.interrupt();
-    assert!(!run.speech.is_cut_off());
-    playing.interrupt();
-    assert!(run.speech.is_cut_off());
+    run.now += MS * 40;
+    run.run();
+    assert_eq!((run.loud().len(), playing.sent()), (before + 2, MS * 20 * (before as u32 + 2)));
+    // Several packets are due by now.
+    run.now += MS * 100;
+    let sent = playing.interrupt();
     assert_eq!(run.speech.deadline(run.now), Some(run.now));
     run.run();
-    assert!(!run.speech.is_cut_off());
+    // What fades is not loud.
+    assert_eq!((run.loud().len(), playing.sent()), (before + 2, sent));
+}
+
+#[test]
+fn the_last_packet_counts_when_it_is_sent() {
+    let mut run = Run::new();
+    let utterance = run.begin();
+    run.say(&utterance, 0, 143, 1_000);
+    utterance.end();
+    run.run();
+    let begun = run.now;
+    for (late_ms, sent_ms) in [(0, 20), (100, 120), (110, 120), (125, 140), (145, 143)] {
+        run.now = begun + MS * late_ms;
+        run.run();
+        assert_eq!(utterance.sent(), MS * sent_ms, "{late_ms} ms after its begin");
+    }
 }
 
 #[test]
