@@ -50,6 +50,8 @@ test-openssl: setup-test setup-openssl ## DTLS by OpenSSL: viewers with RSA cert
 
 test-sanitizers: setup-test setup-count ## C programs under sanitizers and valgrind, and on one core; random calls for SECONDS=60
 	$(CARGO) test --workspace --test sanitizers -- --ignored --test-threads 1
+	@# What depends on which of two threads is the faster, or on one not having to wait for the other.
+	taskset -c 0 $(CARGO) test --workspace --test programs --test viewers --test hardship
 	FFI_FUZZ_SECONDS=$(or $(SECONDS),60) $(CARGO) test --workspace --test hardship random -- --nocapture
 
 lint: setup ## formatting and clippy, warnings are errors

@@ -34,17 +34,6 @@ fn each_call_under_valgrind() -> Outcome {
         .arg("no-fork"))
 }
 
-/// What depends on which of two threads is the faster.
-#[test]
-#[ignore = "slow: make test-sanitizers"]
-fn each_program_on_one_core() -> Outcome {
-    for source in ["tests/calls.c", "tests/readers.c", "tests/faults.c"] {
-        let program = compile(source, &Options::default())?;
-        run(Command::new("taskset").args(["-c", "0"]).arg(program))?;
-    }
-    Ok(())
-}
-
 #[test]
 #[ignore = "slow: make test-sanitizers"]
 fn the_static_library_under_address_sanitizer() -> Outcome {
