@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -165,23 +166,21 @@ pub(crate) fn session(settings: &Bound<'_, PyDict>) -> PyResult<SessionConfig> {
         .idle_grace(Duration::from_millis(given.idle_grace_ms)))
 }
 
-/// What is shown while nothing is pushed: `"face"`, the bytes of a JPEG or PNG file, or a picture as it is pushed.
+/// What is shown while nothing is pushed: `"face"`, the name of a file (an image or a film), the bytes of a JPEG or PNG
+/// file, or a picture as it is pushed.
 ///
 /// # Errors
 ///
-/// What is none of these.
+/// What is none of these, or cannot be read.
 pub(crate) fn idle_loop(given: &Bound<'_, PyAny>) -> PyResult<IdleLoop> {
     let py = given.py();
-    if let Ok(name) = given.extract::<String>() {
-        return match name.as_str() {
-            "face" => Ok(IdleLoop::built_in()),
-            _ => {
-                let sentence = format!(
-                    "invalid idle picture {name:?}; expected \"face\", a picture, or the bytes of a file"
-                );
-                Err(Kind::InvalidValue.because(py, sentence))
-            }
-        };
+    if given.extract::<&str>().is_ok_and(|name| name == "face") {
+        return Ok(IdleLoop::built_in());
+    }
+    // A string or a path; bytes are a file's content.
+    if let Ok(path) = given.extract::<PathBuf>() {
+        let opened = py.detach(|| visavis_film::idle::open(&path));
+        return opened.or_raise(py, Kind::InvalidValue);
     }
     // A file has one dimension, a picture has more.
     if let Ok(file) = copied(given)

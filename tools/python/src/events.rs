@@ -95,6 +95,12 @@ fn of_event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyAny>> 
         Event::DataChannelClosed { session, peer, label, .. } => {
             make(py, "DataChannelClosed", (session.as_str(), peer.to_string(), &**label))
         }
+        Event::Fault { domain, whose, why, .. } => {
+            make(py, "Fault", ("", domain.as_str(), &**whose, &**why))
+        }
+        Event::EngineFailed { domain, why, .. } => {
+            make(py, "EngineFailed", ("", domain.as_str(), &**why))
+        }
         // Of an engine that is newer than this.
         _ => make(py, "Event", ("",)),
     }

@@ -7,6 +7,7 @@ import fractions
 import math
 import threading
 import time
+from pathlib import Path
 from typing import Any, Awaitable, Callable
 
 import numpy
@@ -302,3 +303,28 @@ def test_idle_pictures_are_taken_in_every_form(face: visavis.Session) -> None:
         face.set_idle(idle)
     with pytest.raises(visavis.Error):
         face.set_idle(b"no image")
+
+
+def test_an_idle_film_goes_round(face: visavis.Session, tmp_path: Path) -> None:
+    film = tmp_path / "film.y4m"
+    # Two pictures, a dark one and a bright one, in YCbCr.
+    shades = [bytes([luma]) * (96 * 64) + bytes([128]) * (96 * 32) for luma in (40, 200)]
+    film.write_bytes(b"YUV4MPEG2 W96 H64 F5:1 C420jpeg\n" + b"".join(b"FRAME\n" + shade for shade in shades))
+    face.set_idle(film)
+    face.set_idle(str(film))
+
+    async def step(viewer: Viewer) -> None:
+        # At the third bright one it has begun anew.
+        bright, were_bright = 0, True
+        while bright < 3:
+            picture = await viewer.tracks["video"].recv()
+            is_bright = picture.to_ndarray(format="rgb24").mean() > 128
+            if (picture.width, picture.height) == (96, 64):
+                bright += is_bright and not were_bright
+                were_bright = is_bright
+
+    watched(face, step)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"\0\0\0\x18ftypisom")
+    with pytest.raises(visavis.InvalidValue, match="broken.mp4"):
+        face.set_idle(broken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Optional, Sequence, Tuple, Type, TypeVar, Union
@@ -95,7 +96,7 @@ class Engine:
         utterance_bytes: int = 256 << 20,
         microphone_rate: int = 16_000,
         max_viewers: Optional[int] = None,
-        idle: Union[Frame, Bytes, str, None] = "face",
+        idle: Union[Frame, Bytes, str, "os.PathLike[str]", None] = "face",
         idle_grace_ms: int = 500,
         start: bool = True,
     ) -> Session:

@@ -11,7 +11,7 @@ class Event:
     """The base of all events."""
 
     session: str
-    """The session's id."""
+    """The session's id; empty for what concerns the engine as a whole."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,29 @@ class DataChannelClosed(Event):
     """Whose it was."""
     label: str
     """What the viewer called it."""
+
+
+@dataclass(frozen=True)
+class Fault(Event):
+    """A bug was caught, and did no more harm than its ``domain``. The first of each domain and owner is an event."""
+
+    domain: str
+    """What it was confined to: ``peer``, ``session``, ``encoder``, ``audio``, …"""
+    whose: str
+    """A session, a viewer, or what else the domain has."""
+    why: str
+    """What happened."""
+
+
+@dataclass(frozen=True)
+class EngineFailed(Event):
+    """The engine serves nobody any more: end the process, with a code that is not 0. Also told to who asks for events
+    after it."""
+
+    domain: str
+    """The part that has ended: ``media-loop``, ``audio-loop``, ``idle-loop`` or ``signaling-loop``."""
+    why: str
+    """What ended it."""
 
 
 @dataclass(frozen=True)

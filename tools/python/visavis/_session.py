@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from types import TracebackType
 from typing import Optional, Type, Union
 
@@ -163,12 +164,13 @@ class Session:
         """
         return self._session.interrupt()
 
-    def set_idle(self, idle: Union[Frame, Bytes, str, None]) -> None:
+    def set_idle(self, idle: Union[Frame, Bytes, str, "os.PathLike[str]", None]) -> None:
         """Changes what is shown while no pictures are pushed.
 
-        :param idle: a picture as in :meth:`push_video`; the bytes of a JPEG or PNG file; ``"face"`` for the built-in one;
-            ``None`` has the last picture stay.
-        :raises InvalidType, InvalidValue: none of these.
+        :param idle: a picture as in :meth:`push_video`; the name of a JPEG or PNG file or of a film (MP4 with H264, Y4M, with
+            ffmpeg installed any other), which goes round without its sound; the bytes of a JPEG or PNG file; ``"face"``
+            for the built-in one; ``None`` has the last picture stay.
+        :raises InvalidType, InvalidValue: none of these, or a file that cannot be read.
         """
         self._session.set_idle(idle)
 
