@@ -34,6 +34,20 @@ pub struct QueueDelay {
     pub max: Duration,
 }
 
+/// What a relay has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayCounters {
+    /// From the clients to the server.
+    pub up: Counters,
+    /// From the server to the clients.
+    pub down: Counters,
+    /// How many clients are known.
+    pub clients: usize,
+    /// Datagrams that passed a link and were sent to nobody: their client had been forgotten, or the system did not
+    /// take them.
+    pub unsent: u64,
+}
+
 /// Each power of two is divided in this many equal parts.
 const PARTS: u64 = 16;
 /// From 1 µs to 2³² µs, more than an hour.

@@ -3,6 +3,7 @@
 //! - [`Link`] is one direction of a network path: bandwidth, a queue, delay, jitter, reordering, losses alone and in
 //!   bursts, duplicates, blackouts. It is sans-IO: whoever has it says what time it is.
 //! - [`Conditions`] are the settings, and a [`Schedule`] is what they are at which time.
+//! - [`Relay`] puts a link in each direction between real UDP sockets of this machine.
 //!
 //! ```
 //! use std::time::Duration;
@@ -34,10 +35,12 @@ mod conditions;
 mod counters;
 mod draws;
 mod link;
+mod relay;
 mod schedule;
 
 pub use bandwidth::Bandwidth;
 pub use conditions::{Conditions, GilbertElliott, QueueLimit, Reordering};
-pub use counters::{Counters, QueueDelay};
+pub use counters::{Counters, QueueDelay, RelayCounters};
 pub use link::{Link, SendOutcome};
+pub use relay::{Relay, RelayError};
 pub use schedule::{Schedule, Trace};
