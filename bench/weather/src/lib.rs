@@ -3,6 +3,8 @@
 //! - [`Link`] is one direction of a network path: bandwidth, a queue, delay, jitter, reordering, losses alone and in
 //!   bursts, duplicates, blackouts. It is sans-IO: whoever has it says what time it is.
 //! - [`Conditions`] are the settings, and a [`Schedule`] is what they are at which time.
+//! - A [`Network`] is flows in virtual time that share a link in each direction; [`TcpSender`] is somebody to share it
+//!   with, and [`scenario`] has the networks of RFC 8867.
 //! - [`Relay`] puts a link in each direction between real UDP sockets of this machine.
 //!
 //! ```
@@ -34,13 +36,22 @@ mod bandwidth;
 mod conditions;
 mod counters;
 mod draws;
+mod endpoint;
 mod link;
+mod network;
+mod packet;
 mod relay;
+pub mod scenario;
 mod schedule;
+mod tcp;
 
 pub use bandwidth::Bandwidth;
 pub use conditions::{Conditions, GilbertElliott, QueueLimit, Reordering};
 pub use counters::{Counters, QueueDelay, RelayCounters};
+pub use endpoint::{ConstantBitrate, Endpoint, Sink};
 pub use link::{Link, SendOutcome};
+pub use network::{Direction, FlowCounters, FlowId, Network};
+pub use packet::{Content, Packet, Segment};
 pub use relay::{Relay, RelayError};
 pub use schedule::{Schedule, Trace};
+pub use tcp::{TcpReceiver, TcpSender, Transfer};
