@@ -1,8 +1,8 @@
 //! Settings, as the Python package hands them over: dictionaries with every key in them.
 
 use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use pyo3::prelude::*;
