@@ -66,6 +66,11 @@ impl AudioQueue {
         self.arriving.fetch_add(samples, Relaxed) + samples + self.waiting.load(Relaxed)
     }
 
+    /// Samples pushed live on the whole way.
+    pub(super) fn live(&self) -> u64 {
+        self.arriving.load(Relaxed) + self.waiting.load(Relaxed)
+    }
+
     /// Sound that is pushed live, and waits, is to be dropped.
     pub(crate) fn interrupt(&self) {
         self.interruptions.fetch_add(1, Relaxed);
@@ -83,7 +88,8 @@ impl AudioQueue {
 
     // --- The audio loop ---
 
-    /// Samples pushed live were taken out of the ring.
+    /// Samples pushed live were taken out of the ring, and count in [`set_waiting`](Self::set_waiting) already: a moment of
+    /// neither would look as if all were sent.
     pub(super) fn take_live(&self, samples: u64) {
         self.arriving.fetch_sub(samples, Relaxed);
     }

@@ -119,6 +119,16 @@ impl AudioSink {
         Ok(self.queue(vec![AudioBlock::Opus(block)]))
     }
 
+    /// How much of what was pushed live is still to be sent: nothing once the last packet has left, or the session was
+    /// stopped. What is said in utterances is told by
+    /// [`UtteranceProgress`](crate::utterance::UtteranceProgress).
+    pub fn waiting(&self) -> Duration {
+        match self.parts.lifecycle.refusal() {
+            Some(_) => Duration::ZERO,
+            None => samples_duration(self.parts.queue.live()),
+        }
+    }
+
     // --- Utterances ---
 
     /// Lines an utterance up; false where that is not possible now.

@@ -131,8 +131,9 @@ impl AudioSource {
         }
         self.count();
         self.parts.queue.set_played(self.pacer.played());
+        // Time goes on, even where nobody listens.
+        self.count_waiting();
         if sent {
-            self.count_waiting();
             self.output.wake();
         }
     }
@@ -215,6 +216,7 @@ impl AudioSource {
         let sent = self.pacer.played();
         self.pacer.cut(&Sound::default(), now);
         self.packets.clear();
+        self.count_waiting();
         if !sent.is_zero() {
             let session = self.parts.config.id.clone();
             emit(&Event::Interrupted { session, utterance: None, sent });
@@ -240,9 +242,6 @@ impl AudioSource {
         let until = Instant::now() + TAKE_IN;
         while let Ok(Queued { block, interruptions }) = self.input.pop() {
             let live = block.live_samples() as u64;
-            if live > 0 {
-                self.parts.queue.take_live(live);
-            }
             let cut_off = interruptions < self.parts.queue.interruptions();
             let dropped = match block {
                 AudioBlock::Opus(block) if cut_off => Ok(block.samples.into()),
@@ -267,6 +266,9 @@ impl AudioSource {
             });
             self.parts.counters.dropped_audio_samples.fetch_add(dropped, Relaxed);
             self.count_waiting();
+            if live > 0 {
+                self.parts.queue.take_live(live);
+            }
             if Instant::now() >= until {
                 return false;
             }

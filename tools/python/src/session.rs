@@ -176,6 +176,12 @@ impl Session {
         Ok(Utterance::new(begun, zero_ms))
     }
 
+    /// Milliseconds of what was pushed live that are still to be sent.
+    #[getter]
+    fn audio_waiting(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(in_ms(self.parts.get(py)?.session.audio().waiting()))
+    }
+
     fn interrupt(&self, py: Python<'_>) -> PyResult<f64> {
         let parts = self.parts.get(py)?;
         Ok(in_ms(py.detach(|| parts.session.interrupt())))

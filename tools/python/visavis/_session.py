@@ -63,6 +63,12 @@ class Session:
         """It was closed, here or by the end of the engine."""
         return self._session.is_stopped
 
+    @property
+    def audio_waiting(self) -> float:
+        """How many milliseconds of what :meth:`push_audio`, :meth:`push_opus` and :meth:`push_mp3` were given are still to be
+        sent: 0 once the last packet has left, and after the session's end."""
+        return self._session.audio_waiting
+
     def start(self) -> None:
         """From now on pushed media is sent. Sessions are started already, unless made with ``start=False``."""
         self._session.start()

@@ -348,14 +348,17 @@ def test_what_is_told_of_barge_ins_is_what_rtp_shows() -> None:
             this.notes.forget(InputAudioRawFrame)
         heard = ear.utterances()
         away: "list[float]" = []
-        for level, length, begins, ends in told:
+        for number, (level, length, begins, ends) in enumerate(told):
             assert len(begins) == len(ends) <= 1, "each is told once"
             if not begins:
                 continue
             assert heard and heard[0].level == level, "what was told was heard"
             one = heard.pop(0)
             assert (one.ends - one.begins) / 8_000 <= length + 0.001
+            was_cut_off = (one.ends - one.begins) / 8_000 < length - 0.001
             away += [begins[0] - one.first, min(ends[0] - one.last, 0) + max(ends[0] - one.due, 0)]
+            if max(map(abs, away[-2:])) > 0.01:
+                print(f"{number}: {away[-2:]} of {length:.2f} s, cut off: {was_cut_off}")
         assert len(heard) == 1, "what was heard was told"
         p50, p99 = numpy.percentile(numpy.abs(away), [50, 99]) * 1_000
         early, late = min(away) * 1_000, max(away) * 1_000

@@ -56,6 +56,8 @@ __all__ = ["Connection", "SmallWebRTCRequestHandler", "SmallWebRTCTransport"]
 
 # So much sound is with the engine before the pipeline's next is taken: what is still heard after an interruption.
 _LEAD = 0.04
+# Silence after what is said, in milliseconds: a packet, and what a filter keeps back.
+_FILLING = 25
 
 # Messages that wait for the client's data channel.
 _MAX_MESSAGES = 50
@@ -308,8 +310,9 @@ class _Output(BaseOutputTransport):
     def __init__(self, connection: Connection, params: TransportParams, **kwargs: Any) -> None:
         super().__init__(params, **kwargs)
         self._connection = connection
-        # When what was pushed will have been played.
+        # When what was pushed will have been played, and its rate and channels.
         self._played = 0.0
+        self._format = (48_000, 1)
         # Where it was told that the bot speaks.
         self._speaks: "set[FrameDirection]" = set()
         # That it begins to, until something of it was pushed.
@@ -370,11 +373,19 @@ class _Output(BaseOutputTransport):
         self._cut.set()
 
     async def _play_out(self) -> None:
-        """Returns when what was pushed has been played, or was cut off."""
-        while (left := self._played - time.monotonic()) > 0:
+        """Returns when what was pushed has been sent, or was cut off."""
+        # Not by the clock: sound that came late may have been caught up with. Bounded, whatever becomes of the session.
+        face, until = self._connection.face, self._played + 1
+        if time.monotonic() >= until:
+            return
+        # Else what fills no packet would wait for more.
+        rate, channels = self._format
+        face.push_audio(bytes(2 * channels * rate * _FILLING // 1_000), rate, channels)
+        while time.monotonic() < until and (left := (face.audio_waiting - _FILLING) / 1_000) > 0:
             self._cut.clear()
             try:
-                await asyncio.wait_for(self._cut.wait(), left)
+                await asyncio.wait_for(self._cut.wait(), max(left, 0.005))
+                return
             except asyncio.TimeoutError:
                 pass
 
@@ -386,6 +397,7 @@ class _Output(BaseOutputTransport):
         outcome = face.push_audio(frame.audio, frame.sample_rate, frame.num_channels)
         if outcome not in ("accepted", "dropped-oldest"):
             return False
+        self._format = (frame.sample_rate, frame.num_channels)
         now = time.monotonic()
         lasts = len(frame.audio) / (2 * frame.num_channels * frame.sample_rate)
         self._played = max(self._played, now) + lasts
