@@ -21,7 +21,7 @@ fn main() {
 /// Whether the linker that will be used knows an argument: it is tried, since nothing else tells which linker that is.
 fn linker_takes(argument: &str) -> bool {
     let variable = |name| env::var_os(name).unwrap_or_default();
-    let mut output = OsString::from(variable("OUT_DIR"));
+    let mut output = variable("OUT_DIR");
     output.push("/probe.so");
     let flags = variable("CARGO_ENCODED_RUSTFLAGS");
     let flags = flags.to_string_lossy();
