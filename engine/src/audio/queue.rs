@@ -1,7 +1,10 @@
 //! What is known of a session's sound on its way from callers to the audio loop, the ring apart.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU8, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::time::Duration;
 
 use super::block::max_samples;
@@ -68,7 +71,8 @@ impl AudioQueue {
 
     /// Samples pushed live on the whole way.
     pub(super) fn live(&self) -> u64 {
-        self.arriving.load(Relaxed) + self.waiting.load(Relaxed)
+        // In this order: what has just been taken out of the ring is seen to wait.
+        self.arriving.load(Acquire) + self.waiting.load(Relaxed)
     }
 
     /// Sound that is pushed live, and waits, is to be dropped.
@@ -91,7 +95,7 @@ impl AudioQueue {
     /// Samples pushed live were taken out of the ring, and count in [`set_waiting`](Self::set_waiting) already: a moment of
     /// neither would look as if all were sent.
     pub(super) fn take_live(&self, samples: u64) {
-        self.arriving.fetch_sub(samples, Relaxed);
+        self.arriving.fetch_sub(samples, Release);
     }
 
     pub(super) fn set_waiting(&self, samples: u64) {

@@ -33,6 +33,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) index: usize,
     pub(super) hub: &'a mut Hub,
     pub(super) egress: &'a mut Egress,
+    /// By way of them events are emitted.
     pub(super) faults: &'a Faults,
     /// Idle loops change pictures at moments counted from here.
     pub(super) epoch: Instant,

@@ -21,6 +21,11 @@ const FREE: u64 = u64::MAX;
 /// In [`UtteranceState::sent`]: it was interrupted, and no more is sent.
 const INTERRUPTED: u64 = 1 << 63;
 
+/// Likewise: all of it is sent, and an interruption comes too late.
+const COMPLETE: u64 = 1 << 62;
+
+const MARKS: u64 = INTERRUPTED | COMPLETE;
+
 /// One utterance, seen from all sides. Callers fill it; the audio loop decides when it begins, how its
 /// time passes and when it is over; the encode loop follows.
 #[derive(Debug)]
@@ -35,8 +40,8 @@ pub(crate) struct UtteranceState {
     origin: AtomicU64,
     /// The time up to which pictures may be shown: sound is late.
     hold: AtomicU64,
-    /// How much of it was sent, and whether it was interrupted: in one, so that an interruption has either counted a
-    /// packet, or stopped it.
+    /// How much of it was sent, and whether it was interrupted or is complete: in one, so that an interruption has either
+    /// counted a packet, or stopped it.
     sent: AtomicU64,
     /// The time of the picture pushed last, in µs.
     last_picture: AtomicU64,
@@ -132,7 +137,7 @@ impl UtteranceState {
 
     /// Nothing more is to be sent. Returns how much was.
     pub(crate) fn interrupt(&self) -> Duration {
-        Duration::from_micros(self.sent.fetch_or(INTERRUPTED, AcqRel) & !INTERRUPTED)
+        Duration::from_micros(self.sent.fetch_or(INTERRUPTED, AcqRel) & !MARKS)
     }
 
     // --- Everybody ---
@@ -142,7 +147,7 @@ impl UtteranceState {
     }
 
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.sent.load(Acquire) & INTERRUPTED != 0
+        self.sent.load(Acquire) & MARKS == INTERRUPTED
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -159,7 +164,7 @@ impl UtteranceState {
 
     /// How much of it was sent.
     pub(crate) fn sent(&self) -> Duration {
-        Duration::from_micros(self.sent.load(Relaxed) & !INTERRUPTED)
+        Duration::from_micros(self.sent.load(Relaxed) & !MARKS)
     }
 
     // --- The audio loop ---
@@ -191,9 +196,18 @@ impl UtteranceState {
 
     /// Counts what is to be sent now; false where an interruption came first: it is not to be sent.
     pub(crate) fn claim(&self, sent: Duration) -> bool {
-        let sent = sent.as_micros() as u64 & !INTERRUPTED;
-        let claim = |before: u64| (before & INTERRUPTED == 0).then_some(sent);
-        self.sent.fetch_update(AcqRel, Acquire, claim).is_ok()
+        self.set_sent(sent, 0)
+    }
+
+    /// All of it is sent; false where an interruption came first.
+    pub(crate) fn complete(&self, sent: Duration) -> bool {
+        self.set_sent(sent, COMPLETE)
+    }
+
+    fn set_sent(&self, sent: Duration, mark: u64) -> bool {
+        let sent = sent.as_micros() as u64 & !MARKS | mark;
+        let set = |before: u64| (before & MARKS == 0).then_some(sent);
+        self.sent.fetch_update(AcqRel, Acquire, set).is_ok()
     }
 
     pub(crate) fn are_pictures_done(&self) -> bool {
@@ -255,6 +269,12 @@ mod tests {
         assert!(!utterance.claim(MS * 40));
         assert_eq!((utterance.sent(), utterance.is_interrupted()), (MS * 20, true));
         assert_eq!(utterance.interrupt(), MS * 20);
+        assert!(!utterance.complete(MS * 40));
+
+        let complete = state(Instant::now());
+        assert!(complete.complete(MS * 40));
+        assert_eq!(complete.interrupt(), MS * 40);
+        assert!(!complete.is_interrupted());
     }
 
     #[test]

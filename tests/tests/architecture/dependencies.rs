@@ -1,7 +1,8 @@
 //! The allowed dependencies between the crates of this workspace, held against `cargo metadata`.
 //!
 //! `types ← bitstream ← {codec, core}; types ← net; {codec, core, net} ← engine ← {signaling, film} ←
-//! {ffi, tools, bench, tests}; weather ← {bench, tests}`: an arrow points at what may be depended on, directly or by way of the crates between.
+//! {ffi, tools, bench, tests}; weather ← {bench, tests}`: an arrow points at what may be depended on, directly or by way
+//! of the crates between.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;

@@ -15,7 +15,6 @@ const TIMER_SLACK_NANOS: Option<NonZeroU64> = NonZeroU64::new(1_000);
 
 /// The thread of a relay.
 pub(super) fn run(state: &Mutex<State>, wake: &OwnedFd) {
-    // Else it is 50 µs.
     let _ = rustix::thread::set_current_timer_slack(TIMER_SLACK_NANOS);
     let mut buffer = vec![0; usize::from(u16::MAX)];
     loop {

@@ -175,7 +175,8 @@ impl Speech {
         if !sound.is_done(now) {
             return None;
         }
-        if sound.has_sound && !state.claim(sound.time()) {
+        let sent = if sound.has_sound { sound.time() } else { state.sent() };
+        if !state.complete(sent) {
             // Interrupted meanwhile: that is its end.
             return None;
         }

@@ -368,6 +368,27 @@ def test_what_is_told_of_barge_ins_is_what_rtp_shows() -> None:
     scene(step, patience=60 + 2 * count, listen=ear.listen)
 
 
+def test_sentences_that_follow_at_once_are_told_as_rtp_shows_them() -> None:
+    count, most = 6, 0.02 if "BARGE_INS" in os.environ else 2
+    ear = Ear()
+
+    async def step(this: Scene) -> None:
+        await this.notes.waited_for(InputAudioRawFrame)
+        for level in LEVELS[:count]:
+            await this.play(numpy.full(round(0.24 * RATE), level, numpy.int16))
+        ends = await this.after.waited_for(BotStoppedSpeakingFrame, count)
+        begins = this.after.times(BotStartedSpeakingFrame)
+        await asyncio.sleep(0.3)
+        heard = ear.utterances()
+        assert [one.level for one in heard] == LEVELS[:count]
+        assert len(begins) == len(ends) == count
+        for one, begin, end in zip(heard, begins, ends):
+            assert abs(begin - one.first) < most, begin - one.first
+            assert one.last - most < end < one.due + most, (end - one.last, end - one.due)
+
+    scene(step, listen=ear.listen)
+
+
 def test_pictures_of_the_bot_are_shown() -> None:
     async def step(this: Scene) -> None:
         await this.notes.waited_for(InputAudioRawFrame)

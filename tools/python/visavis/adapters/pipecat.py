@@ -394,6 +394,7 @@ class _Output(BaseOutputTransport):
         if frame.interruptible and (self._interrupting or frame.id < self._interrupted_at):
             return False
         face = self._connection.face
+        ahead = face.audio_waiting / 1_000
         outcome = face.push_audio(frame.audio, frame.sample_rate, frame.num_channels)
         if outcome not in ("accepted", "dropped-oldest"):
             return False
@@ -401,6 +402,9 @@ class _Output(BaseOutputTransport):
         now = time.monotonic()
         lasts = len(frame.audio) / (2 * frame.num_channels * frame.sample_rate)
         self._played = max(self._played, now) + lasts
+        if self._begins and ahead:
+            # What filled the last packet is sent before it.
+            await asyncio.sleep(ahead)
         begins, self._begins = self._begins, []
         for told, direction in begins:
             if isinstance(told, BotStartedSpeakingFrame):
