@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use visavis_core::{DataGauge, LastReceived};
+use visavis_core::{DataGauge, LastReceived, NetworkGauge, Peer};
 use visavis_types::{PeerId, SessionId, Shrink};
 
 use crate::peer_link::PeerLink;
@@ -33,11 +33,23 @@ struct Placed {
     answered: Option<Answered>,
 }
 
-/// What is known of a peer that has its answer.
+/// What is known of a peer that has its answer: where the messages for it are counted, when something of it was received
+/// last, its network.
 #[derive(Debug)]
-struct Answered {
+pub(crate) struct Answered {
     gauge: Arc<DataGauge>,
     last_received: Arc<LastReceived>,
+    network: Arc<NetworkGauge>,
+}
+
+impl Answered {
+    pub(crate) fn of(peer: &Peer) -> Self {
+        Self {
+            gauge: Arc::clone(peer.data_gauge()),
+            last_received: Arc::clone(peer.last_received()),
+            network: Arc::clone(peer.network()),
+        }
+    }
 }
 
 impl<E> Directory<E> {
@@ -137,15 +149,10 @@ impl<E> Directory<E> {
         (silence >= patience).then_some(peer)
     }
 
-    /// A peer has its answer: where the messages for it are counted, and when something of it was received last.
-    pub(crate) fn set_answered(
-        &mut self,
-        peer: PeerId,
-        gauge: Arc<DataGauge>,
-        last_received: Arc<LastReceived>,
-    ) {
+    /// A peer has its answer.
+    pub(crate) fn set_answered(&mut self, peer: PeerId, answered: Answered) {
         if let Some(placed) = self.peers.get_mut(&peer) {
-            placed.answered = Some(Answered { gauge, last_received });
+            placed.answered = Some(answered);
         }
     }
 
@@ -166,6 +173,14 @@ impl<E> Directory<E> {
     ) -> impl Iterator<Item = (PeerId, usize, Arc<DataGauge>)> {
         let viewers = self.answered_of(session);
         viewers.map(|(peer, media_loop, answered)| (peer, media_loop, Arc::clone(&answered.gauge)))
+    }
+
+    /// What is known of the networks of a session's viewers.
+    pub(crate) fn networks(
+        &self,
+        session: &SessionId,
+    ) -> impl Iterator<Item = (PeerId, &NetworkGauge)> {
+        self.answered_of(session).map(|(peer, _, answered)| (peer, &*answered.network))
     }
 
     fn answered_of(&self, session: &SessionId) -> impl Iterator<Item = (PeerId, usize, &Answered)> {
@@ -201,8 +216,8 @@ mod tests {
         directory
     }
 
-    fn last_received() -> Arc<LastReceived> {
-        Arc::new(LastReceived::new(Instant::now()))
+    fn answered(last_received: Arc<LastReceived>) -> Answered {
+        Answered { gauge: Arc::default(), last_received, network: Arc::default() }
     }
 
     #[test]
@@ -214,7 +229,7 @@ mod tests {
         let received: Vec<_> = (0..2).map(|_| Arc::new(LastReceived::new(start))).collect();
         for (raw, received) in (0..).zip(&received) {
             directory.place(PeerId::from_raw(raw), &session).unwrap();
-            directory.set_answered(PeerId::from_raw(raw), Arc::default(), Arc::clone(received));
+            directory.set_answered(PeerId::from_raw(raw), answered(Arc::clone(received)));
         }
         // A third is being answered: it cannot have sent anything yet.
         directory.place(PeerId::from_raw(2), &session).unwrap();
@@ -237,7 +252,7 @@ mod tests {
             (0..3).map(|n| Arc::new(LastReceived::new(start + second * n))).collect();
         for (raw, received) in (0..).zip(&received) {
             directory.place(PeerId::from_raw(raw), &session).unwrap();
-            directory.set_answered(PeerId::from_raw(raw), Arc::default(), Arc::clone(received));
+            directory.set_answered(PeerId::from_raw(raw), answered(Arc::clone(received)));
         }
         assert_eq!(directory.never_received(second * 6, start + second * 5), None);
         assert_eq!(directory.never_received(second, start + second * 5), Some(PeerId::from_raw(0)));
@@ -257,8 +272,9 @@ mod tests {
         let placed: Vec<usize> =
             (0..6).map(|raw| directory.place(peer(raw), &session).unwrap().0).collect();
         assert_eq!(placed, [0, 1, 2, 0, 1, 2]);
-        directory.set_answered(peer(0), Arc::default(), last_received());
-        directory.set_answered(peer(1), Arc::default(), last_received());
+        let received = Arc::new(LastReceived::new(Instant::now()));
+        directory.set_answered(peer(0), answered(Arc::clone(&received)));
+        directory.set_answered(peer(1), answered(received));
         directory.remove_peer(peer(1));
         directory.remove_peer(peer(1));
         let viewers: Vec<PeerId> = directory.viewers(&session).map(|viewer| viewer.0).collect();

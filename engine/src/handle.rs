@@ -22,7 +22,7 @@ use crate::media::waker::MediaWaker;
 use crate::receiver::{self, Receiver};
 use crate::session_entry::SessionEntry;
 use crate::state::threads::Sleeper;
-use crate::status::SessionStatus;
+use crate::status::{NetworkSummary, SessionStatus, ViewerStatus};
 use crate::utterance::{Utterance, UtteranceError};
 
 /// Events that are kept for a subscriber at most, however many peers there may be.
@@ -212,6 +212,29 @@ impl Inner {
         self.directory().viewers(session).collect()
     }
 
+    /// All viewers of a session, by their ids.
+    pub(crate) fn viewer_statuses(&self, session: &SessionId) -> Vec<ViewerStatus> {
+        let directory = self.directory();
+        let networks = directory.networks(session);
+        let mut viewers: Vec<_> = networks
+            .map(|(peer, network)| ViewerStatus { peer, network: network.status() })
+            .collect();
+        viewers.sort_unstable_by_key(|viewer| viewer.peer);
+        viewers
+    }
+
+    /// The status of a session, its viewers' networks included.
+    pub(crate) fn status(&self, session: &SessionEntry) -> SessionStatus {
+        let mut status = session.status();
+        let networks: Vec<_> = {
+            let directory = self.directory_as_it_is();
+            let networks = directory.networks(&session.config().id);
+            networks.filter_map(|(_, network)| network.status()).collect()
+        };
+        status.networks = NetworkSummary::of(&networks);
+        status
+    }
+
     /// Peers that have left are forgotten at the next question about them; after a crowd there may be none.
     pub(crate) fn forget_departed(&self) {
         drop(self.directory());
@@ -325,7 +348,12 @@ impl EngineHandle {
 
     /// The state of a session, or `None` where there is none of this name.
     pub fn status(&self, session: &SessionId) -> Option<SessionStatus> {
-        Some(self.inner.session(session)?.status())
+        Some(self.inner.status(&*self.inner.session(session)?))
+    }
+
+    /// As [`Session::viewers`](crate::Session::viewers). Nobody where there is no session of this name.
+    pub fn viewers(&self, session: &SessionId) -> Vec<ViewerStatus> {
+        self.inner.viewer_statuses(session)
     }
 
     /// What was refused or dropped since the start, by kind, whoever sent it. Signaling counts in here too.

@@ -7,6 +7,7 @@ use crossbeam_channel::TrySendError;
 use visavis_core::{Offer, PeerSetup, SdpError, check_candidate};
 use visavis_types::{PeerId, Refusal, Refusals, SessionId};
 
+use crate::directory::Answered;
 use crate::error::{CandidateError, OfferError};
 use crate::faults::FaultDomain;
 use crate::handle::{EngineHandle, SendError};
@@ -167,9 +168,7 @@ impl EngineHandle {
         let answered = answered.unwrap_or(Err(SdpError::Unsupported.into()));
         let answered = answered.map_err(OfferError::from).and_then(|(made, sdp)| {
             // Known before it is adopted: from then on it may leave.
-            let (gauge, last_received) =
-                (Arc::clone(made.data_gauge()), Arc::clone(made.last_received()));
-            inner.directory().set_answered(peer, gauge, last_received);
+            inner.directory().set_answered(peer, Answered::of(&made));
             let session = Arc::clone(entry.lifecycle());
             let adopt = Command::Adopt { peer: Box::new(made), session, link };
             inner.send(media_loop, adopt).map_err(|(error, _)| error)?;

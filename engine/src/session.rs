@@ -46,7 +46,7 @@ use crate::rtp_input::status::RtpInputStatus;
 use crate::session_entry::SessionEntry;
 use crate::state::counters::Counters;
 use crate::state::interest::Interest;
-use crate::status::SessionStatus;
+use crate::status::{SessionStatus, ViewerStatus};
 use crate::utterance::{Utterance, UtteranceError};
 use crate::video::sink::VideoSink;
 
@@ -207,7 +207,12 @@ impl Session {
 
     /// Counters, averages and stage histograms. The histograms are up to half a second old.
     pub fn status(&self) -> SessionStatus {
-        self.entry.status()
+        self.engine.inner.status(&self.entry)
+    }
+
+    /// Its viewers, by their ids, and what is known of their networks; those that are still connecting among them.
+    pub fn viewers(&self) -> Vec<ViewerStatus> {
+        self.engine.inner.viewer_statuses(self.id())
     }
 
     /// Disconnects every viewer cleanly, ends the session and returns. Pushing is a counted no-op from

@@ -15,8 +15,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::time::Duration;
+
+pub use visavis_core::NetworkStatus;
+use visavis_types::{Bitrate, PeerId, UnixMillis, VideoCodec};
 pub use visavis_types::{Refusal, Refusals, Stage};
-use visavis_types::{UnixMillis, VideoCodec};
 
 use crate::rtp_input::status::RtpInputStatus;
 
@@ -36,6 +39,56 @@ pub struct SessionStatus {
     /// Where an [`RtpInput`](crate::rtp_input::RtpInput) feeds the session: what became of what it took, and what is
     /// wrong with it.
     pub rtp_input: Option<RtpInputStatus>,
+    /// The networks of the viewers. `None` while none of them reports when packets arrive.
+    pub networks: Option<NetworkSummary>,
+}
+
+/// The networks of a session's viewers, of all that report when packets arrive. Each figure stands for itself: the worst
+/// round trip may be that of another viewer than the worst bitrate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct NetworkSummary {
+    /// How many report.
+    pub viewers: usize,
+    /// The medians.
+    pub median: NetworkStatus,
+    /// The least bitrate, and the most of all else.
+    pub worst: NetworkStatus,
+}
+
+impl NetworkSummary {
+    pub(crate) fn of(networks: &[NetworkStatus]) -> Option<Self> {
+        let median = |figure: fn(&NetworkStatus) -> f64| {
+            let mut figures: Vec<f64> = networks.iter().map(figure).collect();
+            let middle = figures.len() / 2;
+            *figures.select_nth_unstable_by(middle, f64::total_cmp).1
+        };
+        let mut worst = *networks.first()?;
+        for network in networks {
+            worst.available_bitrate = worst.available_bitrate.min(network.available_bitrate);
+            worst.round_trip = worst.round_trip.max(network.round_trip);
+            worst.queue_delay = worst.queue_delay.max(network.queue_delay);
+            worst.fraction_lost = worst.fraction_lost.max(network.fraction_lost);
+        }
+        let mut middle = worst;
+        let bps = median(|network| network.available_bitrate.bps() as f64);
+        middle.available_bitrate = Bitrate::from_bps(bps as u64);
+        middle.round_trip = Duration::from_secs_f64(median(|n| n.round_trip.as_secs_f64()));
+        middle.queue_delay = Duration::from_secs_f64(median(|n| n.queue_delay.as_secs_f64()));
+        middle.fraction_lost = median(|network| network.fraction_lost);
+        Some(Self { viewers: networks.len(), median: middle, worst })
+    }
+}
+
+/// A viewer, as [`Session::viewers`](crate::Session::viewers) lists it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct ViewerStatus {
+    /// Its id.
+    pub peer: PeerId,
+    /// What is known of its network. `None` before its first report, without pictures, and where it does not report when
+    /// packets arrive (`transport-cc`).
+    pub network: Option<NetworkStatus>,
 }
 
 /// Counters and averages of one session, since it was created.
@@ -113,5 +166,27 @@ impl StageSummary {
     /// Of a stage that no frame has reached.
     pub const fn empty(stage: Stage) -> Self {
         Self { stage, count: 0, p50_us: 0, p99_us: 0, max_us: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::NetworkStatus;
+
+    #[test]
+    fn networks_are_summed_up_by_their_medians_and_their_worst() {
+        assert_eq!(NetworkSummary::of(&[]), None);
+        let network = |kbps, ms, lost| {
+            let time = Duration::from_millis(ms);
+            NetworkStatus::new(Bitrate::from_kbps(kbps), (time, time / 2), lost)
+        };
+        let all = [network(900, 40, 0.0), network(300, 80, 0.1), network(5_000, 30, 0.02)];
+        let summary = NetworkSummary::of(&all).unwrap();
+        assert_eq!(summary.viewers, 3);
+        assert_eq!(summary.median, network(900, 40, 0.02));
+        assert_eq!(summary.worst, network(300, 80, 0.1));
+        let one = NetworkSummary::of(&all[..1]).unwrap();
+        assert_eq!((one.median, one.worst), (all[0], all[0]));
     }
 }

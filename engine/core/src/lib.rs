@@ -8,6 +8,7 @@
 //! 3. sleeps until [`Hub::next_deadline`] or until something else happens.
 #![forbid(unsafe_code)]
 
+mod bwe;
 mod deadline;
 mod demux;
 mod dtls;
@@ -22,6 +23,7 @@ mod session;
 mod session_key;
 mod transport;
 
+pub use bwe::{BandwidthEstimator, NetworkGauge, NetworkStatus};
 pub use deadline::{Deadline, DeadlineReason, Deadlines};
 pub use hub::{FrameSent, Hub, HubEvent};
 pub use peer::Peer;

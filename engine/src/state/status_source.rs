@@ -49,6 +49,8 @@ impl StatusSource {
             stages: self.reports.stages(),
             encoders: self.demand.active_video().codecs().iter().collect(),
             rtp_input: self.rtp_input.get().map(|status| **status.load()),
+            // Known where viewers are listed.
+            networks: None,
         }
     }
 }

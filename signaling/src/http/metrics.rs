@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use visavis::rtp_input::RtpCounters;
 use visavis::session::SessionId;
-use visavis::status::SessionStatus;
+use visavis::status::{NetworkStatus, SessionStatus};
 
 use super::response::Response;
 use super::route::{Call, Reply};
@@ -129,6 +129,7 @@ impl Text {
             }
         }
         self.rtp_input(sessions);
+        self.networks(sessions);
         let name = "visavis_stage_seconds";
         self.head(name, "gauge", "Time from push to each stage, quantiles.");
         for (id, status) in sessions {
@@ -139,6 +140,30 @@ impl Text {
                         stage.stage.name()
                     );
                     self.sample(name, &labels, us as f64 / 1_000_000.0);
+                }
+            }
+        }
+    }
+
+    /// The networks of viewers, all of a session together, so that there are no more figures the more viewers there are.
+    fn networks(&mut self, sessions: &[(SessionId, SessionStatus)]) {
+        let sessions: Vec<_> =
+            sessions.iter().filter_map(|(id, status)| Some((id, status.networks?))).collect();
+        if sessions.is_empty() {
+            return;
+        }
+        let name = "visavis_network_viewers";
+        self.head(name, "gauge", "Viewers that report when packets arrive.");
+        for (id, networks) in &sessions {
+            self.sample(name, &format!("{{session=\"{id}\"}}"), networks.viewers);
+        }
+        for (name, help, value) in NETWORK_FIGURES {
+            let name = format!("visavis_network_{name}");
+            self.head(&name, "gauge", help);
+            for (id, networks) in &sessions {
+                for (which, network) in [("median", networks.median), ("worst", networks.worst)] {
+                    let labels = format!("{{session=\"{id}\",viewer=\"{which}\"}}");
+                    self.sample(&name, &labels, value(&network));
                 }
             }
         }
@@ -173,6 +198,20 @@ impl Text {
         }
     }
 }
+
+/// A figure of viewers' networks: its name, what it is, and where it comes from.
+type NetworkFigure = (&'static str, &'static str, fn(&NetworkStatus) -> f64);
+
+const NETWORK_FIGURES: &[NetworkFigure] = &[
+    ("available_bits_per_second", "What a viewer's network takes, estimated.", |n| {
+        n.available_bitrate.bps() as f64
+    }),
+    ("round_trip_seconds", "From a packet sent to the report of it.", |n| {
+        n.round_trip.as_secs_f64()
+    }),
+    ("queue_seconds", "How long packets wait in the network.", |n| n.queue_delay.as_secs_f64()),
+    ("lost_ratio", "The part of packets that is lost.", |n| n.fraction_lost),
+];
 
 /// A figure of a stream that comes in: its name, what it is, and where it comes from.
 type RtpFigure = (&'static str, &'static str, fn(&RtpCounters) -> u64);

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use visavis::faults::{FaultDomain, Faults};
 use visavis::rtp_input::{RtpCounters, RtpStreamStatus};
 use visavis::session::SessionId;
-use visavis::status::{Metrics, Refusals, SessionStatus};
+use visavis::status::{Metrics, NetworkStatus, NetworkSummary, Refusals, SessionStatus};
 
 use crate::context::Context;
 
@@ -25,6 +26,40 @@ pub(crate) struct StatusBody<'a> {
     /// Of an encoder that sends RTP into the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     rtp_input: Option<RtpInputBody>,
+    /// Of viewers that report when packets arrive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    networks: Option<NetworksBody>,
+}
+
+/// The networks of viewers.
+#[derive(Debug, Serialize)]
+struct NetworksBody {
+    viewers: usize,
+    median: NetworkBody,
+    worst: NetworkBody,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NetworkBody {
+    /// Bits a second.
+    available_bitrate: u64,
+    /// Milliseconds.
+    round_trip: f64,
+    queue_delay: f64,
+    fraction_lost: f64,
+}
+
+impl NetworkBody {
+    fn new(network: &NetworkStatus) -> Self {
+        let ms = |time: Duration| time.as_micros() as f64 / 1_000.0;
+        Self {
+            available_bitrate: network.available_bitrate.bps(),
+            round_trip: ms(network.round_trip),
+            queue_delay: ms(network.queue_delay),
+            fraction_lost: network.fraction_lost,
+        }
+    }
 }
 
 /// What became of the RTP that came in.
@@ -172,6 +207,10 @@ impl<'a> StatusBody<'a> {
             rtp_input: status.rtp_input.map(|input| RtpInputBody {
                 video: RtpStreamBody::new(&input.video),
                 audio: RtpStreamBody::new(&input.audio),
+            }),
+            networks: status.networks.map(|NetworkSummary { viewers, median, worst, .. }| {
+                let [median, worst] = [&median, &worst].map(NetworkBody::new);
+                NetworksBody { viewers, median, worst }
             }),
         }
     }

@@ -353,7 +353,7 @@ impl Hub {
         let stamp = state.renditions.stamp(&frame, &self.clock);
         let SessionState { peers: keys, renditions, .. } = &*state;
         let reached = fan_out(&mut self.peers, keys, out, &mut self.faulty, |peer, out| {
-            let sent = peer.send_frame(&frame, &stamp, renditions, out);
+            let sent = peer.send_frame(&frame, &stamp, renditions, out, clock());
             if sent {
                 out.flush();
                 first.get_or_insert_with(&mut clock);
@@ -414,7 +414,7 @@ impl Hub {
             return;
         };
         if let Some(state) = self.sessions.get(peer.session_key.index()) {
-            let helped = peer.resend(&state.renditions, out);
+            let helped = peer.resend(&state.renditions, out, now);
             out.flush();
             if !helped {
                 self.want_keyframe(key, now);

@@ -41,6 +41,7 @@ use self::path::candidates::{Verdict, host_candidate};
 use self::path::{Checks, Path, credentials, probe_nominated_pair};
 use self::rtcp::Feedback;
 use self::tracks::{CodecOrder, Tracks};
+use crate::bwe::NetworkGauge;
 use crate::deadline::Deadline;
 use crate::demux::{self, Content, Registration};
 use crate::dtls::Handshake;
@@ -76,6 +77,7 @@ pub struct Peer {
     data: DataChannels,
     limits: Limits,
     last_received: Arc<LastReceived>,
+    network: Arc<NetworkGauge>,
     /// New ICE credentials wait in str0m, which would write them into the log in the next turn.
     has_new_credentials: bool,
     /// Set when the peer is on its way out.
@@ -116,6 +118,7 @@ impl Peer {
             data: DataChannels::default(),
             limits: Limits::default(),
             last_received: Arc::new(LastReceived::new(now)),
+            network: Arc::default(),
             has_new_credentials: true,
             close_reason: None,
         };
@@ -177,6 +180,11 @@ impl Peer {
     /// When something of it was last received, for other threads.
     pub fn last_received(&self) -> &Arc<LastReceived> {
         &self.last_received
+    }
+
+    /// What is known of its network, for other threads.
+    pub fn network(&self) -> &Arc<NetworkGauge> {
+        &self.network
     }
 
     /// Messages that wait for it.
@@ -352,9 +360,11 @@ impl Peer {
         stamp: &FrameStamp,
         renditions: &Renditions,
         out: &mut impl Outbox,
+        now: Instant,
     ) -> bool {
         let Self { path, tracks, .. } = self;
-        path.route().is_some_and(|route| tracks.send_frame(frame, stamp, renditions, (route, out)))
+        path.route()
+            .is_some_and(|route| tracks.send_frame(frame, stamp, renditions, (route, out), now))
     }
 
     /// Sends an audio packet. False where this peer does not get it.
@@ -369,12 +379,17 @@ impl Peer {
     }
 
     /// Sends again what was lost. False where only a keyframe can help.
-    pub(crate) fn resend(&mut self, renditions: &Renditions, out: &mut impl Outbox) -> bool {
+    pub(crate) fn resend(
+        &mut self,
+        renditions: &Renditions,
+        out: &mut impl Outbox,
+        now: Instant,
+    ) -> bool {
         let Self { path, tracks, feedback, .. } = self;
         let lost = feedback.lost();
         let history = |rendition| renditions.history(rendition);
         let helped =
-            path.route().is_none_or(|route| tracks.output.resend(lost, history, (route, out)));
+            path.route().is_none_or(|route| tracks.output.resend(lost, history, (route, out), now));
         lost.clear();
         helped
     }
@@ -424,6 +439,7 @@ impl Peer {
     ) -> Result<Deadline, RtcError> {
         let Self { rtc, path, tracks, microphone, feedback, data, limits, .. } = self;
         let (last_received, close_reason) = (&self.last_received, &mut self.close_reason);
+        let network = &self.network;
         drain(rtc, |drained| match drained {
             Drained::Transmit(transmit) => {
                 let Some(route) = Route::of(&transmit) else { return };
@@ -460,7 +476,7 @@ impl Peer {
                 Event::RawPacket(packet) => {
                     if let RawPacket::RtcpRx(rtcp) = *packet {
                         last_received.note(now);
-                        feedback.handle_rtcp(rtcp, &mut tracks.output);
+                        feedback.handle_rtcp(rtcp, &mut tracks.output, (network, now));
                     }
                 }
                 Event::ChannelOpen(id, label) => {

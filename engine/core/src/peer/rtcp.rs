@@ -1,12 +1,18 @@
 //! What a viewer reports of what it was sent (RFC 3550 §6.4, RFC 4585).
 
-use str0m::rtp::rtcp::Rtcp;
+use std::time::{Duration, Instant};
 
+use str0m::rtp::rtcp::{Rtcp, Twcc};
+
+use crate::bwe::NetworkGauge;
 use crate::rtp::send::RtpOutput;
 
 /// Retransmissions noted in one turn. More than this in one go is a stream that is lost anyway: the
 /// viewer asks for a keyframe.
 const MAX_LOST: usize = 512;
+
+/// Packets that one report may tell of. Browsers report 20 times a second; no viewer is sent so much.
+const MAX_ARRIVALS: usize = 2_048;
 
 /// What a viewer has reported, until its turn is over.
 #[derive(Debug, Default)]
@@ -17,9 +23,15 @@ pub(super) struct Feedback {
 
 impl Feedback {
     /// Takes a report. str0m has its own use for what is not looked at here.
-    pub(super) fn handle_rtcp(&mut self, rtcp: Rtcp, output: &mut RtpOutput) {
+    pub(super) fn handle_rtcp(
+        &mut self,
+        rtcp: Rtcp,
+        output: &mut RtpOutput,
+        (network, now): (&NetworkGauge, Instant),
+    ) {
         match rtcp {
             Rtcp::Nack(nack) => {
+                output.estimator.iter_mut().for_each(|estimator| estimator.look_closer());
                 let video =
                     output.tracks.video.as_ref().is_some_and(|video| video.ssrc() == *nack.ssrc);
                 for entry in nack.reports.iter().filter(|_| video) {
@@ -36,6 +48,12 @@ impl Feedback {
             Rtcp::SenderReport(report) => {
                 report.reports.iter().for_each(|block| output.acknowledge(*block.ssrc));
             }
+            Rtcp::Twcc(report) => {
+                if let Some(estimator) = &mut output.estimator {
+                    estimator.receive(now, arrivals(report, now));
+                    network.note(estimator, now);
+                }
+            }
             _ => {}
         }
     }
@@ -44,4 +62,14 @@ impl Feedback {
     pub(super) fn lost(&mut self) -> &mut Vec<u16> {
         &mut self.lost
     }
+}
+
+/// Packets by their transport-wide sequence numbers, and when each has arrived on the viewer's clock, from `zero` on
+/// (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
+fn arrivals(report: Twcc, zero: Instant) -> impl Iterator<Item = (u16, Option<Duration>)> {
+    // Far enough from 0 that any number lies near it.
+    let near = (1_u64 << 32).into();
+    report.into_iter(zero, near).take(MAX_ARRIVALS).map(move |(number, _, arrival)| {
+        (*number as u16, arrival.map(|arrival| arrival.saturating_duration_since(zero)))
+    })
 }

@@ -123,10 +123,9 @@ fn video_format(codec: Codec) -> (RtcCodec, FormatParams) {
     }
 }
 
-/// Header extensions offered, each one paid for in every packet that carries it. Transport-wide sequence
-/// numbers are left out: viewers would answer them twenty times a second, for an estimator that has
-/// nothing to decide while all viewers get one encoding. Stream ids belong to simulcast, which we do not
-/// send.
+/// Header extensions that the stack reads, each one paid for in every packet that carries it. Transport-wide sequence
+/// numbers are not its business: we number what we send ourselves, and viewers number nothing, as the answer has them for
+/// pictures alone. Stream ids belong to simulcast, which we do not send.
 fn extensions() -> ExtensionMap {
     let mut map = ExtensionMap::empty();
     map.set(1, Extension::AudioLevel);

@@ -1,5 +1,7 @@
 //! What a viewer is sent, out of what was negotiated.
 
+use std::time::Instant;
+
 use str0m::Rtc;
 use str0m::media::Mid;
 use visavis_types::{AudioCodec, AudioPacket, AudioRendition, PeerId, VideoCodec};
@@ -102,14 +104,17 @@ impl Tracks {
             // Packets with copies name what is in them.
             let in_red = format.red.map(|_| format.number);
             let number = format.red.unwrap_or(format.number);
-            let track = self.track(peer, section, rtc, codec.clock_hz(), (number, None))?;
+            let track = self.track(peer, section, rtc, codec.clock_hz(), (number, None), false)?;
             self.output.tracks.audio = Some(track);
             Some(AudioState { rendition: AudioRendition::of(codec, format.stereo), in_red })
         });
         let before = self.video.take();
         self.video = video.and_then(|(section, format, codec)| {
             let Format { number, rtx, .. } = *format;
-            let track = self.track(peer, section, rtc, VIDEO_HZ, (number, rtx))?;
+            let reports_arrivals = format.reports_arrivals();
+            let track =
+                self.track(peer, section, rtc, VIDEO_HZ, (number, rtx), reports_arrivals)?;
+            self.output.estimate(track.extensions.numbers_transport());
             let same = old_ssrc == Some(track.ssrc());
             self.output.tracks.video = Some(track);
             let unchanged = before.filter(|before| same && before.codec == codec);
@@ -129,6 +134,7 @@ impl Tracks {
         rtc: &mut Rtc,
         clock_hz: u32,
         (number, resend_number): (u8, Option<u8>),
+        reports_arrivals: bool,
     ) -> Option<Track> {
         // RFC 3550 §5.1: unpredictable; the upper half is left free so that SRTP's roll-over counter,
         // which starts at 0 on both sides, is agreed on before the first roll-over (RFC 3711 §3.3.1).
@@ -141,6 +147,9 @@ impl Tracks {
         let mut track = revived.unwrap_or_else(|| Track::new(mid, ssrc, clock_hz, first));
         let mut extensions = ExtensionIds::default();
         section.extensions().for_each(|(id, uri)| extensions.add(id, uri));
+        if !reports_arrivals {
+            extensions.leave_out_transport();
+        }
         track.payload_type = number;
         track.clock_hz = clock_hz;
         track.extensions = extensions;
@@ -155,6 +164,7 @@ impl Tracks {
         stamp: &FrameStamp,
         renditions: &Renditions,
         way: (&Route, &mut impl Outbox),
+        now: Instant,
     ) -> bool {
         let Self { video, output, .. } = self;
         let selection = video.as_mut().and_then(|video| video.selection.as_mut());
@@ -170,7 +180,8 @@ impl Tracks {
             }
             Take::Ignore => return false,
         }
-        let sent = output.send_video(frame, stamp, (history, |id| renditions.numbers(id)), way);
+        let sent =
+            output.send_video(frame, stamp, (history, |id| renditions.numbers(id)), way, now);
         if sent {
             selection.sent(frame);
         }

@@ -92,8 +92,12 @@ impl Codec {
     }
 }
 
-/// Feedback messages that both sides know (RFC 4585 §4.2, RFC 5104 §7.1).
-const FEEDBACK: [&str; 4] = ["goog-remb", "ccm fir", "nack", "nack pli"];
+/// Feedback messages that both sides know (RFC 4585 §4.2, RFC 5104 §7.1,
+/// draft-holmer-rmcat-transport-wide-cc-extensions-01).
+const FEEDBACK: [&str; 5] = ["goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"];
+/// The places of `goog-remb` and `transport-cc` among them.
+const RECEIVER_ESTIMATE: usize = 0;
+const TRANSPORT_WIDE: usize = 1;
 
 /// A format of an offer that we can send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +112,7 @@ pub(crate) struct Format {
     /// Whether the viewer would rather hear two channels than one (RFC 7587 §6.1).
     pub(crate) stereo: bool,
     /// Which of [`FEEDBACK`] were offered.
-    feedback: [bool; 4],
+    feedback: [bool; FEEDBACK.len()],
     /// The answer's parameters.
     parameters: Option<String>,
 }
@@ -255,6 +259,8 @@ fn format(
             let place = FEEDBACK.iter().position(|known| known.eq_ignore_ascii_case(offered));
             place.into_iter().for_each(|place| feedback[place] = true);
         }
+        // One estimate will do, and ours has more to go by.
+        feedback[RECEIVER_ESTIMATE] &= !feedback[TRANSPORT_WIDE];
     }
     let rtx = all.iter().find(|other| {
         let (name, clock, channels) = other.encoding;
@@ -285,6 +291,11 @@ fn format(
 }
 
 impl Format {
+    /// Whether the viewer reports when each packet comes.
+    pub(crate) fn reports_arrivals(&self) -> bool {
+        self.feedback[TRANSPORT_WIDE]
+    }
+
     /// All its numbers, in the order of an `m=` line: browsers use redundancy only where it comes first.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u8> {
         [self.red, Some(self.number), self.rtx].into_iter().flatten()

@@ -436,7 +436,7 @@ mod tests {
         .into_iter()
         .map(|value| Line { kind: b'a', value })
         .collect();
-        assert_eq!(extensions(&[], &lines), [None, Some(4), None, None]);
+        assert_eq!(extensions(&[], &lines), [None, Some(4), None, None, None]);
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Taken {
     /// The header extensions of it: id and URI.
     pub(crate) fn extensions(&self) -> impl Iterator<Item = (u8, &'static str)> {
         let video = self.kind == TakenKind::Video;
-        // A level belongs to sound; the two others are about pictures.
+        // A level belongs to sound; those from the third on are about pictures.
         let ours = move |place: usize| place == 1 || (place != 0) == video;
         let ids = self.extensions.into_iter().zip(EXTENSIONS).enumerate();
         ids.filter(move |(place, _)| ours(*place)).filter_map(|(_, (id, uri))| Some((id?, uri)))

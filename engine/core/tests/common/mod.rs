@@ -14,8 +14,8 @@ use str0m::rtp::rtcp::{Rtcp, SenderInfo};
 use str0m::rtp::{Extension, ExtensionMap, RawPacket, RtpPacket};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 use visavis_core::{
-    Certificate, CodecOrder, DataGauge, Hub, HubEvent, Offer, Outbox, PacketizedFrame, PeerSetup,
-    Route, SessionKey,
+    Certificate, CodecOrder, DataGauge, Hub, HubEvent, NetworkGauge, Offer, Outbox,
+    PacketizedFrame, PeerSetup, Route, SessionKey,
 };
 use visavis_types::{
     ClockAnchor, CodecSet, PeerId, PlayoutDelay, RenditionId, SessionId, SessionNumber, Stamps,
@@ -84,6 +84,7 @@ pub(crate) struct World {
     pub hub: Hub,
     /// Of the viewers' data channels, in their order.
     pub gauges: Vec<Arc<DataGauge>>,
+    pub networks: Vec<Arc<NetworkGauge>>,
     pub session: SessionKey,
     pub number: SessionNumber,
     pub wire: Wire,
@@ -115,6 +116,7 @@ impl World {
             clock,
             hub,
             gauges: Vec::new(),
+            networks: Vec::new(),
             session,
             number,
             wire: Wire::default(),
@@ -196,6 +198,7 @@ impl World {
         let answer = str0m::change::SdpAnswer::from_sdp_string(&answer).unwrap();
         quietly(|| rtc.sdp_api().accept_answer(pending, answer).unwrap());
         self.gauges.push(Arc::clone(peer.data_gauge()));
+        self.networks.push(Arc::clone(peer.network()));
         assert!(self.hub.add_peer(Box::new(peer), self.now, &mut self.wire).is_ok());
         self.viewers.push(Viewer {
             id,

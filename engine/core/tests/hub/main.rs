@@ -42,11 +42,11 @@ fn a_viewer_connects_and_gets_every_packet_of_a_frame() {
     let packets = &world.viewers[0].packets;
     assert_eq!(packets.len(), 3);
     assert_eq!(packets.iter().map(|p| p.header.marker).collect::<Vec<_>>(), [false, false, true]);
-    for packet in packets {
+    for (number, packet) in (0..).zip(packets) {
         let extensions = &packet.header.ext_vals;
         assert_eq!(extensions.play_delay_max.map(|at| at.numer()), Some(0));
         assert!(extensions.mid.is_some(), "the viewer has not reported yet");
-        assert_eq!(extensions.transport_cc, None);
+        assert_eq!(extensions.transport_cc, Some(number), "across all streams, from 0 on");
         let captured = extensions.abs_capture_time.unwrap().capture_time;
         let age = std::time::SystemTime::now().duration_since(captured).unwrap_or_default();
         assert!(age < 60_000 * MS, "{age:?}");
@@ -72,6 +72,30 @@ fn media_is_added_where_there_was_a_data_channel_alone() {
     );
     world.stream(H264, 3);
     assert_eq!(world.viewers[viewer].packets.len(), 1 + 3 * 3);
+}
+
+#[test]
+fn what_a_viewers_network_takes_is_known_after_its_first_reports() {
+    let mut world = World::joined();
+    assert_eq!(world.networks[0].status(), None);
+    let mut numbered = 0;
+    for tick in 0..300 {
+        let frame = world.frame(H264, tick == 0, &[900, 900, 500]);
+        world.hub.send_frame(world.session, frame, || world.now, &mut world.wire);
+        world.run(33 * MS);
+        let packets = world.viewers[0].packets.drain(..);
+        let of_picture = packets.filter(|p| p.header.ext_vals.transport_cc.is_some()).count();
+        assert!(matches!(of_picture, 0 | 3), "{of_picture} of a picture's packets are numbered");
+        numbered += if tick < 200 { 0 } else { of_picture };
+    }
+    let network = world.networks[0].status().expect("it has reported");
+    // 0.55 Mbit/s are sent.
+    let available = network.available_bitrate.bps();
+    assert!((600_000..1_000_000).contains(&available), "{network:?}");
+    assert!(network.round_trip < 100 * MS && network.queue_delay < MS, "{network:?}");
+    assert_eq!(network.fraction_lost, 0.0);
+    // All is well: one picture in 400 ms is enough.
+    assert!((3 * 6..=3 * 12).contains(&numbered), "{numbered} of 300 packets are numbered");
 }
 
 #[test]

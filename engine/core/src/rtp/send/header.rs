@@ -13,7 +13,10 @@ const MAX_MID_BYTES: usize = 16;
 /// All extensions, each with its header, padded to 32-bit words.
 const MAX_BYTES: usize = FIXED_BYTES
     + 4
-    + (3 + MAX_MID_BYTES + PLAYOUT_DELAY_BYTES + CAPTURE_TIME_BYTES).next_multiple_of(4);
+    + (4 + MAX_MID_BYTES + PLAYOUT_DELAY_BYTES + CAPTURE_TIME_BYTES + TRANSPORT_BYTES)
+        .next_multiple_of(4);
+/// A transport-wide sequence number (draft-holmer-rmcat-transport-wide-cc-extensions-01 §2).
+const TRANSPORT_BYTES: usize = 2;
 
 /// The ids under which a viewer takes header extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,9 +24,20 @@ pub(crate) struct ExtensionIds {
     mid: Option<u8>,
     playout_delay: Option<u8>,
     capture_time: Option<u8>,
+    transport: Option<u8>,
 }
 
 impl ExtensionIds {
+    /// Whether packets are numbered across all streams of the viewer.
+    pub(crate) fn numbers_transport(&self) -> bool {
+        self.transport.is_some()
+    }
+
+    /// No packet is numbered across streams: nobody would report on them.
+    pub(crate) fn leave_out_transport(&mut self) {
+        self.transport = None;
+    }
+
     /// Notes an extension that was negotiated; unknown ones are never sent.
     pub(crate) fn add(&mut self, id: u8, uri: &str) {
         let place = match uri {
@@ -31,6 +45,9 @@ impl ExtensionIds {
             "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay" => &mut self.playout_delay,
             "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time" => {
                 &mut self.capture_time
+            }
+            "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01" => {
+                &mut self.transport
             }
             _ => return,
         };
@@ -43,6 +60,8 @@ impl ExtensionIds {
 pub(super) struct Header {
     bytes: [u8; MAX_BYTES],
     len: usize,
+    /// Where the transport-wide sequence number is.
+    transport: Option<usize>,
 }
 
 impl Header {
@@ -51,8 +70,9 @@ impl Header {
         mid: Option<&str>,
         stamp: &FrameStamp,
         ids: &ExtensionIds,
+        is_numbered: bool,
     ) -> Self {
-        let mut header = Self { bytes: [0; MAX_BYTES], len: FIXED_BYTES + 4 };
+        let mut header = Self { bytes: [0; MAX_BYTES], len: FIXED_BYTES + 4, transport: None };
         header.bytes[0] = WITH_EXTENSION;
         header.bytes[1] = payload_type & 0x7f;
         header.bytes[4..8].copy_from_slice(&stamp.rtp_time.to_be_bytes());
@@ -65,6 +85,10 @@ impl Header {
         }
         if let (Some(id), Some(time)) = (ids.capture_time, stamp.capture_time) {
             header.extend(id, &time);
+        }
+        if let Some(id) = ids.transport.filter(|_| is_numbered) {
+            header.transport = Some(header.len + 1);
+            header.extend(id, &[0; TRANSPORT_BYTES]);
         }
         header.close();
         header
@@ -91,6 +115,23 @@ impl Header {
         self.bytes[12..14].copy_from_slice(&ONE_BYTE_PROFILE);
         self.bytes[14..16].copy_from_slice(&(words as u16).to_be_bytes());
         self.len = FIXED_BYTES + 4 + 4 * words;
+    }
+
+    /// How long it is.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether its packets are numbered across streams.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.transport.is_some()
+    }
+
+    /// Numbers the next packet across streams.
+    pub(super) fn number(&mut self, number: u16) {
+        if let Some(place) = self.transport {
+            self.bytes[place..place + TRANSPORT_BYTES].copy_from_slice(&number.to_be_bytes());
+        }
     }
 
     /// The header of one packet.
@@ -124,7 +165,7 @@ mod tests {
     #[test]
     fn a_header_is_what_the_rfcs_say() {
         let captured = UNIX_EPOCH + Duration::from_millis(1_500);
-        let mut header = Header::new((77, 96), Some("vid"), &stamp(Some(captured)), &ids());
+        let mut header = Header::new((77, 96), Some("vid"), &stamp(Some(captured)), &ids(), true);
         let expected = [
             [0x90, 0x80 | 96, 0xff, 0xff, 1, 2, 3, 4, 0, 0, 0, 77].as_slice(),
             &[0xbe, 0xde, 0, 5, 4 << 4 | 2, b'v', b'i', b'd', 5 << 4 | 2, 0, 0, 50],
@@ -137,7 +178,7 @@ mod tests {
     #[test]
     fn without_extensions_the_header_is_the_fixed_one() {
         let ids = ExtensionIds::default();
-        let mut header = Header::new((1, 96), Some("0"), &stamp(None), &ids);
+        let mut header = Header::new((1, 96), Some("0"), &stamp(None), &ids, true);
         assert_eq!(header.packet(1, false).len(), FIXED_BYTES);
         let mut ids = ids;
         ids.add(15, Extension::RtpMid.as_uri());
@@ -150,7 +191,7 @@ mod tests {
         for len in 0..40 {
             let mid = "m".repeat(len);
             let mut header =
-                Header::new((1, 96), Some(&mid), &stamp(Some(SystemTime::now())), &ids());
+                Header::new((1, 96), Some(&mid), &stamp(Some(SystemTime::now())), &ids(), true);
             assert!(header.packet(1, true).len() <= MAX_BYTES);
         }
     }

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use visavis_types::{AudioPacket, ClockAnchor, RenditionId};
 
+use crate::bwe::BandwidthEstimator;
 use crate::rtp::history::History;
 use crate::rtp::numbers::Numbers;
 use crate::rtp::packetize::PacketizedFrame;
@@ -44,6 +45,8 @@ pub(crate) struct RtpOutput {
     /// the start, it would use every nonce a second time.
     retired: Vec<Track>,
     scratch: Vec<u8>,
+    /// Where the viewer reports when packets arrive. Elsewhere, as it is not touched where it does not.
+    pub(crate) estimator: Option<Box<BandwidthEstimator>>,
 }
 
 /// The media of one viewer.
@@ -67,6 +70,7 @@ impl RtpOutput {
             tracks: Tracks::default(),
             retired: Vec::new(),
             scratch: Vec::new(),
+            estimator: None,
         }
     }
 
@@ -87,21 +91,34 @@ impl RtpOutput {
         self.retired.retain(|track| lives(track.ssrc()));
     }
 
+    /// Begins to estimate where the viewer `reports` when packets arrive. What is known of its network outlives
+    /// negotiations.
+    pub(crate) fn estimate(&mut self, reports: bool) {
+        if reports {
+            self.estimator.get_or_insert_with(Box::default);
+        } else {
+            self.estimator = None;
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn retired(&self) -> usize {
         self.retired.len()
     }
 
-    /// Everything needed to send, once DTLS is through.
+    /// Everything needed to send, once DTLS is through. Packets may be numbered across streams where it is said when they
+    /// are sent.
     fn ready<'a, O: Outbox>(
         &'a mut self,
         (route, out): (&'a Route, &'a mut O),
+        now: Option<Instant>,
     ) -> Option<(SrtpSender<'a, O>, &'a mut Tracks)> {
         if self.srtp.is_none() {
             self.srtp = self.keys.get().and_then(Srtp::new);
         }
-        let Self { srtp, scratch, tracks, .. } = self;
-        Some((SrtpSender { srtp: srtp.as_mut()?, route, scratch, out }, tracks))
+        let Self { srtp, scratch, tracks, estimator, .. } = self;
+        let arrivals = estimator.as_deref_mut().zip(now);
+        Some((SrtpSender { srtp: srtp.as_mut()?, route, scratch, out, arrivals }, tracks))
     }
 
     /// Sends a frame that `history` will have next; `numbers` are those of the last picture of each rendition. False
@@ -112,8 +129,10 @@ impl RtpOutput {
         stamp: &FrameStamp,
         (history, numbers): (&History, impl Fn(RenditionId) -> Numbers),
         to: (&Route, &mut impl Outbox),
+        now: Instant,
     ) -> bool {
-        let Some((mut sender, Tracks { video: Some(track), .. })) = self.ready(to) else {
+        let Some((mut sender, Tracks { video: Some(track), .. })) = self.ready(to, Some(now))
+        else {
             return false;
         };
         track.follow(frame.rendition, stamp, history, numbers);
@@ -138,7 +157,7 @@ impl RtpOutput {
         packet: &AudioPacket,
         to: (&Route, &mut impl Outbox),
     ) -> bool {
-        let Some((mut sender, Tracks { audio: Some(track), .. })) = self.ready(to) else {
+        let Some((mut sender, Tracks { audio: Some(track), .. })) = self.ready(to, None) else {
             return false;
         };
         let stamp = FrameStamp::new(packet.rtp_time, packet.captured);
@@ -152,8 +171,10 @@ impl RtpOutput {
         lost: &[u16],
         history: impl Fn(RenditionId) -> Option<&'a History>,
         to: (&Route, &mut impl Outbox),
+        now: Instant,
     ) -> bool {
-        let Some((mut sender, Tracks { video: Some(track), .. })) = self.ready(to) else {
+        let Some((mut sender, Tracks { video: Some(track), .. })) = self.ready(to, Some(now))
+        else {
             return true;
         };
         let mut helped = true;
@@ -200,7 +221,7 @@ impl RtpOutput {
         to: (&Route, &mut impl Outbox),
     ) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        if let Some((mut sender, tracks)) = self.ready(to)
+        if let Some((mut sender, tracks)) = self.ready(to, None)
             && let Some(index) = sender.srtp.open_rtcp(protected, &mut scratch)
         {
             reports::complete(&mut scratch, |ssrc| tracks.by_ssrc(ssrc)?.report(now, clock));

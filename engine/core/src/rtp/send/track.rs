@@ -127,11 +127,17 @@ impl Track {
         self.acknowledged = true;
     }
 
-    fn header(&self, (ssrc, payload_type): (u32, u8), stamp: &FrameStamp, shift: u32) -> Header {
+    fn header(
+        &self,
+        (ssrc, payload_type): (u32, u8),
+        stamp: &FrameStamp,
+        shift: u32,
+        is_numbered: bool,
+    ) -> Header {
         let mid = (!self.acknowledged).then_some(&*self.mid);
         let shifted = (shift > 0).then(|| stamp.shifted(shift, self.clock_hz));
         let stamp = shifted.as_ref().unwrap_or(stamp);
-        Header::new((ssrc, payload_type), mid, stamp, &self.extensions)
+        Header::new((ssrc, payload_type), mid, stamp, &self.extensions, is_numbered)
     }
 
     /// Notes whose packet comes next, and which of its history. `numbers` are those of a rendition's last picture.
@@ -196,10 +202,19 @@ impl Track {
         sender: &mut SrtpSender<'_, impl Outbox>,
     ) {
         let Shift { rtp_time, numbers } = self.shift;
-        let mut header = self.header((self.ssrc, self.payload_type), stamp, rtp_time);
+        let stream = (self.ssrc, self.payload_type);
+        let mut header = self.header(stream, stamp, rtp_time, sender.is_numbering());
+        let is_numbered = header.is_numbered();
+        let mut unnumbered = 0;
         let count = payloads.len();
         let renumbered = self.rendition.filter(|_| !numbers.is_zero()).map(|sent| sent.codec);
         for (index, payload) in payloads.enumerate() {
+            let len = header.len() + payload.len();
+            if is_numbered {
+                header.number(sender.number(len));
+            } else {
+                unnumbered += len;
+            }
             let header = header.packet(self.next as u16, ends && index + 1 == count);
             match renumbered {
                 None => sender.send_rtp(header, payload, self.ssrc, self.next),
@@ -215,6 +230,9 @@ impl Track {
             }
             self.octets = self.octets.wrapping_add(payload.len() as u32);
             self.next += 1;
+        }
+        if !is_numbered {
+            sender.leave_unnumbered(count, unnumbered);
         }
         self.packets = self.packets.wrapping_add(count as u32);
         self.last = Some((stamp.rtp_time, stamp.captured));
@@ -266,9 +284,15 @@ impl Track {
             let Kept { payload, stamp, marker } = kept;
             resend.allowance -= 1;
             let stream = (resend.ssrc, resend.payload_type);
-            let mut header = self.header(stream, stamp, shift.rtp_time);
-            let header = header.packet(resend.next as u16, marker);
+            let mut header = self.header(stream, stamp, shift.rtp_time, sender.is_numbering());
             let head = sequence.to_be_bytes();
+            let len = header.len() + head.len() + payload.len();
+            if header.is_numbered() {
+                header.number(sender.number(len));
+            } else {
+                sender.leave_unnumbered(1, len);
+            }
+            let header = header.packet(resend.next as u16, marker);
             let change = |copy: &mut [u8]| shift.numbers.add_to(rendition.codec, copy);
             sender.send_rewritten_rtp(header, (&head, payload), change, (resend.ssrc, resend.next));
             resend.next += 1;

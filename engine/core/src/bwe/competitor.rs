@@ -1,0 +1,126 @@
+//! Whether a long queue is ours.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::micros::Micros;
+
+/// A queue as long as this may be that of somebody who does not mind. Ours are shorter.
+const LONG: Duration = Duration::from_millis(100);
+/// A queue that is ours gets shorter within this time once less is sent.
+const PATIENCE: Micros = 1_200_000;
+/// So much less was sent, and the queue is as long as ever.
+const GIVEN_WAY: f64 = 0.8;
+const AS_LONG: f64 = 0.9;
+/// The length of a queue changes by more than this.
+const STEADY: Duration = Duration::from_millis(8);
+/// How long to keep up with a competitor before looking whether it is still there, the first time and at most.
+const FIRST: Micros = 8_000_000;
+const LONGEST: Micros = 30_000_000;
+/// A competitor that was not seen for so long is a new one.
+const FORGOTTEN: Micros = 20_000_000;
+
+/// Looks for others that fill the queue whatever we do, as TCP does: yielding to them would never end. A queue that is
+/// ours gets shorter when less is sent.
+#[derive(Debug, Default)]
+pub(super) struct Competitor {
+    /// Queue and bitrate of late, while the queue is long.
+    long: VecDeque<(Micros, Duration, f64)>,
+    until: Option<Micros>,
+    period: Micros,
+}
+
+/// What a queue is that does not get shorter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Found {
+    /// Somebody else's. What was sent before we gave way to it.
+    Competitor(f64),
+    /// None: the way has become longer. What was sent before.
+    LongerPath(f64),
+}
+
+impl Competitor {
+    /// Looks at the queue, and at what is sent.
+    pub(super) fn look(&mut self, now: Micros, queue: Duration, rate: f64) -> Option<Found> {
+        if queue < LONG || self.is_there(now) {
+            self.long.clear();
+            return None;
+        }
+        self.long.push_back((now, queue, rate));
+        let &(since, _, before) = self.long.front()?;
+        if now - since < PATIENCE {
+            return None;
+        }
+        let half = self.long.iter().filter(|(at, ..)| now - at <= PATIENCE / 2);
+        let queues = half.map(|(_, queue, _)| *queue);
+        let (first, least, most) = (queues.clone().next()?, queues.clone().min()?, queues.max()?);
+        if rate > GIVEN_WAY * before || queue < first.mul_f64(AS_LONG) {
+            return None;
+        }
+        self.long.clear();
+        if most - least < STEADY {
+            return Some(Found::LongerPath(before));
+        }
+        let again = self.until.is_some_and(|until| now - until < FORGOTTEN);
+        self.period = if again { (2 * self.period).min(LONGEST) } else { FIRST };
+        self.until = Some(now + self.period);
+        Some(Found::Competitor(before))
+    }
+
+    /// Whether there is one, as far as is known.
+    pub(super) fn is_there(&self, now: Micros) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found by reports each 50 ms, and when.
+    fn look(
+        competitor: &mut Competitor,
+        from: Micros,
+        queue_ms: impl Fn(Micros) -> u64,
+        rate: impl Fn(Micros) -> f64,
+    ) -> Option<(Micros, Found)> {
+        (0..100).map(|turn| turn * 50).find_map(|ms| {
+            let queue = Duration::from_millis(queue_ms(ms));
+            let found = competitor.look(from + ms * 1_000, queue, rate(ms))?;
+            Some((ms, found))
+        })
+    }
+
+    fn yields(ms: Micros) -> f64 {
+        2e6 * 0.98_f64.powi((ms / 50) as i32)
+    }
+
+    #[test]
+    fn a_queue_that_grows_while_we_give_way_is_somebody_elses() {
+        let mut competitor = Competitor::default();
+        let grows = |ms| 150 + ms as u64 / 50;
+        let found = look(&mut competitor, 0, grows, yields);
+        assert_eq!(found, Some((1_200, Found::Competitor(2e6))));
+        assert!(competitor.is_there(9_100_000) && !competitor.is_there(9_200_000));
+        let again = look(&mut competitor, 9_200_000, grows, yields);
+        assert_eq!(again, Some((1_200, Found::Competitor(2e6))));
+        assert!(competitor.is_there(9_200_000 + 17_000_000), "the next time for longer");
+    }
+
+    #[test]
+    fn a_queue_that_gets_shorter_is_ours_and_one_that_we_do_not_yield_to_may_be() {
+        let shorter = |ms| 400 - (ms as u64 / 8).min(320);
+        assert_eq!(look(&mut Competitor::default(), 0, shorter, yields), None);
+        let grows = |ms| 150 + ms as u64 / 50;
+        assert_eq!(look(&mut Competitor::default(), 0, grows, |_| 2e6), None);
+        let short = |ms| 50 + ms as u64 / 200;
+        assert_eq!(look(&mut Competitor::default(), 0, short, yields), None);
+    }
+
+    #[test]
+    fn a_queue_that_nothing_changes_is_none() {
+        let steady = |ms| 120 + ms as u64 % 4;
+        let found = look(&mut Competitor::default(), 0, steady, yields);
+        assert_eq!(found, Some((1_200, Found::LongerPath(2e6))));
+    }
+}

@@ -1,0 +1,49 @@
+//! How fast packets arrive.
+
+use std::collections::VecDeque;
+
+use super::micros::{Micros, seconds};
+
+/// So much of late counts.
+const WINDOW: Micros = 300_000;
+/// Less than this says little: pictures come in bursts.
+const MIN_SPAN: Micros = 90_000;
+
+/// Bits a second that arrive, by the receiver's clock.
+#[derive(Debug, Default)]
+pub(super) struct Throughput {
+    /// The last arrival of each report, and its bytes.
+    reports: VecDeque<(Micros, u64)>,
+}
+
+impl Throughput {
+    /// Notes what has arrived, by a report, and when the last of it has. Gives bits a second, once there is enough.
+    pub(super) fn note(&mut self, last: Micros, bytes: u64) -> Option<f64> {
+        // Reports overtake each other.
+        let last = self.reports.back().map_or(last, |(before, _)| last.max(*before));
+        self.reports.push_back((last, bytes));
+        while self.reports.get(1).is_some_and(|(at, _)| last - at >= WINDOW) {
+            self.reports.pop_front();
+        }
+        let span = last - self.reports.front()?.0;
+        let bytes: u64 = self.reports.iter().skip(1).map(|(_, bytes)| bytes).sum();
+        (span >= MIN_SPAN).then(|| bytes as f64 * 8.0 / seconds(span))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_what_came_in_the_last_third_of_a_second() {
+        let mut throughput = Throughput::default();
+        let mut note = |ms: Micros, bytes| throughput.note(ms * 1_000, bytes).map(f64::round);
+        assert_eq!(note(1_000, 99_999), None);
+        assert_eq!(note(1_050, 12_500), None, "too short");
+        assert_eq!(note(1_100, 12_500), Some(2e6));
+        let last = (3..20).filter_map(|turn| note(1_000 + turn * 50, 25_000)).last();
+        assert_eq!(last, Some(4e6));
+        assert_eq!(note(1_900, 25_000), Some(4_666_667.0), "a report that was overtaken");
+    }
+}

@@ -1,0 +1,8 @@
+//! What the bandwidth estimator makes of networks, in virtual time.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
+
+mod media;
+mod paths;
+mod rfc8867;
+mod run;
