@@ -11,6 +11,7 @@
 //! Reports cost more than the estimate: receivers send up to twenty a second, but only of packets that have a number. While
 //! all is well and less is sent than the network takes, two or three pictures a second are numbered and no others.
 
+mod arrivals;
 mod competitor;
 mod delay;
 mod gauge;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use visavis_types::Bitrate;
 
+pub(crate) use self::arrivals::ArrivalReport;
 use self::competitor::{Competitor, Found};
 use self::delay::BaseDelay;
 pub use self::gauge::{NetworkGauge, NetworkStatus};

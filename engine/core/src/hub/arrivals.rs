@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use visavis_types::Refusal;
+use visavis_types::{Refusal, catch_panic};
 
 use super::Hub;
 use crate::demux::{Incoming, SentCheck, classify};
@@ -49,5 +49,15 @@ impl Hub {
             Incoming::Indication => Ok(None),
             Incoming::Invalid => Err(Refusal::Datagram),
         }
+    }
+
+    /// Has a peer take what needs no turn of it. False where it does.
+    pub(super) fn take_report(&mut self, key: usize, now: Instant, datagram: &[u8]) -> bool {
+        let Some(peer) = self.peers.get_mut(key) else { return false };
+        catch_panic(|| peer.take_report(now, datagram)).unwrap_or_else(|why| {
+            self.faulty.push((key, why));
+            self.drop_faulty();
+            true
+        })
     }
 }

@@ -24,7 +24,7 @@ use crate::entropy::Entropy;
 use crate::peer::Peer;
 use crate::peer::close_reason::CloseReason;
 use crate::peer::data::OutgoingMessage;
-use crate::peer::event::PeerEvent;
+use crate::peer::event::{Arrival, PeerEvent};
 use crate::peer::path::candidates::{Verdict, parse_candidate};
 use crate::rendition::{KeyframeReason, Rendition};
 use crate::rtp::packetize::PacketizedFrame;
@@ -297,6 +297,7 @@ impl Hub {
     /// Takes a datagram that arrived by a route, from its remote end.
     pub fn receive(&mut self, now: Instant, route: Route, datagram: &[u8], out: &mut impl Outbox) {
         match self.admit(now, route.remote(), datagram) {
+            Ok(Some((key, Arrival::Protected))) if self.take_report(key, now, datagram) => {}
             Ok(Some((key, arrival))) => {
                 self.turn(key, now, out, |peer| peer.receive(now, route, datagram, arrival));
             }

@@ -294,6 +294,16 @@ impl Peer {
         Ok(())
     }
 
+    /// Takes what the stack has no use for. False where it is to have it: that is a turn.
+    pub(crate) fn take_report(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let Self { tracks, feedback, network, last_received, .. } = self;
+        let taken = feedback.take_arrivals(datagram, &mut tracks.output, (network, now));
+        if taken {
+            last_received.note(now);
+        }
+        taken
+    }
+
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), RtcError> {
         match self.path.overdue(now) {
             Some(reason) => self.close(reason),

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use str0m::rtp::rtcp::{Rtcp, Twcc};
 
-use crate::bwe::NetworkGauge;
-use crate::rtp::send::RtpOutput;
+use crate::bwe::{ArrivalReport, NetworkGauge};
+use crate::rtp::send::{RtpOutput, SrtcpReader};
 
 /// Retransmissions noted in one turn. More than this in one go is a stream that is lost anyway: the
 /// viewer asks for a keyframe.
@@ -19,9 +19,44 @@ const MAX_ARRIVALS: usize = 2_048;
 pub(super) struct Feedback {
     /// Sequence numbers of video packets to be sent again.
     lost: Vec<u16>,
+    /// Opens reports, once there are keys, and if they can be told from others.
+    reader: Option<Option<SrtcpReader>>,
+    /// The index of the last one opened.
+    last: Option<u32>,
+    /// Reused.
+    plain: Vec<u8>,
 }
 
 impl Feedback {
+    /// Takes a datagram in which there is a report of when packets arrived and nothing else. Such a report changes nothing
+    /// in the stack, which takes longer over it than all that is sent in the meantime. False where the stack is to have it.
+    pub(super) fn take_arrivals(
+        &mut self,
+        datagram: &[u8],
+        output: &mut RtpOutput,
+        (network, now): (&NetworkGauge, Instant),
+    ) -> bool {
+        let Self { reader, last, plain, .. } = self;
+        let Some(keys) = output.keys().filter(|_| ArrivalReport::is_first_in(datagram)) else {
+            return false;
+        };
+        let Some(reader) = reader.get_or_insert_with(|| SrtcpReader::new(keys)) else {
+            return false;
+        };
+        // What was sent before, or again, is for the stack to judge.
+        let Some(index) = reader.open(datagram, plain).filter(|index| Some(*index) > *last) else {
+            return false;
+        };
+        let (Some(report), Some(estimator)) = (ArrivalReport::parse(plain), &mut output.estimator)
+        else {
+            return false;
+        };
+        *last = Some(index);
+        estimator.receive(now, report.take(MAX_ARRIVALS));
+        network.note(estimator, now);
+        true
+    }
+
     /// Takes a report. str0m has its own use for what is not looked at here.
     pub(super) fn handle_rtcp(
         &mut self,

@@ -25,7 +25,7 @@ use crate::rtp::stamp::FrameStamp;
 use crate::transport::{Outbox, Route};
 pub(crate) use header::ExtensionIds;
 use srtp::Srtp;
-pub(crate) use srtp::SrtpKeys;
+pub(crate) use srtp::{SrtcpReader, SrtpKeys};
 use srtp_sender::SrtpSender;
 pub(crate) use track::Track;
 
@@ -89,6 +89,11 @@ impl RtpOutput {
     /// Forgets tracks that cannot be wanted again: their SSRC `lives` no more.
     pub(crate) fn forget_retired(&mut self, mut lives: impl FnMut(u32) -> bool) {
         self.retired.retain(|track| lives(track.ssrc()));
+    }
+
+    /// Once DTLS has agreed on them.
+    pub(crate) fn keys(&self) -> Option<&SrtpKeys> {
+        self.keys.get()
     }
 
     /// Begins to estimate where the viewer `reports` when packets arrive. What is known of its network outlives

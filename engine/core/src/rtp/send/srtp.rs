@@ -24,9 +24,15 @@ enum Label {
     RtcpSalt = 5,
 }
 
-/// What DTLS has agreed on: the half of the keys with which we write.
+/// What DTLS has agreed on.
 pub(crate) struct SrtpKeys {
     profile: SrtpProfile,
+    write: HalfKeys,
+    read: HalfKeys,
+}
+
+/// The keys of one direction.
+struct HalfKeys {
     master: Vec<u8>,
     salt: Vec<u8>,
 }
@@ -38,8 +44,8 @@ impl std::fmt::Debug for SrtpKeys {
 }
 
 impl SrtpKeys {
-    /// The client's key and salt where we are `active`, the server's otherwise (RFC 5764 §4.2). `None` for
-    /// a profile nobody here knows.
+    /// We write with the client's key and salt where we are `active`, with the server's otherwise (RFC 5764 §4.2). `None`
+    /// for a profile nobody here knows.
     pub(crate) fn new(
         material: &KeyingMaterial,
         profile: SrtpProfile,
@@ -51,14 +57,17 @@ impl SrtpKeys {
             SrtpProfile::AEAD_AES_256_GCM => (AeadAes256Gcm::KEY_LEN, AeadAes256Gcm::SALT_LEN),
             _ => return None,
         };
+        let half = |server: usize| {
+            let master = material.get(server * key..)?.get(..key)?.to_vec();
+            let salt = material.get(2 * key + server * salt..)?.get(..salt)?.to_vec();
+            Some(HalfKeys { master, salt })
+        };
         let server = usize::from(!active);
-        Some(Self {
-            profile,
-            master: material.get(server * key..)?.get(..key)?.to_vec(),
-            salt: material.get(2 * key + server * salt..)?.get(..salt)?.to_vec(),
-        })
+        Some(Self { profile, write: half(server)?, read: half(1 - server)? })
     }
+}
 
+impl HalfKeys {
     /// A session key (RFC 3711 §4.3.1): the counter-mode key stream of the master key, started at the
     /// master salt with the label mixed in.
     fn derive<const N: usize>(&self, provider: &dyn SrtpProvider, label: Label) -> [u8; N] {
@@ -78,6 +87,29 @@ impl SrtpKeys {
             out.copy_from_slice(&block[..out.len()]);
         }
         derived
+    }
+}
+
+/// Opens RTCP that one viewer sends.
+#[derive(Debug)]
+pub(crate) struct SrtcpReader(Cipher);
+
+impl SrtcpReader {
+    /// `None` where that would not tell whose a packet is: only AES-GCM does it by itself.
+    pub(crate) fn new(keys: &SrtpKeys) -> Option<Self> {
+        use Label::*;
+        let SrtpKeys { profile, read, .. } = keys;
+        let crypto = str0m::crypto::from_feature_flags();
+        let labels = [RtcpKey, RtcpAuth, RtcpSalt];
+        match Cipher::new(*profile, read, &crypto, labels, false)? {
+            Cipher::CmSha1 { .. } => None,
+            cipher => Some(Self(cipher)),
+        }
+    }
+
+    /// Decrypts a packet into `plain`, and gives its index. `None` where it is not the viewer's.
+    pub(crate) fn open(&mut self, protected: &[u8], plain: &mut Vec<u8>) -> Option<u32> {
+        self.0.open_rtcp(protected, plain)
     }
 }
 
@@ -108,13 +140,14 @@ enum Cipher {
 
 impl Cipher {
     fn new(
-        keys: &SrtpKeys,
+        profile: SrtpProfile,
+        keys: &HalfKeys,
         crypto: &CryptoProvider,
         [key, auth, salt]: [Label; 3],
         encrypt: bool,
     ) -> Option<Self> {
         let srtp = crypto.srtp_provider;
-        Some(match keys.profile {
+        Some(match profile {
             SrtpProfile::AEAD_AES_128_GCM => Self::Gcm128 {
                 cipher: srtp.aead_aes_128_gcm().create_cipher(keys.derive(srtp, key), encrypt),
                 salt: keys.derive(srtp, salt),
@@ -140,6 +173,41 @@ impl Cipher {
             Self::CmSha1 { .. } => Aes128CmSha1_80::HMAC_TAG_LEN,
         }
     }
+
+    /// Decrypts an RTCP packet into `plain`, and gives its index. With AES-GCM it is what was sealed with these keys, or
+    /// `None`; in counter mode anything is opened, and its tag is not looked at.
+    fn open_rtcp(&mut self, protected: &[u8], plain: &mut Vec<u8>) -> Option<u32> {
+        let len = protected.len().checked_sub(RTCP_INDEX_BYTES + self.tag_len())?;
+        let (head, rest) = protected.split_at_checked(RTCP_HEADER_BYTES)?;
+        let body_len = len.checked_sub(RTCP_HEADER_BYTES)?;
+        let index_at = match self {
+            Self::CmSha1 { .. } => body_len,
+            _ => body_len + self.tag_len(),
+        };
+        let index_bytes: [u8; RTCP_INDEX_BYTES] =
+            rest.get(index_at..index_at + RTCP_INDEX_BYTES)?.try_into().ok()?;
+        let index = u32::from_be_bytes(index_bytes) & !ENCRYPTED;
+        let ssrc = ssrc_of(head)?;
+        plain.clear();
+        plain.resize(len, 0);
+        plain[..RTCP_HEADER_BYTES].copy_from_slice(head);
+        let body = &mut plain[RTCP_HEADER_BYTES..];
+        match self {
+            Self::Gcm128 { cipher, salt } => {
+                let iv = AeadAes128Gcm::rtcp_iv(*salt, ssrc, index);
+                cipher.decrypt(&iv, &[head, &index_bytes], &rest[..index_at], body).ok()?;
+            }
+            Self::Gcm256 { cipher, salt } => {
+                let iv = AeadAes256Gcm::rtcp_iv(*salt, ssrc, index);
+                cipher.decrypt(&iv, &[head, &index_bytes], &rest[..index_at], body).ok()?;
+            }
+            Self::CmSha1 { cipher, salt, .. } => {
+                let iv = Aes128CmSha1_80::rtp_iv(*salt, ssrc, u64::from(index));
+                cipher.decrypt(&iv, &rest[..body_len], body).ok()?;
+            }
+        }
+        Some(index)
+    }
 }
 
 impl Srtp {
@@ -149,9 +217,11 @@ impl Srtp {
 
     fn with(keys: &SrtpKeys, crypto: &CryptoProvider) -> Option<Self> {
         use Label::*;
+        let SrtpKeys { profile, write, .. } = keys;
+        let profile = *profile;
         Some(Self {
-            rtp: Cipher::new(keys, crypto, [RtpKey, RtpAuth, RtpSalt], true)?,
-            rtcp: Cipher::new(keys, crypto, [RtcpKey, RtcpAuth, RtcpSalt], true)?,
+            rtp: Cipher::new(profile, write, crypto, [RtpKey, RtpAuth, RtpSalt], true)?,
+            rtcp: Cipher::new(profile, write, crypto, [RtcpKey, RtcpAuth, RtcpSalt], true)?,
         })
     }
 
@@ -201,36 +271,7 @@ impl Srtp {
 
     /// Decrypts into `plain` what str0m has encrypted with the same keys, and gives its index.
     pub(super) fn open_rtcp(&mut self, protected: &[u8], plain: &mut Vec<u8>) -> Option<u32> {
-        let len = protected.len().checked_sub(self.rtcp_overhead())?;
-        let (head, rest) = protected.split_at_checked(RTCP_HEADER_BYTES)?;
-        let body_len = len.checked_sub(RTCP_HEADER_BYTES)?;
-        let index_at = match &self.rtcp {
-            Cipher::CmSha1 { .. } => body_len,
-            _ => body_len + self.rtcp.tag_len(),
-        };
-        let index_bytes: [u8; RTCP_INDEX_BYTES] =
-            rest.get(index_at..index_at + RTCP_INDEX_BYTES)?.try_into().ok()?;
-        let index = u32::from_be_bytes(index_bytes) & !ENCRYPTED;
-        let ssrc = ssrc_of(head)?;
-        plain.clear();
-        plain.resize(len, 0);
-        plain[..RTCP_HEADER_BYTES].copy_from_slice(head);
-        let body = &mut plain[RTCP_HEADER_BYTES..];
-        match &mut self.rtcp {
-            Cipher::Gcm128 { cipher, salt } => {
-                let iv = AeadAes128Gcm::rtcp_iv(*salt, ssrc, index);
-                cipher.decrypt(&iv, &[head, &index_bytes], &rest[..index_at], body).ok()?;
-            }
-            Cipher::Gcm256 { cipher, salt } => {
-                let iv = AeadAes256Gcm::rtcp_iv(*salt, ssrc, index);
-                cipher.decrypt(&iv, &[head, &index_bytes], &rest[..index_at], body).ok()?;
-            }
-            Cipher::CmSha1 { cipher, salt, .. } => {
-                let iv = Aes128CmSha1_80::rtp_iv(*salt, ssrc, u64::from(index));
-                cipher.decrypt(&iv, &rest[..body_len], body).ok()?;
-            }
-        }
-        Some(index)
+        self.rtcp.open_rtcp(protected, plain)
     }
 
     /// Encrypts a compound RTCP packet into `out`, which has room for it and for
@@ -293,7 +334,8 @@ mod tests {
     use super::*;
 
     fn keys(profile: SrtpProfile, master: &[u8], salt: &[u8]) -> SrtpKeys {
-        SrtpKeys { profile, master: master.to_vec(), salt: salt.to_vec() }
+        let half = || HalfKeys { master: master.to_vec(), salt: salt.to_vec() };
+        SrtpKeys { profile, write: half(), read: half() }
     }
 
     fn hex(text: &str) -> Vec<u8> {
@@ -312,15 +354,15 @@ mod tests {
         );
         let srtp = str0m::crypto::from_feature_flags().srtp_provider;
         assert_eq!(
-            keys.derive::<16>(srtp, Label::RtpKey)[..],
+            keys.write.derive::<16>(srtp, Label::RtpKey)[..],
             hex("C61E7A93744F39EE10734AFE3FF7A087")
         );
         assert_eq!(
-            keys.derive::<14>(srtp, Label::RtpSalt)[..],
+            keys.write.derive::<14>(srtp, Label::RtpSalt)[..],
             hex("30CBBC08863D8C85D49DB34A9AE1")
         );
         assert_eq!(
-            keys.derive::<20>(srtp, Label::RtpAuth)[..],
+            keys.write.derive::<20>(srtp, Label::RtpAuth)[..],
             hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4")
         );
     }
@@ -361,13 +403,13 @@ mod tests {
         let mut sealed = vec![0; header.len() + 50 + srtp.rtp_overhead()];
         srtp.seal_rtp(&header, &[0x41; 50], ssrc, index, &mut sealed);
         let (signed, tag) = sealed.split_at(sealed.len() - Aes128CmSha1_80::HMAC_TAG_LEN);
-        let auth: [u8; 20] = keys.derive(crypto.srtp_provider, Label::RtpAuth);
+        let auth: [u8; 20] = keys.write.derive(crypto.srtp_provider, Label::RtpAuth);
         let sign = |key: &[u8], data: &[&[u8]]| crypto.sha1_hmac_provider.sha1_hmac(key, data);
         assert!(Aes128CmSha1_80::rtp_verify(sign, &auth, signed, index, tag));
         assert!(!Aes128CmSha1_80::rtp_verify(sign, &auth, signed, index & 0xffff, tag));
-        let key = keys.derive(crypto.srtp_provider, Label::RtpKey);
+        let key = keys.write.derive(crypto.srtp_provider, Label::RtpKey);
         let mut cipher = crypto.srtp_provider.aes_128_cm_sha1_80().create_cipher(key, false);
-        let salt = keys.derive(crypto.srtp_provider, Label::RtpSalt);
+        let salt = keys.write.derive(crypto.srtp_provider, Label::RtpSalt);
         let mut opened = [0; 50];
         let iv = Aes128CmSha1_80::rtp_iv(salt, ssrc, index);
         cipher.decrypt(&iv, &signed[header.len()..], &mut opened).unwrap();
@@ -382,8 +424,8 @@ mod tests {
             (SrtpProfile::AEAD_AES_128_GCM, 16, 12),
             (SrtpProfile::AEAD_AES_256_GCM, 32, 12),
         ] {
-            let mut srtp =
-                Srtp::new(&keys(profile, &vec![7; key_len], &vec![9; salt_len])).unwrap();
+            let keys = keys(profile, &vec![7; key_len], &vec![9; salt_len]);
+            let mut srtp = Srtp::new(&keys).unwrap();
             for len in (8..100).step_by(4) {
                 let plain: Vec<u8> = (0..len as u8).collect();
                 let mut sealed = vec![0; len + srtp.rtcp_overhead()];
@@ -394,6 +436,14 @@ mod tests {
                 let mut opened = Vec::new();
                 assert_eq!(srtp.open_rtcp(&sealed, &mut opened), Some(0x0123_4567));
                 assert_eq!(opened, plain);
+                let Some(mut reader) = SrtcpReader::new(&keys) else {
+                    assert_eq!(profile, SrtpProfile::AES128_CM_SHA1_80);
+                    continue;
+                };
+                assert_eq!(reader.open(&sealed, &mut opened), Some(0x0123_4567));
+                assert_eq!(opened, plain);
+                sealed[len / 2] ^= 1;
+                assert_eq!(reader.open(&sealed, &mut opened), None, "a byte was changed");
             }
             for len in 0..8 + srtp.rtcp_overhead() {
                 assert_eq!(srtp.open_rtcp(&vec![0x80; len], &mut Vec::new()), None, "{len}");
@@ -408,8 +458,9 @@ mod tests {
         let profile = SrtpProfile::AEAD_AES_128_GCM;
         let client = SrtpKeys::new(&material, profile, true).unwrap();
         let server = SrtpKeys::new(&material, profile, false).unwrap();
-        assert_eq!((client.master[0], client.salt[0]), (0, 32));
-        assert_eq!((server.master[0], server.salt[0]), (16, 44));
+        let begin = |half: &HalfKeys| (half.master[0], half.salt[0]);
+        assert_eq!((begin(&client.write), begin(&client.read)), ((0, 32), (16, 44)));
+        assert_eq!((begin(&server.write), begin(&server.read)), ((16, 44), (0, 32)));
         assert!(SrtpKeys::new(&KeyingMaterial::new(&[0; 40]), profile, false).is_none());
     }
 }
