@@ -311,30 +311,14 @@ impl BandwidthEstimator {
             self.busy = now;
         }
         let is_beside = self.competitor.is_there(now);
-        if queue < NO_QUEUE || is_beside || self.emptying.is_some_and(|until| until <= now) {
-            (self.empty, self.emptying) = (now, None);
-        } else if now - self.empty > EMPTY_EACH {
-            self.emptying.get_or_insert(now + EMPTY_FOR);
-        }
+        self.empty_queue(now, queue < NO_QUEUE || is_beside);
         let Some(arrives) = self.throughput.note(report.last_arrival, report.bytes) else {
             return self.rate;
         };
-        let is_free = now - self.busy > FREE_FOR;
-        self.grown.0 = self.grown.0.min(self.rate);
-        if self.rate > GROWN * self.grown.0 {
-            self.grown = (self.rate, now);
-        }
-        let (from, sent, _) = self.tried;
-        if now - from > CALM_OVER {
-            let total = self.sent.total();
-            self.tried = (now, total, (total - sent) as f64 * 8.0 / seconds(now - from));
-        }
+        let is_less_than_may_be = self.is_less_than_may_be(now);
         // What makes a look closer worth its reports is more than what jitter comes to.
         let calm_queue = if self.is_calm { ALARMING * held } else { held };
-        self.is_calm = queue < calm_queue
-            && report.lost == 0
-            && now - self.grown.1 > CALM_AFTER
-            && self.tried.2 < CALM * self.rate;
+        self.is_calm = queue < calm_queue && report.lost == 0 && is_less_than_may_be;
 
         let losses = (report.lost, report.lost + report.received);
         let longer = queue.max(before);
@@ -342,15 +326,14 @@ impl BandwidthEstimator {
         {
             return self.bounded(now, rate);
         }
-        let mut rate = self.rate;
-        match self.competitor.look(now, waited, rate) {
-            Some(Found::Competitor(before)) => rate = before,
+        let rate = match self.competitor.look(now, waited, self.rate) {
+            Some(Found::Competitor(before)) => before,
             Some(Found::LongerPath(before)) => {
                 self.base.forget();
-                rate = before;
+                before
             }
-            None => {}
-        }
+            None => self.rate,
+        };
         let lossy = f64::from(report.lost) > OVERUSE_LOSS * f64::from(losses.1);
         let overuse = queue > OVERUSE_QUEUE.max(OVERUSE * held) && queue > before - 0.005
             || lossy && longer > SOME_QUEUE;
@@ -358,7 +341,7 @@ impl BandwidthEstimator {
             .backed_off
             .is_none_or(|last| seconds(now - last) > self.round_trip + OVERUSE_QUEUE);
         let tried = self.rate.max(UNTRIED * arrives);
-        rate = if is_beside {
+        let next = if is_beside {
             if report.lost > 0 && longer > OVERUSE_QUEUE && may_back_off {
                 self.backed_off = Some(now);
                 rate * BACK_OFF_BESIDE
@@ -370,7 +353,7 @@ impl BandwidthEstimator {
             rate.min(BACK_OFF * arrives)
         } else if self.emptying.is_some() {
             rate
-        } else if is_free && !self.losses.is_on_trial() {
+        } else if now - self.busy > FREE_FOR && !self.losses.is_on_trial() {
             let step = 1.0 + (STEP_QUEUE / (self.round_trip + STEP_DELAY)).min(0.5);
             let passes = arrives / (1.0 - self.losses.average()).max(0.5);
             rate.max(step * passes).min(step * rate)
@@ -380,7 +363,30 @@ impl BandwidthEstimator {
             let step = (-KAPPA * (by_length + by_change)).clamp(*STEP.start(), *STEP.end());
             (rate * (1.0 + step)).min(tried)
         };
-        self.bounded(now, rate)
+        self.bounded(now, next)
+    }
+
+    /// Begins and ends times in which less is sent so that the queue is empty for once.
+    fn empty_queue(&mut self, now: Micros, is_empty: bool) {
+        if is_empty || self.emptying.is_some_and(|until| until <= now) {
+            (self.empty, self.emptying) = (now, None);
+        } else if now - self.empty > EMPTY_EACH {
+            self.emptying.get_or_insert(now + EMPTY_FOR);
+        }
+    }
+
+    /// Whether less is sent than may be, and not just because the bitrate grows.
+    fn is_less_than_may_be(&mut self, now: Micros) -> bool {
+        self.grown.0 = self.grown.0.min(self.rate);
+        if self.rate > GROWN * self.grown.0 {
+            self.grown = (self.rate, now);
+        }
+        let (from, before, _) = self.tried;
+        if now - from > CALM_OVER {
+            let sent = self.sent.total();
+            self.tried = (now, sent, (sent - before) as f64 * 8.0 / seconds(now - from));
+        }
+        now - self.grown.1 > CALM_AFTER && self.tried.2 < CALM * self.rate
     }
 
     fn bounded(&self, now: Micros, rate: f64) -> f64 {
