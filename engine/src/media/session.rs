@@ -63,12 +63,8 @@ impl Session {
 
     /// Sends what waits, or what is due of the idle loop.
     pub(super) fn send(&mut self, around: &mut Surroundings<'_>) {
-        // Sound first: it is small, and its rhythm is what an ear hears. What is put in from here on has a turn of
-        // its own.
-        for _ in 0..self.media.audio.slots() {
-            let Ok(packet) = self.media.audio.pop() else { break };
-            around.hub.send_audio(self.key, &packet, around.egress);
-        }
+        // Sound first: it is small, and its rhythm is what an ear hears.
+        self.send_sound(around.hub, around.egress);
         self.send_frames(around);
         let Surroundings { index, hub, egress, faults, epoch } = around;
         let Self { key, media, splice, active, .. } = self;
@@ -85,6 +81,14 @@ impl Session {
         // One loop emits for all.
         if *index == 0 {
             self.watch_source(now, faults);
+        }
+    }
+
+    /// Sends the sound that waits. What is put in from here on has a turn of its own.
+    pub(super) fn send_sound(&mut self, hub: &mut Hub, egress: &mut Egress) {
+        for _ in 0..self.media.audio.slots() {
+            let Ok(packet) = self.media.audio.pop() else { break };
+            hub.send_audio(self.key, &packet, egress);
         }
     }
 

@@ -424,7 +424,10 @@ impl MediaLoop {
 
     fn remove_session(&mut self, waker: &SessionWaker, now: Instant) {
         let Some(index) = waker.index() else { return };
-        if let Some(key) = self.sessions.get(index).and_then(Option::as_ref).map(Session::key) {
+        if let Some(session) = self.sessions.get_mut(index).and_then(Option::as_mut) {
+            // It is counted as sent.
+            session.send_sound(&mut self.hub, &mut self.egress);
+            let key = session.key();
             self.hub.remove_session(key, now, &mut self.egress);
             self.report(None);
             self.ready_queue.leave(key, waker);
