@@ -9,7 +9,7 @@ const ARRIVALS: u8 = 15;
 const PADDED: u8 = 0x20;
 /// Up to the first chunk.
 const FIXED_BYTES: usize = 20;
-const TICK: Duration = Duration::from_micros(250);
+const TICK_US: u64 = 250;
 /// Ticks in a unit of the reference time: 64 ms.
 const REFERENCE_TICKS: i64 = 256;
 
@@ -84,7 +84,7 @@ impl Iterator for ArrivalReport<'_> {
         };
         let arrival = delta.map(|delta| {
             self.ticks += delta;
-            TICK * u32::try_from(self.ticks.max(0)).unwrap_or(u32::MAX)
+            Duration::from_micros(TICK_US * self.ticks.max(0).unsigned_abs())
         });
         let number = self.next;
         self.next = number.wrapping_add(1);
@@ -184,6 +184,8 @@ mod tests {
         assert_eq!(read(&report(8, 2, &[1 << 13 | 8], &[1; 4])).unwrap().len(), 4);
         assert_eq!(read(&report(9, 2, &[1 << 13 | 8], &[])), None, "too few chunks");
         assert_eq!(read(&report(9, 2, &[1 << 13, 1 << 13 | 9], &[])), None, "a run of none");
+        let last = read(&report(1, 0xff_ffff, &[2 << 13 | 1], &[0x7f, 0xff])).unwrap();
+        assert_eq!(last, [(65_534, Some((0xff_ffff * 256 + 0x7fff) * 250))], "as late as can be");
         let many = read(&report(u16::MAX, 0, &[0x1fff; 9], &[])).unwrap();
         assert!(many.len() == 65_535 && many.iter().all(|(_, arrival)| arrival.is_none()));
         let mut random = fastrand::Rng::with_seed(5);

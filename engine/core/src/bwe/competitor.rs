@@ -9,6 +9,8 @@ use super::micros::Micros;
 const LONG: Duration = Duration::from_millis(100);
 /// A queue that is ours gets shorter within this time once less is sent.
 const PATIENCE: Micros = 1_200_000;
+/// More reports than browsers send in half of that.
+const MAX_QUEUES: usize = 64;
 /// So much less was sent, and the queue is as long as ever.
 const GIVEN_WAY: f64 = 0.8;
 const AS_LONG: f64 = 0.9;
@@ -24,8 +26,10 @@ const FORGOTTEN: Micros = 20_000_000;
 /// ours gets shorter when less is sent.
 #[derive(Debug, Default)]
 pub(super) struct Competitor {
-    /// Queue and bitrate of late, while the queue is long.
-    long: VecDeque<(Micros, Duration, f64)>,
+    /// Since when the queue is long, and what was sent then.
+    long: Option<(Micros, f64)>,
+    /// The queue of late, while it is long.
+    queues: VecDeque<(Micros, Duration)>,
     until: Option<Micros>,
     period: Micros,
 }
@@ -43,21 +47,26 @@ impl Competitor {
     /// Looks at the queue, and at what is sent.
     pub(super) fn look(&mut self, now: Micros, queue: Duration, rate: f64) -> Option<Found> {
         if queue < LONG || self.is_there(now) {
-            self.long.clear();
+            (self.long, self.queues) = (None, VecDeque::new());
             return None;
         }
-        self.long.push_back((now, queue, rate));
-        let &(since, _, before) = self.long.front()?;
-        if now - since < PATIENCE {
+        let (since, before) = *self.long.get_or_insert((now, rate));
+        // Viewers say how often they report: only so many count.
+        while self.queues.len() >= MAX_QUEUES
+            || self.queues.front().is_some_and(|(at, _)| now - at > PATIENCE / 2)
+        {
+            self.queues.pop_front();
+        }
+        self.queues.push_back((now, queue));
+        if now - since < PATIENCE || rate > GIVEN_WAY * before {
             return None;
         }
-        let half = self.long.iter().filter(|(at, ..)| now - at <= PATIENCE / 2);
-        let queues = half.map(|(_, queue, _)| *queue);
+        let queues = self.queues.iter().map(|(_, queue)| *queue);
         let (first, least, most) = (queues.clone().next()?, queues.clone().min()?, queues.max()?);
-        if rate > GIVEN_WAY * before || queue < first.mul_f64(AS_LONG) {
+        if queue < first.mul_f64(AS_LONG) {
             return None;
         }
-        self.long.clear();
+        (self.long, self.queues) = (None, VecDeque::new());
         if most - least < STEADY {
             return Some(Found::LongerPath(before));
         }
@@ -115,6 +124,15 @@ mod tests {
         assert_eq!(look(&mut Competitor::default(), 0, grows, |_| 2e6), None);
         let short = |ms| 50 + ms as u64 / 200;
         assert_eq!(look(&mut Competitor::default(), 0, short, yields), None);
+    }
+
+    #[test]
+    fn a_queue_that_is_long_for_ever_takes_no_more_memory() {
+        let mut competitor = Competitor::default();
+        for report in 0..100_000 {
+            competitor.look(report * 100, Duration::from_secs(1), 2e6);
+            assert!(competitor.queues.len() <= MAX_QUEUES);
+        }
     }
 
     #[test]

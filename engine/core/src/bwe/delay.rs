@@ -29,7 +29,7 @@ impl BaseDelay {
             self.parts.pop_front();
         }
         let least = self.parts.iter().map(|(_, least)| *least).min();
-        let queue = delay - least.unwrap_or(delay);
+        let queue = delay.saturating_sub(least.unwrap_or(delay));
         Duration::from_micros(queue.unsigned_abs())
     }
 

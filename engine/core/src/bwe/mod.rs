@@ -217,7 +217,7 @@ impl BandwidthEstimator {
             match self.sent.report(now, number, arrival.is_some()) {
                 Some(News::Received { sent, bytes }) => {
                     let arrival = self.unwrap(micros(arrival.unwrap_or_default()));
-                    let delay = arrival - sent;
+                    let delay = arrival.saturating_sub(sent);
                     report.received += 1;
                     report.bytes += bytes;
                     report.delay = Some(report.delay.map_or(delay, |least| least.min(delay)));
@@ -268,8 +268,8 @@ impl BandwidthEstimator {
     /// An arrival by a clock that does not come around.
     fn unwrap(&mut self, arrival: Micros) -> Micros {
         let last = *self.last_arrival.get_or_insert(arrival);
-        let turns = (last - arrival + ARRIVALS / 2).div_euclid(ARRIVALS);
-        let arrival = arrival + turns * ARRIVALS;
+        let turns = last.saturating_sub(arrival).saturating_add(ARRIVALS / 2).div_euclid(ARRIVALS);
+        let arrival = arrival.saturating_add(turns.saturating_mul(ARRIVALS));
         self.last_arrival = Some(last.max(arrival));
         arrival
     }
@@ -284,10 +284,10 @@ impl BandwidthEstimator {
         (self.rate * part).max(*self.range.start())
     }
 
-    /// For how long there has been no report of what was sent, where that is long.
+    /// For how long there has been no report though one is due, where that is long. That one is due does not mean that it
+    /// is late: a way may take longer than this.
     fn silence(&self, now: Micros) -> Option<Micros> {
-        self.last_report?;
-        let silence = now - self.sent.waits_since(now)?;
+        let silence = now - self.sent.waits_since(now)?.max(self.last_report?);
         (silence > SILENCE).then_some(silence)
     }
 

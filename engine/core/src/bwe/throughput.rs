@@ -6,6 +6,8 @@ use super::micros::{Micros, seconds};
 
 /// So much of late counts.
 const WINDOW: Micros = 300_000;
+/// More reports than browsers send in that time.
+const MAX_REPORTS: usize = 32;
 /// Less than this says little: pictures come in bursts.
 const MIN_SPAN: Micros = 90_000;
 
@@ -22,10 +24,13 @@ impl Throughput {
         // Reports overtake each other.
         let last = self.reports.back().map_or(last, |(before, _)| last.max(*before));
         self.reports.push_back((last, bytes));
-        while self.reports.get(1).is_some_and(|(at, _)| last - at >= WINDOW) {
+        // Arrivals are what the viewer says they are: they may stand still.
+        while self.reports.len() > MAX_REPORTS
+            || self.reports.get(1).is_some_and(|(at, _)| last.saturating_sub(*at) >= WINDOW)
+        {
             self.reports.pop_front();
         }
-        let span = last - self.reports.front()?.0;
+        let span = last.saturating_sub(self.reports.front()?.0);
         let bytes: u64 = self.reports.iter().skip(1).map(|(_, bytes)| bytes).sum();
         (span >= MIN_SPAN).then(|| bytes as f64 * 8.0 / seconds(span))
     }
@@ -45,5 +50,16 @@ mod tests {
         let last = (3..20).filter_map(|turn| note(1_000 + turn * 50, 25_000)).last();
         assert_eq!(last, Some(4e6));
         assert_eq!(note(1_900, 25_000), Some(4_666_667.0), "a report that was overtaken");
+    }
+
+    #[test]
+    fn arrivals_that_stand_still_or_leap_take_no_more_memory() {
+        for arrival in [0, Micros::MAX, Micros::MIN] {
+            let mut throughput = Throughput::default();
+            for report in 0..10_000 {
+                throughput.note(if report % 2 == 0 { arrival } else { 0 }, 1_200);
+                assert!(throughput.reports.len() <= MAX_REPORTS);
+            }
+        }
     }
 }

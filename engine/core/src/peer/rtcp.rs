@@ -37,9 +37,10 @@ impl Feedback {
         (network, now): (&NetworkGauge, Instant),
     ) -> bool {
         let Self { reader, last, plain, .. } = self;
-        let Some(keys) = output.keys().filter(|_| ArrivalReport::is_first_in(datagram)) else {
+        if !ArrivalReport::is_first_in(datagram) {
             return false;
-        };
+        }
+        let (Some(keys), Some(estimator)) = output.keys_and_estimator() else { return false };
         let Some(reader) = reader.get_or_insert_with(|| SrtcpReader::new(keys)) else {
             return false;
         };
@@ -47,10 +48,7 @@ impl Feedback {
         let Some(index) = reader.open(datagram, plain).filter(|index| Some(*index) > *last) else {
             return false;
         };
-        let (Some(report), Some(estimator)) = (ArrivalReport::parse(plain), &mut output.estimator)
-        else {
-            return false;
-        };
+        let Some(report) = ArrivalReport::parse(plain) else { return false };
         *last = Some(index);
         estimator.receive(now, report.take(MAX_ARRIVALS));
         network.note(estimator, now);

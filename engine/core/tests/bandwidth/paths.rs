@@ -132,6 +132,14 @@ fn a_longer_way_is_no_queue_and_a_shorter_one_is_found() {
 }
 
 #[test]
+fn a_way_may_be_as_long_as_to_a_satellite() {
+    for delay in [300, 500, 1_000] {
+        let record = run_on(path(2.0, delay), 120);
+        assert_between(record.rate(0, 60, 120), 1.4, 2.01);
+    }
+}
+
+#[test]
 fn after_a_silence_it_goes_on_where_it_was() {
     let dark = secs(20)..secs(25);
     let [forward, backward] =

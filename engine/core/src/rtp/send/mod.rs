@@ -91,9 +91,11 @@ impl RtpOutput {
         self.retired.retain(|track| lives(track.ssrc()));
     }
 
-    /// Once DTLS has agreed on them.
-    pub(crate) fn keys(&self) -> Option<&SrtpKeys> {
-        self.keys.get()
+    /// The keys, once DTLS has agreed on them, and the estimator, where the viewer reports when packets arrive.
+    pub(crate) fn keys_and_estimator(
+        &mut self,
+    ) -> (Option<&SrtpKeys>, Option<&mut BandwidthEstimator>) {
+        (self.keys.get(), self.estimator.as_deref_mut())
     }
 
     /// Begins to estimate where the viewer `reports` when packets arrive. What is known of its network outlives
