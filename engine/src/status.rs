@@ -57,7 +57,8 @@ pub struct NetworkSummary {
 }
 
 impl NetworkSummary {
-    pub(crate) fn of(networks: &[NetworkStatus]) -> Option<Self> {
+    /// Sums networks up, of whichever viewers. `None` where there are none.
+    pub fn of(networks: &[NetworkStatus]) -> Option<Self> {
         let median = |figure: fn(&NetworkStatus) -> f64| {
             let mut figures: Vec<f64> = networks.iter().map(figure).collect();
             let middle = figures.len() / 2;

@@ -39,6 +39,12 @@ fn plays(codec: &str) -> Outcome {
     assert!(gap <= 500.0, "no new frame for {gap:.1} ms");
     // Speech with its pauses; silence has less than a thousandth.
     assert!(loudness > 0.005, "the speech is not heard: {loudness}");
+    // It reports when packets arrive, which has the estimate grow from what it begins with: 0.3 Mbit/s.
+    let networks = &server.status()?["networks"];
+    println!("{codec}: {networks}");
+    assert_eq!(networks["viewers"], 1, "{networks}");
+    let available = networks["worst"]["availableBitrate"].as_u64();
+    assert!(available.is_some_and(|available| available > 500_000), "{networks}");
     server.stop()?;
     Ok(())
 }

@@ -228,8 +228,11 @@ const RTP_FIGURES: &[RtpFigure] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use visavis::rtp_input::{RtpFault, RtpInputStatus};
-    use visavis::status::{Stage, StageSummary};
+    use visavis::status::{NetworkSummary, Stage, StageSummary};
+    use visavis::units::Bitrate;
 
     use super::*;
 
@@ -246,6 +249,12 @@ mod tests {
         rtp_input.video.counters.packets = 5;
         rtp_input.video.fault = Some(RtpFault::NoKeyframe);
         status.rtp_input = Some(rtp_input);
+        let network = |kbps, lost| {
+            let times = (Duration::from_millis(30), Duration::from_millis(2));
+            NetworkStatus::new(Bitrate::from_kbps(kbps), times, lost)
+        };
+        let networks = [network(900, 0.0), network(2_000, 0.25), network(3_000, 0.0)];
+        status.networks = NetworkSummary::of(&networks);
         let mut text = Text::default();
         text.sessions(&[(SessionId::default(), status)]);
         let text = text.0;
@@ -257,6 +266,12 @@ mod tests {
             "visavis_rtp_input_packets_total{session=\"default\",stream=\"video\"} 5",
             "visavis_rtp_input_packets_total{session=\"default\",stream=\"audio\"} 0",
             "visavis_rtp_input_fault{session=\"default\",stream=\"video\",fault=\"no-keyframe\"} 1",
+            "visavis_network_viewers{session=\"default\"} 3",
+            "visavis_network_available_bits_per_second{session=\"default\",viewer=\"median\"} 2000000",
+            "visavis_network_available_bits_per_second{session=\"default\",viewer=\"worst\"} 900000",
+            "visavis_network_round_trip_seconds{session=\"default\",viewer=\"median\"} 0.03",
+            "visavis_network_queue_seconds{session=\"default\",viewer=\"worst\"} 0.002",
+            "visavis_network_lost_ratio{session=\"default\",viewer=\"worst\"} 0.25",
             "visavis_stage_seconds{session=\"default\",stage=\"firstSent\",quantile=\"0.5\"} 0.0015",
         ] {
             assert!(text.lines().any(|own| own == line), "{line}\n{text}");

@@ -227,7 +227,7 @@ mod tests {
 
     use visavis::rtp_input::{RtpFault, RtpInputStatus};
     use visavis::status::{Refusal, Stage, StageSummary};
-    use visavis::units::UnixMillis;
+    use visavis::units::{Bitrate, UnixMillis};
     use visavis::video::VideoCodec;
 
     use super::super::{metrics, pages};
@@ -250,6 +250,9 @@ mod tests {
         rtp_input.video.counters.dropped_units = 3;
         rtp_input.video.fault = Some(RtpFault::Reordered);
         status.rtp_input = Some(rtp_input);
+        let times = (Duration::from_micros(30_500), Duration::from_millis(2));
+        let network = NetworkStatus::new(Bitrate::from_kbps(900), times, 0.25);
+        status.networks = NetworkSummary::of(&[network]);
         let (faults, refusals) = (Faults::default(), Refusals::default());
         faults.count(FaultDomain::Encoder);
         refusals.count_many(Refusal::Datagram, 5);
@@ -269,6 +272,11 @@ mod tests {
         assert_eq!(json["faults"], serde_json::json!({"encoder": 1}));
         assert_eq!(json["encoders"], serde_json::json!(["VP8"]));
         assert_eq!(json["refused"], serde_json::json!({"datagram": 5}));
+        let network = serde_json::json!(
+            {"availableBitrate": 900_000, "roundTrip": 30.5, "queueDelay": 2.0, "fractionLost": 0.25}
+        );
+        let networks = serde_json::json!({"viewers": 1, "median": network, "worst": network});
+        assert_eq!(json["networks"], networks);
         let video = &json["rtpInput"]["video"];
         assert_eq!((&video["packets"], &video["droppedUnits"]), (&9.into(), &3.into()));
         assert_eq!(video["fault"]["code"], "b-frames");

@@ -13,6 +13,8 @@ const MAX_LOST: usize = 512;
 
 /// Packets that one report may tell of. Browsers report 20 times a second; no viewer is sent so much.
 const MAX_ARRIVALS: usize = 2_048;
+/// Longer datagrams are left to the stack: what they are opened into is kept for the next.
+const MAX_REPORT_BYTES: usize = 1_500;
 
 /// What a viewer has reported, until its turn is over.
 #[derive(Debug, Default)]
@@ -37,7 +39,7 @@ impl Feedback {
         (network, now): (&NetworkGauge, Instant),
     ) -> bool {
         let Self { reader, last, plain, .. } = self;
-        if !ArrivalReport::is_first_in(datagram) {
+        if datagram.len() > MAX_REPORT_BYTES || !ArrivalReport::is_first_in(datagram) {
             return false;
         }
         let (Some(keys), Some(estimator)) = output.keys_and_estimator() else { return false };

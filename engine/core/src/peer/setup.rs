@@ -124,8 +124,8 @@ fn video_format(codec: Codec) -> (RtcCodec, FormatParams) {
 }
 
 /// Header extensions that the stack reads, each one paid for in every packet that carries it. Transport-wide sequence
-/// numbers are not its business: we number what we send ourselves, and viewers number nothing, as the answer has them for
-/// pictures alone. Stream ids belong to simulcast, which we do not send.
+/// numbers are not its business: what is sent we number ourselves, and what viewers send is sound, for which answers have
+/// none. Stream ids belong to simulcast, which we do not send.
 fn extensions() -> ExtensionMap {
     let mut map = ExtensionMap::empty();
     map.set(1, Extension::AudioLevel);
