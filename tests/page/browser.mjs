@@ -19,7 +19,7 @@ const FLAGS = [
   '--mute-audio',
 ];
 
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 
 const launched = chromium.launch({
   executablePath: process.env.VISAVIS_CHROMIUM ?? '/usr/bin/chromium',

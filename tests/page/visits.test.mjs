@@ -283,7 +283,7 @@ test('after a refusal the page recovers', async () => {
   await until(page, "document.getElementById('notice').textContent === 'You are heard'");
   await page.click('#microphone');
   await until(page, "document.getElementById('notice').textContent === ''");
-  assert.ok(await page.evaluate(isLive));
+  await until(page, isLive);
   await closePage(page);
 });
 
