@@ -15,6 +15,7 @@ use crate::error::{SessionError, StartError};
 use crate::idle::idle_loop::IdleLoop;
 use crate::media::addresses::AnnouncedAddress;
 use crate::scheduling::Scheduling;
+use crate::video::ladder::Ladder;
 
 /// Settings of the whole engine; see [the module](crate::engine) for an example.
 ///
@@ -111,8 +112,14 @@ pub struct SessionConfig {
     /// Frames per second the caller means to push: sets the encoder's rate control and what counts
     /// as a late frame. [1 to 120](Self::FPS). Default: 30.
     pub fps: u32,
-    /// Target rate of the video, from [50 kbit/s](Self::MIN_VIDEO_BITRATE) on. Default: 1,500 kbit/s.
+    /// Target rate of the video, from [50 kbit/s](Self::MIN_VIDEO_BITRATE) on: what viewers get whose networks take it.
+    /// Default: 1,500 kbit/s.
     pub video_bitrate: Bitrate,
+    /// Viewers whose networks take less get a smaller picture, in up to four steps: all of the size and of
+    /// [`video_bitrate`](field@Self::video_bitrate), 3/4 of each side and 45 %, 1/2 and 20 %, 1/4 and 8 %; none with a lower
+    /// bitrate than this. A step is encoded while a viewer needs it, once for all who do. With `video_bitrate`, or more, all
+    /// get the same. Pictures that are pushed encoded stay as they are. Default: 100 kbit/s.
+    pub min_video_bitrate: Bitrate,
     /// Target rate of Opus with one channel. With two, for viewers that take two, it is twice as much, 510 kbit/s at
     /// most. [6 to 510 kbit/s](Self::AUDIO_BITRATE). Default: 48 kbit/s.
     pub audio_bitrate: Bitrate,
@@ -148,6 +155,7 @@ impl Default for SessionConfig {
             size: None,
             fps: 30,
             video_bitrate: Bitrate::from_kbps(1_500),
+            min_video_bitrate: Bitrate::from_kbps(100),
             audio_bitrate: Bitrate::from_kbps(48),
             max_peers: None,
             playout_delay: PlayoutDelay::NONE,
@@ -181,6 +189,7 @@ impl SessionConfig {
         into size: Option<FrameSize>,
         fps: u32,
         video_bitrate: Bitrate,
+        min_video_bitrate: Bitrate,
         audio_bitrate: Bitrate,
         into max_peers: Option<usize>,
         playout_delay: PlayoutDelay,
@@ -231,6 +240,14 @@ impl SessionConfig {
             None => self.video_codecs.clone(),
         };
         CodecOrder { video, audio: self.audio_codecs.clone() }
+    }
+
+    /// The sizes and bitrates that its pictures come in: one where the application encodes them.
+    pub(crate) fn ladder(&self) -> Ladder {
+        match self.encoded {
+            Some(_) => Ladder::single(self.video_bitrate),
+            None => Ladder::new(self.video_bitrate, self.min_video_bitrate),
+        }
     }
 
     /// Every codec the session can send, where these can be encoded.

@@ -50,9 +50,11 @@ pub struct SessionStatus {
 pub struct NetworkSummary {
     /// How many report.
     pub viewers: usize,
+    /// How many of them get less than the best picture, because their networks take no more.
+    pub limited: usize,
     /// The medians.
     pub median: NetworkStatus,
-    /// The least bitrate, and the most of all else.
+    /// The least bitrate, and the most of all else; limiting where one is.
     pub worst: NetworkStatus,
 }
 
@@ -70,6 +72,7 @@ impl NetworkSummary {
             worst.round_trip = worst.round_trip.max(network.round_trip);
             worst.queue_delay = worst.queue_delay.max(network.queue_delay);
             worst.fraction_lost = worst.fraction_lost.max(network.fraction_lost);
+            worst.is_limiting |= network.is_limiting;
         }
         let mut middle = worst;
         let bps = median(|network| network.available_bitrate.bps() as f64);
@@ -77,7 +80,10 @@ impl NetworkSummary {
         middle.round_trip = Duration::from_secs_f64(median(|n| n.round_trip.as_secs_f64()));
         middle.queue_delay = Duration::from_secs_f64(median(|n| n.queue_delay.as_secs_f64()));
         middle.fraction_lost = median(|network| network.fraction_lost);
-        Some(Self { viewers: networks.len(), median: middle, worst })
+        let (viewers, limited) =
+            (networks.len(), networks.iter().filter(|network| network.is_limiting).count());
+        middle.is_limiting = 2 * limited > viewers;
+        Some(Self { viewers, limited, median: middle, worst })
     }
 }
 
@@ -182,11 +188,12 @@ mod tests {
             let time = Duration::from_millis(ms);
             NetworkStatus::new(Bitrate::from_kbps(kbps), (time, time / 2), lost)
         };
-        let all = [network(900, 40, 0.0), network(300, 80, 0.1), network(5_000, 30, 0.02)];
+        let slow = network(300, 80, 0.1).limiting(true);
+        let all = [network(900, 40, 0.0), slow, network(5_000, 30, 0.02)];
         let summary = NetworkSummary::of(&all).unwrap();
-        assert_eq!(summary.viewers, 3);
+        assert_eq!((summary.viewers, summary.limited), (3, 1));
         assert_eq!(summary.median, network(900, 40, 0.02));
-        assert_eq!(summary.worst, network(300, 80, 0.1));
+        assert_eq!(summary.worst, slow);
         let one = NetworkSummary::of(&all[..1]).unwrap();
         assert_eq!((one.median, one.worst), (all[0], all[0]));
     }

@@ -38,6 +38,8 @@ pub enum DeadlineReason {
     Keyframe,
     /// What was due then has moved to a later moment since.
     Moved,
+    /// A viewer gets pictures again that its network takes.
+    Quality,
 }
 
 impl DeadlineReason {
@@ -55,6 +57,7 @@ impl DeadlineReason {
             Self::KeyframeRequest => "keyframe-request",
             Self::Keyframe => "keyframe",
             Self::Moved => "moved",
+            Self::Quality => "quality",
         }
     }
 }

@@ -202,6 +202,7 @@ pub(crate) const SESSION_KEYS: &[&str] = &[
     "size",
     "fps",
     "bitrate",
+    "min_bitrate",
     "audio_bitrate",
     "max_viewers",
     "playout_min_ms",
@@ -225,6 +226,7 @@ pub(crate) fn session_config(settings: &Settings) -> Result<SessionConfig> {
         audio_codecs = settings.codecs::<AudioCodec>("audio_codec", AUDIO_CODECS)?;
         fps = settings.take_number("fps", 1..=120)?;
         video_bitrate = kbps("bitrate", 50..=50_000)?;
+        min_video_bitrate = kbps("min_bitrate", 0..=50_000)?;
         audio_bitrate = kbps("audio_bitrate", 6..=510)?;
         microphone_rate = settings.take_number("microphone_rate", 8_000..=48_000)?;
         audio_queue = settings.milliseconds("audio_queue_ms", 100..=HOUR_MS)?;

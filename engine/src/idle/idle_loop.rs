@@ -288,6 +288,7 @@ fn picture(frame: &VideoFrame<'_>) -> Result<I420Buffer, VideoFrameError> {
 mod tests {
     use super::super::encoder::IdleEncoder;
     use super::*;
+    use crate::video::ladder::Scale;
     use std::sync::atomic::AtomicUsize;
     use std::time::{Duration, Instant};
     use visavis_codec::Encoders;
@@ -329,8 +330,12 @@ mod tests {
             (Arc::default(), IdleEncoder::open(Encoders::software(), Arc::default()).unwrap());
         let idle = film(&rounds);
         let looked_at = rounds.load(Relaxed);
-        let format =
-            |codec, kbps, size| IdleFormat { codec, bitrate: Bitrate::from_kbps(kbps), size };
+        let format = |codec, kbps, size| IdleFormat {
+            codec,
+            bitrate: Bitrate::from_kbps(kbps),
+            size,
+            scale: Scale::WHOLE,
+        };
         let mut kept = Vec::new();
         for _ in 0..50 {
             for codec in [VideoCodec::H264, VideoCodec::Vp8] {
@@ -368,6 +373,7 @@ mod tests {
             codec: VideoCodec::H264,
             bitrate: Bitrate::from_kbps(500),
             size: FrameSize::new(side, side).ok(),
+            scale: Scale::WHOLE,
         };
         // Sessions of many sizes that come and go: minutes of work.
         for side in (0..500).map(|n| 32 + 2 * n) {
@@ -388,7 +394,8 @@ mod tests {
     fn groups_begin_with_keyframes_and_damaged_pictures_are_left_out() {
         let idle_encoder = IdleEncoder::open(Encoders::software(), Arc::default()).unwrap();
         for codec in [VideoCodec::H264, VideoCodec::Vp8, VideoCodec::Vp9] {
-            let format = IdleFormat { codec, bitrate: Bitrate::from_kbps(500), size: None };
+            let (bitrate, scale) = (Bitrate::from_kbps(500), Scale::WHOLE);
+            let format = IdleFormat { codec, bitrate, size: None, scale };
             let rendition = idle_encoder.rendition(&film(&Arc::default()), format);
             wait_for(&rendition);
             let groups: Vec<_> = (0..rendition.len()).filter_map(|n| rendition.group(n)).collect();

@@ -10,6 +10,8 @@ use visavis_core::{Packetizer, Payloads};
 use visavis_types::encoder::{EncodeError, FrameControl, VideoEncoder, VideoEncoderConfig};
 use visavis_types::{Bitrate, FrameSize, I420Buffer, Layering, VideoCodec};
 
+use crate::video::ladder::Scale;
+
 /// An idle loop as access units, in groups that each begin with a keyframe. It can be shown from the first
 /// group on, while the others are still being made.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct IdleFormat {
     pub(crate) bitrate: Bitrate,
     /// `None` for that of its pictures.
     pub(crate) size: Option<FrameSize>,
+    /// What is made of that.
+    pub(crate) scale: Scale,
 }
 
 /// Pictures from one keyframe up to the next.
@@ -172,8 +176,9 @@ impl Camera {
         keyframe: bool,
         at: Duration,
     ) -> Result<IdleUnit, CameraError> {
-        let IdleFormat { codec, bitrate, size } = self.format;
-        let (own, size) = (picture.size(), size.unwrap_or(picture.size()));
+        let IdleFormat { codec, bitrate, size, scale } = self.format;
+        let own = picture.size();
+        let size = scale.of(size.unwrap_or(own));
         // Larger ones are shown smaller.
         let size = self.encoders.encodable_size(codec, size);
         let picture = if own == size {

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwapOption, Guard};
-use visavis_types::{Bitrate, FrameSize, VideoCodec};
+use visavis_types::{Bitrate, FrameSize, Rung, VideoCodec};
 
 use super::encoder::IdleEncoder;
 use super::idle_loop::IdleLoop;
@@ -9,6 +9,7 @@ use super::rendition::{IdleFormat, IdleRendition};
 use crate::config::SessionConfig;
 use crate::media::waker::SessionWakers;
 use crate::state::lifecycle::Lifecycle;
+use crate::video::ladder::{Ladder, Scale};
 
 /// What idle loops are encoded with: in steps, so that sessions of nearly the same rate share them.
 const IDLE_KBPS: [u64; 6] = [50, 100, 200, 400, 700, 1_000];
@@ -24,6 +25,7 @@ pub(crate) struct IdleSource {
     /// What most viewers will want.
     preferred: VideoCodec,
     bitrate: Bitrate,
+    ladder: Ladder,
     size: Option<FrameSize>,
     lifecycle: Arc<Lifecycle>,
     media_loops: SessionWakers,
@@ -43,7 +45,8 @@ impl IdleSource {
             prepared: Mutex::default(),
             encoder,
             preferred: preferred.unwrap_or(VideoCodec::H264),
-            bitrate: idle_bitrate(config.video_bitrate),
+            bitrate: config.video_bitrate,
+            ladder: config.ladder(),
             size: config.size,
             lifecycle,
             media_loops,
@@ -69,7 +72,8 @@ impl IdleSource {
     fn prepare(&self) {
         let idle = self.current.load();
         let idle = idle.as_ref().filter(|_| self.can_encode(self.preferred));
-        let rendition = idle.map(|idle| self.rendition(idle, self.preferred));
+        let best = self.ladder.steps().last().map_or(Rung::LOWEST, |step| step.rung);
+        let rendition = idle.map(|idle| self.rendition(idle, (self.preferred, best)));
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.lifecycle.is_stopped() {
             *prepared = rendition;
@@ -87,10 +91,16 @@ impl IdleSource {
         self.encoder.can_encode(codec)
     }
 
-    /// An idle loop as this session sends it.
-    pub(crate) fn rendition(&self, idle: &IdleLoop, codec: VideoCodec) -> Arc<IdleRendition> {
-        let (bitrate, size) = (self.bitrate, self.size);
-        self.encoder.rendition(idle, IdleFormat { codec, bitrate, size })
+    /// An idle loop as this session sends it with a codec, on a rung.
+    pub(crate) fn rendition(
+        &self,
+        idle: &IdleLoop,
+        (codec, rung): (VideoCodec, Rung),
+    ) -> Arc<IdleRendition> {
+        let step = self.ladder.get(rung);
+        let bitrate = idle_bitrate(step.map_or(self.bitrate, |step| step.bitrate));
+        let (size, scale) = (self.size, step.map_or(Scale::WHOLE, |step| step.scale));
+        self.encoder.rendition(idle, IdleFormat { codec, bitrate, size, scale })
     }
 }
 

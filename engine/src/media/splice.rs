@@ -174,7 +174,7 @@ struct Player {
     unit: usize,
 }
 
-/// What is sent of it as one rendition of the session. All rungs of a codec show the same.
+/// What is sent of it as one rendition of the session. All of them show the same picture.
 #[derive(Debug)]
 struct Rendition {
     id: RenditionId,
@@ -223,7 +223,7 @@ impl Player {
     ) -> bool {
         for id in active.iter(self.session) {
             if !self.renditions.iter().any(|known| known.id == id) && source.can_encode(id.codec) {
-                let idle = source.rendition(&self.idle, id.codec);
+                let idle = source.rendition(&self.idle, (id.codec, id.rung));
                 let packetizer = Packetizer::new(id.codec);
                 self.renditions.push(Rendition { id, idle, packetizer, in_step: false });
             }
@@ -283,7 +283,7 @@ mod tests {
     use crate::state::liveness::LiveSource;
     use visavis_codec::Encoders;
     use visavis_core::Payloads;
-    use visavis_types::{PixelFormat, VideoCodec};
+    use visavis_types::{PixelFormat, Rung, VideoCodec};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -321,7 +321,7 @@ mod tests {
             );
             let source = IdleSource::new(&config, encoder, Arc::clone(&lifecycle), loops.clone());
             let renditions = codecs.iter().map(|&codec| {
-                let rendition = source.rendition(&idle, codec);
+                let rendition = source.rendition(&idle, (codec, Rung::LOWEST));
                 while !rendition.is_complete() {
                     std::thread::sleep(MS);
                 }
@@ -464,7 +464,8 @@ mod tests {
         let mut run = Run::new(&[VideoCodec::H264]);
         run.sent(0, 320);
         run.active = run.active.with(run.rendition(VideoCodec::Vp8));
-        let rendition = run.idle.rendition(run.idle.current().as_ref().unwrap(), VideoCodec::Vp8);
+        let vp8 = (VideoCodec::Vp8, Rung::LOWEST);
+        let rendition = run.idle.rendition(run.idle.current().as_ref().unwrap(), vp8);
         while !rendition.is_complete() {
             std::thread::sleep(MS);
         }

@@ -7,11 +7,12 @@ use visavis_codec::{ColorMatrix, Encoders, Scaler, convert, recolour};
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::encoder::{EncodeError, FrameControl, VideoEncoder, VideoEncoderConfig};
 use visavis_types::{
-    AccessUnit, CodecSet, FrameSize, I420Buffer, RenditionId, RenditionSet, Stage, Stamps,
+    AccessUnit, Bitrate, CodecSet, FrameSize, I420Buffer, RenditionId, RenditionSet, Stage, Stamps,
     VideoCodec,
 };
 
 use super::encode_permits::{self, LastPermit};
+use super::ladder::Step;
 use super::mailbox::{Mailbox, Slot};
 use super::picture_queue::PictureQueue;
 use super::prepared::{Next, Prepared};
@@ -29,9 +30,9 @@ use crate::state::threads::Threads;
 /// A session whose encoder has failed rests for so long: what has failed may fail again.
 const FAULT_PAUSE: Duration = Duration::from_millis(10);
 
-/// The thread that turns one session's frames into packetized access units: converted once, encoded
-/// once per codec in use, packetized once for all viewers. Where codecs in use differ in their colour
-/// matrix, the picture is taken from one to the other once.
+/// The thread that turns one session's frames into packetized access units: converted once, scaled once per
+/// rung in use, encoded once per rung and codec in use, packetized once for all viewers. Where codecs in use differ
+/// in their colour matrix, the picture is taken from one to the other once.
 pub(crate) struct EncodeLoop {
     lifecycle: Arc<Lifecycle>,
     faults: Arc<Faults>,
@@ -71,19 +72,30 @@ struct Renditions {
     scaler: Scaler,
     /// The picture in the session's size.
     scaled: I420Buffer,
+    /// The best first: its viewers wait for nobody's.
+    rungs: Vec<EncodedRung>,
+    /// The encoders' clock starts here.
+    epoch: Instant,
+}
+
+/// What is encoded of one size, for those whose networks take it.
+struct EncodedRung {
+    step: Step,
+    /// The picture in the rung's size.
+    scaled: I420Buffer,
+    scaler: Scaler,
     /// The picture as large as the one codec takes it that takes less than the others.
     fitted: I420Buffer,
     /// The picture in the matrix of the codecs that have another.
     recoloured: I420Buffer,
     /// All that there may be.
     renditions: [Rendition; VideoCodec::ALL.len()],
-    /// The encoders' clock starts here.
-    epoch: Instant,
 }
 
 /// One rendition's encoder, while somebody watches it, and what outlives it.
 struct Rendition {
     id: RenditionId,
+    bitrate: Bitrate,
     encoder: Option<(FrameSize, Box<dyn VideoEncoder>)>,
     packetizer: Packetizer,
     unit: AccessUnit,
@@ -107,6 +119,19 @@ impl EncodeLoop {
         let (epoch, session) = (Instant::now(), parts.demand.session());
         let EncodeParts { config, lifecycle, faults, counters, demand, mailbox, .. } = parts;
         let EncodeParts { encoders, pictures, live, idle, threads, .. } = parts;
+        let ladder = config.ladder();
+        let rung = |step: &Step| EncodedRung {
+            step: *step,
+            scaled: I420Buffer::new(smallest),
+            scaler: Scaler::default(),
+            fitted: I420Buffer::new(smallest),
+            recoloured: I420Buffer::new(smallest),
+            renditions: VideoCodec::ALL.map(|codec| {
+                let id = RenditionId { session, codec, rung: step.rung };
+                Rendition::new(id, step.bitrate, epoch)
+            }),
+        };
+        let rungs = ladder.steps().iter().rev().map(rung).collect();
         Self {
             picture: I420Buffer::new(smallest),
             prepared: Prepared::new(pictures, Arc::clone(&counters), Arc::clone(&live), threads),
@@ -125,10 +150,7 @@ impl EncodeLoop {
                 output,
                 scaler: Scaler::default(),
                 scaled: I420Buffer::new(smallest),
-                fitted: I420Buffer::new(smallest),
-                recoloured: I420Buffer::new(smallest),
-                renditions: VideoCodec::ALL
-                    .map(|codec| Rendition::new(RenditionId::lowest(session, codec), epoch)),
+                rungs,
                 epoch,
             },
         }
@@ -243,7 +265,7 @@ impl EncodeLoop {
 impl Renditions {
     /// Lets go of encoders that nobody needs.
     fn adapt(&mut self, active: RenditionSet) -> RenditionSet {
-        for rendition in &mut self.renditions {
+        for rendition in self.rungs.iter_mut().flat_map(|rung| &mut rung.renditions) {
             if !active.contains(rendition.id) {
                 rendition.encoder = None;
             }
@@ -252,7 +274,8 @@ impl Renditions {
     }
 
     fn are_none(&self) -> bool {
-        self.renditions.iter().all(|rendition| rendition.encoder.is_none())
+        let mut renditions = self.rungs.iter().flat_map(|rung| &rung.renditions);
+        renditions.all(|rendition| rendition.encoder.is_none())
     }
 
     fn encode(
@@ -262,54 +285,71 @@ impl Renditions {
         (active, begins_anew): (RenditionSet, bool),
     ) {
         let Self { encoders, config, demand, counters, output, .. } = self;
-        let picture = match config.size {
-            Some(size) if size != picture.size() => {
-                self.scaled.resize(size);
-                if let Err(error) = self.scaler.cover(picture, &mut self.scaled) {
-                    tracing::error!(session = %config.id, %error, "frame not scaled");
-                    return;
-                }
-                &self.scaled
-            }
-            _ => picture,
+        let size = config.size.unwrap_or(picture.size());
+        let Some(picture) = scaled(picture, size, (&mut self.scaler, &mut self.scaled), config)
+        else {
+            return;
         };
-        // There are two matrices, so that one other picture is all there can be.
-        let mut is_recoloured = false;
-        for rendition in self.renditions.iter_mut().filter(|one| active.contains(one.id)) {
-            let codec = rendition.id.codec;
-            let size = encoders.encodable_size(codec, picture.size());
-            let whole = size == picture.size();
-            let picture = if whole {
-                picture
-            } else {
-                self.fitted.resize(size);
-                if let Err(error) = self.scaler.cover(picture, &mut self.fitted) {
-                    tracing::error!(session = %config.id, %error, "frame not scaled");
+        for EncodedRung { step, scaled: small, scaler, fitted, recoloured, renditions } in
+            self.rungs.iter_mut().filter(|rung| rung.is_in(active))
+        {
+            let size = step.scale.of(picture.size());
+            let Some(picture) = scaled(picture, size, (scaler, small), config) else { continue };
+            // There are two matrices, so that one other picture is all there can be.
+            let mut is_recoloured = false;
+            for rendition in renditions.iter_mut().filter(|one| active.contains(one.id)) {
+                let codec = rendition.id.codec;
+                let size = encoders.encodable_size(codec, picture.size());
+                let whole = size == picture.size();
+                let Some(picture) = scaled(picture, size, (scaler, fitted), config) else {
                     continue;
+                };
+                let wanted = ColorMatrix::for_stream(codec, size);
+                if wanted != matrix && !(whole && is_recoloured) {
+                    recolour(picture, matrix, wanted, recoloured);
+                    is_recoloured = whole;
                 }
-                &self.fitted
-            };
-            let wanted = ColorMatrix::for_stream(codec, size);
-            if wanted != matrix && !(whole && is_recoloured) {
-                recolour(picture, matrix, wanted, &mut self.recoloured);
-                is_recoloured = whole;
-            }
-            let picture = if wanted == matrix { picture } else { &self.recoloured };
-            let requested = demand.take_keyframe_request(rendition.id);
-            let keyframe = requested | begins_anew | rendition.is_broken;
-            match rendition.encode(encoders, config, picture, timing, keyframe, self.epoch) {
-                Ok(Some(packetized)) => {
-                    rendition.is_broken = hand_over(output, counters, packetized).is_err();
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(session = %config.id, %codec, %error, "frame not encoded");
-                    // A fresh encoder begins with a keyframe.
-                    rendition.encoder = None;
+                let picture = if wanted == matrix { picture } else { &*recoloured };
+                let requested = demand.take_keyframe_request(rendition.id);
+                let keyframe = requested | begins_anew | rendition.is_broken;
+                match rendition.encode(encoders, config, picture, timing, keyframe, self.epoch) {
+                    Ok(Some(packetized)) => {
+                        rendition.is_broken = hand_over(output, counters, packetized).is_err();
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::error!(session = %config.id, %codec, %error, "frame not encoded");
+                        // A fresh encoder begins with a keyframe.
+                        rendition.encoder = None;
+                    }
                 }
             }
         }
     }
+}
+
+impl EncodedRung {
+    fn is_in(&self, active: RenditionSet) -> bool {
+        self.renditions.iter().any(|rendition| active.contains(rendition.id))
+    }
+}
+
+/// A picture in a size: itself, or what `out` has of it then. None where it cannot be scaled.
+fn scaled<'a>(
+    picture: &'a I420Buffer,
+    size: FrameSize,
+    (scaler, out): (&mut Scaler, &'a mut I420Buffer),
+    config: &SessionConfig,
+) -> Option<&'a I420Buffer> {
+    if size == picture.size() {
+        return Some(picture);
+    }
+    out.resize(size);
+    if let Err(error) = scaler.cover(picture, out) {
+        tracing::error!(session = %config.id, %error, "frame not scaled");
+        return None;
+    }
+    Some(out)
 }
 
 /// Gives a frame to the media loops. What was encoded after one that they had no room for does not decode.
@@ -343,7 +383,7 @@ fn matrix_in_use(codecs: CodecSet, size: FrameSize) -> ColorMatrix {
 }
 
 impl Rendition {
-    fn new(id: RenditionId, epoch: Instant) -> Self {
+    fn new(id: RenditionId, bitrate: Bitrate, epoch: Instant) -> Self {
         let unit = AccessUnit {
             rendition: id,
             keyframe: false,
@@ -352,7 +392,8 @@ impl Rendition {
             captured: epoch,
             stamps: Stamps::pushed(epoch),
         };
-        Self { id, encoder: None, packetizer: Packetizer::new(id.codec), unit, is_broken: false }
+        let packetizer = Packetizer::new(id.codec);
+        Self { id, bitrate, encoder: None, packetizer, unit, is_broken: false }
     }
 
     fn encode(
@@ -368,7 +409,7 @@ impl Rendition {
             Some((size, encoder)) if size == picture.size() => self.encoder.insert((size, encoder)),
             _ => {
                 let size = picture.size();
-                let config = VideoEncoderConfig::new(size, config.fps, config.video_bitrate);
+                let config = VideoEncoderConfig::new(size, config.fps, self.bitrate);
                 self.encoder.insert((size, encoders.make(self.id.codec, &config)?))
             }
         };

@@ -25,6 +25,7 @@
 pub(crate) mod convert;
 pub(crate) mod encode_loop;
 mod encode_permits;
+pub(crate) mod ladder;
 pub(crate) mod mailbox;
 pub(crate) mod picture_queue;
 mod prepared;

@@ -157,6 +157,11 @@ impl Text {
         for (id, networks) in &sessions {
             self.sample(name, &format!("{{session=\"{id}\"}}"), networks.viewers);
         }
+        let name = "visavis_network_limited_viewers";
+        self.head(name, "gauge", "Viewers that get less, as their networks take no more.");
+        for (id, networks) in &sessions {
+            self.sample(name, &format!("{{session=\"{id}\"}}"), networks.limited);
+        }
         for (name, help, value) in NETWORK_FIGURES {
             let name = format!("visavis_network_{name}");
             self.head(&name, "gauge", help);
@@ -253,7 +258,8 @@ mod tests {
             let times = (Duration::from_millis(30), Duration::from_millis(2));
             NetworkStatus::new(Bitrate::from_kbps(kbps), times, lost)
         };
-        let networks = [network(900, 0.0), network(2_000, 0.25), network(3_000, 0.0)];
+        let networks =
+            [network(900, 0.0).limiting(true), network(2_000, 0.25), network(3_000, 0.0)];
         status.networks = NetworkSummary::of(&networks);
         let mut text = Text::default();
         text.sessions(&[(SessionId::default(), status)]);
@@ -267,6 +273,7 @@ mod tests {
             "visavis_rtp_input_packets_total{session=\"default\",stream=\"audio\"} 0",
             "visavis_rtp_input_fault{session=\"default\",stream=\"video\",fault=\"no-keyframe\"} 1",
             "visavis_network_viewers{session=\"default\"} 3",
+            "visavis_network_limited_viewers{session=\"default\"} 1",
             "visavis_network_available_bits_per_second{session=\"default\",viewer=\"median\"} 2000000",
             "visavis_network_available_bits_per_second{session=\"default\",viewer=\"worst\"} 900000",
             "visavis_network_round_trip_seconds{session=\"default\",viewer=\"median\"} 0.03",

@@ -35,6 +35,7 @@ pub(crate) struct StatusBody<'a> {
 #[derive(Debug, Serialize)]
 struct NetworksBody {
     viewers: usize,
+    limited: usize,
     median: NetworkBody,
     worst: NetworkBody,
 }
@@ -208,10 +209,12 @@ impl<'a> StatusBody<'a> {
                 video: RtpStreamBody::new(&input.video),
                 audio: RtpStreamBody::new(&input.audio),
             }),
-            networks: status.networks.map(|NetworkSummary { viewers, median, worst, .. }| {
-                let [median, worst] = [&median, &worst].map(NetworkBody::new);
-                NetworksBody { viewers, median, worst }
-            }),
+            networks: status.networks.map(
+                |NetworkSummary { viewers, limited, median, worst, .. }| {
+                    let [median, worst] = [&median, &worst].map(NetworkBody::new);
+                    NetworksBody { viewers, limited, median, worst }
+                },
+            ),
         }
     }
 }
@@ -252,7 +255,7 @@ mod tests {
         status.rtp_input = Some(rtp_input);
         let times = (Duration::from_micros(30_500), Duration::from_millis(2));
         let network = NetworkStatus::new(Bitrate::from_kbps(900), times, 0.25);
-        status.networks = NetworkSummary::of(&[network]);
+        status.networks = NetworkSummary::of(&[network.limiting(true)]);
         let (faults, refusals) = (Faults::default(), Refusals::default());
         faults.count(FaultDomain::Encoder);
         refusals.count_many(Refusal::Datagram, 5);
@@ -275,7 +278,8 @@ mod tests {
         let network = serde_json::json!(
             {"availableBitrate": 900_000, "roundTrip": 30.5, "queueDelay": 2.0, "fractionLost": 0.25}
         );
-        let networks = serde_json::json!({"viewers": 1, "median": network, "worst": network});
+        let networks =
+            serde_json::json!({"viewers": 1, "limited": 1, "median": network, "worst": network});
         assert_eq!(json["networks"], networks);
         let video = &json["rtpInput"]["video"];
         assert_eq!((&video["packets"], &video["droppedUnits"]), (&9.into(), &3.into()));

@@ -21,6 +21,8 @@ pub struct CreateRequest {
     pub fps: Option<u32>,
     /// Target rate of the video in bit/s.
     pub video_bitrate: Option<u64>,
+    /// The least rate that the video of a viewer with a slow network gets, in bit/s.
+    pub min_video_bitrate: Option<u64>,
     /// Target rate of the audio in bit/s.
     pub audio_bitrate: Option<u64>,
     /// Milliseconds of sound in one packet, 10 or 20.

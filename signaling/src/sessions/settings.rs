@@ -19,6 +19,7 @@ use super::request::CreateRequest;
 /// A year, which is long enough for a face.
 const MAX_SECONDS: u64 = 365 * 24 * 60 * 60;
 const VIDEO_BITRATES: RangeInclusive<u64> = 50_000..=50_000_000;
+const MIN_VIDEO_BITRATES: RangeInclusive<u64> = 0..=50_000_000;
 const AUDIO_BITRATES: RangeInclusive<u64> = 6_000..=510_000;
 const MAX_GRACE_MS: u64 = 60_000;
 
@@ -64,6 +65,10 @@ impl CreateRequest {
         if let Some(bps) = self.video_bitrate {
             let bps = within("videoBitrate", bps, &VIDEO_BITRATES)?;
             config.video_bitrate = Bitrate::from_bps(bps);
+        }
+        if let Some(bps) = self.min_video_bitrate {
+            let bps = within("minVideoBitrate", bps, &MIN_VIDEO_BITRATES)?;
+            config.min_video_bitrate = Bitrate::from_bps(bps);
         }
         if let Some(bps) = self.audio_bitrate {
             let bps = within("audioBitrate", bps, &AUDIO_BITRATES)?;
@@ -166,6 +171,8 @@ pub(crate) struct Settings {
     /// Bit/s.
     video_bitrate: u64,
     /// Bit/s.
+    min_video_bitrate: u64,
+    /// Bit/s.
     audio_bitrate: u64,
     idle_grace_ms: u64,
     max_viewers: Option<usize>,
@@ -182,6 +189,7 @@ impl Settings {
             size: config.size.map(Size::from),
             fps: config.fps,
             video_bitrate: config.video_bitrate.bps(),
+            min_video_bitrate: config.min_video_bitrate.bps(),
             audio_bitrate: config.audio_bitrate.bps(),
             idle_grace_ms: u64::try_from(config.idle_grace.as_millis()).unwrap_or(u64::MAX),
             max_viewers: config.max_peers,
@@ -214,7 +222,7 @@ mod tests {
         assert_eq!(life, Life::default());
         let (config, life) = resolve(json!({
             "id": "anna", "videoCodec": ["vp9", "H264"], "audioCodec": "pcmu", "fps": 25,
-            "size": {"width": 320, "height": 240}, "videoBitrate": 800_000, "private": true, "packetMs": 10, "idleGraceMs": 200,
+            "size": {"width": 320, "height": 240}, "videoBitrate": 800_000, "minVideoBitrate": 200_000, "private": true, "packetMs": 10, "idleGraceMs": 200,
             "lifetimeSeconds": 60, "metadata": {"voice": "low"},
         }))
         .unwrap();
@@ -225,6 +233,7 @@ mod tests {
             (config.fps, config.video_bitrate.bps(), config.max_peers),
             (25, 800_000, Some(1))
         );
+        assert_eq!(config.min_video_bitrate.bps(), 200_000);
         assert_eq!(life, Life { lifetime: Some(Duration::from_secs(60)), idle_timeout: None });
         let settings = serde_json::to_value(Settings::new(&config, life)).unwrap();
         assert_eq!(settings["videoCodec"], json!(["VP9", "H264"]));
@@ -249,6 +258,7 @@ mod tests {
             (json!({"fps": 0}), "`fps`"),
             (json!({"fps": 121}), "`fps`"),
             (json!({"videoBitrate": 1}), "`videoBitrate`"),
+            (json!({"minVideoBitrate": 60_000_000}), "`minVideoBitrate`"),
             (json!({"audioBitrate": 1}), "`audioBitrate`"),
             (json!({"packetMs": 15}), "`packetMs`"),
             (json!({"maxViewers": 0}), "`maxViewers`"),

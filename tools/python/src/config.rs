@@ -40,6 +40,7 @@ struct SessionSettings<'py> {
     size: Option<(u32, u32)>,
     fps: u32,
     video_kbps: u64,
+    min_video_kbps: u64,
     audio_kbps: u64,
     max_viewers: Option<usize>,
     microphone_rate: u32,
@@ -154,6 +155,7 @@ pub(crate) fn session(settings: &Bound<'_, PyDict>) -> PyResult<SessionConfig> {
         .size(size.transpose().or_raise(py, Kind::InvalidValue)?)
         .fps(given.fps)
         .video_bitrate(Bitrate::from_kbps(given.video_kbps))
+        .min_video_bitrate(Bitrate::from_kbps(given.min_video_kbps))
         .audio_bitrate(Bitrate::from_kbps(given.audio_kbps))
         .max_peers(given.max_viewers)
         .microphone_rate(given.microphone_rate)

@@ -84,6 +84,7 @@ class Engine:
         size: Optional[Tuple[int, int]] = None,
         video_codecs: Sequence[VideoCodec] = ("H264",),
         video_kbps: int = 1_500,
+        min_video_kbps: int = 100,
         encoded: Optional[VideoCodec] = None,
         audio_codecs: Sequence[AudioCodec] = ("opus",),
         audio_kbps: int = 48,
@@ -107,6 +108,8 @@ class Engine:
         :param size: width and height that viewers get, whatever is pushed. Default: each picture in its own size.
         :param video_codecs: in order of preference.
         :param video_kbps: target rate of the video in kbit/s, 50 at least.
+        :param min_video_kbps: the least of it: viewers whose networks take less than ``video_kbps`` get a smaller picture, down
+            to this. As much as ``video_kbps``: all get the same.
         :param encoded: the codec of pictures that you push encoded (:meth:`Session.push_encoded_video`).
         :param audio_codecs: in order of preference.
         :param audio_kbps: target rate of Opus with one channel in kbit/s, 6 to 510.
@@ -129,6 +132,7 @@ class Engine:
             "size": size,
             "video_codecs": list(video_codecs),
             "video_kbps": video_kbps,
+            "min_video_kbps": min_video_kbps,
             "encoded": encoded,
             "audio_codecs": list(audio_codecs),
             "audio_kbps": audio_kbps,

@@ -14,6 +14,8 @@ const MAX_QUEUES: usize = 64;
 /// So much less was sent, and the queue is as long as ever.
 const GIVEN_WAY: f64 = 0.8;
 const AS_LONG: f64 = 0.9;
+/// What is sent is what is to be sent, or little more.
+const FOLLOWS: f64 = 1.6;
 /// The length of a queue changes by more than this.
 const STEADY: Duration = Duration::from_millis(8);
 /// How long to keep up with a competitor before looking whether it is still there, the first time and at most.
@@ -26,7 +28,7 @@ const FORGOTTEN: Micros = 20_000_000;
 /// ours gets shorter when less is sent.
 #[derive(Debug, Default)]
 pub(super) struct Competitor {
-    /// Since when the queue is long, and what was sent then.
+    /// Since when the queue is long, and what was to be sent then.
     long: Option<(Micros, f64)>,
     /// The queue of late, while it is long.
     queues: VecDeque<(Micros, Duration)>,
@@ -44,13 +46,23 @@ pub(super) enum Found {
 }
 
 impl Competitor {
-    /// Looks at the queue, and at what is sent.
-    pub(super) fn look(&mut self, now: Micros, queue: Duration, rate: f64) -> Option<Found> {
+    /// Looks at the queue, and at what is to be sent, and is. While more is, as pictures come in few sizes, nothing can be
+    /// said.
+    pub(super) fn look(
+        &mut self,
+        now: Micros,
+        queue: Duration,
+        (rate, sent): (f64, f64),
+    ) -> Option<Found> {
         if queue < LONG || self.is_there(now) {
             (self.long, self.queues) = (None, VecDeque::new());
             return None;
         }
-        let (since, before) = *self.long.get_or_insert((now, rate));
+        let (since, before) = self.long.get_or_insert((now, rate));
+        if sent > FOLLOWS * rate {
+            *since = now;
+        }
+        let (since, before) = (*since, *before);
         // Viewers say how often they report: only so many count.
         while self.queues.len() >= MAX_QUEUES
             || self.queues.front().is_some_and(|(at, _)| now - at > PATIENCE / 2)
@@ -95,7 +107,7 @@ mod tests {
     ) -> Option<(Micros, Found)> {
         (0..100).map(|turn| turn * 50).find_map(|ms| {
             let queue = Duration::from_millis(queue_ms(ms));
-            let found = competitor.look(from + ms * 1_000, queue, rate(ms))?;
+            let found = competitor.look(from + ms * 1_000, queue, (rate(ms), rate(ms)))?;
             Some((ms, found))
         })
     }
@@ -130,7 +142,7 @@ mod tests {
     fn a_queue_that_is_long_for_ever_takes_no_more_memory() {
         let mut competitor = Competitor::default();
         for report in 0..100_000 {
-            competitor.look(report * 100, Duration::from_secs(1), 2e6);
+            competitor.look(report * 100, Duration::from_secs(1), (2e6, 2e6));
             assert!(competitor.queues.len() <= MAX_QUEUES);
         }
     }

@@ -1,6 +1,6 @@
 //! What is known of a viewer's network, for other threads.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use visavis_types::Bitrate;
@@ -16,6 +16,7 @@ pub struct NetworkGauge {
     round_trip_us: AtomicU32,
     queue_us: AtomicU32,
     lost_ppm: AtomicU32,
+    is_limiting: AtomicBool,
 }
 
 /// What is known of a viewer's network, by its last report of when packets arrived.
@@ -31,16 +32,24 @@ pub struct NetworkStatus {
     pub queue_delay: Duration,
     /// The part of packets that is lost, from 0 to 1, by the last hundreds.
     pub fraction_lost: f64,
+    /// Whether it is why the viewer gets less than the best picture there is.
+    pub is_limiting: bool,
 }
 
 impl NetworkStatus {
-    /// A bitrate, a round trip and the delay in queues, and the part that is lost.
+    /// A bitrate, a round trip and the delay in queues, and the part that is lost. It is not limiting.
     pub const fn new(
         available_bitrate: Bitrate,
         (round_trip, queue_delay): (Duration, Duration),
         fraction_lost: f64,
     ) -> Self {
-        Self { available_bitrate, round_trip, queue_delay, fraction_lost }
+        Self { available_bitrate, round_trip, queue_delay, fraction_lost, is_limiting: false }
+    }
+
+    /// Whether the viewer gets less for it.
+    #[must_use]
+    pub const fn limiting(self, is_limiting: bool) -> Self {
+        Self { is_limiting, ..self }
     }
 }
 
@@ -58,6 +67,11 @@ impl NetworkGauge {
         self.lost_ppm.store((estimator.loss() * 1e6) as u32, Relaxed);
     }
 
+    /// Whether the viewer gets less for it has changed.
+    pub(crate) fn note_limiting(&self, is_limiting: bool) {
+        self.is_limiting.store(is_limiting, Relaxed);
+    }
+
     /// `None` before the first report: of viewers without pictures, and of those that do not report.
     pub fn status(&self) -> Option<NetworkStatus> {
         let available = self.available_bps.load(Relaxed);
@@ -66,6 +80,7 @@ impl NetworkGauge {
             let times = (us(&self.round_trip_us), us(&self.queue_us));
             let lost = f64::from(self.lost_ppm.load(Relaxed)) / 1e6;
             NetworkStatus::new(Bitrate::from_bps(available), times, lost)
+                .limiting(self.is_limiting.load(Relaxed))
         })
     }
 }
@@ -88,6 +103,8 @@ mod tests {
         let status = gauge.status().unwrap();
         assert_eq!(status.available_bitrate, Bitrate::from_kbps(300));
         assert_eq!(status.round_trip, Duration::from_millis(80));
-        assert_eq!(status.queue_delay, Duration::ZERO);
+        assert_eq!((status.queue_delay, status.is_limiting), (Duration::ZERO, false));
+        gauge.note_limiting(true);
+        assert!(gauge.status().unwrap().is_limiting);
     }
 }

@@ -66,6 +66,8 @@ const SOME_QUEUE: f64 = 0.03;
 const EMPTY_EACH: Micros = 15_000_000;
 const EMPTYING: f64 = 0.65;
 const EMPTY_FOR: Micros = 600_000;
+/// A queue that was there so long tells how fast it drains.
+const QUEUED_FOR: Micros = 40_000;
 /// What is sent after it, of what arrives.
 const BACK_OFF: f64 = 0.85;
 /// The bitrate grows up to so many times what arrives: more was not tried.
@@ -73,19 +75,30 @@ const UNTRIED: f64 = 1.5;
 /// What is sent after losses while somebody else fills the queue, and by how many bits more in each round trip until then.
 const BACK_OFF_BESIDE: f64 = 0.7;
 const PACKET_BITS: f64 = 8.0 * 1_200.0;
-/// While all is well, pictures are numbered this often. All is well while less than this part of the estimate is sent over
+/// While all is well, pictures are numbered this often; where the way is so short, in seconds, that it is the same house's
+/// network, less often. All is well while less than this part of the estimate is sent over
 /// so long a time, and the estimate has not grown by so much for so long: it grows no more where more was not tried. A queue
 /// of so many times the one that is held ends it.
-const SAMPLE_EACH: Micros = 400_000;
+const SAMPLE_EACH: Micros = 130_000;
+const SAMPLE_EACH_NEARBY: Micros = 400_000;
+const NEARBY: f64 = 0.008;
 const CALM: f64 = 0.9;
 const CALM_OVER: Micros = 2_000_000;
 const CALM_AFTER: Micros = 1_000_000;
 const GROWN: f64 = 1.25;
 const ALARMING: f64 = 2.0;
+/// It has become less where it is this part of what it was since it had before. What tells that the network is full tells it
+/// for so long.
+const FALLEN: f64 = 0.9;
+const FULL_FOR: Micros = 1_000_000;
 /// Without reports for so long, the bitrate is halved, and again each time.
 const SILENCE: Micros = 500_000;
 /// What is left after any silence, of what was before.
 const AFTER_SILENCE: f64 = 0.5;
+/// By how much the shortest one grows with each report, for ways become longer.
+const ROUND_TRIP_GROWTH: f64 = 1.002;
+/// What is sent is averaged over so many seconds.
+const SENDS_OVER: f64 = 0.15;
 /// Of a new round trip in the average.
 const ROUND_TRIP_WEIGHT: f64 = 0.2;
 /// Arrivals come around after this time: 24 bits of 64 ms.
@@ -111,12 +124,21 @@ pub struct BandwidthEstimator {
     /// By how much one differs from the next on average.
     noise: f64,
     round_trip: f64,
+    /// The shortest of late.
+    shortest_round_trip: f64,
     /// There is no loss and no queue to speak of, and less is sent than may be.
     is_calm: bool,
     /// The bitrate when it had grown for the last time, and when that was.
     grown: (f64, Micros),
     /// How many bytes had been sent at some time of late, and bits a second until then.
     tried: (Micros, u64, f64),
+    /// The highest bitrate since it had become less, for whether it does again.
+    highest: f64,
+    /// When the network had all that it takes for the last time.
+    full: Option<Micros>,
+    /// How many bytes had been sent at the last report, and bits a second on average of late.
+    sent_before: u64,
+    sends: f64,
     /// When packets were numbered for the last time.
     sampled: Micros,
     last_report: Option<Micros>,
@@ -124,6 +146,8 @@ pub struct BandwidthEstimator {
     backed_off: Option<Micros>,
     /// When there was a queue for the last time.
     busy: Micros,
+    /// The last arrival, on the receiver's clock, when there was none for the last time.
+    drained: Micros,
     /// When there was none for the last time, and until when less is sent so that there is none.
     empty: Micros,
     emptying: Option<Micros>,
@@ -164,14 +188,20 @@ impl BandwidthEstimator {
             queues: [0.0; 3],
             noise: 0.0,
             round_trip: 0.0,
+            shortest_round_trip: f64::INFINITY,
             is_calm: false,
             grown: (0.0, 0),
             tried: (0, 0, f64::INFINITY),
+            sent_before: 0,
+            sends: 0.0,
+            highest: 0.0,
+            full: None,
             sampled: Micros::MIN / 2,
             last_report: None,
             last_arrival: None,
             backed_off: None,
             busy: 0,
+            drained: 0,
             empty: 0,
             emptying: None,
         }
@@ -181,7 +211,9 @@ impl BandwidthEstimator {
     pub fn is_numbered(&mut self, now: Instant) -> bool {
         let zero = *self.zero.get_or_insert(now);
         let now = micros(now.saturating_duration_since(zero));
-        if !self.is_calm || now - self.sampled >= SAMPLE_EACH {
+        let is_nearby = self.shortest_round_trip < NEARBY;
+        let each = if is_nearby { SAMPLE_EACH_NEARBY } else { SAMPLE_EACH };
+        if !self.is_calm || now - self.sampled >= each {
             self.sampled = now;
         }
         self.sampled == now
@@ -236,7 +268,15 @@ impl BandwidthEstimator {
                 report.lost = 0;
             }
             self.rate = self.next_rate(now, delay, &report);
+            self.note_fall(now);
         }
+    }
+
+    /// Whether the network had all that it takes of late: a queue stood in it, or the estimate has become less. Where it had
+    /// not, a low estimate says only that more was not tried.
+    pub fn is_full(&self, now: Instant) -> bool {
+        let now = self.micros(now).unwrap_or_default();
+        self.full.is_some_and(|at| now - at < FULL_FOR)
     }
 
     /// The estimate, once there was a report.
@@ -249,6 +289,12 @@ impl BandwidthEstimator {
     pub fn round_trip(&self) -> Option<Duration> {
         self.last_report?;
         Some(Duration::from_secs_f64(self.round_trip))
+    }
+
+    /// How long the answer to what is sent now takes, about: there and back, and what it waits in queues.
+    pub(crate) fn answers_in(&self) -> Option<Duration> {
+        self.last_report?;
+        Some(Duration::from_secs_f64(self.shortest_round_trip.min(10.0)) + self.queue())
     }
 
     /// How long packets wait in queues of the network, by the last report.
@@ -294,8 +340,12 @@ impl BandwidthEstimator {
     /// The bitrate after a report.
     fn next_rate(&mut self, now: Micros, delay: Micros, report: &Report) -> f64 {
         let since = self.last_report.replace(now).map_or(0.1, |last| seconds(now - last));
+        let sent = self.sent.total();
+        let sends = (sent - std::mem::replace(&mut self.sent_before, sent)) as f64 * 8.0;
+        self.sends += (since / SENDS_OVER).min(1.0) * (sends / since.max(1e-3) - self.sends);
         let since = since.min(0.25);
         let round_trip = seconds(report.round_trip);
+        self.shortest_round_trip = round_trip.min(self.shortest_round_trip * ROUND_TRIP_GROWTH);
         self.round_trip = match self.round_trip {
             0.0 => round_trip,
             before => before + ROUND_TRIP_WEIGHT * (round_trip - before),
@@ -309,6 +359,8 @@ impl BandwidthEstimator {
         self.noise += NOISE_WEIGHT * ((queue - before).abs() - self.noise);
         if queue > NO_QUEUE.max(held / 4.0).max(self.noise) {
             self.busy = now;
+        } else {
+            self.drained = report.last_arrival;
         }
         let is_beside = self.competitor.is_there(now);
         self.empty_queue(now, queue < NO_QUEUE || is_beside);
@@ -326,7 +378,7 @@ impl BandwidthEstimator {
         {
             return self.bounded(now, rate);
         }
-        let rate = match self.competitor.look(now, waited, self.rate) {
+        let rate = match self.competitor.look(now, waited, (self.rate, self.sends)) {
             Some(Found::Competitor(before)) => before,
             Some(Found::LongerPath(before)) => {
                 self.base.forget();
@@ -337,6 +389,9 @@ impl BandwidthEstimator {
         let lossy = f64::from(report.lost) > OVERUSE_LOSS * f64::from(losses.1);
         let overuse = queue > OVERUSE_QUEUE.max(OVERUSE * held) && queue > before - 0.005
             || lossy && longer > SOME_QUEUE;
+        if overuse || standing > held {
+            self.full = Some(now);
+        }
         let may_back_off = self
             .backed_off
             .is_none_or(|last| seconds(now - last) > self.round_trip + OVERUSE_QUEUE);
@@ -350,7 +405,7 @@ impl BandwidthEstimator {
             }
         } else if overuse && may_back_off {
             self.backed_off = Some(now);
-            rate.min(BACK_OFF * arrives)
+            rate.min(BACK_OFF * arrives.max(self.drains()))
         } else if self.emptying.is_some() {
             rate
         } else if now - self.busy > FREE_FOR && !self.losses.is_on_trial() {
@@ -364,6 +419,11 @@ impl BandwidthEstimator {
             (rate * (1.0 + step)).min(tried)
         };
         self.bounded(now, next)
+    }
+
+    /// How fast the queue that is there drains: how fast packets have arrived since it is there.
+    fn drains(&self) -> f64 {
+        self.throughput.since(self.drained, QUEUED_FOR).unwrap_or_default()
     }
 
     /// Begins and ends times in which less is sent so that the queue is empty for once.
@@ -387,6 +447,15 @@ impl BandwidthEstimator {
             self.tried = (now, sent, (sent - before) as f64 * 8.0 / seconds(now - from));
         }
         now - self.grown.1 > CALM_AFTER && self.tried.2 < CALM * self.rate
+    }
+
+    /// A step back after many forward is none.
+    fn note_fall(&mut self, now: Micros) {
+        if self.rate < FALLEN * self.highest {
+            (self.highest, self.full) = (self.rate, Some(now));
+        } else {
+            self.highest = self.highest.max(self.rate);
+        }
     }
 
     fn bounded(&self, now: Micros, rate: f64) -> f64 {

@@ -30,9 +30,15 @@ impl Throughput {
         {
             self.reports.pop_front();
         }
-        let span = last.saturating_sub(self.reports.front()?.0);
-        let bytes: u64 = self.reports.iter().skip(1).map(|(_, bytes)| bytes).sum();
-        (span >= MIN_SPAN).then(|| bytes as f64 * 8.0 / seconds(span))
+        self.since(self.reports.front()?.0, MIN_SPAN)
+    }
+
+    /// Bits a second that have arrived after a moment of late, if that is long enough ago.
+    pub(super) fn since(&self, begin: Micros, least: Micros) -> Option<f64> {
+        let span = self.reports.back()?.0.saturating_sub(begin);
+        let since = self.reports.iter().filter(|(at, _)| *at > begin);
+        let bytes: u64 = since.map(|(_, bytes)| bytes).sum();
+        (span >= least).then(|| bytes as f64 * 8.0 / seconds(span))
     }
 }
 

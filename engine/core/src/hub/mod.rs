@@ -26,7 +26,7 @@ use crate::peer::close_reason::CloseReason;
 use crate::peer::data::OutgoingMessage;
 use crate::peer::event::{Arrival, PeerEvent};
 use crate::peer::path::candidates::{Verdict, parse_candidate};
-use crate::rendition::{KeyframeReason, Rendition};
+use crate::rendition::{KeyframeReason, Step};
 use crate::rtp::packetize::PacketizedFrame;
 use crate::sdp::{NegotiateError, Offer};
 use crate::session::SessionState;
@@ -65,6 +65,8 @@ pub struct Hub {
     scratch: Vec<PeerEvent>,
     /// Peers that a fan-out has failed for.
     faulty: Vec<(usize, String)>,
+    /// What a viewer can be sent; reused.
+    steps: Vec<Step>,
     /// The next turn of a peer panics: for tests, which release builds have nothing of.
     #[cfg(debug_assertions)]
     fault_planted: bool,
@@ -89,6 +91,7 @@ impl Hub {
             refusals,
             scratch: Vec::new(),
             faulty: Vec::new(),
+            steps: Vec::new(),
             #[cfg(debug_assertions)]
             fault_planted: false,
             entropy: Entropy::default(),
@@ -297,7 +300,9 @@ impl Hub {
     /// Takes a datagram that arrived by a route, from its remote end.
     pub fn receive(&mut self, now: Instant, route: Route, datagram: &[u8], out: &mut impl Outbox) {
         match self.admit(now, route.remote(), datagram) {
-            Ok(Some((key, Arrival::Protected))) if self.take_report(key, now, datagram) => {}
+            Ok(Some((key, Arrival::Protected))) if self.take_report(key, now, datagram) => {
+                self.follow_network(key, now);
+            }
             Ok(Some((key, arrival))) => {
                 self.turn(key, now, out, |peer| peer.receive(now, route, datagram, arrival));
             }
@@ -363,13 +368,9 @@ impl Hub {
         });
         if reached > 0 {
             let keyframe = frame.keyframe;
-            let Rendition { history, keyframes, .. } = state.renditions.entry(frame.rendition);
-            history.push(frame, stamp, now);
-            if keyframe {
-                keyframes.sent(now);
-                if state.is_changing {
-                    self.update_active(session);
-                }
+            state.renditions.keep(frame, stamp, now);
+            if keyframe && state.is_changing {
+                self.update_active(session);
             }
         }
         self.drop_faulty();
@@ -495,11 +496,14 @@ impl Hub {
         }
         self.scratch = happened;
         if stays {
+            self.follow_network(key, now);
             self.pass_on_keyframe_request(key, now);
             if let Some(peer) = self.peers.get_mut(key) {
                 let reason = DeadlineReason::KeyframeRequest;
                 let waiting = peer.keyframes.due().map(|at| Deadline { at, reason });
-                peer.deadline = Deadline::earliest([waiting, due]);
+                let reason = DeadlineReason::Quality;
+                let paused = peer.quality.paused_until().map(|at| Deadline { at, reason });
+                peer.deadline = Deadline::earliest([waiting, paused, due]);
                 self.deadlines.set(key, peer.deadline.map(|deadline| deadline.at));
             }
         }

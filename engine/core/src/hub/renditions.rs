@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use visavis_types::{PeerId, RenditionSet};
+use visavis_types::{Bitrate, PeerId, RenditionSet, Rung};
 
 use super::Hub;
+use crate::deadline::{Deadline, DeadlineReason};
 use crate::rendition::{KeyframeReason, Needs, ViewerLimit, choose};
 use crate::session_key::SessionKey;
 
@@ -12,13 +13,22 @@ impl Hub {
     /// What there is of a session's pictures, where that is not the lowest rung of each codec. Viewers change to
     /// what is best for them at the next keyframe of that, which is asked for; until then, what they get goes on.
     ///
+    /// `bitrates` are what the renditions of each rung should take, whatever the codec; none where that is not known. Viewers
+    /// whose networks take less get a lower rung than the highest.
+    ///
     /// To be called by the driver of the hub when rungs are added or taken away. Without a call there is the lowest rung of
     /// each codec.
-    pub fn set_renditions(&mut self, session: SessionKey, there: RenditionSet, now: Instant) {
+    pub fn set_renditions(
+        &mut self,
+        session: SessionKey,
+        (there, bitrates): (RenditionSet, [Option<Bitrate>; Rung::COUNT]),
+        now: Instant,
+    ) {
         let Some(state) = self.sessions.get_mut(session.index()) else {
             return;
         };
         state.there = there;
+        state.renditions.expect(bitrates);
         for key in state.peers.clone() {
             self.choose_rendition(key, now);
         }
@@ -27,8 +37,8 @@ impl Hub {
 
     /// The most that a viewer is to get from now on; an unknown one is ignored.
     ///
-    /// To be called by the driver of the hub with what a viewer's network is estimated to carry, or what the viewer asks
-    /// for. Without a call a viewer gets the best there is.
+    /// To be called by the driver of the hub with what a viewer asks for, or may have. Without a call a viewer gets the best
+    /// there is that its network takes.
     pub fn limit_viewer(&mut self, id: PeerId, limit: ViewerLimit, now: Instant) {
         if let Some(&key) = self.peer_by_id.get(&id)
             && let Some(peer) = self.peers.get_mut(key)
@@ -40,13 +50,56 @@ impl Hub {
         }
     }
 
+    /// What a peer has reported may mean that its network takes less than it gets, or more.
+    pub(super) fn follow_network(&mut self, key: usize, now: Instant) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.quality.resume(now) {
+            self.change_rendition(key, now);
+            return;
+        }
+        let Some(capacity) = peer.take_capacity(now) else { return };
+        if peer.quality.is_best(capacity) {
+            return;
+        }
+        let Some(state) = self.sessions.get(peer.session_key.index()) else { return };
+        let Some(codec) = peer.video_codec() else { return };
+        self.steps.clear();
+        state.renditions.steps((state.number, codec), state.there, now, &mut self.steps);
+        if peer.quality.note(capacity, &self.steps, now) {
+            let limit = peer.quality.limit();
+            peer.network().note_limiting(limit != ViewerLimit::default());
+            let (rung, layer) = (limit.rung, limit.layer.index());
+            tracing::debug!(peer = %peer.id(), %rung, layer, "what its network takes has changed");
+            match peer.quality.paused_until() {
+                Some(at) => {
+                    peer.pause_pictures();
+                    let resumes = Some(Deadline { at, reason: DeadlineReason::Quality });
+                    peer.deadline = Deadline::earliest([peer.deadline, resumes]);
+                    self.deadlines.set(key, peer.deadline.map(|deadline| deadline.at));
+                }
+                None => self.change_rendition(key, now),
+            }
+        }
+    }
+
+    /// Goes on with what a peer's network takes, from a keyframe on.
+    fn change_rendition(&mut self, key: usize, now: Instant) {
+        self.choose_rendition(key, now);
+        let Some(peer) = self.peers.get(key) else { return };
+        let session = peer.session_key;
+        if peer.awaits_keyframe() {
+            self.ask_for_keyframe(key, KeyframeReason::RenditionChange, now);
+        }
+        self.update_active(session);
+    }
+
     /// Finds out what a peer gets.
     pub(super) fn choose_rendition(&mut self, key: usize, now: Instant) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         if let Some(state) = self.sessions.get(peer.session_key.index())
             && let Some(codec) = peer.video_codec()
         {
-            let needs = Needs { codec, limit: peer.limit };
+            let needs = Needs { codec, limit: peer.limit.and(peer.quality.limit()) };
             let is_changing = peer.select(choose(state.number, state.there, needs));
             // Who joins asks when it has joined.
             if is_changing && peer.is_connected() {

@@ -45,7 +45,7 @@ use crate::bwe::NetworkGauge;
 use crate::deadline::Deadline;
 use crate::demux::{self, Content, Registration};
 use crate::dtls::Handshake;
-use crate::rendition::{Choice, KeyframeRequests, Renditions, ViewerLimit};
+use crate::rendition::{Capacity, Choice, KeyframeRequests, Quality, Renditions, ViewerLimit};
 use crate::rtp::packetize::{PacketizedFrame, Redundancy};
 use crate::rtp::send::RtpOutput;
 use crate::rtp::stamp::FrameStamp;
@@ -65,7 +65,10 @@ pub struct Peer {
     pub(crate) registration: Registration,
     pub(crate) keyframes: KeyframeRequests,
     pub(crate) deadline: Option<Deadline>,
+    /// What whoever drives the hub lets it have.
     pub(crate) limit: ViewerLimit,
+    /// What its network lets it have.
+    pub(crate) quality: Quality,
     /// Elsewhere, so that what is sent for all the time lies together: it is six times as large as everything else.
     rtc: Box<Rtc>,
     handshake: Arc<Handshake>,
@@ -108,6 +111,7 @@ impl Peer {
             keyframes: KeyframeRequests::default(),
             deadline: None,
             limit: ViewerLimit::default(),
+            quality: Quality::default(),
             rtc,
             handshake,
             negotiation,
@@ -150,6 +154,11 @@ impl Peer {
     pub(crate) fn used_renditions(&self) -> RenditionSet {
         let selection = self.tracks.video.and_then(|video| video.selection);
         selection.map_or(RenditionSet::EMPTY, |selection| selection.used())
+    }
+
+    /// Sends it no pictures for a while: what comes next is a keyframe.
+    pub(crate) fn pause_pictures(&mut self) {
+        self.tracks.await_keyframe();
     }
 
     /// Has it get what was chosen for it. True where a keyframe is needed to change to that.
@@ -304,6 +313,14 @@ impl Peer {
         taken
     }
 
+    /// What its network takes, where something was reported since the last call.
+    pub(crate) fn take_capacity(&mut self, now: Instant) -> Option<Capacity> {
+        let Self { tracks, feedback, .. } = self;
+        let estimator = tracks.output.estimator.as_deref().filter(|_| feedback.take_reported())?;
+        let (is_full, queue) = (estimator.is_full(now), estimator.queue());
+        Some(Capacity { estimate: estimator.estimate(now)?, queue, is_full })
+    }
+
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), RtcError> {
         match self.path.overdue(now) {
             Some(reason) => self.close(reason),
@@ -372,9 +389,17 @@ impl Peer {
         out: &mut impl Outbox,
         now: Instant,
     ) -> bool {
-        let Self { path, tracks, .. } = self;
-        path.route()
-            .is_some_and(|route| tracks.send_frame(frame, stamp, renditions, (route, out), now))
+        let Self { path, tracks, quality, .. } = self;
+        let Some(route) = path.route().filter(|_| quality.paused_until().is_none()) else {
+            return false;
+        };
+        let sent = tracks.send_frame(frame, stamp, renditions, (route, out), now);
+        let bytes = quality.probe_bytes(now);
+        if sent && bytes > 0 {
+            let history = |rendition| renditions.history(rendition);
+            quality.probed(tracks.output.probe(bytes, history, (route, out), now));
+        }
+        sent
     }
 
     /// Sends an audio packet. False where this peer does not get it.

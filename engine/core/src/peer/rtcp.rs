@@ -27,6 +27,8 @@ pub(super) struct Feedback {
     last: Option<u32>,
     /// Reused.
     plain: Vec<u8>,
+    /// There was a report of arrivals.
+    has_reported: bool,
 }
 
 impl Feedback {
@@ -38,7 +40,7 @@ impl Feedback {
         output: &mut RtpOutput,
         (network, now): (&NetworkGauge, Instant),
     ) -> bool {
-        let Self { reader, last, plain, .. } = self;
+        let Self { reader, last, plain, has_reported, .. } = self;
         if datagram.len() > MAX_REPORT_BYTES || !ArrivalReport::is_first_in(datagram) {
             return false;
         }
@@ -51,7 +53,7 @@ impl Feedback {
             return false;
         };
         let Some(report) = ArrivalReport::parse(plain) else { return false };
-        *last = Some(index);
+        (*last, *has_reported) = (Some(index), true);
         estimator.receive(now, report.take(MAX_ARRIVALS));
         network.note(estimator, now);
         true
@@ -85,12 +87,18 @@ impl Feedback {
             }
             Rtcp::Twcc(report) => {
                 if let Some(estimator) = &mut output.estimator {
+                    self.has_reported = true;
                     estimator.receive(now, arrivals(report, now));
                     network.note(estimator, now);
                 }
             }
             _ => {}
         }
+    }
+
+    /// Whether there was a report of arrivals since the last call.
+    pub(super) fn take_reported(&mut self) -> bool {
+        std::mem::take(&mut self.has_reported)
     }
 
     /// Packets that the viewer lacks.

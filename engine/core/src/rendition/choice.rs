@@ -3,7 +3,7 @@
 use visavis_types::{RenditionId, RenditionSet, Rung, SessionNumber, TemporalLayer, VideoCodec};
 
 /// The most that a viewer is to get, whatever there is. All of it by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ViewerLimit {
     /// The best rendition.
     pub rung: Rung,
@@ -14,6 +14,14 @@ pub struct ViewerLimit {
 impl Default for ViewerLimit {
     fn default() -> Self {
         Self { rung: Rung::HIGHEST, layer: TemporalLayer::HIGHEST }
+    }
+}
+
+impl ViewerLimit {
+    /// What is within both.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { rung: self.rung.min(other.rung), layer: self.layer.min(other.layer) }
     }
 }
 

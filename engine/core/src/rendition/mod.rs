@@ -3,12 +3,17 @@
 
 mod choice;
 mod keyframe;
+mod quality;
 mod selection;
+mod sent_rate;
 mod timeline;
 
 use std::time::{Duration, Instant};
 
-use visavis_types::{ClockAnchor, PlayoutDelay, RenditionId, TemporalLayer};
+use visavis_types::{
+    Bitrate, ClockAnchor, PlayoutDelay, RenditionId, RenditionSet, Rung, SessionNumber,
+    TemporalLayer, VideoCodec,
+};
 
 use crate::rtp::history::History;
 use crate::rtp::numbers::Numbers;
@@ -18,7 +23,9 @@ pub use choice::ViewerLimit;
 pub(crate) use choice::{Choice, Needs, choose};
 pub use keyframe::KeyframeReason;
 pub(crate) use keyframe::{KeyframePolicy, KeyframeRequests, Request};
+pub(crate) use quality::{Capacity, Quality, Step};
 pub(crate) use selection::{Selection, Take};
+use sent_rate::SentRate;
 use timeline::Timeline;
 
 /// A receiver interpolates between capture times, so that not every frame has to carry one.
@@ -28,6 +35,8 @@ const CAPTURE_TIME_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Renditions {
     by_index: [Option<Box<Rendition>>; RenditionId::PER_SESSION],
+    /// What those of each rung should take; none where that is not known.
+    bitrates: [Option<Bitrate>; Rung::COUNT],
     timeline: Timeline,
     playout_delay: PlayoutDelay,
 }
@@ -42,11 +51,66 @@ pub(crate) struct Rendition {
     /// RTP time of the last frame, and when that was pushed.
     last: Option<(u64, Option<Instant>)>,
     last_capture_time_sent: Option<Instant>,
+    rate: SentRate,
 }
 
 impl Renditions {
     pub(crate) fn new(playout_delay: PlayoutDelay, epoch: Instant) -> Self {
-        Self { by_index: Default::default(), timeline: Timeline::new(epoch), playout_delay }
+        Self {
+            by_index: Default::default(),
+            bitrates: [None; Rung::COUNT],
+            timeline: Timeline::new(epoch),
+            playout_delay,
+        }
+    }
+
+    /// Notes what the renditions of each rung should take.
+    pub(crate) fn expect(&mut self, bitrates: [Option<Bitrate>; Rung::COUNT]) {
+        self.bitrates = bitrates;
+    }
+
+    /// Keeps a frame that was sent, for those who miss some of it.
+    pub(crate) fn keep(&mut self, frame: PacketizedFrame, stamp: FrameStamp, now: Instant) {
+        let expected = self.expected(frame.rendition.rung);
+        let Rendition { history, keyframes, rate, .. } = self.entry(frame.rendition);
+        rate.note(&frame, expected, now);
+        if frame.keyframe {
+            keyframes.sent(now);
+        }
+        history.push(frame, stamp, now);
+    }
+
+    /// What a viewer of a codec can be sent of what there is, from the least on.
+    pub(crate) fn steps(
+        &self,
+        (session, codec): (SessionNumber, VideoCodec),
+        there: RenditionSet,
+        now: Instant,
+        steps: &mut Vec<Step>,
+    ) {
+        for id in there.iter(session).filter(|id| id.codec == codec) {
+            let expected = self.expected(id.rung);
+            let whole = ViewerLimit { rung: id.rung, layer: TemporalLayer::HIGHEST };
+            let known = steps.len();
+            let layers = self.get(id).map(|rendition| rendition.rate.layers(now));
+            steps.extend(layers.into_iter().flatten().map(|(layer, takes)| Step {
+                limit: ViewerLimit { layer, ..whole },
+                takes,
+                may_take: takes,
+            }));
+            match steps.get_mut(known..).and_then(<[Step]>::last_mut) {
+                Some(highest) => {
+                    highest.limit = whole;
+                    highest.may_take = highest.takes.max(expected);
+                }
+                None => steps.push(Step { limit: whole, takes: expected, may_take: expected }),
+            }
+        }
+    }
+
+    fn expected(&self, rung: Rung) -> f64 {
+        let bitrate = self.bitrates.get(rung.index()).copied().flatten();
+        bitrate.map_or(0.0, |bitrate| bitrate.bps() as f64)
     }
 
     pub(crate) fn get(&self, id: RenditionId) -> Option<&Rendition> {

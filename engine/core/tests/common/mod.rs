@@ -21,9 +21,11 @@ use visavis_types::{
     ClockAnchor, CodecSet, PeerId, PlayoutDelay, RenditionId, SessionId, SessionNumber, Stamps,
     VideoCodec,
 };
+use visavis_weather::{Link, Schedule};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
+#[derive(Clone)]
 pub(crate) struct Datagram {
     pub from: SocketAddr,
     pub to: SocketAddr,
@@ -101,6 +103,8 @@ pub(crate) struct World {
     pub lose: Box<dyn FnMut(&Datagram) -> bool>,
     /// What the network makes of each datagram, either way; false where it loses it.
     pub bend: Box<dyn FnMut(&mut Datagram) -> bool>,
+    /// Viewers that are not next door: their addresses, and the links to them and from them.
+    pub links: Vec<(SocketAddr, [Link<Datagram>; 2])>,
 }
 
 impl World {
@@ -129,6 +133,7 @@ impl World {
             hub_addr: "192.0.2.1:5000".parse().unwrap(),
             lose: Box::new(|_| false),
             bend: Box::new(|_| true),
+            links: Vec::new(),
         }
     }
 
@@ -236,7 +241,9 @@ impl World {
             self.deliver();
             let hub = self.hub.next_deadline().map(|deadline| deadline.at);
             let online = self.viewers.iter().filter(|viewer| viewer.online);
-            let next = online.map(|viewer| viewer.deadline).chain(hub).min();
+            let links = self.links.iter().flat_map(|(_, ways)| ways);
+            let links = links.filter_map(|link| Some(self.start + link.next_deadline()?));
+            let next = online.map(|viewer| viewer.deadline).chain(hub).chain(links).min();
             match next {
                 Some(at) if at <= until => self.now = self.now.max(at),
                 _ => break,
@@ -254,28 +261,63 @@ impl World {
         }
     }
 
+    /// Has a viewer be at the other end of a link, there and back.
+    pub(crate) fn link(
+        &mut self,
+        viewer: usize,
+        there: impl Into<Schedule>,
+        back: impl Into<Schedule>,
+    ) {
+        let ways = [Link::new(there, 1), Link::new(back, 2)];
+        self.links.push((self.viewers[viewer].addr, ways));
+    }
+
     fn deliver(&mut self) {
-        while let Some(mut datagram) = self.wire.queue.pop_front() {
-            if !(self.bend)(&mut datagram) {
-                continue;
-            }
-            if datagram.to == self.hub_addr {
-                let Datagram { from, to, contents } = datagram;
-                self.hub.receive(self.now, Route::udp(to, from), &contents, &mut self.wire);
-            } else if let Some(viewer) =
-                self.viewers.iter_mut().find(|v| v.addr == datagram.to && v.online)
-            {
-                if (self.lose)(&datagram) {
+        let time = self.now - self.start;
+        loop {
+            let mut links = self.links.iter_mut().flat_map(|(_, ways)| ways);
+            if let Some(datagram) = links.find_map(|link| link.poll(time)) {
+                self.arrive(datagram);
+            } else if let Some(mut datagram) = self.wire.queue.pop_front() {
+                if !(self.bend)(&mut datagram) {
                     continue;
                 }
                 let Datagram { from, to, contents } = &datagram;
-                let receive = Receive::new(Protocol::Udp, *from, *to, contents).unwrap();
-                quietly(|| viewer.rtc.handle_input(Input::Receive(self.now, receive)).unwrap());
-                viewer.drain(&mut self.wire);
+                let bytes = contents.len() + 28;
+                let link = self.links.iter_mut().find_map(|(addr, [there, back])| match *addr {
+                    addr if addr == *to => Some(there),
+                    addr if addr == *from => Some(back),
+                    _ => None,
+                });
+                match link {
+                    Some(link) => {
+                        link.send(time, datagram, bytes);
+                    }
+                    None => self.arrive(datagram),
+                }
+            } else {
+                break;
             }
         }
         while let Some(event) = self.hub.poll_event() {
             self.events.push(event);
+        }
+    }
+
+    fn arrive(&mut self, datagram: Datagram) {
+        if datagram.to == self.hub_addr {
+            let Datagram { from, to, contents } = datagram;
+            self.hub.receive(self.now, Route::udp(to, from), &contents, &mut self.wire);
+        } else if let Some(viewer) =
+            self.viewers.iter_mut().find(|v| v.addr == datagram.to && v.online)
+        {
+            if (self.lose)(&datagram) {
+                return;
+            }
+            let Datagram { from, to, contents } = &datagram;
+            let receive = Receive::new(Protocol::Udp, *from, *to, contents).unwrap();
+            quietly(|| viewer.rtc.handle_input(Input::Receive(self.now, receive)).unwrap());
+            viewer.drain(&mut self.wire);
         }
     }
 

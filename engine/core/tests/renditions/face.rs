@@ -15,6 +15,8 @@ pub(crate) struct Encoder {
     packetizer: Packetizer,
     makes_keyframe: bool,
     bytes: usize,
+    /// Keyframes are so many times larger.
+    pub(crate) keyframe: usize,
     /// Every second picture is of layer 1, and refers to the one before it alone.
     is_layered: bool,
     /// Its pictures come so many after those of the others.
@@ -42,6 +44,7 @@ impl Face {
             packetizer: Packetizer::new(codec),
             makes_keyframe: true,
             bytes,
+            keyframe: 1,
             is_layered,
             delay: 0,
         };
@@ -103,7 +106,7 @@ impl Encoder {
         let layers = self.is_layered.then_some(layers);
         let [a, b, c, d] = picture.to_be_bytes();
         let mut data = vec![self.id.rung.index() as u8, a, b, c, d, layer.index(), keyframe.into()];
-        data.resize(self.bytes, 0x55);
+        data.resize(self.bytes * if keyframe { self.keyframe } else { 1 }, 0x55);
         let payloads = match self.id.codec {
             // Bare: what H264 packets begin with says nothing of order.
             VideoCodec::H264 => data.chunks(1_000).map(|piece| [&[0x41], piece].concat()).collect(),

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod face;
+mod networks;
 mod reports;
 
 use common::{MS, World};
@@ -174,7 +175,11 @@ fn a_viewer_that_changes_rungs_ten_times_sees_one_stream() {
         let [low, high] = [0, 1].map(|index| face.encoders[index].id);
         limit(&mut world, 0, Rung::LOWEST, TemporalLayer::HIGHEST);
         limit(&mut world, 2, Rung::LOWEST, TemporalLayer::HIGHEST);
-        world.hub.set_renditions(world.session, face.renditions(), world.now);
+        world.hub.set_renditions(
+            world.session,
+            (face.renditions(), [None; Rung::COUNT]),
+            world.now,
+        );
         face.run(&mut world, 30);
         face.asked.clear();
         lossy(&mut world);
@@ -240,7 +245,7 @@ fn what_nobody_gets_is_not_asked_for() {
     let [low, high] = [0, 1].map(|index| RenditionSet::EMPTY.with(face.encoders[index].id));
     face.run(&mut world, 10);
     assert_eq!(face.active, low);
-    world.hub.set_renditions(world.session, face.renditions(), world.now);
+    world.hub.set_renditions(world.session, (face.renditions(), [None; Rung::COUNT]), world.now);
     world.run(MS);
     face.handle_events(&mut world);
     assert_eq!(

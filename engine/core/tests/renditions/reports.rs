@@ -172,7 +172,11 @@ fn reports_of_a_viewer_that_changes_rungs_ten_times_are_of_one_stream() {
         let mut face = Face::new(&world, codec, false, &[1_500, 5_500]);
         face.encoders[1].delay = delay;
         limit(&mut world, 0, Rung::LOWEST, TemporalLayer::HIGHEST);
-        world.hub.set_renditions(world.session, face.renditions(), world.now);
+        world.hub.set_renditions(
+            world.session,
+            (face.renditions(), [None; Rung::COUNT]),
+            world.now,
+        );
         world.viewers[0].sender_reports.clear();
         world.viewers[0].packets_before.clear();
         run_with_sound(&mut world, &mut face, 30);

@@ -65,6 +65,7 @@ pub(super) fn session_config(
         .size(settings.size)
         .fps(fps.clamp(1, 120))
         .video_bitrate(Bitrate::from_kbps(settings.bitrate))
+        .min_video_bitrate(Bitrate::from_kbps(settings.min_bitrate))
 }
 
 pub(super) fn rtp_config(settings: &Settings) -> RtpInputConfig {

@@ -233,6 +233,12 @@ settings! {
         /// Target bitrate of the video, in kbit/s
         bitrate: u64 = 1_500, Spec::value("bitrate", "KBPS").range(50, 50_000);
 
+        /// Least bitrate of the video, in kbit/s
+        ///
+        /// Viewers whose networks take less than the target get a smaller picture: 45 %, 20 % or 8 % of the bitrate, and
+        /// 3/4, 1/2 or 1/4 of each side, but none below this. As much as the target: all get the same.
+        min_bitrate: u64 = 100, Spec::value("min-bitrate", "KBPS").range(0, 50_000);
+
         /// Size that all pictures are scaled to, the idle loop's too, such as 512x512
         ///
         /// Pictures of another shape are cropped to the middle.

@@ -6,6 +6,7 @@
 //! in RTCP passes through [`RtpOutput::forward`], where its sender reports get our figures.
 
 mod header;
+mod pace;
 mod reports;
 mod spans;
 mod srtp;
@@ -24,6 +25,7 @@ use crate::rtp::packetize::PacketizedFrame;
 use crate::rtp::stamp::FrameStamp;
 use crate::transport::{Outbox, Route};
 pub(crate) use header::ExtensionIds;
+use pace::ResendLimits;
 use srtp::Srtp;
 pub(crate) use srtp::{SrtcpReader, SrtpKeys};
 use srtp_sender::SrtpSender;
@@ -180,6 +182,11 @@ impl RtpOutput {
         to: (&Route, &mut impl Outbox),
         now: Instant,
     ) -> bool {
+        let network = self.estimator.as_deref();
+        let limits = ResendLimits {
+            apart: network.and_then(BandwidthEstimator::answers_in).unwrap_or_default(),
+            bitrate: network.filter(|it| it.is_full(now)).and_then(|it| it.estimate(now)),
+        };
         let Some((mut sender, Tracks { video: Some(track), .. })) = self.ready(to, Some(now))
         else {
             return true;
@@ -187,9 +194,29 @@ impl RtpOutput {
         let mut helped = true;
         for &sequence in lost {
             helped &= !track.is_beyond_help(sequence, &history);
-            track.resend(sequence, &history, &mut sender);
+            track.resend(sequence, &history, (limits, now), &mut sender);
         }
         helped
+    }
+
+    /// Sends at least so many bytes of what was sent last once more, for nothing but to see whether they get through. Returns
+    /// how many.
+    pub(crate) fn probe<'a>(
+        &mut self,
+        bytes: usize,
+        history: impl Fn(RenditionId) -> Option<&'a History>,
+        to: (&Route, &mut impl Outbox),
+        now: Instant,
+    ) -> usize {
+        if let Some(estimator) = &mut self.estimator {
+            estimator.look_closer();
+        }
+        match self.ready(to, Some(now)) {
+            Some((mut sender, Tracks { video: Some(track), .. })) => {
+                track.send_last_again(bytes, history, &mut sender)
+            }
+            _ => 0,
+        }
     }
 
     /// A receiver has reported on a stream: it knows by now whose it is.

@@ -40,7 +40,8 @@ impl<O: Outbox> SrtpSender<'_, O> {
         }
     }
 
-    fn overhead(&self) -> usize {
+    /// What a datagram has beside its header and payload.
+    pub(super) fn overhead(&self) -> usize {
         self.srtp.rtp_overhead() + NETWORK_BYTES
     }
 

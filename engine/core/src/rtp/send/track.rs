@@ -5,6 +5,7 @@ use std::time::Instant;
 use visavis_types::{ClockAnchor, RenditionId};
 
 use super::header::{ExtensionIds, Header};
+use super::pace::{ResendLimits, ResendPace};
 use super::reports::SenderInfo;
 use super::spans::{Shift, Span, Spans};
 use super::srtp_sender::SrtpSender;
@@ -19,6 +20,9 @@ const MAX_ALLOWANCE: usize = 256;
 /// Of this many packets sent, one more may be sent again: a viewer that asks for everything all the
 /// time costs half as much again as any other, no more.
 const PACKETS_PER_RESEND: usize = 2;
+
+/// Packets that are looked at for one piece of a probe.
+const MAX_PROBE_PACKETS: u16 = 64;
 
 /// One stream of one viewer.
 #[derive(Debug)]
@@ -57,6 +61,7 @@ struct Resend {
     allowance: usize,
     /// Sent packets that have not earned a resend yet.
     earned: usize,
+    pace: ResendPace,
     /// Where in the histories of renditions what was sent is.
     spans: Spans,
 }
@@ -70,6 +75,7 @@ impl Resend {
             next: u64::from(first),
             allowance: MAX_ALLOWANCE,
             earned: 0,
+            pace: ResendPace::default(),
             spans: Spans::default(),
         }
     }
@@ -271,33 +277,78 @@ impl Track {
         &mut self,
         sequence: u16,
         history: impl Fn(RenditionId) -> Option<&'a History>,
+        (limits, now): (ResendLimits, Instant),
         sender: &mut SrtpSender<'_, impl Outbox>,
     ) {
+        let Some(own) = sent_as(sequence, self.next) else { return };
+        // What came before the last keyframe is of little use once that has come, and it comes sooner.
+        if limits.bitrate.is_some() && own < self.keyframe {
+            return;
+        }
         let Some(mut resend) = self.resend.take() else {
             return;
         };
+        if resend.allowance > 0 && resend.pace.allows(own, limits, now) {
+            let bytes = self.send_again(sequence, &mut resend, history, sender);
+            if bytes > 0 {
+                resend.allowance -= 1;
+                resend.pace.sent(own, bytes, now);
+            }
+        }
+        self.resend = Some(resend);
+    }
+
+    /// Sends at least so many bytes of what was sent last once more, as far as that is known. Returns how many.
+    pub(super) fn send_last_again<'a>(
+        &mut self,
+        bytes: usize,
+        history: impl Fn(RenditionId) -> Option<&'a History>,
+        sender: &mut SrtpSender<'_, impl Outbox>,
+    ) -> usize {
+        let Some(mut resend) = self.resend.take() else {
+            return 0;
+        };
+        let (mut sent, newest) = (0, self.next as u16);
+        for back in 1..=MAX_PROBE_PACKETS {
+            if sent >= bytes {
+                break;
+            }
+            sent += self.send_again(newest.wrapping_sub(back), &mut resend, &history, sender);
+        }
+        self.resend = Some(resend);
+        sent
+    }
+
+    /// Sends a packet again, if it is still known. Returns its length on the network.
+    fn send_again<'a>(
+        &self,
+        sequence: u16,
+        resend: &mut Resend,
+        history: impl Fn(RenditionId) -> Option<&'a History>,
+        sender: &mut SrtpSender<'_, impl Outbox>,
+    ) -> usize {
+        let mut len = 0;
         if let Some((kept, Span { rendition, shift, .. })) =
             sent_as(sequence, self.next).and_then(|own| resend.find(own, history))
             && resend.negotiated
-            && resend.allowance > 0
         {
             let Kept { payload, stamp, marker } = kept;
-            resend.allowance -= 1;
             let stream = (resend.ssrc, resend.payload_type);
             let mut header = self.header(stream, stamp, shift.rtp_time, sender.is_numbering());
             let head = sequence.to_be_bytes();
-            let len = header.len() + head.len() + payload.len();
+            let own = header.len() + head.len() + payload.len();
             if header.is_numbered() {
-                header.number(sender.number(len));
+                header.number(sender.number(own));
             } else {
-                sender.leave_unnumbered(1, len);
+                sender.leave_unnumbered(1, own);
             }
+            len = own + sender.overhead();
             let header = header.packet(resend.next as u16, marker);
             let change = |copy: &mut [u8]| shift.numbers.add_to(rendition.codec, copy);
             sender.send_rewritten_rtp(header, (&head, payload), change, (resend.ssrc, resend.next));
             resend.next += 1;
         }
-        self.resend = Some(resend);
+        len
     }
 
     /// What a sender report contains at `now`, once something was sent.

@@ -1,0 +1,183 @@
+//! Viewers behind networks of all kinds: each gets what its own takes.
+
+use std::time::{Duration, Instant};
+
+use visavis_types::{Bitrate, RenditionId, Rung, VideoCodec};
+use visavis_weather::{Bandwidth, Conditions, Schedule};
+
+use crate::common::{MS, World};
+use crate::face::Face;
+
+/// Bytes of the pictures of each rung, and bits a second of them at 30 fps.
+const SIZES: [usize; 4] = [450, 1_250, 3_000, 6_250];
+const BITRATES: [u64; 4] = [108, 300, 720, 1_500];
+
+/// One session with four rungs, whose viewers are at the ends of links.
+struct Show {
+    world: World,
+    face: Face,
+    /// Of each viewer: when pictures came to it, in ms, of which rung, and whether they were keyframes.
+    seen: Vec<Vec<(u64, u8, bool)>>,
+    begun: Instant,
+}
+
+fn link(mbps: f64) -> Conditions {
+    let bandwidth = Bandwidth::from_mbps(mbps);
+    Conditions { bandwidth, delay: 20 * MS, ..Conditions::default() }
+}
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+impl Show {
+    fn new(links: impl IntoIterator<Item = Schedule>) -> Self {
+        let mut world = World::new();
+        for there in links {
+            let viewer = world.join(Some(VideoCodec::H264));
+            world.link(viewer, there, link(10.0));
+        }
+        let mut face = Face::new(&world, VideoCodec::H264, false, &SIZES);
+        face.encoders.iter_mut().for_each(|encoder| encoder.keyframe = 4);
+        let bitrates = BITRATES.map(|kbps| Some(Bitrate::from_kbps(kbps)));
+        world.hub.set_renditions(world.session, (face.renditions(), bitrates), world.now);
+        world.run(2_000 * MS);
+        assert!(world.viewers.iter().all(|viewer| viewer.connected));
+        let seen = vec![Vec::new(); world.viewers.len()];
+        Self { seen, begun: world.start, world, face }
+    }
+
+    fn run(&mut self, duration: Duration) {
+        let until = self.world.now + duration;
+        while self.world.now < until {
+            self.face.run(&mut self.world, 1);
+            for (viewer, seen) in self.world.viewers.iter_mut().zip(&mut self.seen) {
+                for packet in viewer.packets.drain(..) {
+                    // What begins a picture tells of it.
+                    if let &[0x41, rung @ 0..=3, _, _, _, _, _, keyframe, ..] = &packet.payload[..]
+                    {
+                        let at = packet.timestamp.saturating_duration_since(self.begun);
+                        seen.push((at.as_millis() as u64, rung, keyframe == 1));
+                    }
+                }
+            }
+        }
+    }
+
+    fn ms(&self) -> u64 {
+        self.world.now.saturating_duration_since(self.begun).as_millis() as u64
+    }
+
+    /// What a viewer saw from one ms to another.
+    fn between(&self, viewer: usize, from: u64, until: u64) -> Vec<(u64, u8, bool)> {
+        let seen = self.seen[viewer].iter().copied();
+        seen.filter(|(at, ..)| (from..until).contains(at)).collect()
+    }
+
+    /// The rungs that a viewer saw, each with how many pictures of it.
+    fn rungs(&self, viewer: usize, from: u64, until: u64) -> Vec<(u8, usize)> {
+        let mut rungs: Vec<(u8, usize)> = Vec::new();
+        for (_, rung, _) in self.between(viewer, from, until) {
+            match rungs.last_mut() {
+                Some((last, pictures)) if *last == rung => *pictures += 1,
+                _ => rungs.push((rung, 1)),
+            }
+        }
+        rungs
+    }
+
+    /// The longest time without a picture.
+    fn gap(&self, viewer: usize, from: u64, until: u64) -> u64 {
+        let seen = self.between(viewer, from, until);
+        let gaps = seen.windows(2).map(|two| two[1].0 - two[0].0);
+        gaps.max().unwrap_or(until - from)
+    }
+
+    fn asked(&self, rung: u8) -> usize {
+        let id = RenditionId {
+            session: self.world.number,
+            codec: VideoCodec::H264,
+            rung: Rung::new(rung).unwrap(),
+        };
+        self.face.asked.iter().filter(|&&asked| asked == id).count()
+    }
+}
+
+/// Steps of bandwidth, in Mbit/s, at seconds.
+fn steps(steps: &[(u64, f64)]) -> Schedule {
+    let first = link(steps[0].1);
+    let later = steps[1..].iter().map(|&(at, mbps)| (secs(at), Bandwidth::from_mbps(mbps)));
+    Schedule::from(first).bandwidth(later)
+}
+
+#[test]
+fn each_viewer_is_on_its_own_rung_and_nobody_notices() {
+    let mut alone = Show::new([link(10.0).into()]);
+    alone.run(secs(60));
+    let mut show = Show::new([10.0, 1.0, 0.3].map(|mbps| link(mbps).into()));
+    show.run(secs(60));
+    let end = show.ms();
+    let all = [0, 1, 2].map(|viewer| show.rungs(viewer, 0, end));
+    println!("{all:?}, keyframes asked for: {:?}", [0, 1, 2, 3].map(|rung| show.asked(rung)));
+    let pictures = |show: &Show| show.between(0, 0, end).len();
+    assert_eq!((all[0].len(), pictures(&show)), (1, pictures(&alone)));
+    let keyframes = |show: &Show| show.between(0, 0, end).iter().filter(|seen| seen.2).count();
+    assert_eq!((show.gap(0, 2_500, end), keyframes(&show)), (33, keyframes(&alone)));
+    let settled = |viewer| show.rungs(viewer, 20_000, end);
+    assert!(matches!(settled(1)[..], [(2, _)]) && matches!(settled(2)[..], [(0, _)]), "{all:?}");
+    let asked: usize = [0, 1, 2].map(|rung| show.asked(rung)).into_iter().sum();
+    assert!(asked <= 12, "{asked} keyframes of the lower rungs in a minute");
+    for viewer in [1, 2] {
+        assert!(show.gap(viewer, 20_000, end) <= 150, "{}", show.gap(viewer, 20_000, end));
+    }
+}
+
+#[test]
+fn less_bandwidth_is_followed_at_once_and_more_within_seconds() {
+    let mut show = Show::new([steps(&[(0, 5.0), (20, 0.5), (40, 5.0)])]);
+    show.run(secs(65));
+    println!("{:?}", show.rungs(0, 0, 65_000));
+    assert!(matches!(show.rungs(0, 0, 20_000)[..], [(3, _)]));
+    assert!(matches!(show.rungs(0, 22_000, 40_000)[..], [(1, _)]));
+    assert!(matches!(show.rungs(0, 48_000, 65_000)[..], [(3, _)]));
+    // The picture is smaller within a second, and does not stand still.
+    assert!(show.between(0, 21_000, 48_000).iter().all(|&(at, rung, _)| rung < 3 || at > 40_000));
+    assert!(show.gap(0, 19_000, 65_000) <= 200, "{} ms", show.gap(0, 19_000, 65_000));
+}
+
+#[test]
+fn losses_that_are_the_paths_cost_no_quality() {
+    for loss in [0.02, 0.1] {
+        let mut show = Show::new([link(10.0).into(), Conditions { loss, ..link(5.0) }.into()]);
+        show.run(secs(60));
+        let (end, asked) = (show.ms(), show.asked(3));
+        println!("{loss}: {:?}, {asked} keyframes asked for", show.rungs(1, 0, end));
+        // Whether sending less would help is tried once.
+        assert!(matches!(show.rungs(1, 15_000, end)[..], [(3, _)]));
+        assert!(matches!(show.rungs(0, 0, end)[..], [(3, _)]));
+        assert!(asked <= 4, "{asked}");
+    }
+}
+
+#[test]
+fn after_a_blackout_the_picture_is_there_at_once_and_large_within_seconds() {
+    let schedule = Schedule::from(link(5.0)).blackout(secs(20)..secs(25));
+    let mut show = Show::new([schedule]);
+    show.run(secs(45));
+    println!("{:?}", show.rungs(0, 0, 45_000));
+    assert!(show.between(0, 20_200, 25_000).is_empty());
+    assert!(!show.between(0, 25_000, 25_200).is_empty());
+    assert!(matches!(show.rungs(0, 33_000, 45_000)[..], [(3, _)]));
+}
+
+#[test]
+fn a_bandwidth_that_goes_up_and_down_is_not_followed_each_time() {
+    let turns = (0..60).map(|turn| (secs(4 * turn), if turn % 2 == 0 { 1.0 } else { 0.6 }));
+    let turns = turns.map(|(at, mbps)| (at, Bandwidth::from_mbps(mbps)));
+    let mut show = Show::new([Schedule::from(link(1.0)).bandwidth(turns)]);
+    show.run(secs(240));
+    let (end, rungs) = (show.ms(), show.rungs(0, 0, show.ms()));
+    println!("{} changes: {rungs:?}", rungs.len());
+    assert!(rungs.len() <= 40, "{} changes in four minutes: {rungs:?}", rungs.len());
+    assert!(show.gap(0, 10_000, end) <= 400, "{} ms", show.gap(0, 10_000, end));
+}

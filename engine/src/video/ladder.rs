@@ -1,0 +1,136 @@
+//! The rungs of a session: the sizes and bitrates that its pictures are encoded in.
+
+use visavis_types::{
+    Bitrate, CodecSet, FrameSize, RenditionId, RenditionSet, Rung, SessionNumber, VideoCodec,
+};
+
+/// Of each side in quarters, and of the bitrate in hundredths, from the lowest rung up: about what libwebrtc's table for
+/// simulcast has for sizes between 180 and 720 lines.
+const PARTS: [(u32, u64); Rung::COUNT] = [(1, 8), (2, 20), (3, 45), (4, 100)];
+const WHOLE: u32 = 4;
+/// Where the shorter side would be smaller, pictures are not made as small.
+const MIN_SIDE: u32 = 120;
+
+/// The rungs of a session, the lowest first; one at least.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ladder(Vec<Step>);
+
+/// One rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) rung: Rung,
+    pub(crate) bitrate: Bitrate,
+    pub(crate) scale: Scale,
+}
+
+/// A size out of another: so many quarters of each side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scale(u32);
+
+impl Ladder {
+    /// A bitrate, and below it what is not below a floor.
+    pub(crate) fn new(top: Bitrate, floor: Bitrate) -> Self {
+        let parts = PARTS.into_iter().filter_map(|(quarters, hundredths)| {
+            let bitrate = Bitrate::from_bps(top.bps() / 100 * hundredths);
+            match quarters {
+                WHOLE => Some((Scale::WHOLE, top)),
+                _ if !cfg!(feature = "scale") || bitrate < floor => None,
+                _ => Some((Scale(quarters), bitrate)),
+            }
+        });
+        let rungs = (0..).map_while(Rung::new);
+        Self(
+            rungs
+                .zip(parts)
+                .map(|(rung, (scale, bitrate))| Step { rung, bitrate, scale })
+                .collect(),
+        )
+    }
+
+    /// One alone.
+    pub(crate) fn single(bitrate: Bitrate) -> Self {
+        Self(vec![Step { rung: Rung::LOWEST, bitrate, scale: Scale::WHOLE }])
+    }
+
+    /// All of them.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// One of them, where there is it.
+    pub(crate) fn get(&self, rung: Rung) -> Option<Step> {
+        self.0.get(rung.index()).copied()
+    }
+
+    /// The renditions that come of it.
+    pub(crate) fn renditions(&self, session: SessionNumber) -> RenditionSet {
+        let of_codec = |codec: VideoCodec| {
+            self.0.iter().map(move |step| RenditionId { session, codec, rung: step.rung })
+        };
+        CodecSet::ALL.iter().flat_map(of_codec).fold(RenditionSet::EMPTY, RenditionSet::with)
+    }
+
+    /// What those of each rung should take. Of one rung nothing is to be chosen.
+    pub(crate) fn bitrates(&self) -> [Option<Bitrate>; Rung::COUNT] {
+        let mut bitrates = [None; Rung::COUNT];
+        if self.0.len() > 1 {
+            bitrates.iter_mut().zip(&self.0).for_each(|(one, step)| *one = Some(step.bitrate));
+        }
+        bitrates
+    }
+}
+
+impl Scale {
+    /// As it is.
+    pub(crate) const WHOLE: Self = Self(WHOLE);
+
+    /// A size, scaled.
+    pub(crate) fn of(self, size: FrameSize) -> FrameSize {
+        let shorter = size.width().min(size.height());
+        let quarters = (self.0..WHOLE).find(|quarters| shorter * quarters / WHOLE >= MIN_SIDE);
+        let Some(quarters) = quarters else { return size };
+        // Even, and the nearest.
+        let side = |side: u32| (side * quarters + WHOLE) / (2 * WHOLE) * 2;
+        FrameSize::new(side(size.width()), side(size.height())).unwrap_or(size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kbps(top: u64, floor: u64) -> Vec<u64> {
+        let ladder = Ladder::new(Bitrate::from_kbps(top), Bitrate::from_kbps(floor));
+        let rungs = ladder.steps().iter().map(|step| step.rung.index());
+        assert!(rungs.eq(0..ladder.steps().len()));
+        assert_eq!(ladder.steps().last().unwrap().scale, Scale::WHOLE);
+        ladder.steps().iter().map(|step| step.bitrate.bps() / 1_000).collect()
+    }
+
+    #[test]
+    #[cfg(feature = "scale")]
+    fn rungs_go_from_the_bitrate_down_to_the_floor() {
+        assert_eq!(kbps(1_500, 100), [120, 300, 675, 1_500]);
+        assert_eq!(kbps(2_500, 100), [200, 500, 1_125, 2_500]);
+        assert_eq!(kbps(400, 100), [180, 400]);
+        assert_eq!(kbps(400, 400), [400]);
+        assert_eq!(kbps(60, 100), [60]);
+        assert_eq!(Ladder::single(Bitrate::from_kbps(400)).bitrates(), [None; 4]);
+    }
+
+    #[test]
+    fn sizes_are_even_and_none_is_smaller_than_is_of_use() {
+        let size = |width, height| FrameSize::new(width, height).unwrap();
+        let all = |width, height| [1, 2, 3, 4].map(|part| Scale(part).of(size(width, height)));
+        assert_eq!(
+            all(1_280, 720),
+            [size(320, 180), size(640, 360), size(960, 540), size(1_280, 720)]
+        );
+        assert_eq!(all(512, 512), [size(128, 128), size(256, 256), size(384, 384), size(512, 512)]);
+        let [first, second, third, fourth] = all(256, 256);
+        assert_eq!([first, second], [size(128, 128); 2]);
+        assert_eq!([third, fourth], [size(192, 192), size(256, 256)]);
+        assert_eq!(all(100, 400), [size(100, 400); 4]);
+        assert_eq!(all(722, 406)[1], size(362, 204));
+    }
+}

@@ -1,0 +1,119 @@
+//! Real Chromiums behind networks of all kinds: each gets the picture that its own takes.
+
+#![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
+
+use std::error::Error;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use visavis_bench::{Microphone, Server, ServerOptions};
+use visavis_tests::{Outcome, Turn, Watcher};
+use visavis_weather::{Bandwidth, Conditions, Relay};
+
+/// Longer than it takes by far: a second, and eight.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What Chromium says of the video it receives.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Received {
+    width: u32,
+    frames: u64,
+    freezes: u64,
+    /// Seconds.
+    frozen: f64,
+}
+
+const RECEIVED: &str = r"
+const report = [...(await watched.peers.at(-1).getStats()).values()];
+const video = report.find((s) => s.type === 'inbound-rtp' && s.kind === 'video');
+return {
+  width: video?.frameWidth ?? 0,
+  frames: video?.framesDecoded ?? 0,
+  freezes: video?.freezeCount ?? 0,
+  frozen: video?.totalFreezesDuration ?? 0,
+};
+";
+
+fn path(mbps: f64) -> Conditions {
+    let bandwidth = Bandwidth::from_mbps(mbps);
+    Conditions { bandwidth, delay: Duration::from_millis(20), ..Conditions::default() }
+}
+
+/// A browser, and what is between it and the server.
+struct Viewer {
+    relay: Relay,
+    watcher: Watcher,
+    server: Server,
+}
+
+impl Viewer {
+    /// Waits until the picture is as wide as is wanted; says how long that took.
+    fn wait_for(&self, wanted: impl Fn(u32) -> bool) -> Result<Received, Box<dyn Error>> {
+        let start = Instant::now();
+        loop {
+            let received: Received = self.watcher.page.eval(RECEIVED)?;
+            if wanted(received.width) {
+                println!("{received:?} after {:.1} s", start.elapsed().as_secs_f64());
+                return Ok(received);
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(format!("not within {PATIENCE:?}: {received:?}").into());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// How many viewers get less, by the server.
+    fn limited(&self) -> Result<serde_json::Value, Box<dyn Error>> {
+        Ok(self.server.status()?["networks"]["limited"].clone())
+    }
+}
+
+fn follows_the_network(codec: &str) -> Outcome {
+    let _turn = Turn::take()?;
+    let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    let relay = Relay::start(udp, path(100.0), path(5.0), 1)?;
+    let options = ServerOptions::demo()
+        .video_codec(codec)
+        .arg("--udp")
+        .arg(udp.to_string())
+        .arg("--announce")
+        .arg(relay.addr().to_string());
+    let server = Server::start(options)?;
+    let url = format!("{}?autostart=1&codec={codec}", server.url());
+    let watcher = Watcher::open(&url, Microphone::Absent)?;
+    let viewer = Viewer { relay, watcher, server };
+    viewer.wait_for(|width| width == 512)?;
+    thread::sleep(Duration::from_secs(6));
+    let before = viewer.wait_for(|width| width == 512)?;
+    assert_eq!(viewer.limited()?, 0);
+
+    viewer.relay.set_down(path(0.5));
+    viewer.wait_for(|width| width < 512)?;
+    thread::sleep(Duration::from_secs(8));
+    let low = viewer.wait_for(|width| (128..=256).contains(&width))?;
+    assert_eq!(viewer.limited()?, 1);
+    // Some 9 s at 30 pictures a second, on a machine that may be busy.
+    assert!(low.frames - before.frames > 120, "{before:?}, {low:?}");
+    assert!(low.frozen - before.frozen < 2.0, "{before:?}, {low:?}");
+
+    viewer.relay.set_down(path(5.0));
+    let after = viewer.wait_for(|width| width == 512)?;
+    assert_eq!(viewer.limited()?, 0);
+    assert!(after.freezes - low.freezes <= 2, "{low:?}, {after:?}");
+    viewer.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn less_bandwidth_is_a_smaller_picture_and_more_brings_the_large_one_back_in_h264() -> Outcome {
+    follows_the_network("H264")
+}
+
+#[test]
+fn less_bandwidth_is_a_smaller_picture_and_more_brings_the_large_one_back_in_vp8() -> Outcome {
+    follows_the_network("VP8")
+}
