@@ -48,6 +48,9 @@ pub enum Error {
     /// A histogram could not be made.
     #[error("histogram: {0}")]
     Histogram(String),
+    /// There is no network between server and viewer.
+    #[error("relay: {0}")]
+    Relay(#[from] visavis_weather::RelayError),
     /// The operating system refused.
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -12,6 +12,7 @@
 //! - [`floor`] sends the same packets with encryption and the system call only: a lower bound for any server on this
 //!   machine;
 //! - [`sync`] measures lip sync in the browser;
+//! - [`weather`] measures what the browser shows behind slow and lossy networks;
 //! - [`idle`] measures the cost of idle sessions;
 //! - [`siege`] measures the effect of attacks on viewers;
 //! - [`faces`] measures what viewers receive of many live faces on one machine;
@@ -48,6 +49,7 @@ mod spread;
 pub mod sync;
 mod table;
 pub mod viewers;
+pub mod weather;
 
 pub use browser::{Browser, Microphone, Page};
 pub use check::Check;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use visavis_bench::{
     avatar, encode, faces, fanout, floor, glass, idle, peers, profile, siege, sync, viewers,
+    weather,
 };
 
 const EXAMPLES: &str = "\
@@ -25,6 +26,7 @@ Examples:
   visavis-bench siege --check                  what viewers notice of each attack, against the limits
   visavis-bench peers --only visavis,naive     visavis beside the str0m loop that most people write
   visavis-bench avatar                         an avatar server in Python, on this package and on aiortc
+  visavis-bench weather --only steps,loss-10   what a viewer sees behind slow and lossy networks
 
 All but encode and floor start the `visavis` program in the directory of this one (VISAVIS_BIN names another). Build
 both with optimisation: cargo build --release -p visavis-cli -p visavis-bench";
@@ -51,6 +53,7 @@ enum Command {
     Siege(siege::args::Args),
     Peers(peers::args::Args),
     Avatar(avatar::args::Args),
+    Weather(weather::args::Args),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Siege(args) => args.run(),
         Command::Peers(args) => args.run(),
         Command::Avatar(args) => args.run(),
+        Command::Weather(args) => args.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -22,15 +22,19 @@
   };
 
   // Units of 100 µs, modulo 2^40; null where the checksum is wrong.
+  let whole = 0;
   const readStrip = (video) => {
-    const width = video.videoWidth;
-    const top = video.videoHeight - ROWS;
-    const cell = Math.floor(width / CELLS / 2) * 2;
+    // Where less is sent, the picture is smaller, and so is the strip.
+    whole = Math.max(whole, video.videoWidth);
+    const scale = video.videoWidth / whole;
+    const top = video.videoHeight - ROWS * scale;
+    const cell = Math.floor(whole / CELLS / 2) * 2;
     if (cell === 0 || top < 0) return null;
     // One row from the middle of the strip is enough, and cheap to copy.
     canvas.width = cell * CELLS;
     canvas.height = 1;
-    context.drawImage(video, 0, top + ROWS / 2, cell * CELLS, 1, 0, 0, cell * CELLS, 1);
+    const middle = Math.floor(top + (ROWS * scale) / 2);
+    context.drawImage(video, 0, middle, cell * CELLS * scale, 1, 0, 0, cell * CELLS, 1);
     const row = context.getImageData(0, 0, cell * CELLS, 1).data;
     const bytes = [0, 0, 0, 0, 0, 0];
     for (let i = 0; i < CELLS; i += 1) {

@@ -1,0 +1,53 @@
+//! The arguments on the command line.
+
+use std::time::Duration;
+
+use super::scenarios::SCENARIOS;
+use super::{Options, run};
+use crate::Error;
+use crate::cli::{Codec, check, print, seconds};
+
+/// What a viewer sees behind networks of all kinds, in a real Chromium.
+///
+/// Starts the server with its talking face, and puts a relay with a seeded link between it and headless Chromium: losses,
+/// outages, less bandwidth and more. Server, relay and browser share this machine.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Seconds of each scenario, from the first picture on.
+    #[arg(long, default_value_t = 60.0, value_parser = seconds)]
+    seconds: f64,
+    /// Video codec.
+    #[arg(long, value_enum, default_value_t = Codec::H264)]
+    codec: Codec,
+    /// Scenarios to run, such as steps,loss-10; all by default.
+    #[arg(long, value_delimiter = ',', value_parser = SCENARIOS.map(|scenario| scenario.name))]
+    only: Vec<String>,
+    /// Draws losses: the same ones in each run with the same number.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Fail when the figures are outside the limits this project promises on a quiet machine.
+    #[arg(long)]
+    check: bool,
+    /// Print JSON, with what was counted ten times a second, instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    /// Measures and prints the report.
+    ///
+    /// # Errors
+    ///
+    /// When the server or the browser fails; with `--check` also when a limit is exceeded.
+    pub fn run(self) -> Result<(), Error> {
+        let wanted = |name: &str| self.only.is_empty() || self.only.iter().any(|only| only == name);
+        let report = run(&Options {
+            length: Duration::from_secs_f64(self.seconds),
+            codec: self.codec.name().to_owned(),
+            scenarios: SCENARIOS.into_iter().filter(|scenario| wanted(scenario.name)).collect(),
+            seed: self.seed,
+        })?;
+        print(self.json, &report, || report.table())?;
+        check(self.check, report.missed())
+    }
+}
