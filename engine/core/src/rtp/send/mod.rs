@@ -183,10 +183,7 @@ impl RtpOutput {
         now: Instant,
     ) -> bool {
         let network = self.estimator.as_deref();
-        let limits = ResendLimits {
-            apart: network.and_then(BandwidthEstimator::answers_in).unwrap_or_default(),
-            bitrate: network.filter(|it| it.is_full(now)).and_then(|it| it.estimate(now)),
-        };
+        let limits = network.map(|it| ResendLimits::of(it, now)).unwrap_or_default();
         let Some((mut sender, Tracks { video: Some(track), .. })) = self.ready(to, Some(now))
         else {
             return true;

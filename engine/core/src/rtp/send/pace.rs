@@ -8,6 +8,13 @@ use std::time::{Duration, Instant};
 
 use visavis_types::Bitrate;
 
+use crate::bwe::BandwidthEstimator;
+
+/// A viewer may ask a little before the answer can have come: it knows the way better than we do.
+const EARLY: f64 = 0.75;
+/// Where so much is lost, repetitions are too. Browsers wait for a tenth of a second before they ask once more, which is seen
+/// where they do so twice.
+const LOSSY: f64 = 0.004;
 /// Packets whose last repetition is known.
 const KNOWN: usize = 256;
 /// Of what the network takes, while it is full. The pictures that come now go first.
@@ -17,12 +24,25 @@ const SAVED: f64 = 0.25;
 const SAVED_BYTES: f64 = 3_000.0;
 
 /// What one viewer's network lets through.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ResendLimits {
     /// Between one repetition of a packet and the next.
     pub(super) apart: Duration,
     /// What it takes, while it has all of that.
     pub(super) bitrate: Option<Bitrate>,
+    /// Whether a packet is sent twice at once: the way loses some, and has room.
+    pub(super) is_twice: bool,
+}
+
+impl ResendLimits {
+    pub(super) fn of(network: &BandwidthEstimator, now: Instant) -> Self {
+        let bitrate = network.estimate(now).filter(|_| network.is_full(now));
+        Self {
+            apart: network.answers_in().unwrap_or_default().mul_f64(EARLY),
+            bitrate,
+            is_twice: bitrate.is_none() && network.loss() > LOSSY,
+        }
+    }
 }
 
 /// When packets were sent again.
@@ -77,7 +97,7 @@ mod tests {
     fn a_packet_goes_again_once_the_last_time_can_have_been_answered() {
         let (mut pace, start) = (ResendPace::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
-        let limits = ResendLimits { apart: Duration::from_millis(50), bitrate: None };
+        let limits = ResendLimits { apart: Duration::from_millis(50), ..ResendLimits::default() };
         assert!(pace.allows(7, limits, at(0)));
         pace.sent(7, 1_200, at(0));
         assert!(!pace.allows(7, limits, at(49)));
@@ -93,7 +113,7 @@ mod tests {
         let mut bytes = 0;
         for ms in 0..10_000 {
             let now = start + Duration::from_millis(ms);
-            let limits = ResendLimits { apart: Duration::ZERO, bitrate };
+            let limits = ResendLimits { bitrate, ..ResendLimits::default() };
             if pace.allows(ms, limits, now) {
                 pace.sent(ms, 1_200, now);
                 bytes += 1_200;
@@ -101,7 +121,7 @@ mod tests {
         }
         // A quarter of 400 kbit/s for ten seconds, and what is saved.
         assert!((120_000..=135_000).contains(&bytes), "{bytes}");
-        let free = ResendLimits { apart: Duration::ZERO, bitrate: None };
+        let free = ResendLimits::default();
         assert!((0..1_000).all(|packet| pace.allows(packet, free, start)), "it is not full");
     }
 }

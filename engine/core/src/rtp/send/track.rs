@@ -289,10 +289,13 @@ impl Track {
             return;
         };
         if resend.allowance > 0 && resend.pace.allows(own, limits, now) {
-            let bytes = self.send_again(sequence, &mut resend, history, sender);
-            if bytes > 0 {
-                resend.allowance -= 1;
-                resend.pace.sent(own, bytes, now);
+            let times = if limits.is_twice { resend.allowance.min(2) } else { 1 };
+            for _ in 0..times {
+                let bytes = self.send_again(sequence, &mut resend, &history, sender);
+                if bytes > 0 {
+                    resend.allowance -= 1;
+                    resend.pace.sent(own, bytes, now);
+                }
             }
         }
         self.resend = Some(resend);
