@@ -1,7 +1,7 @@
 //! What a viewer sees behind networks of all kinds.
 //!
 //! A relay with a seeded link in each direction stands between the real server and a real Chromium. What the browser counts
-//! is looked at ten times a second; latency is read from the strip in each picture, as in [`glass`](crate::glass).
+//! is looked at ten times a second; latency is read from the strip in each picture, as in [`glass`].
 
 pub mod args;
 mod figures;

@@ -45,11 +45,14 @@ impl ResendLimits {
     }
 }
 
+/// A packet, and when it was sent again; none where nothing is known.
+type Repetition = Option<(u64, Instant)>;
+
 /// When packets were sent again.
 #[derive(Debug, Default)]
 pub(super) struct ResendPace {
     /// By their numbers, as far as others did not take their places. None before the first.
-    last: Option<Box<[Option<(u64, Instant)>; KNOWN]>>,
+    last: Option<Box<[Repetition; KNOWN]>>,
     /// Bytes that may be sent while the network is full, and since when.
     saved: f64,
     since: Option<Instant>,
