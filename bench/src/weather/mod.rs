@@ -7,7 +7,6 @@ pub mod args;
 mod figures;
 mod scenarios;
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,6 +17,7 @@ use visavis_weather::Relay;
 pub use figures::{Figures, Look};
 pub use scenarios::{SCENARIOS, Scenario};
 
+use crate::cli::progress;
 use crate::{Browser, Check, Error, Machine, Microphone, Server, ServerOptions, Table, glass};
 
 const SCRIPT: &str = include_str!("watch.js");
@@ -56,7 +56,7 @@ pub struct Report {
 pub fn run(options: &Options) -> Result<Report, Error> {
     let mut scenarios = Vec::new();
     for scenario in &options.scenarios {
-        let _ = writeln!(std::io::stderr(), "{}: {}", scenario.name, scenario.about);
+        progress(&format!("{}: {}", scenario.name, scenario.about));
         scenarios.push(one_run(options, scenario)?);
     }
     Ok(Report {
