@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use crossbeam_channel::bounded;
 use rtrb::RingBuffer;
 use visavis_codec::OpusEncoder;
 use visavis_core::PacketizedFrame;
@@ -120,6 +121,7 @@ impl Inner {
         );
         let microphones = Microphones::new(mic_out, mic_output);
 
+        let (done, sound_done) = bounded(1);
         let source = SourceParts {
             config: Arc::clone(&config),
             lifecycle: Arc::clone(&lifecycle),
@@ -128,6 +130,7 @@ impl Inner {
             queue: Arc::clone(&sound),
             threads: Arc::clone(&threads),
             refusals: Arc::clone(&self.refusals),
+            done,
         };
         let source =
             AudioSource::new(source, blocks_out, audio_in, microphones).map_err(|error| {
@@ -241,7 +244,7 @@ impl Inner {
         directory.insert_session(config.id.clone(), Arc::clone(&entry));
         drop(directory);
         let outputs = Outputs { encoded_video, interest, counters, microphone, messages };
-        Ok((entry, outputs, Running { encode_thread }))
+        Ok((entry, outputs, Running { encode_thread, sound_done }))
     }
 }
 

@@ -26,6 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -56,7 +57,7 @@ pub use crate::config::SessionConfig;
 pub use crate::error::SessionError;
 pub use crate::push_outcome::PushOutcome;
 
-/// How long `stop` waits for the media loops to close the peers.
+/// How long `stop` waits for the media loops to close the peers, and for the audio loop to tell what it cuts off.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One face: its sources and its viewers. Dropping it stops it.
@@ -85,6 +86,8 @@ pub(crate) struct Outputs {
 pub(crate) struct Running {
     /// None where pictures come encoded.
     pub(crate) encode_thread: Option<JoinHandle<()>>,
+    /// Disconnected once the audio thread has let go of it.
+    pub(crate) sound_done: crossbeam_channel::Receiver<Infallible>,
 }
 
 impl Session {
@@ -215,8 +218,9 @@ impl Session {
         self.engine.inner.viewer_statuses(self.id())
     }
 
-    /// Disconnects every viewer cleanly, ends the session and returns. Pushing is a counted no-op from
-    /// then on ([`PushOutcome::Stopped`]). A second call does nothing.
+    /// Disconnects every viewer cleanly, ends the session and returns. Its last events were emitted by then, among them
+    /// [`Event::Interrupted`](crate::event::Event::Interrupted) of each utterance that played or waited. Pushing is a
+    /// counted no-op from then on ([`PushOutcome::Stopped`]). A second call does nothing.
     pub fn stop(&self) {
         self.entry.stop();
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -225,6 +229,10 @@ impl Session {
             let _ = thread.join();
         }
         self.engine.inner.remove_session(&self.entry, CLOSE_TIMEOUT);
+        // A callback of a microphone may be where this is called.
+        if !self.entry.is_audio_thread() {
+            let _ = running.sound_done.recv_timeout(CLOSE_TIMEOUT);
+        }
     }
 }
 

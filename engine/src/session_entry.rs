@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -71,6 +72,11 @@ impl SessionEntry {
         self.idle.release();
         // All let go of what is the session's.
         self.threads.wake_all();
+    }
+
+    /// Whether the caller is the thread that paces sound, and calls back with what viewers say.
+    pub(crate) fn is_audio_thread(&self) -> bool {
+        self.threads.audio.get().is_some_and(|thread| thread.id() == thread::current().id())
     }
 
     pub(crate) fn status(&self) -> SessionStatus {

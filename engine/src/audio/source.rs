@@ -1,10 +1,12 @@
 //! One session's sound, from what was pushed to what is sent.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::fence;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Sender;
 use rtrb::Consumer;
 use visavis_codec::{OpusError, ResampleError, Resampler};
 use visavis_types::{AudioPacket, Refusal, Refusals, SessionId};
@@ -54,6 +56,8 @@ pub(crate) struct SourceParts {
     pub(crate) queue: Arc<AudioQueue>,
     pub(crate) threads: Arc<Threads>,
     pub(crate) refusals: Arc<Refusals>,
+    /// Nothing is ever sent: it is dropped once all that becomes of the sound was told.
+    pub(crate) done: Sender<Infallible>,
 }
 
 /// How long a session may take in what was pushed before the others get their turn.
