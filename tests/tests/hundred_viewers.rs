@@ -1,4 +1,4 @@
-//! A hundred viewers of one face, for half a minute.
+//! Many viewers of one face: a hundred for half a minute, and browsers among those who come and go.
 
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
@@ -6,8 +6,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use visavis_bench::{Server, ServerOptions, find_binary, viewers};
-use visavis_tests::{Outcome, Turn};
+use serde::Deserialize;
+use visavis_bench::{Microphone, Server, ServerOptions, find_binary, viewers};
+use visavis_tests::{Outcome, Turn, Watcher};
 
 const VIEWERS: usize = 100;
 const SECONDS: u32 = 30;
@@ -51,5 +52,58 @@ fn a_hundred_viewers_connect_and_see_every_frame() -> Outcome {
     }
     assert_eq!(server.peer_count()?, 0, "viewers that said goodbye are still counted");
     server.stop()?;
+    Ok(())
+}
+
+/// What Chromium says of the video it receives.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Received {
+    decoded: u64,
+    dropped: u64,
+    keyframes: u64,
+    keyframe_requests: u64,
+    freezes: u64,
+}
+
+const RECEIVED: &str = r"
+const report = [...(await watched.peers.at(-1).getStats()).values()];
+const video = report.find((s) => s.type === 'inbound-rtp' && s.kind === 'video');
+return {
+  decoded: video.framesDecoded,
+  dropped: video.framesDropped,
+  keyframes: video.keyFramesDecoded,
+  keyframeRequests: video.pliCount + video.firCount,
+  freezes: video.freezeCount,
+};
+";
+
+/// Others join every 300 ms, so that whoever joins begins with what those before it were sent.
+#[test]
+fn a_browser_that_joins_among_others_decodes_what_they_have() -> Outcome {
+    let _turn = Turn::take()?;
+    for codec in ["H264", "VP8", "VP9"] {
+        let server = Server::start(ServerOptions::demo().video_codec(codec))?;
+        let program = find_binary("visavis-bench", "visavis-bench", "VISAVIS_BENCH_BIN")?;
+        let mut others = Command::new(program)
+            .args(["viewers", "--json", "--url", server.url()])
+            .args(["--count", "50", "--spacing-ms", "300", "--seconds", "15"])
+            .stdout(std::process::Stdio::null())
+            .spawn()?;
+        thread::sleep(Duration::from_secs(1));
+        let watcher = Watcher::open(&format!("{}?autostart=1", server.url()), Microphone::Absent)?;
+        let begin: Received = watcher.page.eval(RECEIVED)?;
+        thread::sleep(Duration::from_secs(3));
+        let later: Received = watcher.page.eval(RECEIVED)?;
+        println!("{codec}: {begin:?}, {later:?}");
+        others.kill()?;
+        others.wait()?;
+        assert!(begin.keyframes >= 1, "{codec}: {begin:?}");
+        assert_eq!(later.keyframe_requests, 0, "{codec}: {later:?}");
+        // A keyframe each 850 ms at most, and one that was being made.
+        assert!(later.keyframes <= 2 + 5 + begin.keyframes, "{codec}: {begin:?}, {later:?}");
+        assert!(later.decoded - begin.decoded > 50, "{codec}: {begin:?}, {later:?}");
+        server.stop()?;
+    }
     Ok(())
 }

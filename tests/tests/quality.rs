@@ -50,6 +50,24 @@ struct Viewer {
 }
 
 impl Viewer {
+    fn join(
+        options: ServerOptions,
+        codec: &str,
+        down: Conditions,
+    ) -> Result<Self, Box<dyn Error>> {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let relay = Relay::start(udp, path(100.0), down, 1)?;
+        let options = options
+            .arg("--udp")
+            .arg(udp.to_string())
+            .arg("--announce")
+            .arg(relay.addr().to_string());
+        let server = Server::start(options)?;
+        let url = format!("{}?autostart=1&codec={codec}", server.url());
+        let watcher = Watcher::open(&url, Microphone::Absent)?;
+        Ok(Self { relay, watcher, server })
+    }
+
     /// Waits until the picture is as wide as is wanted; says how long that took.
     fn wait_for(&self, wanted: impl Fn(u32) -> bool) -> Result<Received, Box<dyn Error>> {
         let start = Instant::now();
@@ -74,18 +92,7 @@ impl Viewer {
 
 fn follows_the_network(codec: &str) -> Outcome {
     let _turn = Turn::take()?;
-    let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-    let relay = Relay::start(udp, path(100.0), path(5.0), 1)?;
-    let options = ServerOptions::demo()
-        .video_codec(codec)
-        .arg("--udp")
-        .arg(udp.to_string())
-        .arg("--announce")
-        .arg(relay.addr().to_string());
-    let server = Server::start(options)?;
-    let url = format!("{}?autostart=1&codec={codec}", server.url());
-    let watcher = Watcher::open(&url, Microphone::Absent)?;
-    let viewer = Viewer { relay, watcher, server };
+    let viewer = Viewer::join(ServerOptions::demo().video_codec(codec), codec, path(5.0))?;
     viewer.wait_for(|width| width == 512)?;
     thread::sleep(Duration::from_secs(6));
     let before = viewer.wait_for(|width| width == 512)?;
@@ -116,4 +123,30 @@ fn less_bandwidth_is_a_smaller_picture_and_more_brings_the_large_one_back_in_h26
 #[test]
 fn less_bandwidth_is_a_smaller_picture_and_more_brings_the_large_one_back_in_vp8() -> Outcome {
     follows_the_network("VP8")
+}
+
+/// Of the sound, what Chromium had to make up, and all.
+const SOUND: &str = r"
+const report = [...(await watched.peers.at(-1).getStats()).values()];
+const audio = report.find((s) => s.type === 'inbound-rtp' && s.kind === 'audio');
+return [audio.concealedSamples - audio.silentConcealedSamples, audio.totalSamplesReceived];
+";
+
+/// Without Opus' own error correction, all that is lost would be made up.
+#[test]
+fn who_loses_packets_is_sent_copies_of_the_sound() -> Outcome {
+    let _turn = Turn::take()?;
+    let lossy = Conditions { loss: 0.1, ..path(50.0) };
+    let options = ServerOptions::demo().video_codec("VP8").arg("--opus-fec=false");
+    let viewer = Viewer::join(options, "VP8", lossy)?;
+    viewer.wait_for(|width| width == 512)?;
+    thread::sleep(Duration::from_secs(4));
+    let before: [f64; 2] = viewer.watcher.page.eval(SOUND)?;
+    thread::sleep(Duration::from_secs(10));
+    let after: [f64; 2] = viewer.watcher.page.eval(SOUND)?;
+    let made_up = (after[0] - before[0]) / (after[1] - before[1]);
+    println!("{:.2} % of the sound was made up", 100.0 * made_up);
+    assert!(made_up < 0.05, "{before:?}, {after:?}");
+    viewer.server.stop()?;
+    Ok(())
 }

@@ -95,7 +95,7 @@ pub struct visavis_session_config {
     pub opus_fec: u32,
     /// 1: send almost nothing while nobody speaks. Default: 0.
     pub opus_dtx: u32,
-    /// 1: send every Opus packet twice, to browsers that support it. Default: 0.
+    /// 1: send every Opus packet twice to all browsers that support it; 0: only to those that lose packets. Default: 0.
     pub opus_red: u32,
     /// Viewers at once; 0: as many as the engine takes. 1 makes the session private. Default: 0.
     pub max_viewers: u32,

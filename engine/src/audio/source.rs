@@ -57,6 +57,7 @@ pub(crate) struct SourceParts {
     pub(crate) threads: Arc<Threads>,
     pub(crate) refusals: Arc<Refusals>,
     /// Nothing is ever sent: it is dropped once all that becomes of the sound was told.
+    #[expect(dead_code, reason = "that it is there is what it tells")]
     pub(crate) done: Sender<Infallible>,
 }
 

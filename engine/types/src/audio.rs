@@ -134,8 +134,9 @@ pub struct OpusSettings {
     /// Discontinuous transmission: hardly anything is sent while nobody speaks (RFC 6716 §2.1.9).
     /// Default: off.
     pub dtx: bool,
-    /// Redundancy: each packet carries a whole copy of the one before, for viewers that take it (RFC
-    /// 2198). Doubles the rate of the sound; any single loss is then without a trace. Default: off.
+    /// Redundancy in any case: each packet carries a whole copy of the one before, for viewers that take it, and theirs
+    /// too (RFC 2198). Doubles the rate of the sound; any single loss is then without a trace. Default: off, which
+    /// sends copies to viewers that lose one packet in a hundred or more, for as long as they do.
     pub red: bool,
 }
 

@@ -424,6 +424,15 @@ impl Hub {
         }
     }
 
+    /// Has a peer that joins begin with pictures that others were sent. False where it needs a keyframe.
+    fn begin_with_recent(&mut self, key: usize, now: Instant, out: &mut impl Outbox) -> bool {
+        let Some(peer) = self.peers.get_mut(key) else { return false };
+        let Some(state) = self.sessions.get(peer.session_key.index()) else { return false };
+        let begins = peer.begin_with_recent(&state.renditions, out, now);
+        out.flush();
+        begins
+    }
+
     // --- A peer's turn ---
 
     /// One mutation of one peer and the drain that must follow it. A panic or an error in there costs
@@ -467,7 +476,9 @@ impl Hub {
                 PeerEvent::Connected => {
                     let codec = self.peers.get(key).and_then(|peer| peer.video_codec());
                     self.events.push_back(HubEvent::Joined { session, peer: id, codec });
-                    self.ask_for_keyframe(key, KeyframeReason::Joined, now);
+                    if !self.begin_with_recent(key, now, out) {
+                        self.ask_for_keyframe(key, KeyframeReason::Joined, now);
+                    }
                 }
                 PeerEvent::KeyframeWanted => self.want_keyframe(key, now),
                 PeerEvent::MicPacket(packet) => {

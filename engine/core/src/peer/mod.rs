@@ -2,6 +2,7 @@
 //! what it reports ([`rtcp`]), its [`microphone`] and its [`data`] channels. Each owns its state; a [`Peer`] has them
 //! work together, and is the only one that knows the stack's whole.
 
+mod catch_up;
 pub(crate) mod certificate;
 pub(crate) mod close_reason;
 pub(crate) mod data;
@@ -16,6 +17,7 @@ mod offer_tests;
 pub(crate) mod path;
 mod rtcp;
 pub(crate) mod setup;
+mod sound_copies;
 pub(crate) mod tracks;
 
 use std::net::SocketAddr;
@@ -40,6 +42,7 @@ use self::negotiation::Negotiation;
 use self::path::candidates::{Verdict, host_candidate};
 use self::path::{Checks, Path, credentials, probe_nominated_pair};
 use self::rtcp::Feedback;
+use self::sound_copies::SoundCopies;
 use self::tracks::{CodecOrder, Tracks};
 use crate::bwe::NetworkGauge;
 use crate::deadline::Deadline;
@@ -93,16 +96,18 @@ struct Accepted {
     handshake: Arc<Handshake>,
     negotiation: Negotiation,
     path: Path,
+    copies: SoundCopies,
 }
 
 impl Peer {
     fn new(
         (id, session): (PeerId, SessionId),
         order: CodecOrder,
-        Accepted { rtc, handshake, negotiation, path }: Accepted,
+        Accepted { rtc, handshake, negotiation, path, copies }: Accepted,
         now: Instant,
     ) -> Self {
-        let tracks = Tracks::new(order, RtpOutput::new(Arc::clone(&handshake.keys)));
+        let output = RtpOutput::new(Arc::clone(&handshake.keys));
+        let tracks = Tracks::new(order, copies, output);
         let mut peer = Self {
             id,
             session,
@@ -147,7 +152,7 @@ impl Peer {
 
     /// The rendition it gets, once it is in its session; where that changes, the one it is to get.
     pub(crate) fn rendition(&self) -> Option<RenditionId> {
-        Some(self.tracks.video?.selection?.wanted())
+        self.tracks.video?.rendition()
     }
 
     /// The renditions that are needed for it: two while it changes.
@@ -220,8 +225,7 @@ impl Peer {
 
     /// Whether it sees nothing before the next keyframe.
     pub(crate) fn awaits_keyframe(&self) -> bool {
-        let selection = self.tracks.video.and_then(|video| video.selection);
-        selection.is_some_and(|selection| selection.awaits_keyframe())
+        self.tracks.awaits_keyframe()
     }
 
     // --- Before a turn: what may have one. ---
@@ -309,6 +313,10 @@ impl Peer {
         let taken = feedback.take_arrivals(datagram, &mut tracks.output, (network, now));
         if taken {
             last_received.note(now);
+            if let Some(estimator) = &tracks.output.estimator {
+                let lost = estimator.loss();
+                tracks.note_loss(lost, now);
+            }
         }
         taken
     }
@@ -389,17 +397,33 @@ impl Peer {
         out: &mut impl Outbox,
         now: Instant,
     ) -> bool {
-        let Self { path, tracks, quality, .. } = self;
+        let Self { path, tracks, quality, keyframes, .. } = self;
         let Some(route) = path.route().filter(|_| quality.paused_until().is_none()) else {
             return false;
         };
+        let was_behind = tracks.is_behind();
         let sent = tracks.send_frame(frame, stamp, renditions, (route, out), now);
+        if was_behind && !sent && tracks.awaits_keyframe() {
+            keyframes.wait(now);
+        }
         let bytes = quality.probe_bytes(now);
         if sent && bytes > 0 {
             let history = |rendition| renditions.history(rendition);
             quality.probed(tracks.output.probe(bytes, history, (route, out), now));
         }
         sent
+    }
+
+    /// Begins with pictures that others were sent, where they begin with a keyframe. False where it needs one of its own.
+    pub(crate) fn begin_with_recent(
+        &mut self,
+        renditions: &Renditions,
+        out: &mut impl Outbox,
+        now: Instant,
+    ) -> bool {
+        let Self { path, tracks, .. } = self;
+        let Some(route) = path.route() else { return false };
+        tracks.begin_with_recent(renditions, (route, out), now)
     }
 
     /// Sends an audio packet. False where this peer does not get it.
@@ -512,6 +536,9 @@ impl Peer {
                     if let RawPacket::RtcpRx(rtcp) = *packet {
                         last_received.note(now);
                         feedback.handle_rtcp(rtcp, &mut tracks.output, (network, now));
+                        if let Some(lost) = feedback.take_sound_lost() {
+                            tracks.note_loss(lost, now);
+                        }
                     }
                 }
                 Event::ChannelOpen(id, label) => {

@@ -17,9 +17,9 @@ pub(super) struct Negotiation {
 }
 
 impl Negotiation {
-    /// Before the first offer. `red`: whether sound in Opus is sent with redundancy.
-    pub(super) fn new(video: CodecSet, red: bool) -> Self {
-        let supported = Supported { video, red };
+    /// Before the first offer. `red_first`: whether the viewer is to send its sound with redundancy.
+    pub(super) fn new(video: CodecSet, red_first: bool) -> Self {
+        let supported = Supported { video, red_first };
         Self { supported, sections: Sections::default(), taken: Vec::new() }
     }
 

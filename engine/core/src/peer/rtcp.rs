@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use str0m::rtp::rtcp::{Rtcp, Twcc};
+use str0m::rtp::rtcp::{ReceptionReport, ReportList, Rtcp, Twcc};
 
 use crate::bwe::{ArrivalReport, NetworkGauge};
-use crate::rtp::send::{RtpOutput, SrtcpReader};
+use crate::rtp::send::{RtpOutput, SrtcpReader, Track};
 
 /// Retransmissions noted in one turn. More than this in one go is a stream that is lost anyway: the
 /// viewer asks for a keyframe.
@@ -29,6 +29,8 @@ pub(super) struct Feedback {
     plain: Vec<u8>,
     /// There was a report of arrivals.
     has_reported: bool,
+    /// The part of packets of sound that the last report says are lost.
+    sound_lost: Option<f64>,
 }
 
 impl Feedback {
@@ -79,12 +81,8 @@ impl Feedback {
                     self.lost.extend(missing.map(|after| entry.pid.wrapping_add(after)).take(room));
                 }
             }
-            Rtcp::ReceiverReport(report) => {
-                report.reports.iter().for_each(|block| output.acknowledge(*block.ssrc));
-            }
-            Rtcp::SenderReport(report) => {
-                report.reports.iter().for_each(|block| output.acknowledge(*block.ssrc));
-            }
+            Rtcp::ReceiverReport(report) => self.note_reception(&report.reports, output),
+            Rtcp::SenderReport(report) => self.note_reception(&report.reports, output),
             Rtcp::Twcc(report) => {
                 if let Some(estimator) = &mut output.estimator {
                     self.has_reported = true;
@@ -94,6 +92,21 @@ impl Feedback {
             }
             _ => {}
         }
+    }
+
+    fn note_reception(&mut self, blocks: &ReportList<ReceptionReport>, output: &mut RtpOutput) {
+        let sound = output.tracks.audio.as_ref().map(Track::ssrc);
+        for block in blocks.iter() {
+            output.acknowledge(*block.ssrc);
+            if Some(*block.ssrc) == sound {
+                self.sound_lost = Some(f64::from(block.fraction_lost) / 256.0);
+            }
+        }
+    }
+
+    /// The part of packets of sound that were lost, where it was reported since the last call (RFC 3550 §6.4.1).
+    pub(super) fn take_sound_lost(&mut self) -> Option<f64> {
+        self.sound_lost.take()
     }
 
     /// Whether there was a report of arrivals since the last call.

@@ -15,6 +15,7 @@ use super::data::MAX_MESSAGE_BYTES;
 use super::negotiation::Negotiation;
 use super::path::candidates::{RemoteCandidates, host_candidate};
 use super::path::{Checks, Path, credentials};
+use super::sound_copies::SoundCopies;
 use super::tracks::CodecOrder;
 use super::{Accepted, Peer};
 use crate::dtls;
@@ -32,7 +33,8 @@ pub struct PeerSetup<'a> {
     pub order: CodecOrder,
     /// All video codecs the session can send; it can send every audio codec.
     pub video_codecs: CodecSet,
-    /// Whether sound in Opus is sent with redundancy (RFC 2198) to viewers that take it.
+    /// Whether sound in Opus is sent with redundancy (RFC 2198) to all viewers that take it, and by them. Otherwise it is
+    /// sent so to those that lose packets.
     pub red: bool,
     /// Our ICE host candidates: addresses at which the media loop's UDP socket is reached.
     pub candidates: &'a [SocketAddr],
@@ -68,7 +70,8 @@ impl PeerSetup<'_> {
         let answer = negotiation.accept(&mut rtc, plan, &inner)?;
         let checks = Checks::new(self.certificate.provider.sha1_hmac_provider, local, remote);
         let path = Path::new(checks, (candidates, refused), self.now);
-        let accepted = Accepted { rtc: Box::new(rtc), handshake, negotiation, path };
+        let copies = if self.red { SoundCopies::Always } else { SoundCopies::Without };
+        let accepted = Accepted { rtc: Box::new(rtc), handshake, negotiation, path, copies };
         let peer = Peer::new((self.peer, self.session), self.order, accepted, self.now);
         peer.data_gauge().read_max_message(offer);
         Ok((peer, answer))
@@ -84,7 +87,7 @@ impl PeerSetup<'_> {
             .enable_raw_packets(true)
             .set_extension_map(extensions())
             .clear_codecs()
-            .enable_opus(true, self.red)
+            .enable_opus(true, true)
             .enable_pcmu(true, false)
             .enable_pcma(true, false)
             // A browser refuses to send more than this.

@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use str0m::Rtc;
 use str0m::media::Mid;
-use visavis_types::{AudioCodec, AudioPacket, AudioRendition, PeerId, VideoCodec};
+use visavis_types::{AudioCodec, AudioPacket, AudioRendition, PeerId, RenditionId, VideoCodec};
 
+use super::catch_up::Progress;
+use super::sound_copies::SoundCopies;
 use crate::rendition::{Choice, Renditions, Selection, Take};
 use crate::rtp::packetize::{PacketizedFrame, Redundancy};
 use crate::rtp::send::{ExtensionIds, RtpOutput, Track};
@@ -31,6 +33,7 @@ pub(super) struct Tracks {
     order: CodecOrder,
     pub(super) video: Option<VideoState>,
     pub(super) audio: Option<AudioState>,
+    copies: SoundCopies,
     pub(super) output: RtpOutput,
 }
 
@@ -39,26 +42,34 @@ pub(super) struct VideoState {
     pub(super) codec: VideoCodec,
     /// None until it is in its session.
     pub(super) selection: Option<Selection>,
+    /// The packet of its rendition's history that it is to get next, while it catches up.
+    pub(super) behind: Option<u64>,
 }
 
 impl VideoState {
-    fn await_keyframe(&mut self) {
+    pub(super) fn await_keyframe(&mut self) {
+        self.behind = None;
         self.selection.iter_mut().for_each(Selection::await_keyframe);
+    }
+
+    /// The rendition that it is to begin with.
+    pub(super) fn rendition(&self) -> Option<RenditionId> {
+        Some(self.selection?.wanted())
     }
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AudioState {
     pub(super) rendition: AudioRendition,
-    /// The payload type that packets with redundancy name as what is in them, where the viewer takes
-    /// such packets.
-    pub(super) in_red: Option<u8>,
+    /// Its payload type, and that of packets with copies, where the viewer takes such.
+    number: u8,
+    red: Option<u8>,
 }
 
 impl Tracks {
     /// None yet.
-    pub(super) fn new(order: CodecOrder, output: RtpOutput) -> Self {
-        Self { order, video: None, audio: None, output }
+    pub(super) fn new(order: CodecOrder, copies: SoundCopies, output: RtpOutput) -> Self {
+        Self { order, video: None, audio: None, copies, output }
     }
 
     /// The SSRC of one of them, where there is one.
@@ -101,13 +112,12 @@ impl Tracks {
         let old_ssrc = self.output.tracks.video.as_ref().map(Track::ssrc);
         self.output.retire();
         self.audio = audio.and_then(|(section, format, codec)| {
-            // Packets with copies name what is in them.
-            let in_red = format.red.map(|_| format.number);
-            let number = format.red.unwrap_or(format.number);
+            let Format { number, red, stereo, .. } = *format;
             let track = self.track(peer, section, rtc, codec.clock_hz(), (number, None), false)?;
             self.output.tracks.audio = Some(track);
-            Some(AudioState { rendition: AudioRendition::of(codec, format.stereo), in_red })
+            Some(AudioState { rendition: AudioRendition::of(codec, stereo), number, red })
         });
+        self.set_copies();
         let before = self.video.take();
         self.video = video.and_then(|(section, format, codec)| {
             let Format { number, rtx, .. } = *format;
@@ -118,8 +128,7 @@ impl Tracks {
             let same = old_ssrc == Some(track.ssrc());
             self.output.tracks.video = Some(track);
             let unchanged = before.filter(|before| same && before.codec == codec);
-            let selection = unchanged.and_then(|before| before.selection);
-            Some(VideoState { codec, selection })
+            Some(unchanged.unwrap_or(VideoState { codec, selection: None, behind: None }))
         });
         // Sections that were given to others took their streams with them, whose SSRCs do not come again.
         let mut api = rtc.direct_api();
@@ -166,6 +175,13 @@ impl Tracks {
         way: (&Route, &mut impl Outbox),
         now: Instant,
     ) -> bool {
+        if self.is_behind_with(frame) {
+            match self.catch_up(renditions, (way.0, way.1), now) {
+                Progress::Done => {}
+                Progress::Behind => return true,
+                Progress::Lost => return false,
+            }
+        }
         let Self { video, output, .. } = self;
         let selection = video.as_mut().and_then(|video| video.selection.as_mut());
         let (Some(selection), Some(history)) = (selection, renditions.history(frame.rendition))
@@ -180,12 +196,36 @@ impl Tracks {
             }
             Take::Ignore => return false,
         }
-        let sent =
-            output.send_video(frame, stamp, (history, |id| renditions.numbers(id)), way, now);
+        let next = (history.next_packet(), |id| renditions.numbers(id));
+        let sent = output.send_video(frame, stamp, next, way, now);
         if sent {
             selection.sent(frame);
         }
         sent
+    }
+
+    /// Whether it sees nothing before the next keyframe.
+    pub(super) fn awaits_keyframe(&self) -> bool {
+        let selection = self.video.and_then(|video| video.selection);
+        selection.is_some_and(|selection| selection.awaits_keyframe())
+    }
+
+    /// Whether it is still to get what others have.
+    pub(super) fn is_behind(&self) -> bool {
+        self.video.is_some_and(|video| video.behind.is_some())
+    }
+
+    /// Whether others of the frame's rendition are to come before it. A keyframe is what a viewer can go on with at once.
+    fn is_behind_with(&mut self, frame: &PacketizedFrame) -> bool {
+        let Some(VideoState { behind: behind @ Some(_), selection: Some(selection), .. }) =
+            &mut self.video
+        else {
+            return false;
+        };
+        if frame.keyframe && selection.judge(frame) == Take::Send {
+            *behind = None;
+        }
+        behind.is_some() && frame.rendition == selection.current()
     }
 
     /// Sends an audio packet. False where the viewer does not get it.
@@ -199,11 +239,29 @@ impl Tracks {
         else {
             return false;
         };
-        let payload = match audio.in_red {
-            Some(payload_type) => redundancy.wrap(packet, payload_type, audio.rendition),
-            None => &packet.data,
+        let payload = match audio.red {
+            // Packets with copies name what is in them.
+            Some(_) if self.copies.are_sent() => {
+                redundancy.wrap(packet, audio.number, audio.rendition)
+            }
+            _ => &packet.data,
         };
         self.output.send_audio(payload, packet, (route, out))
+    }
+
+    /// The viewer has lost such a part of its packets, of late.
+    pub(super) fn note_loss(&mut self, lost: f64, now: Instant) {
+        if self.copies.note(lost, now) {
+            self.set_copies();
+        }
+    }
+
+    /// Sound is sent with copies, or without, from the next packet on.
+    fn set_copies(&mut self) {
+        if let Some((audio, track)) = self.audio.zip(self.output.tracks.audio.as_mut()) {
+            let red = audio.red.filter(|_| self.copies.are_sent());
+            track.payload_type = red.unwrap_or(audio.number);
+        }
     }
 
     /// The next picture that is of use to the viewer is a keyframe. False where it gets none.

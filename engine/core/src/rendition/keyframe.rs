@@ -153,9 +153,14 @@ impl KeyframeRequests {
         Request::Ask
     }
 
+    /// The viewer needs a keyframe, and waits for its turn to ask.
+    pub(crate) fn wait(&mut self, now: Instant) {
+        self.waiting.get_or_insert(now);
+    }
+
     /// When the one that waits may be passed on.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.waiting.and_then(|_| self.limit.next())
+        self.waiting.map(|since| self.limit.next().unwrap_or(since))
     }
 
     /// Whether the one that waits is to be passed on now.

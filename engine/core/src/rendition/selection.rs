@@ -53,6 +53,11 @@ impl Selection {
         self.next.unwrap_or(self.rendition)
     }
 
+    /// The rendition that it is sent, or begins with.
+    pub(crate) fn current(&self) -> RenditionId {
+        self.rendition
+    }
+
     /// The renditions that are needed for it.
     pub(crate) fn used(&self) -> RenditionSet {
         RenditionSet::EMPTY.with(self.rendition).with(self.wanted())

@@ -1,10 +1,9 @@
 //! Frames sent a moment ago, for viewers that have missed a packet.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::packetize::{PacketizedFrame, Payloads};
+use super::packetize::PacketizedFrame;
 use super::stamp::FrameStamp;
 
 /// A packet that comes later than this has missed its picture's time by far.
@@ -27,7 +26,7 @@ struct Sent {
     first_packet: u64,
     at: Instant,
     stamp: FrameStamp,
-    payloads: Arc<Payloads>,
+    frame: PacketizedFrame,
 }
 
 /// A packet as it was sent.
@@ -46,17 +45,16 @@ impl History {
 
     /// Keeps a frame that was sent to all viewers.
     pub(crate) fn push(&mut self, frame: PacketizedFrame, stamp: FrameStamp, now: Instant) {
-        let payloads = frame.payloads;
         let first_packet = self.next_packet;
-        self.next_packet += payloads.len() as u64;
-        self.bytes += payloads.bytes();
-        self.frames.push_back(Sent { first_packet, at: now, stamp, payloads });
+        self.next_packet += frame.payloads.len() as u64;
+        self.bytes += frame.payloads.bytes();
+        self.frames.push_back(Sent { first_packet, at: now, stamp, frame });
         while let Some(oldest) = self.frames.front() {
             let old = now.saturating_duration_since(oldest.at) > KEPT_FOR;
             if !old && self.bytes <= MAX_BYTES {
                 break;
             }
-            self.bytes -= oldest.payloads.bytes();
+            self.bytes -= oldest.frame.payloads.bytes();
             self.frames.pop_front();
         }
     }
@@ -66,20 +64,52 @@ impl History {
         let after = self.frames.partition_point(|sent| sent.first_packet <= packet);
         let sent = self.frames.get(after.checked_sub(1)?)?;
         let index = usize::try_from(packet - sent.first_packet).ok()?;
-        let payload = sent.payloads.get(index)?;
-        Some(Kept { payload, stamp: &sent.stamp, marker: index + 1 == sent.payloads.len() })
+        let payloads = &sent.frame.payloads;
+        let payload = payloads.get(index)?;
+        Some(Kept { payload, stamp: &sent.stamp, marker: index + 1 == payloads.len() })
+    }
+
+    /// A frame by the number of its first packet.
+    pub(crate) fn frame(&self, first_packet: u64) -> Option<(&PacketizedFrame, &FrameStamp)> {
+        let place = self.frames.binary_search_by_key(&first_packet, |sent| sent.first_packet);
+        self.frames.get(place.ok()?).map(|sent| (&sent.frame, &sent.stamp))
+    }
+
+    /// The number of the last keyframe's first packet, where that was sent no longer ago, and no more bytes from it on.
+    pub(crate) fn last_keyframe(
+        &self,
+        age: Duration,
+        most_bytes: usize,
+        now: Instant,
+    ) -> Option<u64> {
+        let mut bytes = 0;
+        for sent in self.frames.iter().rev() {
+            bytes += sent.frame.payloads.bytes();
+            if bytes > most_bytes || now.saturating_duration_since(sent.at) > age {
+                return None;
+            }
+            if sent.frame.keyframe {
+                return Some(sent.first_packet);
+            }
+        }
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use visavis_types::{RenditionId, SessionNumber, Stamps, VideoCodec};
 
     fn push(history: &mut History, payloads: &[Vec<u8>], at: Instant) {
+        push_frame(history, false, payloads, at);
+    }
+
+    fn push_frame(history: &mut History, keyframe: bool, payloads: &[Vec<u8>], at: Instant) {
         let frame = PacketizedFrame {
             rendition: RenditionId::lowest(SessionNumber::unique(), VideoCodec::Vp8),
-            keyframe: false,
+            keyframe,
             layers: None,
             payloads: Arc::new(payloads.iter().collect()),
             captured: at,
@@ -103,6 +133,24 @@ mod tests {
         let all: Vec<_> = (0..5).map(|number| found(&history, number)).collect();
         assert_eq!(all, [None, None, Some((3, true)), Some((4, true)), None]);
         assert_eq!(history.bytes, 2);
+    }
+
+    #[test]
+    fn a_keyframe_is_begun_with_while_it_is_recent_and_not_too_much_has_come_since() {
+        let (mut history, start) = (History::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        let begin = |history: &History, ms| history.last_keyframe(KEPT_FOR / 2, 6, at(ms));
+        push(&mut history, &[vec![1]], at(0));
+        assert_eq!(begin(&history, 0), None);
+        push_frame(&mut history, true, &[vec![2], vec![3]], at(10));
+        push(&mut history, &[vec![4]], at(20));
+        assert_eq!(begin(&history, 30), Some(1));
+        assert_eq!(begin(&history, 510), Some(1));
+        assert_eq!(begin(&history, 511), None);
+        let first = |number| history.frame(number).map(|(frame, _)| frame.payloads.get(0).unwrap()[0]);
+        assert_eq!([0, 1, 2, 3, 4].map(first), [Some(1), Some(2), None, Some(4), None]);
+        push(&mut history, &[vec![5; 4]], at(30));
+        assert_eq!(begin(&history, 30), None);
     }
 
     #[test]

@@ -109,6 +109,8 @@ pub(crate) struct Format {
     pub(crate) rtx: Option<u8>,
     /// The number of packets that carry copies of those before (RFC 2198), where the offer has one.
     pub(crate) red: Option<u8>,
+    /// Whether those are what the viewer is to send: of what it may, it sends what the answer names first.
+    pub(super) red_first: bool,
     /// Whether the viewer would rather hear two channels than one (RFC 7587 §6.1).
     pub(crate) stereo: bool,
     /// Which of [`FEEDBACK`] were offered.
@@ -284,6 +286,7 @@ fn format(
         codec,
         rtx: rtx.map(|rtx| rtx.number),
         red: red.map(|red| red.number),
+        red_first: false,
         stereo: stereo && codec == Codec::Opus,
         feedback,
         parameters,
@@ -296,9 +299,10 @@ impl Format {
         self.feedback[TRANSPORT_WIDE]
     }
 
-    /// All its numbers, in the order of an `m=` line: browsers use redundancy only where it comes first.
+    /// All its numbers, in the order of an `m=` line.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u8> {
-        [self.red, Some(self.number), self.rtx].into_iter().flatten()
+        let (first, last) = if self.red_first { (self.red, None) } else { (None, self.red) };
+        [first, Some(self.number), self.rtx, last].into_iter().flatten()
     }
 
     /// Writes what an answer says of it.
@@ -333,6 +337,7 @@ pub(super) fn write_inner(
         codec,
         rtx,
         red,
+        red_first: false,
         stereo: false,
         feedback: [codec.video().is_some(); FEEDBACK.len()],
         parameters: codec.inner_parameters().map(str::to_owned),
@@ -428,6 +433,9 @@ mod tests {
         let [opus, vp8] = &*found else { panic!("{found:?}") };
         assert_eq!((opus.red, opus.rtx), (Some(63), None));
         assert_eq!((vp8.red, vp8.rtx), (None, Some(97)));
-        assert_eq!(opus.numbers().collect::<Vec<_>>(), [63, 111]);
+        assert_eq!(opus.numbers().collect::<Vec<_>>(), [111, 63]);
+        let first = Format { red_first: true, ..opus.clone() };
+        assert_eq!(first.numbers().collect::<Vec<_>>(), [63, 111]);
+        assert_eq!(vp8.numbers().collect::<Vec<_>>(), [96, 97]);
     }
 }

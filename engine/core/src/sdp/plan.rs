@@ -30,8 +30,8 @@ const MAX_NAME_BYTES: usize = 16;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Supported {
     pub(crate) video: CodecSet,
-    /// Whether sound is sent with copies (RFC 2198).
-    pub(crate) red: bool,
+    /// Whether viewers are to send their sound with copies (RFC 2198); what they are sent may have them in any case.
+    pub(crate) red_first: bool,
 }
 
 /// What all offers of a peer so far have come to.
@@ -226,7 +226,7 @@ impl Sections {
         let offered = section.direction;
         let (kind, direction, formats) = match section.kind {
             Kind::Audio => {
-                let (formats, receivable) = self.numbers.take(&section.formats, supported.red);
+                let (formats, receivable) = self.numbers.take(&section.formats, supported.red_first);
                 let direction =
                     Direction { sends: offered.receives, receives: offered.sends && receivable };
                 (TakenKind::Audio, direction, formats)
@@ -485,11 +485,12 @@ impl SoundNumbers {
     /// The formats of a section that can be used beside those of others, and whether what comes in them can be
     /// told apart. A codec that has another number in another section can be sent, but not received; a number
     /// that means something else there cannot be used at all.
-    fn take(&mut self, offered: &[Format], with_red: bool) -> (Vec<Format>, bool) {
+    fn take(&mut self, offered: &[Format], red_first: bool) -> (Vec<Format>, bool) {
         let mut receivable = true;
         let mut taken = Vec::new();
         for format in offered {
             let mut format = format.clone();
+            format.red_first = red_first;
             let Self { opus, pcmu, pcma, .. } = self;
             let place = match format.codec {
                 Codec::Opus => opus,
@@ -507,7 +508,7 @@ impl SoundNumbers {
                         Codec::Pcmu => self.pcmu = Some(number),
                         _ => self.pcma = Some(number),
                     }
-                    format.red = format.red.filter(|&red| with_red && !self.claimed(red));
+                    format.red = format.red.filter(|&red| !self.claimed(red));
                     self.red = self.red.or(format.red);
                 }
                 Some(number) if number == format.number => {

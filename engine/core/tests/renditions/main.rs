@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod face;
+mod joins;
 mod networks;
 mod reports;
 

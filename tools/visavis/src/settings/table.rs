@@ -267,9 +267,10 @@ settings! {
         /// Send almost nothing while nobody speaks (Opus discontinuous transmission)
         opus_dtx: bool = false, Spec::toggle("opus-dtx", "BOOL");
 
-        /// Send every Opus packet twice, against loss, to browsers that support it (RED, RFC 2198)
+        /// Send every Opus packet twice in any case, to browsers that support it (RED, RFC 2198)
         ///
-        /// It doubles the bitrate of the sound.
+        /// It doubles the bitrate of the sound. Viewers that lose 1 % of their packets or more get copies anyway, for
+        /// as long as they do.
         opus_red: bool = false, Spec::toggle("opus-red", "BOOL");
     }
 

@@ -130,13 +130,13 @@ impl RtpOutput {
         Some((SrtpSender { srtp: srtp.as_mut()?, route, scratch, out, arrivals }, tracks))
     }
 
-    /// Sends a frame that `history` will have next; `numbers` are those of the last picture of each rendition. False
-    /// where it cannot be sent yet.
+    /// Sends a frame; `packet` is the number of its first packet in the history, and `numbers` are those of the last picture
+    /// of each rendition. False where it cannot be sent yet.
     pub(crate) fn send_video(
         &mut self,
         frame: &PacketizedFrame,
         stamp: &FrameStamp,
-        (history, numbers): (&History, impl Fn(RenditionId) -> Numbers),
+        (packet, numbers): (u64, impl Fn(RenditionId) -> Numbers),
         to: (&Route, &mut impl Outbox),
         now: Instant,
     ) -> bool {
@@ -144,7 +144,7 @@ impl RtpOutput {
         else {
             return false;
         };
-        track.follow(frame.rendition, stamp, history, numbers);
+        track.follow(frame.rendition, stamp, packet, numbers);
         if frame.keyframe {
             track.begin_keyframe();
         }

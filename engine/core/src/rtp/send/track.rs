@@ -146,12 +146,12 @@ impl Track {
         Header::new((ssrc, payload_type), mid, stamp, &self.extensions, is_numbered)
     }
 
-    /// Notes whose packet comes next, and which of its history. `numbers` are those of a rendition's last picture.
+    /// Notes whose packet comes next, and its number in the history. `numbers` are those of a rendition's last picture.
     pub(super) fn follow(
         &mut self,
         rendition: RenditionId,
         stamp: &FrameStamp,
-        history: &History,
+        packet: u64,
         numbers: impl Fn(RenditionId) -> Numbers,
     ) {
         let changes = self.rendition != Some(rendition);
@@ -162,7 +162,7 @@ impl Track {
             self.keep_time(stamp);
         }
         if let Some(resend) = &mut self.resend {
-            let offset = history.next_packet().wrapping_sub(self.next);
+            let offset = packet.wrapping_sub(self.next);
             resend.spans.follow(Span { since: self.next, rendition, offset, shift: self.shift });
         }
     }
@@ -427,7 +427,7 @@ mod tests {
         let frame = |history: &mut History, track: &mut Track, second| {
             let at = start + std::time::Duration::from_secs(second);
             let stamp = FrameStamp::new(0, at);
-            track.follow(rendition, &stamp, history, |_| Numbers::default());
+            track.follow(rendition, &stamp, history.next_packet(), |_| Numbers::default());
             let frame = PacketizedFrame {
                 rendition,
                 keyframe: false,
