@@ -26,11 +26,18 @@ const FAILURES = {
 
 const START_LABELS = { failed: 'Try again', closed: 'Come back' };
 
+/** What is said of a connection that is not good, by whose fault it is. */
+const QUALITIES = {
+  network: (level) => `${level} connection`,
+  server: () => 'slow server',
+  device: () => 'slow device',
+};
+
 /** @param {import('./visavis-client.js').VisavisClient} client */
 export function setUpState(client) {
   let current = { state: 'idle' };
   let wasConnected = false;
-  let level = 'good';
+  let { level, cause } = client.quality;
 
   const title = () => {
     const { state, code, attempt, attempts } = current;
@@ -40,7 +47,7 @@ export function setUpState(client) {
     }
     if (state !== 'connected') return TEXTS[state];
     const what = { true: 'Live', false: 'Idle', null: 'Connected' }[client.live];
-    return level === 'good' ? what : `${what}, ${level} connection`;
+    return level === 'good' ? what : `${what}, ${QUALITIES[cause](level)}`;
   };
 
   const explanation = () => {
@@ -77,7 +84,7 @@ export function setUpState(client) {
   });
   client.addEventListener('live', render);
   client.addEventListener('quality', ({ detail: quality }) => {
-    ({ level } = quality);
+    ({ level, cause } = quality);
     find('state').title = quality.reasons.length ? `Reason: ${quality.reasons.join(', ')}` : '';
     render();
   });

@@ -119,6 +119,10 @@ export interface Stats {
   rttMs: number | null;
   /** Mean time of a frame in the jitter buffer, in milliseconds. */
   jitterBufferMs: number | null;
+  /** Mean time that a frame took to decode, in milliseconds. */
+  decodeMs: number | null;
+  /** Frames that were decoded too late to be shown, in percent of all. */
+  droppedPercent: number | null;
   /** Number of video freezes since the connection was made. */
   freezes: number;
   /** Such as "H264". */
@@ -135,6 +139,8 @@ export interface Quality {
   level: QualityLevel;
   /** Why it is not good; empty if it is. */
   reasons: ('loss' | 'round trip' | 'latency' | 'jitter' | 'freezes')[];
+  /** Whose fault it is, as far as that can be told; `device` is the visitor's own, which is too slow. Null if it is good. */
+  cause: 'network' | 'server' | 'device' | null;
 }
 
 /** The client's events, each with its `detail`. */

@@ -8,6 +8,12 @@ const LIMITS = {
   jitter: { stat: 'jitterBufferMs', fair: 120, poor: 350 },
 };
 
+/** From which value on this device does not keep up: frames that it drops, and how long it decodes one. */
+const DROPPED_PERCENT = 10;
+const DECODE_MS = 33;
+/** So much of the latency explains itself: what the network and the buffer are not is the server's. */
+const UNEXPLAINED_MS = 150;
+
 /** How many updates in a row must agree before the level changes. */
 const WORSE_AFTER = 2;
 const BETTER_AFTER = 4;
@@ -20,19 +26,22 @@ const LEVELS = ['good', 'fair', 'poor'];
  * @property {QualityLevel} level
  * @property {string[]} reasons why it is not good: `loss`, `round trip`, `latency`, `jitter`,
  *   `freezes`
+ * @property {?('network'|'server'|'device')} cause whose fault that is, as far as it can be told; `device` is the visitor's
+ *   own, which is too slow
  */
 
 /** Rates successive statistics, with hysteresis, so that a single bad second does not change the level. */
 export class QualityMonitor {
   #level = 0;
   #reasons = [];
+  #cause = null;
   #freezes = 0;
   #candidate = 0;
   #updates = 0;
 
   /** @returns {Quality} */
   get quality() {
-    return { level: LEVELS[this.#level], reasons: [...this.#reasons] };
+    return { level: LEVELS[this.#level], reasons: [...this.#reasons], cause: this.#cause };
   }
 
   /**
@@ -40,12 +49,13 @@ export class QualityMonitor {
    * @returns {?Quality} the new quality, if it has changed
    */
   update(stats) {
-    const { level, reasons } = this.#rate(stats);
+    const { level, reasons, cause } = this.#rate(stats);
     if (level === this.#level) {
       this.#candidate = level;
       this.#updates = 0;
-      if (reasons.length === 0 || same(reasons, this.#reasons)) return null;
+      if (reasons.length === 0 || (same(reasons, this.#reasons) && cause === this.#cause)) return null;
       this.#reasons = reasons;
+      this.#cause = cause;
       return this.quality;
     }
     // Updates in the same direction count together; the smallest change among them is applied.
@@ -58,6 +68,7 @@ export class QualityMonitor {
     this.#level = this.#candidate;
     this.#updates = 0;
     this.#reasons = this.#level === 0 ? [] : reasons;
+    this.#cause = this.#level === 0 ? null : cause;
     return this.quality;
   }
 
@@ -76,8 +87,18 @@ export class QualityMonitor {
       reasons.push('freezes');
       level = Math.max(level, newFreezes > 1 ? 2 : 1);
     }
-    return { level, reasons };
+    return { level, reasons, cause: level === 0 ? null : causeOf(stats, reasons) };
   }
+}
+
+/** A device that drops frames has no better picture on any network. */
+function causeOf(stats, reasons) {
+  if (stats.droppedPercent >= DROPPED_PERCENT || stats.decodeMs >= DECODE_MS) return 'device';
+  if (['loss', 'round trip', 'jitter'].some((reason) => reasons.includes(reason))) return 'network';
+  const explained = (stats.rttMs ?? 0) / 2 + (stats.jitterBufferMs ?? 0);
+  if (reasons.includes('latency')) return stats.latencyMs - explained > UNEXPLAINED_MS ? 'server' : 'network';
+  // A freeze with nothing lost: what was to be shown did not come.
+  return stats.lossPercent > 0 ? 'network' : 'server';
 }
 
 function same(a, b) {

@@ -14,6 +14,8 @@ const MAX_LATENCY_MS = 10_000;
  * @property {?number} lossPercent   packets lost since the last call
  * @property {?number} rttMs         round trip on the path in use
  * @property {?number} jitterBufferMs  how long frames waited to be decoded, since the last call
+ * @property {?number} decodeMs      how long a frame took to decode, since the last call
+ * @property {?number} droppedPercent  frames that were decoded too late to be shown, since the last call
  * @property {number} freezes        video freezes since the start
  * @property {?string} codec         such as "H264"
  * @property {?string} audioCodec    such as "opus"
@@ -78,6 +80,8 @@ export class StatsReader {
       frames: video?.framesDecoded ?? 0,
       waited: video?.jitterBufferDelay ?? 0,
       emitted: video?.jitterBufferEmittedCount ?? 0,
+      decoding: video?.totalDecodeTime ?? 0,
+      dropped: video?.framesDropped ?? 0,
     };
     const last = this.#previous;
     this.#previous = now;
@@ -92,6 +96,8 @@ export class StatsReader {
       this.#clockOffsetMs = report.remoteTimestamp - (report.timestamp - (rtt * 1000) / 2);
     }
     const waited = ratio(change('waited'), change('emitted'));
+    const decoding = ratio(change('decoding'), change('frames'));
+    const dropped = ratio(change('dropped'), change('frames') + change('dropped'));
     const bits = ratio(change('bytes'), seconds);
     return {
       latencyMs: this.#captureLatencyMs ?? playoutLatency(video),
@@ -100,6 +106,8 @@ export class StatsReader {
       lossPercent: last ? 100 * (ratio(change('lost'), sent) ?? 0) : null,
       rttMs: rtt === undefined ? null : rtt * 1000,
       jitterBufferMs: waited === null ? null : waited * 1000,
+      decodeMs: decoding === null ? null : decoding * 1000,
+      droppedPercent: dropped === null ? null : 100 * dropped,
       freezes: video?.freezeCount ?? 0,
       codec: codecName(stats, video),
       audioCodec: codecName(stats, audio),

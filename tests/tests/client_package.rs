@@ -118,3 +118,14 @@ fn the_types_name_what_the_class_has() -> Outcome {
     assert_eq!(own, declared);
     Ok(())
 }
+
+/// What it says of a connection, and whose fault that is.
+#[test]
+fn a_bad_connection_has_a_cause() -> Outcome {
+    let tests = root().join("tests/tests/client/quality.test.mjs");
+    let mut node = Command::new("node");
+    let said =
+        run(node.args(["--test", "--test-reporter=tap"]).arg(tests).env("VISAVIS_WEB", web()))?;
+    assert!(said.contains("# pass 10"), "{said}");
+    Ok(())
+}

@@ -60,10 +60,8 @@ fn a_hundred_viewers_connect_and_see_every_frame() -> Outcome {
 #[serde(rename_all = "camelCase")]
 struct Received {
     decoded: u64,
-    dropped: u64,
     keyframes: u64,
     keyframe_requests: u64,
-    freezes: u64,
 }
 
 const RECEIVED: &str = r"
@@ -71,10 +69,8 @@ const report = [...(await watched.peers.at(-1).getStats()).values()];
 const video = report.find((s) => s.type === 'inbound-rtp' && s.kind === 'video');
 return {
   decoded: video.framesDecoded,
-  dropped: video.framesDropped,
   keyframes: video.keyFramesDecoded,
   keyframeRequests: video.pliCount + video.firCount,
-  freezes: video.freezeCount,
 };
 ";
 
@@ -82,7 +78,7 @@ return {
 #[test]
 fn a_browser_that_joins_among_others_decodes_what_they_have() -> Outcome {
     let _turn = Turn::take()?;
-    for codec in ["H264", "VP8", "VP9"] {
+    for codec in ["H264", "VP8"] {
         let server = Server::start(ServerOptions::demo().video_codec(codec))?;
         let program = find_binary("visavis-bench", "visavis-bench", "VISAVIS_BENCH_BIN")?;
         let mut others = Command::new(program)

@@ -50,11 +50,7 @@ struct Viewer {
 }
 
 impl Viewer {
-    fn join(
-        options: ServerOptions,
-        codec: &str,
-        down: Conditions,
-    ) -> Result<Self, Box<dyn Error>> {
+    fn join(options: ServerOptions, codec: &str, down: Conditions) -> Result<Self, Box<dyn Error>> {
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let relay = Relay::start(udp, path(100.0), down, 1)?;
         let options = options

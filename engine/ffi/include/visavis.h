@@ -993,7 +993,7 @@ typedef struct visavis_session_config {
      */
     uint32_t opus_dtx;
     /**
-     * 1: send every Opus packet twice, to browsers that support it. Default: 0.
+     * 1: send every Opus packet twice to all browsers that support it; 0: only to those that lose packets. Default: 0.
      */
     uint32_t opus_red;
     /**

@@ -25,7 +25,7 @@ client.addEventListener('stats', ({ detail }) => {
 });
 client.addEventListener('quality', ({ detail }) => {
   const quality: Quality = detail;
-  console.log(quality.level, quality.reasons.join());
+  console.log(quality.level, quality.reasons.join(), quality.cause satisfies string | null);
 });
 client.addEventListener('message', ({ detail: { data } }) => {
   console.log(typeof data === 'string' ? data.length : data.byteLength);

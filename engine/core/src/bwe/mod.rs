@@ -307,6 +307,11 @@ impl BandwidthEstimator {
         self.losses.recent()
     }
 
+    /// The part of packets that is lost where there is no queue, which is not for having sent too much.
+    pub fn path_loss(&self) -> f64 {
+        self.losses.average()
+    }
+
     fn micros(&self, now: Instant) -> Option<Micros> {
         Some(micros(now.saturating_duration_since(self.zero?)))
     }

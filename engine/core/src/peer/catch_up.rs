@@ -66,8 +66,7 @@ impl Tracks {
             let numbers = |id| renditions.numbers(id);
             let goes_on = kept.is_some_and(|(frame, stamp)| match selection.judge(frame) {
                 Take::Send => {
-                    let sent =
-                        output.send_video(frame, stamp, (*next, numbers), (route, out), now);
+                    let sent = output.send_video(frame, stamp, (*next, numbers), (route, out), now);
                     if sent {
                         selection.sent(frame);
                     }

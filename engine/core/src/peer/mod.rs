@@ -314,7 +314,7 @@ impl Peer {
         if taken {
             last_received.note(now);
             if let Some(estimator) = &tracks.output.estimator {
-                let lost = estimator.loss();
+                let lost = estimator.path_loss();
                 tracks.note_loss(lost, now);
             }
         }

@@ -98,7 +98,8 @@ impl Feedback {
         let sound = output.tracks.audio.as_ref().map(Track::ssrc);
         for block in blocks.iter() {
             output.acknowledge(*block.ssrc);
-            if Some(*block.ssrc) == sound {
+            // Where the network is known, losses of a queue that we have filled are told from others.
+            if Some(*block.ssrc) == sound && output.estimator.is_none() {
                 self.sound_lost = Some(f64::from(block.fraction_lost) / 256.0);
             }
         }

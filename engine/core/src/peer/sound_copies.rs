@@ -2,7 +2,7 @@
 //!
 //! Opus' own error correction repairs less: it has a coarse copy, of speech alone, and none where two are lost in a row,
 //! which a copy with a coarse copy in it still has. Copies double what sound takes, so that only those get them who lose
-//! packets.
+//! packets. Where those are lost for having sent too much, copies would make it worse; such losses do not count.
 
 use std::time::{Duration, Instant};
 

@@ -147,7 +147,8 @@ mod tests {
         assert_eq!(begin(&history, 30), Some(1));
         assert_eq!(begin(&history, 510), Some(1));
         assert_eq!(begin(&history, 511), None);
-        let first = |number| history.frame(number).map(|(frame, _)| frame.payloads.get(0).unwrap()[0]);
+        let first =
+            |number| history.frame(number).map(|(frame, _)| frame.payloads.get(0).unwrap()[0]);
         assert_eq!([0, 1, 2, 3, 4].map(first), [Some(1), Some(2), None, Some(4), None]);
         push(&mut history, &[vec![5; 4]], at(30));
         assert_eq!(begin(&history, 30), None);

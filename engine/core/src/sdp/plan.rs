@@ -226,7 +226,8 @@ impl Sections {
         let offered = section.direction;
         let (kind, direction, formats) = match section.kind {
             Kind::Audio => {
-                let (formats, receivable) = self.numbers.take(&section.formats, supported.red_first);
+                let (formats, receivable) =
+                    self.numbers.take(&section.formats, supported.red_first);
                 let direction =
                     Direction { sends: offered.receives, receives: offered.sends && receivable };
                 (TakenKind::Audio, direction, formats)

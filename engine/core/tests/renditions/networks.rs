@@ -160,6 +160,33 @@ fn losses_that_are_the_paths_cost_no_quality() {
 }
 
 #[test]
+fn who_loses_a_fifth_is_nothing_to_fifty_others() {
+    /// Bytes that came to the first of them in half a minute, the longest time without a picture at any, and keyframes.
+    fn half_a_minute(show: &mut Show) -> (usize, u64, usize) {
+        show.run(secs(30));
+        let end = show.ms();
+        let from = end - 30_000;
+        let seen = show.between(0, from, end);
+        let keyframes = seen.iter().filter(|(.., keyframe)| *keyframe).count();
+        let size = |keyframe| SIZES[3] * if keyframe { 4 } else { 1 };
+        let bytes = seen.iter().map(|&(.., keyframe)| size(keyframe)).sum();
+        let gap = (0..50).map(|viewer| show.gap(viewer, from, end)).max().unwrap();
+        (bytes, gap, keyframes)
+    }
+    let good = || (0..50).map(|_| Schedule::from(link(10.0)));
+    let mut alone = Show::new(good());
+    let alone = half_a_minute(&mut alone);
+    let mut show = Show::new(good().chain([Conditions { loss: 0.2, ..link(5.0) }.into()]));
+    let beside = half_a_minute(&mut show);
+    println!("alone {alone:?}, beside {beside:?}; asked for {}", show.asked(3));
+    println!("who loses: {:?}", show.rungs(50, 0, show.ms()));
+    let more = beside.0 as f64 / alone.0 as f64;
+    assert!((0.98..=1.02).contains(&more), "{more} times the bytes");
+    assert!(beside.1 <= alone.1 + 1, "{} ms, alone {} ms", beside.1, alone.1);
+    assert!((0..50).all(|viewer| matches!(show.rungs(viewer, 0, show.ms())[..], [(3, _)])));
+}
+
+#[test]
 fn after_a_blackout_the_picture_is_there_at_once_and_large_within_seconds() {
     let schedule = Schedule::from(link(5.0)).blackout(secs(20)..secs(25));
     let mut show = Show::new([schedule]);
