@@ -67,8 +67,11 @@ export class QualityMonitor {
     if (this.#updates < (worse ? WORSE_AFTER : BETTER_AFTER)) return null;
     this.#level = this.#candidate;
     this.#updates = 0;
-    this.#reasons = this.#level === 0 ? [] : reasons;
-    this.#cause = this.#level === 0 ? null : cause;
+    // Halfway back to good, the last update may have been good already: what was wrong is the same.
+    if (this.#level === 0 || level > 0) {
+      this.#reasons = this.#level === 0 ? [] : reasons;
+      this.#cause = this.#level === 0 ? null : cause;
+    }
     return this.quality;
   }
 

@@ -126,6 +126,6 @@ fn a_bad_connection_has_a_cause() -> Outcome {
     let mut node = Command::new("node");
     let said =
         run(node.args(["--test", "--test-reporter=tap"]).arg(tests).env("VISAVIS_WEB", web()))?;
-    assert!(said.contains("# pass 10"), "{said}");
+    assert!(said.contains("# pass 11"), "{said}");
     Ok(())
 }

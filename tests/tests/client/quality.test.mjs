@@ -50,3 +50,24 @@ test('what is over is not told of any more, and a new cause is', () => {
   assert.deepEqual(rate({ lossPercent: 10 }, {}), { level: 'good', reasons: [], cause: null });
   assert.equal(rate({ lossPercent: 3 }, { lossPercent: 3, droppedPercent: 20 }).cause, 'device');
 });
+
+test('whatever is not good has a cause, halfway back too', () => {
+  const monitor = new QualityMonitor();
+  for (const lossPercent of [10, 10, 3, 0, 0, 0]) monitor.update({ ...GOOD, lossPercent });
+  assert.deepEqual(monitor.quality, { level: 'fair', reasons: ['loss'], cause: 'network' });
+  // Whatever comes, in whatever order.
+  let random = 1;
+  const draw = (of) => {
+    random = (random * 48271) % 2147483647;
+    return of[random % of.length];
+  };
+  let freezes = 0;
+  for (let update = 0; update < 10_000; update += 1) {
+    freezes += draw([0, 0, 1, 2]);
+    const stats = { ...GOOD, freezes, lossPercent: draw([0, 3, 10, null]), latencyMs: draw([60, 400, null]) };
+    monitor.update({ ...stats, droppedPercent: draw([0, 50, null]), rttMs: draw([20, 300, null]) });
+    const { level, reasons, cause } = monitor.quality;
+    assert.equal(cause === null, level === 'good');
+    assert.equal(reasons.length === 0, level === 'good');
+  }
+});

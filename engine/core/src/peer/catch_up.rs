@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::tracks::{Tracks, VideoState};
+use super::tracks::{Progress, Tracks, VideoState};
 use crate::rendition::{Renditions, Take};
 use crate::transport::{Outbox, Route};
 
@@ -17,17 +17,6 @@ const MOST_BYTES: usize = 384 * 1024;
 /// comes.
 const BYTES_AT_ONCE: usize = 32 * 1024;
 const FRAMES_AT_ONCE: usize = 3;
-
-/// How far a viewer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// It has what the others have.
-    Done,
-    /// It will have what comes, later.
-    Behind,
-    /// What it needs is not known any more, or cannot be sent: it is to have a keyframe.
-    Lost,
-}
 
 impl Tracks {
     /// Begins with a keyframe that others were sent, where there is one. False where the viewer needs one of its own.

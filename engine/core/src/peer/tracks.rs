@@ -6,7 +6,6 @@ use str0m::Rtc;
 use str0m::media::Mid;
 use visavis_types::{AudioCodec, AudioPacket, AudioRendition, PeerId, RenditionId, VideoCodec};
 
-use super::catch_up::Progress;
 use super::sound_copies::SoundCopies;
 use crate::rendition::{Choice, Renditions, Selection, Take};
 use crate::rtp::packetize::{PacketizedFrame, Redundancy};
@@ -56,6 +55,17 @@ impl VideoState {
     pub(super) fn rendition(&self) -> Option<RenditionId> {
         Some(self.selection?.wanted())
     }
+}
+
+/// How far a viewer is that catches up with the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It has what the others have.
+    Done,
+    /// It will have what comes, later.
+    Behind,
+    /// What it needs is not known any more, or cannot be sent: it is to have a keyframe.
+    Lost,
 }
 
 #[derive(Debug, Clone, Copy)]
