@@ -94,14 +94,16 @@ export class QualityMonitor {
   }
 }
 
-/** A device that drops frames has no better picture on any network. */
+/** A device that decodes too slowly has no better picture on any network. Frames are also dropped where packets are lost. */
 function causeOf(stats, reasons) {
-  if (stats.droppedPercent >= DROPPED_PERCENT || stats.decodeMs >= DECODE_MS) return 'device';
-  if (['loss', 'round trip', 'jitter'].some((reason) => reasons.includes(reason))) return 'network';
+  if (stats.decodeMs >= DECODE_MS) return 'device';
+  if (stats.lossPercent > 0) return 'network';
+  if (stats.droppedPercent >= DROPPED_PERCENT) return 'device';
+  if (['round trip', 'jitter'].some((reason) => reasons.includes(reason))) return 'network';
   const explained = (stats.rttMs ?? 0) / 2 + (stats.jitterBufferMs ?? 0);
   if (reasons.includes('latency')) return stats.latencyMs - explained > UNEXPLAINED_MS ? 'server' : 'network';
   // A freeze with nothing lost: what was to be shown did not come.
-  return stats.lossPercent > 0 ? 'network' : 'server';
+  return 'server';
 }
 
 function same(a, b) {

@@ -48,7 +48,8 @@ test('freezes without loss are the server\'s, with it the network\'s', () => {
 
 test('what is over is not told of any more, and a new cause is', () => {
   assert.deepEqual(rate({ lossPercent: 10 }, {}), { level: 'good', reasons: [], cause: null });
-  assert.equal(rate({ lossPercent: 3 }, { lossPercent: 3, droppedPercent: 20 }).cause, 'device');
+  assert.equal(rate({ lossPercent: 3 }, { lossPercent: 3, decodeMs: 50 }).cause, 'device');
+  assert.equal(rate({ lossPercent: 3, droppedPercent: 20 }).cause, 'network', 'what was lost is dropped');
 });
 
 test('whatever is not good has a cause, halfway back too', () => {

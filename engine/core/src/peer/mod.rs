@@ -313,10 +313,7 @@ impl Peer {
         let taken = feedback.take_arrivals(datagram, &mut tracks.output, (network, now));
         if taken {
             last_received.note(now);
-            if let Some(estimator) = &tracks.output.estimator {
-                let lost = estimator.path_loss();
-                tracks.note_loss(lost, now);
-            }
+            feedback.take_path_loss().into_iter().for_each(|lost| tracks.note_loss(lost, now));
         }
         taken
     }
@@ -536,9 +533,8 @@ impl Peer {
                     if let RawPacket::RtcpRx(rtcp) = *packet {
                         last_received.note(now);
                         feedback.handle_rtcp(rtcp, &mut tracks.output, (network, now));
-                        if let Some(lost) = feedback.take_sound_lost() {
-                            tracks.note_loss(lost, now);
-                        }
+                        let lost = feedback.take_path_loss();
+                        lost.into_iter().for_each(|lost| tracks.note_loss(lost, now));
                     }
                 }
                 Event::ChannelOpen(id, label) => {

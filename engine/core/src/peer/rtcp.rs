@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use str0m::rtp::rtcp::{ReceptionReport, ReportList, Rtcp, Twcc};
 
-use crate::bwe::{ArrivalReport, NetworkGauge};
+use crate::bwe::{ArrivalReport, BandwidthEstimator, NetworkGauge};
 use crate::rtp::send::{RtpOutput, SrtcpReader, Track};
 
 /// Retransmissions noted in one turn. More than this in one go is a stream that is lost anyway: the
@@ -29,8 +29,8 @@ pub(super) struct Feedback {
     plain: Vec<u8>,
     /// There was a report of arrivals.
     has_reported: bool,
-    /// The part of packets of sound that the last report says are lost.
-    sound_lost: Option<f64>,
+    /// The part of packets that are lost for no queue of ours, by the last report.
+    path_loss: Option<f64>,
 }
 
 impl Feedback {
@@ -42,7 +42,7 @@ impl Feedback {
         output: &mut RtpOutput,
         (network, now): (&NetworkGauge, Instant),
     ) -> bool {
-        let Self { reader, last, plain, has_reported, .. } = self;
+        let Self { reader, last, plain, .. } = self;
         if datagram.len() > MAX_REPORT_BYTES || !ArrivalReport::is_first_in(datagram) {
             return false;
         }
@@ -55,9 +55,9 @@ impl Feedback {
             return false;
         };
         let Some(report) = ArrivalReport::parse(plain) else { return false };
-        (*last, *has_reported) = (Some(index), true);
+        *last = Some(index);
         estimator.receive(now, report.take(MAX_ARRIVALS));
-        network.note(estimator, now);
+        self.note_arrivals(estimator, (network, now));
         true
     }
 
@@ -81,33 +81,49 @@ impl Feedback {
                     self.lost.extend(missing.map(|after| entry.pid.wrapping_add(after)).take(room));
                 }
             }
-            Rtcp::ReceiverReport(report) => self.note_reception(&report.reports, output),
-            Rtcp::SenderReport(report) => self.note_reception(&report.reports, output),
+            Rtcp::ReceiverReport(report) => self.note_reception(&report.reports, output, now),
+            Rtcp::SenderReport(report) => self.note_reception(&report.reports, output, now),
             Rtcp::Twcc(report) => {
                 if let Some(estimator) = &mut output.estimator {
-                    self.has_reported = true;
                     estimator.receive(now, arrivals(report, now));
-                    network.note(estimator, now);
+                    self.note_arrivals(estimator, (network, now));
                 }
             }
             _ => {}
         }
     }
 
-    fn note_reception(&mut self, blocks: &ReportList<ReceptionReport>, output: &mut RtpOutput) {
+    fn note_arrivals(
+        &mut self,
+        estimator: &BandwidthEstimator,
+        (network, now): (&NetworkGauge, Instant),
+    ) {
+        network.note(estimator, now);
+        self.has_reported = true;
+        self.path_loss = Some(estimator.path_loss());
+    }
+
+    fn note_reception(
+        &mut self,
+        blocks: &ReportList<ReceptionReport>,
+        output: &mut RtpOutput,
+        now: Instant,
+    ) {
         let sound = output.tracks.audio.as_ref().map(Track::ssrc);
+        // Where it reports arrivals, losses of a queue that we have filled are told from others.
+        let known = output.estimator.as_ref().and_then(|estimator| estimator.estimate(now));
         for block in blocks.iter() {
             output.acknowledge(*block.ssrc);
-            // Where the network is known, losses of a queue that we have filled are told from others.
-            if Some(*block.ssrc) == sound && output.estimator.is_none() {
-                self.sound_lost = Some(f64::from(block.fraction_lost) / 256.0);
+            if Some(*block.ssrc) == sound && known.is_none() {
+                self.path_loss = Some(f64::from(block.fraction_lost) / 256.0);
             }
         }
     }
 
-    /// The part of packets of sound that were lost, where it was reported since the last call (RFC 3550 §6.4.1).
-    pub(super) fn take_sound_lost(&mut self) -> Option<f64> {
-        self.sound_lost.take()
+    /// The part of packets that are lost, not counting those of a queue that we have filled as far as that is known; where
+    /// it was reported since the last call.
+    pub(super) fn take_path_loss(&mut self) -> Option<f64> {
+        self.path_loss.take()
     }
 
     /// Whether there was a report of arrivals since the last call.

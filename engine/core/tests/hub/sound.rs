@@ -146,3 +146,41 @@ fn a_viewer_that_takes_redundancy_misses_nothing_that_is_lost_alone() {
     }
     assert_eq!(heard.into_iter().collect::<Vec<_>>(), (0..50).collect::<Vec<u8>>());
 }
+
+#[test]
+fn who_loses_packets_is_sent_copies_for_as_long_as_it_does() {
+    let mut world = World::new();
+    let viewers = [0, 1].map(|_| world.join_as(|config| config.enable_opus(true, true)));
+    let loses = world.viewers[viewers[0]].addr;
+    world.run(2_000 * MS);
+    let mut n = 0;
+    // How many packets of copies each viewer gets in so many seconds, by what its answer calls them.
+    let mut copies = |world: &mut World, seconds: u32| {
+        world.viewers.iter_mut().for_each(|viewer| viewer.packets.clear());
+        for _ in 0..seconds * 50 {
+            let packet = sound(world, AudioCodec::Opus, n, &[0xf8, n as u8, 1, 2]);
+            world.hub.send_audio(world.session, &packet, &mut world.wire);
+            world.run(20 * MS);
+            n += 1;
+        }
+        viewers.map(|viewer| {
+            let viewer = &world.viewers[viewer];
+            let red = viewer.answer.lines().find_map(|line| {
+                line.strip_prefix("a=rtpmap:")?.strip_suffix(" red/48000/2")?.parse::<u8>().ok()
+            });
+            let types = viewer.packets.iter().map(|packet| *packet.header.payload_type);
+            types.filter(|number| *number == red.unwrap()).count()
+        })
+    };
+    assert_eq!(copies(&mut world, 5), [0, 0]);
+    let mut count = 0;
+    world.bend = Box::new(move |datagram| {
+        count += u32::from(datagram.to == loses);
+        datagram.to != loses || count % 10 != 0
+    });
+    let [some, none] = copies(&mut world, 20);
+    assert!(some > 400 && none == 0, "{some} and {none} of 1000");
+    world.bend = Box::new(|_| true);
+    copies(&mut world, 20);
+    assert_eq!(copies(&mut world, 5), [0, 0]);
+}

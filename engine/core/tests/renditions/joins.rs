@@ -71,14 +71,19 @@ fn who_joins_later_gets_a_keyframe_of_its_own() {
 /// So much that it takes several turns to catch up with.
 const LARGE: usize = 30_000;
 
+/// Nine pictures after a keyframe, which is less than what is begun with at most.
+fn behind(codec: VideoCodec, sizes: &[usize]) -> (World, Face) {
+    let (mut world, mut face) = watched(codec, false, sizes);
+    world.viewers[0].request_keyframe(world.now, &mut world.wire);
+    face.run(&mut world, 9);
+    face.asked.clear();
+    (world, face)
+}
+
 #[test]
 fn what_others_have_comes_in_pieces_and_in_order() {
     let codec = VideoCodec::Vp8;
-    let (mut world, mut face) = watched(codec, false, &[LARGE]);
-    world.viewers[0].request_keyframe(world.now, &mut world.wire);
-    // Less than what is begun with at most.
-    face.run(&mut world, 9);
-    face.asked.clear();
+    let (mut world, mut face) = behind(codec, &[LARGE]);
     world.join(Some(codec));
     let mut most = 0;
     for _ in 0..30 {
@@ -101,9 +106,7 @@ fn what_others_have_comes_in_pieces_and_in_order() {
 fn who_changes_while_it_catches_up_goes_on_with_a_keyframe() {
     let codec = VideoCodec::Vp8;
     for after in 0..6 {
-        let (mut world, mut face) = watched(codec, false, &[LARGE / 3, LARGE]);
-        world.viewers[0].request_keyframe(world.now, &mut world.wire);
-        face.run(&mut world, 9);
+        let (mut world, mut face) = behind(codec, &[LARGE / 3, LARGE]);
         let viewer = world.join(Some(codec));
         world.run(20 * MS);
         face.run(&mut world, after);
@@ -119,9 +122,7 @@ fn who_changes_while_it_catches_up_goes_on_with_a_keyframe() {
 #[test]
 fn who_cannot_catch_up_any_more_gets_a_keyframe_though_it_does_not_ask() {
     let codec = VideoCodec::Vp8;
-    let (mut world, mut face) = watched(codec, false, &[LARGE]);
-    world.viewers[0].request_keyframe(world.now, &mut world.wire);
-    face.run(&mut world, 9);
+    let (mut world, mut face) = behind(codec, &[LARGE]);
     let viewer = world.join(Some(codec));
     world.run(20 * MS);
     // The renderer stands still, and then nothing of before is known.
