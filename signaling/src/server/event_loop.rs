@@ -42,6 +42,9 @@ const REFUSED_AT_ONCE: usize = 64;
 const RESERVED: usize = 32;
 /// How long to leave the listener alone when the system has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long nothing has to fail before connections are said to be accepted again. At the edge each connection that ends
+/// makes room for one that waits, and the next fails: whoever comes and goes there must not fill the log.
+const ACCEPT_CALM: Duration = Duration::from_secs(1);
 
 /// Whether there may be connections to accept.
 enum Accept {
@@ -79,8 +82,8 @@ pub(super) struct EventLoop {
     tls: Option<Arc<rustls::ServerConfig>>,
     router: Arc<Router>,
     accept: Accept,
-    /// Logged, and not over yet.
-    cannot_accept: bool,
+    /// When the last connection could not be accepted; logged, and not over yet.
+    cannot_accept: Option<Instant>,
     connections: Slab<Entry>,
     deadlines: Deadlines,
     /// Connections that are closed where there are too many, by the time since when they have been idle.
@@ -110,7 +113,7 @@ impl EventLoop {
             tls,
             router,
             accept: Accept::Waiting,
-            cannot_accept: false,
+            cannot_accept: None,
             connections: Slab::new(),
             deadlines: Deadlines::default(),
             idle: Deadlines::default(),
@@ -195,18 +198,17 @@ impl EventLoop {
         for _ in 0..ACCEPT_BUDGET {
             match self.listener.accept() {
                 Ok((socket, remote)) => {
-                    self.descriptors_are_back();
                     if let Err(error) = self.admit(socket, remote.ip(), now) {
                         tracing::debug!(%remote, %error, "a connection was lost at its start");
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    self.accept = Accept::Waiting;
+                    self.accept = self.nobody_waits(now);
                     return;
                 }
                 Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    self.cannot_accept(&error);
+                    self.cannot_accept(&error, now);
                     self.accept = Accept::At(now + ACCEPT_PAUSE);
                     return;
                 }
@@ -215,8 +217,8 @@ impl EventLoop {
     }
 
     /// Logs it once, however long it lasts.
-    fn cannot_accept(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.cannot_accept, true) {
+    fn cannot_accept(&mut self, error: &io::Error, now: Instant) {
+        if self.cannot_accept.replace(now).is_none() {
             let wrong = format!(
                 "no connection can be accepted ({error}); where files are short, allow the process more of \
                  them (`ulimit -n`, or `LimitNOFILE=` of its systemd unit)"
@@ -226,11 +228,18 @@ impl EventLoop {
         }
     }
 
-    fn descriptors_are_back(&mut self) {
-        if std::mem::take(&mut self.cannot_accept) {
+    /// All who waited were accepted: says so where some could not be, once that is over.
+    fn nobody_waits(&mut self, now: Instant) -> Accept {
+        if let Some(failed) = self.cannot_accept {
+            let calm = failed + ACCEPT_CALM;
+            if now < calm {
+                return Accept::At(calm);
+            }
+            self.cannot_accept = None;
             tracing::info!("connections are accepted again");
             self.context.engine.faults().set_wrong("accept", None);
         }
+        Accept::Waiting
     }
 
     fn admit(&mut self, socket: TcpStream, remote: IpAddr, now: Instant) -> io::Result<()> {

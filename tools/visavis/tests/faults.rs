@@ -181,12 +181,16 @@ fn a_server_that_is_out_of_descriptors_says_so_once_and_serves_again_when_there_
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut server = Server::of(command);
     let mut log = server.child.stderr.take().unwrap();
-    let held: Vec<TcpStream> =
+    let mut held: Vec<TcpStream> =
         (0..100).map(|_| TcpStream::connect(&server.addr).unwrap()).collect();
-    // Tried ten times a second.
-    std::thread::sleep(Duration::from_secs(1));
+    // Tried ten times a second; each that leaves makes room for one that waits.
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_millis(50));
+        held.remove(0);
+        held.push(TcpStream::connect(&server.addr).unwrap());
+    }
     drop(held);
-    assert!(server.get("/readyz").starts_with("HTTP/1.1 200 "));
+    server.wait_for("readiness", |server| server.get("/readyz").starts_with("HTTP/1.1 200 "));
     assert_eq!(server.stop(), Some(0));
     let mut lines = String::new();
     log.read_to_string(&mut lines).unwrap();
