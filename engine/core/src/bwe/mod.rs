@@ -9,7 +9,8 @@
 //! with them as TCP does; losses without a queue are the path's, unless sending less helps.
 //!
 //! Reports cost more than the estimate: receivers send up to twenty a second, but only of packets that have a number. While
-//! all is well and less is sent than the network takes, two or three pictures a second are numbered and no others.
+//! all is well and less is sent than the network takes, some pictures a second are numbered and no others: two or three in
+//! the same house, half of them elsewhere.
 
 mod arrivals;
 mod competitor;
@@ -19,6 +20,7 @@ mod loss;
 mod micros;
 mod sent;
 mod throughput;
+mod train;
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -33,6 +35,7 @@ use self::loss::Losses;
 use self::micros::{Micros, micros, seconds};
 use self::sent::{News, SentPackets};
 use self::throughput::Throughput;
+use self::train::Train;
 
 /// At this bitrate a queue of this length is held, in bits a second and in seconds; its length goes with one by the square
 /// root of the other. At 0.3 Mbit/s it is 49 ms, at 2.5 17 ms.
@@ -61,6 +64,8 @@ const OVERUSE_QUEUE: f64 = 0.05;
 /// Or so many losses, with a queue of so many seconds.
 const OVERUSE_LOSS: f64 = 0.1;
 const SOME_QUEUE: f64 = 0.03;
+/// No longer one is believed in, in seconds.
+const LONGEST_QUEUE: f64 = 10.0;
 /// A queue that has not been empty for so long is emptied, by sending so much of the bitrate for at most so long: who came
 /// when there was a queue takes it for none, and gets more than the others until it has seen the path without.
 const EMPTY_EACH: Micros = 15_000_000;
@@ -75,11 +80,11 @@ const UNTRIED: f64 = 1.5;
 /// What is sent after losses while somebody else fills the queue, and by how many bits more in each round trip until then.
 const BACK_OFF_BESIDE: f64 = 0.7;
 const PACKET_BITS: f64 = 8.0 * 1_200.0;
-/// While all is well, pictures are numbered this often; where the way is so short, in seconds, that it is the same house's
-/// network, less often. All is well while less than this part of the estimate is sent over
-/// so long a time, and the estimate has not grown by so much for so long: it grows no more where more was not tried. A queue
+/// While all is well, pictures are numbered this often, for a network that suddenly takes a third fills its queue within
+/// tenths of a second; where the way is so short, in seconds, that it is the same house's network, less often. All is well
+/// while less than this part of the estimate is sent over so long a time, and the estimate has not grown by so much for so long: it grows no more where more was not tried. A queue
 /// of so many times the one that is held ends it.
-const SAMPLE_EACH: Micros = 130_000;
+const SAMPLE_EACH: Micros = 60_000;
 const SAMPLE_EACH_NEARBY: Micros = 400_000;
 const NEARBY: f64 = 0.008;
 const CALM: f64 = 0.9;
@@ -142,6 +147,8 @@ pub struct BandwidthEstimator {
     /// When packets were numbered for the last time.
     sampled: Micros,
     last_report: Option<Micros>,
+    /// When the last packet was sent that is known to have arrived.
+    reported: Micros,
     last_arrival: Option<Micros>,
     backed_off: Option<Micros>,
     /// When there was a queue for the last time.
@@ -170,6 +177,8 @@ struct Report {
     last_arrival: Micros,
     /// How long ago the last packet was sent that has arrived.
     round_trip: Micros,
+    /// Packets that were sent at once.
+    train: Train,
 }
 
 impl BandwidthEstimator {
@@ -198,6 +207,7 @@ impl BandwidthEstimator {
             full: None,
             sampled: Micros::MIN / 2,
             last_report: None,
+            reported: 0,
             last_arrival: None,
             backed_off: None,
             busy: 0,
@@ -252,6 +262,7 @@ impl BandwidthEstimator {
                     let delay = arrival.saturating_sub(sent);
                     report.received += 1;
                     report.bytes += bytes;
+                    report.train.note(sent, arrival, bytes);
                     report.delay = Some(report.delay.map_or(delay, |least| least.min(delay)));
                     report.last_arrival = report.last_arrival.max(arrival);
                     report.round_trip = now - sent;
@@ -267,6 +278,7 @@ impl BandwidthEstimator {
                 // Of what was lost then, nothing tells of the bandwidth.
                 report.lost = 0;
             }
+            self.reported = now - report.round_trip;
             self.rate = self.next_rate(now, delay, &report);
             self.note_fall(now);
         }
@@ -295,6 +307,14 @@ impl BandwidthEstimator {
     pub(crate) fn answers_in(&self) -> Option<Duration> {
         self.last_report?;
         Some(Duration::from_secs_f64(self.shortest_round_trip.min(10.0)) + self.queue())
+    }
+
+    /// How long what is sent now will wait there: what was sent since has been added, and some of it has gone.
+    pub(crate) fn queue_now(&self, now: Instant) -> Duration {
+        let Some(now) = self.micros(now) else { return Duration::ZERO };
+        let added = self.sent.pending() as f64 * 8.0 / self.rate;
+        let queue = self.queues[2] + added - seconds(now - self.reported);
+        Duration::from_secs_f64(queue.clamp(0.0, LONGEST_QUEUE))
     }
 
     /// How long packets wait in queues of the network, by the last report.
@@ -383,6 +403,7 @@ impl BandwidthEstimator {
         {
             return self.bounded(now, rate);
         }
+        let train = report.train.rate().filter(|_| queue > OVERUSE_QUEUE);
         let rate = match self.competitor.look(now, waited, (self.rate, self.sends)) {
             Some(Found::Competitor(before)) => before,
             Some(Found::LongerPath(before)) => {
@@ -410,7 +431,12 @@ impl BandwidthEstimator {
             }
         } else if overuse && may_back_off {
             self.backed_off = Some(now);
-            rate.min(BACK_OFF * arrives.max(self.drains()))
+            // How fast the queue drains: how fast packets have arrived since it is there.
+            let drains = self.throughput.since(self.drained, QUEUED_FOR);
+            let drains = train.into_iter().chain(drains).reduce(f64::min).unwrap_or(arrives);
+            rate.min(BACK_OFF * drains)
+        } else if let Some(train) = train.filter(|train| *train < rate) {
+            train
         } else if self.emptying.is_some() {
             rate
         } else if now - self.busy > FREE_FOR && !self.losses.is_on_trial() {
@@ -421,14 +447,12 @@ impl BandwidthEstimator {
             let by_length = since / TAU * (standing - held) / TAU;
             let by_change = ETA * (queue - before) / TAU;
             let step = (-KAPPA * (by_length + by_change)).clamp(*STEP.start(), *STEP.end());
-            (rate * (1.0 + step)).min(tried)
+            // What was sent before it went down says less of what is sent now than how fast it arrives.
+            let is_old = self.backed_off.is_some_and(|at| self.reported < at);
+            let least = if is_old { rate.min(EMPTYING * arrives) } else { 0.0 };
+            (rate * (1.0 + step)).min(tried).max(least)
         };
         self.bounded(now, next)
-    }
-
-    /// How fast the queue that is there drains: how fast packets have arrived since it is there.
-    fn drains(&self) -> f64 {
-        self.throughput.since(self.drained, QUEUED_FOR).unwrap_or_default()
     }
 
     /// Begins and ends times in which less is sent so that the queue is empty for once.

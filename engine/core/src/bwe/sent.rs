@@ -19,6 +19,8 @@ pub(super) struct SentPackets {
     reported: u64,
     /// Bytes of packets without a number, since the last that has one.
     unnumbered: u64,
+    /// Bytes of packets of which no report has said anything.
+    pending: u64,
     /// Bytes of all packets.
     total: u64,
 }
@@ -53,16 +55,19 @@ impl SentPackets {
     /// Notes bytes of packets that get no number: they count with the next one that does.
     pub(super) fn push_unnumbered(&mut self, bytes: usize) {
         self.unnumbered += bytes as u64;
+        self.pending += bytes as u64;
         self.total += bytes as u64;
     }
 
     /// Notes a packet. Gives its number.
     pub(super) fn push(&mut self, now: Micros, bytes: usize) -> u16 {
         if self.packets.len() == MAX_PACKETS {
+            self.reach(self.first + 1);
             self.packets.pop_front();
             self.first += 1;
         }
         let number = self.next() as u16;
+        self.pending += bytes as u64;
         self.total += bytes as u64;
         let bytes = std::mem::take(&mut self.unnumbered) + bytes as u64;
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -73,6 +78,21 @@ impl SentPackets {
     /// Bytes of all packets so far.
     pub(super) fn total(&self) -> u64 {
         self.total
+    }
+
+    /// Bytes of packets of which no report has said anything.
+    pub(super) fn pending(&self) -> u64 {
+        self.pending
+    }
+
+    /// Of what was sent before the packet of this number, something is known.
+    fn reach(&mut self, number: u64) {
+        let places = self.reported.saturating_sub(self.first)..number.saturating_sub(self.first);
+        let (from, until) = (places.start as usize, places.end as usize);
+        let packets = self.packets.range(from.min(until)..until.min(self.packets.len()));
+        let bytes: u64 = packets.map(|packet| u64::from(packet.bytes)).sum();
+        self.pending = self.pending.saturating_sub(bytes);
+        self.reported = self.reported.max(number);
     }
 
     fn next(&self) -> u64 {
@@ -91,8 +111,8 @@ impl SentPackets {
         let back = (next as u16).wrapping_sub(sequence);
         let number = next.checked_sub(u64::from(back)).filter(|_| back > 0)?;
         let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.reach(number + 1);
         let packet = self.packets.get_mut(place)?;
-        self.reported = self.reported.max(number + 1);
         let before = packet.fate;
         packet.fate = if arrived { Fate::Received } else { Fate::Lost };
         match (before, arrived) {
@@ -164,6 +184,24 @@ mod tests {
         assert_eq!([packets.push(7, 1_200), packets.push(7, 1_200)], [0, 1]);
         assert_eq!(packets.report(9, 0, true), received(7, 121_200));
         assert_eq!(packets.report(9, 1, true), received(7, 1_200));
+    }
+
+    #[test]
+    fn what_is_pending_ends_with_a_report_of_it_or_of_what_was_sent_later() {
+        let mut packets = SentPackets::default();
+        (0..4).for_each(|_| _ = packets.push(0, 1_000));
+        packets.push_unnumbered(500);
+        assert_eq!(packets.pending(), 4_500);
+        packets.report(9, 1, true);
+        assert_eq!(packets.pending(), 2_500);
+        packets.report(9, 0, true);
+        assert_eq!(packets.pending(), 2_500, "an older one");
+        packets.push(0, 100);
+        packets.report(9, 4, false);
+        assert_eq!(packets.pending(), 0);
+        packets.forget_reported();
+        (0..3 * MAX_PACKETS).for_each(|_| _ = packets.push(0, 1));
+        assert_eq!(packets.pending(), MAX_PACKETS as u64, "what is not kept is forgotten");
     }
 
     #[test]

@@ -35,6 +35,8 @@ impl Throughput {
 
     /// Bits a second that have arrived after a moment of late, if that is long enough ago.
     pub(super) fn since(&self, begin: Micros, least: Micros) -> Option<f64> {
+        // What came before the first of them is not known any more.
+        let begin = begin.max(self.reports.front()?.0);
         let span = self.reports.back()?.0.saturating_sub(begin);
         let since = self.reports.iter().filter(|(at, _)| *at > begin);
         let bytes: u64 = since.map(|(_, bytes)| bytes).sum();
@@ -56,6 +58,14 @@ mod tests {
         let last = (3..20).filter_map(|turn| note(1_000 + turn * 50, 25_000)).last();
         assert_eq!(last, Some(4e6));
         assert_eq!(note(1_900, 25_000), Some(4_666_667.0), "a report that was overtaken");
+    }
+
+    #[test]
+    fn what_is_not_known_any_more_does_not_make_it_less() {
+        let mut throughput = Throughput::default();
+        (0..40).for_each(|turn| _ = throughput.note(turn * 50_000, 12_500));
+        let since = |begin| throughput.since(begin, MIN_SPAN).map(f64::round);
+        assert_eq!([0, 1_850_000, 1_900_000].map(since), [Some(2e6), Some(2e6), None]);
     }
 
     #[test]

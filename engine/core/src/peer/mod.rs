@@ -322,7 +322,7 @@ impl Peer {
     pub(crate) fn take_capacity(&mut self, now: Instant) -> Option<Capacity> {
         let Self { tracks, feedback, .. } = self;
         let estimator = tracks.output.estimator.as_deref().filter(|_| feedback.take_reported())?;
-        let (is_full, queue) = (estimator.is_full(now), estimator.queue());
+        let (is_full, queue) = (estimator.is_full(now), estimator.queue_now(now));
         Some(Capacity { estimate: estimator.estimate(now)?, queue, is_full })
     }
 

@@ -26,7 +26,7 @@ const LASTS: Duration = Duration::from_secs(10);
 /// is short again, and nothing until then. What is in the queue is seen meanwhile.
 const LONG_QUEUE: Duration = Duration::from_millis(100);
 const SHORT_QUEUE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// How long a probe may take, and how long after it the next may begin: the first time and at most.
 const PROBE_FOR: Duration = Duration::from_secs(3);
 const PROBE_AGAIN: Duration = Duration::from_secs(2);
@@ -119,7 +119,13 @@ impl Quality {
         let is_short = current > 0 && capacity.is_full && estimate < step.takes;
         // What is this bad is no mistake of one report, and not of a probe.
         let is_bad = is_short && estimate < step.takes / 2.0;
-        if is_short && !self.is_settling(now) && (is_bad || !self.probe.is_felt(now)) {
+        if self.paused_until.is_some() {
+            // Nothing has been sent of it yet: what is learned meanwhile counts.
+            if is_short {
+                self.limit = Self::below(&steps[..current], estimate).unwrap_or(self.limit);
+            }
+            self.pause(capacity, now);
+        } else if is_short && !self.is_settling(now) && (is_bad || !self.probe.is_felt(now)) {
             // One report alone may be wrong.
             if std::mem::replace(&mut self.is_short, true) || is_bad {
                 self.lower(&steps[..current], capacity, now);
@@ -140,17 +146,28 @@ impl Quality {
     }
 
     fn lower(&mut self, below: &[Step], capacity: Capacity, now: Instant) {
-        let estimate = capacity.estimate.bps() as f64;
-        let fits = below.iter().rfind(|step| step.may_take.min(step.takes) <= estimate);
-        let Some(best) = fits.or(below.first()) else { return };
+        let Some(best) = Self::below(below, capacity.estimate.bps() as f64) else { return };
         let lasted = self.raised.is_none_or(|at| now.saturating_duration_since(at) > LASTS);
         self.hold = if lasted { HOLD } else { (self.hold * 2).clamp(HOLD, LONGEST_HOLD) };
         self.held_until = Some(now + self.hold);
-        (self.limit, self.changed) = (best.limit, Some(now));
-        let waits = capacity.queue.saturating_sub(SHORT_QUEUE).min(LONGEST_PAUSE);
-        self.paused_until = (capacity.queue > LONG_QUEUE).then(|| now + waits);
+        (self.limit, self.changed) = (best, Some(now));
+        if capacity.queue > LONG_QUEUE {
+            self.pause(capacity, now);
+        }
         (self.is_short, self.fits) = (false, None);
         self.probe.rest(now, self.hold);
+    }
+
+    /// The best of them that gets through, or the least.
+    fn below(steps: &[Step], estimate: f64) -> Option<ViewerLimit> {
+        let fits = steps.iter().rfind(|step| step.may_take.min(step.takes) <= estimate);
+        fits.or(steps.first()).map(|step| step.limit)
+    }
+
+    /// Sends nothing until the queue is short, as far as is known.
+    fn pause(&mut self, capacity: Capacity, now: Instant) {
+        let latest = self.changed.map_or(now, |at| at + LONGEST_PAUSE);
+        self.paused_until = Some((now + capacity.queue.saturating_sub(SHORT_QUEUE)).min(latest));
     }
 
     fn look_up(&mut self, capacity: Capacity, (steps, current): (&[Step], usize), now: Instant) {
@@ -301,6 +318,21 @@ mod tests {
         assert_eq!(quality.paused_until(), Some(start + 200 * MS));
         assert!(!quality.resume(start + 199 * MS) && quality.resume(start + 200 * MS));
         assert_eq!(quality.paused_until(), None);
+    }
+
+    #[test]
+    fn what_is_learned_while_the_queue_becomes_shorter_counts() {
+        let (steps, start) = (rungs(&[100.0, 300.0, 700.0, 1_500.0]), Instant::now());
+        let mut quality = Quality::default();
+        assert!(quality.note(capacity(740, true, 150 * MS), &steps, start));
+        assert_eq!((rung(&quality, &steps), quality.paused_until()), (2, Some(start + 100 * MS)));
+        assert!(quality.note(capacity(500, true, 210 * MS), &steps, start + 50 * MS));
+        let later = Some(start + 210 * MS);
+        assert_eq!((rung(&quality, &steps), quality.paused_until()), (1, later));
+        // Whatever else it is, it is no queue that one has to wait for.
+        assert!(!quality.note(capacity(500, true, 10_000 * MS), &steps, start + 100 * MS));
+        assert_eq!(quality.paused_until(), Some(start + LONGEST_PAUSE));
+        assert!(quality.resume(start + LONGEST_PAUSE));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Viewers behind networks of all kinds: each gets what its own takes.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use str0m::rtp::RtpPacket;
 use visavis_types::{Bitrate, RenditionId, Rung, VideoCodec};
 use visavis_weather::{Bandwidth, Conditions, Schedule};
 
@@ -12,12 +14,76 @@ use crate::face::Face;
 const SIZES: [usize; 4] = [450, 1_250, 3_000, 6_250];
 const BITRATES: [u64; 4] = [108, 300, 720, 1_500];
 
+/// A packet that came to a viewer: whether it ends a picture, and of one that begins it the rung and whether it is a keyframe.
+#[derive(Clone, Copy)]
+struct Piece {
+    ends: bool,
+    begins: Option<(u8, bool)>,
+}
+
+/// What a decoder makes of packets: pictures that are whole, after all that they refer to.
+#[derive(Default)]
+struct Decoder {
+    pieces: BTreeMap<u64, Piece>,
+    /// The number of the packet that the next picture begins with.
+    next: Option<u64>,
+    /// Since when it has packets and no picture, or has asked for a keyframe.
+    waits: Option<Instant>,
+}
+
+impl Decoder {
+    fn take(&mut self, packet: &RtpPacket) {
+        let begins = match packet.payload[..] {
+            // What begins a picture tells of it.
+            [0x41, rung @ 0..=3, _, _, _, _, _, keyframe, ..] => Some((rung, keyframe == 1)),
+            _ => None,
+        };
+        self.pieces.insert(*packet.seq_no, Piece { ends: packet.header.marker, begins });
+    }
+
+    /// Whether it asks for a keyframe, as browsers do after a while.
+    fn asks(&mut self, now: Instant) -> bool {
+        if self.pieces.is_empty() {
+            self.waits = None;
+            return false;
+        }
+        let since = *self.waits.get_or_insert(now);
+        let asks = now.saturating_duration_since(since) >= 200 * MS;
+        if asks {
+            self.waits = Some(now);
+        }
+        asks
+    }
+
+    /// The next picture, once it is whole: its rung, and whether it is a keyframe.
+    fn picture(&mut self) -> Option<(u8, bool)> {
+        let whole = |first: u64| {
+            let pieces = self.pieces.range(first..).zip(first..);
+            let mut pieces = pieces.take_while(|((number, _), expected)| **number == *expected);
+            pieces.find_map(|((number, piece), _)| piece.ends.then_some(*number))
+        };
+        let mut keyframes = self.pieces.iter().filter(|(_, piece)| {
+            // Whoever cannot go on does with the next keyframe.
+            piece.begins.is_some_and(|(_, keyframe)| keyframe)
+        });
+        let (first, last) = self
+            .next
+            .and_then(|first| Some((first, whole(first)?)))
+            .or_else(|| keyframes.find_map(|(first, _)| Some((*first, whole(*first)?))))?;
+        let begins = self.pieces[&first].begins;
+        self.pieces = self.pieces.split_off(&(last + 1));
+        (self.next, self.waits) = (Some(last + 1), None);
+        begins
+    }
+}
+
 /// One session with four rungs, whose viewers are at the ends of links.
 struct Show {
     world: World,
     face: Face,
-    /// Of each viewer: when pictures came to it, in ms, of which rung, and whether they were keyframes.
+    /// Of each viewer: when it could show pictures, in ms, of which rung, and whether they were keyframes.
     seen: Vec<Vec<(u64, u8, bool)>>,
+    decoders: Vec<Decoder>,
     begun: Instant,
 }
 
@@ -44,21 +110,24 @@ impl Show {
         world.run(2_000 * MS);
         assert!(world.viewers.iter().all(|viewer| viewer.connected));
         let seen = vec![Vec::new(); world.viewers.len()];
-        Self { seen, begun: world.start, world, face }
+        let decoders = world.viewers.iter().map(|_| Decoder::default()).collect();
+        Self { seen, decoders, begun: world.start, world, face }
     }
 
     fn run(&mut self, duration: Duration) {
         let until = self.world.now + duration;
         while self.world.now < until {
             self.face.run(&mut self.world, 1);
-            for (viewer, seen) in self.world.viewers.iter_mut().zip(&mut self.seen) {
+            let viewers = self.world.viewers.iter_mut().zip(&mut self.decoders);
+            for ((viewer, decoder), seen) in viewers.zip(&mut self.seen) {
                 for packet in viewer.packets.drain(..) {
-                    // What begins a picture tells of it.
-                    if let &[0x41, rung @ 0..=3, _, _, _, _, _, keyframe, ..] = &packet.payload[..]
-                    {
-                        let at = packet.timestamp.saturating_duration_since(self.begun);
-                        seen.push((at.as_millis() as u64, rung, keyframe == 1));
-                    }
+                    decoder.take(&packet);
+                    let at = packet.timestamp.saturating_duration_since(self.begun);
+                    let pictures = std::iter::from_fn(|| decoder.picture());
+                    seen.extend(pictures.map(|(rung, key)| (at.as_millis() as u64, rung, key)));
+                }
+                if decoder.asks(self.world.now) {
+                    viewer.request_keyframe(self.world.now, &mut self.world.wire);
                 }
             }
         }
@@ -121,7 +190,8 @@ fn each_viewer_is_on_its_own_rung_and_nobody_notices() {
     println!("{all:?}, keyframes asked for: {:?}", [0, 1, 2, 3].map(|rung| show.asked(rung)));
     let pictures = |show: &Show| show.between(0, 0, end).len();
     assert_eq!((all[0].len(), pictures(&show)), (1, pictures(&alone)));
-    let keyframes = |show: &Show| show.between(0, 0, end).iter().filter(|seen| seen.2).count();
+    // Those who come to less than the best ask for a keyframe when they do.
+    let keyframes = |show: &Show| show.between(0, 2_500, end).iter().filter(|seen| seen.2).count();
     assert_eq!((show.gap(0, 2_500, end), keyframes(&show)), (33, keyframes(&alone)));
     let settled = |viewer| show.rungs(viewer, 20_000, end);
     assert!(matches!(settled(1)[..], [(2, _)]) && matches!(settled(2)[..], [(0, _)]), "{all:?}");
@@ -143,6 +213,27 @@ fn less_bandwidth_is_followed_at_once_and_more_within_seconds() {
     // The picture is smaller within a second, and does not stand still.
     assert!(show.between(0, 21_000, 48_000).iter().all(|&(at, rung, _)| rung < 3 || at > 40_000));
     assert!(show.gap(0, 19_000, 65_000) <= 200, "{} ms", show.gap(0, 19_000, 65_000));
+}
+
+#[test]
+fn a_network_that_takes_a_third_all_at_once_is_followed_without_a_freeze() {
+    // At any time within two pictures, and between two reports.
+    let mut gaps: Vec<u64> = (0..20)
+        .map(|phase| {
+            let at = 10_000 + phase * 17;
+            let less = (Duration::from_millis(at), Bandwidth::from_mbps(0.5));
+            let mut show = Show::new([Schedule::from(link(5.0)).bandwidth([less])]);
+            show.run(secs(11));
+            let (end, gap) = (show.ms(), show.gap(0, 9_000, 13_000));
+            println!("{at}: {gap} ms, {:?}", show.rungs(0, at, end));
+            let down = |&(seen, rung, _): &(u64, u8, bool)| seen < at + 1_000 || rung < 2;
+            assert!(show.between(0, at, end).iter().all(down));
+            gap
+        })
+        .collect();
+    gaps.sort_unstable();
+    println!("{gaps:?}");
+    assert!(gaps.iter().all(|&gap| gap <= 300), "{gaps:?}");
 }
 
 #[test]
@@ -182,7 +273,9 @@ fn who_loses_a_fifth_is_nothing_to_fifty_others() {
     println!("who loses: {:?}", show.rungs(50, 0, show.ms()));
     let more = beside.0 as f64 / alone.0 as f64;
     assert!((0.98..=1.02).contains(&more), "{more} times the bytes");
-    assert!(beside.1 <= alone.1 + 1, "{} ms, alone {} ms", beside.1, alone.1);
+    // A keyframe, with which whoever loses comes back to the best rung, takes 16 ms longer than other pictures.
+    assert!(beside.1 <= alone.1 + 17, "{} ms, alone {} ms", beside.1, alone.1);
+    assert!(beside.2 <= alone.2 + 1, "{} keyframes, alone {}", beside.2, alone.2);
     assert!((0..50).all(|viewer| matches!(show.rungs(viewer, 0, show.ms())[..], [(3, _)])));
 }
 
@@ -193,7 +286,7 @@ fn after_a_blackout_the_picture_is_there_at_once_and_large_within_seconds() {
     show.run(secs(45));
     println!("{:?}", show.rungs(0, 0, 45_000));
     assert!(show.between(0, 20_200, 25_000).is_empty());
-    assert!(!show.between(0, 25_000, 25_200).is_empty());
+    assert!(!show.between(0, 25_000, 25_500).is_empty());
     assert!(matches!(show.rungs(0, 33_000, 45_000)[..], [(3, _)]));
 }
 
