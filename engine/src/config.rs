@@ -124,7 +124,8 @@ pub struct SessionConfig {
     /// most. [6 to 510 kbit/s](Self::AUDIO_BITRATE). Default: 48 kbit/s.
     pub audio_bitrate: Bitrate,
     /// Viewers at once of this session, 1 at least; `None` for as many as the engine takes
-    /// ([`EngineConfig::max_peers`]). 1 makes it private. Default: `None`.
+    /// ([`EngineConfig::max_peers`]). 1 makes it private: its encoder makes what that viewer's network takes, from one
+    /// picture to the next, before the picture gets smaller. Default: `None`.
     pub max_peers: Option<usize>,
     /// How long viewers may hold a picture back, up to 40.95 s. Default: [`PlayoutDelay::NONE`].
     pub playout_delay: PlayoutDelay,
@@ -248,6 +249,12 @@ impl SessionConfig {
             Some(_) => Ladder::single(self.video_bitrate),
             None => Ladder::new(self.video_bitrate, self.min_video_bitrate),
         }
+    }
+
+    /// Where encoders follow the network of their only viewer: the least that they make.
+    pub(crate) fn followed_down_to(&self) -> Option<Bitrate> {
+        let is_private = self.max_peers == Some(1) && self.encoded.is_none();
+        is_private.then_some(self.min_video_bitrate)
     }
 
     /// Every codec the session can send, where these can be encoded.

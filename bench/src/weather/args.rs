@@ -22,6 +22,9 @@ pub struct Args {
     /// Scenarios to run, such as steps,loss-10; all by default.
     #[arg(long, value_delimiter = ',', value_parser = SCENARIOS.map(|scenario| scenario.name))]
     only: Vec<String>,
+    /// Give the viewer a session of its own, whose encoder follows its network.
+    #[arg(long)]
+    private: bool,
     /// Draws losses: the same ones in each run with the same number.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -45,6 +48,7 @@ impl Args {
             length: Duration::from_secs_f64(self.seconds),
             codec: self.codec.name().to_owned(),
             scenarios: SCENARIOS.into_iter().filter(|scenario| wanted(scenario.name)).collect(),
+            private: self.private,
             seed: self.seed,
         })?;
         print(self.json, &report, || report.table())?;

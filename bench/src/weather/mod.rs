@@ -31,6 +31,8 @@ pub struct Options {
     pub codec: String,
     /// What to measure, in this order.
     pub scenarios: Vec<Scenario>,
+    /// The viewer has a session of its own.
+    pub private: bool,
     /// Draws losses.
     pub seed: u64,
 }
@@ -71,15 +73,17 @@ fn one_run(options: &Options, scenario: &Scenario) -> Result<Figures, Error> {
     // Free a moment ago: the server has to name the relay's address before it has its own.
     let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
     let relay = Relay::start(udp, scenario.up(), scenario.up(), options.seed)?;
-    let server = Server::start(
-        ServerOptions::demo()
-            .arg("--timecode")
-            .video_codec(&options.codec)
-            .arg("--udp")
-            .arg(udp.to_string())
-            .arg("--announce")
-            .arg(relay.addr().to_string()),
-    )?;
+    let mut server = ServerOptions::demo()
+        .arg("--timecode")
+        .video_codec(&options.codec)
+        .arg("--udp")
+        .arg(udp.to_string())
+        .arg("--announce")
+        .arg(relay.addr().to_string());
+    if options.private {
+        server = server.arg("--per-visitor");
+    }
+    let server = Server::start(server)?;
     let browser = Browser::start(Microphone::Absent)?;
     let page = browser.page()?;
     page.run_on_open(SCRIPT)?;

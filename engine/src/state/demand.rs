@@ -1,7 +1,7 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU16, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
 
-use visavis_types::{AudioRenditionSet, RenditionId, RenditionSet, SessionNumber};
+use visavis_types::{AudioRenditionSet, Bitrate, RenditionId, RenditionSet, SessionNumber};
 
 /// What a session's viewers need to be encoded. Media loops write what their own viewers need, each through its
 /// [`LoopDemand`], and nobody else does; whoever encodes reads it, and takes the requests for keyframes: the encode loop,
@@ -14,6 +14,8 @@ pub(crate) struct Demand {
     session: SessionNumber,
     loops: Vec<Active>,
     keyframes: AtomicU16,
+    /// Bits a second that encoders should make; 0 where it is what they make as a rule.
+    bitrates: [AtomicU32; RenditionId::PER_SESSION],
 }
 
 /// What is in use on one media loop.
@@ -49,6 +51,18 @@ impl LoopDemand {
         self.demand.keyframes.fetch_or(bit, Relaxed);
     }
 
+    /// The encoder of a rendition is to make so much from its next picture on.
+    pub(crate) fn set_bitrate(&self, rendition: RenditionId, bitrate: Bitrate) {
+        if let Some(place) = self.demand.bitrates.get(rendition.index()) {
+            place.store(u32::try_from(bitrate.bps()).unwrap_or(u32::MAX), Relaxed);
+        }
+    }
+
+    /// All encoders are to make what they make as a rule: there is another viewer.
+    pub(crate) fn reset_bitrates(&self) {
+        self.demand.bitrates.iter().for_each(|bitrate| bitrate.store(0, Relaxed));
+    }
+
     /// Whose renditions they are.
     pub(crate) fn session(&self) -> SessionNumber {
         self.demand.session
@@ -58,7 +72,7 @@ impl LoopDemand {
 impl Demand {
     pub(crate) fn new(session: SessionNumber, media_loops: usize) -> Self {
         let loops = (0..media_loops).map(|_| Active::default()).collect();
-        Self { session, loops, keyframes: AtomicU16::new(0) }
+        Self { session, loops, keyframes: AtomicU16::new(0), bitrates: Default::default() }
     }
 
     /// Whose renditions they are.
@@ -83,6 +97,12 @@ impl Demand {
         let bit = RenditionSet::EMPTY.with(rendition).bits();
         self.keyframes.fetch_and(!bit, Relaxed) & bit != 0
     }
+
+    /// What the encoder of a rendition is to make, where that is not what it makes as a rule.
+    pub(crate) fn bitrate(&self, rendition: RenditionId) -> Option<Bitrate> {
+        let bps = self.bitrates.get(rendition.index())?.load(Relaxed);
+        (bps > 0).then(|| Bitrate::from_bps(bps.into()))
+    }
 }
 
 #[cfg(test)]
@@ -104,6 +124,19 @@ mod tests {
         assert_eq!(demand.active_audio(), opus);
         first.set_active(RenditionSet::EMPTY, AudioRenditionSet::EMPTY);
         assert_eq!((demand.active_video(), demand.active_audio()), (vp8, AudioRenditionSet::EMPTY));
+    }
+
+    #[test]
+    fn encoders_make_what_they_are_told_until_there_is_another_viewer() {
+        let demand = Arc::new(Demand::new(SessionNumber::unique(), 1));
+        let [h264, vp8] = [VideoCodec::H264, VideoCodec::Vp8]
+            .map(|codec| RenditionId::lowest(demand.session(), codec));
+        let media_loop = LoopDemand::new(Arc::clone(&demand), 0);
+        media_loop.set_bitrate(vp8, Bitrate::from_kbps(700));
+        assert_eq!(demand.bitrate(h264), None);
+        assert_eq!(demand.bitrate(vp8), Some(Bitrate::from_kbps(700)));
+        media_loop.reset_bitrates();
+        assert_eq!(demand.bitrate(vp8), None);
     }
 
     #[test]

@@ -95,12 +95,19 @@ struct EncodedRung {
 /// One rendition's encoder, while somebody watches it, and what outlives it.
 struct Rendition {
     id: RenditionId,
+    /// What it makes as a rule.
     bitrate: Bitrate,
-    encoder: Option<(FrameSize, Box<dyn VideoEncoder>)>,
+    encoder: Option<RunningEncoder>,
     packetizer: Packetizer,
     unit: AccessUnit,
     /// A frame was dropped: those after it do not decode before a keyframe.
     is_broken: bool,
+}
+
+struct RunningEncoder {
+    size: FrameSize,
+    bitrate: Bitrate,
+    encoder: Box<dyn VideoEncoder>,
 }
 
 /// What is known of a picture that is to be encoded.
@@ -312,7 +319,9 @@ impl Renditions {
                 let picture = if wanted == matrix { picture } else { &*recoloured };
                 let requested = demand.take_keyframe_request(rendition.id);
                 let keyframe = requested | begins_anew | rendition.is_broken;
-                match rendition.encode(encoders, config, picture, timing, keyframe, self.epoch) {
+                let bitrate = demand.bitrate(rendition.id).unwrap_or(rendition.bitrate);
+                let timing = (timing, self.epoch);
+                match rendition.encode(encoders, config, picture, timing, (keyframe, bitrate)) {
                     Ok(Some(packetized)) => {
                         rendition.is_broken = hand_over(output, counters, packetized).is_err();
                     }
@@ -401,22 +410,26 @@ impl Rendition {
         encoders: &Encoders,
         config: &SessionConfig,
         picture: &I420Buffer,
-        timing: CaptureTiming,
-        keyframe: bool,
-        epoch: Instant,
+        (timing, epoch): (CaptureTiming, Instant),
+        (keyframe, bitrate): (bool, Bitrate),
     ) -> Result<Option<PacketizedFrame>, EncodeError> {
-        let encoder = match self.encoder.take() {
-            Some((size, encoder)) if size == picture.size() => self.encoder.insert((size, encoder)),
+        let size = picture.size();
+        let running = match self.encoder.take() {
+            Some(running) if running.size == size => self.encoder.insert(running),
             _ => {
-                let size = picture.size();
                 let config = VideoEncoderConfig::new(size, config.fps, self.bitrate);
-                self.encoder.insert((size, encoders.make(self.id.codec, &config)?))
+                let encoder = encoders.make(self.id.codec, &config)?;
+                self.encoder.insert(RunningEncoder { size, bitrate: self.bitrate, encoder })
             }
         };
+        if running.bitrate != bitrate {
+            running.encoder.set_bitrate(bitrate);
+            running.bitrate = bitrate;
+        }
         self.unit.data.clear();
         let pts = timing.captured.saturating_duration_since(epoch);
         let control = FrameControl::at(pts).keyframe(keyframe);
-        let encoded = encoder.1.encode(&picture.into(), &control, &mut self.unit.data)?;
+        let encoded = running.encoder.encode(&picture.into(), &control, &mut self.unit.data)?;
         if encoded.skipped {
             return Ok(None);
         }

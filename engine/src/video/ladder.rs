@@ -1,5 +1,6 @@
 //! The rungs of a session: the sizes and bitrates that its pictures are encoded in.
 
+use visavis_core::RungBitrate;
 use visavis_types::{
     Bitrate, CodecSet, FrameSize, RenditionId, RenditionSet, Rung, SessionNumber, VideoCodec,
 };
@@ -70,11 +71,17 @@ impl Ladder {
         CodecSet::ALL.iter().flat_map(of_codec).fold(RenditionSet::EMPTY, RenditionSet::with)
     }
 
-    /// What those of each rung should take. Of one rung nothing is to be chosen.
-    pub(crate) fn bitrates(&self) -> [Option<Bitrate>; Rung::COUNT] {
+    /// What those of each rung should take; where encoders follow their viewer down to a floor, from the bitrate of the next
+    /// rung on. Of one rung that is always the same nothing is to be chosen.
+    pub(crate) fn bitrates(&self, floor: Option<Bitrate>) -> [Option<RungBitrate>; Rung::COUNT] {
         let mut bitrates = [None; Rung::COUNT];
-        if self.0.len() > 1 {
-            bitrates.iter_mut().zip(&self.0).for_each(|(one, step)| *one = Some(step.bitrate));
+        if self.0.len() > 1 || floor.is_some() {
+            let lower = floor.into_iter().chain(self.0.iter().map(|step| step.bitrate));
+            let ranges = self.0.iter().zip(lower).map(|(step, lower)| match floor {
+                Some(_) => RungBitrate { least: lower.min(step.bitrate), most: step.bitrate },
+                None => RungBitrate::fixed(step.bitrate),
+            });
+            bitrates.iter_mut().zip(ranges).for_each(|(one, range)| *one = Some(range));
         }
         bitrates
     }
@@ -115,7 +122,24 @@ mod tests {
         assert_eq!(kbps(400, 100), [180, 400]);
         assert_eq!(kbps(400, 400), [400]);
         assert_eq!(kbps(60, 100), [60]);
-        assert_eq!(Ladder::single(Bitrate::from_kbps(400)).bitrates(), [None; 4]);
+        assert_eq!(Ladder::single(Bitrate::from_kbps(400)).bitrates(None), [None; 4]);
+    }
+
+    #[test]
+    #[cfg(feature = "scale")]
+    fn encoders_that_follow_stay_down_to_the_next_rung() {
+        let [top, floor] = [1_500, 100].map(Bitrate::from_kbps);
+        let ladder = Ladder::new(top, floor);
+        let kbps = |floor| {
+            let ranges = ladder.bitrates(floor).map(Option::unwrap);
+            ranges.map(|range| [range.least, range.most].map(|bitrate| bitrate.bps() / 1_000))
+        };
+        assert_eq!(kbps(Some(floor)), [[100, 120], [120, 300], [300, 675], [675, 1_500]]);
+        assert_eq!(kbps(None), [120, 300, 675, 1_500].map(|kbps| [kbps, kbps]));
+        let [single, ..] = Ladder::single(top).bitrates(Some(floor));
+        assert_eq!(single, Some(RungBitrate { least: floor, most: top }));
+        let [single, ..] = Ladder::single(floor).bitrates(Some(top));
+        assert_eq!(single, Some(RungBitrate::fixed(floor)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use visavis_types::{AudioRenditionSet, PeerId, RenditionId, RenditionSet, VideoCodec};
+use visavis_types::{AudioRenditionSet, Bitrate, PeerId, RenditionId, RenditionSet, VideoCodec};
 
 use crate::peer::close_reason::CloseReason;
 use crate::peer::data::{DataEvent, DataMessage};
@@ -38,6 +38,17 @@ pub enum HubEvent {
         session: SessionKey,
         /// Of which rendition.
         rendition: RenditionId,
+    },
+    /// The encoder of a rendition should have this bitrate from its next picture on: its only viewer's network takes less
+    /// than before, or more ([`RungBitrate::least`](crate::RungBitrate::least)). Of a rendition that comes into use the
+    /// encoder makes the most.
+    BitrateWanted {
+        /// Of which session.
+        session: SessionKey,
+        /// Of which rendition.
+        rendition: RenditionId,
+        /// Of pictures, headers not included.
+        bitrate: Bitrate,
     },
     /// What a session's peers use has changed.
     ActiveRenditions {

@@ -2,26 +2,30 @@
 
 use std::time::Instant;
 
-use visavis_types::{Bitrate, PeerId, RenditionSet, Rung};
+use visavis_types::{PeerId, RenditionId, RenditionSet, Rung, VideoCodec};
 
-use super::Hub;
+use super::{Hub, HubEvent};
 use crate::deadline::{Deadline, DeadlineReason};
-use crate::rendition::{KeyframeReason, Needs, ViewerLimit, choose};
+use crate::rendition::{Capacity, KeyframeReason, Needs, RungBitrate, ViewerLimit, choose};
 use crate::session_key::SessionKey;
+
+/// An encoder that makes less than this part of what it was told has a picture that does not need it.
+const ENCODED_OF_TOLD: f64 = 0.9;
 
 impl Hub {
     /// What there is of a session's pictures, where that is not the lowest rung of each codec. Viewers change to
     /// what is best for them at the next keyframe of that, which is asked for; until then, what they get goes on.
     ///
     /// `bitrates` are what the renditions of each rung should take, whatever the codec; none where that is not known. Viewers
-    /// whose networks take less get a lower rung than the highest.
+    /// whose networks take less get a lower rung than the highest; before that, an encoder may make less
+    /// ([`HubEvent::BitrateWanted`]). That is for sessions of one viewer.
     ///
     /// To be called by the driver of the hub when rungs are added or taken away. Without a call there is the lowest rung of
     /// each codec.
     pub fn set_renditions(
         &mut self,
         session: SessionKey,
-        (there, bitrates): (RenditionSet, [Option<Bitrate>; Rung::COUNT]),
+        (there, bitrates): (RenditionSet, [Option<RungBitrate>; Rung::COUNT]),
         now: Instant,
     ) {
         let Some(state) = self.sessions.get_mut(session.index()) else {
@@ -58,14 +62,21 @@ impl Hub {
             return;
         }
         let Some(capacity) = peer.take_capacity(now) else { return };
-        if peer.quality.is_best(capacity) {
+        if peer.quality.is_best(capacity) && peer.target.less().is_none() {
             return;
         }
         let Some(state) = self.sessions.get(peer.session_key.index()) else { return };
         let Some(codec) = peer.video_codec() else { return };
         self.steps.clear();
         state.renditions.steps((state.number, codec), state.there, now, &mut self.steps);
-        if peer.quality.note(capacity, &self.steps, now) {
+        // Whether there is more is tried by an encoder that makes less than it may, and makes all that it was told to.
+        let less = peer.target.less().map(|less| ENCODED_OF_TOLD * less);
+        for step in &mut self.steps {
+            step.grows &= less.is_some_and(|less| step.takes >= less);
+        }
+        let is_changed = peer.quality.note(capacity, &self.steps, now);
+        if is_changed {
+            peer.target.begin_anew();
             let limit = peer.quality.limit();
             peer.network().note_limiting(limit != ViewerLimit::default());
             let (rung, layer) = (limit.rung, limit.layer.index());
@@ -79,6 +90,24 @@ impl Hub {
                 }
                 None => self.change_rendition(key, now),
             }
+        }
+        self.follow_with_encoder(key, codec, capacity);
+    }
+
+    /// Has the encoder make what its only viewer's network takes, where it does that.
+    fn follow_with_encoder(&mut self, key: usize, codec: VideoCodec, capacity: Capacity) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(state) = self.sessions.get(peer.session_key.index()) else { return };
+        // The rung that it gets, or is about to.
+        let highest = self.steps.iter().rfind(|step| step.limit <= peer.quality.limit());
+        let Some(rung) = highest.or(self.steps.first()).map(|step| step.limit.rung) else { return };
+        let Some(range) = state.renditions.followed(rung) else { return };
+        if let Some(bitrate) = peer.target.note(capacity, range) {
+            let is_limiting = peer.quality.limit() != ViewerLimit::default();
+            peer.network().note_limiting(is_limiting || peer.target.less().is_some());
+            let rendition = RenditionId { session: state.number, codec, rung };
+            let session = peer.session_key;
+            self.events.push_back(HubEvent::BitrateWanted { session, rendition, bitrate });
         }
     }
 

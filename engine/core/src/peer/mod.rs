@@ -48,7 +48,9 @@ use crate::bwe::NetworkGauge;
 use crate::deadline::Deadline;
 use crate::demux::{self, Content, Registration};
 use crate::dtls::Handshake;
-use crate::rendition::{Capacity, Choice, KeyframeRequests, Quality, Renditions, ViewerLimit};
+use crate::rendition::{
+    Capacity, Choice, KeyframeRequests, Quality, Renditions, Target, ViewerLimit,
+};
 use crate::rtp::packetize::{PacketizedFrame, Redundancy};
 use crate::rtp::send::RtpOutput;
 use crate::rtp::stamp::FrameStamp;
@@ -72,6 +74,7 @@ pub struct Peer {
     pub(crate) limit: ViewerLimit,
     /// What its network lets it have.
     pub(crate) quality: Quality,
+    pub(crate) target: Target,
     /// Elsewhere, so that what is sent for all the time lies together: it is six times as large as everything else.
     rtc: Box<Rtc>,
     handshake: Arc<Handshake>,
@@ -117,6 +120,7 @@ impl Peer {
             deadline: None,
             limit: ViewerLimit::default(),
             quality: Quality::default(),
+            target: Target::default(),
             rtc,
             handshake,
             negotiation,

@@ -6,13 +6,14 @@ mod keyframe;
 mod quality;
 mod selection;
 mod sent_rate;
+mod target;
 mod timeline;
 
 use std::time::{Duration, Instant};
 
 use visavis_types::{
-    Bitrate, ClockAnchor, PlayoutDelay, RenditionId, RenditionSet, Rung, SessionNumber,
-    TemporalLayer, VideoCodec,
+    ClockAnchor, PlayoutDelay, RenditionId, RenditionSet, Rung, SessionNumber, TemporalLayer,
+    VideoCodec,
 };
 
 use crate::rtp::history::History;
@@ -26,17 +27,22 @@ pub(crate) use keyframe::{KeyframePolicy, KeyframeRequests, Request};
 pub(crate) use quality::{Capacity, Quality, Step};
 pub(crate) use selection::{Selection, Take};
 use sent_rate::SentRate;
+pub use target::RungBitrate;
+pub(crate) use target::Target;
 use timeline::Timeline;
 
 /// A receiver interpolates between capture times, so that not every frame has to carry one.
 const CAPTURE_TIME_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where an encoder follows its viewer, the viewer gets the next rung with so many times the least for it.
+const ROOM_TO_FOLLOW: f64 = 1.25;
 
 /// The renditions of one session, as far as they are sent.
 #[derive(Debug)]
 pub(crate) struct Renditions {
     by_index: [Option<Box<Rendition>>; RenditionId::PER_SESSION],
     /// What those of each rung should take; none where that is not known.
-    bitrates: [Option<Bitrate>; Rung::COUNT],
+    bitrates: [Option<RungBitrate>; Rung::COUNT],
     timeline: Timeline,
     playout_delay: PlayoutDelay,
 }
@@ -65,13 +71,22 @@ impl Renditions {
     }
 
     /// Notes what the renditions of each rung should take.
-    pub(crate) fn expect(&mut self, bitrates: [Option<Bitrate>; Rung::COUNT]) {
+    pub(crate) fn expect(&mut self, bitrates: [Option<RungBitrate>; Rung::COUNT]) {
         self.bitrates = bitrates;
+    }
+
+    /// What the encoders of a rung make, where they follow their viewer.
+    pub(crate) fn followed(&self, rung: Rung) -> Option<RungBitrate> {
+        self.bitrates.get(rung.index()).copied().flatten().filter(RungBitrate::is_followed)
     }
 
     /// Keeps a frame that was sent, for those who miss some of it.
     pub(crate) fn keep(&mut self, frame: PacketizedFrame, stamp: FrameStamp, now: Instant) {
-        let expected = self.expected(frame.rendition.rung);
+        let rung = frame.rendition.rung;
+        let expected = match self.followed(rung) {
+            Some(RungBitrate { least, .. }) => ROOM_TO_FOLLOW * least.bps() as f64,
+            None => self.expected(rung),
+        };
         let Rendition { history, keyframes, rate, .. } = self.entry(frame.rendition);
         rate.note(&frame, expected, now);
         if frame.keyframe {
@@ -93,24 +108,40 @@ impl Renditions {
             let whole = ViewerLimit { rung: id.rung, layer: TemporalLayer::HIGHEST };
             let known = steps.len();
             let layers = self.get(id).map(|rendition| rendition.rate.layers(now));
+            if let Some(RungBitrate { least, .. }) = self.followed(id.rung) {
+                let takes =
+                    layers.into_iter().flatten().last().map_or(expected, |(_, takes)| takes);
+                let needs = least.bps() as f64;
+                let may_take = ROOM_TO_FOLLOW * needs;
+                steps.push(Step { limit: whole, takes, needs, may_take, grows: true });
+                continue;
+            }
             steps.extend(layers.into_iter().flatten().map(|(layer, takes)| Step {
                 limit: ViewerLimit { layer, ..whole },
                 takes,
+                needs: takes,
                 may_take: takes,
+                grows: false,
             }));
             match steps.get_mut(known..).and_then(<[Step]>::last_mut) {
                 Some(highest) => {
                     highest.limit = whole;
                     highest.may_take = highest.takes.max(expected);
                 }
-                None => steps.push(Step { limit: whole, takes: expected, may_take: expected }),
+                None => steps.push(Step {
+                    limit: whole,
+                    takes: expected,
+                    needs: expected,
+                    may_take: expected,
+                    grows: false,
+                }),
             }
         }
     }
 
     fn expected(&self, rung: Rung) -> f64 {
         let bitrate = self.bitrates.get(rung.index()).copied().flatten();
-        bitrate.map_or(0.0, |bitrate| bitrate.bps() as f64)
+        bitrate.map_or(0.0, |bitrate| bitrate.most.bps() as f64)
     }
 
     pub(crate) fn get(&self, id: RenditionId) -> Option<&Rendition> {

@@ -47,8 +47,12 @@ pub(crate) struct Step {
     pub(crate) limit: ViewerLimit,
     /// Bits a second that it takes now.
     pub(crate) takes: f64,
+    /// Bits a second below which it is nothing for the viewer.
+    pub(crate) needs: f64,
     /// Bits a second that it may take.
     pub(crate) may_take: f64,
+    /// Its encoder makes more by itself where more gets through.
+    pub(crate) grows: bool,
 }
 
 /// What is known of a viewer's network.
@@ -116,7 +120,7 @@ impl Quality {
         let current = steps.iter().rposition(|step| step.limit <= self.limit).unwrap_or(0);
         let Some(step) = steps.get(current) else { return before != self.limit };
         let estimate = capacity.estimate.bps() as f64;
-        let is_short = current > 0 && capacity.is_full && estimate < step.takes;
+        let is_short = current > 0 && capacity.is_full && estimate < step.needs;
         // What is this bad is no mistake of one report, and not of a probe.
         let is_bad = is_short && estimate < step.takes / 2.0;
         if self.paused_until.is_some() {
@@ -160,7 +164,7 @@ impl Quality {
 
     /// The best of them that gets through, or the least.
     fn below(steps: &[Step], estimate: f64) -> Option<ViewerLimit> {
-        let fits = steps.iter().rfind(|step| step.may_take.min(step.takes) <= estimate);
+        let fits = steps.iter().rfind(|step| step.may_take.min(step.needs) <= estimate);
         fits.or(steps.first()).map(|step| step.limit)
     }
 
@@ -195,6 +199,9 @@ impl Quality {
     /// Begins, goes on with and ends a probe.
     fn probe(&mut self, capacity: Capacity, (steps, current): (&[Step], usize), now: Instant) {
         let (Some(step), Some(next)) = (steps.get(current), steps.get(current + 1)) else { return };
+        if step.grows {
+            return;
+        }
         // As far as was not tried in vain, and to the next step at least.
         let tried = self.probe.tried(now);
         let best = steps.iter().rfind(|step| tried.is_none_or(|tried| step.may_take < tried));
@@ -289,7 +296,8 @@ mod tests {
             |rung| ViewerLimit { rung: Rung::new(rung).unwrap(), layer: TemporalLayer::HIGHEST };
         let step = |(rung, kbps): (u8, &f64)| {
             let takes = kbps * 1e3;
-            Step { limit: limit(rung), takes, may_take: takes }
+            let (needs, may_take) = (takes, takes);
+            Step { limit: limit(rung), takes, needs, may_take, grows: false }
         };
         (0..).zip(kbps).map(step).collect()
     }

@@ -15,6 +15,8 @@ pub(crate) struct Encoder {
     packetizer: Packetizer,
     makes_keyframe: bool,
     bytes: usize,
+    /// More than so many are not of use to its picture.
+    pub(crate) most: usize,
     /// Keyframes are so many times larger.
     pub(crate) keyframe: usize,
     /// Every second picture is of layer 1, and refers to the one before it alone.
@@ -44,6 +46,7 @@ impl Face {
             packetizer: Packetizer::new(codec),
             makes_keyframe: true,
             bytes,
+            most: usize::MAX,
             keyframe: 1,
             is_layered,
             delay: 0,
@@ -71,6 +74,13 @@ impl Face {
                     let all = self.encoders.iter_mut();
                     all.filter(|encoder| encoder.id == rendition)
                         .for_each(|encoder| encoder.makes_keyframe = true);
+                }
+                HubEvent::BitrateWanted { rendition, bitrate, .. } => {
+                    let all = self.encoders.iter_mut();
+                    // Headers are not of the pictures.
+                    let bytes = bitrate.bps() as f64 * self.interval.as_secs_f64() / 8.0;
+                    all.filter(|encoder| encoder.id == rendition)
+                        .for_each(|encoder| encoder.bytes = bytes as usize);
                 }
                 _ => {}
             }
@@ -106,7 +116,7 @@ impl Encoder {
         let layers = self.is_layered.then_some(layers);
         let [a, b, c, d] = picture.to_be_bytes();
         let mut data = vec![self.id.rung.index() as u8, a, b, c, d, layer.index(), keyframe.into()];
-        data.resize(self.bytes * if keyframe { self.keyframe } else { 1 }, 0x55);
+        data.resize(self.bytes.min(self.most) * if keyframe { self.keyframe } else { 1 }, 0x55);
         let payloads = match self.id.codec {
             // Bare: what H264 packets begin with says nothing of order.
             VideoCodec::H264 => data.chunks(1_000).map(|piece| [&[0x41], piece].concat()).collect(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use str0m::rtp::RtpPacket;
+use visavis_core::RungBitrate;
 use visavis_types::{Bitrate, RenditionId, Rung, VideoCodec};
 use visavis_weather::{Bandwidth, Conditions, Schedule};
 
@@ -84,6 +85,8 @@ struct Show {
     /// Of each viewer: when it could show pictures, in ms, of which rung, and whether they were keyframes.
     seen: Vec<Vec<(u64, u8, bool)>>,
     decoders: Vec<Decoder>,
+    /// Of all packets that came.
+    bytes: usize,
     begun: Instant,
 }
 
@@ -98,6 +101,23 @@ fn secs(secs: u64) -> Duration {
 
 impl Show {
     fn new(links: impl IntoIterator<Item = Schedule>) -> Self {
+        Self::with(links, BITRATES.map(|kbps| RungBitrate::fixed(Bitrate::from_kbps(kbps))))
+    }
+
+    /// Of one viewer, whom the encoder follows.
+    fn private(link: Schedule) -> Self {
+        let least = [50].into_iter().chain(BITRATES).map(Bitrate::from_kbps);
+        let ranges: Vec<_> = least
+            .zip(BITRATES.map(Bitrate::from_kbps))
+            .map(|(least, most)| RungBitrate { least, most })
+            .collect();
+        Self::with([link], ranges.try_into().unwrap())
+    }
+
+    fn with(
+        links: impl IntoIterator<Item = Schedule>,
+        bitrates: [RungBitrate; Rung::COUNT],
+    ) -> Self {
         let mut world = World::new();
         for there in links {
             let viewer = world.join(Some(VideoCodec::H264));
@@ -105,13 +125,13 @@ impl Show {
         }
         let mut face = Face::new(&world, VideoCodec::H264, false, &SIZES);
         face.encoders.iter_mut().for_each(|encoder| encoder.keyframe = 4);
-        let bitrates = BITRATES.map(|kbps| Some(Bitrate::from_kbps(kbps)));
-        world.hub.set_renditions(world.session, (face.renditions(), bitrates), world.now);
+        let there = (face.renditions(), bitrates.map(Some));
+        world.hub.set_renditions(world.session, there, world.now);
         world.run(2_000 * MS);
         assert!(world.viewers.iter().all(|viewer| viewer.connected));
         let seen = vec![Vec::new(); world.viewers.len()];
         let decoders = world.viewers.iter().map(|_| Decoder::default()).collect();
-        Self { seen, decoders, begun: world.start, world, face }
+        Self { seen, decoders, bytes: 0, begun: world.start, world, face }
     }
 
     fn run(&mut self, duration: Duration) {
@@ -122,6 +142,7 @@ impl Show {
             for ((viewer, decoder), seen) in viewers.zip(&mut self.seen) {
                 for packet in viewer.packets.drain(..) {
                     decoder.take(&packet);
+                    self.bytes += packet.payload.len();
                     let at = packet.timestamp.saturating_duration_since(self.begun);
                     let pictures = std::iter::from_fn(|| decoder.picture());
                     seen.extend(pictures.map(|(rung, key)| (at.as_millis() as u64, rung, key)));
@@ -234,6 +255,47 @@ fn a_network_that_takes_a_third_all_at_once_is_followed_without_a_freeze() {
     gaps.sort_unstable();
     println!("{gaps:?}");
     assert!(gaps.iter().all(|&gap| gap <= 300), "{gaps:?}");
+}
+
+#[test]
+fn the_encoder_of_a_private_session_follows_its_viewer_in_place() {
+    let mut show = Show::private(steps(&[(0, 5.0), (20, 1.1), (40, 5.0), (60, 0.5), (80, 5.0)]));
+    let mut rates = Vec::new();
+    for _ in 0..21 {
+        let (before, ms) = (show.bytes, show.ms());
+        show.run(secs(5));
+        rates.push((show.bytes - before) as u64 * 8 / (show.ms() - ms));
+    }
+    let end = show.ms();
+    println!("{rates:?} kbit/s, {:?}", show.rungs(0, 0, end));
+    let between = |range: std::ops::Range<usize>, kbps: std::ops::RangeInclusive<u64>| {
+        assert!(rates[range].iter().all(|rate| kbps.contains(rate)), "{rates:?}");
+    };
+    between(0..3, 1_400..=1_700);
+    // The whole picture, with less for it, and not one keyframe.
+    between(4..7, 750..=1_100);
+    assert!(matches!(show.rungs(0, 0, 60_000)[..], [(3, _)]), "{:?}", show.rungs(0, 0, 60_000));
+    let keyframes = show.between(0, 3_000, 60_000).iter().filter(|seen| seen.2).count();
+    assert_eq!((keyframes, show.gap(0, 3_000, 60_000) <= 200), (0, true));
+    between(9..11, 1_400..=1_700);
+    // Less than the whole picture needs takes a smaller one, of what the network takes.
+    between(13..15, 300..=500);
+    assert!(matches!(show.rungs(0, 62_000, 80_000)[..], [(2, _)]));
+    assert!(show.gap(0, 59_000, end) <= 300, "{} ms", show.gap(0, 59_000, end));
+    between(18..20, 1_400..=1_700);
+    assert!(matches!(show.rungs(0, 90_000, end)[..], [(3, _)]));
+}
+
+#[test]
+fn a_picture_that_needs_little_comes_back_as_soon() {
+    let mut show = Show::private(steps(&[(0, 5.0), (20, 0.4), (40, 5.0)]));
+    for (encoder, size) in show.face.encoders.iter_mut().zip(SIZES) {
+        encoder.most = size / 2;
+    }
+    show.run(secs(60));
+    println!("{:?}", show.rungs(0, 0, 60_000));
+    assert!(show.between(0, 22_000, 40_000).iter().all(|&(_, rung, _)| rung < 3));
+    assert!(matches!(show.rungs(0, 48_000, 60_000)[..], [(3, _)]));
 }
 
 #[test]

@@ -415,7 +415,8 @@ impl MediaLoop {
         let session = (config.id.clone(), media.demand.session());
         let key = self.hub.add_session(session, config.playout_delay, now);
         let ladder = config.ladder();
-        let there = (ladder.renditions(media.demand.session()), ladder.bitrates());
+        let there =
+            (ladder.renditions(media.demand.session()), ladder.bitrates(config.followed_down_to()));
         self.hub.set_renditions(key, there, now);
         if self.sessions.len() <= key.index() {
             self.sessions.resize_with(key.index() + 1, || None);

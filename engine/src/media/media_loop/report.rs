@@ -27,6 +27,7 @@ impl MediaLoop {
                     watched.viewers += 1;
                     let media = &watched.media;
                     media.report.viewer_joined();
+                    media.demand.reset_bitrates();
                     let session = media.config.id.clone();
                     tracing::info!(%session, %peer, codec = codec.map(|c| c.name()), "viewer joined");
                     self.emit(&Event::PeerJoined { session, peer, codec });
@@ -54,6 +55,12 @@ impl MediaLoop {
                     if let Some(Some(watched)) = sessions.get_mut(session.index()) {
                         watched.keyframe_wanted(rendition, faults);
                         ready_queue.set(session, watched.next_look());
+                    }
+                }
+                HubEvent::BitrateWanted { session, rendition, bitrate } => {
+                    if let Some(watched) = self.session(session) {
+                        tracing::debug!(session = %watched.media.config.id, ?rendition, %bitrate, "bitrate");
+                        watched.media.demand.set_bitrate(rendition, bitrate);
                     }
                 }
                 HubEvent::ActiveRenditions { session, video, audio } => {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::idle::encoder::IdleEncoder;
 use crate::media::waker::{MediaWaker, SessionWakers};
+use crate::state::demand::LoopDemand;
 use crate::state::liveness::Liveness;
 use rtrb::Consumer;
 use str0m::format::CodecExtra;
@@ -151,4 +152,43 @@ fn payload_descriptors_name_the_layers_of_the_encoder() {
     // Without layers nothing is told of them.
     let plain = encoded(Encoders::software(), &[VideoCodec::Vp8, VideoCodec::H264]);
     assert!(plain.iter().all(|frame| frame.layers.is_none()));
+}
+
+#[test]
+fn a_bitrate_that_is_wanted_is_that_of_the_next_picture_and_takes_no_keyframe() {
+    let (mut encode_loop, mut frames) = encode_loop(Encoders::software());
+    let demand = Arc::clone(&encode_loop.renditions.demand);
+    let id = RenditionId::lowest(demand.session(), VideoCodec::H264);
+    let media_loop = LoopDemand::new(demand, 0);
+    let start = Instant::now();
+    let mut noise = 1_u32;
+    let mut bytes = |from: u32| {
+        let mut bytes = 0;
+        for n in from..from + 60 {
+            let mut picture = picture(n as usize);
+            let [luma, ..] = picture.planes_mut();
+            for pixel in luma {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *pixel = pixel.wrapping_add((noise >> 24) as u8 / 2);
+            }
+            let captured = start + Duration::from_millis(33) * n;
+            let timing = CaptureTiming { captured, stamps: Stamps::pushed(captured) };
+            let matrix = ColorMatrix::for_size(picture.size());
+            let active = RenditionSet::EMPTY.with(id);
+            encode_loop.renditions.encode((&picture, matrix), timing, (active, false));
+            while let Ok(frame) = frames.pop() {
+                assert_eq!(frame.keyframe, n == 0);
+                bytes += frame.payloads.bytes();
+            }
+        }
+        bytes
+    };
+    let whole = bytes(0);
+    media_loop.set_bitrate(id, Bitrate::from_kbps(80));
+    let less = bytes(60);
+    media_loop.reset_bitrates();
+    let again = bytes(120);
+    println!("{whole}, {less}, {again} bytes");
+    // This much noise does not fit into 20,000.
+    assert!(less * 4 < whole * 3 && less * 4 < again * 3, "{whole}, {less}, {again}");
 }
