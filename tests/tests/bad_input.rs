@@ -20,8 +20,8 @@ type Client = WebSocket<MaybeTlsStream<TcpStream>>;
 /// Viewers that watch while the server is being annoyed.
 const WATCHERS: usize = 2;
 
-/// What a watcher may notice, on a machine that may stand still for tenths of a second by itself.
-const GAP_LIMIT_MS: f64 = 400.0;
+/// Four and a half frames: what a watcher on a machine this small may notice.
+const GAP_LIMIT_MS: f64 = 150.0;
 
 /// How long an answer may take on a busy machine.
 const ANSWER: Duration = Duration::from_secs(5);

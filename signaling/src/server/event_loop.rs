@@ -42,7 +42,7 @@ const REFUSED_AT_ONCE: usize = 64;
 const RESERVED: usize = 32;
 /// How long to leave the listener alone when the system has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long nothing has to fail before connections are said to be accepted again. At the edge each connection that ends
+/// How long nothing has to fail before the log says that connections are accepted again. At the edge each connection that ends
 /// makes room for one that waits, and the next fails: whoever comes and goes there must not fill the log.
 const ACCEPT_CALM: Duration = Duration::from_secs(1);
 
@@ -218,26 +218,26 @@ impl EventLoop {
 
     /// Logs it once, however long it lasts.
     fn cannot_accept(&mut self, error: &io::Error, now: Instant) {
+        let wrong = format!(
+            "no connection can be accepted ({error}); where files are short, allow the process more of them (`ulimit \
+             -n`, or `LimitNOFILE=` of its systemd unit)"
+        );
         if self.cannot_accept.replace(now).is_none() {
-            let wrong = format!(
-                "no connection can be accepted ({error}); where files are short, allow the process more of \
-                 them (`ulimit -n`, or `LimitNOFILE=` of its systemd unit)"
-            );
             tracing::warn!("{wrong}; trying again, and saying so when it works");
-            self.context.engine.faults().set_wrong("accept", Some(wrong));
         }
+        self.context.engine.faults().set_wrong("accept", Some(wrong));
     }
 
-    /// All who waited were accepted: says so where some could not be, once that is over.
+    /// All who waited were accepted. Logs it where some could not be, once that is over.
     fn nobody_waits(&mut self, now: Instant) -> Accept {
         if let Some(failed) = self.cannot_accept {
+            self.context.engine.faults().set_wrong("accept", None);
             let calm = failed + ACCEPT_CALM;
             if now < calm {
                 return Accept::At(calm);
             }
             self.cannot_accept = None;
             tracing::info!("connections are accepted again");
-            self.context.engine.faults().set_wrong("accept", None);
         }
         Accept::Waiting
     }
