@@ -99,7 +99,8 @@ impl Hub {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Some(state) = self.sessions.get(peer.session_key.index()) else { return };
         // The rung that it gets, or is about to.
-        let highest = self.steps.iter().rfind(|step| step.limit <= peer.quality.limit());
+        let limit = peer.limit.and(peer.quality.limit());
+        let highest = self.steps.iter().rfind(|step| step.limit <= limit);
         let Some(rung) = highest.or(self.steps.first()).map(|step| step.limit.rung) else { return };
         let Some(range) = state.renditions.followed(rung) else { return };
         if let Some(bitrate) = peer.target.note(capacity, range) {
