@@ -15,8 +15,9 @@ export function setUpSettings(client) {
     ['settings', 'which-microphone', 'which-output', 'volume', 'level'].map(find);
 
   find('open-settings').addEventListener('click', async () => {
-    fillDevices(await client.getDevices());
+    // At once: some systems take seconds to list their devices.
     dialog.showModal();
+    fillDevices(await client.getDevices());
   });
   // A click on the backdrop closes the dialog.
   dialog.addEventListener('click', (event) => {
@@ -42,6 +43,7 @@ export function setUpSettings(client) {
     if (await client.setOutput(deviceId)) saveChoice('output', deviceId);
     else output.value = '';
   });
+  fillDevices({ microphones: [], outputs: [] });
   client.addEventListener('devices', ({ detail }) => fillDevices(detail));
   // Device labels are available once the visitor has allowed a microphone.
   client.addEventListener('microphone', async ({ detail: { state } }) => {

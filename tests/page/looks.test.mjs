@@ -71,6 +71,7 @@ const STATES = {
     await until(page, 'visavis.client.talking');
     await page.click('#open-settings');
     await until(page, "document.getElementById('settings').open");
+    await until(page, "document.getElementById('which-microphone').options.length > 1");
     return page;
   },
   'without-microphone': async () => {

@@ -11,6 +11,9 @@ after(closeBrowser);
 
 const text = (page, id) => page.textContent(`#${id}`);
 const focused = (page) => page.evaluate(() => document.activeElement.id);
+/** What the settings offer. */
+const microphones = (page) =>
+  page.evaluate(() => [...document.getElementById('which-microphone').options].map(({ text }) => text));
 
 /** Prepended to what run() evaluates: the client library, and helpers to record events and to wait. */
 const LIBRARY = `
@@ -362,8 +365,6 @@ test('what is plugged in or out is told, and what was chosen stays chosen', asyn
       window.plugged = list.map(([kind, deviceId]) => ({ kind, deviceId, label: `The ${deviceId}` }));
       navigator.mediaDevices.dispatchEvent(new Event('devicechange'));
     }, devices);
-  const choices = () =>
-    page.evaluate(() => [...document.getElementById('which-microphone').options].map(({ text }) => text));
   const untilEvents = (times) => until(page, (count) => window.deviceEvents.length === count, times);
   await page.evaluate(() => {
     window.deviceEvents = [];
@@ -379,13 +380,13 @@ test('what is plugged in or out is told, and what was chosen stays chosen', asyn
     microphones: [{ deviceId: 'headset', label: 'The headset' }, { deviceId: 'desk', label: 'The desk' }],
     outputs: [{ deviceId: 'headset', label: 'The headset' }],
   });
-  assert.deepEqual(await choices(), ['Default microphone', 'The headset', 'The desk']);
+  assert.deepEqual(await microphones(page), ['Default microphone', 'The headset', 'The desk']);
   assert.equal(await page.inputValue('#which-microphone'), 'desk');
   assert.equal(await page.isVisible('#output-setting'), true);
 
   await change([['audioinput', 'headset']]);
   await untilEvents(2);
-  assert.deepEqual(await choices(), ['Default microphone', 'The headset']);
+  assert.deepEqual(await microphones(page), ['Default microphone', 'The headset']);
   assert.equal(await page.inputValue('#which-microphone'), '');
   assert.equal(await page.isVisible('#output-setting'), false);
 
@@ -441,6 +442,22 @@ test('the theme is the system\'s until one is chosen, which is remembered', asyn
   await page.reload();
   await until(page, 'window.visavis');
   assert.equal(await ground(), '#0b0c10');
+  await closePage(page);
+});
+
+test('the settings open at once, however long the system takes to list its devices', async () => {
+  const before = () => {
+    navigator.mediaDevices.enumerateDevices = () => new Promise((resolve) => {
+      window.list = () => resolve([{ kind: 'audioinput', deviceId: 'desk', label: 'The desk' }]);
+    });
+  };
+  const page = await openPlayer('', { before });
+  await page.click('#open-settings');
+  await page.getByRole('dialog', { name: 'Settings', exact: true }).waitFor();
+  assert.deepEqual(await microphones(page), ['Default microphone']);
+  await page.evaluate('list()');
+  await until(page, "document.getElementById('which-microphone').options.length === 2");
+  assert.deepEqual(await microphones(page), ['Default microphone', 'The desk']);
   await closePage(page);
 });
 

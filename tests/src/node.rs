@@ -14,7 +14,7 @@ const LOCK: &str = "package-lock.json";
 ///
 /// # Errors
 ///
-/// If one of them fails, with the whole output; or if npm cannot install the packages.
+/// If one of them fails, with what Node says of those that did; or if npm cannot install the packages.
 pub fn run_page_tests(file: &str, url: &str) -> Result<String, Box<dyn Error>> {
     let folder = installed()?;
     let shots = artifacts()?.join("page");
@@ -25,8 +25,15 @@ pub fn run_page_tests(file: &str, url: &str) -> Result<String, Box<dyn Error>> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     match output.status.success() {
         true => Ok(said),
-        false => Err(format!("{said}{}", String::from_utf8_lossy(&output.stderr)).into()),
+        false => {
+            Err(format!("{}{}", failures(&said), String::from_utf8_lossy(&output.stderr)).into())
+        }
     }
+}
+
+/// What Node says of the tests that failed, without those that passed; all where it says nothing of failures.
+fn failures(said: &str) -> &str {
+    said.find("✖ failing tests:").map_or(said, |at| &said[at..])
 }
 
 /// The folder with the tests and the packages they need.
