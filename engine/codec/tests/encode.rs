@@ -475,3 +475,36 @@ fn software_takes_planes_in_host_memory_alone() {
         }
     }
 }
+
+/// Nothing is harder to encode: what a renderer pushes may be just that.
+#[test]
+fn noise_is_encoded_at_every_size_and_bitrate() {
+    for codec in Encoders::software().codecs().iter() {
+        for (width, height) in [(16, 16), (64, 64), (160, 120), (320, 320), (640, 360)] {
+            for kbps in [50, 1_500, 50_000] {
+                let size = size(width, height);
+                let mut encoder = encoder(codec, size, kbps);
+                let mut random = 1_u32;
+                let mut picture = I420Buffer::new(size);
+                let mut units = Vec::new();
+                for n in 0..24 {
+                    for plane in picture.planes_mut() {
+                        plane.fill_with(|| {
+                            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                            (random >> 24) as u8
+                        });
+                    }
+                    let mut unit = Vec::new();
+                    let control = FrameControl::at(Duration::from_secs(1) * n / FPS);
+                    let control = control.keyframe(n % 12 == 0);
+                    let encoded = encoder.encode(&(&picture).into(), &control, &mut unit);
+                    let at = format!("{codec} {width}x{height} at {kbps} kbit/s, picture {n}");
+                    let encoded = encoded.unwrap_or_else(|error| panic!("{at}: {error}"));
+                    assert!(!unit.is_empty() && (encoded.keyframe || n % 12 != 0), "{at}");
+                    units.push(unit.len());
+                }
+                println!("{codec} {width}x{height} {kbps}: {units:?}");
+            }
+        }
+    }
+}

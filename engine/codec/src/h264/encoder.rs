@@ -7,7 +7,7 @@ use visavis_types::encoder::{
     EncodeError, Encoded, EncoderMaker, EncoderOffer, FrameControl, I420Planes, Picture,
     ReferenceId, SizeLimits, Unavailable, VideoEncoder, VideoEncoderConfig,
 };
-use visavis_types::{Bitrate, CodecSet, I420Buffer, Layering, VideoCodec};
+use visavis_types::{Bitrate, CodecSet, FrameSize, I420Buffer, Layering, VideoCodec};
 
 use super::intra::IntraModel;
 use super::long_term::{LongTerm, REFERENCES, SliceHeader};
@@ -33,6 +33,8 @@ const KEYFRAME_TOLERANCE: f64 = 1.1;
 const KEYFRAME_QP_SLACK: i32 = 4;
 /// How often a keyframe is encoded at most.
 const KEYFRAME_ATTEMPTS: u32 = 3;
+/// Quantizers of keyframes that there was no room for, one after the other.
+const COARSER_QPS: [i32; 3] = [26, 34, 42];
 
 /// Makes H264 encoders by openh264.
 #[derive(Debug)]
@@ -119,8 +121,40 @@ impl H264Encoder {
 
     /// Encodes a keyframe within its budget, as far as that is possible.
     fn encode_keyframe(&mut self, picture: &I420Planes<'_>, pts_ms: i64) -> Result<(), WelsError> {
+        self.wels.set_rate_control(RC_OFF_MODE)?;
+        self.try_keyframes(picture, pts_ms)?;
+        self.wels.set_rate_control(RC_BITRATE_MODE)?;
+        self.started = true;
+        Ok(())
+    }
+
+    /// Encodes a keyframe with a library's encoder that is new, as the one before has given itself up ([`most_bits`]): the
+    /// first keyframe is encoded before anything is known of the pictures. More coarsely it takes less.
+    fn begin_anew(&mut self, picture: &I420Planes<'_>, pts_ms: i64) -> Result<(), EncodeError> {
+        let mut result = Ok(());
+        for qp in COARSER_QPS {
+            let config = self.config;
+            let adjust = |params: &mut SEncParamExt| configure(params, &config);
+            (self.wels, self.params) = WelsEncoder::new(config.size, adjust)?;
+            self.prime()?;
+            // As if one had just met the budget with it.
+            self.intra.learn(qp, self.keyframe_budget_bits());
+            result = self.encode_keyframe(picture, pts_ms);
+            if result.is_ok() {
+                break;
+            }
+        }
+        Ok(result?)
+    }
+
+    /// What a keyframe may take.
+    fn keyframe_budget_bits(&self) -> f64 {
         let frame_bits = self.config.bitrate.bps() as f64 / f64::from(self.config.fps);
-        let budget_bits = frame_bits * KEYFRAME_BUDGET_FRAMES;
+        (frame_bits * KEYFRAME_BUDGET_FRAMES).min(most_bits(self.config.size) as f64)
+    }
+
+    fn try_keyframes(&mut self, picture: &I420Planes<'_>, pts_ms: i64) -> Result<(), WelsError> {
+        let budget_bits = self.keyframe_budget_bits();
         let mut qp = self.intra.qp_for(budget_bits);
         for attempt in 1.. {
             self.params.sSpatialLayers[0].iDLayerQp = qp;
@@ -225,14 +259,13 @@ impl VideoEncoder for H264Encoder {
         if control.recover {
             keyframe |= !long_term.ok_or(EncodeError::NoReferences)?.is_received();
         }
-        if keyframe {
-            self.wels.set_rate_control(RC_OFF_MODE)?;
-            let result = self.encode_keyframe(&planes, pts_ms);
-            self.wels.set_rate_control(RC_BITRATE_MODE)?;
-            result?;
-            self.started = true;
+        let result = if keyframe {
+            self.encode_keyframe(&planes, pts_ms)
         } else {
-            self.encode_predicted(&planes, control, pts_ms)?;
+            self.encode_predicted(&planes, control, pts_ms)
+        };
+        if result.is_err() {
+            self.begin_anew(&planes, pts_ms)?;
         }
         let before = out.len();
         self.write(out).inspect_err(|_| out.truncate(before))?;
@@ -243,11 +276,12 @@ impl VideoEncoder for H264Encoder {
     }
 
     fn set_bitrate(&mut self, bitrate: Bitrate) {
-        let bps = rate_control_bps(bitrate, self.config.fps);
+        let before = std::mem::replace(&mut self.config.bitrate, bitrate);
+        let bps = rate_control_bps(&self.config);
         // Refused only for a bitrate of zero, which the range excludes.
-        if self.wels.set_bitrate(bps).is_ok() {
-            self.config.bitrate = bitrate;
-            set_bitrate(&mut self.params, bps);
+        match self.wels.set_bitrate(bps) {
+            Ok(()) => set_bitrate(&mut self.params, bps),
+            Err(_) => self.config.bitrate = before,
         }
     }
 
@@ -351,26 +385,28 @@ struct FrameParams {
 
 impl FrameParams {
     fn of(config: &VideoEncoderConfig) -> Self {
-        Self {
-            fps: config.fps.min(MAX_RATE_CONTROL_FPS) as f32,
-            bps: rate_control_bps(config.bitrate, config.fps),
-        }
+        Self { fps: config.fps.min(MAX_RATE_CONTROL_FPS) as f32, bps: rate_control_bps(config) }
     }
 }
 
 /// The bitrate that gives each frame its share, although the rate control believes in fewer frames
 /// per second than there may be.
-fn rate_control_bps(bitrate: Bitrate, fps: u32) -> i32 {
-    let share = bitrate.bps().min(BITRATE_RANGE.1) * u64::from(fps.min(MAX_RATE_CONTROL_FPS));
-    let bps = (share / u64::from(fps.max(1))).clamp(BITRATE_RANGE.0, BITRATE_RANGE.1);
+fn rate_control_bps(config: &VideoEncoderConfig) -> i32 {
+    let fps = u64::from(config.fps.min(MAX_RATE_CONTROL_FPS));
+    let share = config.bitrate.bps().min(BITRATE_RANGE.1) * fps / u64::from(config.fps.max(1));
+    let bps = share.min(most_bits(config.size) * fps).clamp(BITRATE_RANGE.0, BITRATE_RANGE.1);
     i32::try_from(bps).unwrap_or(i32::MAX)
+}
+
+/// What a picture may take: half of what it is, which is finer than anybody sees. The library has room for the whole
+/// of it, and gives itself up where one takes more, as noise does that is encoded too finely.
+fn most_bits(size: FrameSize) -> u64 {
+    u64::from(size.width()) * u64::from(size.height()) * 12 / 2
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use visavis_types::FrameSize;
 
     use super::*;
     use visavis_bitstream::h264::Sps;
