@@ -2,10 +2,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use visavis_core::{DataGauge, LastReceived, NetworkGauge, Peer};
+use visavis_core::{DataGauge, LastReceived, NetworkGauge, Peer, PictureGauge};
 use visavis_types::{PeerId, SessionId, Shrink};
 
 use crate::peer_link::PeerLink;
+use crate::status::ViewerStatus;
 
 /// The sessions there are, what callers need of each, and where their viewers live. The one table of both: whatever
 /// looks for a session or a peer finds it here by its id.
@@ -34,12 +35,13 @@ struct Placed {
 }
 
 /// What is known of a peer that has its answer: where the messages for it are counted, when something of it was received
-/// last, its network.
+/// last, its network, what it gets.
 #[derive(Debug)]
 pub(crate) struct Answered {
     gauge: Arc<DataGauge>,
     last_received: Arc<LastReceived>,
     network: Arc<NetworkGauge>,
+    pictures: Arc<PictureGauge>,
 }
 
 impl Answered {
@@ -48,6 +50,7 @@ impl Answered {
             gauge: Arc::clone(peer.data_gauge()),
             last_received: Arc::clone(peer.last_received()),
             network: Arc::clone(peer.network()),
+            pictures: Arc::clone(peer.pictures()),
         }
     }
 }
@@ -175,12 +178,16 @@ impl<E> Directory<E> {
         viewers.map(|(peer, media_loop, answered)| (peer, media_loop, Arc::clone(&answered.gauge)))
     }
 
-    /// What is known of the networks of a session's viewers.
-    pub(crate) fn networks(
+    /// What is known of a session's viewers: their networks, and what they get.
+    pub(crate) fn viewer_statuses(
         &self,
         session: &SessionId,
-    ) -> impl Iterator<Item = (PeerId, &NetworkGauge)> {
-        self.answered_of(session).map(|(peer, _, answered)| (peer, &*answered.network))
+    ) -> impl Iterator<Item = ViewerStatus> {
+        self.answered_of(session).map(|(peer, _, answered)| ViewerStatus {
+            peer,
+            network: answered.network.status(),
+            picture: answered.pictures.status(),
+        })
     }
 
     fn answered_of(&self, session: &SessionId) -> impl Iterator<Item = (PeerId, usize, &Answered)> {
@@ -217,7 +224,12 @@ mod tests {
     }
 
     fn answered(last_received: Arc<LastReceived>) -> Answered {
-        Answered { gauge: Arc::default(), last_received, network: Arc::default() }
+        Answered {
+            gauge: Arc::default(),
+            last_received,
+            network: Arc::default(),
+            pictures: Arc::default(),
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use visavis_types::{PeerId, SessionId, UnixMillis, VideoCodec};
+use visavis_types::{Bitrate, PeerId, Rung, SessionId, TemporalLayer, UnixMillis, VideoCodec};
 
 use crate::fault_domain::FaultDomain;
 use crate::receiver::{Refused, Sender};
@@ -50,6 +50,24 @@ pub enum Event {
         peer: PeerId,
         /// Why.
         reason: LeaveReason,
+    },
+    /// A viewer gets a smaller picture than before or a larger one, or fewer or more pictures a second. Not sent for what it
+    /// begins with, nor where the encoder follows its only viewer from picture to picture: see
+    /// [`ViewerStatus::picture`](crate::status::ViewerStatus::picture).
+    #[non_exhaustive]
+    PictureChanged {
+        /// The session it watches.
+        session: SessionId,
+        /// Its id.
+        peer: PeerId,
+        /// The size, counted from the smallest.
+        rung: Rung,
+        /// How many of the pictures; all with [`TemporalLayer::HIGHEST`].
+        layer: TemporalLayer,
+        /// What that should take at most, headers not included.
+        bitrate: Option<Bitrate>,
+        /// Whether it is less than the best there is, because the viewer's network takes no more.
+        limited: bool,
     },
     /// Pictures are pushed where none were: viewers see them instead of the idle loop.
     #[non_exhaustive]

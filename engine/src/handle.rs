@@ -22,7 +22,7 @@ use crate::media::waker::MediaWaker;
 use crate::receiver::{self, Receiver};
 use crate::session_entry::SessionEntry;
 use crate::state::threads::Sleeper;
-use crate::status::{NetworkSummary, SessionStatus, ViewerStatus};
+use crate::status::{NetworkSummary, RungSummary, SessionStatus, ViewerStatus};
 use crate::utterance::{Utterance, UtteranceError};
 
 /// Events that are kept for a subscriber at most, however many peers there may be.
@@ -214,24 +214,19 @@ impl Inner {
 
     /// All viewers of a session, by their ids.
     pub(crate) fn viewer_statuses(&self, session: &SessionId) -> Vec<ViewerStatus> {
-        let directory = self.directory();
-        let networks = directory.networks(session);
-        let mut viewers: Vec<_> = networks
-            .map(|(peer, network)| ViewerStatus { peer, network: network.status() })
-            .collect();
+        let mut viewers: Vec<_> = self.directory().viewer_statuses(session).collect();
         viewers.sort_unstable_by_key(|viewer| viewer.peer);
         viewers
     }
 
-    /// The status of a session, its viewers' networks included.
+    /// The status of a session, its viewers' networks and what they get included.
     pub(crate) fn status(&self, session: &SessionEntry) -> SessionStatus {
         let mut status = session.status();
-        let networks: Vec<_> = {
-            let directory = self.directory_as_it_is();
-            let networks = directory.networks(&session.config().id);
-            networks.filter_map(|(_, network)| network.status()).collect()
-        };
+        let viewers: Vec<_> =
+            self.directory_as_it_is().viewer_statuses(&session.config().id).collect();
+        let networks: Vec<_> = viewers.iter().filter_map(|viewer| viewer.network).collect();
         status.networks = NetworkSummary::of(&networks);
+        status.rungs = RungSummary::of(viewers.iter().filter_map(|viewer| viewer.picture));
         status
     }
 

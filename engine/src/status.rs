@@ -15,10 +15,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use visavis_core::NetworkStatus;
-use visavis_types::{Bitrate, PeerId, UnixMillis, VideoCodec};
+pub use visavis_core::{NetworkStatus, PictureStatus};
+use visavis_types::{Bitrate, PeerId, Rung, UnixMillis, VideoCodec};
 pub use visavis_types::{Refusal, Refusals, Stage};
 
 use crate::rtp_input::status::RtpInputStatus;
@@ -41,6 +42,36 @@ pub struct SessionStatus {
     pub rtp_input: Option<RtpInputStatus>,
     /// The networks of the viewers. `None` while none of them reports when packets arrive.
     pub networks: Option<NetworkSummary>,
+    /// What viewers get, by codec and from the smallest size up; what nobody gets is absent.
+    pub rungs: Vec<RungSummary>,
+}
+
+/// One of the sizes that a session's pictures are encoded in, and how many get it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RungSummary {
+    /// What it is encoded with.
+    pub codec: VideoCodec,
+    /// Which size, counted from the smallest.
+    pub rung: Rung,
+    /// What it should take at most, headers not included. `None` where there is one size that is always the same. Where the
+    /// encoder follows its only viewer, what it makes.
+    pub bitrate: Option<Bitrate>,
+    /// How many viewers get it.
+    pub viewers: usize,
+}
+
+impl RungSummary {
+    /// Sums up what viewers get.
+    pub fn of(pictures: impl IntoIterator<Item = PictureStatus>) -> Vec<Self> {
+        let mut rungs = BTreeMap::new();
+        for PictureStatus { codec, rung, bitrate, .. } in pictures {
+            let summary = rungs.entry((codec.index(), rung));
+            let summary = summary.or_insert(Self { codec, rung, bitrate, viewers: 0 });
+            summary.viewers += 1;
+        }
+        rungs.into_values().collect()
+    }
 }
 
 /// The networks of a session's viewers, of all that report when packets arrive. Each figure stands for itself: the worst
@@ -96,6 +127,8 @@ pub struct ViewerStatus {
     /// What is known of its network. `None` before its first report, without pictures, and where it does not report when
     /// packets arrive (`transport-cc`).
     pub network: Option<NetworkStatus>,
+    /// What it gets of the session's pictures. `None` for one that takes sound alone, and before it is in its session.
+    pub picture: Option<PictureStatus>,
 }
 
 /// Counters and averages of one session, since it was created.
@@ -180,6 +213,22 @@ impl StageSummary {
 mod tests {
     use super::*;
     use crate::status::NetworkStatus;
+
+    #[test]
+    fn what_viewers_get_is_summed_up_by_codec_and_size() {
+        use VideoCodec::{H264, Vp8};
+        let picture = |codec, rung, kbps| {
+            PictureStatus::new(codec, Rung::new(rung).unwrap()).bitrate(Bitrate::from_kbps(kbps))
+        };
+        let all = [picture(Vp8, 0, 120), picture(H264, 3, 1_500), picture(H264, 1, 300)];
+        let summed = RungSummary::of(all.into_iter().chain([all[1]]));
+        let told = summed.iter().map(|one| (one.codec, one.rung.index(), one.bitrate, one.viewers));
+        let kbps = |kbps| Some(Bitrate::from_kbps(kbps));
+        let expected = [(Vp8, 0, kbps(120), 1), (H264, 1, kbps(300), 1), (H264, 3, kbps(1_500), 2)];
+        let by_codec = |codec| expected.into_iter().filter(move |row| row.0 == codec);
+        assert!(told.eq(VideoCodec::ALL.into_iter().flat_map(by_codec)));
+        assert_eq!(RungSummary::of([]), []);
+    }
 
     #[test]
     fn networks_are_summed_up_by_their_medians_and_their_worst() {

@@ -329,6 +329,16 @@ fn chromium_sees_and_hears_node_and_node_hears_chromium() -> Outcome {
     let status = of("status")[0];
     println!("{status}");
     assert_eq!(status["peerCount"], 1);
+    let [rung] = &status["rungs"].as_array().ok_or("no rungs")?[..] else {
+        return Err(format!("{status}").into());
+    };
+    let kbps = rung["bitrate"].as_u64();
+    assert_eq!((rung["viewers"].as_u64(), kbps), (Some(1), Some(1_500)), "{rung}");
+    let networks = &status["networks"];
+    assert!(
+        networks["worst"]["availableBitrate"].as_u64().is_some_and(|kbps| kbps > 100),
+        "{status}"
+    );
     let metrics = &status["metrics"];
     assert!(metrics["fps"].as_f64().is_some_and(|fps| fps > 25.0), "{metrics}");
     assert!(metrics["avgLatency"].as_f64().is_some_and(|ms| ms > 0.0), "{metrics}");

@@ -80,9 +80,12 @@ impl Viewer {
         }
     }
 
-    /// How many viewers get less, by the server.
-    fn limited(&self) -> Result<serde_json::Value, Box<dyn Error>> {
-        Ok(self.server.status()?["networks"]["limited"].clone())
+    /// How many viewers get less, and the one rung that the viewer gets, by the server.
+    fn told(&self) -> Result<(Option<u64>, Option<u64>), Box<dyn Error>> {
+        let status = self.server.status()?;
+        let rungs = status["rungs"].as_array().ok_or("no rungs")?;
+        let rung = rungs.iter().find(|rung| rung["viewers"] == 1);
+        Ok((status["networks"]["limited"].as_u64(), rung.and_then(|rung| rung["rung"].as_u64())))
     }
 }
 
@@ -92,20 +95,21 @@ fn follows_the_network(codec: &str) -> Outcome {
     viewer.wait_for(|width| width == 512)?;
     thread::sleep(Duration::from_secs(6));
     let before = viewer.wait_for(|width| width == 512)?;
-    assert_eq!(viewer.limited()?, 0);
+    assert_eq!(viewer.told()?, (Some(0), Some(3)));
 
     viewer.relay.set_down(path(0.5));
     viewer.wait_for(|width| width < 512)?;
     thread::sleep(Duration::from_secs(8));
     let low = viewer.wait_for(|width| (128..=256).contains(&width))?;
-    assert_eq!(viewer.limited()?, 1);
+    let (limited, rung) = viewer.told()?;
+    assert!(limited == Some(1) && rung.is_some_and(|rung| rung < 2), "{limited:?} {rung:?}");
     // Some 9 s at 30 pictures a second, on a machine that may be busy.
     assert!(low.frames - before.frames > 120, "{before:?}, {low:?}");
     assert!(low.frozen - before.frozen < 2.0, "{before:?}, {low:?}");
 
     viewer.relay.set_down(path(5.0));
     let after = viewer.wait_for(|width| width == 512)?;
-    assert_eq!(viewer.limited()?, 0);
+    assert_eq!(viewer.told()?, (Some(0), Some(3)));
     assert!(after.freezes - low.freezes <= 2, "{low:?}, {after:?}");
     viewer.server.stop()?;
     Ok(())

@@ -34,6 +34,8 @@ export interface WebRtcConfig {
   audioCodec?: 'opus' | 'pcmu' | 'pcma';
   /** kbit/s of video, from 50 on. Default: 1500. */
   videoBitrate?: number;
+  /** The least of it: visitors whose networks take less than `videoBitrate` get a smaller picture, down to this. Default: 100. */
+  minVideoBitrate?: number;
   /** The rate of {@link IncomingAudio}: 8000, 12000, 16000, 24000 or 48000 Hz. Default: 16000. */
   microphoneRate?: number;
   /** The IP address that is listened on, for signaling and media. Default: `0.0.0.0`. */
@@ -174,6 +176,8 @@ export interface SessionOptions {
   videoFps?: number;
   /** kbit/s, from 50 on. Default: 1500. */
   videoBitrate?: number;
+  /** The least of it, for visitors whose networks take less. Default: 100. */
+  minVideoBitrate?: number;
   /** The rate of {@link IncomingAudio}: 8000, 12000, 16000, 24000 or 48000 Hz. Default: 16000. */
   microphoneRate?: number;
   /** Visitors at once; 1 makes it private. Default: as many as the server takes. */
@@ -191,6 +195,19 @@ export interface EncodedFrame {
   timestamp?: number;
   /** Whether it is one. Default: what the bitstream says. */
   keyframe?: boolean;
+}
+
+/** What a visitor gets of the pictures. */
+export interface ChangedPicture {
+  peerId: string;
+  /** The size, counted from the smallest, which is 0. */
+  rung: number;
+  /** How many of the pictures, counted from the fewest, which is 0; 3 for all. */
+  layer: number;
+  /** kbit/s that they should take at most; `null` where there is one size that is always the same. */
+  bitrate: number | null;
+  /** Whether that is less than the best, because the visitor's network takes no more. */
+  limited: boolean;
 }
 
 export interface SessionEvents {
@@ -215,6 +232,11 @@ export interface SessionEvents {
   'keyframe-requested': [request: { codec: string }];
   /** How loud a visitor is, in dB from 0 (full scale) to -127, five times a second. */
   'microphone-level': [loudness: { peerId: string; level: number }];
+  /**
+   * A visitor gets a smaller picture than before or a larger one, or fewer or more a second. Not for what he begins with,
+   * nor where the encoder follows its only visitor from picture to picture.
+   */
+  'picture-changed': [picture: ChangedPicture];
   /** Pictures come where none came: visitors see them instead of the idle picture. */
   'live-started': [];
   /** No picture came for half a second; `stalled` where neither an end nor an interruption explains it. */
@@ -419,6 +441,40 @@ export interface Status {
   /** Visitors connected now. */
   peerCount: number;
   metrics: Metrics;
+  /** What visitors get, by codec and from the smallest size up; what nobody gets is absent. */
+  rungs: Rung[];
+  /** `null` while no visitor reports when packets arrive. */
+  networks: Networks | null;
+}
+
+/** One of the sizes that pictures are encoded in, and how many visitors get it. */
+export interface Rung {
+  codec: string;
+  /** Which size, counted from the smallest, which is 0. */
+  rung: number;
+  /** kbit/s at most; `null` where there is one size that is always the same. */
+  bitrate: number | null;
+  viewers: number;
+}
+
+/** The networks of those visitors that report when packets arrive. */
+export interface Networks {
+  viewers: number;
+  /** How many get less than the best picture, because their networks take no more. */
+  limited: number;
+  median: Network;
+  worst: Network;
+}
+
+export interface Network {
+  /** kbit/s that can be sent, by the estimate. */
+  availableBitrate: number;
+  /** Milliseconds from a packet sent to the report of it, up to 50 of which the browser waits. */
+  roundTrip: number;
+  /** Milliseconds that packets wait in queues of the network. */
+  queueDelay: number;
+  /** The part of packets that is lost, from 0 to 1. */
+  fractionLost: number;
 }
 
 /** Since the system was created. */

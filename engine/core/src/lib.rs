@@ -37,7 +37,7 @@ pub use peer::last_received::LastReceived;
 pub use peer::path::candidates::check_candidate;
 pub use peer::setup::PeerSetup;
 pub use peer::tracks::CodecOrder;
-pub use rendition::{KeyframeReason, RungBitrate, ViewerLimit};
+pub use rendition::{KeyframeReason, PictureGauge, PictureStatus, RungBitrate, ViewerLimit};
 pub use rtp::packetize::{MAX_PAYLOAD_BYTES, PacketizedFrame, Packetizer, Payloads};
 pub use sdp::{NegotiateError, Offer, SdpError};
 pub use session_key::SessionKey;

@@ -294,6 +294,11 @@ typedef enum visavis_event_kind {
      * happened; domain. Also for readers that are opened after it; of no session.
      */
     VISAVIS_EVENT_ENGINE_FAILED = 15,
+    /**
+     * A viewer gets a smaller picture than before or a larger one, or fewer or more pictures a second. peer, rung, layer,
+     * video_kbps, limited.
+     */
+    VISAVIS_EVENT_PICTURE_CHANGED = 16,
 } visavis_event_kind;
 
 /**
@@ -670,6 +675,22 @@ typedef struct visavis_event {
      * more. Good as long as session.
      */
     const char *domain;
+    /**
+     * The size that the viewer gets, counted from the smallest, which is 0.
+     */
+    uint32_t rung;
+    /**
+     * How many of the pictures it gets, counted from the fewest, which is 0; 3 for all.
+     */
+    uint32_t layer;
+    /**
+     * What they should take at most, in kbit/s; 0 where there is one size that is always the same.
+     */
+    uint32_t video_kbps;
+    /**
+     * 1 where that is less than the best, because the viewer's network takes no more.
+     */
+    uint32_t limited;
 } visavis_event;
 
 /**
@@ -1030,6 +1051,15 @@ typedef struct visavis_session_config {
      * face.
      */
     const char *idle;
+    /**
+     * The least bitrate of the video in kbit/s, up to 50,000: viewers whose networks take less than bitrate get a smaller
+     * picture, down to this. As high as bitrate, all get the same. Default: 100.
+     */
+    uint32_t min_bitrate;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
 } visavis_session_config;
 
 /**
@@ -1508,7 +1538,7 @@ enum visavis_status visavis_session_get_status(const struct visavis_session *ses
 
 /**
  * The session's figures as JSON, with the names of GET /status, to be freed with visavis_string_free(). Beside those of
- * the struct it has how long frames took to each stage, and the encoders that run. Any thread.
+ * the struct it has how long frames took to each stage, the encoders that run, what viewers get, and their networks. Any thread.
  */
 enum visavis_status visavis_session_get_status_json(const struct visavis_session *session,
                                                     char **json);

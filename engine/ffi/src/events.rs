@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use visavis::Event;
 use visavis::session::SessionId;
+use visavis::units::Bitrate;
 
 use crate::callback::{UserPointer, visavis_destroy};
 use crate::engine::{EngineObject, visavis_engine};
@@ -66,6 +67,9 @@ pub enum visavis_event_kind {
     /// The engine has ended by a fault, and serves nobody any more: the process should end, and be started anew. text: what
     /// happened; domain. Also for readers that are opened after it; of no session.
     VISAVIS_EVENT_ENGINE_FAILED = 15,
+    /// A viewer gets a smaller picture than before or a larger one, or fewer or more pictures a second. peer, rung, layer,
+    /// video_kbps, limited.
+    VISAVIS_EVENT_PICTURE_CHANGED = 16,
 }
 
 /// An event. Fields that its kind does not name are 0 or NULL.
@@ -99,6 +103,14 @@ pub struct visavis_event {
     /// rtp-input, connection, upload, addresses, media-loop, audio-loop, idle-loop, signaling-loop, log; there may be
     /// more. Good as long as session.
     pub domain: *const c_char,
+    /// The size that the viewer gets, counted from the smallest, which is 0.
+    pub rung: u32,
+    /// How many of the pictures it gets, counted from the fewest, which is 0; 3 for all.
+    pub layer: u32,
+    /// What they should take at most, in kbit/s; 0 where there is one size that is always the same.
+    pub video_kbps: u32,
+    /// 1 where that is less than the best, because the viewer's network takes no more.
+    pub limited: u32,
 }
 
 // SAFETY: it is as the trait asks for.
@@ -119,6 +131,10 @@ unsafe impl Versioned for visavis_event {
             level_db: 0,
             reserved: 0,
             domain: ptr::null(),
+            rung: 0,
+            layer: 0,
+            video_kbps: 0,
+            limited: 0,
         }
     }
 }
@@ -128,6 +144,10 @@ struct Kept {
     session: Option<CString>,
     text: Option<CString>,
     domain: Option<CString>,
+}
+
+fn in_kbps(bitrate: Bitrate) -> u32 {
+    u32::try_from(bitrate.bps() / 1_000).unwrap_or(u32::MAX)
 }
 
 fn owned(text: &str) -> CString {
@@ -152,6 +172,7 @@ fn kind(event: &Event) -> visavis_event_kind {
         Event::DataChannelClosed { .. } => VISAVIS_EVENT_DATA_CHANNEL_CLOSED,
         Event::Fault { .. } => VISAVIS_EVENT_FAULT,
         Event::EngineFailed { .. } => VISAVIS_EVENT_ENGINE_FAILED,
+        Event::PictureChanged { .. } => VISAVIS_EVENT_PICTURE_CHANGED,
         _ => VISAVIS_EVENT_OTHER,
     }
 }
@@ -161,6 +182,7 @@ fn session_of(event: &Event) -> Option<&SessionId> {
     match event {
         Event::PeerJoined { session, .. }
         | Event::PeerLeft { session, .. }
+        | Event::PictureChanged { session, .. }
         | Event::LiveStarted { session, .. }
         | Event::LiveEnded { session, .. }
         | Event::KeyframeRequested { session, .. }
@@ -191,6 +213,12 @@ fn for_c(event: &Event) -> (visavis_event, Kept) {
         Event::PeerLeft { peer, reason, .. } => {
             out.peer = peer.as_raw();
             text = Some(reason.as_str());
+        }
+        Event::PictureChanged { peer, rung, layer, bitrate, limited, .. } => {
+            out.peer = peer.as_raw();
+            (out.rung, out.layer) = (rung.index() as u32, layer.index().into());
+            out.video_kbps = bitrate.map_or(0, in_kbps);
+            out.limited = u32::from(*limited);
         }
         Event::LiveEnded { stalled, .. } => out.stalled = u32::from(*stalled),
         Event::KeyframeRequested { codec, .. } => text = Some(codec.name()),

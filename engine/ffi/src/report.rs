@@ -1,9 +1,10 @@
 //! Figures of a session, as a struct and as JSON.
 
 use std::ffi::c_char;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use visavis::status::{Metrics, SessionStatus};
+use visavis::status::{Metrics, NetworkStatus, RungSummary, SessionStatus};
 
 use crate::handle;
 use crate::raw::{self, Versioned};
@@ -135,7 +136,7 @@ pub unsafe extern "C" fn visavis_session_get_status(
 }
 
 /// The session's figures as JSON, with the names of GET /status, to be freed with visavis_string_free(). Beside those of
-/// the struct it has how long frames took to each stage, and the encoders that run. Any thread.
+/// the struct it has how long frames took to each stage, the encoders that run, what viewers get, and their networks. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn visavis_session_get_status_json(
     session: *const visavis_session,
@@ -161,12 +162,41 @@ fn to_json(session: &str, status: &SessionStatus) -> Value {
             (stage.stage.name().to_owned(), figures)
         })
         .collect();
-    json!({
+    let mut all = json!({
         "session": session,
         "peerCount": status.peer_count,
         "metrics": metrics(&status.metrics),
         "stages": stages,
         "encoders": status.encoders.iter().map(|codec| codec.name()).collect::<Vec<_>>(),
+        "rungs": status.rungs.iter().map(rung).collect::<Vec<_>>(),
+    });
+    if let Some(networks) = status.networks {
+        all["networks"] = json!({
+            "viewers": networks.viewers,
+            "limited": networks.limited,
+            "median": network(&networks.median),
+            "worst": network(&networks.worst),
+        });
+    }
+    all
+}
+
+fn rung(rung: &RungSummary) -> Value {
+    json!({
+        "codec": rung.codec.name(),
+        "rung": rung.rung.index(),
+        "bitrate": rung.bitrate.map(|bitrate| bitrate.bps()),
+        "viewers": rung.viewers,
+    })
+}
+
+fn network(network: &NetworkStatus) -> Value {
+    let ms = |time: Duration| time.as_micros() as f64 / 1_000.0;
+    json!({
+        "availableBitrate": network.available_bitrate.bps(),
+        "roundTrip": ms(network.round_trip),
+        "queueDelay": ms(network.queue_delay),
+        "fractionLost": network.fraction_lost,
     })
 }
 
@@ -202,6 +232,10 @@ fn metrics(m: &Metrics) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
+    use visavis::status::{NetworkSummary, PictureStatus};
+    use visavis::units::Bitrate;
+    use visavis::video::{Rung, VideoCodec};
+
     use super::*;
 
     #[test]
@@ -211,7 +245,22 @@ mod tests {
         let status = &document["components"]["schemas"]["Status"]["properties"];
         let documented: BTreeSet<_> =
             status["metrics"]["properties"].as_object().unwrap().keys().collect();
-        let own = to_json("default", &SessionStatus::default());
+        let mut own = SessionStatus::default();
+        let time = Duration::from_millis(40);
+        let network = NetworkStatus::new(Bitrate::from_kbps(900), (time, time), 0.25);
+        own.networks = NetworkSummary::of(&[network]);
+        own.rungs = RungSummary::of([PictureStatus::new(VideoCodec::H264, Rung::LOWEST)]);
+        let own = to_json("default", &own);
+        assert_eq!(own["networks"]["worst"]["roundTrip"], 40.0);
+        let rung = json!({"codec": "H264", "rung": 0, "bitrate": null, "viewers": 1});
+        assert_eq!(own["rungs"], json!([rung]));
+        for (part, shape) in
+            [("networks", &status["networks"]), ("rungs", &status["rungs"]["items"])]
+        {
+            let told = own[part].get(0).unwrap_or(&own[part]);
+            let documented = shape["properties"].as_object().unwrap();
+            assert!(told.as_object().unwrap().keys().eq(documented.keys()), "{part}");
+        }
         assert_eq!(own["metrics"].as_object().unwrap().keys().collect::<BTreeSet<_>>(), documented);
         for key in own.as_object().unwrap().keys() {
             assert!(status.get(key).is_some(), "{key}");

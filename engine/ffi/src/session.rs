@@ -115,6 +115,11 @@ pub struct visavis_session_config {
     /// A file that is shown while no pictures are pushed; see visavis_session_set_idle_file(). Default: NULL, the built-in
     /// face.
     pub idle: *const c_char,
+    /// The least bitrate of the video in kbit/s, up to 50,000: viewers whose networks take less than bitrate get a smaller
+    /// picture, down to this. As high as bitrate, all get the same. Default: 100.
+    pub min_bitrate: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // SAFETY: it is as the trait asks for.
@@ -146,6 +151,8 @@ unsafe impl Versioned for visavis_session_config {
             idle_grace_ms: config.idle_grace.as_millis() as u32,
             utterance_bytes: config.utterance_bytes as u64,
             idle: std::ptr::null(),
+            min_bitrate: (config.min_video_bitrate.bps() / 1_000) as u32,
+            reserved: 0,
         }
     }
 }
@@ -173,6 +180,7 @@ impl visavis_session_config {
         let numbers = [
             ("fps", self.fps),
             ("bitrate", self.bitrate),
+            ("min_bitrate", self.min_bitrate),
             ("audio_bitrate", self.audio_bitrate),
             ("packet_ms", self.packet_ms),
             ("playout_min_ms", self.playout_min_ms),

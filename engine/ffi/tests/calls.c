@@ -170,7 +170,7 @@ static void configs(void) {
     CHECK(port != 0);
     visavis_session_config face;
     OK(visavis_session_config_init(&face, sizeof face));
-    CHECK(face.fps == 30 && face.bitrate == 1500 && face.packet_ms == 20 && face.microphone_rate == 16000);
+    CHECK(face.fps == 30 && face.bitrate == 1500 && face.min_bitrate == 100 && face.packet_ms == 20 && face.microphone_rate == 16000);
     face.id = "anna";
     face.width = face.height = 128;
     face.max_viewers = 1;

@@ -51,6 +51,7 @@ impl StatusSource {
             rtp_input: self.rtp_input.get().map(|status| **status.load()),
             // Known where viewers are listed.
             networks: None,
+            rungs: Vec::new(),
         }
     }
 }

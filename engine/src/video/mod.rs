@@ -35,7 +35,7 @@ pub use sink::{FrameMemory, VideoSink};
 
 pub use visavis_bitstream::BitstreamError;
 pub use visavis_types::{
-    CodecSet, EncodedFrame, FrameSize, InvalidFrameSize, PixelFormat, PlayoutDelay,
+    CodecSet, EncodedFrame, FrameSize, InvalidFrameSize, PixelFormat, PlayoutDelay, Rung,
     UndecodablePicture, UnknownCodec, VideoCodec, VideoFrame, VideoFrameError,
 };
 

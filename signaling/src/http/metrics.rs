@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use visavis::rtp_input::RtpCounters;
 use visavis::session::SessionId;
-use visavis::status::{NetworkStatus, SessionStatus};
+use visavis::status::{NetworkStatus, RungSummary, SessionStatus};
 
 use super::response::Response;
 use super::route::{Call, Reply};
@@ -130,6 +130,7 @@ impl Text {
         }
         self.rtp_input(sessions);
         self.networks(sessions);
+        self.rungs(sessions);
         let name = "visavis_stage_seconds";
         self.head(name, "gauge", "Time from push to each stage, quantiles.");
         for (id, status) in sessions {
@@ -170,6 +171,21 @@ impl Text {
                     let labels = format!("{{session=\"{id}\",viewer=\"{which}\"}}");
                     self.sample(&name, &labels, value(&network));
                 }
+            }
+        }
+    }
+
+    /// How many viewers get each size: sixteen figures of a session at most.
+    fn rungs(&mut self, sessions: &[(SessionId, SessionStatus)]) {
+        if sessions.iter().all(|(_, status)| status.rungs.is_empty()) {
+            return;
+        }
+        let name = "visavis_rung_viewers";
+        self.head(name, "gauge", "Viewers that get a size, counted from the smallest, which is 0.");
+        for (id, status) in sessions {
+            for RungSummary { codec, rung, viewers, .. } in &status.rungs {
+                let labels = format!("{{session=\"{id}\",codec=\"{codec}\",rung=\"{rung}\"}}");
+                self.sample(name, &labels, viewers);
             }
         }
     }
@@ -236,8 +252,9 @@ mod tests {
     use std::time::Duration;
 
     use visavis::rtp_input::{RtpFault, RtpInputStatus};
-    use visavis::status::{NetworkSummary, Stage, StageSummary};
+    use visavis::status::{NetworkSummary, PictureStatus, Stage, StageSummary};
     use visavis::units::Bitrate;
+    use visavis::video::{Rung, VideoCodec};
 
     use super::*;
 
@@ -261,6 +278,9 @@ mod tests {
         let networks =
             [network(900, 0.0).limiting(true), network(2_000, 0.25), network(3_000, 0.0)];
         status.networks = NetworkSummary::of(&networks);
+        let rungs =
+            [3, 0, 3].map(|rung| PictureStatus::new(VideoCodec::Vp8, Rung::new(rung).unwrap()));
+        status.rungs = RungSummary::of(rungs);
         let mut text = Text::default();
         text.sessions(&[(SessionId::default(), status)]);
         let text = text.0;
@@ -279,6 +299,8 @@ mod tests {
             "visavis_network_round_trip_seconds{session=\"default\",viewer=\"median\"} 0.03",
             "visavis_network_queue_seconds{session=\"default\",viewer=\"worst\"} 0.002",
             "visavis_network_lost_ratio{session=\"default\",viewer=\"worst\"} 0.25",
+            "visavis_rung_viewers{session=\"default\",codec=\"VP8\",rung=\"0\"} 1",
+            "visavis_rung_viewers{session=\"default\",codec=\"VP8\",rung=\"3\"} 2",
             "visavis_stage_seconds{session=\"default\",stage=\"firstSent\",quantile=\"0.5\"} 0.0015",
         ] {
             assert!(text.lines().any(|own| own == line), "{line}\n{text}");

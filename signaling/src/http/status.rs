@@ -5,7 +5,9 @@ use serde::Serialize;
 use visavis::faults::{FaultDomain, Faults};
 use visavis::rtp_input::{RtpCounters, RtpStreamStatus};
 use visavis::session::SessionId;
-use visavis::status::{Metrics, NetworkStatus, NetworkSummary, Refusals, SessionStatus};
+use visavis::status::{
+    Metrics, NetworkStatus, NetworkSummary, Refusals, RungSummary, SessionStatus,
+};
 
 use crate::context::Context;
 
@@ -29,6 +31,27 @@ pub(crate) struct StatusBody<'a> {
     /// Of viewers that report when packets arrive.
     #[serde(skip_serializing_if = "Option::is_none")]
     networks: Option<NetworksBody>,
+    /// What viewers get; what nobody gets is absent.
+    rungs: Vec<RungBody>,
+}
+
+/// One of the sizes that pictures are encoded in.
+#[derive(Debug, Serialize)]
+struct RungBody {
+    codec: &'static str,
+    /// From the smallest, which is 0.
+    rung: usize,
+    /// Bits a second at most; null where there is one size that is always the same.
+    bitrate: Option<u64>,
+    viewers: usize,
+}
+
+impl RungBody {
+    fn new(rung: &RungSummary) -> Self {
+        let RungSummary { codec, rung, bitrate, viewers, .. } = *rung;
+        let bitrate = bitrate.map(|bitrate| bitrate.bps());
+        Self { codec: codec.name(), rung: rung.index(), bitrate, viewers }
+    }
 }
 
 /// The networks of viewers.
@@ -215,6 +238,7 @@ impl<'a> StatusBody<'a> {
                     NetworksBody { viewers, limited, median, worst }
                 },
             ),
+            rungs: status.rungs.iter().map(RungBody::new).collect(),
         }
     }
 }
@@ -229,9 +253,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use visavis::rtp_input::{RtpFault, RtpInputStatus};
-    use visavis::status::{Refusal, Stage, StageSummary};
+    use visavis::status::{PictureStatus, Refusal, Stage, StageSummary};
     use visavis::units::{Bitrate, UnixMillis};
-    use visavis::video::VideoCodec;
+    use visavis::video::{Rung, VideoCodec};
 
     use super::super::{metrics, pages};
     use super::*;
@@ -256,6 +280,8 @@ mod tests {
         let times = (Duration::from_micros(30_500), Duration::from_millis(2));
         let network = NetworkStatus::new(Bitrate::from_kbps(900), times, 0.25);
         status.networks = NetworkSummary::of(&[network.limiting(true)]);
+        let rung = PictureStatus::new(VideoCodec::Vp8, Rung::HIGHEST);
+        status.rungs = RungSummary::of([rung.bitrate(Bitrate::from_kbps(1_500)); 2]);
         let (faults, refusals) = (Faults::default(), Refusals::default());
         faults.count(FaultDomain::Encoder);
         refusals.count_many(Refusal::Datagram, 5);
@@ -281,6 +307,9 @@ mod tests {
         let networks =
             serde_json::json!({"viewers": 1, "limited": 1, "median": network, "worst": network});
         assert_eq!(json["networks"], networks);
+        let rung =
+            serde_json::json!({"codec": "VP8", "rung": 3, "bitrate": 1_500_000, "viewers": 2});
+        assert_eq!(json["rungs"], serde_json::json!([rung]));
         let video = &json["rtpInput"]["video"];
         assert_eq!((&video["packets"], &video["droppedUnits"]), (&9.into(), &3.into()));
         assert_eq!(video["fault"]["code"], "b-frames");

@@ -21,6 +21,7 @@ const kinds = {
   rate: [whole(8_000, 48_000), 'a sample rate from 8000 to 48000'],
   channels: [whole(1, 2), '1 or 2'],
   kbps: [whole(50, 1_000_000), 'kbit/s from 50 on'],
+  least: [whole(0, 1_000_000), 'kbit/s'],
 };
 
 function whole(least, most) {
@@ -118,6 +119,7 @@ function sessionSettings(of, given) {
     fps: field('videoFps', 'fps', 30),
     microphoneRate: field('microphoneRate', 'rate', 16_000),
     videoBitrate: field('videoBitrate', 'kbps'),
+    minVideoBitrate: field('minVideoBitrate', 'least'),
     maxPeers: field('maxPeers', 'count'),
     encoded: given?.encoded && oneOf(`${of}.encoded`, given.encoded, VIDEO_CODECS),
   };

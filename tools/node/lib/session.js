@@ -68,7 +68,7 @@ class Session extends Emitter {
   }
 
   getStatus() {
-    return this.#last ? structuredClone(this.#last) : this.#session.status();
+    return this.#last ? structuredClone(this.#last) : complete(this.#session.status());
   }
 
   async start() {
@@ -112,13 +112,15 @@ class Session extends Emitter {
   /** Emits what has come from the engine. */
   give(item) {
     const { kind, peer, detail, data, sampleRate, timestamp, label } = item;
-    const { utterance, sent, stalled, level } = item;
+    const { utterance, sent, stalled, level, picture } = item;
     const tell = (about) => Emitter.deliver(this, kind, about);
     switch (kind) {
       case 'incoming-audio':
         return tell({ data, sampleRate, channels: 1, timestamp, format: 'PCM', peerId: peer });
       case 'message':
         return tell({ peerId: peer, label, message: data ?? detail });
+      case 'picture-changed':
+        return tell({ peerId: peer, ...picture, bitrate: picture.bitrate ?? null });
       case 'live-started':
         return tell();
       case 'live-ended':
@@ -151,7 +153,7 @@ class Session extends Emitter {
   async #stop() {
     await this.#session.stop();
     this.#settle();
-    this.#last = this.#session.status();
+    this.#last = complete(this.#session.status());
     this.#session.release();
     // Whatever still waits for its end has had it.
     for (const [id, utterance] of this.#utterances) {
@@ -171,6 +173,12 @@ class Session extends Emitter {
     Emitter.deliver(this, event, media);
     this.#passOn(event, media);
   }
+}
+
+/** A status, with null for what the native half leaves out. */
+function complete(status) {
+  const rungs = status.rungs.map((rung) => ({ ...rung, bitrate: rung.bitrate ?? null }));
+  return { ...status, rungs, networks: status.networks ?? null };
 }
 
 /** A text, or bytes, as the native half takes them. */

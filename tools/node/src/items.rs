@@ -9,7 +9,7 @@ use visavis::event::Event;
 use visavis::microphone::MicChunk;
 use visavis::peer::PeerId;
 use visavis::session::SessionId;
-use visavis::units::UnixMillis;
+use visavis::units::{Bitrate, UnixMillis};
 
 /// Something that has come.
 #[napi(object, object_from_js = false)]
@@ -39,6 +39,21 @@ pub struct Item {
     pub stalled: Option<bool>,
     /// How loud it is, in dB: 0 is full scale.
     pub level: Option<i32>,
+    /// What it gets of the pictures.
+    pub picture: Option<Picture>,
+}
+
+/// What a viewer gets of the pictures.
+#[napi(object, object_from_js = false)]
+pub struct Picture {
+    /// Which size, from the smallest.
+    pub rung: u32,
+    /// How many of them, from the fewest.
+    pub layer: u32,
+    /// kbit/s at most; none where there is one size that is always the same.
+    pub bitrate: Option<u32>,
+    /// Whether its network is why it gets no more.
+    pub limited: bool,
 }
 
 /// Which events are asked for.
@@ -55,6 +70,12 @@ pub(crate) fn event(event: Event) -> Option<Item> {
         Event::PeerLeft { session, peer, reason, .. } => {
             let detail = Some(reason.as_str().to_owned());
             Item { detail, ..of_peer("peer-disconnected", &session, peer) }
+        }
+        Event::PictureChanged { session, peer, rung, layer, bitrate, limited, .. } => {
+            let bitrate = bitrate.map(in_kbps);
+            let (rung, layer) = (rung.index() as u32, layer.index().into());
+            let picture = Some(Picture { rung, layer, bitrate, limited });
+            Item { picture, ..of_peer("picture-changed", &session, peer) }
         }
         Event::LiveStarted { session, .. } => of_session("live-started", &session),
         Event::LiveEnded { session, stalled, .. } => {
@@ -133,6 +154,10 @@ fn of_session(kind: &'static str, session: &SessionId) -> Item {
 
 fn of_peer(kind: &'static str, session: &SessionId, peer: PeerId) -> Item {
     Item { peer: Some(peer.to_string()), ..of_session(kind, session) }
+}
+
+pub(crate) fn in_kbps(bitrate: Bitrate) -> u32 {
+    u32::try_from(bitrate.bps() / 1_000).unwrap_or(u32::MAX)
 }
 
 fn ms(time: Duration) -> Option<f64> {

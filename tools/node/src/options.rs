@@ -77,6 +77,8 @@ pub struct SessionOptions {
     pub microphone_rate: u32,
     /// kbit/s; the engine's default where there is none.
     pub video_bitrate: Option<u32>,
+    /// kbit/s; the engine's default where there is none.
+    pub min_video_bitrate: Option<u32>,
     /// Viewers at once; as many as the engine takes where there is none.
     pub max_peers: Option<u32>,
     /// The codec of pictures that are pushed encoded; they are pushed raw where there is none.
@@ -164,6 +166,9 @@ impl SessionOptions {
         }
         if let Some(kbps) = self.video_bitrate {
             config = config.video_bitrate(Bitrate::from_kbps(kbps.into()));
+        }
+        if let Some(kbps) = self.min_video_bitrate {
+            config = config.min_video_bitrate(Bitrate::from_kbps(kbps.into()));
         }
         Ok(config)
     }

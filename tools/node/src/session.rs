@@ -8,13 +8,14 @@ use napi_derive::napi;
 use visavis::audio::{AudioChunk, AudioSink, EncodedAudio};
 use visavis::data::{DataChannel, DataMessage, SendOutcome};
 use visavis::peer::PeerId;
-use visavis::status::Metrics;
+use visavis::status::{Metrics, NetworkSummary, RungSummary};
 use visavis::video::{EncodedFrame, EncodedVideoSink, VideoFrame, VideoSink};
 use visavis::{EngineHandle, Event, Session};
 
 use crate::decoding::{DecodedPush, Encoded};
 use crate::failure::{Failure, Result, failure, guarded, held, release};
 use crate::inbox::{Inbox, Source};
+use crate::items::in_kbps;
 use crate::options::video_codec;
 use crate::utterance::NativeUtterance;
 use crate::values::{audio_format, channel_count, millis, outcome, peer_id, pixel_format};
@@ -58,6 +59,49 @@ pub struct Status {
     pub peer_count: u32,
     /// Counters and averages.
     pub metrics: StatusMetrics,
+    /// What viewers get.
+    pub rungs: Vec<StatusRung>,
+    /// Of viewers that report when packets arrive; none while none does.
+    pub networks: Option<StatusNetworks>,
+}
+
+/// One of the sizes that pictures are encoded in.
+#[napi(object, object_from_js = false)]
+pub struct StatusRung {
+    /// What it is encoded with.
+    pub codec: String,
+    /// Which size, from the smallest.
+    pub rung: u32,
+    /// kbit/s at most; none where there is one size that is always the same.
+    pub bitrate: Option<u32>,
+    /// How many get it.
+    pub viewers: u32,
+}
+
+/// The networks of viewers.
+#[napi(object, object_from_js = false)]
+pub struct StatusNetworks {
+    /// How many report.
+    pub viewers: u32,
+    /// How many of them get less for it.
+    pub limited: u32,
+    /// The medians.
+    pub median: StatusNetwork,
+    /// The worst figures.
+    pub worst: StatusNetwork,
+}
+
+/// Figures of networks.
+#[napi(object, object_from_js = false)]
+pub struct StatusNetwork {
+    /// kbit/s.
+    pub available_bitrate: u32,
+    /// Milliseconds.
+    pub round_trip: f64,
+    /// Milliseconds.
+    pub queue_delay: f64,
+    /// From 0 to 1.
+    pub fraction_lost: f64,
 }
 
 /// Counters and averages of a session, named as in `GET /status`.
@@ -338,8 +382,13 @@ impl NativeSession {
     pub fn status(&self) -> Result<Status> {
         guarded(|| {
             let status = self.session()?.status();
-            let peer_count = u32::try_from(status.peer_count).unwrap_or(u32::MAX);
-            Ok(Status { peer_count, metrics: metrics(&status.metrics) })
+            let peer_count = count(status.peer_count);
+            Ok(Status {
+                peer_count,
+                metrics: metrics(&status.metrics),
+                rungs: status.rungs.iter().map(rung).collect(),
+                networks: status.networks.map(|all| networks(&all)),
+            })
         })
     }
 
@@ -378,6 +427,29 @@ impl Task for StopSession {
 
 fn message(text: Option<String>, data: &[u8]) -> DataMessage {
     text.map_or_else(|| DataMessage::Binary(data.to_vec()), DataMessage::Text)
+}
+
+fn rung(rung: &RungSummary) -> StatusRung {
+    StatusRung {
+        codec: rung.codec.to_string(),
+        rung: rung.rung.index() as u32,
+        bitrate: rung.bitrate.map(in_kbps),
+        viewers: count(rung.viewers),
+    }
+}
+
+fn networks(all: &NetworkSummary) -> StatusNetworks {
+    let [median, worst] = [&all.median, &all.worst].map(|network| StatusNetwork {
+        available_bitrate: in_kbps(network.available_bitrate),
+        round_trip: network.round_trip.as_secs_f64() * 1_000.0,
+        queue_delay: network.queue_delay.as_secs_f64() * 1_000.0,
+        fraction_lost: network.fraction_lost,
+    });
+    StatusNetworks { viewers: count(all.viewers), limited: count(all.limited), median, worst }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn metrics(m: &Metrics) -> StatusMetrics {

@@ -63,6 +63,16 @@ fn of_event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyAny>> 
         Event::PeerLeft { session, peer, reason, .. } => {
             make(py, "PeerLeft", (session.as_str(), peer.to_string(), reason.as_str()))
         }
+        Event::PictureChanged { session, peer, rung, layer, bitrate, limited, .. } => {
+            let kbps = bitrate.map(|bitrate| bitrate.bps() / 1_000);
+            let gets = (rung.index(), layer.index(), kbps, *limited);
+            let (rung, layer, kbps, limited) = gets;
+            make(
+                py,
+                "PictureChanged",
+                (session.as_str(), peer.to_string(), rung, layer, kbps, limited),
+            )
+        }
         Event::LiveStarted { session, .. } => make(py, "LiveStarted", (session.as_str(),)),
         Event::LiveEnded { session, stalled, .. } => {
             make(py, "LiveEnded", (session.as_str(), *stalled))

@@ -205,6 +205,7 @@ impl Session {
             Event::MicrophoneLevel { session, .. } => levels && *session == id,
             Event::PeerJoined { session, .. }
             | Event::PeerLeft { session, .. }
+            | Event::PictureChanged { session, .. }
             | Event::LiveStarted { session, .. }
             | Event::LiveEnded { session, .. }
             | Event::KeyframeRequested { session, .. }

@@ -2,7 +2,9 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use visavis::status::SessionStatus;
+use visavis::status::{NetworkSummary, RungSummary, SessionStatus};
+
+use crate::events::in_ms;
 
 /// `peer_count`, `encoders`, `metrics` and `stages`, each by its name in Rust.
 pub(crate) fn as_dict<'py>(
@@ -54,5 +56,32 @@ pub(crate) fn as_dict<'py>(
     dict.set_item("encoders", PyList::new(py, status.encoders.iter().map(|codec| codec.name()))?)?;
     dict.set_item("metrics", metrics)?;
     dict.set_item("stages", stages)?;
+    let rungs: Result<Vec<_>, _> = status.rungs.iter().map(|one| rung(py, one)).collect();
+    dict.set_item("rungs", PyList::new(py, rungs?)?)?;
+    dict.set_item("networks", status.networks.map(|all| networks(py, &all)).transpose()?)?;
+    Ok(dict)
+}
+
+fn rung<'py>(py: Python<'py>, rung: &RungSummary) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("codec", rung.codec.name())?;
+    dict.set_item("rung", rung.rung.index())?;
+    dict.set_item("video_kbps", rung.bitrate.map(|bitrate| bitrate.bps() / 1_000))?;
+    dict.set_item("viewers", rung.viewers)?;
+    Ok(dict)
+}
+
+fn networks<'py>(py: Python<'py>, all: &NetworkSummary) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("viewers", all.viewers)?;
+    dict.set_item("limited", all.limited)?;
+    for (which, network) in [("median", all.median), ("worst", all.worst)] {
+        let figures = PyDict::new(py);
+        figures.set_item("available_kbps", network.available_bitrate.bps() / 1_000)?;
+        figures.set_item("round_trip_ms", in_ms(network.round_trip))?;
+        figures.set_item("queue_delay_ms", in_ms(network.queue_delay))?;
+        figures.set_item("fraction_lost", network.fraction_lost)?;
+        dict.set_item(which, figures)?;
+    }
     Ok(dict)
 }

@@ -99,6 +99,8 @@ def test_events_tell_who_comes_and_goes(face: visavis.Session) -> None:
         assert seen[0] == visavis.PeerJoined("default", viewer.peer, "H264")
         assert seen[-1] == visavis.DataChannelOpened("default", viewer.peer, "chat")
         assert face.labels(viewer.peer) == ["chat"]
+        best = {"codec": "H264", "rung": 3, "video_kbps": 1_500, "viewers": 1}
+        assert face.status()["rungs"] == [best]
         face.disconnect(viewer.peer)
         left = await asyncio.wait_for(events.next(), 10)
         assert left == visavis.PeerLeft("default", viewer.peer, "closed")

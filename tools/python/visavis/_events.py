@@ -35,6 +35,25 @@ class PeerLeft(Event):
 
 
 @dataclass(frozen=True)
+class PictureChanged(Event):
+    """A viewer gets a smaller picture than before or a larger one, or fewer or more pictures a second.
+
+    Not sent for what it begins with, nor where the encoder follows its only viewer from picture to picture.
+    """
+
+    peer: str
+    """The viewer's id."""
+    rung: int
+    """The size, counted from the smallest, which is 0."""
+    layer: int
+    """How many of the pictures, counted from the fewest, which is 0; 3 for all."""
+    video_kbps: Optional[int]
+    """What that should take at most, in kbit/s; ``None`` where there is one size that is always the same."""
+    limited: bool
+    """It is less than the best there is, because the viewer's network takes no more."""
+
+
+@dataclass(frozen=True)
 class LiveStarted(Event):
     """Pictures are pushed where none were: viewers see them instead of the idle picture."""
 

@@ -87,6 +87,40 @@ class Metrics(TypedDict):
     is_live: bool
 
 
+class Rung(TypedDict):
+    """One of the sizes that a session's pictures are encoded in, and how many viewers get it."""
+
+    codec: str
+    rung: int
+    """Which size, counted from the smallest, which is 0."""
+    video_kbps: Optional[int]
+    """What it should take at most; ``None`` where there is one size that is always the same."""
+    viewers: int
+
+
+class Network(TypedDict):
+    """What is known of viewers' networks."""
+
+    available_kbps: int
+    """What can be sent, by the estimate."""
+    round_trip_ms: float
+    """From when a packet is sent to when its report comes, up to 50 of which the viewer waits."""
+    queue_delay_ms: float
+    """How long packets wait in queues of the network."""
+    fraction_lost: float
+    """The part of packets that is lost, from 0 to 1."""
+
+
+class Networks(TypedDict):
+    """The networks of a session's viewers: of those that report when packets arrive."""
+
+    viewers: int
+    limited: int
+    """How many get less than the best picture, because their networks take no more."""
+    median: Network
+    worst: Network
+
+
 class Status(TypedDict):
     """What :meth:`Session.status` returns."""
 
@@ -94,3 +128,7 @@ class Status(TypedDict):
     encoders: "list[str]"
     metrics: Metrics
     stages: "dict[str, Stage]"
+    rungs: "list[Rung]"
+    """What viewers get, by codec and from the smallest size up; what nobody gets is absent."""
+    networks: Optional[Networks]
+    """``None`` while no viewer reports when packets arrive."""

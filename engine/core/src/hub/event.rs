@@ -6,6 +6,7 @@ use visavis_types::{AudioRenditionSet, Bitrate, PeerId, RenditionId, RenditionSe
 
 use crate::peer::close_reason::CloseReason;
 use crate::peer::data::{DataEvent, DataMessage};
+use crate::rendition::PictureStatus;
 use crate::rtp::receive::MicPacket;
 use crate::session_key::SessionKey;
 
@@ -49,6 +50,18 @@ pub enum HubEvent {
         rendition: RenditionId,
         /// Of pictures, headers not included.
         bitrate: Bitrate,
+    },
+    /// A peer gets more of its session's pictures than before, or less: a size from its next keyframe on, fewer of them
+    /// at once.
+    PictureChanged {
+        /// Of which session.
+        session: SessionKey,
+        /// Whose they are.
+        peer: PeerId,
+        /// What it gets.
+        picture: PictureStatus,
+        /// Whether that is less than the best, because its network takes no more.
+        is_limited: bool,
     },
     /// What a session's peers use has changed.
     ActiveRenditions {

@@ -41,6 +41,7 @@ impl Hub {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
+        peer.pictures().note_keyframe_request();
         match peer.keyframes.request(now, last_sent) {
             Request::Ask => self.ask_for_keyframe(key, KeyframeReason::ViewerRequest, now),
             Request::Asked => {}

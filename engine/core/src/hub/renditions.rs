@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use visavis_types::{PeerId, RenditionId, RenditionSet, Rung, VideoCodec};
+use visavis_types::{Bitrate, PeerId, RenditionId, RenditionSet, Rung, VideoCodec};
 
 use super::{Hub, HubEvent};
 use crate::deadline::{Deadline, DeadlineReason};
@@ -106,6 +106,7 @@ impl Hub {
         if let Some(bitrate) = peer.target.note(capacity, range) {
             let is_limiting = peer.quality.limit() != ViewerLimit::default();
             peer.network().note_limiting(is_limiting || peer.target.less().is_some());
+            peer.pictures().note_bitrate(Some(bitrate));
             let rendition = RenditionId { session: state.number, codec, rung };
             let session = peer.session_key;
             self.events.push_back(HubEvent::BitrateWanted { session, rendition, bitrate });
@@ -130,9 +131,24 @@ impl Hub {
             && let Some(codec) = peer.video_codec()
         {
             let needs = Needs { codec, limit: peer.limit.and(peer.quality.limit()) };
-            let is_changing = peer.select(choose(state.number, state.there, needs));
+            let choice = choose(state.number, state.there, needs);
+            let is_changing = peer.select(choice);
+            let most = state.renditions.most(choice.rendition.rung);
+            let is_other = peer.pictures().note((codec, choice.rendition.rung, choice.layer));
+            let less = peer.target.less().map(|less| Bitrate::from_bps(less as u64));
+            peer.pictures().note_bitrate(less.or(most));
+            let is_connected = peer.is_connected();
+            if is_other
+                && is_connected
+                && let Some(picture) = peer.pictures().status()
+            {
+                let (session, id) = (peer.session_key, peer.id());
+                let is_limited = peer.quality.limit() != ViewerLimit::default();
+                let changed = HubEvent::PictureChanged { session, peer: id, picture, is_limited };
+                self.events.push_back(changed);
+            }
             // Who joins asks when it has joined.
-            if is_changing && peer.is_connected() {
+            if is_changing && is_connected {
                 self.ask_for_keyframe(key, KeyframeReason::RenditionChange, now);
             }
         }

@@ -49,7 +49,7 @@ use crate::deadline::Deadline;
 use crate::demux::{self, Content, Registration};
 use crate::dtls::Handshake;
 use crate::rendition::{
-    Capacity, Choice, KeyframeRequests, Quality, Renditions, Target, ViewerLimit,
+    Capacity, Choice, KeyframeRequests, PictureGauge, Quality, Renditions, Target, ViewerLimit,
 };
 use crate::rtp::packetize::{PacketizedFrame, Redundancy};
 use crate::rtp::send::RtpOutput;
@@ -87,6 +87,7 @@ pub struct Peer {
     limits: Limits,
     last_received: Arc<LastReceived>,
     network: Arc<NetworkGauge>,
+    pictures: Arc<PictureGauge>,
     /// New ICE credentials wait in str0m, which would write them into the log in the next turn.
     has_new_credentials: bool,
     /// Set when the peer is on its way out.
@@ -132,6 +133,7 @@ impl Peer {
             limits: Limits::default(),
             last_received: Arc::new(LastReceived::new(now)),
             network: Arc::default(),
+            pictures: Arc::default(),
             has_new_credentials: true,
             close_reason: None,
         };
@@ -203,6 +205,11 @@ impl Peer {
     /// What is known of its network, for other threads.
     pub fn network(&self) -> &Arc<NetworkGauge> {
         &self.network
+    }
+
+    /// What it gets of its session's pictures, for other threads.
+    pub fn pictures(&self) -> &Arc<PictureGauge> {
+        &self.pictures
     }
 
     /// Messages that wait for it.
@@ -445,11 +452,13 @@ impl Peer {
         out: &mut impl Outbox,
         now: Instant,
     ) -> bool {
-        let Self { path, tracks, feedback, .. } = self;
+        let Self { path, tracks, feedback, pictures, .. } = self;
         let lost = feedback.lost();
         let history = |rendition| renditions.history(rendition);
-        let helped =
-            path.route().is_none_or(|route| tracks.output.resend(lost, history, (route, out), now));
+        let resent =
+            path.route().map(|route| tracks.output.resend(lost, history, (route, out), now));
+        let (helped, packets) = resent.unwrap_or((true, 0));
+        pictures.note_resent(packets);
         lost.clear();
         helped
     }

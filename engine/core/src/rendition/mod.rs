@@ -2,6 +2,7 @@
 //! frames.
 
 mod choice;
+mod gauge;
 mod keyframe;
 mod quality;
 mod selection;
@@ -12,8 +13,8 @@ mod timeline;
 use std::time::{Duration, Instant};
 
 use visavis_types::{
-    ClockAnchor, PlayoutDelay, RenditionId, RenditionSet, Rung, SessionNumber, TemporalLayer,
-    VideoCodec,
+    Bitrate, ClockAnchor, PlayoutDelay, RenditionId, RenditionSet, Rung, SessionNumber,
+    TemporalLayer, VideoCodec,
 };
 
 use crate::rtp::history::History;
@@ -22,6 +23,7 @@ use crate::rtp::packetize::PacketizedFrame;
 use crate::rtp::stamp::FrameStamp;
 pub use choice::ViewerLimit;
 pub(crate) use choice::{Choice, Needs, choose};
+pub use gauge::{PictureGauge, PictureStatus};
 pub use keyframe::KeyframeReason;
 pub(crate) use keyframe::{KeyframePolicy, KeyframeRequests, Request};
 pub(crate) use quality::{Capacity, Quality, Step};
@@ -140,8 +142,12 @@ impl Renditions {
     }
 
     fn expected(&self, rung: Rung) -> f64 {
-        let bitrate = self.bitrates.get(rung.index()).copied().flatten();
-        bitrate.map_or(0.0, |bitrate| bitrate.most.bps() as f64)
+        self.most(rung).map_or(0.0, |most| most.bps() as f64)
+    }
+
+    /// What the renditions of a rung should take at most, where that is known.
+    pub(crate) fn most(&self, rung: Rung) -> Option<Bitrate> {
+        self.bitrates.get(rung.index()).copied().flatten().map(|bitrate| bitrate.most)
     }
 
     pub(crate) fn get(&self, id: RenditionId) -> Option<&Rendition> {

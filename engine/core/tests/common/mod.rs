@@ -15,7 +15,7 @@ use str0m::rtp::{Extension, ExtensionMap, RawPacket, RtpPacket};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 use visavis_core::{
     Certificate, CodecOrder, DataGauge, Hub, HubEvent, NetworkGauge, Offer, Outbox,
-    PacketizedFrame, PeerSetup, Route, SessionKey,
+    PacketizedFrame, PeerSetup, PictureGauge, Route, SessionKey,
 };
 use visavis_types::{
     ClockAnchor, CodecSet, PeerId, PlayoutDelay, RenditionId, SessionId, SessionNumber, Stamps,
@@ -87,6 +87,7 @@ pub(crate) struct World {
     /// Of the viewers' data channels, in their order.
     pub gauges: Vec<Arc<DataGauge>>,
     pub networks: Vec<Arc<NetworkGauge>>,
+    pub pictures: Vec<Arc<PictureGauge>>,
     pub session: SessionKey,
     pub number: SessionNumber,
     pub wire: Wire,
@@ -121,6 +122,7 @@ impl World {
             hub,
             gauges: Vec::new(),
             networks: Vec::new(),
+            pictures: Vec::new(),
             session,
             number,
             wire: Wire::default(),
@@ -204,6 +206,7 @@ impl World {
         quietly(|| rtc.sdp_api().accept_answer(pending, answer).unwrap());
         self.gauges.push(Arc::clone(peer.data_gauge()));
         self.networks.push(Arc::clone(peer.network()));
+        self.pictures.push(Arc::clone(peer.pictures()));
         assert!(self.hub.add_peer(Box::new(peer), self.now, &mut self.wire).is_ok());
         self.viewers.push(Viewer {
             id,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use visavis_core::{HubEvent, PacketizedFrame, Packetizer};
+use visavis_core::{HubEvent, PacketizedFrame, Packetizer, PictureStatus};
 use visavis_types::{Layering, RenditionId, RenditionSet, Rung, Stamps, TemporalLayer, VideoCodec};
 
 use crate::LAYER_1;
@@ -35,6 +35,8 @@ pub(crate) struct Face {
     pub(crate) interval: Duration,
     /// Which were asked for a keyframe.
     pub(crate) asked: Vec<RenditionId>,
+    /// What viewers got when that changed, and whether their networks are why.
+    pub(crate) told: Vec<(PictureStatus, bool)>,
 }
 
 impl Face {
@@ -58,6 +60,7 @@ impl Face {
             captured: Vec::new(),
             interval: 33 * MS,
             asked: Vec::new(),
+            told: Vec::new(),
         }
     }
 
@@ -74,6 +77,9 @@ impl Face {
                     let all = self.encoders.iter_mut();
                     all.filter(|encoder| encoder.id == rendition)
                         .for_each(|encoder| encoder.makes_keyframe = true);
+                }
+                HubEvent::PictureChanged { picture, is_limited, .. } => {
+                    self.told.push((picture, is_limited));
                 }
                 HubEvent::BitrateWanted { rendition, bitrate, .. } => {
                     let all = self.encoders.iter_mut();

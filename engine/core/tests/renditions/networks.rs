@@ -245,6 +245,16 @@ fn less_bandwidth_is_followed_at_once_and_more_within_seconds() {
     assert!(matches!(show.rungs(0, 0, 20_000)[..], [(3, _)]));
     assert!(matches!(show.rungs(0, 22_000, 40_000)[..], [(1, _)]));
     assert!(matches!(show.rungs(0, 48_000, 65_000)[..], [(3, _)]));
+    // It is told of, and what it is now.
+    let told = show.face.told.iter();
+    let told: Vec<_> = told.map(|(it, limited)| (it.rung.index(), it.bitrate, *limited)).collect();
+    let kbps = |rung: usize| Some(Bitrate::from_kbps(BITRATES[rung]));
+    let (down, up) = ((1, kbps(1), true), (3, kbps(3), false));
+    assert!(told.contains(&down) && told.last() == Some(&up), "{told:?}");
+    let ups_and_downs = told.windows(2).all(|two| two[0] != two[1]);
+    assert!(ups_and_downs && told.len() <= 6, "{told:?}");
+    let pictures = show.world.pictures[0].status().unwrap();
+    assert_eq!((pictures.rung, pictures.bitrate), (Rung::HIGHEST, kbps(3)));
     // The picture is smaller within a second, and does not stand still.
     assert!(show.between(0, 21_000, 48_000).iter().all(|&(at, rung, _)| rung < 3 || at > 40_000));
     assert!(show.gap(0, 19_000, 65_000) <= 200, "{} ms", show.gap(0, 19_000, 65_000));

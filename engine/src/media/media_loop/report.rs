@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use visavis_core::{CloseReason, HubEvent, NegotiateError};
+use visavis_core::{CloseReason, HubEvent, NegotiateError, PictureStatus};
 
 use super::MediaLoop;
 use crate::audio::microphone::microphones::MicEvent;
@@ -61,6 +61,20 @@ impl MediaLoop {
                     if let Some(watched) = self.session(session) {
                         tracing::debug!(session = %watched.media.config.id, ?rendition, %bitrate, "bitrate");
                         watched.media.demand.set_bitrate(rendition, bitrate);
+                    }
+                }
+                HubEvent::PictureChanged { session, peer, picture, is_limited: limited } => {
+                    if let Some(media) = self.media(session) {
+                        let session = media.config.id.clone();
+                        let PictureStatus { rung, layer, bitrate, .. } = picture;
+                        self.emit(&Event::PictureChanged {
+                            session,
+                            peer,
+                            rung,
+                            layer,
+                            bitrate,
+                            limited,
+                        });
                     }
                 }
                 HubEvent::ActiveRenditions { session, video, audio } => {

@@ -174,26 +174,27 @@ impl RtpOutput {
         true
     }
 
-    /// Sends again what a viewer has missed. False where only a keyframe can help it.
+    /// Sends again what a viewer has missed. Returns whether that helps, and how many packets; where it does not, only a
+    /// keyframe can.
     pub(crate) fn resend<'a>(
         &mut self,
         lost: &[u16],
         history: impl Fn(RenditionId) -> Option<&'a History>,
         to: (&Route, &mut impl Outbox),
         now: Instant,
-    ) -> bool {
+    ) -> (bool, usize) {
         let network = self.estimator.as_deref();
         let limits = network.map(|it| ResendLimits::of(it, now)).unwrap_or_default();
         let Some((mut sender, Tracks { video: Some(track), .. })) = self.ready(to, Some(now))
         else {
-            return true;
+            return (true, 0);
         };
-        let mut helped = true;
+        let (mut helped, mut sent) = (true, 0);
         for &sequence in lost {
             helped &= !track.is_beyond_help(sequence, &history);
-            track.resend(sequence, &history, (limits, now), &mut sender);
+            sent += usize::from(track.resend(sequence, &history, (limits, now), &mut sender));
         }
-        helped
+        (helped, sent)
     }
 
     /// Sends at least so many bytes of what was sent last once more, for nothing but to see whether they get through. Returns

@@ -272,22 +272,23 @@ impl Track {
 
     /// Sends a packet again, if there is a stream for that, if it is still known, and if this viewer has
     /// not asked for too much. Under its own number it must never leave twice: its header might differ
-    /// by then, and two packets under one nonce give the keys away.
+    /// by then, and two packets under one nonce give the keys away. True where it was sent.
     pub(super) fn resend<'a>(
         &mut self,
         sequence: u16,
         history: impl Fn(RenditionId) -> Option<&'a History>,
         (limits, now): (ResendLimits, Instant),
         sender: &mut SrtpSender<'_, impl Outbox>,
-    ) {
-        let Some(own) = sent_as(sequence, self.next) else { return };
+    ) -> bool {
+        let Some(own) = sent_as(sequence, self.next) else { return false };
         // What came before the last keyframe is of little use once that has come, and it comes sooner.
         if limits.bitrate.is_some() && own < self.keyframe {
-            return;
+            return false;
         }
         let Some(mut resend) = self.resend.take() else {
-            return;
+            return false;
         };
+        let mut is_sent = false;
         if resend.allowance > 0 && resend.pace.allows(own, limits, now) {
             let times = if limits.is_twice { resend.allowance.min(2) } else { 1 };
             for _ in 0..times {
@@ -295,10 +296,12 @@ impl Track {
                 if bytes > 0 {
                     resend.allowance -= 1;
                     resend.pace.sent(own, bytes, now);
+                    is_sent = true;
                 }
             }
         }
         self.resend = Some(resend);
+        is_sent
     }
 
     /// Sends at least so many bytes of what was sent last once more, as far as that is known. Returns how many.
