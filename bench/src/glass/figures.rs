@@ -19,6 +19,22 @@ const WRAP_UNITS: f64 = (1_u64 << 40) as f64;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Frame(pub Option<f64>, pub f64, pub f64, pub f64, pub u64);
 
+impl Frame {
+    /// Milliseconds from its push to when it should be displayed; none where the push cannot be read. `time_origin` is the
+    /// Unix time, in ms, of the page's zero.
+    pub fn to_display_ms(&self, time_origin: f64) -> Option<f64> {
+        Some(since(self.0?, time_origin + self.2).as_secs_f64() * 1e3)
+    }
+}
+
+/// From a push, as the strip has it, to a Unix time in ms.
+fn since(pushed: f64, unix_ms: f64) -> Duration {
+    let units = (unix_ms * UNITS_PER_MS - pushed).rem_euclid(WRAP_UNITS);
+    // A frame cannot be shown before it was pushed, but clocks may differ by a moment.
+    let units = if units > WRAP_UNITS / 2.0 { 0.0 } else { units };
+    Duration::from_secs_f64(units / UNITS_PER_MS / 1_000.0)
+}
+
 /// Figures over the frames of any number of runs.
 #[derive(Debug)]
 pub struct Figures {
@@ -84,14 +100,8 @@ impl Figures {
             self.unreadable += 1;
             return;
         };
-        let since = |page_ms: f64| {
-            let units = ((time_origin + page_ms) * UNITS_PER_MS - pushed).rem_euclid(WRAP_UNITS);
-            // A frame cannot be shown before it was pushed, but clocks may differ by a moment.
-            let units = if units > WRAP_UNITS / 2.0 { 0.0 } else { units };
-            Duration::from_secs_f64(units / UNITS_PER_MS / 1_000.0)
-        };
-        self.to_callback.record(since(frame.1));
-        self.to_display.record(since(frame.2));
+        self.to_callback.record(since(pushed, time_origin + frame.1));
+        self.to_display.record(since(pushed, time_origin + frame.2));
     }
 
     fn step(&mut self, before: &Frame, frame: &Frame) {

@@ -1,5 +1,6 @@
 //! The arguments on the command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::scenarios::SCENARIOS;
@@ -31,6 +32,9 @@ pub struct Args {
     /// Fail when the figures are outside the limits this project promises on a quiet machine.
     #[arg(long)]
     check: bool,
+    /// Draw bitrate, latency and width of the picture over time: an SVG file of each scenario in this folder.
+    #[arg(long, value_name = "FOLDER")]
+    plot: Option<PathBuf>,
     /// Print JSON, with what was counted ten times a second, instead of a table.
     #[arg(long)]
     json: bool,
@@ -51,6 +55,9 @@ impl Args {
             private: self.private,
             seed: self.seed,
         })?;
+        if let Some(folder) = &self.plot {
+            report.plot(folder)?;
+        }
         print(self.json, &report, || report.table())?;
         check(self.check, report.missed())
     }

@@ -12,7 +12,7 @@ use crate::{Error, Spread};
 const FPS: f64 = 30.0;
 
 /// What the browser had counted at some moment.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Look {
     /// Unix time in ms.
     pub at: f64,
@@ -37,7 +37,7 @@ pub struct Look {
 }
 
 /// What one scenario came to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Figures {
     /// Of the scenario.
     pub name: String,
@@ -67,6 +67,8 @@ pub struct Figures {
     pub megabytes: f64,
     /// Ten times a second.
     pub looks: Vec<Look>,
+    /// Of each picture shown: seconds since the beginning, and milliseconds from push to display.
+    pub pictures: Vec<(f64, f64)>,
 }
 
 impl Figures {
@@ -123,6 +125,15 @@ impl Figures {
             ),
             megabytes: (last.bytes - first.bytes) as f64 / 1e6,
             looks,
+            pictures: shown
+                .frames
+                .iter()
+                .filter_map(|frame| {
+                    let at = (shown.time_origin + frame.3 - begun_ms) / 1e3;
+                    Some((at, frame.to_display_ms(shown.time_origin)?))
+                })
+                .filter(|(at, _)| *at >= 0.0)
+                .collect(),
         })
     }
 }

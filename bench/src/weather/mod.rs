@@ -5,6 +5,7 @@
 
 pub mod args;
 mod figures;
+mod plot;
 mod scenarios;
 
 use std::net::{Ipv4Addr, UdpSocket};

@@ -74,11 +74,17 @@ impl Scenario {
 
     /// The way to the viewer, over a run of this length.
     pub fn down(&self, length: Duration) -> Schedule {
-        let [first, second, third] = self.mbps.map(Bandwidth::from_mbps);
-        let steps = [(length / 3, second), (length * 2 / 3, third)];
+        let bandwidths = self.bandwidths(length).map(|(at, mbps)| (at, Bandwidth::from_mbps(mbps)));
+        let [(_, first), steps @ ..] = bandwidths;
         let begin = Conditions { bandwidth: first, loss: self.loss, ..self.up() };
         let schedule = Schedule::from(begin).bandwidth(steps);
         self.outages(length).into_iter().fold(schedule, Schedule::blackout)
+    }
+
+    /// Mbit/s to the viewer over a run of this length, and when each begins.
+    pub fn bandwidths(&self, length: Duration) -> [(Duration, f64); 3] {
+        let [first, second, third] = self.mbps;
+        [(Duration::ZERO, first), (length / 3, second), (length * 2 / 3, third)]
     }
 
     /// When nothing gets through in a run of this length.
