@@ -10,6 +10,7 @@ mod sum;
 use std::time::Duration;
 
 pub use report::{Report, Row};
+pub(crate) use server_kind::Running;
 pub use server_kind::ServerKind;
 
 use crate::{Error, Machine};

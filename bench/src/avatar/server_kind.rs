@@ -17,6 +17,10 @@ const ON_VISAVIS: &str = include_str!("../../peers/avatar/on_visavis.py");
 const ON_AIORTC: &str = include_str!("../../peers/avatar/on_aiortc.py");
 const VIEWER: &str = include_str!("../../peers/avatar/viewer.html");
 
+/// What aioice asks for the addresses of this machine.
+const LOOPBACK: &str =
+    "import aioice.ice\naioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ['127.0.0.1']\n";
+
 /// The package's part that is Python.
 const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/python/visavis");
 
@@ -36,10 +40,10 @@ pub enum ServerKind {
 
 /// A server that has been started.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     pub(super) process: Process,
     /// Of the page; the WebSocket is at `ws` below it.
-    pub(super) url: String,
+    pub(crate) url: String,
     _files: TempDir,
 }
 
@@ -81,8 +85,21 @@ impl ServerKind {
     ///
     /// When something is missing that cannot be installed, or it does not serve in time.
     pub(super) fn start(self) -> Result<Running, Error> {
+        self.start_with(&[])
+    }
+
+    /// As [`start`](Self::start); aiortc has no address but that of the loopback interface then.
+    pub(crate) fn start_on_loopback(self) -> Result<Running, Error> {
+        // Python runs a module of this name first.
+        self.start_with(&[("sitecustomize.py", LOOPBACK)])
+    }
+
+    fn start_with(self, extra: &[(&str, &str)]) -> Result<Running, Error> {
         let files = tempfile::tempdir()?;
         let folder = files.path();
+        for (name, source) in extra {
+            fs::write(folder.join(name), source)?;
+        }
         let port = free_tcp_port()?;
         let mut command = match self {
             Self::Visavis => {
@@ -104,7 +121,8 @@ impl ServerKind {
         if self != Self::Command {
             command.arg(port.to_string());
         }
-        let mut process = Process::start(command.current_dir(folder))?;
+        command.env("PYTHONPATH", folder).current_dir(folder);
+        let mut process = Process::start(&mut command)?;
         process.wait_for_port(port, READY_DEADLINE)?;
         Ok(Running { process, url: format!("http://127.0.0.1:{port}/"), _files: files })
     }

@@ -142,8 +142,18 @@ pub fn watch(page: &Page, url: &str, duration: Duration) -> Result<Run, Error> {
 
 /// Opens a page whose first video element shows frames with a time strip, and waits for the first of them.
 pub(crate) fn open(page: &Page, url: &str) -> Result<(), Error> {
+    load(page, url)?;
+    wait_for_picture(page)
+}
+
+/// Opens such a page.
+pub(crate) fn load(page: &Page, url: &str) -> Result<(), Error> {
     page.run_on_open(SCRIPT)?;
-    page.open(url)?;
+    page.open(url)
+}
+
+/// Waits for the first frame.
+pub(crate) fn wait_for_picture(page: &Page) -> Result<(), Error> {
     page.wait_for("window.visavisGlass && visavisGlass.firstPicture !== null", PICTURE_DEADLINE)
 }
 

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::scenarios::SCENARIOS;
-use super::{Options, run};
+use super::{Options, ServerKind, run};
 use crate::Error;
 use crate::cli::{Codec, check, print, seconds};
 
 /// What a viewer sees behind networks of all kinds, in a real Chromium.
 ///
 /// Starts the server with its talking face, and puts a relay with a seeded link between it and headless Chromium: losses,
-/// outages, less bandwidth and more. Server, relay and browser share this machine.
+/// outages, less bandwidth and more. Server, relay and browser share this machine. aiortc may be watched beside it: the
+/// avatar server of `visavis-bench avatar`, with the bitrate control that aiortc has.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Seconds of each scenario, from the first picture on.
@@ -23,6 +24,9 @@ pub struct Args {
     /// Scenarios to run, such as steps,loss-10; all by default.
     #[arg(long, value_delimiter = ',', value_parser = SCENARIOS.map(|scenario| scenario.name))]
     only: Vec<String>,
+    /// Whose pictures to watch, such as visavis,aiortc; aiortc is installed from PyPI beside the builds.
+    #[arg(long, value_delimiter = ',', default_value = "visavis", value_parser = ServerKind::ALL.map(ServerKind::name))]
+    servers: Vec<String>,
     /// Give the viewer a session of its own, whose encoder follows its network.
     #[arg(long)]
     private: bool,
@@ -48,10 +52,12 @@ impl Args {
     /// When the server or the browser fails; with `--check` also when a limit is exceeded.
     pub fn run(self) -> Result<(), Error> {
         let wanted = |name: &str| self.only.is_empty() || self.only.iter().any(|only| only == name);
+        let served = |name: &str| self.servers.iter().any(|server| server == name);
         let report = run(&Options {
             length: Duration::from_secs_f64(self.seconds),
             codec: self.codec.name().to_owned(),
             scenarios: SCENARIOS.into_iter().filter(|scenario| wanted(scenario.name)).collect(),
+            servers: ServerKind::ALL.into_iter().filter(|kind| served(kind.name())).collect(),
             private: self.private,
             seed: self.seed,
         })?;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Scenario;
+use super::scenarios::Scenario;
+use super::server_kind::ServerKind;
 use crate::glass::{self, Run};
 use crate::{Error, Spread};
 
@@ -41,6 +42,8 @@ pub struct Look {
 pub struct Figures {
     /// Of the scenario.
     pub name: String,
+    /// Whose pictures: `visavis`, or `aiortc`.
+    pub server: String,
     /// Pictures decoded a second.
     pub fps: f64,
     /// The time that the picture stood still, by the browser.
@@ -73,7 +76,7 @@ pub struct Figures {
 
 impl Figures {
     pub(super) fn new(
-        scenario: &Scenario,
+        (server, scenario): (ServerKind, &Scenario),
         (length, begun): (Duration, Duration),
         looks: Vec<Look>,
         shown: &Run,
@@ -94,6 +97,7 @@ impl Figures {
         };
         let shortage = scenario.shortage(length);
         let (down, up) = (shortage.as_ref().map(|time| time.start), shortage.map(|time| time.end));
+        let down_s = down.and_then(|at| after(at, |width, whole| width < whole));
         let outages = scenario.outages(length);
         let pictures: Vec<f64> =
             shown.frames.iter().map(|frame| shown.time_origin + frame.3 - begun_ms).collect();
@@ -109,13 +113,17 @@ impl Figures {
         let percent = |part: u64, all: u64| 100.0 * part as f64 / all.max(1) as f64;
         Ok(Self {
             name: scenario.name.to_owned(),
+            server: server.name().to_owned(),
             fps: (last.decoded - first.decoded) as f64 / seconds,
             frozen_percent: 100.0 * (last.frozen - first.frozen) / seconds,
             longest_gap_ms: gaps.map(|two| two[1] - two[0]).fold(0.0, f64::max),
             to_display_ms: latency.to_display(),
             size_percent: 100.0 * mean / f64::from(whole),
-            down_s: down.and_then(|at| after(at, |width, whole| width < whole)),
-            up_s: up.and_then(|at| after(at, |width, whole| width == whole)),
+            down_s,
+            // What was never smaller does not come back.
+            up_s: up
+                .filter(|_| down_s.is_some())
+                .and_then(|at| after(at, |width, whole| width == whole)),
             back_ms: outages.iter().filter_map(|outage| back(ms(outage.end))).collect(),
             keyframes: last.keyframes - first.keyframes,
             again_percent: percent(last.again - first.again, last.packets - first.packets),

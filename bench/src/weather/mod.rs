@@ -5,38 +5,25 @@
 
 pub mod args;
 mod figures;
+mod options;
 mod plot;
 mod scenarios;
+mod server_kind;
+mod watched;
 
-use std::net::{Ipv4Addr, UdpSocket};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use visavis_weather::Relay;
 
 pub use figures::{Figures, Look};
+pub use options::Options;
 pub use scenarios::{SCENARIOS, Scenario};
+pub use server_kind::ServerKind;
 
 use crate::cli::progress;
-use crate::{Browser, Check, Error, Machine, Microphone, Server, ServerOptions, Table, glass};
-
-const SCRIPT: &str = include_str!("watch.js");
-
-/// What to measure.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Of each scenario, from the first picture on.
-    pub length: Duration,
-    /// `H264` or `VP8`.
-    pub codec: String,
-    /// What to measure, in this order.
-    pub scenarios: Vec<Scenario>,
-    /// The viewer has a session of its own.
-    pub private: bool,
-    /// Draws losses.
-    pub seed: u64,
-}
+use crate::{Check, Error, Machine, Table, glass};
+use watched::Watched;
 
 /// What came out.
 #[derive(Debug, Clone, Serialize)]
@@ -47,7 +34,7 @@ pub struct Report {
     pub codec: String,
     /// Of each scenario.
     pub seconds: f64,
-    /// One for each scenario.
+    /// One for each scenario and server.
     pub scenarios: Vec<Figures>,
 }
 
@@ -59,8 +46,10 @@ pub struct Report {
 pub fn run(options: &Options) -> Result<Report, Error> {
     let mut scenarios = Vec::new();
     for scenario in &options.scenarios {
-        progress(&format!("{}: {}", scenario.name, scenario.about));
-        scenarios.push(one_run(options, scenario)?);
+        for &kind in &options.servers {
+            progress(&format!("{}, {}: {}", scenario.name, kind.name(), scenario.about));
+            scenarios.push(one_run(options, kind, scenario)?);
+        }
     }
     Ok(Report {
         machine: Machine::here(),
@@ -70,40 +59,23 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     })
 }
 
-fn one_run(options: &Options, scenario: &Scenario) -> Result<Figures, Error> {
-    // Free a moment ago: the server has to name the relay's address before it has its own.
-    let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-    let relay = Relay::start(udp, scenario.up(), scenario.up(), options.seed)?;
-    let mut server = ServerOptions::demo()
-        .arg("--timecode")
-        .video_codec(&options.codec)
-        .arg("--udp")
-        .arg(udp.to_string())
-        .arg("--announce")
-        .arg(relay.addr().to_string());
-    if options.private {
-        server = server.arg("--per-visitor");
-    }
-    let server = Server::start(server)?;
-    let browser = Browser::start(Microphone::Absent)?;
-    let page = browser.page()?;
-    page.run_on_open(SCRIPT)?;
-    let url = format!("{}?autostart=1&codec={}", server.url(), options.codec);
-    glass::open(&page, &url)?;
+fn one_run(options: &Options, kind: ServerKind, scenario: &Scenario) -> Result<Figures, Error> {
+    let watched = Watched::begin(kind, options, scenario)?;
     let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    relay.set_down(scenario.down(options.length));
+    watched.relay.set_down(scenario.down(options.length));
     thread::sleep(options.length);
-    let looks: Vec<Look> = page.eval("return visavisLooks;")?;
-    let shown = glass::read(&page)?;
-    server.stop()?;
-    Figures::new(scenario, (options.length, begun), looks, &shown)
+    let looks: Vec<Look> = watched.page.eval("return visavisLooks;")?;
+    let shown = glass::read(&watched.page)?;
+    watched.end()?;
+    Figures::new((kind, scenario), (options.length, begun), looks, &shown)
 }
 
 impl Report {
     /// What a quiet machine with two cores should reach and this run did not.
     pub fn missed(&self) -> Vec<String> {
         let mut check = Check::default();
-        for figures in &self.scenarios {
+        let ours = |figures: &&Figures| figures.server == ServerKind::Visavis.name();
+        for figures in self.scenarios.iter().filter(ours) {
             let name = &figures.name;
             let frozen = |check: &mut Check, most| {
                 check.at_most(
@@ -151,6 +123,7 @@ impl Report {
     pub fn table(&self) -> String {
         let mut table = Table::new([
             "network",
+            "server",
             "fps",
             "frozen %",
             "gap ms",
@@ -171,6 +144,7 @@ impl Report {
             let back = figures.back_ms.iter().copied().reduce(f64::max);
             table.row([
                 figures.name.clone(),
+                figures.server.clone(),
                 format!("{:.1}", figures.fps),
                 format!("{:.2}", figures.frozen_percent),
                 format!("{:.0}", figures.longest_gap_ms),

@@ -33,7 +33,7 @@ struct Panel<'a> {
 }
 
 impl Report {
-    /// Draws bitrate, latency and width of the picture over time into `SCENARIO.svg` in a folder, which is made where it is
+    /// Draws bitrate, latency and width of the picture over time into `SCENARIO-SERVER.svg` in a folder, which is made where it is
     /// not there.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl Report {
         for figures in &self.scenarios {
             let scenario = SCENARIOS.iter().find(|scenario| scenario.name == figures.name);
             let Some(scenario) = scenario else { continue };
-            let file = folder.join(format!("{}.svg", figures.name));
+            let file = folder.join(format!("{}-{}.svg", figures.name, figures.server));
             let root = SVGBackend::new(&file, SIZE).into_drawing_area();
             self.draw(figures, scenario, &root)?;
             root.present().map_err(failed)?;
@@ -54,7 +54,8 @@ impl Report {
 
     fn draw(&self, figures: &Figures, scenario: &Scenario, root: &Area<'_>) -> Result<(), Error> {
         root.fill(&WHITE).map_err(failed)?;
-        let title = format!("{}: {} — {}", figures.name, scenario.about, self.machine.line());
+        let Figures { name, server, .. } = figures;
+        let title = format!("{server}, {name}: {} — {}", scenario.about, self.machine.line());
         let root = root.titled(&title, ("sans-serif", 14)).map_err(failed)?;
         let length = Duration::from_secs_f64(self.seconds);
         let outages = scenario.outages(length);
@@ -68,7 +69,7 @@ impl Report {
         let panels = [
             Panel {
                 network: steps(scenario, length),
-                ..panel("Mbit/s of pictures", mbps(&figures.looks))
+                ..panel("Mbit/s (grey: the network)", mbps(&figures.looks))
             },
             Panel {
                 is_of_pictures: true,
@@ -92,7 +93,8 @@ impl Panel<'_> {
             .y_label_area_size(56)
             .build_cartesian_2d(0.0..seconds, 0.0..highest)
             .map_err(failed)?;
-        chart.configure_mesh().x_desc("seconds").y_desc(self.name).draw().map_err(failed)?;
+        let mut mesh = chart.configure_mesh();
+        mesh.max_light_lines(0).x_desc("seconds").y_desc(self.name).draw().map_err(failed)?;
         let outages = self.outages.iter().map(|outage| {
             let [begin, end] = [outage.start, outage.end].map(|time| time.as_secs_f64());
             Rectangle::new([(begin, 0.0), (end, highest)], OUTAGE.mix(0.25).filled())
@@ -163,6 +165,7 @@ mod tests {
         };
         let figures = |name: &str| Figures {
             name: name.to_owned(),
+            server: "visavis".to_owned(),
             looks: (0..60).map(look).collect(),
             pictures: (0..100).map(|n| (f64::from(n) / 30.0, 40.0)).collect(),
             ..Figures::default()
@@ -177,8 +180,9 @@ mod tests {
         let folder = folder.path().join("made");
         report.plot(&folder).unwrap();
         let svg = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-        let (stepped, cut) = (svg("steps.svg"), svg("blackout.svg"));
-        for text in ["5, 0.5 and 5 Mbit/s", "seconds", "Mbit/s of pictures", "width of the picture"]
+        let (stepped, cut) = (svg("steps-visavis.svg"), svg("blackout-visavis.svg"));
+        for text in
+            ["5, 0.5 and 5 Mbit/s", "seconds", "Mbit/s (grey: the network)", "width of the picture"]
         {
             assert!(stepped.contains(text), "{text} is not in the picture");
         }
