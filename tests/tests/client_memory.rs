@@ -3,7 +3,8 @@
 #![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
 
 use std::error::Error;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use visavis_bench::{Browser, Microphone, Page, Server, ServerOptions};
 use visavis_tests::{Outcome, Turn};
@@ -15,6 +16,9 @@ const CYCLES: usize = 200;
 const AT_ONCE: usize = 20;
 
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Connections that may be there in the end.
+const MOST_KEPT: usize = 2;
 
 /// A page with a client of its own, which it keeps.
 const PREPARE: &str = r"
@@ -49,6 +53,20 @@ fn cycle(page: &Page, count: usize) -> Result<f64, Box<dyn Error>> {
     Ok(page.heap_bytes()?)
 }
 
+/// How many connections are there still. The last ones may be on their way out: a browser ends them beside the page.
+fn kept(page: &Page) -> Result<usize, Box<dyn Error>> {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        let kept: usize = page.eval("return links.filter((link) => link.deref()).length;")?;
+        if kept <= MOST_KEPT || Instant::now() >= end {
+            return Ok(kept);
+        }
+        thread::sleep(Duration::from_millis(200));
+        // Collects garbage first.
+        page.heap_bytes()?;
+    }
+}
+
 #[test]
 fn two_hundred_visits_leave_nothing_behind() -> Outcome {
     let _turn = Turn::take()?;
@@ -60,7 +78,7 @@ fn two_hundred_visits_leave_nothing_behind() -> Outcome {
     page.eval::<()>(PREPARE)?;
     let before = cycle(&page, WARM_UP)?;
     let after = cycle(&page, CYCLES)?;
-    let kept: usize = page.eval("return links.filter((link) => link.deref()).length;")?;
+    let kept = kept(&page)?;
     let growth = (after - before) / CYCLES as f64;
     println!(
         "{CYCLES} visits: heap {before:.0} then {after:.0} bytes, {growth:.0} a visit; {kept} of {} \
@@ -70,7 +88,7 @@ fn two_hundred_visits_leave_nothing_behind() -> Outcome {
     // A connection that is held weighs tens of kilobytes. The weak references and the page's own log are
     // what grows.
     assert!(growth < 2_000.0, "{growth:.0} bytes a visit");
-    assert!(kept <= 2, "{kept} connections are held");
+    assert!(kept <= MOST_KEPT, "{kept} connections are held");
     // The server has let them go too.
     assert_eq!(server.peer_count()?, 0);
     server.stop()?;
