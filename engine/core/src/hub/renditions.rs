@@ -127,9 +127,11 @@ impl Hub {
     /// Finds out what a peer gets.
     pub(super) fn choose_rendition(&mut self, key: usize, now: Instant) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        if let Some(state) = self.sessions.get(peer.session_key.index())
-            && let Some(codec) = peer.video_codec()
-        {
+        let Some(codec) = peer.video_codec() else {
+            peer.pictures().note_none();
+            return;
+        };
+        if let Some(state) = self.sessions.get(peer.session_key.index()) {
             let needs = Needs { codec, limit: peer.limit.and(peer.quality.limit()) };
             let choice = choose(state.number, state.there, needs);
             let is_changing = peer.select(choice);

@@ -63,6 +63,11 @@ impl PictureGauge {
         before != 0 && before != gets
     }
 
+    /// It gets none, until something is noted.
+    pub(crate) fn note_none(&self) {
+        self.gets.store(0, Relaxed);
+    }
+
     /// What that should take, where that is known.
     pub(crate) fn note_bitrate(&self, bitrate: Option<Bitrate>) {
         self.bps.store(bitrate.map_or(0, |bitrate| bitrate.bps()), Relaxed);

@@ -104,12 +104,15 @@ fn video_taken_up_again_asks_for_a_keyframe_with_the_answer() {
     let mut world = World::joined();
     world.join(None);
     world.run(2_000 * MS);
+    assert!(world.pictures[0].status().is_some());
     world.set_video(0, false);
+    assert_eq!(world.pictures[0].status(), None, "it gets none");
     let keyframe = world.frame(H264, true, &[700]);
     world.hub.send_frame(world.session, keyframe, || world.now, &mut world.wire);
     world.run(1_000 * MS);
     let before = keyframes_wanted(&world);
     world.set_video(0, true);
+    assert!(world.pictures[0].status().is_some());
     // No time passes: nobody has had a chance to ask over the network.
     world.events.extend(std::iter::from_fn(|| world.hub.poll_event()));
     assert_eq!(keyframes_wanted(&world), before + 1, "{:?}", world.events);
