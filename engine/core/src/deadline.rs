@@ -40,6 +40,8 @@ pub enum DeadlineReason {
     Moved,
     /// A viewer gets pictures again that its network takes.
     Quality,
+    /// A viewer gets more of a large picture.
+    Pacing,
 }
 
 impl DeadlineReason {
@@ -58,6 +60,7 @@ impl DeadlineReason {
             Self::Keyframe => "keyframe",
             Self::Moved => "moved",
             Self::Quality => "quality",
+            Self::Pacing => "pacing",
         }
     }
 }

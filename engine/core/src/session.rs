@@ -15,8 +15,8 @@ pub(crate) struct SessionState {
     pub(crate) number: SessionNumber,
     /// Keys of its peers.
     pub(crate) peers: Vec<usize>,
-    /// What its peers use.
-    pub(crate) active: (RenditionSet, AudioRenditionSet),
+    /// What its peers use: pictures, sound, and of that what some lose packets of.
+    pub(crate) active: (RenditionSet, AudioRenditionSet, AudioRenditionSet),
     /// What there is of pictures.
     pub(crate) there: RenditionSet,
     /// Whether one of its peers waits for a keyframe of another rendition than it gets.
@@ -36,7 +36,7 @@ impl SessionState {
             id,
             number,
             peers: Vec::new(),
-            active: (RenditionSet::EMPTY, AudioRenditionSet::EMPTY),
+            active: (RenditionSet::EMPTY, AudioRenditionSet::EMPTY, AudioRenditionSet::EMPTY),
             there: lowest.fold(RenditionSet::EMPTY, RenditionSet::with),
             is_changing: false,
             redundancy: Redundancy::default(),

@@ -1006,7 +1006,7 @@ typedef struct visavis_session_config {
      */
     uint32_t packet_ms;
     /**
-     * 1: send a coarse copy of each Opus packet in the next one, against loss. Default: 1.
+     * 1: send a coarse copy of each Opus packet in the next one while viewers lose packets. Default: 1.
      */
     uint32_t opus_fec;
     /**

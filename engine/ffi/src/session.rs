@@ -91,7 +91,7 @@ pub struct visavis_session_config {
     pub audio_bitrate: u32,
     /// Milliseconds of sound in one packet: 10 or 20. Default: 20.
     pub packet_ms: u32,
-    /// 1: send a coarse copy of each Opus packet in the next one, against loss. Default: 1.
+    /// 1: send a coarse copy of each Opus packet in the next one while viewers lose packets. Default: 1.
     pub opus_fec: u32,
     /// 1: send almost nothing while nobody speaks. Default: 0.
     pub opus_dtx: u32,

@@ -59,6 +59,11 @@ impl Encoders {
         })
     }
 
+    /// Those who lose packets of late: where there are some, what they take is made so that they can repair it.
+    pub(super) fn correct(&mut self, lossy: AudioRenditionSet) -> Result<(), AudioEncodeError> {
+        Ok(self.opus.correct(!lossy.and(AudioRenditionSet::OPUS).is_empty())?)
+    }
+
     /// Encodes a packet's worth of sound at 48 kHz; `each` gets a packet for each of the renditions, or one for
     /// several where they are the same.
     pub(super) fn encode(

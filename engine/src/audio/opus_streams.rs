@@ -21,7 +21,10 @@ const TAKES_TWO: AudioRenditionSet = AudioRenditionSet::EMPTY.with(AudioRenditio
 /// two, one for that. Viewers that take two are sent the first while the sound has one: they go from stream to stream
 /// with the sound.
 pub(super) struct OpusStreams {
+    /// With error correction where there is some now.
     config: OpusEncoderConfig,
+    /// Whether there is to be some for those who lose packets.
+    may_correct: bool,
     one: OpusEncoder,
     /// It has encoded the sound before.
     one_goes_on: bool,
@@ -55,20 +58,34 @@ struct Outlet {
 
 impl OpusStreams {
     pub(super) fn new(config: &SessionConfig) -> Result<Self, OpusError> {
+        let may_correct = config.opus.fec;
         let config = OpusEncoderConfig {
             bitrate: config.audio_bitrate,
             packet_time: config.packet_time,
-            settings: config.opus,
+            settings: config.opus.fec(false),
             ..OpusEncoderConfig::default()
         };
         Ok(Self {
             one: OpusEncoder::new(&config)?,
+            may_correct,
             config,
             one_goes_on: true,
             two: None,
             recent: Sound::default(),
             outlet: Outlet::default(),
         })
+    }
+
+    /// Some of those who take Opus lose packets, or none does. The error correction takes a part of the bitrate from what is
+    /// heard, which costs everybody and helps only them.
+    pub(super) fn correct(&mut self, losses: bool) -> Result<(), OpusError> {
+        let fec = losses && self.may_correct;
+        if self.config.settings.fec != fec {
+            self.config.settings.fec = fec;
+            self.one.set_fec(fec)?;
+            self.two.as_mut().map_or(Ok(()), |two| two.set_fec(fec))?;
+        }
+        Ok(())
     }
 
     /// Encodes sound for those in `to`. `one` is the same on one channel, where anybody hears that.

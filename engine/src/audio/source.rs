@@ -24,7 +24,7 @@ use crate::config::SessionConfig;
 use crate::event::Event;
 use crate::media::loop_rings::{Full, LoopRings};
 use crate::state::counters::Counters;
-use crate::state::demand::Demand;
+use crate::state::demand::{Demand, Listeners};
 use crate::state::lifecycle::Lifecycle;
 use crate::state::threads::Threads;
 
@@ -284,7 +284,7 @@ impl AudioSource {
     /// Encodes and hands over what is due; true if anything was.
     fn send_due(&mut self, now: Instant) -> bool {
         let Self { parts, speech, pacer, packets, encoders, output, packet, .. } = self;
-        let renditions = parts.demand.active_audio();
+        let Listeners { renditions, lossy } = parts.demand.listeners();
         let mut sent = false;
         // A full ring means the media loop stands still; sound this old is then better lost.
         let mut send = |packet| match output.push(packet) {
@@ -296,6 +296,9 @@ impl AudioSource {
         let failed = |error: &dyn std::fmt::Display| {
             tracing::error!(session = %parts.config.id, %error, "sound not encoded");
         };
+        if let Err(error) = encoders.correct(lossy) {
+            failed(&error);
+        }
         // Where the loop is late several packets are due. Each is counted before it is made, which takes a while: an
         // interruption counts it too, or comes first, and then none follows.
         while speech.claim_packet(pacer, now)

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering::Relaxed};
 
 use visavis_types::{AudioRenditionSet, Bitrate, RenditionId, RenditionSet, SessionNumber};
 
@@ -22,7 +22,17 @@ pub(crate) struct Demand {
 #[derive(Debug, Default)]
 struct Active {
     video: AtomicU16,
-    audio: AtomicU8,
+    /// The renditions of sound, and in the upper byte those of whose listeners some lose packets.
+    audio: AtomicU16,
+}
+
+/// Who hears a session's sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Listeners {
+    /// What is in use; nothing while nobody is connected.
+    pub(crate) renditions: AudioRenditionSet,
+    /// Of that, what some lose packets of.
+    pub(crate) lossy: AudioRenditionSet,
 }
 
 /// The writing half of one media loop.
@@ -38,10 +48,11 @@ impl LoopDemand {
     }
 
     /// Takes the place of what was in use there before.
-    pub(crate) fn set_active(&self, video: RenditionSet, audio: AudioRenditionSet) {
+    pub(crate) fn set_active(&self, video: RenditionSet, audio: Listeners) {
         if let Some(active) = self.demand.loops.get(self.media_loop) {
             active.video.store(video.bits(), Relaxed);
-            active.audio.store(audio.bits(), Relaxed);
+            let audio = [audio.renditions, audio.lossy].map(AudioRenditionSet::bits);
+            active.audio.store(u16::from_le_bytes(audio), Relaxed);
         }
     }
 
@@ -86,10 +97,12 @@ impl Demand {
         RenditionSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
     }
 
-    /// The renditions of sound in use; none while nobody is connected.
-    pub(crate) fn active_audio(&self) -> AudioRenditionSet {
+    /// Who hears it.
+    pub(crate) fn listeners(&self) -> Listeners {
         let of_loops = self.loops.iter().map(|active| active.audio.load(Relaxed));
-        AudioRenditionSet::from_bits(of_loops.fold(0, |all, bits| all | bits))
+        let all = of_loops.fold(0, |all, bits| all | bits).to_le_bytes();
+        let [renditions, lossy] = all.map(AudioRenditionSet::from_bits);
+        Listeners { renditions, lossy }
     }
 
     /// Whether a keyframe is wanted; asking takes the request.
@@ -118,12 +131,26 @@ mod tests {
             .map(|codec| RenditionId::lowest(demand.session(), codec))
             .map(|rendition| RenditionSet::EMPTY.with(rendition));
         let opus = AudioRenditionSet::EMPTY.with(AudioRendition::Opus);
-        first.set_active(h264, opus);
-        second.set_active(vp8, AudioRenditionSet::EMPTY);
+        let nobody = Listeners::default();
+        first.set_active(h264, Listeners { renditions: opus, ..nobody });
+        second.set_active(vp8, nobody);
         assert_eq!(demand.active_video().bits(), h264.bits() | vp8.bits());
-        assert_eq!(demand.active_audio(), opus);
-        first.set_active(RenditionSet::EMPTY, AudioRenditionSet::EMPTY);
-        assert_eq!((demand.active_video(), demand.active_audio()), (vp8, AudioRenditionSet::EMPTY));
+        assert_eq!(demand.listeners(), Listeners { renditions: opus, ..nobody });
+        first.set_active(RenditionSet::EMPTY, nobody);
+        assert_eq!((demand.active_video(), demand.listeners()), (vp8, nobody));
+    }
+
+    #[test]
+    fn who_loses_packets_is_known_whichever_media_loop_it_is_on() {
+        let demand = Arc::new(Demand::new(SessionNumber::unique(), 2));
+        let [first, second] = [0, 1].map(|index| LoopDemand::new(Arc::clone(&demand), index));
+        let only = |rendition| AudioRenditionSet::EMPTY.with(rendition);
+        let (opus, pcmu) = (only(AudioRendition::Opus), only(AudioRendition::Pcmu));
+        first.set_active(RenditionSet::EMPTY, Listeners { renditions: pcmu, lossy: pcmu });
+        let lossless = AudioRenditionSet::EMPTY;
+        second.set_active(RenditionSet::EMPTY, Listeners { renditions: opus, lossy: lossless });
+        let all = opus.with(AudioRendition::Pcmu);
+        assert_eq!(demand.listeners(), Listeners { renditions: all, lossy: pcmu });
     }
 
     #[test]

@@ -128,8 +128,9 @@ impl PacketTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct OpusSettings {
-    /// In-band error correction: each packet of speech carries a coarse copy of the one before (RFC 6716
-    /// §2.1.7). Costs quality at a given bitrate. Default: on.
+    /// In-band error correction while a viewer loses packets, one in a hundred or more: each packet of speech carries a
+    /// coarse copy of the one before (RFC 6716 §2.1.7). Costs quality at a given bitrate, so that there is none while
+    /// nobody needs it. Default: on.
     pub fec: bool,
     /// Discontinuous transmission: hardly anything is sent while nobody speaks (RFC 6716 §2.1.9).
     /// Default: off.

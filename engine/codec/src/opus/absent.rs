@@ -49,6 +49,15 @@ impl OpusEncoder {
         Ok(())
     }
 
+    /// Has no effect.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn set_fec(&mut self, _fec: bool) -> Result<(), OpusError> {
+        Ok(())
+    }
+
     /// None.
     pub fn lookahead(&self) -> u32 {
         0

@@ -54,14 +54,13 @@ impl OpusEncoder {
         let mut encoder = Encoder::new(SAMPLE_RATE_HZ, channels, application)?;
         encoder.set_signal(signal)?;
         encoder.set_complexity(COMPLEXITY)?;
-        encoder.set_inband_fec(config.settings.fec)?;
-        let expected_loss = if config.settings.fec { EXPECTED_LOSS_PERCENT } else { 0 };
-        encoder.set_packet_loss_perc(expected_loss)?;
         encoder.set_dtx(config.settings.dtx)?;
         encoder.set_bitrate(library_bitrate(config.bitrate))?;
         let lookahead = u32::try_from(encoder.get_lookahead()?).unwrap_or(0);
         let frame_samples = config.packet_time.samples() * usize::from(config.channels);
-        Ok(Self { encoder, frame_samples, lookahead, independent: false })
+        let mut encoder = Self { encoder, frame_samples, lookahead, independent: false };
+        encoder.set_fec(config.settings.fec)?;
+        Ok(encoder)
     }
 
     /// Encodes one frame, channels interleaved, [`samples`](visavis_types::PacketTime::samples) per channel, and appends
@@ -113,6 +112,16 @@ impl OpusEncoder {
     /// [`OpusError::Library`], which no bitrate is known to cause.
     pub fn set_bitrate(&mut self, bitrate: Bitrate) -> Result<(), OpusError> {
         Ok(self.encoder.set_bitrate(library_bitrate(bitrate))?)
+    }
+
+    /// Turns in-band error correction on or off, from the next packet on.
+    ///
+    /// # Errors
+    ///
+    /// [`OpusError::Library`], which nothing is known to cause.
+    pub fn set_fec(&mut self, fec: bool) -> Result<(), OpusError> {
+        self.encoder.set_inband_fec(fec)?;
+        Ok(self.encoder.set_packet_loss_perc(if fec { EXPECTED_LOSS_PERCENT } else { 0 })?)
     }
 
     /// By how many samples (of 1/48000 s) the decoded sound is later than the original.

@@ -141,6 +141,8 @@ pub struct BandwidthEstimator {
     highest: f64,
     /// When the network had all that it takes for the last time.
     full: Option<Micros>,
+    /// How fast the last large picture came through, unless the bitrate has fallen since.
+    came_through: f64,
     /// How many bytes had been sent at the last report, and bits a second on average of late.
     sent_before: u64,
     sends: f64,
@@ -205,6 +207,7 @@ impl BandwidthEstimator {
             sends: 0.0,
             highest: 0.0,
             full: None,
+            came_through: 0.0,
             sampled: Micros::MIN / 2,
             last_report: None,
             reported: 0,
@@ -295,6 +298,15 @@ impl BandwidthEstimator {
     pub fn estimate(&self, now: Instant) -> Option<Bitrate> {
         self.last_report?;
         Some(Bitrate::from_bps(self.rate_at(self.micros(now)?) as u64))
+    }
+
+    /// How fast a picture is to leave that is larger than what a queue of the network takes: as fast as the last such one came
+    /// through, or by the estimate, which says only what was tried. None where that is not known, or where the way is so
+    /// short that there is hardly a queue to fill.
+    pub(crate) fn pace(&self, now: Instant) -> Option<Bitrate> {
+        let estimate = self.estimate(now).filter(|_| self.shortest_round_trip >= NEARBY)?;
+        let came_through = Bitrate::from_bps(self.came_through as u64);
+        Some(if self.is_full(now) { estimate } else { estimate.max(came_through) })
     }
 
     /// How long packets and their reports take, by the last ones; what the receiver waits with a report included.
@@ -403,6 +415,7 @@ impl BandwidthEstimator {
         {
             return self.bounded(now, rate);
         }
+        self.came_through = report.train.large().unwrap_or(self.came_through);
         let train = report.train.rate().filter(|_| queue > OVERUSE_QUEUE);
         let rate = match self.competitor.look(now, waited, (self.rate, self.sends)) {
             Some(Found::Competitor(before)) => before,
@@ -481,7 +494,7 @@ impl BandwidthEstimator {
     /// A step back after many forward is none.
     fn note_fall(&mut self, now: Micros) {
         if self.rate < FALLEN * self.highest {
-            (self.highest, self.full) = (self.rate, Some(now));
+            (self.highest, self.full, self.came_through) = (self.rate, Some(now), 0.0);
         } else {
             self.highest = self.highest.max(self.rate);
         }

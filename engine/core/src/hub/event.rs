@@ -71,6 +71,8 @@ pub enum HubEvent {
         video: RenditionSet,
         /// All renditions of sound.
         audio: AudioRenditionSet,
+        /// Of these, those that a peer gets that loses some of its packets, or is to have all sound with copies.
+        lossy_audio: AudioRenditionSet,
     },
     /// A peer's microphone packet arrived.
     MicPacket {

@@ -21,11 +21,11 @@ use visavis_types::{
 use crate::deadline::{Deadline, DeadlineReason, Deadlines};
 use crate::demux::{Demux, SentCheck};
 use crate::entropy::Entropy;
-use crate::peer::Peer;
 use crate::peer::close_reason::CloseReason;
 use crate::peer::data::OutgoingMessage;
 use crate::peer::event::{Arrival, PeerEvent};
 use crate::peer::path::candidates::{Verdict, parse_candidate};
+use crate::peer::{LARGE_BYTES, Peer};
 use crate::rendition::{KeyframeReason, Step};
 use crate::rtp::packetize::PacketizedFrame;
 use crate::sdp::{NegotiateError, Offer};
@@ -317,6 +317,7 @@ impl Hub {
     pub fn handle_due(&mut self, now: Instant, out: &mut impl Outbox) -> bool {
         for _ in 0..DUE_AT_ONCE {
             let Some(key) = self.deadlines.pop_due(now) else { break };
+            self.send_piece(key, now, out);
             self.turn(key, now, out, |peer| peer.handle_timeout(now));
         }
         for index in (0..self.waiting_keyframes.len()).rev() {
@@ -358,6 +359,7 @@ impl Hub {
         let (now, mut first) = (clock(), None);
         let stamp = state.renditions.stamp(&frame, &self.clock);
         let SessionState { peers: keys, renditions, .. } = &*state;
+        let is_large = frame.payloads.bytes() > LARGE_BYTES;
         let reached = fan_out(&mut self.peers, keys, out, &mut self.faulty, |peer, out| {
             let sent = peer.send_frame(&frame, &stamp, renditions, out, clock());
             if sent {
@@ -369,6 +371,11 @@ impl Hub {
         if reached > 0 {
             let keyframe = frame.keyframe;
             state.renditions.keep(frame, stamp, now);
+            for &key in state.peers.iter().filter(|_| is_large) {
+                let Some(peer) = self.peers.get_mut(key) else { continue };
+                peer.deadline = Deadline::earliest([peer.deadline, peer.piece_due()]);
+                self.deadlines.set(key, peer.deadline.map(|deadline| deadline.at));
+            }
             if keyframe && state.is_changing {
                 self.update_active(session);
             }
@@ -421,6 +428,16 @@ impl Hub {
             if !helped {
                 self.want_keyframe(key, now);
             }
+        }
+    }
+
+    /// Sends a peer the next piece of a large picture, where that is due.
+    fn send_piece(&mut self, key: usize, now: Instant, out: &mut impl Outbox) {
+        if let Some(peer) = self.peers.get_mut(key)
+            && let Some(state) = self.sessions.get(peer.session_key.index())
+        {
+            peer.send_piece(&state.renditions, out, now);
+            out.flush();
         }
     }
 
@@ -514,7 +531,7 @@ impl Hub {
                 let waiting = peer.keyframes.due().map(|at| Deadline { at, reason });
                 let reason = DeadlineReason::Quality;
                 let paused = peer.quality.paused_until().map(|at| Deadline { at, reason });
-                peer.deadline = Deadline::earliest([waiting, paused, due]);
+                peer.deadline = Deadline::earliest([waiting, paused, peer.piece_due(), due]);
                 self.deadlines.set(key, peer.deadline.map(|deadline| deadline.at));
             }
         }
@@ -548,16 +565,26 @@ impl Hub {
             return;
         };
         let (mut video, mut audio) = (RenditionSet::EMPTY, AudioRenditionSet::EMPTY);
+        let mut lossy_audio = AudioRenditionSet::EMPTY;
         state.is_changing = false;
         for peer in state.peers.iter().filter_map(|&key| self.peers.get(key)) {
             let used = peer.used_renditions();
             video = video.union(used);
             state.is_changing |= used.len() > 1;
-            audio = peer.audio_rendition().map_or(audio, |rendition| audio.with(rendition));
+            let Some(rendition) = peer.audio_rendition() else { continue };
+            audio = audio.with(rendition);
+            if peer.loses_sound() {
+                lossy_audio = lossy_audio.with(rendition);
+            }
         }
-        if state.active != (video, audio) {
-            state.active = (video, audio);
-            self.events.push_back(HubEvent::ActiveRenditions { session, video, audio });
+        let active = (video, audio, lossy_audio);
+        if std::mem::replace(&mut state.active, active) != active {
+            self.events.push_back(HubEvent::ActiveRenditions {
+                session,
+                video,
+                audio,
+                lossy_audio,
+            });
         }
     }
 }

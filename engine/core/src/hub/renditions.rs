@@ -57,6 +57,11 @@ impl Hub {
     /// What a peer has reported may mean that its network takes less than it gets, or more.
     pub(super) fn follow_network(&mut self, key: usize, now: Instant) {
         let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.take_sound_changed() {
+            let session = peer.session_key;
+            self.update_active(session);
+        }
+        let Some(peer) = self.peers.get_mut(key) else { return };
         if peer.quality.resume(now) {
             self.change_rendition(key, now);
             return;

@@ -1,13 +1,22 @@
-//! A viewer that joins soon after a keyframe begins with that, as the others have, and not with one of its own: its first
-//! picture comes at once, and however many join together, they cost one keyframe.
+//! A viewer that does not have what the others have, and gets it piece by piece.
 //!
-//! The pictures since then are kept for those who miss some of them. They go faster than they were made, and not all at
-//! once: a network that takes the stream need not take a second of it in one piece.
+//! One that joins soon after a keyframe begins with that, as the others have, and not with one of its own: its first picture
+//! comes at once, and however many join together, they cost one keyframe. The pictures since then are kept for those who
+//! miss some of them. They go faster than they were made, and not all at once: a network that takes the stream need not take
+//! a second of it in one piece.
+//!
+//! And a picture that is larger than the queues of networks goes to one whose way is not short as fast as its network takes
+//! it, with what comes meanwhile behind it.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
+
+use visavis_types::Bitrate;
 
 use super::tracks::{Progress, Tracks, VideoState};
 use crate::rendition::{Renditions, Take};
+use crate::rtp::packetize::{PacketizedFrame, Payloads};
+use crate::rtp::stamp::FrameStamp;
 use crate::transport::{Outbox, Route};
 
 /// An older keyframe is not begun with: too much has come since.
@@ -17,6 +26,79 @@ const MOST_BYTES: usize = 384 * 1024;
 /// comes.
 const BYTES_AT_ONCE: usize = 32 * 1024;
 const FRAMES_AT_ONCE: usize = 3;
+/// What goes at once of a picture, and at most at any time of a paced one: with headers, sound and what was there before it
+/// is less than 64 KiB, which is a short queue of a router.
+pub(crate) const LARGE_BYTES: usize = 48 * 1024;
+/// Of what the network takes: headers take some, and there is sound.
+const PART: f64 = 0.85;
+/// Between two pieces of a paced picture, and how large they are at least.
+const PIECE_EACH: Duration = Duration::from_millis(2);
+const PIECE_BYTES: usize = 4 * 1_200;
+/// What was not sent by then goes without a pace: what is known of the network may be wrong.
+const PACED_FOR: Duration = Duration::from_millis(300);
+
+/// Where a viewer is that is still to get what others have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Behind {
+    /// The first packet of a picture, by its number in the history of its rendition.
+    next: u64,
+    /// Packets of that picture that it has.
+    has: usize,
+}
+
+/// How fast it gets it, where it is not with the pictures that come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    rate: Bitrate,
+    /// When the last piece was sent, and until when there is a pace.
+    since: Instant,
+    until: Instant,
+}
+
+impl Pace {
+    /// Bytes a second.
+    fn speed(&self) -> f64 {
+        (PART * self.rate.bps() as f64 / 8.0).max(1.0)
+    }
+
+    fn due(&self) -> Instant {
+        let piece = Duration::from_secs_f64(PIECE_BYTES as f64 / self.speed());
+        self.until.min(self.since + PIECE_EACH.max(piece))
+    }
+}
+
+/// What may go at once.
+struct Budget {
+    bytes: usize,
+    frames: usize,
+    splits: bool,
+}
+
+impl Budget {
+    /// Without a pace pictures are not torn.
+    fn of(pace: Option<Pace>, now: Instant) -> Self {
+        let Some(pace) = pace else {
+            return Self { bytes: BYTES_AT_ONCE, frames: FRAMES_AT_ONCE, splits: false };
+        };
+        let since = now.saturating_duration_since(pace.since).as_secs_f64();
+        let bytes = (pace.speed() * since) as usize;
+        Self { bytes: bytes.clamp(1, LARGE_BYTES), frames: 0, splits: true }
+    }
+
+    fn is_spent(&self) -> bool {
+        self.frames == 0 && self.bytes == 0
+    }
+
+    /// Which packets of a picture go, of which the viewer `has` some.
+    fn packets(&self, payloads: &Payloads, has: usize) -> Range<usize> {
+        has..if self.splits { payloads.end_of(has, self.bytes) } else { payloads.len() }
+    }
+
+    fn spend(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.frames = self.frames.saturating_sub(1);
+    }
+}
 
 impl Tracks {
     /// Begins with a keyframe that others were sent, where there is one. False where the viewer needs one of its own.
@@ -28,8 +110,48 @@ impl Tracks {
     ) -> bool {
         let Some(video) = &mut self.video else { return false };
         let history = video.rendition().and_then(|rendition| renditions.history(rendition));
-        video.behind = history.and_then(|history| history.last_keyframe(RECENT, MOST_BYTES, now));
+        let keyframe = history.and_then(|history| history.last_keyframe(RECENT, MOST_BYTES, now));
+        (video.behind, video.pace) = (keyframe.map(|next| Behind { next, has: 0 }), None);
         video.behind.is_some() && self.catch_up(renditions, to, now) != Progress::Lost
+    }
+
+    /// Sends what goes at once of a frame that is for the viewer and comes next in its rendition's history. False where it is
+    /// not sent.
+    pub(super) fn send_paced(
+        &mut self,
+        (frame, stamp, rate): (&PacketizedFrame, &FrameStamp, Bitrate),
+        renditions: &Renditions,
+        to: (&Route, &mut impl Outbox),
+        now: Instant,
+    ) -> bool {
+        let Self { video: Some(video), output, .. } = self else { return false };
+        let VideoState { behind, pace, selection: Some(selection), .. } = video else {
+            return false;
+        };
+        let Some(history) = renditions.history(frame.rendition) else { return false };
+        // Where there was more of another picture to come, the queue is not empty.
+        let before = pace.filter(|pace| now < pace.until);
+        let bytes = before.map_or(LARGE_BYTES, |_| Budget::of(before, now).bytes);
+        let (next, has) = (history.next_packet(), frame.payloads.end_of(0, bytes));
+        let numbers = |id| renditions.numbers(id);
+        let sent = output.send_video((frame, 0..has), stamp, (next, numbers), to, now);
+        if sent {
+            selection.sent(frame);
+            *pace = Some(Pace { rate, since: now, until: now + PACED_FOR });
+            *behind = Some(Behind { next, has });
+        }
+        sent
+    }
+
+    /// When the next piece is due, where pieces go by themselves.
+    pub(super) fn piece_due(&self) -> Option<Instant> {
+        let VideoState { behind: Some(_), pace: Some(pace), .. } = self.video? else { return None };
+        Some(pace.due())
+    }
+
+    /// Pieces go with the pictures that come.
+    pub(super) fn stop_pacing(&mut self) {
+        self.video.iter_mut().for_each(|video| video.pace = None);
     }
 
     /// Sends a part of what the viewer is behind with.
@@ -40,23 +162,36 @@ impl Tracks {
         now: Instant,
     ) -> Progress {
         let Self { video: Some(video), output, .. } = self else { return Progress::Done };
-        let (mut frames, mut bytes) = (0, 0);
-        while let VideoState { behind: Some(next), selection: Some(selection), .. } = video {
+        video.pace = video.pace.filter(|pace| now < pace.until);
+        if video.behind.is_some() && video.pace.is_some_and(|pace| now < pace.due()) {
+            return Progress::Behind;
+        }
+        let mut budget = Budget::of(video.pace, now);
+        video.pace.iter_mut().for_each(|pace| pace.since = now);
+        while let VideoState { behind: Some(behind), selection: Some(selection), .. } = video {
             let rendition = selection.current();
             let history = renditions.history(rendition);
-            if history.is_some_and(|history| history.next_packet() == *next) {
-                video.behind = None;
+            if history.is_some_and(|history| history.next_packet() == behind.next) {
+                (video.behind, video.pace) = (None, None);
                 break;
             }
-            if frames >= FRAMES_AT_ONCE && bytes >= BYTES_AT_ONCE {
+            if budget.is_spent() {
                 return Progress::Behind;
             }
-            let kept = history.and_then(|history| history.frame(*next));
-            let numbers = |id| renditions.numbers(id);
-            let goes_on = kept.is_some_and(|(frame, stamp)| match selection.judge(frame) {
+            let Behind { next, has, .. } = *behind;
+            let Some((frame, stamp)) = history.and_then(|history| history.frame(next)) else {
+                video.await_keyframe();
+                return Progress::Lost;
+            };
+            let mut packets = has..frame.payloads.len();
+            let take = if has > 0 { Take::Send } else { selection.judge(frame) };
+            let goes_on = match take {
                 Take::Send => {
-                    let sent = output.send_video(frame, stamp, (*next, numbers), (route, out), now);
-                    if sent {
+                    packets = budget.packets(&frame.payloads, has);
+                    let numbers = |id| renditions.numbers(id);
+                    let part = (frame, packets.clone());
+                    let sent = output.send_video(part, stamp, (next, numbers), (route, out), now);
+                    if sent && has == 0 {
                         selection.sent(frame);
                     }
                     sent
@@ -66,14 +201,17 @@ impl Tracks {
                     true
                 }
                 Take::Ignore => true,
-            });
-            let Some((frame, _)) = kept.filter(|_| goes_on) else {
+            };
+            if !goes_on {
                 video.await_keyframe();
                 return Progress::Lost;
-            };
-            *next += frame.payloads.len() as u64;
-            frames += 1;
-            bytes += frame.payloads.bytes();
+            }
+            budget.spend(frame.payloads.range(packets.clone()).map(<[u8]>::len).sum());
+            if packets.end < frame.payloads.len() {
+                behind.has = packets.end;
+            } else {
+                (behind.next, behind.has) = (next + frame.payloads.len() as u64, 0);
+            }
         }
         Progress::Done
     }

@@ -31,6 +31,7 @@ use visavis_types::{
     SessionId, VideoCodec,
 };
 
+pub(crate) use self::catch_up::LARGE_BYTES;
 use self::close_reason::CloseReason;
 use self::data::{DataChannels, DataEvent, DataGauge, OutgoingMessage};
 use self::drive::{Drained, drain};
@@ -43,9 +44,9 @@ use self::path::candidates::{Verdict, host_candidate};
 use self::path::{Checks, Path, credentials, probe_nominated_pair};
 use self::rtcp::Feedback;
 use self::sound_copies::SoundCopies;
-use self::tracks::{CodecOrder, Tracks};
+use self::tracks::{CodecOrder, Progress, Tracks};
 use crate::bwe::NetworkGauge;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, DeadlineReason};
 use crate::demux::{self, Content, Registration};
 use crate::dtls::Handshake;
 use crate::rendition::{
@@ -180,6 +181,16 @@ impl Peer {
     /// How it gets sound, if it takes any.
     pub fn audio_rendition(&self) -> Option<AudioRendition> {
         self.tracks.audio.map(|audio| audio.rendition)
+    }
+
+    /// Whether what it misses of its sound should be repairable: it loses packets, or is to have copies in any case.
+    pub(crate) fn loses_sound(&self) -> bool {
+        self.tracks.loses_sound()
+    }
+
+    /// Whether [`loses_sound`](Self::loses_sound) says something else than before, since the last call.
+    pub(crate) fn take_sound_changed(&mut self) -> bool {
+        self.tracks.take_sound_changed()
     }
 
     #[cfg(test)]
@@ -420,6 +431,32 @@ impl Peer {
             quality.probed(tracks.output.probe(bytes, history, (route, out), now));
         }
         sent
+    }
+
+    /// When it is to get the next piece of a large picture, where it gets one in pieces.
+    pub(crate) fn piece_due(&self) -> Option<Deadline> {
+        let reason = DeadlineReason::Pacing;
+        self.tracks.piece_due().map(|at| Deadline { at, reason })
+    }
+
+    /// Sends the next piece of a large picture, where that is due.
+    pub(crate) fn send_piece(
+        &mut self,
+        renditions: &Renditions,
+        out: &mut impl Outbox,
+        now: Instant,
+    ) {
+        let Self { path, tracks, keyframes, .. } = self;
+        if tracks.piece_due().is_none_or(|due| due > now) {
+            return;
+        }
+        let Some(route) = path.route() else {
+            tracks.stop_pacing();
+            return;
+        };
+        if tracks.catch_up(renditions, (route, out), now) == Progress::Lost {
+            keyframes.wait(now);
+        }
     }
 
     /// Begins with pictures that others were sent, where they begin with a keyframe. False where it needs one of its own.

@@ -6,6 +6,7 @@ use str0m::Rtc;
 use str0m::media::Mid;
 use visavis_types::{AudioCodec, AudioPacket, AudioRendition, PeerId, RenditionId, VideoCodec};
 
+use super::catch_up::{Behind, LARGE_BYTES, Pace};
 use super::sound_copies::SoundCopies;
 use crate::rendition::{Choice, Renditions, Selection, Take};
 use crate::rtp::packetize::{PacketizedFrame, Redundancy};
@@ -33,6 +34,8 @@ pub(super) struct Tracks {
     pub(super) video: Option<VideoState>,
     pub(super) audio: Option<AudioState>,
     copies: SoundCopies,
+    /// That a viewer began to lose packets, or ended, is still to be told.
+    sound_changed: bool,
     pub(super) output: RtpOutput,
 }
 
@@ -41,13 +44,15 @@ pub(super) struct VideoState {
     pub(super) codec: VideoCodec,
     /// None until it is in its session.
     pub(super) selection: Option<Selection>,
-    /// The packet of its rendition's history that it is to get next, while it catches up.
-    pub(super) behind: Option<u64>,
+    /// What it is to get next, while it does not have what others have.
+    pub(super) behind: Option<Behind>,
+    /// How fast that goes, where not with the pictures that come.
+    pub(super) pace: Option<Pace>,
 }
 
 impl VideoState {
     pub(super) fn await_keyframe(&mut self) {
-        self.behind = None;
+        (self.behind, self.pace) = (None, None);
         self.selection.iter_mut().for_each(Selection::await_keyframe);
     }
 
@@ -79,7 +84,7 @@ pub(super) struct AudioState {
 impl Tracks {
     /// None yet.
     pub(super) fn new(order: CodecOrder, copies: SoundCopies, output: RtpOutput) -> Self {
-        Self { order, video: None, audio: None, copies, output }
+        Self { order, video: None, audio: None, copies, sound_changed: false, output }
     }
 
     /// The SSRC of one of them, where there is one.
@@ -138,7 +143,12 @@ impl Tracks {
             let same = old_ssrc == Some(track.ssrc());
             self.output.tracks.video = Some(track);
             let unchanged = before.filter(|before| same && before.codec == codec);
-            Some(unchanged.unwrap_or(VideoState { codec, selection: None, behind: None }))
+            Some(unchanged.unwrap_or(VideoState {
+                codec,
+                selection: None,
+                behind: None,
+                pace: None,
+            }))
         });
         // Sections that were given to others took their streams with them, whose SSRCs do not come again.
         let mut api = rtc.direct_api();
@@ -192,6 +202,7 @@ impl Tracks {
                 Progress::Lost => return false,
             }
         }
+        let is_large = frame.payloads.bytes() > LARGE_BYTES;
         let Self { video, output, .. } = self;
         let selection = video.as_mut().and_then(|video| video.selection.as_mut());
         let (Some(selection), Some(history)) = (selection, renditions.history(frame.rendition))
@@ -206,8 +217,12 @@ impl Tracks {
             }
             Take::Ignore => return false,
         }
+        if is_large && let Some(rate) = output.pace(now) {
+            return self.send_paced((frame, stamp, rate), renditions, way, now);
+        }
         let next = (history.next_packet(), |id| renditions.numbers(id));
-        let sent = output.send_video(frame, stamp, next, way, now);
+        let whole = (frame, 0..frame.payloads.len());
+        let sent = output.send_video(whole, stamp, next, way, now);
         if sent {
             selection.sent(frame);
         }
@@ -262,8 +277,19 @@ impl Tracks {
     /// The viewer has lost such a part of its packets, of late.
     pub(super) fn note_loss(&mut self, lost: f64, now: Instant) {
         if self.copies.note(lost, now) {
+            self.sound_changed = true;
             self.set_copies();
         }
+    }
+
+    /// Whether it loses packets of late, or is to have copies of its sound in any case.
+    pub(super) fn loses_sound(&self) -> bool {
+        self.copies.are_sent()
+    }
+
+    /// Whether that has changed since the last call.
+    pub(super) fn take_sound_changed(&mut self) -> bool {
+        std::mem::take(&mut self.sound_changed)
     }
 
     /// Sound is sent with copies, or without, from the next packet on.

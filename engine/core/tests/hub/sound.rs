@@ -172,7 +172,16 @@ fn who_loses_packets_is_sent_copies_for_as_long_as_it_does() {
             types.filter(|number| *number == red.unwrap()).count()
         })
     };
+    // Whoever encodes is told, and makes packets from which what is lost can be made up for.
+    let lossy = |world: &World| {
+        let last = world.events.iter().rev().find_map(|event| match event {
+            HubEvent::ActiveRenditions { lossy_audio, .. } => Some(*lossy_audio),
+            _ => None,
+        });
+        last.unwrap()
+    };
     assert_eq!(copies(&mut world, 5), [0, 0]);
+    assert_eq!(lossy(&world), AudioRenditionSet::EMPTY);
     let mut count = 0;
     world.bend = Box::new(move |datagram| {
         count += u32::from(datagram.to == loses);
@@ -180,7 +189,9 @@ fn who_loses_packets_is_sent_copies_for_as_long_as_it_does() {
     });
     let [some, none] = copies(&mut world, 20);
     assert!(some > 400 && none == 0, "{some} and {none} of 1000");
+    assert_eq!(lossy(&world), AudioRenditionSet::EMPTY.with(AudioRendition::Opus));
     world.bend = Box::new(|_| true);
     copies(&mut world, 20);
     assert_eq!(copies(&mut world, 5), [0, 0]);
+    assert_eq!(lossy(&world), AudioRenditionSet::EMPTY);
 }

@@ -13,7 +13,8 @@ use crate::common::{MS, World};
 pub(crate) struct Encoder {
     pub(crate) id: RenditionId,
     packetizer: Packetizer,
-    makes_keyframe: bool,
+    /// Its next picture is a keyframe.
+    pub(crate) makes_keyframe: bool,
     bytes: usize,
     /// More than so many are not of use to its picture.
     pub(crate) most: usize,

@@ -6,6 +6,7 @@
 mod common;
 mod face;
 mod joins;
+mod large;
 mod networks;
 mod reports;
 

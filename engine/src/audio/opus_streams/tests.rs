@@ -246,17 +246,24 @@ fn in_silence_both_may_rest_and_each_says_when_it_is_back() {
     }
 }
 
-#[test]
-fn a_lost_packet_of_two_channels_is_made_up_for_by_the_next() {
+/// A voice, at 48 kHz.
+fn speech() -> Vec<i16> {
     let wav = include_bytes!("../../../../fixtures/speech.wav");
     let (pairs, _) = wav.get(44..).unwrap_or_default().as_chunks::<2>();
-    let speech: Vec<i16> = pairs.iter().map(|&pair| i16::from_le_bytes(pair)).collect();
+    let narrow: Vec<i16> = pairs.iter().map(|&pair| i16::from_le_bytes(pair)).collect();
     let mut wide = Vec::new();
     visavis_codec::Resampler::new(24_000, 1, 48_000, 1)
         .unwrap()
-        .process(&speech, &mut wide)
+        .process(&narrow, &mut wide)
         .unwrap();
+    wide
+}
+
+#[test]
+fn a_lost_packet_of_two_channels_is_made_up_for_by_the_next() {
+    let wide = speech();
     let mut run = Run::new(SessionConfig::default());
+    run.encoders.correct(TAKES_TWO).unwrap();
     // A voice that is nearer to the left.
     for at in (1..wide.len() / 960).map(|n| n * 960) {
         let frames = (at..at + 960).flat_map(|n| [wide[n], wide[n - 48] / 2]);
@@ -287,4 +294,39 @@ fn a_lost_packet_of_two_channels_is_made_up_for_by_the_next() {
     }
     println!("off by {:.2} of what it is without", off[0] / off[1]);
     assert!(off[0] < off[1] * 0.5, "{off:?}");
+}
+
+/// Whether a packet of one frame and one channel has a coarse copy of the one before in it, as libopus tells it.
+fn repairs(packet: &AudioPacket) -> bool {
+    let &[toc, flags, ..] = &*packet.data else { return false };
+    let is_celt = toc & 0x80 != 0;
+    !is_celt && flags >> 6 & 1 == 1
+}
+
+#[test]
+fn sound_can_be_repaired_while_somebody_loses_packets_and_only_then() {
+    let only = |rendition| AudioRenditionSet::EMPTY.with(rendition);
+    let (opus, pcmu, nobody) =
+        (only(AudioRendition::Opus), only(AudioRendition::Pcmu), AudioRenditionSet::EMPTY);
+    let speech = speech();
+    let corrects = |config: SessionConfig| {
+        let mut run = Run::new(config);
+        let parts = speech.chunks(50 * 960).take(5);
+        let parts = parts.zip([nobody, opus, pcmu, opus, nobody]).map(|(part, lossy)| {
+            run.encoders.correct(lossy).unwrap();
+            run.sent.clear();
+            for samples in part.as_chunks::<960>().0 {
+                run.say(&Sound { samples: samples.to_vec(), stereo: false }, opus);
+            }
+            // The first has what was before it.
+            run.sent[2..].iter().filter(|packet| repairs(packet)).count()
+        });
+        parts.collect::<Vec<_>>()
+    };
+    let config = SessionConfig::default();
+    let with = corrects(config.clone());
+    println!("{with:?} packets of fifty");
+    assert!(matches!(with[..], [0, 10..=48, 0, 10..=48, 0]), "{with:?}");
+    let without = config.opus(OpusSettings::default().fec(false));
+    assert_eq!(corrects(without), [0; 5], "whoever wants none gets none");
 }

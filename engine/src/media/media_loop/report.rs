@@ -12,6 +12,7 @@ use crate::event::{Event, LeaveReason};
 use crate::faults::FaultDomain;
 use crate::inbox::PeerMessage;
 use crate::media::session::Session;
+use crate::state::demand::Listeners;
 
 impl MediaLoop {
     /// Handles what happened to peers, until it is time for something else; what is left comes next time.
@@ -77,9 +78,10 @@ impl MediaLoop {
                         });
                     }
                 }
-                HubEvent::ActiveRenditions { session, video, audio } => {
+                HubEvent::ActiveRenditions { session, video, audio, lossy_audio } => {
                     if let Some(watched) = self.session(session) {
                         watched.active = video;
+                        let audio = Listeners { renditions: audio, lossy: lossy_audio };
                         watched.media.demand.set_active(video, audio);
                         self.ready_queue.set(session, Some(Instant::now()));
                     }

@@ -261,7 +261,7 @@ settings! {
         /// With 10 sound arrives 10 ms sooner, for twice the packets.
         packet_ms: u32 = 20, Spec::value("packet-ms", "MS").choices(&["10", "20"]);
 
-        /// Send a coarse copy of each Opus packet in the next one, against loss (in-band FEC)
+        /// Send a coarse copy of each Opus packet in the next one while viewers lose packets (in-band FEC)
         opus_fec: bool = true, Spec::toggle("opus-fec", "BOOL");
 
         /// Send almost nothing while nobody speaks (Opus discontinuous transmission)

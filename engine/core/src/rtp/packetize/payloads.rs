@@ -1,4 +1,4 @@
-use std::ops::Index;
+use std::ops::{Index, Range};
 
 /// The largest RTP payload made, in bytes.
 ///
@@ -52,8 +52,25 @@ impl Payloads {
 
     /// The payloads in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        let mut start = 0;
-        self.ends.iter().map(move |&end| &self.bytes[std::mem::replace(&mut start, end)..end])
+        self.range(0..self.len())
+    }
+
+    /// Some of them in order.
+    ///
+    /// # Panics
+    ///
+    /// Where there are not so many.
+    pub(crate) fn range(&self, range: Range<usize>) -> impl ExactSizeIterator<Item = &[u8]> {
+        let mut start = range.start.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let ends = self.ends[range].iter();
+        ends.map(move |&end| &self.bytes[std::mem::replace(&mut start, end)..end])
+    }
+
+    /// The end of a range from `first` on, of so many bytes at most, but of one payload at least.
+    pub(crate) fn end_of(&self, first: usize, bytes: usize) -> usize {
+        let before = first.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let fit = self.ends.partition_point(|&end| end <= before.saturating_add(bytes));
+        fit.max(first + 1).min(self.len())
     }
 }
 

@@ -13,10 +13,11 @@ mod srtp;
 mod srtp_sender;
 mod track;
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use visavis_types::{AudioPacket, ClockAnchor, RenditionId};
+use visavis_types::{AudioPacket, Bitrate, ClockAnchor, RenditionId};
 
 use crate::bwe::BandwidthEstimator;
 use crate::rtp::history::History;
@@ -130,11 +131,11 @@ impl RtpOutput {
         Some((SrtpSender { srtp: srtp.as_mut()?, route, scratch, out, arrivals }, tracks))
     }
 
-    /// Sends a frame; `packet` is the number of its first packet in the history, and `numbers` are those of the last picture
-    /// of each rendition. False where it cannot be sent yet.
+    /// Sends some packets of a frame, which come after those that were sent before; `packet` is the number of the frame's first
+    /// packet in the history, and `numbers` are those of the last picture of each rendition. False where it cannot be sent yet.
     pub(crate) fn send_video(
         &mut self,
-        frame: &PacketizedFrame,
+        (frame, packets): (&PacketizedFrame, Range<usize>),
         stamp: &FrameStamp,
         (packet, numbers): (u64, impl Fn(RenditionId) -> Numbers),
         to: (&Route, &mut impl Outbox),
@@ -144,12 +145,24 @@ impl RtpOutput {
         else {
             return false;
         };
-        track.follow(frame.rendition, stamp, packet, numbers);
-        if frame.keyframe {
-            track.begin_keyframe();
+        if packets.start == 0 {
+            track.follow(frame.rendition, stamp, packet, numbers);
+            if frame.keyframe {
+                track.begin_keyframe();
+            }
         }
-        track.send(frame.payloads.iter(), true, stamp, &mut sender);
+        let is_last = packets.end == frame.payloads.len();
+        track.send(frame.payloads.range(packets), is_last, stamp, &mut sender);
         true
+    }
+
+    /// How fast a picture is to leave that is larger than what the queues of networks take, where that matters: its packets
+    /// are numbered, which shows how fast they come through.
+    pub(crate) fn pace(&mut self, now: Instant) -> Option<Bitrate> {
+        let estimator = self.estimator.as_deref_mut()?;
+        let pace = estimator.pace(now)?;
+        estimator.look_closer();
+        Some(pace)
     }
 
     /// A picture of the rendition that is sent is left out, which is not of the base layer.
