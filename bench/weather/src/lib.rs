@@ -4,7 +4,7 @@
 //!   bursts, duplicates, blackouts. It is sans-IO: whoever has it says what time it is.
 //! - [`Conditions`] are the settings, and a [`Schedule`] is what they are at which time.
 //! - A [`Network`] is flows in virtual time that share a link in each direction; [`TcpSender`] is somebody to share it
-//!   with, and [`scenario`] has the networks of RFC 8867.
+//!   with, and [`scenario`] has the networks of RFC 8867 and RFC 8869 §4.1.
 //! - [`Relay`] puts a link in each direction between real UDP sockets of this machine.
 //!
 //! ```

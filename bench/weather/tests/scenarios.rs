@@ -1,12 +1,14 @@
-//! The networks of RFC 8867 do what their tables say: media at a constant bitrate measures them.
+//! The networks of RFC 8867 and RFC 8869 do what their tables say: media at a constant bitrate measures them.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::time::Duration;
 
 use visavis_weather::scenario::{
-    CONGESTED_FEEDBACK, Flow, LONG_TCP, PAUSE_AND_RESUME, RFC_8867, ROUND_TRIP_FAIRNESS, SHORT_TCP,
-    Scenario, Traffic,
+    CONGESTED_FEEDBACK, Flow, LONG_TCP, PAUSE_AND_RESUME, RFC_8867, RFC_8869_WIRED,
+    ROUND_TRIP_FAIRNESS, SHORT_TCP, Scenario, Traffic, WIFI_CONSTANT_BITRATE_COMES,
+    WIFI_CONSTANT_BITRATE_LEAVES, WIFI_ONE_FLOW,
 };
-use visavis_weather::{Bandwidth, ConstantBitrate, Direction, FlowId, Network, Sink};
+use visavis_weather::{Bandwidth, ConstantBitrate, Direction, FlowId, Link, Network, Sink};
 
 use Direction::{Backward, Forward};
 
@@ -14,6 +16,10 @@ const PACKET_BYTES: usize = 1_200;
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
+}
+
+fn all() -> impl Iterator<Item = Scenario> {
+    RFC_8867.into_iter().chain(RFC_8869_WIRED)
 }
 
 /// A scenario whose media flows send at this rate, in Mbit/s, whatever happens.
@@ -48,8 +54,11 @@ fn mean(rates: &[f64]) -> f64 {
 
 #[test]
 fn a_full_link_delivers_its_bandwidth() {
-    for scenario in RFC_8867 {
+    for scenario in all() {
         for direction in [Forward, Backward] {
+            if scenario.flows.iter().all(|flow| flow.direction != direction) {
+                continue;
+            }
             // Each media flow alone is too much.
             let (mut network, _) = with_media(&scenario, 4.5);
             let rates = delivered(&mut network, direction, &scenario);
@@ -70,7 +79,7 @@ fn a_full_link_delivers_its_bandwidth() {
 
 #[test]
 fn the_queue_has_its_limit() {
-    for scenario in RFC_8867 {
+    for scenario in all() {
         let (mut network, _) = with_media(&scenario, 4.5);
         let phases = phases(&scenario, Forward);
         for (from, end, _) in &phases {
@@ -95,7 +104,7 @@ fn the_queue_has_its_limit() {
 
 #[test]
 fn a_free_link_delivers_everything_at_once() {
-    for scenario in RFC_8867 {
+    for scenario in all() {
         if scenario.flows.iter().any(|flow| flow.traffic != Traffic::Media) {
             continue;
         }
@@ -176,4 +185,39 @@ fn short_tcp_flows_come_and_go() {
     let tcp = flows[2..].iter().map(|flow| network.flow(*flow, Forward).delivered_bytes);
     let tcp = tcp.sum::<u64>() as f64 * 8e-6 / 300.0;
     assert!((1.2..1.7).contains(&tcp), "{tcp} Mbit/s");
+}
+
+#[test]
+fn wifi_makes_packets_late_by_30_ms_at_most() {
+    for direction in [Forward, Backward] {
+        let mut link = Link::new(WIFI_ONE_FLOW.schedule(direction), 1);
+        // A packet takes 10 ms to send and 50 to arrive, and it has arrived before the next one is sent.
+        let late = (0..10_000).map(secs).map(|second| {
+            link.send(second, (), 1_250);
+            let mut now = second;
+            while link.poll(now).is_none() {
+                now = link.next_deadline().unwrap();
+            }
+            now - second - Duration::from_millis(60)
+        });
+        let most = late.max().unwrap();
+        assert!((20..=30).contains(&most.as_millis()), "{most:?}");
+    }
+}
+
+#[test]
+fn a_constant_bitrate_comes_and_goes() {
+    for (scenario, first, second) in
+        [(WIFI_CONSTANT_BITRATE_LEAVES, 0.3, 0.0), (WIFI_CONSTANT_BITRATE_COMES, 0.0, 0.3)]
+    {
+        let (mut network, flows) = with_media(&scenario, 0.3);
+        let mut sent_by = |second| {
+            network.run_until(secs(second));
+            network.flow(flows[2], Forward).sent_bytes as f64 * 8e-6
+        };
+        let (half, all) = (sent_by(60), sent_by(119));
+        let [first_half, second_half] = [half / 60.0, (all - half) / 59.0];
+        assert!((first_half - first).abs() < 0.001, "{first_half} Mbit/s");
+        assert!((second_half - second).abs() < 0.001, "{second_half} Mbit/s");
+    }
 }
