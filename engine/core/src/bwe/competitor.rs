@@ -25,7 +25,7 @@ const LONGEST: Micros = 30_000_000;
 const FORGOTTEN: Micros = 20_000_000;
 
 /// Looks for others that fill the queue whatever we do, as TCP does: yielding to them would never end. A queue that is
-/// ours gets shorter when less is sent.
+/// ours gets shorter when less is sent, or as little as may be.
 #[derive(Debug, Default)]
 pub(super) struct Competitor {
     /// Since when the queue is long, and what was to be sent then.
@@ -47,12 +47,13 @@ pub(super) enum Found {
 
 impl Competitor {
     /// Looks at the queue, and at what is to be sent, and is. While more is, as pictures come in few sizes, nothing can be
-    /// said.
+    /// said. Who sends the `least` has given way, for nothing more can be.
     pub(super) fn look(
         &mut self,
         now: Micros,
         queue: Duration,
         (rate, sent): (f64, f64),
+        least: f64,
     ) -> Option<Found> {
         if queue < LONG || self.is_there(now) {
             (self.long, self.queues) = (None, VecDeque::new());
@@ -70,7 +71,7 @@ impl Competitor {
             self.queues.pop_front();
         }
         self.queues.push_back((now, queue));
-        if now - since < PATIENCE || rate > GIVEN_WAY * before {
+        if now - since < PATIENCE || rate > least.max(GIVEN_WAY * before) {
             return None;
         }
         let queues = self.queues.iter().map(|(_, queue)| *queue);
@@ -98,6 +99,8 @@ impl Competitor {
 mod tests {
     use super::*;
 
+    const LEAST: f64 = 1e5;
+
     /// What is found by reports each 50 ms, and when.
     fn look(
         competitor: &mut Competitor,
@@ -107,7 +110,7 @@ mod tests {
     ) -> Option<(Micros, Found)> {
         (0..100).map(|turn| turn * 50).find_map(|ms| {
             let queue = Duration::from_millis(queue_ms(ms));
-            let found = competitor.look(from + ms * 1_000, queue, (rate(ms), rate(ms)))?;
+            let found = competitor.look(from + ms * 1_000, queue, (rate(ms), rate(ms)), LEAST)?;
             Some((ms, found))
         })
     }
@@ -139,10 +142,22 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_grows_though_the_least_is_sent_is_somebody_elses() {
+        let grows = |ms| 150 + ms as u64 / 50;
+        let found = look(&mut Competitor::default(), 0, grows, |_| LEAST);
+        assert_eq!(found, Some((1_200, Found::Competitor(LEAST))));
+        // A fifth less would be less than the least.
+        let before = 1.1 * LEAST;
+        let nearly = |ms| if ms == 0 { before } else { LEAST };
+        let found = look(&mut Competitor::default(), 0, grows, nearly);
+        assert_eq!(found, Some((1_200, Found::Competitor(before))));
+    }
+
+    #[test]
     fn a_queue_that_is_long_for_ever_takes_no_more_memory() {
         let mut competitor = Competitor::default();
         for report in 0..100_000 {
-            competitor.look(report * 100, Duration::from_secs(1), (2e6, 2e6));
+            competitor.look(report * 100, Duration::from_secs(1), (2e6, 2e6), LEAST);
             assert!(competitor.queues.len() <= MAX_QUEUES);
         }
     }

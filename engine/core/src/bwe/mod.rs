@@ -417,7 +417,8 @@ impl BandwidthEstimator {
         }
         self.came_through = report.train.large().unwrap_or(self.came_through);
         let train = report.train.rate().filter(|_| queue > OVERUSE_QUEUE);
-        let rate = match self.competitor.look(now, waited, (self.rate, self.sends)) {
+        let least = *self.range.start();
+        let rate = match self.competitor.look(now, waited, (self.rate, self.sends), least) {
             Some(Found::Competitor(before)) => before,
             Some(Found::LongerPath(before)) => {
                 self.base.forget();

@@ -6,4 +6,6 @@ mod hostile;
 mod media;
 mod paths;
 mod rfc8867;
+mod rfc8869;
 mod run;
+mod scenarios;

@@ -10,8 +10,8 @@ const LOOKS: u64 = 20;
 pub(crate) struct Record {
     /// Mbit/s of each flow that arrived, in each second.
     rates: Vec<Vec<f64>>,
-    /// How long the forward queue was, in ms, 20 times a second.
-    queues: Vec<f64>,
+    /// How long the queues of both directions were, in ms, 20 times a second.
+    queues: [Vec<f64>; 2],
 }
 
 /// Lets seconds go by.
@@ -19,14 +19,16 @@ pub(crate) fn record(network: &mut Network, flows: &[(FlowId, Direction)], secon
     let delivered = |network: &Network| -> Vec<u64> {
         flows.iter().map(|(flow, way)| network.flow(*flow, *way).delivered_bytes).collect()
     };
-    let mut record = Record { rates: Vec::new(), queues: Vec::new() };
+    let mut record = Record { rates: Vec::new(), queues: [const { Vec::new() }; 2] };
     let begin = network.now();
     for second in 0..seconds {
         let before = delivered(network);
         for look in 1..=LOOKS {
             network.run_until(begin + Duration::from_millis(second * 1_000 + look * 1_000 / LOOKS));
-            let queue = network.queue_time(Direction::Forward).unwrap_or(Duration::MAX);
-            record.queues.push(queue.as_secs_f64() * 1e3);
+            for direction in [Direction::Forward, Direction::Backward] {
+                let queue = network.queue_time(direction).unwrap_or(Duration::MAX);
+                record.queues[direction as usize].push(queue.as_secs_f64() * 1e3);
+            }
         }
         let rates = delivered(network).into_iter().zip(before);
         record.rates.push(rates.map(|(after, before)| (after - before) as f64 * 8e-6).collect());
@@ -41,9 +43,15 @@ impl Record {
         rates.iter().map(|flows| flows[flow]).sum::<f64>() / rates.len() as f64
     }
 
-    /// How long the queue was in 95 of 100 looks, in ms.
+    /// How long the forward queue was in 95 of 100 looks, in ms.
     pub(crate) fn queue_p95(&self, from: u64, until: u64) -> f64 {
-        let mut queues = self.queues[(from * LOOKS) as usize..(until * LOOKS) as usize].to_vec();
+        self.queue_p95_of(Direction::Forward, from, until)
+    }
+
+    /// That of a direction.
+    pub(crate) fn queue_p95_of(&self, direction: Direction, from: u64, until: u64) -> f64 {
+        let looks = (from * LOOKS) as usize..(until * LOOKS) as usize;
+        let mut queues = self.queues[direction as usize][looks].to_vec();
         queues.sort_by(f64::total_cmp);
         queues[(queues.len() - 1) * 95 / 100]
     }
