@@ -1,11 +1,13 @@
 //! The loop that most people write around str0m, as in str0m's own chat example: frame mode, one
 //! `send_to` for each packet, `accepts` asked of every client to find the owner of a datagram, and every
-//! client polled at every turn. `visavis-bench peers` measures it beside visavis.
+//! client polled at every turn. `visavis-bench peers` measures it beside visavis, `visavis-bench weather` shows it to a
+//! browser.
 //!
-//! `naive [LISTEN]`: H264 and Opus come in as RTP, viewers connect as they do to visavis.
+//! `naive [LISTEN]`: H264 and Opus come in as RTP, viewers connect as they do to visavis or open the page. Where a viewer
+//! asks for a keyframe, whoever sends the video is asked for one.
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -27,6 +29,9 @@ const MEDIA: Token = Token(0);
 const VIDEO: Token = Token(1);
 const AUDIO: Token = Token(2);
 
+/// The page of `visavis-bench avatar`.
+const PAGE: &str = include_str!("../peers/avatar/viewer.html");
+
 /// From the WebSocket of a client to the loop.
 enum Command {
     Join(Box<Client>),
@@ -38,6 +43,7 @@ struct Client {
     rtc: Rtc,
     audio: Option<Mid>,
     video: Option<Mid>,
+    wants_keyframe: bool,
 }
 
 fn main() -> Result<(), Failure> {
@@ -69,6 +75,7 @@ fn run(mut sockets: [UdpSocket; 3], commands: &Receiver<Command>) -> Result<(), 
     let mut clients: Vec<Client> = Vec::new();
     let mut depacketizer = H264Depacketizer::default();
     let mut frame = Vec::new();
+    let mut encoder = None;
     let mut buffer = [0; 2_000];
     loop {
         clients.retain(|client| client.rtc.is_alive());
@@ -83,6 +90,9 @@ fn run(mut sockets: [UdpSocket; 3], commands: &Receiver<Command>) -> Result<(), 
             }
         }
         let next = poll_all(&mut clients, &media);
+        if let Some((address, ssrc)) = encoder {
+            ask_for_keyframe(&mut clients, &video, address, ssrc);
+        }
         let timeout = next.saturating_duration_since(Instant::now());
         poll.poll(&mut events, Some(timeout.max(Duration::from_millis(1))))?;
         if events.is_empty() {
@@ -103,13 +113,14 @@ fn run(mut sockets: [UdpSocket; 3], commands: &Receiver<Command>) -> Result<(), 
                 }
                 token => {
                     let socket = if token == VIDEO { &video } else { &audio };
-                    while let Ok((length, _)) = socket.recv_from(&mut buffer) {
+                    while let Ok((length, source)) = socket.recv_from(&mut buffer) {
                         let packet = buffer.get(..length).and_then(parse);
-                        let Some((marker, time, payload)) = packet else { continue };
+                        let Some((marker, time, ssrc, payload)) = packet else { continue };
                         if token == AUDIO {
                             let time = MediaTime::new(time, Frequency::FORTY_EIGHT_KHZ);
                             write(&mut clients, MediaKind::Audio, time, payload);
                         } else {
+                            encoder = Some((source, ssrc));
                             let mut extra = CodecExtra::None;
                             depacketizer.depacketize(payload, &mut frame, &mut extra)?;
                             if !marker {
@@ -160,6 +171,7 @@ fn poll_all(clients: &mut [Client], socket: &UdpSocket) -> Instant {
                     MediaKind::Audio => client.audio = Some(media.mid),
                     MediaKind::Video => client.video = Some(media.mid),
                 },
+                Ok(Output::Event(Event::KeyframeRequest(_))) => client.wants_keyframe = true,
                 Ok(Output::Event(_)) => {}
                 Err(_) => {
                     client.rtc.disconnect();
@@ -187,12 +199,26 @@ fn write(clients: &mut [Client], kind: MediaKind, time: MediaTime, data: &[u8]) 
     }
 }
 
-/// Marker, time and payload of an RTP packet as ffmpeg sends it: no padding, no header extension.
-fn parse(packet: &[u8]) -> Option<(bool, u64, &[u8])> {
+/// Sends one picture loss indication (RFC 4585 §6.3.1) for all clients that want a keyframe.
+fn ask_for_keyframe(clients: &mut [Client], video: &UdpSocket, encoder: SocketAddr, ssrc: [u8; 4]) {
+    let mut wanted = false;
+    for client in clients {
+        wanted |= std::mem::take(&mut client.wants_keyframe);
+    }
+    if wanted {
+        let mut request = vec![0x81, 206, 0, 2, 0, 0, 0, 0];
+        request.extend(ssrc);
+        let _ = video.send_to(&request, encoder);
+    }
+}
+
+/// Marker, time, SSRC and payload of an RTP packet as ffmpeg sends it: no padding, no header extension.
+fn parse(packet: &[u8]) -> Option<(bool, u64, [u8; 4], &[u8])> {
     let marker = packet.get(1)? & 0x80 != 0;
     let time = u32::from_be_bytes(packet.get(4..8)?.try_into().ok()?);
+    let ssrc = packet.get(8..12)?.try_into().ok()?;
     let payload = packet.get(12..).filter(|payload| !payload.is_empty())?;
-    Some((marker, time.into(), payload))
+    Some((marker, time.into(), ssrc, payload))
 }
 
 fn accept(listener: &TcpListener, udp: SocketAddr, commands: &Sender<Command>) {
@@ -203,13 +229,21 @@ fn accept(listener: &TcpListener, udp: SocketAddr, commands: &Sender<Command>) {
     }
 }
 
-/// The signaling of one client, in the messages of visavis.
+/// The page, or the signaling of one client in the messages of visavis.
 fn serve(
     id: u64,
-    stream: TcpStream,
+    mut stream: TcpStream,
     udp: SocketAddr,
     commands: &Sender<Command>,
 ) -> Result<(), Failure> {
+    let mut request = [0; 2_000];
+    let length = stream.peek(&mut request)?;
+    if is_for_page(request.get(..length).unwrap_or_default()) {
+        // What is not read would reset the connection.
+        let _ = stream.read(&mut request)?;
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close";
+        return Ok(write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{PAGE}", PAGE.len())?);
+    }
     let mut socket = tungstenite::accept(stream)?;
     let config = json!({
         "type": "config", "peerId": id.to_string(), "iceServers": [], "videoCodec": "H264",
@@ -226,7 +260,7 @@ fn serve(
                 rtc.add_local_candidate(Candidate::host(udp, "udp")?);
                 let offer = SdpOffer::from_sdp_string(sdp.unwrap_or_default())?;
                 let answer = rtc.sdp_api().accept_offer(offer)?;
-                let client = Client { id, rtc, audio: None, video: None };
+                let client = Client { id, rtc, audio: None, video: None, wants_keyframe: false };
                 commands.send(Command::Join(Box::new(client)))?;
                 let data = json!({"type": "answer", "sdp": answer.to_sdp_string()});
                 say(
@@ -242,6 +276,12 @@ fn serve(
             _ => {}
         }
     }
+}
+
+/// Whether a request is one for `/` and not the opening of a WebSocket.
+fn is_for_page(request: &[u8]) -> bool {
+    let request = String::from_utf8_lossy(request).to_ascii_lowercase();
+    request.starts_with("get / ") && !request.contains("upgrade: websocket")
 }
 
 fn say(socket: &mut WebSocket<TcpStream>, message: &Value) -> Result<(), Failure> {
