@@ -21,6 +21,7 @@ use std::time::Duration;
 pub use aiortc::aiortc_python;
 pub use network::{is_inside, run_inside};
 pub use report::{Figures, Report, Row};
+pub(crate) use running::Running;
 pub use server_kind::ServerKind;
 
 use crate::{Error, Machine, floor};

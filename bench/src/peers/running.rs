@@ -9,22 +9,22 @@ use crate::signaling::Protocol;
 
 /// A server that has been started and is ready for viewers.
 #[derive(Debug)]
-pub(super) struct Running {
-    pub(super) process: Process,
+pub(crate) struct Running {
+    pub(crate) process: Process,
     /// Address of the page or the API, as viewers want it.
-    pub(super) url: String,
+    pub(crate) url: String,
     pub(super) protocol: Protocol,
     /// Where it wants its RTP; nothing where it makes its own media.
-    pub(super) inputs: Option<Inputs>,
+    pub(crate) inputs: Option<Inputs>,
     /// Its files, which live as long as it does.
     pub(super) _files: Option<TempDir>,
 }
 
 /// Addresses that take RTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Inputs {
-    pub(super) video: SocketAddr,
-    pub(super) audio: SocketAddr,
+pub(crate) struct Inputs {
+    pub(crate) video: SocketAddr,
+    pub(crate) audio: SocketAddr,
 }
 
 impl Running {

@@ -69,7 +69,12 @@ impl ServerKind {
         }
     }
 
-    pub(super) fn start(self, viewers: usize) -> Result<Running, Error> {
+    /// Starts it, for that many viewers at most.
+    ///
+    /// # Errors
+    ///
+    /// When it is not built or not installed, or not ready in time.
+    pub(crate) fn start(self, viewers: usize) -> Result<Running, Error> {
         if self.needs_own_network() && !network::is_inside() {
             return Err(Error::Server(
                 "it announces no loopback address, and there is no network of the bench's own"

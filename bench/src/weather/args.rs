@@ -11,8 +11,10 @@ use crate::cli::{Codec, check, print, seconds};
 /// What a viewer sees behind networks of all kinds, in a real Chromium.
 ///
 /// Starts the server with its talking face, and puts a relay with a seeded link between it and headless Chromium: losses,
-/// outages, less bandwidth and more. Server, relay and browser share this machine. aiortc may be watched beside it: the
-/// avatar server of `visavis-bench avatar`, with the bitrate control that aiortc has.
+/// outages, less bandwidth and more. Server, relay and browser share this machine. Others may be watched beside it:
+/// aiortc, the avatar server of `visavis-bench avatar` with the bitrate control that aiortc has; and naive, the str0m loop
+/// of `visavis-bench peers`, which passes on the same face at a constant bitrate, with a keyframe where the browser asks
+/// for one. Both show H264 whatever --codec says.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Seconds of each scenario, from the first picture on.
@@ -24,7 +26,8 @@ pub struct Args {
     /// Scenarios to run, such as steps,loss-10; all by default.
     #[arg(long, value_delimiter = ',', value_parser = SCENARIOS.map(|scenario| scenario.name))]
     only: Vec<String>,
-    /// Whose pictures to watch, such as visavis,aiortc; aiortc is installed from PyPI beside the builds.
+    /// Whose pictures to watch, such as visavis,aiortc,naive; aiortc is installed from PyPI beside the builds, naive needs
+    /// `cargo build --release --workspace --examples`.
     #[arg(long, value_delimiter = ',', default_value = "visavis", value_parser = ServerKind::ALL.map(ServerKind::name))]
     servers: Vec<String>,
     /// Give the viewer a session of its own, whose encoder follows its network.

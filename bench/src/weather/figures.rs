@@ -42,7 +42,7 @@ pub struct Look {
 pub struct Figures {
     /// Of the scenario.
     pub name: String,
-    /// Whose pictures: `visavis`, or `aiortc`.
+    /// Whose pictures: `visavis`, `aiortc` or `naive`.
     pub server: String,
     /// Pictures decoded a second.
     pub fps: f64,

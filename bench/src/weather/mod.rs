@@ -5,6 +5,7 @@
 
 pub mod args;
 mod figures;
+mod naive;
 mod options;
 mod plot;
 mod scenarios;

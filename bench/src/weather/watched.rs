@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use visavis_weather::Relay;
+use visavis_weather::{Relay, RelayError};
 
+use super::naive::Naive;
 use super::options::Options;
 use super::scenarios::Scenario;
 use super::server_kind::ServerKind;
@@ -27,6 +28,7 @@ pub(super) struct Watched {
 enum Running {
     Visavis(Server),
     Aiortc(#[expect(dead_code, reason = "it is ended when it is dropped")] avatar::Running),
+    Naive(#[expect(dead_code, reason = "it is ended when it is dropped")] Naive),
 }
 
 impl Watched {
@@ -54,13 +56,11 @@ impl Watched {
             }
             ServerKind::Aiortc => {
                 let server = avatar::ServerKind::Aiortc.start_on_loopback()?;
-                page.run_on_open(REROUTE)?;
-                glass::load(&page, &server.url)?;
-                page.wait_for("window.visavisReroute?.server", ANSWER_DEADLINE)?;
-                let address: SocketAddr = page.eval("return visavisReroute.server;")?;
-                let relay = clear(address)?;
-                page.eval::<()>(&format!("visavisReroute.through('{}');", relay.addr()))?;
-                (relay, Running::Aiortc(server))
+                (reroute(&page, &server.url, clear)?, Running::Aiortc(server))
+            }
+            ServerKind::Naive => {
+                let server = Naive::start()?;
+                (reroute(&page, server.url(), clear)?, Running::Naive(server))
             }
         };
         glass::wait_for_picture(&page)?;
@@ -71,9 +71,23 @@ impl Watched {
     pub(super) fn end(self) -> Result<(), Error> {
         match self.server {
             Running::Visavis(server) => server.stop(),
-            Running::Aiortc(_) => Ok(()),
+            Running::Aiortc(_) | Running::Naive(_) => Ok(()),
         }
     }
+}
+
+/// Opens the page of a server that announces nothing but its own address, and puts a relay there.
+fn reroute(
+    page: &Page,
+    url: &str,
+    relay_to: impl FnOnce(SocketAddr) -> Result<Relay, RelayError>,
+) -> Result<Relay, Error> {
+    page.run_on_open(REROUTE)?;
+    glass::load(page, url)?;
+    page.wait_for("window.visavisReroute?.server", ANSWER_DEADLINE)?;
+    let relay = relay_to(page.eval("return visavisReroute.server;")?)?;
+    page.eval::<()>(&format!("visavisReroute.through('{}');", relay.addr()))?;
+    Ok(relay)
 }
 
 fn visavis(options: &Options, udp: SocketAddr, announced: SocketAddr) -> Result<Server, Error> {
