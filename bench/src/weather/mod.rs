@@ -26,6 +26,10 @@ use crate::cli::progress;
 use crate::{Check, Error, Machine, Table, glass};
 use watched::Watched;
 
+/// Of the scenarios with limits, and of the talking face.
+const ROUND_TRIP_MS: f64 = 40.0;
+const FRAME_MS: f64 = 1_000.0 / 30.0;
+
 /// What came out.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -85,6 +89,7 @@ impl Report {
                     most,
                 );
             };
+            let back_ms = figures.back_ms.iter().copied().fold(f64::NAN, f64::max);
             match name.as_str() {
                 "clear" | "loss-2" => {
                     frozen(&mut check, 0.5);
@@ -110,9 +115,18 @@ impl Report {
                     check.at_most("steps: seconds until all is back", seconds(figures.up_s), 8.0);
                     check.at_most("steps: the longest gap, ms,", figures.longest_gap_ms, 300.0);
                 }
+                "bursts" => {
+                    check.at_most(
+                        "bursts: ms until there is a picture again",
+                        back_ms,
+                        2.0 * ROUND_TRIP_MS + 2.0 * FRAME_MS,
+                    );
+                    let outages = figures.back_ms.len() as f64;
+                    let keyframes = figures.keyframes as f64;
+                    check.at_most("bursts: keyframes", keyframes, (outages / 10.0).floor());
+                }
                 "blackout" => {
-                    let ms = figures.back_ms.iter().copied().fold(f64::NAN, f64::max);
-                    check.at_most("blackout: ms until there is a picture again", ms, 500.0);
+                    check.at_most("blackout: ms until there is a picture again", back_ms, 500.0);
                 }
                 _ => {}
             }

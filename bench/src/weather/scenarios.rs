@@ -40,9 +40,16 @@ const CLEAR: Scenario = Scenario {
 };
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 8] = [
+pub const SCENARIOS: [Scenario; 9] = [
     CLEAR,
     Scenario { name: "loss-2", about: "2 % of packets lost", loss: 0.02, ..CLEAR },
+    Scenario {
+        name: "far-2",
+        about: "2 % of packets lost, 300 ms round trip",
+        delay_ms: 150,
+        loss: 0.02,
+        ..CLEAR
+    },
     Scenario { name: "loss-10", about: "10 % of packets lost", loss: 0.1, ..CLEAR },
     Scenario {
         name: "bursts",
