@@ -16,6 +16,7 @@ use crate::idle::idle_loop::IdleLoop;
 use crate::media::addresses::AnnouncedAddress;
 use crate::scheduling::Scheduling;
 use crate::video::ladder::Ladder;
+use crate::video::rung_config::RungConfig;
 
 /// Settings of the whole engine; see [the module](crate::engine) for an example.
 ///
@@ -120,6 +121,9 @@ pub struct SessionConfig {
     /// bitrate than this. A step is encoded while a viewer needs it, once for all who do. With `video_bitrate`, or more, all
     /// get the same. Pictures that are pushed encoded stay as they are. Default: 100 kbit/s.
     pub min_video_bitrate: Bitrate,
+    /// The smaller pictures that these viewers get, instead of those steps: three at most, each with less than
+    /// `video_bitrate`, and the larger the more. Default: none, which is as `min_video_bitrate` has it.
+    pub rungs: Vec<RungConfig>,
     /// Target rate of Opus with one channel. With two, for viewers that take two, it is twice as much, 510 kbit/s at
     /// most. [6 to 510 kbit/s](Self::AUDIO_BITRATE). Default: 48 kbit/s.
     pub audio_bitrate: Bitrate,
@@ -157,6 +161,7 @@ impl Default for SessionConfig {
             fps: 30,
             video_bitrate: Bitrate::from_kbps(1_500),
             min_video_bitrate: Bitrate::from_kbps(100),
+            rungs: Vec::new(),
             audio_bitrate: Bitrate::from_kbps(48),
             max_peers: None,
             playout_delay: PlayoutDelay::NONE,
@@ -191,6 +196,7 @@ impl SessionConfig {
         fps: u32,
         video_bitrate: Bitrate,
         min_video_bitrate: Bitrate,
+        into rungs: Vec<RungConfig>,
         audio_bitrate: Bitrate,
         into max_peers: Option<usize>,
         playout_delay: PlayoutDelay,
@@ -210,6 +216,7 @@ impl SessionConfig {
         if self.video_bitrate < Self::MIN_VIDEO_BITRATE {
             return Err(SessionError::VideoBitrate(self.video_bitrate));
         }
+        self.check_rungs()?;
         if !Self::AUDIO_BITRATE.contains(&self.audio_bitrate) {
             return Err(SessionError::AudioBitrate(self.audio_bitrate));
         }
@@ -234,6 +241,33 @@ impl SessionConfig {
         }
     }
 
+    fn check_rungs(&self) -> Result<(), SessionError> {
+        if self.rungs.len() > RungConfig::MOST {
+            return Err(SessionError::Rungs(self.rungs.len()));
+        }
+        let bitrates = Self::MIN_VIDEO_BITRATE..self.video_bitrate;
+        for (index, &rung) in self.rungs.iter().enumerate() {
+            let is_amiss = |other: &RungConfig| {
+                let (sides, bitrates) =
+                    (rung.percent.cmp(&other.percent), rung.bitrate.cmp(&other.bitrate));
+                bitrates.is_eq() || sides.is_ne() && sides != bitrates
+            };
+            let expected = if !RungConfig::PERCENT.contains(&rung.percent) {
+                "10 to 100 % of each side"
+            } else if !bitrates.contains(&rung.bitrate) {
+                "50 kbit/s at least, and less than of the whole picture"
+            } else if rung.fps.is_some_and(|fps| !Self::FPS.contains(&fps)) {
+                "1 to 120 frames per second"
+            } else if self.rungs.iter().take(index).any(is_amiss) {
+                "another bitrate than of the others, and the larger picture to have more"
+            } else {
+                continue;
+            };
+            return Err(SessionError::Rung { rung, expected });
+        }
+        Ok(())
+    }
+
     /// What viewers get if they can.
     pub(crate) fn order(&self) -> CodecOrder {
         let video = match self.encoded {
@@ -247,7 +281,10 @@ impl SessionConfig {
     pub(crate) fn ladder(&self) -> Ladder {
         match self.encoded {
             Some(_) => Ladder::single(self.video_bitrate),
-            None => Ladder::new(self.video_bitrate, self.min_video_bitrate),
+            None if self.rungs.is_empty() => {
+                Ladder::new(self.video_bitrate, self.min_video_bitrate)
+            }
+            None => Ladder::of(self.video_bitrate, &self.rungs),
         }
     }
 

@@ -8,6 +8,8 @@ use visavis_codec::Mp3Error;
 use visavis_core::SdpError;
 use visavis_types::{AudioChunkError, Bitrate, FrameSize, PeerId, SessionId, VideoCodec};
 
+use crate::video::rung_config::RungConfig;
+
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -44,6 +46,17 @@ pub enum SessionError {
     /// [`SessionConfig::video_bitrate`](crate::SessionConfig::video_bitrate) is out of range.
     #[error("invalid video bitrate {0}; expected 50 kbit/s at least")]
     VideoBitrate(Bitrate),
+    /// [`SessionConfig::rungs`](crate::SessionConfig::rungs) has more than there may be.
+    #[error("{0} rungs; expected 3 at most, beside the whole picture")]
+    Rungs(usize),
+    /// One of [`SessionConfig::rungs`](crate::SessionConfig::rungs) cannot be used.
+    #[error("invalid rung {rung}; expected {expected}")]
+    Rung {
+        /// The first of them.
+        rung: RungConfig,
+        /// What is amiss.
+        expected: &'static str,
+    },
     /// [`SessionConfig::audio_bitrate`](crate::SessionConfig::audio_bitrate) is out of range.
     #[error("invalid audio bitrate {0}; expected 6 to 510 kbit/s")]
     AudioBitrate(Bitrate),

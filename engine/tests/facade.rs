@@ -11,7 +11,7 @@ use visavis::engine::StartError;
 use visavis::peer::OfferError;
 use visavis::session::{PushOutcome, SessionError, SessionId};
 use visavis::units::{Bitrate, UnixMillis};
-use visavis::video::{FrameSize, PixelFormat, VideoFrame, VideoFrameError};
+use visavis::video::{FrameSize, PixelFormat, RungConfig, VideoFrame, VideoFrameError};
 use visavis::{Engine, EngineConfig, SessionConfig};
 
 fn engine() -> Engine {
@@ -223,6 +223,33 @@ fn settings_that_are_out_of_range_are_named_with_their_value() {
     assert_eq!(error.to_string(), "invalid video bitrate 5 kbit/s; expected 50 kbit/s at least");
     let error = refused(config().audio_bitrate(low));
     assert!(matches!(error, SessionError::AudioBitrate(given) if given == low));
+    for (rungs, said) in [
+        (&["9%:300"][..], "invalid rung 9%:300; expected 10 to 100 % of each side"),
+        (
+            &["50%:49"],
+            "invalid rung 50%:49; expected 50 kbit/s at least, and less than of the whole picture",
+        ),
+        (
+            &["50%:1500"],
+            "invalid rung 50%:1500; expected 50 kbit/s at least, and less than of the whole picture",
+        ),
+        (&["50%:300:0"], "invalid rung 50%:300:0; expected 1 to 120 frames per second"),
+        (
+            &["50%:300", "25%:300"],
+            "invalid rung 25%:300; expected another bitrate than of the others, and the larger picture to have more",
+        ),
+        (
+            &["50%:300", "75%:200"],
+            "invalid rung 75%:200; expected another bitrate than of the others, and the larger picture to have more",
+        ),
+        (
+            &["50%:300", "50%:200", "50%:250", "50%:100"],
+            "4 rungs; expected 3 at most, beside the whole picture",
+        ),
+    ] {
+        let rungs: Vec<RungConfig> = rungs.iter().map(|text| text.parse().unwrap()).collect();
+        assert_eq!(refused(config().rungs(rungs)).to_string(), said);
+    }
     let size = FrameSize::new(4096, 4096).unwrap();
     let error = refused(config().size(size));
     assert!(matches!(error, SessionError::Size { size: given, .. } if given == size));

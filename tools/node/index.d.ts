@@ -36,6 +36,11 @@ export interface WebRtcConfig {
   videoBitrate?: number;
   /** The least of it: visitors whose networks take less than `videoBitrate` get a smaller picture, down to this. Default: 100. */
   minVideoBitrate?: number;
+  /**
+   * The smaller pictures of these visitors, three at most, such as `['50%:300', '25%:120:15']`: so much of each side, at so
+   * many kbit/s, with so many frames per second at most. Default: as `minVideoBitrate` has it.
+   */
+  rungs?: string[];
   /** The rate of {@link IncomingAudio}: 8000, 12000, 16000, 24000 or 48000 Hz. Default: 16000. */
   microphoneRate?: number;
   /** The IP address that is listened on, for signaling and media. Default: `0.0.0.0`. */
@@ -178,6 +183,11 @@ export interface SessionOptions {
   videoBitrate?: number;
   /** The least of it, for visitors whose networks take less. Default: 100. */
   minVideoBitrate?: number;
+  /**
+   * The smaller pictures of these visitors, three at most, such as `['50%:300', '25%:120:15']`: so much of each side, at so
+   * many kbit/s, with so many frames per second at most. Default: as `minVideoBitrate` has it.
+   */
+  rungs?: string[];
   /** The rate of {@link IncomingAudio}: 8000, 12000, 16000, 24000 or 48000 Hz. Default: 16000. */
   microphoneRate?: number;
   /** Visitors at once; 1 makes it private. Default: as many as the server takes. */

@@ -1060,6 +1060,11 @@ typedef struct visavis_session_config {
      * 0.
      */
     uint32_t reserved;
+    /**
+     * The smaller pictures of these viewers, with commas, such as "50%:300,25%:120:15": so much of each side, at so many
+     * kbit/s, with so many frames per second at most; three of them at most. Default: NULL, as min_bitrate has it.
+     */
+    const char *rungs;
 } visavis_session_config;
 
 /**

@@ -120,6 +120,9 @@ pub struct visavis_session_config {
     pub min_bitrate: u32,
     /// 0.
     pub reserved: u32,
+    /// The smaller pictures of these viewers, with commas, such as "50%:300,25%:120:15": so much of each side, at so many
+    /// kbit/s, with so many frames per second at most; three of them at most. Default: NULL, as min_bitrate has it.
+    pub rungs: *const c_char,
 }
 
 // SAFETY: it is as the trait asks for.
@@ -153,6 +156,7 @@ unsafe impl Versioned for visavis_session_config {
             idle: std::ptr::null(),
             min_bitrate: (config.min_video_bitrate.bps() / 1_000) as u32,
             reserved: 0,
+            rungs: std::ptr::null(),
         }
     }
 }
@@ -169,6 +173,7 @@ impl visavis_session_config {
             ("encoded", self.encoded),
             ("audio_codec", self.audio_codec),
             ("idle", self.idle),
+            ("rungs", self.rungs),
         ];
         for (key, text) in texts {
             // SAFETY: as the caller promises.

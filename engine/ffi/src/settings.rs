@@ -14,7 +14,7 @@ use visavis::engine::Scheduling;
 use visavis::idle::IdleLoop;
 use visavis::session::SessionId;
 use visavis::units::Bitrate;
-use visavis::video::{FrameSize, PlayoutDelay, VideoCodec};
+use visavis::video::{FrameSize, PlayoutDelay, RungConfig, VideoCodec};
 use visavis::{EngineConfig, SessionConfig};
 use visavis_film::idle;
 use visavis_signaling::{IceServer, PageBranding, SessionApi, SignalingConfig, TlsFiles};
@@ -203,6 +203,7 @@ pub(crate) const SESSION_KEYS: &[&str] = &[
     "fps",
     "bitrate",
     "min_bitrate",
+    "rungs",
     "audio_bitrate",
     "max_viewers",
     "playout_min_ms",
@@ -227,6 +228,7 @@ pub(crate) fn session_config(settings: &Settings) -> Result<SessionConfig> {
         fps = settings.take_number("fps", 1..=120)?;
         video_bitrate = kbps("bitrate", 50..=50_000)?;
         min_video_bitrate = kbps("min_bitrate", 0..=50_000)?;
+        rungs = settings.parsed_list::<RungConfig>("rungs", "SIDE%:KBPS or SIDE%:KBPS:FPS, such as 50%:300")?;
         audio_bitrate = kbps("audio_bitrate", 6..=510)?;
         microphone_rate = settings.take_number("microphone_rate", 8_000..=48_000)?;
         audio_queue = settings.milliseconds("audio_queue_ms", 100..=HOUR_MS)?;

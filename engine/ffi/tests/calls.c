@@ -174,10 +174,17 @@ static void configs(void) {
     face.id = "anna";
     face.width = face.height = 128;
     face.max_viewers = 1;
+    face.rungs = "50%:300, 25%:120:15";
     visavis_session *session, *other;
     OK(visavis_session_create(engine, &face, &session));
     SAYS(VISAVIS_EXISTS, "session anna exists already", visavis_session_create(engine, &face, &other));
     CHECK(other == NULL);
+    face.id = "bella";
+    face.rungs = "50%:300,half";
+    SAYS(VISAVIS_INVALID_CONFIG, "invalid rungs \"half\"; expected SIDE%:KBPS", visavis_session_create(engine, &face, &other));
+    face.rungs = "50%:9000";
+    SAYS(VISAVIS_INVALID_CONFIG, "less than of the whole picture", visavis_session_create(engine, &face, &other));
+    face.rungs = NULL;
     face.id = "no name";
     SAYS(VISAVIS_INVALID_CONFIG, "expected 1 to 64 characters", visavis_session_create(engine, &face, &other));
     char *id;

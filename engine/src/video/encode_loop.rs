@@ -81,6 +81,8 @@ struct Renditions {
 /// What is encoded of one size, for those whose networks take it.
 struct EncodedRung {
     step: Step,
+    /// When the next picture is due, where it has fewer than are pushed.
+    due: Option<Instant>,
     /// The picture in the rung's size.
     scaled: I420Buffer,
     scaler: Scaler,
@@ -129,6 +131,7 @@ impl EncodeLoop {
         let ladder = config.ladder();
         let rung = |step: &Step| EncodedRung {
             step: *step,
+            due: None,
             scaled: I420Buffer::new(smallest),
             scaler: Scaler::default(),
             fitted: I420Buffer::new(smallest),
@@ -297,9 +300,13 @@ impl Renditions {
         else {
             return;
         };
-        for EncodedRung { step, scaled: small, scaler, fitted, recoloured, renditions } in
-            self.rungs.iter_mut().filter(|rung| rung.is_in(active))
-        {
+        for rung in self.rungs.iter_mut().filter(|rung| rung.is_in(active)) {
+            if !rung.takes(timing.captured) && !begins_anew {
+                continue;
+            }
+            let EncodedRung { step, scaled: small, scaler, fitted, recoloured, renditions, .. } =
+                rung;
+            let fps = step.fps.map_or(config.fps, |fps| fps.min(config.fps));
             let size = step.scale.of(picture.size());
             let Some(picture) = scaled(picture, size, (scaler, small), config) else { continue };
             // There are two matrices, so that one other picture is all there can be.
@@ -321,7 +328,7 @@ impl Renditions {
                 let keyframe = requested | begins_anew | rendition.is_broken;
                 let bitrate = demand.bitrate(rendition.id).unwrap_or(rendition.bitrate);
                 let timing = (timing, self.epoch);
-                match rendition.encode(encoders, config, picture, timing, (keyframe, bitrate)) {
+                match rendition.encode(encoders, fps, picture, timing, (keyframe, bitrate)) {
                     Ok(Some(packetized)) => {
                         rendition.is_broken = hand_over(output, counters, packetized).is_err();
                     }
@@ -340,6 +347,21 @@ impl Renditions {
 impl EncodedRung {
     fn is_in(&self, active: RenditionSet) -> bool {
         self.renditions.iter().any(|rendition| active.contains(rendition.id))
+    }
+
+    /// Whether a picture is one of those that it has: all, or so many a second.
+    fn takes(&mut self, captured: Instant) -> bool {
+        let Some(fps) = self.step.fps else { return true };
+        let interval = Duration::from_secs(1) / fps.max(1);
+        // Pictures do not come to the millisecond.
+        let slack = interval / 4;
+        let due = *self.due.get_or_insert(captured);
+        if captured + slack < due && due < captured + 2 * interval {
+            return false;
+        }
+        // On average as many as are wanted, and not more at once after a pause.
+        self.due = Some((due + interval).max(captured + interval - slack));
+        true
     }
 }
 
@@ -408,7 +430,7 @@ impl Rendition {
     fn encode(
         &mut self,
         encoders: &Encoders,
-        config: &SessionConfig,
+        fps: u32,
         picture: &I420Buffer,
         (timing, epoch): (CaptureTiming, Instant),
         (keyframe, bitrate): (bool, Bitrate),
@@ -417,7 +439,7 @@ impl Rendition {
         let running = match self.encoder.take() {
             Some(running) if running.size == size => self.encoder.insert(running),
             _ => {
-                let config = VideoEncoderConfig::new(size, config.fps, self.bitrate);
+                let config = VideoEncoderConfig::new(size, fps, self.bitrate);
                 let encoder = encoders.make(self.id.codec, &config)?;
                 self.encoder.insert(RunningEncoder { size, bitrate: self.bitrate, encoder })
             }

@@ -5,10 +5,12 @@ use visavis_types::{
     Bitrate, CodecSet, FrameSize, RenditionId, RenditionSet, Rung, SessionNumber, VideoCodec,
 };
 
-/// Of each side in quarters, and of the bitrate in hundredths, from the lowest rung up: about what libwebrtc's table for
-/// simulcast has for sizes between 180 and 720 lines.
-const PARTS: [(u32, u64); Rung::COUNT] = [(1, 8), (2, 20), (3, 45), (4, 100)];
-const WHOLE: u32 = 4;
+use super::rung_config::RungConfig;
+
+/// Of each side and of the bitrate in percent, from the lowest rung up: about what libwebrtc's table for simulcast has for
+/// sizes between 180 and 720 lines.
+const PARTS: [(u32, u64); Rung::COUNT - 1] = [(25, 8), (50, 20), (75, 45)];
+const WHOLE: u32 = 100;
 /// Where the shorter side would be smaller, pictures are not made as small.
 const MIN_SIDE: u32 = 120;
 
@@ -22,35 +24,43 @@ pub(crate) struct Step {
     pub(crate) rung: Rung,
     pub(crate) bitrate: Bitrate,
     pub(crate) scale: Scale,
+    /// Frames a second at most.
+    pub(crate) fps: Option<u32>,
 }
 
-/// A size out of another: so many quarters of each side.
+/// A size out of another: so many percent of each side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scale(u32);
 
 impl Ladder {
     /// A bitrate, and below it what is not below a floor.
     pub(crate) fn new(top: Bitrate, floor: Bitrate) -> Self {
-        let parts = PARTS.into_iter().filter_map(|(quarters, hundredths)| {
-            let bitrate = Bitrate::from_bps(top.bps() / 100 * hundredths);
-            match quarters {
-                WHOLE => Some((Scale::WHOLE, top)),
-                _ if !cfg!(feature = "scale") || bitrate < floor => None,
-                _ => Some((Scale(quarters), bitrate)),
-            }
+        let parts = PARTS.map(|(side, percent)| {
+            RungConfig::new(side, Bitrate::from_bps(top.bps() / 100 * percent))
         });
-        let rungs = (0..).map_while(Rung::new);
-        Self(
-            rungs
-                .zip(parts)
-                .map(|(rung, (scale, bitrate))| Step { rung, bitrate, scale })
-                .collect(),
-        )
+        let lower: Vec<_> = parts.into_iter().filter(|rung| rung.bitrate >= floor).collect();
+        Self::of(top, &lower)
+    }
+
+    /// A bitrate, and below it what was asked for.
+    pub(crate) fn of(top: Bitrate, lower: &[RungConfig]) -> Self {
+        let scales = cfg!(feature = "scale");
+        let lower = lower.iter().filter(|rung| scales || Scale(rung.percent) == Scale::WHOLE);
+        let mut all: Vec<_> = lower.copied().collect();
+        all.sort_by_key(|rung| rung.bitrate);
+        all.push(RungConfig::new(WHOLE, top));
+        let step = |(rung, of): (Rung, RungConfig)| Step {
+            rung,
+            bitrate: of.bitrate,
+            scale: Scale(of.percent),
+            fps: of.fps,
+        };
+        Self((0..).map_while(Rung::new).zip(all).map(step).collect())
     }
 
     /// One alone.
     pub(crate) fn single(bitrate: Bitrate) -> Self {
-        Self(vec![Step { rung: Rung::LOWEST, bitrate, scale: Scale::WHOLE }])
+        Self::of(bitrate, &[])
     }
 
     /// All of them.
@@ -94,10 +104,14 @@ impl Scale {
     /// A size, scaled.
     pub(crate) fn of(self, size: FrameSize) -> FrameSize {
         let shorter = size.width().min(size.height());
-        let quarters = (self.0..WHOLE).find(|quarters| shorter * quarters / WHOLE >= MIN_SIDE);
-        let Some(quarters) = quarters else { return size };
+        let larger = PARTS.map(|(side, _)| side).into_iter().filter(|side| *side > self.0);
+        let sides = std::iter::once(self.0).chain(larger).filter(|side| *side < WHOLE);
+        let Some(percent) = sides.into_iter().find(|side| shorter * side / WHOLE >= MIN_SIDE)
+        else {
+            return size;
+        };
         // Even, and the nearest.
-        let side = |side: u32| (side * quarters + WHOLE) / (2 * WHOLE) * 2;
+        let side = |side: u32| (side * percent + WHOLE) / (2 * WHOLE) * 2;
         FrameSize::new(side(size.width()), side(size.height())).unwrap_or(size)
     }
 }
@@ -127,6 +141,20 @@ mod tests {
 
     #[test]
     #[cfg(feature = "scale")]
+    fn what_was_asked_for_comes_in_order_below_the_whole() {
+        let rung = |percent, kbps| RungConfig::new(percent, Bitrate::from_kbps(kbps));
+        let lower = [rung(60, 500), rung(30, 150).fps(15)];
+        let ladder = Ladder::of(Bitrate::from_kbps(2_000), &lower);
+        let steps = ladder.steps().iter();
+        let steps: Vec<_> =
+            steps.map(|step| (step.scale, step.bitrate.bps() / 1_000, step.fps)).collect();
+        let expected =
+            [(Scale(30), 150, Some(15)), (Scale(60), 500, None), (Scale::WHOLE, 2_000, None)];
+        assert_eq!(steps, expected);
+    }
+
+    #[test]
+    #[cfg(feature = "scale")]
     fn encoders_that_follow_stay_down_to_the_next_rung() {
         let [top, floor] = [1_500, 100].map(Bitrate::from_kbps);
         let ladder = Ladder::new(top, floor);
@@ -145,7 +173,7 @@ mod tests {
     #[test]
     fn sizes_are_even_and_none_is_smaller_than_is_of_use() {
         let size = |width, height| FrameSize::new(width, height).unwrap();
-        let all = |width, height| [1, 2, 3, 4].map(|part| Scale(part).of(size(width, height)));
+        let all = |width, height| [25, 50, 75, 100].map(|part| Scale(part).of(size(width, height)));
         assert_eq!(
             all(1_280, 720),
             [size(320, 180), size(640, 360), size(960, 540), size(1_280, 720)]
@@ -156,5 +184,7 @@ mod tests {
         assert_eq!([third, fourth], [size(192, 192), size(256, 256)]);
         assert_eq!(all(100, 400), [size(100, 400); 4]);
         assert_eq!(all(722, 406)[1], size(362, 204));
+        assert_eq!(Scale(40).of(size(1_280, 720)), size(512, 288));
+        assert_eq!(Scale(40).of(size(256, 256)), size(128, 128), "the next that is large enough");
     }
 }

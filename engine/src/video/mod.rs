@@ -29,8 +29,10 @@ pub(crate) mod ladder;
 pub(crate) mod mailbox;
 pub(crate) mod picture_queue;
 mod prepared;
+pub(crate) mod rung_config;
 pub(crate) mod sink;
 
+pub use rung_config::{InvalidRungConfig, RungConfig};
 pub use sink::{FrameMemory, VideoSink};
 
 pub use visavis_bitstream::BitstreamError;

@@ -23,6 +23,8 @@ pub struct CreateRequest {
     pub video_bitrate: Option<u64>,
     /// The least rate that the video of a viewer with a slow network gets, in bit/s.
     pub min_video_bitrate: Option<u64>,
+    /// The smaller pictures that it gets, as [`RungConfig`](visavis::video::RungConfig) is written.
+    pub rungs: Option<Vec<String>>,
     /// Target rate of the audio in bit/s.
     pub audio_bitrate: Option<u64>,
     /// Milliseconds of sound in one packet, 10 or 20.

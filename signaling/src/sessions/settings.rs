@@ -11,7 +11,7 @@ use visavis::audio::PacketTime;
 use visavis::encoder::Encoders;
 use visavis::session::SessionId;
 use visavis::units::Bitrate;
-use visavis::video::FrameSize;
+use visavis::video::{FrameSize, RungConfig};
 
 use super::api::SessionApi;
 use super::request::CreateRequest;
@@ -69,6 +69,12 @@ impl CreateRequest {
         if let Some(bps) = self.min_video_bitrate {
             let bps = within("minVideoBitrate", bps, &MIN_VIDEO_BITRATES)?;
             config.min_video_bitrate = Bitrate::from_bps(bps);
+        }
+        if let Some(rungs) = &self.rungs {
+            let parse = |text: &String| {
+                text.parse::<RungConfig>().map_err(|error| format!("`rungs`: {error}"))
+            };
+            config.rungs = rungs.iter().map(parse).collect::<Result<_, _>>()?;
         }
         if let Some(bps) = self.audio_bitrate {
             let bps = within("audioBitrate", bps, &AUDIO_BITRATES)?;
@@ -172,6 +178,7 @@ pub(crate) struct Settings {
     video_bitrate: u64,
     /// Bit/s.
     min_video_bitrate: u64,
+    rungs: Vec<String>,
     /// Bit/s.
     audio_bitrate: u64,
     idle_grace_ms: u64,
@@ -190,6 +197,7 @@ impl Settings {
             fps: config.fps,
             video_bitrate: config.video_bitrate.bps(),
             min_video_bitrate: config.min_video_bitrate.bps(),
+            rungs: config.rungs.iter().map(ToString::to_string).collect(),
             audio_bitrate: config.audio_bitrate.bps(),
             idle_grace_ms: u64::try_from(config.idle_grace.as_millis()).unwrap_or(u64::MAX),
             max_viewers: config.max_peers,
@@ -222,7 +230,7 @@ mod tests {
         assert_eq!(life, Life::default());
         let (config, life) = resolve(json!({
             "id": "anna", "videoCodec": ["vp9", "H264"], "audioCodec": "pcmu", "fps": 25,
-            "size": {"width": 320, "height": 240}, "videoBitrate": 800_000, "minVideoBitrate": 200_000, "private": true, "packetMs": 10, "idleGraceMs": 200,
+            "size": {"width": 320, "height": 240}, "videoBitrate": 800_000, "minVideoBitrate": 200_000, "rungs": ["50%:300"], "private": true, "packetMs": 10, "idleGraceMs": 200,
             "lifetimeSeconds": 60, "metadata": {"voice": "low"},
         }))
         .unwrap();
@@ -234,9 +242,11 @@ mod tests {
             (25, 800_000, Some(1))
         );
         assert_eq!(config.min_video_bitrate.bps(), 200_000);
+        assert_eq!(config.rungs, [RungConfig::new(50, Bitrate::from_kbps(300))]);
         assert_eq!(life, Life { lifetime: Some(Duration::from_secs(60)), idle_timeout: None });
         let settings = serde_json::to_value(Settings::new(&config, life)).unwrap();
         assert_eq!(settings["videoCodec"], json!(["VP9", "H264"]));
+        assert_eq!(settings["rungs"], json!(["50%:300"]));
         assert_eq!(settings["size"], json!({"width": 320, "height": 240}));
         assert_eq!((&settings["private"], &settings["maxViewers"]), (&json!(true), &json!(1)));
     }
@@ -259,6 +269,7 @@ mod tests {
             (json!({"fps": 121}), "`fps`"),
             (json!({"videoBitrate": 1}), "`videoBitrate`"),
             (json!({"minVideoBitrate": 60_000_000}), "`minVideoBitrate`"),
+            (json!({"rungs": ["half:300"]}), "`rungs`"),
             (json!({"audioBitrate": 1}), "`audioBitrate`"),
             (json!({"packetMs": 15}), "`packetMs`"),
             (json!({"maxViewers": 0}), "`maxViewers`"),

@@ -120,6 +120,7 @@ function sessionSettings(of, given) {
     microphoneRate: field('microphoneRate', 'rate', 16_000),
     videoBitrate: field('videoBitrate', 'kbps'),
     minVideoBitrate: field('minVideoBitrate', 'least'),
+    rungs: field('rungs', 'texts', []),
     maxPeers: field('maxPeers', 'count'),
     encoded: given?.encoded && oneOf(`${of}.encoded`, given.encoded, VIDEO_CODECS),
   };

@@ -10,7 +10,7 @@ use visavis::address::AnnouncedAddress;
 use visavis::audio::AudioCodec;
 use visavis::session::SessionId;
 use visavis::units::Bitrate;
-use visavis::video::VideoCodec;
+use visavis::video::{RungConfig, VideoCodec};
 use visavis::{EngineConfig, SessionConfig};
 use visavis_signaling::{IceServer, SignalingConfig, TlsFiles};
 
@@ -79,6 +79,8 @@ pub struct SessionOptions {
     pub video_bitrate: Option<u32>,
     /// kbit/s; the engine's default where there is none.
     pub min_video_bitrate: Option<u32>,
+    /// As text; the engine's default where there is none.
+    pub rungs: Vec<String>,
     /// Viewers at once; as many as the engine takes where there is none.
     pub max_peers: Option<u32>,
     /// The codec of pictures that are pushed encoded; they are pushed raw where there is none.
@@ -170,6 +172,8 @@ impl SessionOptions {
         if let Some(kbps) = self.min_video_bitrate {
             config = config.min_video_bitrate(Bitrate::from_kbps(kbps.into()));
         }
-        Ok(config)
+        let rungs: Result<Vec<RungConfig>> =
+            self.rungs.iter().map(|text| parsed("rung", text)).collect();
+        Ok(config.rungs(rungs?))
     }
 }

@@ -12,7 +12,7 @@ use visavis::audio::{AudioCodec, OpusSettings, PacketTime};
 use visavis::idle::IdleLoop;
 use visavis::session::SessionId;
 use visavis::units::{Bitrate, UnixMillis};
-use visavis::video::{FrameSize, PlayoutDelay, VideoCodec};
+use visavis::video::{FrameSize, PlayoutDelay, RungConfig, VideoCodec};
 use visavis::{EngineConfig, SessionConfig};
 use visavis_signaling::{IceServer, PageBranding, SignalingConfig, TlsFiles};
 
@@ -41,6 +41,7 @@ struct SessionSettings<'py> {
     fps: u32,
     video_kbps: u64,
     min_video_kbps: u64,
+    rungs: Vec<String>,
     audio_kbps: u64,
     max_viewers: Option<usize>,
     microphone_rate: u32,
@@ -156,6 +157,7 @@ pub(crate) fn session(settings: &Bound<'_, PyDict>) -> PyResult<SessionConfig> {
         .fps(given.fps)
         .video_bitrate(Bitrate::from_kbps(given.video_kbps))
         .min_video_bitrate(Bitrate::from_kbps(given.min_video_kbps))
+        .rungs(all::<RungConfig>(py, &given.rungs)?)
         .audio_bitrate(Bitrate::from_kbps(given.audio_kbps))
         .max_peers(given.max_viewers)
         .microphone_rate(given.microphone_rate)

@@ -53,6 +53,8 @@ def test_settings_are_checked(engine: visavis.Engine) -> None:
         ({"fps": 0}, "invalid frame rate 0"),
         ({"video_codecs": ["H265"]}, "unknown codec"),
         ({"size": (63, 64)}, "invalid size 63x64"),
+        ({"rungs": ["half:300"]}, "expected SIDE%:KBPS"),
+        ({"rungs": ["50%:300", "25%:300"]}, "invalid rung 25%:300"),
         ({"packet_ms": 15}, "expected 10 or 20"),
         ({"microphone_rate": 44_100}, "invalid microphone rate"),
         ({"idle": "smile.mp4"}, "cannot read smile.mp4"),
@@ -62,7 +64,7 @@ def test_settings_are_checked(engine: visavis.Engine) -> None:
             engine.session(**setting)  # type: ignore[arg-type]
     with pytest.raises(visavis.InvalidType, match="fps"):
         engine.session(fps="fast")  # type: ignore[arg-type]
-    with engine.session("anna"), pytest.raises(visavis.InvalidValue, match="anna exists already"):
+    with engine.session("anna", rungs=["50%:300", "25%:120:15"]), pytest.raises(visavis.InvalidValue, match="anna exists already"):
         engine.session("anna")
     assert engine.session_ids() == []
     with pytest.raises(visavis.InvalidValue, match="expected an IP address"):

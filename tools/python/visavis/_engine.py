@@ -85,6 +85,7 @@ class Engine:
         video_codecs: Sequence[VideoCodec] = ("H264",),
         video_kbps: int = 1_500,
         min_video_kbps: int = 100,
+        rungs: Sequence[str] = (),
         encoded: Optional[VideoCodec] = None,
         audio_codecs: Sequence[AudioCodec] = ("opus",),
         audio_kbps: int = 48,
@@ -110,6 +111,8 @@ class Engine:
         :param video_kbps: target rate of the video in kbit/s, 50 at least.
         :param min_video_kbps: the least of it: viewers whose networks take less than ``video_kbps`` get a smaller picture, down
             to this. As much as ``video_kbps``: all get the same.
+        :param rungs: the smaller pictures of these viewers, three at most, such as ``["50%:300", "25%:120:15"]``: so much of
+            each side, at so many kbit/s, with so many frames per second at most. Default: as ``min_video_kbps`` has it.
         :param encoded: the codec of pictures that you push encoded (:meth:`Session.push_encoded_video`).
         :param audio_codecs: in order of preference.
         :param audio_kbps: target rate of Opus with one channel in kbit/s, 6 to 510.
@@ -133,6 +136,7 @@ class Engine:
             "video_codecs": list(video_codecs),
             "video_kbps": video_kbps,
             "min_video_kbps": min_video_kbps,
+            "rungs": list(rungs),
             "encoded": encoded,
             "audio_codecs": list(audio_codecs),
             "audio_kbps": audio_kbps,

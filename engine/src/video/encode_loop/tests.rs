@@ -5,12 +5,13 @@ use crate::idle::encoder::IdleEncoder;
 use crate::media::waker::{MediaWaker, SessionWakers};
 use crate::state::demand::LoopDemand;
 use crate::state::liveness::Liveness;
+use crate::video::rung_config::RungConfig;
 use rtrb::Consumer;
 use str0m::format::CodecExtra;
 use str0m::unversioned::{Depacketizer, H264Depacketizer, Vp8Depacketizer};
 use visavis_codec::H264Decoder;
-use visavis_types::SessionNumber;
 use visavis_types::encoder::{EncoderMaker, EncoderOffer, Unavailable};
+use visavis_types::{Rung, SessionNumber};
 
 const PICTURES: usize = 20;
 
@@ -42,11 +43,19 @@ impl EncoderMaker for TwoLayers {
 
 /// A loop that encodes with these, and where a media loop gets its frames.
 fn encode_loop(encoders: Encoders) -> (EncodeLoop, Consumer<PacketizedFrame>) {
+    encode_loop_of(SessionConfig::default(), encoders)
+}
+
+/// A loop for such a session.
+fn encode_loop_of(
+    config: SessionConfig,
+    encoders: Encoders,
+) -> (EncodeLoop, Consumer<PacketizedFrame>) {
     let poll = mio::Poll::new().unwrap();
     let waker = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
     let waker = MediaWaker::new(waker, Arc::default()).for_session();
     let wakers = SessionWakers::new(vec![waker]);
-    let config = Arc::new(SessionConfig::default().idle(None));
+    let config = Arc::new(config.idle(None));
     let (lifecycle, faults) = (Arc::<Lifecycle>::default(), Arc::<Faults>::default());
     let threads = Arc::<Threads>::default();
     let liveness = Arc::new(Liveness::new(config.idle_grace, Instant::now()));
@@ -191,4 +200,35 @@ fn a_bitrate_that_is_wanted_is_that_of_the_next_picture_and_takes_no_keyframe() 
     println!("{whole}, {less}, {again} bytes");
     // This much noise does not fit into 20,000.
     assert!(less * 4 < whole * 3 && less * 4 < again * 3, "{whole}, {less}, {again}");
+}
+
+#[test]
+#[cfg(feature = "scale")]
+fn a_smaller_picture_has_the_size_and_the_rate_that_was_asked_for() {
+    let rungs = [(50, 200, 20), (50, 100, 7), (40, 60, 15)];
+    let rungs = rungs
+        .map(|(percent, kbps, fps)| RungConfig::new(percent, Bitrate::from_kbps(kbps)).fps(fps));
+    let config = SessionConfig::default().rungs(rungs);
+    let (mut encode_loop, mut frames) = encode_loop_of(config, Encoders::software());
+    let session = encode_loop.renditions.demand.session();
+    let of = |rung| RenditionId { session, codec: VideoCodec::H264, rung };
+    let active = (0..).map_while(Rung::new).map(of).fold(RenditionSet::EMPTY, RenditionSet::with);
+    let (start, mut made) = (Instant::now(), [0_usize; Rung::COUNT]);
+    let mut large = I420Buffer::new(FrameSize::new(640, 360).unwrap());
+    large.planes_mut().into_iter().for_each(|plane| plane.fill(90));
+    for n in 0..300 {
+        // Thirty a second, some a little early or late.
+        let captured = start + Duration::from_micros(33_333 * n + n * n * 7 % 4_000);
+        let timing = CaptureTiming { captured, stamps: Stamps::pushed(captured) };
+        let matrix = ColorMatrix::for_size(large.size());
+        encode_loop.renditions.encode((&large, matrix), timing, (active, false));
+        for frame in std::iter::from_fn(|| frames.pop().ok()) {
+            made[frame.rendition.rung.index()] += 1;
+        }
+    }
+    let sizes = encode_loop.renditions.rungs.iter().rev().map(|rung| rung.scaled.size());
+    let sizes: Vec<_> = sizes.map(|size| (size.width(), size.height())).collect();
+    assert_eq!(sizes[..3], [(256, 144), (320, 180), (320, 180)]);
+    assert!(made[3] == 300 && made[0].abs_diff(150) <= 2, "{made:?}");
+    assert!(made[1].abs_diff(70) <= 2 && made[2].abs_diff(200) <= 2, "{made:?}");
 }

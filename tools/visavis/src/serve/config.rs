@@ -66,6 +66,7 @@ pub(super) fn session_config(
         .fps(fps.clamp(1, 120))
         .video_bitrate(Bitrate::from_kbps(settings.bitrate))
         .min_video_bitrate(Bitrate::from_kbps(settings.min_bitrate))
+        .rungs(settings.rungs.clone())
 }
 
 pub(super) fn rtp_config(settings: &Settings) -> RtpInputConfig {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use visavis::address::AnnouncedAddress;
 use visavis::audio::AudioCodec;
-use visavis::video::{FrameSize, VideoCodec};
+use visavis::video::{FrameSize, RungConfig, VideoCodec};
 
 use super::definition::{Definition, Spec};
 use super::given::{Given, Invalid};
@@ -238,6 +238,13 @@ settings! {
         /// Viewers whose networks take less than the target get a smaller picture: 45 %, 20 % or 8 % of the bitrate, and
         /// 3/4, 1/2 or 1/4 of each side, but none below this. As much as the target: all get the same.
         min_bitrate: u64 = 100, Spec::value("min-bitrate", "KBPS").range(0, 50_000);
+
+        /// Smaller picture for such viewers, such as 50%:300 or 25%:120:15; repeat for up to three
+        ///
+        /// So much of each side, at so many kbit/s, with so many frames per second at most. With any of them there are no
+        /// others.
+        rungs: Vec<RungConfig> = Vec::new(),
+            Spec::list("rung", "SIDE%:KBPS[:FPS]").unset("as --min-bitrate says");
 
         /// Size that all pictures are scaled to, the idle loop's too, such as 512x512
         ///

@@ -117,6 +117,19 @@ fn each_flag_has_a_variable_of_its_name() {
 }
 
 #[test]
+fn smaller_pictures_are_given_by_side_bitrate_and_rate() {
+    let mut layers = Layers::new();
+    let rungs =
+        |settings: Settings| settings.rungs.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let settings = layers.load("--rung 50%:300 --rung 25%:120:15").unwrap();
+    assert_eq!(rungs(settings), ["50%:300", "25%:120:15"]);
+    layers.set("VISAVIS_RUNG", "75%:600,40%:200");
+    assert_eq!(rungs(layers.load("").unwrap()), ["75%:600", "40%:200"]);
+    let text = layers.refused("rungs = ['half:300']\n");
+    assert!(text.contains("\"half:300\"; expected SIDE%:KBPS"), "{text}");
+}
+
+#[test]
 fn every_setting_is_read_from_flag_variable_and_file() {
     for definition in definitions() {
         let (key, spec) = (definition.key, definition.spec);
@@ -125,6 +138,7 @@ fn every_setting_is_read_from_flag_variable_and_file() {
             (_, _, example) if !example.is_empty() => example.trim_matches('"').to_owned(),
             (_, Some(default), _) => default.clone(),
             _ if key == "announce" => "10.0.0.1".to_owned(),
+            _ if key == "rungs" => "50%:300".to_owned(),
             _ => "name=value".to_owned(),
         };
         let given = Given::Text(text.clone());

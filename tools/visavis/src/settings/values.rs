@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use visavis::address::AnnouncedAddress;
 use visavis::audio::AudioCodec;
-use visavis::video::{FrameSize, InvalidFrameSize, VideoCodec};
+use visavis::video::{FrameSize, InvalidFrameSize, RungConfig, VideoCodec};
 
 use super::definition::{Shape, Spec};
 use super::given::{Given, Invalid};
@@ -110,6 +110,7 @@ parsed! {
         InvalidFrameSize::Form(_) => expected(Self::EXPECTED),
         error => error.to_string(),
     };
+    RungConfig: "SIDE%:KBPS or SIDE%:KBPS:FPS, such as 50%:300", |_| expected(Self::EXPECTED);
     VideoCodec: "a video codec", |_| expected(Self::EXPECTED);
     AudioCodec: "an audio codec", |_| expected(Self::EXPECTED);
 }
