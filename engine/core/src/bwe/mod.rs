@@ -315,10 +315,15 @@ impl BandwidthEstimator {
         Some(Duration::from_secs_f64(self.round_trip))
     }
 
+    /// The shortest of late.
+    pub(crate) fn shortest_round_trip(&self) -> Option<Duration> {
+        self.last_report?;
+        Some(Duration::from_secs_f64(self.shortest_round_trip.min(10.0)))
+    }
+
     /// How long the answer to what is sent now takes, about: there and back, and what it waits in queues.
     pub(crate) fn answers_in(&self) -> Option<Duration> {
-        self.last_report?;
-        Some(Duration::from_secs_f64(self.shortest_round_trip.min(10.0)) + self.queue())
+        Some(self.shortest_round_trip()? + self.queue())
     }
 
     /// How long what is sent now will wait there: what was sent since has been added, and some of it has gone.

@@ -21,11 +21,12 @@ use visavis_types::{
 use crate::deadline::{Deadline, DeadlineReason, Deadlines};
 use crate::demux::{Demux, SentCheck};
 use crate::entropy::Entropy;
+use crate::peer::Peer;
 use crate::peer::close_reason::CloseReason;
 use crate::peer::data::OutgoingMessage;
 use crate::peer::event::{Arrival, PeerEvent};
 use crate::peer::path::candidates::{Verdict, parse_candidate};
-use crate::peer::{LARGE_BYTES, Peer};
+use crate::peer::pieces::LARGE_BYTES;
 use crate::rendition::{KeyframeReason, Step};
 use crate::rtp::packetize::PacketizedFrame;
 use crate::sdp::{NegotiateError, Offer};
@@ -113,7 +114,7 @@ impl Hub {
     /// When [`handle_due`](Self::handle_due) should be called next, and why.
     pub fn next_deadline(&self) -> Option<Deadline> {
         let of_peers = self.deadlines.peek().map(|(at, key)| {
-            let own = self.peers.get(key).and_then(|peer| peer.deadline);
+            let own = self.peers.get(key).and_then(Peer::next_deadline);
             own.filter(|own| own.at == at).unwrap_or(Deadline { at, reason: DeadlineReason::Moved })
         });
         let of_renditions = self.waiting_keyframes.iter().map(|&(session, rendition)| {
@@ -318,7 +319,13 @@ impl Hub {
         for _ in 0..DUE_AT_ONCE {
             let Some(key) = self.deadlines.pop_due(now) else { break };
             self.send_piece(key, now, out);
-            self.turn(key, now, out, |peer| peer.handle_timeout(now));
+            let own = self.peers.get(key).and_then(|peer| peer.deadline);
+            if own.is_some_and(|own| own.at <= now) {
+                self.turn(key, now, out, |peer| peer.handle_timeout(now));
+            } else {
+                // A piece changes nothing in the stack, whose turn takes longer than to send one.
+                self.file_deadline(key);
+            }
         }
         for index in (0..self.waiting_keyframes.len()).rev() {
             let (session, rendition) = self.waiting_keyframes[index];
@@ -372,9 +379,8 @@ impl Hub {
             let keyframe = frame.keyframe;
             state.renditions.keep(frame, stamp, now);
             for &key in state.peers.iter().filter(|_| is_large) {
-                let Some(peer) = self.peers.get_mut(key) else { continue };
-                peer.deadline = Deadline::earliest([peer.deadline, peer.piece_due()]);
-                self.deadlines.set(key, peer.deadline.map(|deadline| deadline.at));
+                let next = self.peers.get(key).and_then(Peer::next_deadline);
+                self.deadlines.set(key, next.map(|deadline| deadline.at));
             }
             if keyframe && state.is_changing {
                 self.update_active(session);
@@ -429,6 +435,12 @@ impl Hub {
                 self.want_keyframe(key, now);
             }
         }
+    }
+
+    /// Has a peer looked at again when something of it is due.
+    pub(super) fn file_deadline(&mut self, key: usize) {
+        let next = self.peers.get(key).and_then(Peer::next_deadline);
+        self.deadlines.set(key, next.map(|deadline| deadline.at));
     }
 
     /// Sends a peer the next piece of a large picture, where that is due.
@@ -531,8 +543,8 @@ impl Hub {
                 let waiting = peer.keyframes.due().map(|at| Deadline { at, reason });
                 let reason = DeadlineReason::Quality;
                 let paused = peer.quality.paused_until().map(|at| Deadline { at, reason });
-                peer.deadline = Deadline::earliest([waiting, paused, peer.piece_due(), due]);
-                self.deadlines.set(key, peer.deadline.map(|deadline| deadline.at));
+                peer.deadline = Deadline::earliest([waiting, paused, due]);
+                self.file_deadline(key);
             }
         }
         stays

@@ -91,7 +91,7 @@ impl Hub {
                     peer.pause_pictures();
                     let resumes = Some(Deadline { at, reason: DeadlineReason::Quality });
                     peer.deadline = Deadline::earliest([peer.deadline, resumes]);
-                    self.deadlines.set(key, peer.deadline.map(|deadline| deadline.at));
+                    self.file_deadline(key);
                 }
                 None => self.change_rendition(key, now),
             }

@@ -8,97 +8,20 @@
 //! And a picture that is larger than the queues of networks goes to one whose way is not short as fast as its network takes
 //! it, with what comes meanwhile behind it.
 
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use visavis_types::Bitrate;
 
+use super::pieces::{Behind, Budget, LARGE_BYTES, Pace};
 use super::tracks::{Progress, Tracks, VideoState};
 use crate::rendition::{Renditions, Take};
-use crate::rtp::packetize::{PacketizedFrame, Payloads};
+use crate::rtp::packetize::PacketizedFrame;
 use crate::rtp::stamp::FrameStamp;
 use crate::transport::{Outbox, Route};
 
 /// An older keyframe is not begun with: too much has come since.
 const RECENT: Duration = Duration::from_millis(850);
 const MOST_BYTES: usize = 384 * 1024;
-/// What goes with each picture that comes meanwhile: some 8 Mbit/s at 30 of them in a second, and always more than what
-/// comes.
-const BYTES_AT_ONCE: usize = 32 * 1024;
-const FRAMES_AT_ONCE: usize = 3;
-/// What goes at once of a picture, and at most at any time of a paced one: with headers, sound and what was there before it
-/// is less than 64 KiB, which is a short queue of a router.
-pub(crate) const LARGE_BYTES: usize = 48 * 1024;
-/// Of what the network takes: headers take some, and there is sound.
-const PART: f64 = 0.85;
-/// Between two pieces of a paced picture, and how large they are at least.
-const PIECE_EACH: Duration = Duration::from_millis(2);
-const PIECE_BYTES: usize = 4 * 1_200;
-/// What was not sent by then goes without a pace: what is known of the network may be wrong.
-const PACED_FOR: Duration = Duration::from_millis(300);
-
-/// Where a viewer is that is still to get what others have.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Behind {
-    /// The first packet of a picture, by its number in the history of its rendition.
-    next: u64,
-    /// Packets of that picture that it has.
-    has: usize,
-}
-
-/// How fast it gets it, where it is not with the pictures that come.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    rate: Bitrate,
-    /// When the last piece was sent, and until when there is a pace.
-    since: Instant,
-    until: Instant,
-}
-
-impl Pace {
-    /// Bytes a second.
-    fn speed(&self) -> f64 {
-        (PART * self.rate.bps() as f64 / 8.0).max(1.0)
-    }
-
-    fn due(&self) -> Instant {
-        let piece = Duration::from_secs_f64(PIECE_BYTES as f64 / self.speed());
-        self.until.min(self.since + PIECE_EACH.max(piece))
-    }
-}
-
-/// What may go at once.
-struct Budget {
-    bytes: usize,
-    frames: usize,
-    splits: bool,
-}
-
-impl Budget {
-    /// Without a pace pictures are not torn.
-    fn of(pace: Option<Pace>, now: Instant) -> Self {
-        let Some(pace) = pace else {
-            return Self { bytes: BYTES_AT_ONCE, frames: FRAMES_AT_ONCE, splits: false };
-        };
-        let since = now.saturating_duration_since(pace.since).as_secs_f64();
-        let bytes = (pace.speed() * since) as usize;
-        Self { bytes: bytes.clamp(1, LARGE_BYTES), frames: 0, splits: true }
-    }
-
-    fn is_spent(&self) -> bool {
-        self.frames == 0 && self.bytes == 0
-    }
-
-    /// Which packets of a picture go, of which the viewer `has` some.
-    fn packets(&self, payloads: &Payloads, has: usize) -> Range<usize> {
-        has..if self.splits { payloads.end_of(has, self.bytes) } else { payloads.len() }
-    }
-
-    fn spend(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(bytes);
-        self.frames = self.frames.saturating_sub(1);
-    }
-}
 
 impl Tracks {
     /// Begins with a keyframe that others were sent, where there is one. False where the viewer needs one of its own.
@@ -137,7 +60,7 @@ impl Tracks {
         let sent = output.send_video((frame, 0..has), stamp, (next, numbers), to, now);
         if sent {
             selection.sent(frame);
-            *pace = Some(Pace { rate, since: now, until: now + PACED_FOR });
+            *pace = Some(Pace::new(rate, now));
             *behind = Some(Behind { next, has });
         }
         sent

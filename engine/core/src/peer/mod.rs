@@ -15,6 +15,7 @@ mod negotiation;
 #[cfg(test)]
 mod offer_tests;
 pub(crate) mod path;
+pub(crate) mod pieces;
 mod rtcp;
 pub(crate) mod setup;
 mod sound_copies;
@@ -31,7 +32,6 @@ use visavis_types::{
     SessionId, VideoCodec,
 };
 
-pub(crate) use self::catch_up::LARGE_BYTES;
 use self::close_reason::CloseReason;
 use self::data::{DataChannels, DataEvent, DataGauge, OutgoingMessage};
 use self::drive::{Drained, drain};
@@ -70,6 +70,7 @@ pub struct Peer {
     pub(crate) session_key: SessionKey,
     pub(crate) registration: Registration,
     pub(crate) keyframes: KeyframeRequests,
+    /// When its next turn is due.
     pub(crate) deadline: Option<Deadline>,
     /// What whoever drives the hub lets it have.
     pub(crate) limit: ViewerLimit,
@@ -416,7 +417,7 @@ impl Peer {
         out: &mut impl Outbox,
         now: Instant,
     ) -> bool {
-        let Self { path, tracks, quality, keyframes, .. } = self;
+        let Self { path, tracks, quality, keyframes, pictures, .. } = self;
         let Some(route) = path.route().filter(|_| quality.paused_until().is_none()) else {
             return false;
         };
@@ -425,18 +426,26 @@ impl Peer {
         if was_behind && !sent && tracks.awaits_keyframe() {
             keyframes.wait(now);
         }
+        let history = |rendition| renditions.history(rendition);
+        if sent {
+            let copied = tracks.output.send_copy(history, (route, out), now);
+            if copied > 0 {
+                quality.note_copied(now);
+                pictures.note_resent(copied);
+            }
+        }
         let bytes = quality.probe_bytes(now);
         if sent && bytes > 0 {
-            let history = |rendition| renditions.history(rendition);
             quality.probed(tracks.output.probe(bytes, history, (route, out), now));
         }
         sent
     }
 
-    /// When it is to get the next piece of a large picture, where it gets one in pieces.
-    pub(crate) fn piece_due(&self) -> Option<Deadline> {
+    /// When it is to be looked at again: for its turn, or for the next piece of a large picture.
+    pub(crate) fn next_deadline(&self) -> Option<Deadline> {
         let reason = DeadlineReason::Pacing;
-        self.tracks.piece_due().map(|at| Deadline { at, reason })
+        let piece = self.tracks.piece_due().map(|at| Deadline { at, reason });
+        Deadline::earliest([self.deadline, piece])
     }
 
     /// Sends the next piece of a large picture, where that is due.

@@ -6,7 +6,7 @@ use str0m::Rtc;
 use str0m::media::Mid;
 use visavis_types::{AudioCodec, AudioPacket, AudioRendition, PeerId, RenditionId, VideoCodec};
 
-use super::catch_up::{Behind, LARGE_BYTES, Pace};
+use super::pieces::{Behind, LARGE_BYTES, Pace};
 use super::sound_copies::SoundCopies;
 use crate::rendition::{Choice, Renditions, Selection, Take};
 use crate::rtp::packetize::{PacketizedFrame, Redundancy};

@@ -82,6 +82,8 @@ pub(crate) struct Quality {
     /// Nothing is sent until then: the queue would not take it.
     paused_until: Option<Instant>,
     probe: Probe,
+    /// When a picture was sent twice for the last time.
+    copied: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -129,7 +131,7 @@ impl Quality {
                 self.limit = Self::below(&steps[..current], estimate).unwrap_or(self.limit);
             }
             self.pause(capacity, now);
-        } else if is_short && !self.is_settling(now) && (is_bad || !self.probe.is_felt(now)) {
+        } else if is_short && !self.is_settling(now) && (is_bad || !self.is_more_felt(now)) {
             // One report alone may be wrong.
             if std::mem::replace(&mut self.is_short, true) || is_bad {
                 self.lower(&steps[..current], capacity, now);
@@ -241,6 +243,17 @@ impl Quality {
             last.replace(now).map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         *owed += rate * since.min(LONGEST_INTERVAL).as_secs_f64() / 8.0;
         owed.max(0.0) as usize
+    }
+
+    /// A picture was sent twice.
+    pub(crate) fn note_copied(&mut self, now: Instant) {
+        self.copied = Some(now);
+    }
+
+    /// Whether the queue may be there that was made by what is sent beside the pictures.
+    fn is_more_felt(&self, now: Instant) -> bool {
+        let felt = |at| now.saturating_duration_since(at) < FELT_FOR;
+        self.probe.is_felt(now) || self.copied.is_some_and(felt)
     }
 
     /// So many were.

@@ -323,6 +323,40 @@ fn a_picture_that_needs_little_comes_back_as_soon() {
     assert!(matches!(show.rungs(0, 48_000, 60_000)[..], [(3, _)]));
 }
 
+/// How often a viewer saw nothing for more than so many ms.
+fn stalls(show: &Show, from: u64, ms: u64) -> usize {
+    let seen = show.between(0, from, show.ms());
+    seen.windows(2).filter(|two| two[1].0 - two[0].0 > ms).count()
+}
+
+#[test]
+fn who_is_far_away_does_not_wait_for_what_is_lost() {
+    // A round trip is 170 ms, and one picture in eight lacks something.
+    let far = Conditions { delay: 150 * MS, loss: 0.02, ..link(10.0) };
+    let mut show = Show::new([far.into()]).decoding();
+    show.run(secs(60));
+    let end = show.ms();
+    let kbps = show.world.links[0].1[0].counters().sent_bytes * 8 / end;
+    let keyframes = show.between(0, 5_000, end).iter().filter(|seen| seen.2).count();
+    let stalls = stalls(&show, 5_000, 120);
+    println!("{stalls} stalls, {keyframes} keyframes, {kbps} kbit/s, {:?}", show.rungs(0, 0, end));
+    assert!(stalls <= 12 && keyframes <= 1, "{stalls} stalls, {keyframes} keyframes");
+    assert!(matches!(show.rungs(0, 5_000, end)[..], [(3, _)]));
+    assert!(kbps > 2_500, "each comes twice: {kbps} kbit/s");
+}
+
+#[test]
+fn who_is_far_away_without_room_for_copies_keeps_its_picture() {
+    let far = Conditions { delay: 150 * MS, loss: 0.02, ..link(2.2) };
+    let mut show = Show::new([far.into()]).decoding();
+    show.run(secs(90));
+    let end = show.ms();
+    let kbps = show.world.links[0].1[0].counters().sent_bytes * 8 / end;
+    println!("{} stalls, {kbps} kbit/s, {:?}", stalls(&show, 30_000, 500), show.rungs(0, 0, end));
+    assert!(matches!(show.rungs(0, 60_000, end)[..], [(3, _)]));
+    assert!(stalls(&show, 30_000, 700) <= 2);
+}
+
 #[test]
 fn losses_that_are_the_paths_cost_no_quality() {
     for loss in [0.02, 0.1] {

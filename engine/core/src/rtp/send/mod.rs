@@ -5,6 +5,7 @@
 //! SDP, what comes in, and when RTCP is due. The two share the SRTP keys, so everything that str0m sends
 //! in RTCP passes through [`RtpOutput::forward`], where its sender reports get our figures.
 
+mod copies;
 mod header;
 mod pace;
 mod reports;
@@ -25,6 +26,7 @@ use crate::rtp::numbers::Numbers;
 use crate::rtp::packetize::PacketizedFrame;
 use crate::rtp::stamp::FrameStamp;
 use crate::transport::{Outbox, Route};
+use copies::PictureCopies;
 pub(crate) use header::ExtensionIds;
 use pace::ResendLimits;
 use srtp::Srtp;
@@ -50,6 +52,7 @@ pub(crate) struct RtpOutput {
     scratch: Vec<u8>,
     /// Where the viewer reports when packets arrive. Elsewhere, as it is not touched where it does not.
     pub(crate) estimator: Option<Box<BandwidthEstimator>>,
+    copies: PictureCopies,
 }
 
 /// The media of one viewer.
@@ -74,6 +77,7 @@ impl RtpOutput {
             retired: Vec::new(),
             scratch: Vec::new(),
             estimator: None,
+            copies: PictureCopies::default(),
         }
     }
 
@@ -225,6 +229,26 @@ impl RtpOutput {
         match self.ready(to, Some(now)) {
             Some((mut sender, Tracks { video: Some(track), .. })) => {
                 track.send_last_again(bytes, history, &mut sender)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Sends the picture before the last once more, to a viewer for whom that is sooner than to ask for what it lacks. Returns
+    /// how many packets.
+    pub(crate) fn send_copy<'a>(
+        &mut self,
+        history: impl Fn(RenditionId) -> Option<&'a History>,
+        to: (&Route, &mut impl Outbox),
+        now: Instant,
+    ) -> usize {
+        let Self { estimator: Some(estimator), copies, .. } = self else { return 0 };
+        if !copies.are_sent(estimator, now) {
+            return 0;
+        }
+        match self.ready(to, Some(now)) {
+            Some((mut sender, Tracks { video: Some(track), .. })) => {
+                track.send_before_again(history, &mut sender)
             }
             _ => 0,
         }

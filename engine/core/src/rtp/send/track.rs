@@ -21,7 +21,7 @@ const MAX_ALLOWANCE: usize = 256;
 /// time costs half as much again as any other, no more.
 const PACKETS_PER_RESEND: usize = 2;
 
-/// Packets that are looked at for one piece of a probe.
+/// Packets that are looked at for one piece of a probe, and of a picture that is sent twice.
 const MAX_PROBE_PACKETS: u16 = 64;
 
 /// One stream of one viewer.
@@ -37,6 +37,8 @@ pub(crate) struct Track {
     next: u64,
     /// Where the last keyframe begins.
     keyframe: u64,
+    /// Where the last picture begins, and where the one before.
+    begins: [u64; 2],
     /// Packets name their media section until the viewer has shown that it knows the SSRC.
     acknowledged: bool,
     packets: u32,
@@ -98,6 +100,7 @@ impl Track {
             clock_hz,
             next: u64::from(first),
             keyframe: u64::from(first),
+            begins: [u64::from(first); 2],
             acknowledged: false,
             packets: 0,
             octets: 0,
@@ -154,6 +157,7 @@ impl Track {
         packet: u64,
         numbers: impl Fn(RenditionId) -> Numbers,
     ) {
+        self.begins = [self.next, self.begins[0]];
         let changes = self.rendition != Some(rendition);
         if changes {
             self.change_to(rendition, numbers);
@@ -321,6 +325,23 @@ impl Track {
             }
             sent += self.send_again(newest.wrapping_sub(back), &mut resend, &history, sender);
         }
+        self.resend = Some(resend);
+        sent
+    }
+
+    /// Sends the picture before the last once more, as far as it is known. Returns how many packets.
+    pub(super) fn send_before_again<'a>(
+        &mut self,
+        history: impl Fn(RenditionId) -> Option<&'a History>,
+        sender: &mut SrtpSender<'_, impl Outbox>,
+    ) -> usize {
+        let Some(mut resend) = self.resend.take() else {
+            return 0;
+        };
+        let [last, before] = self.begins;
+        let packets = (before..last).take(MAX_PROBE_PACKETS.into());
+        let again = |own: u64| self.send_again(own as u16, &mut resend, &history, sender) > 0;
+        let sent = packets.map(again).filter(|sent| *sent).count();
         self.resend = Some(resend);
         sent
     }
