@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fractions
 import json
+import signal
 import time
 import urllib.request
 import wave
@@ -17,6 +18,9 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from av import AudioFrame
 
 import visavis
+
+# A shell starts what runs in its background with SIGINT ignored, which programs started from there inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
