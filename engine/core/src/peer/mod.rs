@@ -10,6 +10,7 @@ mod drive;
 pub(crate) mod event;
 pub(crate) mod last_received;
 mod limits;
+mod media;
 mod microphone;
 mod negotiation;
 #[cfg(test)]
@@ -28,8 +29,7 @@ use std::time::Instant;
 use str0m::rtp::RawPacket;
 use str0m::{Candidate, Event, Input, Rtc, RtcError};
 use visavis_types::{
-    AudioPacket, AudioRendition, ClockAnchor, PeerId, Refusal, RenditionId, RenditionSet,
-    SessionId, VideoCodec,
+    AudioRendition, ClockAnchor, PeerId, Refusal, RenditionId, RenditionSet, SessionId, VideoCodec,
 };
 
 use self::close_reason::CloseReason;
@@ -44,17 +44,15 @@ use self::path::candidates::{Verdict, host_candidate};
 use self::path::{Checks, Path, credentials, probe_nominated_pair};
 use self::rtcp::Feedback;
 use self::sound_copies::SoundCopies;
-use self::tracks::{CodecOrder, Progress, Tracks};
+use self::tracks::{CodecOrder, Tracks};
 use crate::bwe::NetworkGauge;
 use crate::deadline::{Deadline, DeadlineReason};
 use crate::demux::{self, Content, Registration};
 use crate::dtls::Handshake;
 use crate::rendition::{
-    Capacity, Choice, KeyframeRequests, PictureGauge, Quality, Renditions, Target, ViewerLimit,
+    Capacity, Choice, KeyframeRequests, PictureGauge, Quality, Target, ViewerLimit,
 };
-use crate::rtp::packetize::{PacketizedFrame, Redundancy};
 use crate::rtp::send::RtpOutput;
-use crate::rtp::stamp::FrameStamp;
 use crate::sdp::{NegotiateError, Offer};
 use crate::session_key::SessionKey;
 use crate::transport::{Outbox, Route};
@@ -288,6 +286,13 @@ impl Peer {
 
     // --- A turn. ---
 
+    /// When it is to be looked at again: for its turn, or for the next piece of a large picture.
+    pub(crate) fn next_deadline(&self) -> Option<Deadline> {
+        let reason = DeadlineReason::Pacing;
+        let piece = self.tracks.piece_due().map(|at| Deadline { at, reason });
+        Deadline::earliest([self.deadline, piece])
+    }
+
     /// A mutation, and the drain that must follow it. Sends what is to be sent, notes what happened, and returns when
     /// the peer wants to be woken.
     pub(crate) fn turn(
@@ -404,109 +409,6 @@ impl Peer {
     /// Takes a message, to be written by the drain. False where its channel is gone.
     pub(crate) fn send_data(&mut self, message: OutgoingMessage) -> bool {
         self.data.push(message)
-    }
-
-    // --- Media. None of it touches str0m. ---
-
-    /// Sends a frame. False where this peer does not get it.
-    pub(crate) fn send_frame(
-        &mut self,
-        frame: &PacketizedFrame,
-        stamp: &FrameStamp,
-        renditions: &Renditions,
-        out: &mut impl Outbox,
-        now: Instant,
-    ) -> bool {
-        let Self { path, tracks, quality, keyframes, pictures, .. } = self;
-        let Some(route) = path.route().filter(|_| quality.paused_until().is_none()) else {
-            return false;
-        };
-        let was_behind = tracks.is_behind();
-        let sent = tracks.send_frame(frame, stamp, renditions, (route, out), now);
-        if was_behind && !sent && tracks.awaits_keyframe() {
-            keyframes.wait(now);
-        }
-        let history = |rendition| renditions.history(rendition);
-        if sent {
-            let copied = tracks.output.send_copy(history, (route, out), now);
-            if copied > 0 {
-                quality.note_copied(now);
-                pictures.note_resent(copied);
-            }
-        }
-        let bytes = quality.probe_bytes(now);
-        if sent && bytes > 0 {
-            quality.probed(tracks.output.probe(bytes, history, (route, out), now));
-        }
-        sent
-    }
-
-    /// When it is to be looked at again: for its turn, or for the next piece of a large picture.
-    pub(crate) fn next_deadline(&self) -> Option<Deadline> {
-        let reason = DeadlineReason::Pacing;
-        let piece = self.tracks.piece_due().map(|at| Deadline { at, reason });
-        Deadline::earliest([self.deadline, piece])
-    }
-
-    /// Sends the next piece of a large picture, where that is due.
-    pub(crate) fn send_piece(
-        &mut self,
-        renditions: &Renditions,
-        out: &mut impl Outbox,
-        now: Instant,
-    ) {
-        let Self { path, tracks, keyframes, .. } = self;
-        if tracks.piece_due().is_none_or(|due| due > now) {
-            return;
-        }
-        let Some(route) = path.route() else {
-            tracks.stop_pacing();
-            return;
-        };
-        if tracks.catch_up(renditions, (route, out), now) == Progress::Lost {
-            keyframes.wait(now);
-        }
-    }
-
-    /// Begins with pictures that others were sent, where they begin with a keyframe. False where it needs one of its own.
-    pub(crate) fn begin_with_recent(
-        &mut self,
-        renditions: &Renditions,
-        out: &mut impl Outbox,
-        now: Instant,
-    ) -> bool {
-        let Self { path, tracks, .. } = self;
-        let Some(route) = path.route() else { return false };
-        tracks.begin_with_recent(renditions, (route, out), now)
-    }
-
-    /// Sends an audio packet. False where this peer does not get it.
-    pub(crate) fn send_audio(
-        &mut self,
-        packet: &AudioPacket,
-        redundancy: &mut Redundancy,
-        out: &mut impl Outbox,
-    ) -> bool {
-        let Self { path, tracks, .. } = self;
-        path.route().is_some_and(|route| tracks.send_audio(packet, redundancy, (route, out)))
-    }
-
-    /// Sends again what was lost. False where only a keyframe can help.
-    pub(crate) fn resend(
-        &mut self,
-        renditions: &Renditions,
-        out: &mut impl Outbox,
-        now: Instant,
-    ) -> bool {
-        let Self { path, tracks, feedback, pictures, .. } = self;
-        let lost = feedback.lost();
-        let history = |rendition| renditions.history(rendition);
-        let resent =
-            path.route().map(|route| tracks.output.resend(lost, history, (route, out), now));
-        let (helped, packets) = resent.unwrap_or((true, 0));
-        pictures.note_resent(packets);
-        lost.clear();
-        helped
     }
 
     // --- The drain. ---
