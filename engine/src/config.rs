@@ -99,6 +99,16 @@ pub struct SessionConfig {
     ///
     /// [`Session::encoded_video`]: crate::Session::encoded_video
     pub encoded: Option<VideoCodec>,
+    /// Whether the encoder of pictures that are pushed encoded makes as much as it is told to from one picture to the next:
+    /// what the network of its viewer takes, between [`min_video_bitrate`](field@Self::min_video_bitrate) and
+    /// [`video_bitrate`](field@Self::video_bitrate). It is told by [`Event::BitrateWanted`],
+    /// [`EncodedVideoSink::wanted_bitrate`], or RTCP ([`RtpInputConfig`]). For sessions with
+    /// [`encoded`](field@Self::encoded) and [`max_peers`](field@Self::max_peers) of 1. Default: false.
+    ///
+    /// [`Event::BitrateWanted`]: crate::Event::BitrateWanted
+    /// [`EncodedVideoSink::wanted_bitrate`]: crate::video::EncodedVideoSink::wanted_bitrate
+    /// [`RtpInputConfig`]: crate::rtp_input::RtpInputConfig
+    pub adaptive_encoder: bool,
     /// Audio codecs in order of preference, as with those for video. Default: Opus.
     pub audio_codecs: Vec<AudioCodec>,
     /// How much sound is in one packet. Default: 20 ms.
@@ -154,6 +164,7 @@ impl Default for SessionConfig {
             id: SessionId::default(),
             video_codecs: vec![VideoCodec::H264],
             encoded: None,
+            adaptive_encoder: false,
             audio_codecs: vec![AudioCodec::Opus],
             packet_time: PacketTime::default(),
             opus: OpusSettings::default(),
@@ -189,6 +200,7 @@ impl SessionConfig {
         id: SessionId,
         into video_codecs: Vec<VideoCodec>,
         into encoded: Option<VideoCodec>,
+        adaptive_encoder: bool,
         into audio_codecs: Vec<AudioCodec>,
         packet_time: PacketTime,
         opus: OpusSettings,
@@ -234,6 +246,9 @@ impl SessionConfig {
         }
         if !Self::MICROPHONE_RATES_HZ.contains(&self.microphone_rate) {
             return Err(SessionError::MicrophoneRate(self.microphone_rate));
+        }
+        if self.adaptive_encoder && (encodes || self.max_peers != Some(1)) {
+            return Err(SessionError::AdaptiveEncoder);
         }
         match self.max_peers {
             Some(0) => Err(SessionError::NoPlace),
@@ -290,8 +305,8 @@ impl SessionConfig {
 
     /// Where encoders follow the network of their only viewer: the least that they make.
     pub(crate) fn followed_down_to(&self) -> Option<Bitrate> {
-        let is_private = self.max_peers == Some(1) && self.encoded.is_none();
-        is_private.then_some(self.min_video_bitrate)
+        let follows = self.encoded.is_none() || self.adaptive_encoder;
+        (follows && self.max_peers == Some(1)).then_some(self.min_video_bitrate)
     }
 
     /// Every codec the session can send, where these can be encoded.

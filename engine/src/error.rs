@@ -57,6 +57,10 @@ pub enum SessionError {
         /// What is amiss.
         expected: &'static str,
     },
+    /// [`SessionConfig::adaptive_encoder`](crate::SessionConfig::adaptive_encoder) in a session that is encoded here, or for
+    /// more than one viewer.
+    #[error("an adaptive encoder needs a session of encoded pictures for one viewer")]
+    AdaptiveEncoder,
     /// [`SessionConfig::audio_bitrate`](crate::SessionConfig::audio_bitrate) is out of range.
     #[error("invalid audio bitrate {0}; expected 6 to 510 kbit/s")]
     AudioBitrate(Bitrate),

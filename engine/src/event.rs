@@ -94,6 +94,19 @@ pub enum Event {
         /// What it is encoded with.
         codec: VideoCodec,
     },
+    /// The pictures of a session should take so much from now on: its viewer's network takes more than before or less, or
+    /// another viewer has joined. Only with [`SessionConfig::adaptive_encoder`](crate::SessionConfig::adaptive_encoder);
+    /// before the first one [`SessionConfig::video_bitrate`](crate::SessionConfig::video_bitrate) is wanted. An encoder should
+    /// follow from its next picture on.
+    #[non_exhaustive]
+    BitrateWanted {
+        /// The session.
+        session: SessionId,
+        /// What it is encoded with.
+        codec: VideoCodec,
+        /// Headers not included.
+        bitrate: Bitrate,
+    },
     /// An utterance begins to play.
     #[non_exhaustive]
     UtteranceStarted {

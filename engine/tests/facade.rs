@@ -11,7 +11,7 @@ use visavis::engine::StartError;
 use visavis::peer::OfferError;
 use visavis::session::{PushOutcome, SessionError, SessionId};
 use visavis::units::{Bitrate, UnixMillis};
-use visavis::video::{FrameSize, PixelFormat, RungConfig, VideoFrame, VideoFrameError};
+use visavis::video::{FrameSize, PixelFormat, RungConfig, VideoCodec, VideoFrame, VideoFrameError};
 use visavis::{Engine, EngineConfig, SessionConfig};
 
 fn engine() -> Engine {
@@ -256,6 +256,10 @@ fn settings_that_are_out_of_range_are_named_with_their_value() {
     let error = refused(config().microphone_rate(44_100));
     assert!(matches!(error, SessionError::MicrophoneRate(44_100)));
     assert!(matches!(refused(config().max_peers(0)), SessionError::NoPlace));
+    for adapts in [config().max_peers(1), config().encoded(VideoCodec::H264)] {
+        let adapts = adapts.adaptive_encoder(true);
+        assert!(matches!(refused(adapts), SessionError::AdaptiveEncoder));
+    }
     let loops = Engine::start(EngineConfig::default().media_loops(0)).map(|_| ()).unwrap_err();
     assert!(matches!(loops, StartError::MediaLoops(0)));
 }

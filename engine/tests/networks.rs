@@ -11,7 +11,8 @@ use viewer::Viewer;
 use visavis::address::AnnouncedAddress;
 use visavis::peer::PeerId;
 use visavis::status::PictureStatus;
-use visavis::video::{PixelFormat, Rung, VideoFrame};
+use visavis::units::Bitrate;
+use visavis::video::{EncodedFrame, PixelFormat, Rung, VideoCodec, VideoFrame};
 use visavis::{Engine, EngineConfig, Event, Session, SessionConfig};
 use visavis_weather::{Bandwidth, Conditions, Relay};
 
@@ -44,6 +45,74 @@ impl Noise {
 
 fn gets(session: &Session) -> Option<PictureStatus> {
     session.viewers().first()?.picture
+}
+
+/// An H264 encoder that makes what it is told to, at 50 pictures a second.
+struct Obedient {
+    number: Cell<u32>,
+}
+
+impl Obedient {
+    fn push(&self, session: &Session) {
+        let sink = session.encoded_video();
+        let mut unit = Vec::new();
+        if self.number.replace(self.number.get() + 1) == 0 || sink.take_keyframe_request() {
+            unit.extend([0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xf6, 0x40]);
+            unit.extend([0, 0, 0, 1, 0x68, 0xce, 0x38, 0x80, 0, 0, 0, 1, 0x65]);
+        } else {
+            unit.extend([0, 0, 0, 1, 0x41]);
+        }
+        unit.resize((sink.wanted_bitrate().bps() / 8 / 50) as usize, 0xff);
+        sink.push(&EncodedFrame::new(&unit, VideoCodec::H264)).unwrap();
+    }
+}
+
+#[test]
+fn the_applications_encoder_is_told_what_its_viewers_network_takes() {
+    let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let relay = Relay::start(udp, path(100.0), path(10.0), 1).unwrap();
+    let announced: AnnouncedAddress = relay.addr().to_string().parse().unwrap();
+    let engine = Engine::start(EngineConfig::default().udp(udp).announce(vec![announced])).unwrap();
+    let config = SessionConfig::default().encoded(VideoCodec::H264).max_peers(1);
+    let session = engine.create_session(config.adaptive_encoder(true)).unwrap();
+    session.start();
+    let events = engine.handle().subscribe_to(|event| matches!(event, Event::BitrateWanted { .. }));
+    let join = || {
+        Viewer::join_by(|offer| {
+            let lines = offer.lines().filter(|line| !line.starts_with("a=candidate"));
+            let offer: String = lines.flat_map(|line| [line, "\r\n"]).collect();
+            engine.handle().connect(session.id(), None, &offer).unwrap().sdp
+        })
+    };
+    let told: Cell<Option<Bitrate>> = Cell::new(None);
+    let is_told = |wanted: fn(u64) -> bool| {
+        let (told, events, sink) = (&told, &events, session.encoded_video());
+        move |_: &Viewer| {
+            while let Ok(event) = events.try_recv() {
+                let Event::BitrateWanted { codec, bitrate, .. } = event else { continue };
+                assert_eq!(codec, VideoCodec::H264);
+                told.set(Some(bitrate));
+            }
+            let is_so = told.get().is_some_and(|told| wanted(told.bps() / 1_000));
+            is_so && Some(sink.wanted_bitrate()) == told.get()
+        }
+    };
+    let encoder = Obedient { number: Cell::new(0) };
+    let mut viewer = join();
+    viewer.push_until(|viewer| viewer.video.len() > 500, || encoder.push(&session));
+    assert!(events.try_recv().is_err(), "its network takes all there is");
+
+    relay.set_down(path(0.6));
+    viewer.push_until(is_told(|kbps| (100..600).contains(&kbps)), || encoder.push(&session));
+    relay.set_down(path(10.0));
+    viewer.push_until(is_told(|kbps| kbps > 700), || encoder.push(&session));
+
+    // Who comes next gets all of it to begin with.
+    let peer = session.viewers()[0].peer;
+    engine.handle().disconnect(peer);
+    let mut viewer = join();
+    viewer.push_until(is_told(|kbps| kbps == 1_500), || encoder.push(&session));
+    engine.stop();
 }
 
 #[test]

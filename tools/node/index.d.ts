@@ -194,6 +194,11 @@ export interface SessionOptions {
   maxPeers?: number;
   /** The codec of pictures that come encoded ({@link Session.pushEncodedVideo}). Default: they come raw. */
   encoded?: 'VP8' | 'VP9' | 'H264';
+  /**
+   * Your encoder makes what the visitor's network takes, between `minVideoBitrate` and `videoBitrate`, when it is told
+   * (`bitrate-wanted`). With `encoded`, and 1 for `maxPeers`. Default: false.
+   */
+  adaptiveEncoder?: boolean;
 }
 
 /** A picture that is encoded already: an access unit of H264 in Annex B, or a frame of VP8 or VP9. */
@@ -240,6 +245,8 @@ export interface SessionEvents {
   'speech-ended': [speech: { peerId: string; timestamp: number }];
   /** Of a session whose pictures come encoded: visitors wait for a keyframe. */
   'keyframe-requested': [request: { codec: string }];
+  /** Of a session with `adaptiveEncoder`: its pictures should take so many kbit/s from the next one on. */
+  'bitrate-wanted': [wanted: { codec: string; bitrate: number }];
   /** How loud a visitor is, in dB from 0 (full scale) to -127, five times a second. */
   'microphone-level': [loudness: { peerId: string; level: number }];
   /**

@@ -299,6 +299,11 @@ typedef enum visavis_event_kind {
      * video_kbps, limited.
      */
     VISAVIS_EVENT_PICTURE_CHANGED = 16,
+    /**
+     * Pictures that are pushed encoded should take so much from the next one on; only with adaptive_encoder in the session's
+     * settings. video_kbps; text: the codec.
+     */
+    VISAVIS_EVENT_BITRATE_WANTED = 17,
 } visavis_event_kind;
 
 /**
@@ -1057,9 +1062,10 @@ typedef struct visavis_session_config {
      */
     uint32_t min_bitrate;
     /**
-     * 0.
+     * 1: the encoder of pictures that are pushed encoded makes as much as it is told to, between min_bitrate and bitrate; see
+     * VISAVIS_EVENT_BITRATE_WANTED. Needs encoded, and 1 for max_viewers. Default: 0.
      */
-    uint32_t reserved;
+    uint32_t adaptive_encoder;
     /**
      * The smaller pictures of these viewers, with commas, such as "50%:300,25%:120:15": so much of each side, at so many
      * kbit/s, with so many frames per second at most; three of them at most. Default: NULL, as min_bitrate has it.
@@ -1281,6 +1287,14 @@ enum visavis_status visavis_push_encoded_video(const struct visavis_session *ses
  */
 enum visavis_status visavis_take_keyframe_request(const struct visavis_session *session,
                                                   uint32_t *wanted);
+
+/**
+ * What pictures of an encoded session should take from the next one on. kbps: set to it. The same as
+ * VISAVIS_EVENT_BITRATE_WANTED, for encoders that would rather ask before each picture; without adaptive_encoder always the
+ * session's bitrate. Any thread.
+ */
+enum visavis_status visavis_wanted_bitrate(const struct visavis_session *session,
+                                           uint32_t *kbps);
 
 /**
  * Queues one Opus packet, which goes as it is to viewers that take Opus, at the rate at which packets play. Never waits.

@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use visavis::audio::EncodedAudio;
 use visavis::video::{EncodedFrame, VideoCodec};
 
+use crate::events::in_kbps;
 use crate::handle;
 use crate::raw::{self, Versioned};
 use crate::session::{SessionObject, visavis_session};
@@ -120,6 +121,21 @@ pub unsafe extern "C" fn visavis_take_keyframe_request(
     entry!({
         let session = handle::get::<SessionObject>(session)?;
         raw::put(wanted, session.encoded.take_keyframe_request().into());
+        Ok(VISAVIS_OK)
+    })
+}
+
+/// What pictures of an encoded session should take from the next one on. kbps: set to it. The same as
+/// VISAVIS_EVENT_BITRATE_WANTED, for encoders that would rather ask before each picture; without adaptive_encoder always the
+/// session's bitrate. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn visavis_wanted_bitrate(
+    session: *const visavis_session,
+    kbps: *mut u32,
+) -> visavis_status {
+    entry!({
+        let session = handle::get::<SessionObject>(session)?;
+        raw::put(kbps, in_kbps(session.encoded.wanted_bitrate()));
         Ok(VISAVIS_OK)
     })
 }

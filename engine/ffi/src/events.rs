@@ -70,6 +70,9 @@ pub enum visavis_event_kind {
     /// A viewer gets a smaller picture than before or a larger one, or fewer or more pictures a second. peer, rung, layer,
     /// video_kbps, limited.
     VISAVIS_EVENT_PICTURE_CHANGED = 16,
+    /// Pictures that are pushed encoded should take so much from the next one on; only with adaptive_encoder in the session's
+    /// settings. video_kbps; text: the codec.
+    VISAVIS_EVENT_BITRATE_WANTED = 17,
 }
 
 /// An event. Fields that its kind does not name are 0 or NULL.
@@ -146,7 +149,7 @@ struct Kept {
     domain: Option<CString>,
 }
 
-fn in_kbps(bitrate: Bitrate) -> u32 {
+pub(crate) fn in_kbps(bitrate: Bitrate) -> u32 {
     u32::try_from(bitrate.bps() / 1_000).unwrap_or(u32::MAX)
 }
 
@@ -173,6 +176,7 @@ fn kind(event: &Event) -> visavis_event_kind {
         Event::Fault { .. } => VISAVIS_EVENT_FAULT,
         Event::EngineFailed { .. } => VISAVIS_EVENT_ENGINE_FAILED,
         Event::PictureChanged { .. } => VISAVIS_EVENT_PICTURE_CHANGED,
+        Event::BitrateWanted { .. } => VISAVIS_EVENT_BITRATE_WANTED,
         _ => VISAVIS_EVENT_OTHER,
     }
 }
@@ -186,6 +190,7 @@ fn session_of(event: &Event) -> Option<&SessionId> {
         | Event::LiveStarted { session, .. }
         | Event::LiveEnded { session, .. }
         | Event::KeyframeRequested { session, .. }
+        | Event::BitrateWanted { session, .. }
         | Event::UtteranceStarted { session, .. }
         | Event::UtteranceEnded { session, .. }
         | Event::Interrupted { session, .. }
@@ -222,6 +227,9 @@ fn for_c(event: &Event) -> (visavis_event, Kept) {
         }
         Event::LiveEnded { stalled, .. } => out.stalled = u32::from(*stalled),
         Event::KeyframeRequested { codec, .. } => text = Some(codec.name()),
+        Event::BitrateWanted { codec, bitrate, .. } => {
+            (text, out.video_kbps) = (Some(codec.name()), in_kbps(*bitrate));
+        }
         Event::UtteranceStarted { utterance, .. } => out.utterance = utterance.as_raw(),
         Event::UtteranceEnded { utterance, sent, .. } => {
             (out.utterance, out.sent_us) = (utterance.as_raw(), us(*sent));

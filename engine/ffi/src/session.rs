@@ -118,8 +118,9 @@ pub struct visavis_session_config {
     /// The least bitrate of the video in kbit/s, up to 50,000: viewers whose networks take less than bitrate get a smaller
     /// picture, down to this. As high as bitrate, all get the same. Default: 100.
     pub min_bitrate: u32,
-    /// 0.
-    pub reserved: u32,
+    /// 1: the encoder of pictures that are pushed encoded makes as much as it is told to, between min_bitrate and bitrate; see
+    /// VISAVIS_EVENT_BITRATE_WANTED. Needs encoded, and 1 for max_viewers. Default: 0.
+    pub adaptive_encoder: u32,
     /// The smaller pictures of these viewers, with commas, such as "50%:300,25%:120:15": so much of each side, at so many
     /// kbit/s, with so many frames per second at most; three of them at most. Default: NULL, as min_bitrate has it.
     pub rungs: *const c_char,
@@ -155,7 +156,7 @@ unsafe impl Versioned for visavis_session_config {
             utterance_bytes: config.utterance_bytes as u64,
             idle: std::ptr::null(),
             min_bitrate: (config.min_video_bitrate.bps() / 1_000) as u32,
-            reserved: 0,
+            adaptive_encoder: 0,
             rungs: std::ptr::null(),
         }
     }
@@ -199,6 +200,7 @@ impl visavis_session_config {
             settings.number("max_viewers", self.max_viewers);
         }
         settings.number("utterance_bytes", i64::try_from(self.utterance_bytes).unwrap_or(i64::MAX));
+        settings.flag("adaptive_encoder", self.adaptive_encoder);
         settings.flag("opus_fec", self.opus_fec);
         settings.flag("opus_dtx", self.opus_dtx);
         settings.flag("opus_red", self.opus_red);

@@ -194,6 +194,7 @@ pub(crate) const SESSION_KEYS: &[&str] = &[
     "id",
     "video_codec",
     "encoded",
+    "adaptive_encoder",
     "audio_codec",
     "packet_ms",
     "opus_fec",
@@ -239,6 +240,7 @@ pub(crate) fn session_config(settings: &Settings) -> Result<SessionConfig> {
         config.idle = Some(idle::open(Path::new(path))?);
     }
     config.encoded = settings.parsed::<VideoCodec>("encoded", VIDEO_CODECS)?;
+    config.adaptive_encoder = settings.take_flag("adaptive_encoder")?.unwrap_or_default();
     config.size = settings.parsed::<FrameSize>("size", "WIDTHxHEIGHT, such as 512x512")?;
     config.max_peers = settings.take_number("max_viewers", COUNT)?;
     config.packet_time = match settings.take_number::<i64>("packet_ms", 10..=20)? {
@@ -352,6 +354,8 @@ pub(crate) const KEYS_OF_THE_COMMAND: &[(&str, &str)] = &[
     ("rtp_video", "push encoded pictures"),
     ("rtp_video_codec", "push encoded pictures"),
     ("rtp_video_pt", "push encoded pictures"),
+    ("rtp_video_feedback", "push encoded pictures"),
+    ("rtp_video_adaptive", "push encoded pictures"),
     ("rtp_audio", "push Opus packets"),
     ("log", "set a log callback"),
     ("json", "ask the server for its URL"),

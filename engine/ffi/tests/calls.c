@@ -182,6 +182,10 @@ static void configs(void) {
     face.id = "bella";
     face.rungs = "50%:300,half";
     SAYS(VISAVIS_INVALID_CONFIG, "invalid rungs \"half\"; expected SIDE%:KBPS", visavis_session_create(engine, &face, &other));
+    face.adaptive_encoder = 1;
+    face.rungs = NULL;
+    SAYS(VISAVIS_INVALID_CONFIG, "an adaptive encoder needs a session of encoded pictures for one viewer", visavis_session_create(engine, &face, &other));
+    face.adaptive_encoder = 0;
     face.rungs = "50%:9000";
     SAYS(VISAVIS_INVALID_CONFIG, "less than of the whole picture", visavis_session_create(engine, &face, &other));
     face.rungs = NULL;

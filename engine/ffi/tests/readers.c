@@ -189,6 +189,8 @@ static void encoded(visavis_engine *engine) {
     SAYS(VISAVIS_INVALID_ARGUMENT, "invalid keyframe 2", visavis_push_encoded_video(session, &frame));
     uint32_t wanted;
     OK(visavis_take_keyframe_request(session, &wanted));
+    OK(visavis_wanted_bitrate(session, &wanted));
+    CHECK(wanted == 1500);
     uint8_t opus[] = {0xf8, 0xff, 0xfe};
     OK(visavis_push_opus(session, opus, sizeof opus, VISAVIS_NOW));
     SAYS(VISAVIS_INVALID_MEDIA, "", visavis_push_opus(session, opus, 0, VISAVIS_NOW));

@@ -18,11 +18,11 @@ const PAIR_ATTEMPTS: usize = 16;
 pub struct RtpSockets {
     /// For RTP; RTCP that shares its port comes here too.
     pub rtp: RtpSocket,
-    /// For RTCP. Without it sender reports are lost, and nothing else.
+    /// For RTCP. Without it reports of the sender's clock are lost, and it is told nothing.
     pub rtcp: Option<RtpSocket>,
 }
 
-/// A non-blocking socket that only receives.
+/// A non-blocking socket that receives RTP or RTCP.
 #[derive(Debug)]
 pub struct RtpSocket {
     socket: mio::net::UdpSocket,
@@ -69,16 +69,30 @@ impl RtpSocket {
         self.local
     }
 
-    /// Takes one datagram; `None` where there is none now.
+    /// Takes one datagram, with where it came from; `None` where there is none now.
     ///
     /// # Errors
     ///
     /// What the system reports of the socket, which can be read from again.
-    pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
+    pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<(&'a [u8], SocketAddr)>> {
         match self.socket.recv_from(buffer) {
-            Ok((length, _)) => Ok(buffer.get(..length)),
+            Ok((length, from)) => Ok(buffer.get(..length).map(|datagram| (datagram, from))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+}
+
+impl RtpSocket {
+    /// Sends one datagram. What the system has no room for is lost, as any may be on its way.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports, such as that there is no way to the address.
+    pub fn send(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        match self.socket.send_to(datagram, to) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
         }
     }
 }

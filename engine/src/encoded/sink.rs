@@ -5,7 +5,9 @@ use std::time::Instant;
 use visavis_bitstream::h264::ParameterSets;
 use visavis_bitstream::{Inspection, inspect};
 use visavis_core::{PacketizedFrame, Packetizer};
-use visavis_types::{AccessUnit, EncodedFrame, RenditionId, Stage, Stamps, UnixMillis, VideoCodec};
+use visavis_types::{
+    AccessUnit, Bitrate, EncodedFrame, RenditionId, Stage, Stamps, UnixMillis, VideoCodec,
+};
 
 use crate::config::SessionConfig;
 use crate::error::EncodedFrameError;
@@ -156,6 +158,23 @@ impl EncodedVideoSink {
         let requested = self.parts.demand.take_keyframe_request(stream.unit.rendition);
         let begins_anew = stream.cuts.begins_anew(self.parts.live.liveness());
         std::mem::take(&mut stream.must_ask) | requested | begins_anew
+    }
+
+    /// What the pictures should take from now on: with
+    /// [`adaptive_encoder`](crate::SessionConfig::adaptive_encoder) what the viewer's network takes, down to
+    /// [`min_video_bitrate`](crate::SessionConfig::min_video_bitrate); else always
+    /// [`video_bitrate`](crate::SessionConfig::video_bitrate). The same as
+    /// [`Event::BitrateWanted`](crate::Event::BitrateWanted), for encoders that would rather ask before each picture.
+    pub fn wanted_bitrate(&self) -> Bitrate {
+        self.adaptive_bitrate().unwrap_or(self.parts.config.video_bitrate)
+    }
+
+    /// The same, where the encoder is to be told.
+    pub(crate) fn adaptive_bitrate(&self) -> Option<Bitrate> {
+        let EncodedParts { config, demand, .. } = &*self.parts;
+        let codec = config.encoded.filter(|_| config.adaptive_encoder)?;
+        let told = demand.bitrate(RenditionId::lowest(demand.session(), codec));
+        Some(told.unwrap_or(config.video_bitrate))
     }
 
     fn take(

@@ -20,6 +20,7 @@
 //! ```
 
 mod fault_log;
+mod feedback;
 mod receive_loop;
 pub(crate) mod status;
 
@@ -54,6 +55,10 @@ pub struct RtpInputConfig {
     pub video: Option<SocketAddr>,
     /// The video's payload type; `None`: that of the first packet. Default: `None`.
     pub video_payload_type: Option<u8>,
+    /// Where the video's sender takes RTCP: how its packets arrive, once a second; requests for keyframes (PLI, RFC 4585);
+    /// and with [`adaptive_encoder`](crate::SessionConfig::adaptive_encoder) the bitrate that is wanted (REMB). `None`: where
+    /// its own reports come from (RFC 4961), and nowhere if it sends none. Default: `None`.
+    pub video_feedback: Option<SocketAddr>,
     /// For Opus. Default: `None`, no audio.
     pub audio: Option<SocketAddr>,
     /// The audio's payload type; `None`: that of the first packet. Default: `None`.
@@ -64,6 +69,7 @@ impl RtpInputConfig {
     setters! {
         into video: Option<SocketAddr>,
         into video_payload_type: Option<u8>,
+        into video_feedback: Option<SocketAddr>,
         into audio: Option<SocketAddr>,
         into audio_payload_type: Option<u8>,
     }
@@ -94,8 +100,8 @@ pub enum RtpInputError {
 ///
 /// Packets are put in order; an access unit goes on at its marker bit. What does not decode because
 /// something before it was lost is left out up to the next keyframe; the last picture stays meanwhile. The
-/// sender cannot be asked for one: viewers that join wait for the next, so that it should make one every
-/// second or two.
+/// sender is asked for one over RTCP when viewers need it. Many take no RTCP, such as ffmpeg: these should make a keyframe
+/// every second or two, as viewers that join wait for the next.
 ///
 /// What viewers cannot show (B frames, keyframes without parameter sets, another codec) is not sent to
 /// them, and named within a second in the log and in [`status`](Self::status), with the option of ffmpeg
@@ -133,7 +139,7 @@ impl RtpInput {
         let audio = audio_sockets.as_ref().map(local);
         let video_lane = codec.map(|codec| {
             let receiver = VideoReceiver::new(codec, config.video_payload_type);
-            VideoLane::new(receiver, session.encoded_video())
+            VideoLane::new(receiver, session.encoded_video(), config.video_feedback)
         });
         let audio_lane =
             AudioLane::new(AudioReceiver::new(config.audio_payload_type), session.audio());

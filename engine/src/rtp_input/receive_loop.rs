@@ -1,4 +1,5 @@
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use visavis_net::{RtpSocket, RtpSockets};
 use visavis_types::SessionId;
 
 use super::fault_log::FaultLog;
+use super::feedback::{Destination, Feedback};
 use super::status::{RtpInputStatus, RtpStreamStatus};
 use crate::audio::block::{OpusBlock, OpusTiming};
 use crate::audio::sink::AudioSink;
@@ -64,6 +66,7 @@ pub(super) struct VideoLane {
     receiver: VideoReceiver,
     sink: EncodedVideoSink,
     fault_log: FaultLog,
+    feedback: Feedback,
     /// Since when viewers wait for a keyframe.
     wanted_since: Option<Instant>,
 }
@@ -133,10 +136,14 @@ impl ReceiveLoop {
             let mut came = false;
             let Self { inlets, buffer, streams, session, faults, .. } = &mut self;
             faults.guard(FaultDomain::RtpInput, session, || {
-                for inlet in inlets {
-                    came |= inlet.receive(buffer, streams);
+                for (index, inlet) in inlets.iter_mut().enumerate() {
+                    came |= inlet.receive(index, buffer, streams);
                 }
-                streams.handle_due(Instant::now());
+                let now = Instant::now();
+                streams.handle_due(now);
+                if came {
+                    streams.tell_sender(inlets, now);
+                }
             });
             let now = Instant::now();
             match self.next_status {
@@ -169,13 +176,14 @@ impl ReceiveLoop {
 
 impl Inlet {
     /// Takes what has come; whether that was anything.
-    fn receive(&mut self, buffer: &mut [u8], streams: &mut Streams) -> bool {
+    fn receive(&mut self, index: usize, buffer: &mut [u8], streams: &mut Streams) -> bool {
         let mut came = false;
         for _ in 0..if self.readable { BUDGET } else { 0 } {
             match self.socket.receive(buffer) {
-                Ok(Some(datagram)) => {
+                Ok(Some((datagram, from))) => {
                     came = true;
-                    streams.take(self.kind, datagram, Instant::now());
+                    let from = Destination { inlet: index, to: from };
+                    streams.take(self.kind, datagram, from, Instant::now());
                 }
                 Ok(None) => {
                     self.readable = false;
@@ -191,20 +199,23 @@ impl Inlet {
 }
 
 impl Streams {
-    fn take(&mut self, kind: Kind, datagram: &[u8], now: Instant) {
+    fn take(&mut self, kind: Kind, datagram: &[u8], from: Destination, now: Instant) {
         if is_rtcp(datagram) {
-            self.take_reports(datagram);
+            self.take_reports(datagram, from, now);
             return;
         }
         let Self { video, audio, clock } = self;
         match kind {
             Kind::Video => {
-                if let Some(VideoLane { receiver, sink, .. }) = video {
+                if let Some(VideoLane { receiver, sink, feedback, .. }) = video {
                     let before = receiver.counters().packets;
                     receiver.receive(datagram, now, |unit| push_unit(sink, clock, &unit, now));
                     // The last picture stays while packets come, though some were lost.
-                    if receiver.counters().packets > before && receiver.goes_on() {
-                        sink.stay_live(now);
+                    if receiver.counters().packets > before {
+                        feedback.note_packet(from.to);
+                        if receiver.goes_on() {
+                            sink.stay_live(now);
+                        }
                     }
                 }
             }
@@ -218,14 +229,17 @@ impl Streams {
     }
 
     /// Reports name their stream: it does not matter at which socket they come in.
-    fn take_reports(&mut self, datagram: &[u8]) {
+    fn take_reports(&mut self, datagram: &[u8], from: Destination, now: Instant) {
         for report in sender_reports(datagram) {
             let Self { video, audio, clock } = self;
-            if let Some(VideoLane { receiver, .. }) = video
+            if let Some(VideoLane { receiver, feedback, .. }) = video
                 && receiver.ssrc() == Some(report.ssrc)
-                && let Some(rtp_time) = receiver.unwrapped(report.rtp_time)
             {
-                clock.report(Kind::Video, &report, rtp_time);
+                receiver.note_report(&report, now);
+                feedback.note_report(from);
+                if let Some(rtp_time) = receiver.unwrapped(report.rtp_time) {
+                    clock.report(Kind::Video, &report, rtp_time);
+                }
             } else if audio.receiver.ssrc() == Some(report.ssrc)
                 && let Some(rtp_time) = audio.receiver.unwrapped(report.rtp_time)
             {
@@ -241,6 +255,22 @@ impl Streams {
         }
         let AudioLane { receiver, sink, last, refused, .. } = audio;
         receiver.handle_due(now, |packet| push_packet(sink, clock, last, refused, &packet));
+    }
+
+    /// Tells the encoder that sends pictures what is wanted of it.
+    fn tell_sender(&mut self, inlets: &[Inlet], now: Instant) {
+        let Some(video) = &mut self.video else { return };
+        let needs_keyframe = video.needs_keyframe(now);
+        let VideoLane { receiver, sink, feedback, .. } = video;
+        let Some(Destination { inlet, to }) = feedback.destination() else { return };
+        let Some(Inlet { socket, .. }) = inlets.get(inlet) else { return };
+        if let Some(wanted) = feedback.due(needs_keyframe, sink.adaptive_bitrate(), now) {
+            let mut packet = Vec::new();
+            receiver.write_feedback(wanted, now, &mut packet);
+            if let Err(error) = socket.send(&packet, to) {
+                tracing::debug!(%error, %to, "RTCP was not sent");
+            }
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -270,24 +300,36 @@ impl Streams {
 }
 
 impl VideoLane {
-    pub(super) fn new(receiver: VideoReceiver, sink: EncodedVideoSink) -> Self {
-        Self { receiver, sink, fault_log: FaultLog::new("video"), wanted_since: None }
+    pub(super) fn new(
+        receiver: VideoReceiver,
+        sink: EncodedVideoSink,
+        feedback: Option<SocketAddr>,
+    ) -> Self {
+        let feedback = Feedback::new(feedback);
+        Self { receiver, sink, fault_log: FaultLog::new("video"), feedback, wanted_since: None }
+    }
+
+    /// Whether viewers wait for a keyframe.
+    fn needs_keyframe(&mut self, now: Instant) -> bool {
+        if self.sink.take_keyframe_request() {
+            self.wanted_since.get_or_insert(now);
+        }
+        if let Some(since) = self.wanted_since
+            && self.sink.last_keyframe().is_some_and(|at| at >= since)
+        {
+            self.wanted_since = None;
+        }
+        self.wanted_since.is_some()
     }
 
     fn fault(&mut self, now: Instant) -> Option<RtpFault> {
         /// So long viewers wait for a keyframe before it is said that none comes.
         const PATIENCE: Duration = Duration::from_millis(1_500);
-        if self.sink.take_keyframe_request() {
-            self.wanted_since.get_or_insert(now);
-        }
+        let waits = self.needs_keyframe(now)
+            && self
+                .wanted_since
+                .is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE);
         let fault = self.receiver.fault(now);
-        let waits = self.wanted_since.is_some_and(|since| {
-            let came = self.sink.last_keyframe().is_some_and(|at| at >= since);
-            if came {
-                self.wanted_since = None;
-            }
-            !came && now.saturating_duration_since(since) >= PATIENCE
-        });
         fault.or_else(|| waits.then(|| self.receiver.no_keyframe()))
     }
 }

@@ -69,9 +69,12 @@ impl LoopDemand {
         }
     }
 
-    /// All encoders are to make what they make as a rule: there is another viewer.
-    pub(crate) fn reset_bitrates(&self) {
-        self.demand.bitrates.iter().for_each(|bitrate| bitrate.store(0, Relaxed));
+    /// All encoders are to make what they make as a rule: there is another viewer. Whether one was told otherwise.
+    pub(crate) fn reset_bitrates(&self) -> bool {
+        self.demand
+            .bitrates
+            .iter()
+            .fold(false, |told, bitrate| told | (bitrate.swap(0, Relaxed) > 0))
     }
 
     /// Whose renditions they are.
@@ -162,8 +165,9 @@ mod tests {
         media_loop.set_bitrate(vp8, Bitrate::from_kbps(700));
         assert_eq!(demand.bitrate(h264), None);
         assert_eq!(demand.bitrate(vp8), Some(Bitrate::from_kbps(700)));
-        media_loop.reset_bitrates();
+        assert!(media_loop.reset_bitrates());
         assert_eq!(demand.bitrate(vp8), None);
+        assert!(!media_loop.reset_bitrates());
     }
 
     #[test]

@@ -59,8 +59,12 @@ impl Sender {
     /// A pipeline up to its payloader.
     pub(crate) fn gst(line: &str, to: SocketAddr) -> Self {
         let (host, port) = (to.ip(), to.port());
-        let line = format!("{line} ! udpsink host={host} port={port}");
-        Self::spawn(Command::new("gst-launch-1.0").arg("-q"), &line)
+        Self::gst_whole(&format!("{line} ! udpsink host={host} port={port}"))
+    }
+
+    /// A whole pipeline.
+    pub(crate) fn gst_whole(line: &str) -> Self {
+        Self::spawn(Command::new("gst-launch-1.0").arg("-q"), line)
     }
 
     /// All of the arguments but those that keep it quiet; none of them has a space in it.

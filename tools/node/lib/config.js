@@ -123,6 +123,7 @@ function sessionSettings(of, given) {
     rungs: field('rungs', 'texts', []),
     maxPeers: field('maxPeers', 'count'),
     encoded: given?.encoded && oneOf(`${of}.encoded`, given.encoded, VIDEO_CODECS),
+    adaptiveEncoder: field('adaptiveEncoder', 'flag', false),
   };
 }
 

@@ -112,7 +112,7 @@ class Session extends Emitter {
   /** Emits what has come from the engine. */
   give(item) {
     const { kind, peer, detail, data, sampleRate, timestamp, label } = item;
-    const { utterance, sent, stalled, level, picture } = item;
+    const { utterance, sent, stalled, level, picture, bitrate } = item;
     const tell = (about) => Emitter.deliver(this, kind, about);
     switch (kind) {
       case 'incoming-audio':
@@ -127,6 +127,8 @@ class Session extends Emitter {
         return tell({ stalled });
       case 'keyframe-requested':
         return tell({ codec: detail });
+      case 'bitrate-wanted':
+        return tell({ codec: detail, bitrate });
       case 'microphone-level':
         return tell({ peerId: peer, level });
       case 'speech-started':

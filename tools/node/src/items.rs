@@ -41,6 +41,8 @@ pub struct Item {
     pub level: Option<i32>,
     /// What it gets of the pictures.
     pub picture: Option<Picture>,
+    /// What pictures should take, in kbit/s.
+    pub bitrate: Option<u32>,
 }
 
 /// What a viewer gets of the pictures.
@@ -84,6 +86,10 @@ pub(crate) fn event(event: Event) -> Option<Item> {
         Event::KeyframeRequested { session, codec, .. } => {
             let detail = Some(codec.to_string());
             Item { detail, ..of_session("keyframe-requested", &session) }
+        }
+        Event::BitrateWanted { session, codec, bitrate, .. } => {
+            let (detail, bitrate) = (Some(codec.to_string()), Some(in_kbps(bitrate)));
+            Item { detail, bitrate, ..of_session("bitrate-wanted", &session) }
         }
         Event::MicrophoneLevel { session, peer, dbfs, .. } => {
             Item { level: Some(dbfs.into()), ..of_peer("microphone-level", &session, peer) }

@@ -85,6 +85,8 @@ pub struct SessionOptions {
     pub max_peers: Option<u32>,
     /// The codec of pictures that are pushed encoded; they are pushed raw where there is none.
     pub encoded: Option<String>,
+    /// Whether their encoder makes as much as it is told to.
+    pub adaptive_encoder: bool,
 }
 
 /// Parses a value, and says which one it is where that fails.
@@ -162,7 +164,8 @@ impl SessionOptions {
             .audio_codecs(audio?)
             .fps(self.fps)
             .microphone_rate(self.microphone_rate)
-            .max_peers(self.max_peers.map(|peers| peers as usize));
+            .max_peers(self.max_peers.map(|peers| peers as usize))
+            .adaptive_encoder(self.adaptive_encoder);
         if let Some(name) = &self.encoded {
             config = config.encoded(Some(video_codec(name)?));
         }

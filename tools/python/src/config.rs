@@ -36,6 +36,7 @@ struct SessionSettings<'py> {
     id: String,
     video_codecs: Vec<String>,
     encoded: Option<String>,
+    adaptive_encoder: bool,
     audio_codecs: Vec<String>,
     size: Option<(u32, u32)>,
     fps: u32,
@@ -152,6 +153,7 @@ pub(crate) fn session(settings: &Bound<'_, PyDict>) -> PyResult<SessionConfig> {
         .id(id)
         .video_codecs(video_codecs)
         .encoded(encoded)
+        .adaptive_encoder(given.adaptive_encoder)
         .audio_codecs(audio_codecs)
         .size(size.transpose().or_raise(py, Kind::InvalidValue)?)
         .fps(given.fps)

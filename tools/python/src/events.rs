@@ -80,6 +80,10 @@ fn of_event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyAny>> 
         Event::KeyframeRequested { session, codec, .. } => {
             make(py, "KeyframeRequested", (session.as_str(), codec.name()))
         }
+        Event::BitrateWanted { session, codec, bitrate, .. } => {
+            let kbps = bitrate.bps() / 1_000;
+            make(py, "BitrateWanted", (session.as_str(), codec.name(), kbps))
+        }
         Event::UtteranceStarted { session, utterance, .. } => {
             make(py, "UtteranceStarted", (session.as_str(), utterance.as_raw()))
         }

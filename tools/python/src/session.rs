@@ -146,6 +146,10 @@ impl Session {
         Ok(self.parts.get(py)?.session.encoded_video().take_keyframe_request())
     }
 
+    fn wanted_bitrate(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.parts.get(py)?.session.encoded_video().wanted_bitrate().bps() / 1_000)
+    }
+
     fn push_opus(
         &self,
         py: Python<'_>,
@@ -209,6 +213,7 @@ impl Session {
             | Event::LiveStarted { session, .. }
             | Event::LiveEnded { session, .. }
             | Event::KeyframeRequested { session, .. }
+            | Event::BitrateWanted { session, .. }
             | Event::UtteranceStarted { session, .. }
             | Event::UtteranceEnded { session, .. }
             | Event::Interrupted { session, .. }

@@ -55,6 +55,7 @@ def test_settings_are_checked(engine: visavis.Engine) -> None:
         ({"size": (63, 64)}, "invalid size 63x64"),
         ({"rungs": ["half:300"]}, "expected SIDE%:KBPS"),
         ({"rungs": ["50%:300", "25%:300"]}, "invalid rung 25%:300"),
+        ({"adaptive_encoder": True}, "needs a session of encoded pictures for one viewer"),
         ({"packet_ms": 15}, "expected 10 or 20"),
         ({"microphone_rate": 44_100}, "invalid microphone rate"),
         ({"idle": "smile.mp4"}, "cannot read smile.mp4"),

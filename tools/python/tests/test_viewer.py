@@ -298,6 +298,7 @@ def test_encoded_media_is_passed_on(engine: visavis.Engine) -> None:
         with pytest.raises(visavis.InvalidValue):
             face.push_mp3(b"no mp3")
         assert face.take_keyframe_request() in (True, False)
+        assert face.wanted_bitrate() == 1_500
 
 
 def test_idle_pictures_are_taken_in_every_form(face: visavis.Session) -> None:

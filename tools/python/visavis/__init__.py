@@ -17,6 +17,7 @@ from ._engine import Engine, IceServer, Server, log_to_stderr, serve
 from ._errors import Closed, Error, InvalidType, InvalidValue, Timeout
 from ._events import (
     Answer,
+    BitrateWanted,
     Broadcast,
     DataChannelClosed,
     DataChannelOpened,
@@ -59,6 +60,7 @@ from ._visavis import __version__
 __all__ = [
     "Answer",
     "AudioCodec",
+    "BitrateWanted",
     "Broadcast",
     "Closed",
     "DataChannelClosed",

@@ -87,6 +87,7 @@ class Engine:
         min_video_kbps: int = 100,
         rungs: Sequence[str] = (),
         encoded: Optional[VideoCodec] = None,
+        adaptive_encoder: bool = False,
         audio_codecs: Sequence[AudioCodec] = ("opus",),
         audio_kbps: int = 48,
         packet_ms: int = 20,
@@ -114,6 +115,9 @@ class Engine:
         :param rungs: the smaller pictures of these viewers, three at most, such as ``["50%:300", "25%:120:15"]``: so much of
             each side, at so many kbit/s, with so many frames per second at most. Default: as ``min_video_kbps`` has it.
         :param encoded: the codec of pictures that you push encoded (:meth:`Session.push_encoded_video`).
+        :param adaptive_encoder: your encoder makes what the viewer's network takes, between ``min_video_kbps`` and
+            ``video_kbps``, when it is told (:meth:`Session.wanted_bitrate`, :class:`BitrateWanted`). With ``encoded``, and 1
+            for ``max_viewers``.
         :param audio_codecs: in order of preference.
         :param audio_kbps: target rate of Opus with one channel in kbit/s, 6 to 510.
         :param packet_ms: how much sound is in one packet, 10 or 20 ms.
@@ -138,6 +142,7 @@ class Engine:
             "min_video_kbps": min_video_kbps,
             "rungs": list(rungs),
             "encoded": encoded,
+            "adaptive_encoder": adaptive_encoder,
             "audio_codecs": list(audio_codecs),
             "audio_kbps": audio_kbps,
             "packet_ms": packet_ms,

@@ -75,6 +75,16 @@ class KeyframeRequested(Event):
 
 
 @dataclass(frozen=True)
+class BitrateWanted(Event):
+    """Pictures that are pushed encoded should take so much from the next one on. Only with ``adaptive_encoder``."""
+
+    codec: str
+    """What they are encoded with."""
+    video_kbps: int
+    """In kbit/s, headers not included."""
+
+
+@dataclass(frozen=True)
 class UtteranceStarted(Event):
     """An utterance begins to play."""
 

@@ -138,6 +138,13 @@ class Session:
         """Whether viewers wait for a keyframe since the last call: of a session whose pictures come encoded."""
         return self._session.take_keyframe_request()
 
+    def wanted_bitrate(self) -> int:
+        """What pictures that come encoded should take from the next one on, in kbit/s.
+
+        With ``adaptive_encoder`` that is what the viewer's network takes, else always ``video_kbps``.
+        """
+        return self._session.wanted_bitrate()
+
     def push_opus(self, packet: Bytes, timestamp_ms: Optional[int] = None) -> PushOutcome:
         """Queues one Opus packet, which goes as it is to viewers that take Opus. A session takes PCM or Opus, not both.
 

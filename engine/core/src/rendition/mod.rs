@@ -110,33 +110,25 @@ impl Renditions {
             let whole = ViewerLimit { rung: id.rung, layer: TemporalLayer::HIGHEST };
             let known = steps.len();
             let layers = self.get(id).map(|rendition| rendition.rate.layers(now));
-            if let Some(RungBitrate { least, .. }) = self.followed(id.rung) {
-                let takes =
-                    layers.into_iter().flatten().last().map_or(expected, |(_, takes)| takes);
-                let needs = least.bps() as f64;
-                let may_take = ROOM_TO_FOLLOW * needs;
-                steps.push(Step { limit: whole, takes, needs, may_take, grows: true });
-                continue;
+            let step =
+                |limit, takes| Step { limit, takes, needs: takes, may_take: takes, grows: false };
+            let of_layer = |(layer, takes)| step(ViewerLimit { layer, ..whole }, takes);
+            steps.extend(layers.into_iter().flatten().map(of_layer));
+            if steps.len() == known {
+                steps.push(step(whole, expected));
             }
-            steps.extend(layers.into_iter().flatten().map(|(layer, takes)| Step {
-                limit: ViewerLimit { layer, ..whole },
-                takes,
-                needs: takes,
-                may_take: takes,
-                grows: false,
-            }));
-            match steps.get_mut(known..).and_then(<[Step]>::last_mut) {
-                Some(highest) => {
-                    highest.limit = whole;
-                    highest.may_take = highest.takes.max(expected);
+            let steps = steps.get_mut(known..).unwrap_or_default();
+            let Some(highest) = steps.last_mut() else { continue };
+            highest.limit = whole;
+            highest.may_take = highest.takes.max(expected);
+            let takes = highest.takes;
+            if let Some(RungBitrate { least, .. }) = self.followed(id.rung) {
+                // Each layer takes its part of what the encoder makes, which can be less than it makes now.
+                for step in steps {
+                    step.needs = least.bps() as f64 * step.takes / takes;
+                    step.may_take = ROOM_TO_FOLLOW * step.needs;
+                    step.grows = true;
                 }
-                None => steps.push(Step {
-                    limit: whole,
-                    takes: expected,
-                    needs: expected,
-                    may_take: expected,
-                    grows: false,
-                }),
             }
         }
     }
@@ -206,6 +198,43 @@ mod tests {
             captured,
             stamps,
         }
+    }
+
+    #[test]
+    fn of_an_encoder_that_follows_each_layer_needs_its_part_of_the_least() {
+        let (start, session) = (Instant::now(), SessionNumber::unique());
+        let id = RenditionId::lowest(session, VideoCodec::H264);
+        let mut renditions = Renditions::new(PlayoutDelay::NONE, start);
+        let (least, most) = (Bitrate::from_kbps(100), Bitrate::from_kbps(1_000));
+        let mut bitrates = [None; Rung::COUNT];
+        bitrates[0] = Some(RungBitrate { least, most });
+        renditions.expect(bitrates);
+        let stamp = renditions.stamp(&frame(start, true), &ClockAnchor::now());
+        let mut now = start;
+        for n in 0..150 {
+            now += Duration::from_millis(33);
+            let layer = TemporalLayer::new(n % 2).unwrap();
+            let layers = Some(visavis_types::Layering { layer, sync: false, refers_back: [0; 3] });
+            // The base is a quarter of it.
+            let bytes = if n % 2 == 0 { 500 } else { 1_600 };
+            let payloads = Arc::new([vec![0; bytes]].iter().collect());
+            let frame = PacketizedFrame { rendition: id, layers, payloads, ..frame(now, n == 0) };
+            renditions.keep(frame, stamp, now);
+        }
+        let mut steps = Vec::new();
+        let there = RenditionSet::EMPTY.with(id);
+        renditions.steps((session, id.codec), there, now, &mut steps);
+        let [base, whole] = steps[..] else { panic!("{steps:?}") };
+        assert_eq!(whole.limit.layer, TemporalLayer::HIGHEST);
+        assert_eq!((whole.needs.round(), whole.may_take.round()), (100e3, ROOM_TO_FOLLOW * 100e3));
+        assert!((20e3..35e3).contains(&base.needs), "{base:?}");
+        assert!(base.limit < whole.limit && base.grows && whole.grows);
+        // One that does not follow needs what it takes.
+        bitrates[0] = Some(RungBitrate::fixed(most));
+        renditions.expect(bitrates);
+        steps.clear();
+        renditions.steps((session, id.codec), there, now, &mut steps);
+        assert!(steps.iter().all(|step| step.needs == step.takes && !step.grows), "{steps:?}");
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use visavis_core::{CloseReason, HubEvent, NegotiateError, PictureStatus};
+use visavis_types::Bitrate;
 
 use super::MediaLoop;
 use crate::audio::microphone::microphones::MicEvent;
+use crate::config::SessionConfig;
 use crate::error::OfferError;
 use crate::event::{Event, LeaveReason};
 use crate::faults::FaultDomain;
@@ -28,10 +30,13 @@ impl MediaLoop {
                     watched.viewers += 1;
                     let media = &watched.media;
                     media.report.viewer_joined();
-                    media.demand.reset_bitrates();
+                    // The caller's encoder knows what it was told last.
+                    let again = media.demand.reset_bitrates().then_some(media.config.video_bitrate);
+                    let wanted = again.and_then(|bitrate| bitrate_wanted(&media.config, bitrate));
                     let session = media.config.id.clone();
                     tracing::info!(%session, %peer, codec = codec.map(|c| c.name()), "viewer joined");
                     self.emit(&Event::PeerJoined { session, peer, codec });
+                    wanted.iter().for_each(|event| self.emit(event));
                 }
                 HubEvent::Left { session, peer, reason, was_connected } => {
                     self.departed.push(peer);
@@ -62,6 +67,8 @@ impl MediaLoop {
                     if let Some(watched) = self.session(session) {
                         tracing::debug!(session = %watched.media.config.id, ?rendition, %bitrate, "bitrate");
                         watched.media.demand.set_bitrate(rendition, bitrate);
+                        let wanted = bitrate_wanted(&watched.media.config, bitrate);
+                        wanted.iter().for_each(|event| self.emit(event));
                     }
                 }
                 HubEvent::PictureChanged { session, peer, picture, is_limited: limited } => {
@@ -145,6 +152,12 @@ impl MediaLoop {
             }
         }
     }
+}
+
+/// What the caller's encoder is told, where it is to know.
+fn bitrate_wanted(config: &SessionConfig, bitrate: Bitrate) -> Option<Event> {
+    let codec = config.encoded.filter(|_| config.adaptive_encoder)?;
+    Some(Event::BitrateWanted { session: config.id.clone(), codec, bitrate })
 }
 
 impl From<CloseReason> for LeaveReason {

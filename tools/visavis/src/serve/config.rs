@@ -47,6 +47,7 @@ pub(super) fn session_config(
         if settings.play.is_some() { PlayoutDelay::IN_SYNC } else { PlayoutDelay::NONE };
     let fps = info.map_or_else(|| demo_fps(settings), |info| info.fps.round() as u32);
     let config = SessionConfig::default();
+    let adapts = settings.rtp_video.is_some() && settings.rtp_video_adaptive;
     let microphone_rate = if settings.echo { echo::RATE_HZ } else { config.microphone_rate };
     config
         .microphone_rate(microphone_rate)
@@ -62,6 +63,8 @@ pub(super) fn session_config(
         )
         .idle(idle)
         .encoded(settings.rtp_video.map(|_| settings.rtp_video_codec))
+        .adaptive_encoder(adapts)
+        .max_peers(adapts.then_some(1))
         .size(settings.size)
         .fps(fps.clamp(1, 120))
         .video_bitrate(Bitrate::from_kbps(settings.bitrate))
@@ -73,6 +76,7 @@ pub(super) fn rtp_config(settings: &Settings) -> RtpInputConfig {
     RtpInputConfig::default()
         .video(settings.rtp_video)
         .video_payload_type(settings.rtp_video_pt)
+        .video_feedback(settings.rtp_video_feedback)
         .audio(settings.rtp_audio)
 }
 
@@ -108,8 +112,11 @@ pub(super) fn signaling_config(settings: &Settings, idle: IdleLoop) -> Signaling
 /// Defaults of sessions created over HTTP: encoded like the default session; they show their idle loop until media is
 /// pushed.
 fn session_api(settings: &Settings, idle: IdleLoop) -> SessionApi {
-    let template =
-        session_config(settings, None, idle).encoded(None).playout_delay(PlayoutDelay::NONE);
+    let template = session_config(settings, None, idle)
+        .encoded(None)
+        .adaptive_encoder(false)
+        .max_peers(None)
+        .playout_delay(PlayoutDelay::NONE);
     SessionApi::default()
         .manage(settings.api)
         .per_visitor(settings.per_visitor)

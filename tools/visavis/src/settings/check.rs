@@ -42,8 +42,15 @@ pub(super) fn check(settings: &Settings, origins: &Origins) -> Result<(), Settin
             return refuse(format!("{} and {} are two sources; set one", of("echo"), of(other)));
         }
     }
-    if settings.rtp_video.is_none() && settings.rtp_audio.is_some() {
-        return refuse(format!("{} goes with `rtp_video`, which is not set", of("rtp_audio")));
+    let beside_rtp_video = [
+        ("rtp_audio", settings.rtp_audio.is_some()),
+        ("rtp_video_feedback", settings.rtp_video_feedback.is_some()),
+        ("rtp_video_adaptive", settings.rtp_video_adaptive),
+    ];
+    for (key, _) in beside_rtp_video.into_iter().filter(|(_, is_set)| *is_set) {
+        if settings.rtp_video.is_none() {
+            return refuse(format!("{} goes with `rtp_video`, which is not set", of(key)));
+        }
     }
     let encoders = Encoders::software();
     for &codec in settings.video_codec.iter().filter(|_| rtp.is_none()) {

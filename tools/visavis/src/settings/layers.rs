@@ -108,6 +108,7 @@ fn choose_source(settings: &mut Settings, flags: &Flags) {
     let rtp = given("rtp_video") || given("rtp_audio");
     if flags.demo || play || echo {
         (settings.rtp_video, settings.rtp_audio) = (None, None);
+        (settings.rtp_video_feedback, settings.rtp_video_adaptive) = (None, false);
     }
     if flags.demo || echo || rtp {
         settings.play = None;

@@ -199,9 +199,9 @@ settings! {
 
         /// UDP address to receive an encoder's video on, as RTP; port 0: any free port
         ///
-        /// The pictures are sent to viewers as they are. The encoder cannot be asked for a keyframe: a viewer who
-        /// joins waits for the next one, so make one every second or two (ffmpeg: -g; GStreamer's x264enc:
-        /// key-int-max), and no B frames (-bf 0; tune=zerolatency). Problems with a stream are reported in the log and
+        /// The pictures are sent to viewers as they are. The encoder is asked for a keyframe over RTCP (PLI) when viewers
+        /// need one. One that cannot be asked, such as ffmpeg, should make one every second or two (ffmpeg: -g;
+        /// GStreamer's x264enc: key-int-max): a viewer who joins waits for it. No B frames (-bf 0; tune=zerolatency). Problems with a stream are reported in the log and
         /// in /status, with the option that helps. RTCP is received on the next port, if that is free. Everybody who
         /// can send to this address decides what is shown: use 127.0.0.1 or a trusted network.
         rtp_video: Option<SocketAddr> = None, Spec::value("rtp-video", "IP:PORT")
@@ -214,6 +214,17 @@ settings! {
         /// RTP payload type of --rtp-video
         rtp_video_pt: Option<u8> = None, Spec::value("rtp-video-pt", "N")
             .range(0, 127).unset("that of the first packet").example("96");
+
+        /// Where the sender of --rtp-video takes RTCP: reports, requests for keyframes, bitrates
+        ///
+        /// Without it that is where its own reports come from; a sender that makes none is told nothing.
+        rtp_video_feedback: Option<SocketAddr> = None, Spec::value("rtp-video-feedback", "IP:PORT")
+            .unset("where its sender reports come from").example("\"127.0.0.1:5009\"");
+
+        /// Tell the sender of --rtp-video which bitrate the viewer's network takes (RTCP REMB); one viewer at a time
+        ///
+        /// Between --min-bitrate and --bitrate. Use it only with an encoder that changes its bitrate when it is told to.
+        rtp_video_adaptive: bool = false, Spec::switch("rtp-video-adaptive");
 
         /// UDP address to receive an encoder's sound on, as RTP with Opus; requires --rtp-video
         rtp_audio: Option<SocketAddr> = None, Spec::value("rtp-audio", "IP:PORT")

@@ -243,7 +243,13 @@ fn there_is_one_source_and_flags_choose_it() {
     layers.file("play = 'a.mp4'\necho = true\n");
     assert!(layers.load_with_file("").unwrap_err().to_string().contains("echo"));
     assert!(!layers.load_with_file("--demo").unwrap().echo);
-    assert!(layers.refused("rtp_audio = '127.0.0.1:5006'\n").contains("goes with"));
+    for beside in [
+        "rtp_audio = '127.0.0.1:5006'",
+        "rtp_video_feedback = '127.0.0.1:5009'",
+        "rtp_video_adaptive = true",
+    ] {
+        assert!(layers.refused(&format!("{beside}\n")).contains("goes with"), "{beside}");
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@ use visavis_types::{EncodedFrame, VideoCodec};
 
 use super::depacketize::{Depacketizer, continues_h264_picture};
 use super::fault::{ExpectedMedia, RtpFault};
+use super::feedback::{Reception, Wanted};
+use super::packet::SenderReport;
 use super::sequencer::{Delivered, RtpCounters, Sequencer, Unwrap};
 use super::unexpected_media::VideoDetector;
 use visavis_bitstream::{Inspection, h264, inspect};
@@ -42,12 +44,17 @@ pub struct ReceivedUnit<'a> {
 pub struct VideoReceiver {
     sequencer: Sequencer,
     assembler: Assembler,
+    reception: Reception,
 }
 
 impl VideoReceiver {
     /// A receiver for one codec. Without a payload type, that of the first packet is taken.
     pub fn new(codec: VideoCodec, payload_type: Option<u8>) -> Self {
-        Self { sequencer: Sequencer::new(payload_type), assembler: Assembler::new(codec) }
+        Self {
+            sequencer: Sequencer::new(payload_type),
+            assembler: Assembler::new(codec),
+            reception: Reception::default(),
+        }
     }
 
     /// Takes a datagram; calls `each` for every access unit that is complete with it.
@@ -57,16 +64,18 @@ impl VideoReceiver {
         now: Instant,
         mut each: impl FnMut(ReceivedUnit<'_>),
     ) {
-        let Self { sequencer, assembler } = self;
+        let Self { sequencer, assembler, reception } = self;
         sequencer.receive(datagram, now, |counters, delivered| {
+            reception.note(&delivered);
             assembler.take(&delivered, counters, &mut each);
         });
     }
 
     /// Gives up what has been waited for long enough.
     pub fn handle_due(&mut self, now: Instant, mut each: impl FnMut(ReceivedUnit<'_>)) {
-        let Self { sequencer, assembler } = self;
+        let Self { sequencer, assembler, reception } = self;
         sequencer.release(now, |counters, delivered| {
+            reception.note(&delivered);
             assembler.take(&delivered, counters, &mut each);
         });
         if assembler.deadline().is_some_and(|deadline| deadline <= now) {
@@ -87,6 +96,17 @@ impl VideoReceiver {
     /// An RTP time of a report, counted as those of the access units are.
     pub fn unwrapped(&self, rtp_time: u32) -> Option<i64> {
         self.assembler.clock.near(rtp_time)
+    }
+
+    /// Takes a report of the sender of this stream; one of another stream is ignored.
+    pub fn note_report(&mut self, report: &SenderReport, now: Instant) {
+        self.reception.note_report(report, now);
+    }
+
+    /// Writes RTCP for the sender to the end of `bytes`: how its packets arrive, and what it is asked for. Nothing where
+    /// none has come.
+    pub fn write_feedback(&mut self, wanted: Wanted, now: Instant, bytes: &mut Vec<u8>) {
+        self.reception.write(wanted, now, bytes);
     }
 
     /// What happened so far.
