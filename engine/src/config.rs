@@ -35,6 +35,10 @@ pub struct EngineConfig {
     /// every address of this machine; those that come and go while the engine runs are followed. Set it on a
     /// host behind 1:1 NAT, or with mapped ports. Default: empty.
     pub announce: Vec<AnnouncedAddress>,
+    /// Whether viewers may come by TCP too (ICE-TCP, RFC 6544), at the same addresses and ports: for networks that let no UDP
+    /// through. What comes late is left out there, as a connection would hold it back for ever. Where a port is not free
+    /// for TCP, that is logged, and its media loop goes without. Default: true.
+    pub ice_tcp: bool,
     /// Viewers at once, over all sessions. Default: 100.
     pub max_peers: usize,
     /// How long a peer may take from its offer to a finished DTLS handshake. Default: 15 s.
@@ -52,6 +56,7 @@ impl Default for EngineConfig {
             udp: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             media_loops: 1,
             announce: Vec::new(),
+            ice_tcp: true,
             max_peers: 100,
             connect_timeout: Duration::from_secs(15),
             scheduling: Scheduling::default(),
@@ -65,10 +70,22 @@ impl EngineConfig {
         into udp: SocketAddr,
         media_loops: usize,
         into announce: Vec<AnnouncedAddress>,
+        ice_tcp: bool,
         max_peers: usize,
         connect_timeout: Duration,
         scheduling: Scheduling,
         event_capacity: usize,
+    }
+
+    /// Goes without [`ice_tcp`](field@Self::ice_tcp) where that would take the TCP port of a server that is to listen at
+    /// this address.
+    pub fn leave_tcp_to(mut self, server: SocketAddr) -> Self {
+        let first = usize::from(self.udp.port());
+        let taken = first..first.saturating_add(self.media_loops);
+        if first != 0 && taken.contains(&usize::from(server.port())) {
+            self.ice_tcp = false;
+        }
+        self
     }
 
     /// Looks at the ranges.

@@ -26,7 +26,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{bounded, unbounded};
 use crossbeam_queue::SegQueue;
 use visavis_core::Certificate;
-use visavis_net::UdpEndpoint;
+use visavis_net::{TcpAcceptor, UdpEndpoint};
 use visavis_types::{ClockAnchor, Refusals};
 
 use crate::audio::audio_loop::{AudioCommand, AudioLoop};
@@ -40,7 +40,7 @@ use crate::media::addresses::Addresses;
 use crate::media::command::{Control, Inputs};
 use crate::media::draining::draining;
 use crate::media::follow::own_addresses;
-use crate::media::media_loop::MediaLoop;
+use crate::media::media_loop::{MediaLoop, MediaSockets};
 use crate::session::Session;
 use crate::upkeep::Upkeep;
 
@@ -89,13 +89,15 @@ impl Engine {
         let refusals = Arc::<Refusals>::default();
         let own = own_addresses()?;
         let (mut loops, mut media_loops, mut udp) = (Vec::new(), Vec::new(), Vec::new());
-        let mut sockets = Vec::new();
+        let mut bound_to = Vec::new();
         for index in 0..config.media_loops {
             let endpoint = bind(&config, index)?;
             let bound = endpoint.local_addr();
+            let acceptor = config.ice_tcp.then(|| listen(bound)).flatten();
             let addresses = Addresses::new((index, bound), &config.announce, &own);
+            let addresses = addresses.by_tcp(acceptor.is_some());
             udp.push(bound);
-            sockets.push((bound, addresses.clone()));
+            bound_to.push((bound, addresses.clone()));
             let (commands, receiver) = draining(COMMAND_CAPACITY);
             let (control, control_receiver) = unbounded();
             let (candidates_in, candidate_receiver) = bounded(CANDIDATE_CAPACITY);
@@ -106,10 +108,12 @@ impl Engine {
                 candidates: candidate_receiver,
                 messages: message_receiver,
             };
-            let candidates = ArcSwap::from_pointee(addresses.candidates().to_vec());
+            let candidates = ArcSwap::from_pointee(addresses.host_candidates());
+            let max_connections = config.max_peers;
+            let sockets = MediaSockets { endpoint, acceptor, max_connections, addresses };
             let (media_loop, waker) = MediaLoop::new(
                 index,
-                (endpoint, addresses),
+                sockets,
                 clock,
                 config.connect_timeout,
                 inputs,
@@ -169,7 +173,7 @@ impl Engine {
         engine.handle.inner.audio.thread.set(audio_thread.thread());
         engine.audio_thread = Some(audio_thread);
         let inner = Arc::clone(&engine.handle.inner);
-        engine.upkeep = Some(Upkeep::start(inner, sockets, config.announce)?);
+        engine.upkeep = Some(Upkeep::start(inner, bound_to, config.announce)?);
         Ok(engine)
     }
 
@@ -234,6 +238,13 @@ fn bind(config: &EngineConfig, index: usize) -> Result<UdpEndpoint, StartError> 
         addr.set_port(port.ok_or(StartError::MediaLoops(config.media_loops))?);
     }
     UdpEndpoint::bind(addr).map_err(|source| StartError::Bind { addr, source })
+}
+
+/// TCP at the address of the UDP socket. Without it viewers come by UDP alone, which is what most do.
+fn listen(addr: SocketAddr) -> Option<TcpAcceptor> {
+    TcpAcceptor::bind(addr)
+        .inspect_err(|error| tracing::warn!(%addr, %error, "no ICE-TCP: cannot listen on TCP"))
+        .ok()
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {

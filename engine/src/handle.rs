@@ -1,5 +1,4 @@
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,7 +7,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
 use visavis_codec::Encoders;
-use visavis_core::{Certificate, DataGauge};
+use visavis_core::{Certificate, DataGauge, TransportAddress};
 use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId, UnixMillis};
 
 use crate::audio::audio_loop::AudioCommand;
@@ -61,8 +60,8 @@ pub(crate) struct LoopHandle {
     pub(crate) candidates_in: Sender<RemoteCandidate>,
     pub(crate) messages: Sender<DataSend>,
     pub(crate) waker: MediaWaker,
-    /// Its socket's ICE host candidates.
-    pub(crate) candidates: ArcSwap<Vec<SocketAddr>>,
+    /// Its ICE host candidates.
+    pub(crate) candidates: ArcSwap<Vec<TransportAddress>>,
 }
 
 /// The audio loop as others see it.

@@ -88,7 +88,7 @@ fn is_burst(has_news: bool, looked: Instant, now: Instant) -> bool {
 fn look(follower: &mut Follower, inner: &Inner) {
     let changed = follower.look(|index, addresses| {
         if let Some(media_loop) = inner.loops.get(index) {
-            media_loop.candidates.store(Arc::new(addresses.candidates().to_vec()));
+            media_loop.candidates.store(Arc::new(addresses.host_candidates()));
         }
         inner.control(index, Control::SetAddresses(addresses));
     });

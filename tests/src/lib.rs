@@ -3,6 +3,7 @@
 mod firefox;
 mod likeness;
 mod listener;
+mod long_cable;
 mod netns;
 mod node;
 mod node_package;

@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use visavis_weather::{Conditions, Schedule};
+
+use crate::long_cable::LongCable;
 
 /// Where the server is.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
@@ -23,6 +26,8 @@ const NOWHERE: &str = "02:00:00:00:00:99";
 pub struct Network {
     server: String,
     viewer: String,
+    /// Where the cable is a long one.
+    cable: Option<LongCable>,
 }
 
 impl Network {
@@ -35,14 +40,49 @@ impl Network {
         if !rustix::process::geteuid().is_root() && std::env::var_os("CI").is_none() {
             return Ok(None);
         }
+        let network = Self::of_hosts()?;
+        let (server, viewer) = (&network.server, &network.viewer);
+        ip(&format!("-n {server} link add cable type veth peer name cable netns {viewer}"))?;
+        network.connect()?;
+        Ok(Some(network))
+    }
+
+    /// The same, with a cable that does to packets what conditions say: from the viewer to the server, and the other way.
+    /// Whatever they are of: TCP too.
+    ///
+    /// # Errors
+    ///
+    /// As [`make`](Self::make), or when the system gives no TUN devices.
+    pub fn make_long(
+        up: Conditions,
+        down: impl Into<Schedule>,
+        seed: u64,
+    ) -> Result<Option<Self>, Box<dyn Error>> {
+        if !rustix::process::geteuid().is_root() && std::env::var_os("CI").is_none() {
+            return Ok(None);
+        }
+        let mut network = Self::of_hosts()?;
+        let end = || Ok(LongCable::end()?);
+        let ends = [network.on_viewer(end)?, network.on_server(end)?];
+        network.connect()?;
+        network.cable = Some(LongCable::lay(ends, [up.into(), down.into()], seed)?);
+        Ok(Some(network))
+    }
+
+    /// Two hosts, each for itself.
+    fn of_hosts() -> Result<Self, Box<dyn Error>> {
         // Short enough for the name of an interface, and unique.
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("vv{}-{}", process::id(), COUNT.fetch_add(1, Relaxed));
-        let network = Self { server: format!("{name}-s"), viewer: format!("{name}-v") };
-        let (server, viewer) = (&network.server, &network.viewer);
+        let [server, viewer] = ["s", "v"].map(|host| format!("{name}-{host}"));
         ip(&format!("netns add {server}"))?;
         ip(&format!("netns add {viewer}"))?;
-        ip(&format!("-n {server} link add cable type veth peer name cable netns {viewer}"))?;
+        Ok(Self { server, viewer, cable: None })
+    }
+
+    /// Gives them their addresses, by cable.
+    fn connect(&self) -> Result<(), Box<dyn Error>> {
+        let Self { server, viewer, .. } = self;
         for (host, address) in [(server, SERVER.to_string()), (viewer, VIEWER[0].to_owned())] {
             ip(&format!("-n {host} link set lo up"))?;
             // An IPv6 address comes to life a second or two after its cable. To a browser that is another
@@ -52,8 +92,14 @@ impl Network {
             ip(&format!("-n {host} link set cable up"))?;
         }
         // Browsers ask the system by which way they would reach the world.
-        ip(&format!("-n {viewer} route add default via {SERVER}"))?;
-        Ok(Some(network))
+        ip(&format!("-n {viewer} route add default via {SERVER}"))
+    }
+
+    /// Other conditions from the server to the viewer, from now on, on a long cable.
+    pub fn set_down(&self, schedule: impl Into<Schedule>) {
+        if let Some(cable) = &self.cable {
+            cable.set_down(schedule.into());
+        }
     }
 
     /// Runs something on the server's host: what it starts, and sockets that it opens, stay there.
@@ -86,7 +132,7 @@ impl Network {
     ///
     /// When `ip` refuses.
     pub fn lose_everything(&self) -> Result<(), Box<dyn Error>> {
-        let Self { server, viewer } = self;
+        let Self { server, viewer, .. } = self;
         ip(&format!(
             "-n {viewer} neigh replace {SERVER} lladdr {NOWHERE} dev cable nud permanent"
         ))?;
@@ -104,11 +150,24 @@ impl Network {
     ///
     /// When `ip` refuses.
     pub fn lose_nothing(&self) -> Result<(), Box<dyn Error>> {
-        let Self { server, viewer } = self;
+        let Self { server, viewer, .. } = self;
         ip(&format!("-n {viewer} neigh del {SERVER} dev cable"))?;
         VIEWER
             .iter()
             .try_for_each(|address| ip(&format!("-n {server} neigh del {address} dev cable")))
+    }
+
+    /// From now on the server's host gets no UDP from the viewer's.
+    ///
+    /// # Errors
+    ///
+    /// When `ip` refuses.
+    pub fn block_udp(&self) -> Result<(), Box<dyn Error>> {
+        let server = &self.server;
+        // Before the table of the host's own addresses, which is asked first otherwise.
+        ip(&format!("-n {server} rule add pref 10 table local"))?;
+        ip(&format!("-n {server} rule del pref 0"))?;
+        ip(&format!("-n {server} rule add pref 1 iif cable ipproto udp blackhole"))
     }
 
     /// Pulls the cable, which both hosts notice.

@@ -47,6 +47,8 @@ export interface WebRtcConfig {
   host?: string;
   /** The UDP port for all media; 0 for any. Default: 0. */
   mediaPort?: number;
+  /** Visitors may come by TCP too, at the number of `mediaPort`, where their networks let no UDP through. Default: true. */
+  iceTcp?: boolean;
   /** Addresses that browsers are told for media, as `ADDRESS` or `ADDRESS:PORT`. Default: all of this machine. */
   announce?: string[];
   /** Origins of pages of other servers that may connect, such as `https://app.example.org`; `*` for all. Default: none. */

@@ -1,7 +1,7 @@
 //! Between which addresses a datagram travels, and by which transport.
 //!
-//! Whoever has to decide by it matches on [`Transport`] without a wildcard: with one more variant (an ICE-TCP
-//! connection with the frames of RFC 4571, a TURN relay) each of those places has to decide before it compiles.
+//! Whoever has to decide by it matches on [`Transport`] without a wildcard: with one more variant (a TURN relay) each of
+//! those places has to decide before it compiles.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -14,6 +14,8 @@ use str0m::net::{Protocol, Receive, Transmit};
 pub enum Transport {
     /// UDP, each as it is.
     Udp,
+    /// A TCP connection that the peer has opened to us (RFC 6544), each with its length before it (RFC 4571).
+    Tcp,
 }
 
 /// An address together with the transport by which it is reached (RFC 8445 §4): what one peer has by one transport,
@@ -51,12 +53,22 @@ impl TransportAddress {
     pub const fn udp(address: SocketAddr) -> Self {
         Self { transport: Transport::Udp, address }
     }
+
+    /// An address that is reached by TCP.
+    pub const fn tcp(address: SocketAddr) -> Self {
+        Self { transport: Transport::Tcp, address }
+    }
 }
 
 impl Route {
     /// From our candidate to the peer's address, by UDP.
     pub const fn udp(local: SocketAddr, remote: SocketAddr) -> Self {
         Self { transport: Transport::Udp, local, remote }
+    }
+
+    /// From our candidate to the peer's address, by TCP.
+    pub const fn tcp(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { transport: Transport::Tcp, local, remote }
     }
 
     /// The peer's end.
@@ -68,7 +80,8 @@ impl Route {
     pub(crate) const fn of(transmit: &Transmit) -> Option<Self> {
         let transport = match transmit.proto {
             Protocol::Udp => Transport::Udp,
-            Protocol::Tcp | Protocol::SslTcp | Protocol::Tls => return None,
+            Protocol::Tcp => Transport::Tcp,
+            Protocol::SslTcp | Protocol::Tls => return None,
         };
         Some(Self { transport, local: transmit.source, remote: transmit.destination })
     }
@@ -77,6 +90,7 @@ impl Route {
     pub(crate) fn input<'a>(&self, now: Instant, datagram: &'a [u8]) -> Option<Input<'a>> {
         let protocol = match self.transport {
             Transport::Udp => Protocol::Udp,
+            Transport::Tcp => Protocol::Tcp,
         };
         let received = Receive::new(protocol, self.remote, self.local, datagram).ok()?;
         Some(Input::Receive(now, received))

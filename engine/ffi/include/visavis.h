@@ -623,6 +623,14 @@ typedef struct visavis_engine_config {
      * 1: the threads that keep time run with real-time priority (needs CAP_SYS_NICE). Default: 0.
      */
     uint32_t realtime;
+    /**
+     * 1: viewers may come by TCP too, at the same addresses and ports. Default: 1.
+     */
+    uint32_t ice_tcp;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
 } visavis_engine_config;
 
 /**

@@ -63,6 +63,10 @@ pub struct visavis_engine_config {
     pub media_core: i32,
     /// 1: the threads that keep time run with real-time priority (needs CAP_SYS_NICE). Default: 0.
     pub realtime: u32,
+    /// 1: viewers may come by TCP too, at the same addresses and ports. Default: 1.
+    pub ice_tcp: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // SAFETY: it is as the trait asks for.
@@ -81,6 +85,8 @@ unsafe impl Versioned for visavis_engine_config {
             event_capacity: config.event_capacity as u32,
             media_core: -1,
             realtime: 0,
+            ice_tcp: config.ice_tcp.into(),
+            reserved: 0,
         }
     }
 }
@@ -104,6 +110,7 @@ impl visavis_engine_config {
             settings.number("media_core", self.media_core);
         }
         settings.flag("realtime", self.realtime);
+        settings.flag("ice_tcp", self.ice_tcp);
         Ok(settings)
     }
 }

@@ -163,6 +163,7 @@ macro_rules! apply {
 pub(crate) const ENGINE_KEYS: &[&str] = &[
     "udp",
     "announce",
+    "ice_tcp",
     "loops",
     "media_core",
     "realtime",
@@ -178,6 +179,7 @@ pub(crate) fn engine_config(settings: &Settings) -> Result<EngineConfig> {
     apply! { config,
         udp = settings.parsed("udp", ADDRESS)?;
         announce = settings.parsed_list::<AnnouncedAddress>("announce", announced)?;
+        ice_tcp = settings.take_flag("ice_tcp")?;
         media_loops = settings.take_number("loops", 1..=64)?;
         max_peers = settings.take_number("max_clients", COUNT)?;
         connect_timeout = settings.milliseconds("connect_timeout_ms", 1..=HOUR_MS)?;

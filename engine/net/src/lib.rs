@@ -1,4 +1,5 @@
-//! The kernel's edge: one UDP socket read and written in batches, and a timer finer than a millisecond.
+//! The kernel's edge: one UDP socket read and written in batches, TCP connections beside it, and a timer finer than a
+//! millisecond.
 //!
 //! Everything that knows about a system call of the media path is in this crate. It knows nothing of
 //! WebRTC.
@@ -10,6 +11,7 @@ mod rtp;
 mod sender;
 mod socket;
 mod source;
+mod tcp;
 mod timer;
 
 pub use addresses::AddressChanges;
@@ -17,4 +19,5 @@ pub use receiver::{Datagram, ReceiveBuffers};
 pub use rtp::{RtpSocket, RtpSockets};
 pub use sender::{SendCounters, Sender};
 pub use socket::UdpEndpoint;
+pub use tcp::{Frames, MAX_PACKET_BYTES, TcpAcceptor, TcpConnection, TcpCounters};
 pub use timer::Timer;

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
+use visavis_core::TransportAddress;
+
 /// An address announced to viewers in the place of this machine's own, as behind 1:1 NAT, and the port where that is
 /// another too, as on a host with mapped ports: `203.0.113.7`, `203.0.113.7:20638`, `2001:db8::7`,
 /// `[2001:db8::7]:20638`.
@@ -81,6 +83,8 @@ pub(crate) struct Addresses {
     local: Vec<IpAddr>,
     /// The socket is an IPv6 one: IPv4 addresses are written as mapped on it.
     v6_socket: bool,
+    /// TCP connections are taken at the same addresses.
+    by_tcp: bool,
 }
 
 impl Addresses {
@@ -104,7 +108,17 @@ impl Addresses {
             }
             announce => announce.iter().map(|one| one.of_loop(index, bound.port())).collect(),
         };
-        Self { candidates, local, v6_socket }
+        Self { candidates, local, v6_socket, by_tcp: false }
+    }
+
+    /// Has TCP connections taken at them too, or not.
+    pub(crate) fn by_tcp(mut self, is_so: bool) -> Self {
+        self.by_tcp = is_so;
+        self
+    }
+
+    pub(crate) fn are_by_tcp(&self) -> bool {
+        self.by_tcp
     }
 
     /// What keeps visitors from finding this machine, if anything does.
@@ -120,9 +134,16 @@ impl Addresses {
         !self.candidates.is_empty() && self.candidates.iter().all(|addr| addr.ip().is_loopback())
     }
 
-    /// The ICE host candidates.
+    /// The addresses that are announced.
     pub(crate) fn candidates(&self) -> &[SocketAddr] {
         &self.candidates
+    }
+
+    /// The ICE host candidates: these addresses by UDP, and by TCP.
+    pub(crate) fn host_candidates(&self) -> Vec<TransportAddress> {
+        let all = || self.candidates.iter().copied();
+        let by_tcp = all().filter(|_| self.by_tcp).map(TransportAddress::tcp);
+        all().map(TransportAddress::udp).chain(by_tcp).collect()
     }
 
     /// The candidate at which a datagram sent to `destination` arrived: that address itself, or, behind
@@ -239,8 +260,12 @@ mod tests {
 
     #[test]
     fn an_ipv6_socket_writes_ipv4_as_mapped() {
-        let addresses =
-            Addresses { candidates: vec![], local: vec![ip("192.0.2.4")], v6_socket: true };
+        let addresses = Addresses {
+            candidates: vec![],
+            local: vec![ip("192.0.2.4")],
+            v6_socket: true,
+            by_tcp: false,
+        };
         let mapped = addresses.to_socket("192.0.2.7:9".parse().unwrap());
         assert_eq!(mapped, "[::ffff:192.0.2.7]:9".parse().unwrap());
     }

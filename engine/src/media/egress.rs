@@ -2,17 +2,23 @@ use visavis_core::{Outbox, Route, Transport};
 use visavis_net::{Sender, UdpEndpoint};
 
 use super::addresses::Addresses;
+use super::connections::Connections;
 
-/// The way out: from the hub to the socket.
+/// The way out: from the hub to the sockets.
 pub(crate) struct Egress {
     pub(crate) endpoint: UdpEndpoint,
     pub(crate) sender: Sender,
+    pub(crate) connections: Connections,
     pub(crate) addresses: Addresses,
 }
 
 impl Egress {
-    pub(crate) fn new(endpoint: UdpEndpoint, addresses: Addresses) -> Self {
-        Self { endpoint, sender: Sender::default(), addresses }
+    pub(crate) fn new(
+        endpoint: UdpEndpoint,
+        connections: Connections,
+        addresses: Addresses,
+    ) -> Self {
+        Self { endpoint, sender: Sender::default(), connections, addresses }
     }
 }
 
@@ -24,10 +30,12 @@ impl Outbox for Egress {
                 let to = self.addresses.to_socket(route.remote);
                 self.sender.queue(&self.endpoint, from, to, len)
             }
+            Transport::Tcp => self.connections.packet(route.remote, len),
         }
     }
 
     fn flush(&mut self) {
         self.sender.flush(&self.endpoint);
+        self.connections.flush();
     }
 }

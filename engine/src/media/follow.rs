@@ -67,7 +67,8 @@ impl Follower {
         };
         let mut changed = false;
         for (index, (bound, known)) in self.sockets.iter_mut().enumerate() {
-            let now = Addresses::new((index, *bound), &self.announce, &own);
+            let now =
+                Addresses::new((index, *bound), &self.announce, &own).by_tcp(known.are_by_tcp());
             if now == *known {
                 continue;
             }

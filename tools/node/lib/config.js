@@ -87,6 +87,7 @@ function settings(config) {
       host: webrtc('host', 'text', '0.0.0.0'),
       port,
       mediaPort: webrtc('mediaPort', 'port', 0),
+      iceTcp: webrtc('iceTcp', 'flag', true),
       announce: webrtc('announce', 'texts', []),
       maxClients,
       iceServers: iceServers(config.webrtc.iceServers ?? PUBLIC_STUN),

@@ -25,6 +25,8 @@ pub struct SystemOptions {
     pub port: Option<u32>,
     /// The UDP port for media; 0 for any.
     pub media_port: u32,
+    /// Whether viewers may come by TCP too.
+    pub ice_tcp: bool,
     /// Addresses that viewers are told; none for all of this machine.
     pub announce: Vec<String>,
     /// Viewers at once.
@@ -118,10 +120,15 @@ impl SystemOptions {
     pub(crate) fn engine(&self) -> Result<EngineConfig> {
         let announce: Result<Vec<AnnouncedAddress>> =
             self.announce.iter().map(|text| parsed("announced address", text)).collect();
-        Ok(EngineConfig::default()
+        let config = EngineConfig::default()
             .udp((self.host()?, port(self.media_port)?))
             .announce(announce?)
-            .max_peers(self.max_clients as usize))
+            .ice_tcp(self.ice_tcp)
+            .max_peers(self.max_clients as usize);
+        Ok(match self.port {
+            Some(number) => config.leave_tcp_to((self.host()?, port(number)?).into()),
+            None => config,
+        })
     }
 
     /// Of the server, where there is to be one.

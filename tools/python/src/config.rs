@@ -28,6 +28,7 @@ struct EngineSettings {
     announce: Vec<String>,
     max_viewers: usize,
     media_loops: usize,
+    ice_tcp: bool,
 }
 
 #[derive(FromPyObject)]
@@ -119,7 +120,8 @@ pub(crate) fn engine(settings: &Bound<'_, PyDict>) -> PyResult<EngineConfig> {
         .udp(address(py, &given.udp_host, given.udp_port)?)
         .announce(announce)
         .max_peers(given.max_viewers)
-        .media_loops(given.media_loops))
+        .media_loops(given.media_loops)
+        .ice_tcp(given.ice_tcp))
 }
 
 /// A session's settings.

@@ -47,6 +47,10 @@ impl Engine {
     ) -> PyResult<Self> {
         let engine_config = config::engine(engine)?;
         let page_config = page.map(config::signaling).transpose()?;
+        let engine_config = match &page_config {
+            Some(page) => engine_config.leave_tcp_to(page.listen),
+            None => engine_config,
+        };
         let engine =
             py.detach(|| visavis::Engine::start(engine_config)).or_raise(py, Kind::Error)?;
         let handle = engine.handle();

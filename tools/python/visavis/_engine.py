@@ -38,6 +38,7 @@ class Engine:
         mapped ports. Default: all of this machine.
     :param max_viewers: over all sessions.
     :param media_loops: threads that send, each with a socket of its own, on ports that follow one another.
+    :param ice_tcp: whether viewers may come by TCP too, at the same port, where their networks let no UDP through.
     :raises InvalidValue: a setting that cannot be used.
     :raises Error: a port that is taken, or a system that refuses threads.
 
@@ -53,6 +54,7 @@ class Engine:
         announce: Sequence[str] = (),
         max_viewers: int = 100,
         media_loops: int = 1,
+        ice_tcp: bool = True,
     ) -> None:
         settings = {
             "udp_port": udp_port,
@@ -60,6 +62,7 @@ class Engine:
             "announce": list(announce),
             "max_viewers": max_viewers,
             "media_loops": media_loops,
+            "ice_tcp": ice_tcp,
         }
         self._engine = _visavis.Engine(settings, self._page_settings(max_viewers))
 
@@ -253,7 +256,7 @@ def serve(
 
     :param port: the TCP port; 0 lets the system choose.
     :param host: an IP address of this machine. Default: all of them.
-    :param udp_port, udp_host, announce, max_viewers, media_loops: as in :class:`Engine`.
+    :param udp_port, udp_host, announce, max_viewers, media_loops, ice_tcp: as in :class:`Engine`.
     :param tls_cert, tls_key: PEM files; with them the port speaks HTTPS and WSS alone. Browsers hand out a microphone only
         on HTTPS pages and on localhost.
     :param ice_servers: STUN and TURN servers for browsers.

@@ -22,7 +22,6 @@ pub(crate) mod setup;
 mod sound_copies;
 pub(crate) mod tracks;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -55,7 +54,7 @@ use crate::rendition::{
 use crate::rtp::send::RtpOutput;
 use crate::sdp::{NegotiateError, Offer};
 use crate::session_key::SessionKey;
-use crate::transport::{Outbox, Route};
+use crate::transport::{Outbox, Route, TransportAddress};
 
 /// One viewer's connection. Made by [`PeerSetup::answer`](crate::PeerSetup::answer) on any thread, then
 /// owned by one [`Hub`](crate::Hub).
@@ -367,9 +366,9 @@ impl Peer {
     }
 
     /// It can be reached at these addresses too. One that it knows already changes nothing.
-    pub(crate) fn add_local_candidates(&mut self, addresses: &[SocketAddr]) {
-        for &addr in addresses {
-            if let Ok(candidate) = host_candidate(addr) {
+    pub(crate) fn add_local_candidates(&mut self, addresses: &[TransportAddress]) {
+        for &at in addresses {
+            if let Ok(candidate) = host_candidate(at) {
                 self.rtc.add_local_candidate(candidate);
             }
         }

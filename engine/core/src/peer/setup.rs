@@ -1,6 +1,5 @@
 //! From an offer to a peer with an answer.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,6 +20,7 @@ use super::{Accepted, Peer};
 use crate::dtls;
 use crate::entropy::{self, Entropy};
 use crate::sdp::{Codec, NegotiateError, Offer, SdpError};
+use crate::transport::TransportAddress;
 
 /// What a new peer is made with.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ pub struct PeerSetup<'a> {
     /// Whether sound in Opus is sent with redundancy (RFC 2198) to all viewers that take it, and by them. Otherwise it is
     /// sent so to those that lose packets.
     pub red: bool,
-    /// Our ICE host candidates: addresses at which the media loop's UDP socket is reached.
-    pub candidates: &'a [SocketAddr],
+    /// Our ICE host candidates: addresses at which the media loop is reached.
+    pub candidates: &'a [TransportAddress],
     /// The engine's certificate.
     pub certificate: &'a Certificate,
     /// The current time.
@@ -59,12 +59,12 @@ impl PeerSetup<'_> {
         let local = entropy::ice_credentials().ok_or(NegotiateError::NoRandomness)?;
         Entropy::default().reseed();
         let (mut rtc, handshake) = dtls::with_handshake(|| self.build_rtc(local.clone()));
-        for &addr in self.candidates {
-            match host_candidate(addr) {
+        for &at in self.candidates {
+            match host_candidate(at) {
                 Ok(candidate) => {
                     rtc.add_local_candidate(candidate);
                 }
-                Err(error) => tracing::warn!(%addr, %error, "not usable as an ICE candidate"),
+                Err(error) => tracing::warn!(?at, %error, "not usable as an ICE candidate"),
             }
         }
         let answer = negotiation.accept(&mut rtc, plan, &inner)?;

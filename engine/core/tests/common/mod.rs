@@ -15,7 +15,7 @@ use str0m::rtp::{Extension, ExtensionMap, RawPacket, RtpPacket};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 use visavis_core::{
     Certificate, CodecOrder, DataGauge, Hub, HubEvent, NetworkGauge, Offer, Outbox,
-    PacketizedFrame, PeerSetup, PictureGauge, Route, SessionKey,
+    PacketizedFrame, PeerSetup, PictureGauge, Route, SessionKey, TransportAddress,
 };
 use visavis_types::{
     ClockAnchor, CodecSet, PeerId, PlayoutDelay, RenditionId, SessionId, SessionNumber, Stamps,
@@ -192,7 +192,7 @@ impl World {
             order: self.order.clone(),
             video_codecs: CodecSet::ALL,
             red: self.red,
-            candidates: &[self.hub_addr],
+            candidates: &[TransportAddress::udp(self.hub_addr)],
             certificate: &self.certificate,
             now: self.now,
         };

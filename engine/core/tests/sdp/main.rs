@@ -15,7 +15,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use visavis_core::{
-    Certificate, CodecOrder, Hub, NegotiateError, Offer, Outbox, Peer, PeerSetup, Route, sdp,
+    Certificate, CodecOrder, Hub, NegotiateError, Offer, Outbox, Peer, PeerSetup, Route,
+    TransportAddress, sdp,
 };
 use visavis_types::{ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, SessionNumber};
 
@@ -49,7 +50,7 @@ fn answer(offer: &str) -> Result<(Peer, String), NegotiateError> {
         order: CodecOrder::default(),
         video_codecs: CodecSet::ALL,
         red: true,
-        candidates: &[HERE.into()],
+        candidates: &[TransportAddress::udp(HERE.into())],
         certificate,
         now: Instant::now(),
     };

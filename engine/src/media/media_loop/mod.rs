@@ -1,4 +1,5 @@
 mod report;
+mod tcp;
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_queue::SegQueue;
 use mio::{Events, Interest, Poll, Token, Waker};
 use visavis_core::{Deadline, Hub, Outbox, Route, SessionKey};
-use visavis_net::{ReceiveBuffers, Timer, UdpEndpoint};
+use visavis_net::{ReceiveBuffers, TcpAcceptor, Timer, UdpEndpoint};
 use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId};
 
 use crate::error::OfferError;
@@ -16,6 +17,7 @@ use crate::event::{Event, LeaveReason};
 use crate::faults::{FaultDomain, Faults};
 use crate::media::addresses::Addresses;
 use crate::media::command::{Command, Control, Inputs, RemoteCandidate, SessionMedia};
+use crate::media::connections::Connections;
 use crate::media::egress::Egress;
 use crate::media::ready_queue::ReadyQueue;
 use crate::media::sending::Sending;
@@ -23,6 +25,8 @@ use crate::media::session::{Session, Surroundings};
 use crate::media::waker::{MediaWaker, SessionWaker};
 use crate::peer_link::PeerLink;
 use crate::state::lifecycle::Lifecycle;
+
+use tcp::TCP_BUFFER_BYTES;
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -64,7 +68,17 @@ struct Wakeup {
     reason: &'static str,
 }
 
-/// Owns the UDP socket and every peer. One turn of the loop: datagrams in, commands, frames and sound
+/// The sockets of a media loop.
+pub(crate) struct MediaSockets {
+    pub(crate) endpoint: UdpEndpoint,
+    /// Where TCP connections come in, if any do.
+    pub(crate) acceptor: Option<TcpAcceptor>,
+    /// How many of these there may be.
+    pub(crate) max_connections: usize,
+    pub(crate) addresses: Addresses,
+}
+
+/// Owns the sockets and every peer. One turn of the loop: datagrams in, commands, frames and sound
 /// out, timers, events; then sleep until something is due.
 pub(crate) struct MediaLoop {
     /// Which of the engine's media loops this is.
@@ -72,6 +86,8 @@ pub(crate) struct MediaLoop {
     poll: Poll,
     timer: Timer,
     buffers: ReceiveBuffers,
+    /// What was read of a TCP connection.
+    tcp_buffer: Box<[u8]>,
     egress: Egress,
     hub: Hub,
     inputs: Inputs,
@@ -99,7 +115,7 @@ pub(crate) struct MediaLoop {
 impl MediaLoop {
     pub(crate) fn new(
         index: usize,
-        (mut endpoint, addresses): (UdpEndpoint, Addresses),
+        MediaSockets { mut endpoint, acceptor, max_connections, addresses }: MediaSockets,
         clock: ClockAnchor,
         connect_timeout: Duration,
         inputs: Inputs,
@@ -111,6 +127,7 @@ impl MediaLoop {
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut endpoint, SOCKET, interest)?;
         poll.registry().register(&mut timer, TIMER, Interest::READABLE)?;
+        let connections = Connections::new(acceptor, max_connections, poll.registry())?;
         let ready_queue = ReadyQueue::default();
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let waker = MediaWaker::new(waker, Arc::clone(ready_queue.ready()));
@@ -119,7 +136,8 @@ impl MediaLoop {
             poll,
             timer,
             buffers: ReceiveBuffers::default(),
-            egress: Egress::new(endpoint, addresses),
+            tcp_buffer: vec![0; TCP_BUFFER_BYTES].into(),
+            egress: Egress::new(endpoint, connections, addresses),
             hub: Hub::new(clock, connect_timeout, refusals),
             inputs,
             sending: None,
@@ -142,7 +160,7 @@ impl MediaLoop {
     ///
     /// Where the system lets it wait for its socket no longer.
     pub(crate) fn run(mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(16);
+        let mut events = Events::with_capacity(256);
         loop {
             self.sleep(&mut events)?;
             #[cfg(debug_assertions)]
@@ -160,12 +178,18 @@ impl MediaLoop {
                         let reason = self.next_wakeup.map(|wakeup| wakeup.reason);
                         tracing::trace!(media_loop = self.index, reason, "woken by the timer");
                     }
-                    _ => {}
+                    WAKER => {}
+                    token => {
+                        let (readable, writable) = (event.is_readable(), event.is_writable());
+                        let now = Instant::now();
+                        self.egress.connections.ready(token, readable, writable, now);
+                    }
                 }
             }
             // Frames first: they are what latency is counted of.
             self.send_media();
             self.receive();
+            self.receive_by_tcp();
             if !self.handle_commands() {
                 return Ok(());
             }
@@ -184,7 +208,8 @@ impl MediaLoop {
         let asked = asked || !self.outdated_peers.is_empty();
         let unfinished = !self.due.is_empty() || self.hub.waiting_events() > 0;
         let waiting = messages || asked || self.ready_queue.is_ready();
-        let busy = self.readable || waiting || unfinished;
+        let readable = self.readable || self.egress.connections.has_unread();
+        let busy = readable || waiting || unfinished;
         let timeout = busy.then_some(Duration::ZERO);
         if !busy {
             let next = self.next_wakeup();
@@ -202,7 +227,9 @@ impl MediaLoop {
         let peers = self.hub.next_deadline();
         let peers = peers.map(|Deadline { at, reason }| Wakeup { at, reason: reason.name() });
         let sessions = self.ready_queue.next().map(|at| Wakeup { at, reason: "session" });
-        [peers, sessions].into_iter().flatten().min_by_key(|wakeup| wakeup.at)
+        let connections = self.egress.connections.next_sweep();
+        let connections = connections.map(|at| Wakeup { at, reason: "connections" });
+        [peers, sessions, connections].into_iter().flatten().min_by_key(|wakeup| wakeup.at)
     }
 
     // --- Datagrams in ---
@@ -359,7 +386,7 @@ impl MediaLoop {
         let until = Instant::now() + COMMAND_BUDGET;
         while let Some(peer) = self.outdated_peers.pop() {
             let Self { hub, egress, .. } = self;
-            let addresses = egress.addresses.candidates().to_vec();
+            let addresses = egress.addresses.host_candidates();
             let now = Instant::now();
             hub.add_local_candidates(peer, &addresses, now, egress);
             if now >= until {

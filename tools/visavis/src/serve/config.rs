@@ -30,11 +30,13 @@ pub(super) fn engine_config(settings: &Settings) -> EngineConfig {
     EngineConfig::default()
         .udp(settings.udp)
         .announce(settings.announce.clone())
+        .ice_tcp(settings.ice_tcp)
         .max_peers(settings.max_clients)
         .media_loops(settings.loops)
         .scheduling(
             Scheduling::default().media_core(settings.media_core).realtime(settings.realtime),
         )
+        .leave_tcp_to(settings.listen)
 }
 
 pub(super) fn session_config(

@@ -77,7 +77,7 @@ settings! {
 
         /// Address of the UDP socket for all media; port 0: any free port
         ///
-        /// Give it a fixed port where there is a firewall, and open that port.
+        /// Give it a fixed port where there is a firewall, and open that port, for TCP too (--ice-tcp).
         udp: SocketAddr = any_address(0), Spec::value("udp", "IP:PORT");
 
         /// Address that browsers send media to; repeat for several
@@ -88,6 +88,12 @@ settings! {
         /// gains or loses while the server runs are followed.
         announce: Vec<AnnouncedAddress> = Vec::new(),
             Spec::list("announce", "IP[:PORT]").unset("all addresses of this machine");
+
+        /// Let viewers come by TCP too (ICE-TCP), at the address and port of --udp
+        ///
+        /// For networks that let no UDP through: open the port for both. Where --listen has the same port, TCP there is for
+        /// the page alone.
+        ice_tcp: bool = true, Spec::toggle("ice-tcp", "BOOL");
 
         /// Number of media loops that share the viewers, each a thread with a UDP port of its own
         ///

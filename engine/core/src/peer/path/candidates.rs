@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 
 use str0m::Candidate;
 use str0m::error::IceError;
+use str0m::net::TcpType;
+
+use crate::transport::{Transport, TransportAddress};
 
 /// Candidates of one peer since its ICE began. Its ICE keeps each of them for as long, and checks it; a
 /// browser has a handful, and is found by the checks that it sends itself.
@@ -105,9 +108,15 @@ pub fn check_candidate(text: &str) -> Result<(), String> {
     parse_candidate(text).map(|_| ())
 }
 
-/// A candidate of ours: an address at which the media loop's UDP socket is reached.
-pub(crate) fn host_candidate(address: SocketAddr) -> Result<Candidate, IceError> {
-    Candidate::host(address, "udp")
+/// A candidate of ours: an address at which the media loop is reached. By TCP it is for others to connect to (RFC 6544
+/// §4.5).
+pub(crate) fn host_candidate(at: TransportAddress) -> Result<Candidate, IceError> {
+    match at.transport {
+        Transport::Udp => Candidate::host(at.address, "udp"),
+        Transport::Tcp => {
+            Candidate::builder().tcp().host(at.address).tcptype(TcpType::Passive).build()
+        }
+    }
 }
 
 #[cfg(test)]

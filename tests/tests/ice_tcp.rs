@@ -1,0 +1,153 @@
+//! A real browser on a network that lets no UDP through.
+
+#![allow(clippy::print_stdout, reason = "the figures are part of the outcome")]
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use visavis_bench::{Microphone, Server, ServerOptions};
+use visavis_tests::{Network, Outcome, SERVER, Turn, Watcher};
+use visavis_weather::{Bandwidth, Conditions, QueueLimit};
+
+/// By which transport the browser gets its media.
+const TRANSPORT: &str = r"
+const report = [...(await watched.peers.at(-1).getStats()).values()];
+const used = report.find((s) => s.type === 'transport')?.selectedCandidatePairId;
+const pair = report.find((s) => s.id === used);
+return report.find((s) => s.id === pair.localCandidateId).protocol;
+";
+
+/// From the beginning of the page to the first picture, in ms.
+const FIRST_PICTURE: &str = "return watched.frames[0][0];";
+
+#[derive(Debug)]
+struct Watched {
+    transport: String,
+    first_picture_ms: f64,
+}
+
+fn watch(network: &Network, page: &str) -> Result<(Watcher, Watched), Box<dyn Error>> {
+    let url = format!("{page}?autostart=1");
+    let watcher = network.on_viewer(|| Watcher::open(&url, Microphone::Absent))?;
+    watcher.wait_for_frames(60, Duration::from_secs(20))?;
+    let transport = watcher.page.eval(TRANSPORT)?;
+    let first_picture_ms = watcher.page.eval(FIRST_PICTURE)?;
+    Ok((watcher, Watched { transport, first_picture_ms }))
+}
+
+#[test]
+fn chromium_watches_by_tcp_where_udp_is_blocked_and_by_udp_where_it_is_not() -> Outcome {
+    let _turn = Turn::take()?;
+    let Some(network) = Network::make()? else {
+        println!("left out: only root may make network namespaces");
+        return Ok(());
+    };
+    let options = ServerOptions::demo().listen(SocketAddr::from((SERVER, 0)));
+    let server = network.on_server(|| Ok(Server::start(options)?))?;
+    let (watcher, watched) = watch(&network, server.url())?;
+    println!("{watched:?}");
+    assert_eq!(watched.transport, "udp");
+    drop(watcher);
+
+    network.block_udp()?;
+    let (watcher, watched) = watch(&network, server.url())?;
+    println!("{watched:?}");
+    assert_eq!(watched.transport, "tcp");
+    assert!(watched.first_picture_ms < 5_000.0, "{watched:?}");
+    let before = watcher.stats()?;
+    thread::sleep(Duration::from_secs(4));
+    let after = watcher.stats()?;
+    let (fps, loudness) = (after.fps_since(&before), after.loudness_since(&before));
+    println!("{fps:.1} frames a second, loudness {loudness:.4}");
+    assert!(fps > 25.0 && loudness > 0.0005, "{fps:.1} fps, {loudness}");
+    assert_eq!(network.on_server(|| Ok(server.peer_count()?))?, 1);
+    Ok(())
+}
+
+/// Has the page note how old pictures are when they are shown, in ms: how much longer they took than the fastest one, by
+/// their RTP time, which is that of their capture.
+const NOTE_AGES: &str = r"
+window.ages = [];
+let fastest = Infinity;
+const video = document.querySelector('video');
+const note = (now, { rtpTimestamp, expectedDisplayTime }) => {
+  const took = expectedDisplayTime - rtpTimestamp / 90;
+  fastest = Math.min(fastest, took);
+  ages.push(took - fastest);
+  video.requestVideoFrameCallback(note);
+};
+video.requestVideoFrameCallback(note);
+";
+
+const TAKE_AGES: &str = "return ages.splice(0);";
+
+fn percentile(ages: &mut [f64], part: f64) -> f64 {
+    ages.sort_by(f64::total_cmp);
+    let at = (ages.len() as f64 * part) as usize;
+    ages.get(at).copied().unwrap_or(f64::NAN)
+}
+
+/// A way of 1 Mbit/s, 40 ms round trip, that loses 2 % of all packets: a TCP connection repeats them, and all else waits.
+fn narrow_and_lossy() -> Conditions {
+    Conditions {
+        bandwidth: Bandwidth::from_kbps(1_000),
+        delay: Duration::from_millis(20),
+        loss: 0.02,
+        queue: QueueLimit { time: Duration::from_millis(300), bytes: 64_000 },
+        ..Conditions::default()
+    }
+}
+
+/// The ages of pictures over so many spans of time, once the viewer has what fits: how many there were, the median and the 95th
+/// percentile of each.
+fn ages_over(spans: u32, span: Duration) -> Result<Vec<(usize, f64, f64)>, Box<dyn Error>> {
+    let conditions = narrow_and_lossy();
+    let clear = Conditions { delay: conditions.delay, ..Conditions::default() };
+    let Some(network) = Network::make_long(clear, clear, 1)? else {
+        println!("left out: only root may make network namespaces");
+        return Ok(Vec::new());
+    };
+    let options = ServerOptions::demo().listen(SocketAddr::from((SERVER, 0)));
+    let server = network.on_server(|| Ok(Server::start(options)?))?;
+    network.block_udp()?;
+    let (watcher, watched) = watch(&network, server.url())?;
+    assert_eq!(watched.transport, "tcp");
+    watcher.page.eval::<()>(NOTE_AGES)?;
+    thread::sleep(Duration::from_secs(3));
+    network.set_down(conditions);
+    thread::sleep(Duration::from_secs(10));
+    watcher.page.eval::<Vec<f64>>(TAKE_AGES)?;
+    let mut figures = Vec::new();
+    for _ in 0..spans {
+        thread::sleep(span);
+        let mut ages: Vec<f64> = watcher.page.eval(TAKE_AGES)?;
+        let [p50, p95] = [0.5, 0.95].map(|part| percentile(&mut ages, part));
+        println!("{} pictures, {p50:.0} ms old, p95 {p95:.0}", ages.len());
+        figures.push((ages.len(), p50, p95));
+    }
+    Ok(figures)
+}
+
+#[test]
+fn pictures_by_tcp_are_in_time_on_a_narrow_network_that_loses_packets() -> Outcome {
+    let _turn = Turn::take()?;
+    for (pictures, _, p95) in ages_over(2, Duration::from_secs(10))? {
+        assert!(pictures > 100 && p95 < 1_000.0, "{pictures} pictures, p95 {p95:.0} ms");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "takes ten minutes: cargo test --workspace --test ice_tcp -- --ignored --nocapture"]
+fn pictures_by_tcp_do_not_grow_older_in_ten_minutes() -> Outcome {
+    let _turn = Turn::take()?;
+    let figures = ages_over(10, Duration::from_secs(60))?;
+    for (_, _, p95) in &figures {
+        assert!(*p95 <= 500.0, "p95 {p95:.0} ms");
+    }
+    let (Some(first), Some(last)) = (figures.first(), figures.last()) else { return Ok(()) };
+    assert!(last.1 < first.1 * 1.5 + 50.0, "{first:?}, then {last:?}");
+    Ok(())
+}
