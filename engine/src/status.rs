@@ -83,9 +83,11 @@ pub struct NetworkSummary {
     pub viewers: usize,
     /// How many of them get less than the best picture, because their networks take no more.
     pub limited: usize,
+    /// How many of them come by TCP, as their networks let no UDP through.
+    pub by_tcp: usize,
     /// The medians.
     pub median: NetworkStatus,
-    /// The least bitrate, and the most of all else; limiting where one is.
+    /// The least bitrate, and the most of all else; limiting, and by TCP, where one is.
     pub worst: NetworkStatus,
 }
 
@@ -104,6 +106,7 @@ impl NetworkSummary {
             worst.queue_delay = worst.queue_delay.max(network.queue_delay);
             worst.fraction_lost = worst.fraction_lost.max(network.fraction_lost);
             worst.is_limiting |= network.is_limiting;
+            worst.is_by_tcp |= network.is_by_tcp;
         }
         let mut middle = worst;
         let bps = median(|network| network.available_bitrate.bps() as f64);
@@ -111,10 +114,13 @@ impl NetworkSummary {
         middle.round_trip = Duration::from_secs_f64(median(|n| n.round_trip.as_secs_f64()));
         middle.queue_delay = Duration::from_secs_f64(median(|n| n.queue_delay.as_secs_f64()));
         middle.fraction_lost = median(|network| network.fraction_lost);
-        let (viewers, limited) =
-            (networks.len(), networks.iter().filter(|network| network.is_limiting).count());
+        let count =
+            |is_so: fn(&NetworkStatus) -> bool| networks.iter().filter(|n| is_so(n)).count();
+        let (limited, by_tcp) = (count(|n| n.is_limiting), count(|n| n.is_by_tcp));
+        let viewers = networks.len();
         middle.is_limiting = 2 * limited > viewers;
-        Some(Self { viewers, limited, median: middle, worst })
+        middle.is_by_tcp = 2 * by_tcp > viewers;
+        Some(Self { viewers, limited, by_tcp, median: middle, worst })
     }
 }
 
@@ -237,10 +243,10 @@ mod tests {
             let time = Duration::from_millis(ms);
             NetworkStatus::new(Bitrate::from_kbps(kbps), (time, time / 2), lost)
         };
-        let slow = network(300, 80, 0.1).limiting(true);
+        let slow = network(300, 80, 0.1).limiting(true).by_tcp(true);
         let all = [network(900, 40, 0.0), slow, network(5_000, 30, 0.02)];
         let summary = NetworkSummary::of(&all).unwrap();
-        assert_eq!((summary.viewers, summary.limited), (3, 1));
+        assert_eq!((summary.viewers, summary.limited, summary.by_tcp), (3, 1, 1));
         assert_eq!(summary.median, network(900, 40, 0.02));
         assert_eq!(summary.worst, slow);
         let one = NetworkSummary::of(&all[..1]).unwrap();

@@ -138,6 +138,9 @@ fn a_viewer_is_connected_and_sees_pictures_over_tcp_alone() {
     viewer.run_until(|viewer| viewer.connected, || {});
     viewer.run_until(|viewer| viewer.video > 100_000, || push(&session, 5_000));
     assert_eq!(session.status().peer_count, 1);
+    let by_tcp = |_: &Viewer| session.viewers()[0].network.is_some_and(|network| network.is_by_tcp);
+    viewer.run_until(by_tcp, || push(&session, 5_000));
+    assert_eq!(session.status().networks.unwrap().by_tcp, 1);
     // It leaves, and its connection is closed.
     let peer = session.viewers()[0].peer;
     engine.handle().disconnect(peer);

@@ -8,8 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use visavis_bench::{Microphone, Server, ServerOptions};
-use visavis_tests::{Network, Outcome, SERVER, Turn, Watcher};
+use visavis_tests::{Firefox, Network, Outcome, SERVER, Turn, Watcher};
 use visavis_weather::{Bandwidth, Conditions, QueueLimit};
+
+/// How long Firefox may take, which is slow to start.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// By which transport the browser gets its media.
 const TRANSPORT: &str = r"
@@ -62,6 +65,31 @@ fn chromium_watches_by_tcp_where_udp_is_blocked_and_by_udp_where_it_is_not() -> 
     let (fps, loudness) = (after.fps_since(&before), after.loudness_since(&before));
     println!("{fps:.1} frames a second, loudness {loudness:.4}");
     assert!(fps > 25.0 && loudness > 0.0005, "{fps:.1} fps, {loudness}");
+    assert_eq!(network.on_server(|| Ok(server.peer_count()?))?, 1);
+    Ok(())
+}
+
+#[test]
+fn firefox_watches_by_tcp_where_udp_is_blocked() -> Outcome {
+    let _turn = Turn::take()?;
+    let Some(network) = Network::make()? else {
+        println!("left out: only root may make network namespaces");
+        return Ok(());
+    };
+    let options = ServerOptions::demo().listen(SocketAddr::from((SERVER, 0)));
+    let server = network.on_server(|| Ok(Server::start(options)?))?;
+    network.block_udp()?;
+    let url = format!("{}?autostart=1", server.url());
+    network.on_viewer(|| {
+        let mut firefox = Firefox::start()?;
+        firefox.open(&url)?;
+        firefox.wait_for("visavis.client.state === 'connected'", PATIENCE)?;
+        firefox.wait_for("document.documentElement.dataset.picture === 'live'", PATIENCE)?;
+        let first: f64 =
+            firefox.eval("return Number(document.documentElement.dataset.firstPictureMs);")?;
+        println!("first picture after {first:.0} ms");
+        Ok(())
+    })?;
     assert_eq!(network.on_server(|| Ok(server.peer_count()?))?, 1);
     Ok(())
 }

@@ -481,6 +481,8 @@ export interface Networks {
   viewers: number;
   /** How many get less than the best picture, because their networks take no more. */
   limited: number;
+  /** How many come by TCP, as their networks let no UDP through. */
+  byTcp: number;
   median: Network;
   worst: Network;
 }

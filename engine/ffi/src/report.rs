@@ -174,6 +174,7 @@ fn to_json(session: &str, status: &SessionStatus) -> Value {
         all["networks"] = json!({
             "viewers": networks.viewers,
             "limited": networks.limited,
+            "byTcp": networks.by_tcp,
             "median": network(&networks.median),
             "worst": network(&networks.worst),
         });

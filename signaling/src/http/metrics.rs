@@ -163,6 +163,11 @@ impl Text {
         for (id, networks) in &sessions {
             self.sample(name, &format!("{{session=\"{id}\"}}"), networks.limited);
         }
+        let name = "visavis_network_tcp_viewers";
+        self.head(name, "gauge", "Viewers that come by TCP, as their networks let no UDP through.");
+        for (id, networks) in &sessions {
+            self.sample(name, &format!("{{session=\"{id}\"}}"), networks.by_tcp);
+        }
         for (name, help, value) in NETWORK_FIGURES {
             let name = format!("visavis_network_{name}");
             self.head(&name, "gauge", help);
@@ -275,8 +280,11 @@ mod tests {
             let times = (Duration::from_millis(30), Duration::from_millis(2));
             NetworkStatus::new(Bitrate::from_kbps(kbps), times, lost)
         };
-        let networks =
-            [network(900, 0.0).limiting(true), network(2_000, 0.25), network(3_000, 0.0)];
+        let networks = [
+            network(900, 0.0).limiting(true).by_tcp(true),
+            network(2_000, 0.25),
+            network(3_000, 0.0),
+        ];
         status.networks = NetworkSummary::of(&networks);
         let rungs =
             [3, 0, 3].map(|rung| PictureStatus::new(VideoCodec::Vp8, Rung::new(rung).unwrap()));
@@ -294,6 +302,7 @@ mod tests {
             "visavis_rtp_input_fault{session=\"default\",stream=\"video\",fault=\"no-keyframe\"} 1",
             "visavis_network_viewers{session=\"default\"} 3",
             "visavis_network_limited_viewers{session=\"default\"} 1",
+            "visavis_network_tcp_viewers{session=\"default\"} 1",
             "visavis_network_available_bits_per_second{session=\"default\",viewer=\"median\"} 2000000",
             "visavis_network_available_bits_per_second{session=\"default\",viewer=\"worst\"} 900000",
             "visavis_network_round_trip_seconds{session=\"default\",viewer=\"median\"} 0.03",

@@ -56,9 +56,11 @@ impl RungBody {
 
 /// The networks of viewers.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct NetworksBody {
     viewers: usize,
     limited: usize,
+    by_tcp: usize,
     median: NetworkBody,
     worst: NetworkBody,
 }
@@ -233,9 +235,9 @@ impl<'a> StatusBody<'a> {
                 audio: RtpStreamBody::new(&input.audio),
             }),
             networks: status.networks.map(
-                |NetworkSummary { viewers, limited, median, worst, .. }| {
+                |NetworkSummary { viewers, limited, by_tcp, median, worst, .. }| {
                     let [median, worst] = [&median, &worst].map(NetworkBody::new);
-                    NetworksBody { viewers, limited, median, worst }
+                    NetworksBody { viewers, limited, by_tcp, median, worst }
                 },
             ),
             rungs: status.rungs.iter().map(RungBody::new).collect(),
@@ -304,8 +306,7 @@ mod tests {
         let network = serde_json::json!(
             {"availableBitrate": 900_000, "roundTrip": 30.5, "queueDelay": 2.0, "fractionLost": 0.25}
         );
-        let networks =
-            serde_json::json!({"viewers": 1, "limited": 1, "median": network, "worst": network});
+        let networks = serde_json::json!({"viewers": 1, "limited": 1, "byTcp": 0, "median": network, "worst": network});
         assert_eq!(json["networks"], networks);
         let rung =
             serde_json::json!({"codec": "VP8", "rung": 3, "bitrate": 1_500_000, "viewers": 2});

@@ -85,6 +85,8 @@ pub struct StatusNetworks {
     pub viewers: u32,
     /// How many of them get less for it.
     pub limited: u32,
+    /// How many of them come by TCP.
+    pub by_tcp: u32,
     /// The medians.
     pub median: StatusNetwork,
     /// The worst figures.
@@ -445,7 +447,8 @@ fn networks(all: &NetworkSummary) -> StatusNetworks {
         queue_delay: network.queue_delay.as_secs_f64() * 1_000.0,
         fraction_lost: network.fraction_lost,
     });
-    StatusNetworks { viewers: count(all.viewers), limited: count(all.limited), median, worst }
+    let (limited, by_tcp) = (count(all.limited), count(all.by_tcp));
+    StatusNetworks { viewers: count(all.viewers), limited, by_tcp, median, worst }
 }
 
 fn count(number: usize) -> u32 {

@@ -75,6 +75,7 @@ fn networks<'py>(py: Python<'py>, all: &NetworkSummary) -> PyResult<Bound<'py, P
     let dict = PyDict::new(py);
     dict.set_item("viewers", all.viewers)?;
     dict.set_item("limited", all.limited)?;
+    dict.set_item("by_tcp", all.by_tcp)?;
     for (which, network) in [("median", all.median), ("worst", all.worst)] {
         let figures = PyDict::new(py);
         figures.set_item("available_kbps", network.available_bitrate.bps() / 1_000)?;

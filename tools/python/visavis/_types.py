@@ -117,6 +117,8 @@ class Networks(TypedDict):
     viewers: int
     limited: int
     """How many get less than the best picture, because their networks take no more."""
+    by_tcp: int
+    """How many come by TCP, as their networks let no UDP through."""
     median: Network
     worst: Network
 

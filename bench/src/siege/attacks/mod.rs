@@ -7,6 +7,7 @@ mod checks;
 mod datagrams;
 mod feedback;
 mod joins;
+mod media_tcp;
 mod microphone;
 mod offers;
 mod origins;
@@ -38,6 +39,9 @@ pub(super) const ALL: &[&dyn Attack] = &[
     &joins::Joins,
     &sockets::Idle { many: false },
     &sockets::Idle { many: true },
+    &media_tcp::MediaConnections(media_tcp::Words::Nothing),
+    &media_tcp::MediaConnections(media_tcp::Words::Garbage),
+    &media_tcp::MediaConnections(media_tcp::Words::Packets),
     &sockets::SlowHeads,
     &sockets::SlowBodies,
     &websockets::EmptyFragments,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use visavis_types::Bitrate;
 
 use super::BandwidthEstimator;
+use crate::transport::Transport;
 
 /// What is known of a viewer's network, as other threads may know it. Written by the media loop of the viewer, after each
 /// of its reports; figures of two reports may be mixed.
@@ -17,6 +18,7 @@ pub struct NetworkGauge {
     queue_us: AtomicU32,
     lost_ppm: AtomicU32,
     is_limiting: AtomicBool,
+    is_by_tcp: AtomicBool,
 }
 
 /// What is known of a viewer's network, by its last report of when packets arrived.
@@ -34,22 +36,31 @@ pub struct NetworkStatus {
     pub fraction_lost: f64,
     /// Whether it is why the viewer gets less than the best picture there is.
     pub is_limiting: bool,
+    /// Whether it comes by TCP, as its network lets no UDP through.
+    pub is_by_tcp: bool,
 }
 
 impl NetworkStatus {
-    /// A bitrate, a round trip and the delay in queues, and the part that is lost. It is not limiting.
+    /// A bitrate, a round trip and the delay in queues, and the part that is lost. By UDP, and not limiting.
     pub const fn new(
         available_bitrate: Bitrate,
         (round_trip, queue_delay): (Duration, Duration),
         fraction_lost: f64,
     ) -> Self {
-        Self { available_bitrate, round_trip, queue_delay, fraction_lost, is_limiting: false }
+        let (is_limiting, is_by_tcp) = (false, false);
+        Self { available_bitrate, round_trip, queue_delay, fraction_lost, is_limiting, is_by_tcp }
     }
 
     /// Whether the viewer gets less for it.
     #[must_use]
     pub const fn limiting(self, is_limiting: bool) -> Self {
         Self { is_limiting, ..self }
+    }
+
+    /// Whether it comes by TCP.
+    #[must_use]
+    pub const fn by_tcp(self, is_by_tcp: bool) -> Self {
+        Self { is_by_tcp, ..self }
     }
 }
 
@@ -72,6 +83,11 @@ impl NetworkGauge {
         self.is_limiting.store(is_limiting, Relaxed);
     }
 
+    /// By which transport media goes to it.
+    pub(crate) fn note_transport(&self, transport: Transport) {
+        self.is_by_tcp.store(transport == Transport::Tcp, Relaxed);
+    }
+
     /// `None` before the first report: of viewers without pictures, and of those that do not report.
     pub fn status(&self) -> Option<NetworkStatus> {
         let available = self.available_bps.load(Relaxed);
@@ -81,6 +97,7 @@ impl NetworkGauge {
             let lost = f64::from(self.lost_ppm.load(Relaxed)) / 1e6;
             NetworkStatus::new(Bitrate::from_bps(available), times, lost)
                 .limiting(self.is_limiting.load(Relaxed))
+                .by_tcp(self.is_by_tcp.load(Relaxed))
         })
     }
 }
@@ -105,6 +122,8 @@ mod tests {
         assert_eq!(status.round_trip, Duration::from_millis(80));
         assert_eq!((status.queue_delay, status.is_limiting), (Duration::ZERO, false));
         gauge.note_limiting(true);
-        assert!(gauge.status().unwrap().is_limiting);
+        assert!(gauge.status().unwrap().is_limiting && !gauge.status().unwrap().is_by_tcp);
+        gauge.note_transport(Transport::Tcp);
+        assert!(gauge.status().unwrap().is_by_tcp);
     }
 }

@@ -463,6 +463,8 @@ impl Peer {
                     events.push(PeerEvent::CheckSent(id, route));
                 }
                 if path.admit(&route, &transmit.contents, now) {
+                    let media = path.route().unwrap_or(&route);
+                    network.note_transport(media.transport);
                     let routes = (&route, path.route());
                     tracks.output.forward(&transmit.contents, routes, (now, clock), out);
                 }
