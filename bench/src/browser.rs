@@ -37,7 +37,7 @@ const SCRIPT_DEADLINE: Duration = Duration::from_secs(15);
 
 /// What keeps a browser from doing anything but showing the page: no updates, no QUIC, no sandbox
 /// (containers have none to offer), and sound without a click.
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 11] = [
     "--no-sandbox",
     "--disable-quic",
     "--disable-component-update",
@@ -47,6 +47,8 @@ const FLAGS: [&str; 10] = [
     "--autoplay-policy=no-user-gesture-required",
     "--no-default-browser-check",
     "--mute-audio",
+    // Servers under test have certificates of their own.
+    "--ignore-certificate-errors",
     // The first page. The default one would be drawn beside the page that is measured.
     BLANK,
 ];

@@ -39,6 +39,11 @@ pub struct EngineConfig {
     /// through. What comes late is left out there, as a connection would hold it back for ever. Where a port is not free
     /// for TCP, that is logged, and its media loop goes without. Default: true.
     pub ice_tcp: bool,
+    /// Another TCP port at which viewers reach this machine, and at which somebody else listens, who hands their connections
+    /// over with [`EngineHandle::take_connection`](crate::EngineHandle::take_connection): the signaling server of this
+    /// project does. With port 443 networks let viewers through that know nothing but web pages. For the first 64 media
+    /// loops. Default: `None`.
+    pub ice_tcp_port: Option<u16>,
     /// Viewers at once, over all sessions. Default: 100.
     pub max_peers: usize,
     /// How long a peer may take from its offer to a finished DTLS handshake. Default: 15 s.
@@ -57,6 +62,7 @@ impl Default for EngineConfig {
             media_loops: 1,
             announce: Vec::new(),
             ice_tcp: true,
+            ice_tcp_port: None,
             max_peers: 100,
             connect_timeout: Duration::from_secs(15),
             scheduling: Scheduling::default(),
@@ -71,6 +77,7 @@ impl EngineConfig {
         media_loops: usize,
         into announce: Vec<AnnouncedAddress>,
         ice_tcp: bool,
+        into ice_tcp_port: Option<u16>,
         max_peers: usize,
         connect_timeout: Duration,
         scheduling: Scheduling,

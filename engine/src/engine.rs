@@ -95,7 +95,7 @@ impl Engine {
             let bound = endpoint.local_addr();
             let acceptor = config.ice_tcp.then(|| listen(bound)).flatten();
             let addresses = Addresses::new((index, bound), &config.announce, &own);
-            let addresses = addresses.by_tcp(acceptor.is_some());
+            let addresses = addresses.by_tcp(acceptor.is_some(), config.ice_tcp_port);
             udp.push(bound);
             bound_to.push((bound, addresses.clone()));
             let (commands, receiver) = draining(COMMAND_CAPACITY);
@@ -143,6 +143,7 @@ impl Engine {
             refusals,
             certificate,
             max_peers: config.max_peers,
+            ice_tcp_port: config.ice_tcp_port,
             event_capacity: config.event_capacity,
             faults: Arc::clone(&faults),
         });

@@ -1,4 +1,5 @@
 use std::hash::{BuildHasher, RandomState};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
 use visavis_codec::Encoders;
 use visavis_core::{Certificate, DataGauge, TransportAddress};
-use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId, UnixMillis};
+use visavis_types::{ClockAnchor, PeerId, Refusal, Refusals, SessionId, UnixMillis};
 
 use crate::audio::audio_loop::AudioCommand;
 use crate::directory::Directory;
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) encoders: Encoders,
     pub(crate) idle_encoder: IdleEncoder,
     pub(crate) max_peers: usize,
+    ice_tcp_port: Option<u16>,
     event_capacity: usize,
     pub(crate) stopped: AtomicBool,
     pub(crate) faults: Arc<Faults>,
@@ -91,6 +93,7 @@ pub(crate) struct Parts {
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) certificate: Certificate,
     pub(crate) max_peers: usize,
+    pub(crate) ice_tcp_port: Option<u16>,
     pub(crate) event_capacity: usize,
     pub(crate) faults: Arc<Faults>,
 }
@@ -108,6 +111,7 @@ impl Inner {
             encoders: parts.encoders,
             idle_encoder: parts.idle_encoder,
             max_peers: parts.max_peers,
+            ice_tcp_port: parts.ice_tcp_port,
             event_capacity: parts.event_capacity,
             stopped: AtomicBool::new(false),
             faults: parts.faults,
@@ -308,6 +312,25 @@ impl EngineHandle {
     /// notified when the engine cannot go on ([`Faults::on_fatal`]).
     pub fn faults(&self) -> &Arc<Faults> {
         &self.inner.faults
+    }
+
+    /// [`EngineConfig::ice_tcp_port`](crate::EngineConfig::ice_tcp_port).
+    pub fn ice_tcp_port(&self) -> Option<u16> {
+        self.inner.ice_tcp_port
+    }
+
+    /// Takes a TCP connection over that was accepted elsewhere, at
+    /// [`EngineConfig::ice_tcp_port`](crate::EngineConfig::ice_tcp_port). Its first bytes, which may have been peeked at but
+    /// not read, are a connectivity check behind its length (RFC 4571): the first of them is below 16, which is where
+    /// neither TLS nor HTTP begins. What is anything else is closed, and so is what there is no room for.
+    pub fn take_connection(&self, stream: TcpStream) {
+        let mut first = [0; 512];
+        let length = stream.peek(&mut first).unwrap_or_default();
+        let packet = first.get(2..length).unwrap_or_default();
+        let media_loop = visavis_core::named_media_loop(packet).unwrap_or_default();
+        if self.inner.send(media_loop, Command::Connection(stream)).is_err() {
+            self.inner.refusals.count(Refusal::Connection);
+        }
     }
 
     /// Closes a peer; an unknown one is ignored.

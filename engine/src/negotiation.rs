@@ -160,6 +160,7 @@ impl EngineHandle {
             order: config.order(),
             video_codecs: config.codecs(inner.encoders.codecs()),
             red: config.opus.red,
+            media_loop,
             candidates: &candidates,
             certificate: &inner.certificate,
             now: Instant::now(),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,10 @@ struct Viewer {
 
 impl Viewer {
     fn join(engine: &Engine, session: &Session) -> Self {
-        let to = engine.udp_addr();
+        Self::join_at(engine, session, engine.udp_addr())
+    }
+
+    fn join_at(engine: &Engine, session: &Session, to: SocketAddr) -> Self {
         let stream = TcpStream::connect(to).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
@@ -211,6 +214,43 @@ fn strangers_are_sent_away() {
     }
     // Those that say nothing are here for ten seconds.
     many.into_iter().for_each(ends);
+}
+
+#[test]
+fn a_connection_that_another_has_accepted_is_taken_over() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let udp = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let config = EngineConfig::default().udp(udp).ice_tcp(false).ice_tcp_port(port).media_loops(3);
+    let engine = Engine::start(config).unwrap();
+    let handle = engine.handle();
+    assert_eq!(handle.ice_tcp_port(), Some(port));
+    let config = SessionConfig::default().encoded(VideoCodec::H264).idle(None);
+    let session = engine.create_session(config).unwrap();
+    session.start();
+    thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            let mut first = [0];
+            if stream.peek(&mut first).is_ok() {
+                handle.take_connection(stream);
+            }
+        }
+    });
+    // Each on another of the media loops.
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut viewers: Vec<Viewer> = (0..3).map(|_| Viewer::join_at(&engine, &session, to)).collect();
+    for viewer in &mut viewers {
+        viewer.run_until(|viewer| viewer.connected, || {});
+    }
+    for viewer in &mut viewers {
+        viewer.run_until(|viewer| viewer.video > 50_000, || push(&session, 5_000));
+    }
+    assert_eq!(session.status().peer_count, 3);
+    // What is no packet is closed there too.
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.write_all(&[0; 64]).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert!(!matches!(stream.read(&mut [0; 16]), Ok(1..)));
 }
 
 #[test]

@@ -105,7 +105,11 @@ fn the_applications_encoder_is_told_what_its_viewers_network_takes() {
     relay.set_down(path(0.6));
     viewer.push_until(is_told(|kbps| (100..600).contains(&kbps)), || encoder.push(&session));
     relay.set_down(path(10.0));
-    viewer.push_until(is_told(|kbps| kbps > 700), || encoder.push(&session));
+    // It grows by some percent a second.
+    let low = told.get().unwrap();
+    let grows = is_told(|_| true);
+    let grows = |viewer: &Viewer| grows(viewer) && told.get().unwrap().bps() > low.bps() / 10 * 12;
+    viewer.push_until(grows, || encoder.push(&session));
 
     // Who comes next gets all of it to begin with.
     let peer = session.viewers()[0].peer;

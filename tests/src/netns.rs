@@ -170,6 +170,20 @@ impl Network {
         ip(&format!("-n {server} rule add pref 1 iif cable ipproto udp blackhole"))
     }
 
+    /// From now on the server's host gets no TCP and no UDP from the viewer's but what goes to one TCP port.
+    ///
+    /// # Errors
+    ///
+    /// When `ip` refuses.
+    pub fn allow_only_tcp(&self, port: u16) -> Result<(), Box<dyn Error>> {
+        let server = &self.server;
+        ip(&format!("-n {server} rule add pref 10 table local"))?;
+        ip(&format!("-n {server} rule del pref 0"))?;
+        ip(&format!("-n {server} rule add pref 1 iif cable ipproto tcp dport {port} table local"))?;
+        ip(&format!("-n {server} rule add pref 2 iif cable ipproto tcp blackhole"))?;
+        ip(&format!("-n {server} rule add pref 3 iif cable ipproto udp blackhole"))
+    }
+
     /// Pulls the cable, which both hosts notice.
     ///
     /// # Errors

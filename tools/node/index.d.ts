@@ -49,6 +49,11 @@ export interface WebRtcConfig {
   mediaPort?: number;
   /** Visitors may come by TCP too, at the number of `mediaPort`, where their networks let no UDP through. Default: true. */
   iceTcp?: boolean;
+  /**
+   * The number at which visitors reach `signalingPort`, where their media may come there too, by TCP: with 443 networks let
+   * them through that know nothing but web pages. Default: none.
+   */
+  iceTcpPort?: number;
   /** Addresses that browsers are told for media, as `ADDRESS` or `ADDRESS:PORT`. Default: all of this machine. */
   announce?: string[];
   /** Origins of pages of other servers that may connect, such as `https://app.example.org`; `*` for all. Default: none. */

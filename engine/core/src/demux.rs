@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use str0m::ice::StunMessage;
 use visavis_types::Shrink;
 
+use crate::entropy;
 use crate::transport::{Route, TransportAddress};
 
 /// ICE user names kept per peer: the one in use, and those of the restarts before it, by which checks still
@@ -71,6 +72,14 @@ fn stun(datagram: &[u8]) -> Option<Incoming<'_>> {
         INDICATION => Incoming::Indication,
         _ => return None,
     })
+}
+
+/// Which media loop a connectivity check is for, by the user name that it names; `None` for what is none.
+pub fn named_media_loop(datagram: &[u8]) -> Option<usize> {
+    match classify(datagram) {
+        Incoming::Check(_, ufrag) => entropy::named_media_loop(ufrag),
+        _ => None,
+    }
 }
 
 /// The transaction of a check that is sent, by its bytes; `None` where they are none.

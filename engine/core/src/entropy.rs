@@ -15,7 +15,7 @@ const POOL_BYTES: usize = 512;
 /// ICE characters (RFC 8839 §5.4): 64 of them, six bits each.
 const ICE_CHARS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// 96 bits; 24 are asked for.
+/// 90 bits beside the first character; 24 are asked for.
 const UFRAG_CHARS: usize = 16;
 /// 192 bits; 128 are asked for.
 const PASSWORD_CHARS: usize = 32;
@@ -57,15 +57,25 @@ impl Entropy {
     }
 }
 
-/// New ICE credentials for our side. `None` where the system has no randomness.
-pub(crate) fn ice_credentials() -> Option<IceCreds> {
+/// New ICE credentials for our side, whose user name says which media loop it is of ([`named_media_loop`]). `None` where
+/// the system has no randomness.
+pub(crate) fn ice_credentials(media_loop: usize) -> Option<IceCreds> {
     let mut bytes = [0; UFRAG_CHARS + PASSWORD_CHARS];
     getrandom::fill(&mut bytes).ok()?;
     let text = |bytes: &[u8]| {
         bytes.iter().map(|byte| char::from(ICE_CHARS[usize::from(byte % 64)])).collect()
     };
+    if let Some(first) = bytes.first_mut() {
+        *first = (media_loop % ICE_CHARS.len()) as u8;
+    }
     let (ufrag, pass) = bytes.split_at(UFRAG_CHARS);
     Some(IceCreds { ufrag: text(ufrag), pass: text(pass) })
+}
+
+/// Which media loop an ICE user name of ours is of; of 64 loops at most.
+pub(crate) fn named_media_loop(ufrag: &str) -> Option<usize> {
+    let first = ufrag.bytes().next()?;
+    ICE_CHARS.iter().position(|byte| *byte == first)
 }
 
 #[cfg(test)]
@@ -94,11 +104,12 @@ mod tests {
     fn credentials_are_no_work_of_the_generator() {
         let credentials = || {
             fastrand::seed(7);
-            ice_credentials().unwrap()
+            ice_credentials(11).unwrap()
         };
         let (one, two) = (credentials(), credentials());
         assert_ne!(one, two);
         assert_eq!((one.ufrag.len(), one.pass.len()), (UFRAG_CHARS, PASSWORD_CHARS));
         assert!(one.pass.bytes().all(|byte| ICE_CHARS.contains(&byte)));
+        assert_eq!(named_media_loop(&one.ufrag), Some(11));
     }
 }

@@ -25,6 +25,7 @@ mod transport;
 
 pub use bwe::{BandwidthEstimator, NetworkGauge, NetworkStatus};
 pub use deadline::{Deadline, DeadlineReason, Deadlines};
+pub use demux::named_media_loop;
 pub use hub::{FrameSent, Hub, HubEvent};
 pub use peer::Peer;
 pub use peer::certificate::Certificate;

@@ -628,9 +628,10 @@ typedef struct visavis_engine_config {
      */
     uint32_t ice_tcp;
     /**
-     * 0.
+     * The number at which viewers reach the port of visavis_server_start() for TCP, where their media may come there too;
+     * 0: it may not. Default: 0.
      */
-    uint32_t reserved;
+    uint32_t ice_tcp_port;
 } visavis_engine_config;
 
 /**

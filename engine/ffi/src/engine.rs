@@ -65,8 +65,9 @@ pub struct visavis_engine_config {
     pub realtime: u32,
     /// 1: viewers may come by TCP too, at the same addresses and ports. Default: 1.
     pub ice_tcp: u32,
-    /// 0.
-    pub reserved: u32,
+    /// The number at which viewers reach the port of visavis_server_start() for TCP, where their media may come there too;
+    /// 0: it may not. Default: 0.
+    pub ice_tcp_port: u32,
 }
 
 // SAFETY: it is as the trait asks for.
@@ -86,7 +87,7 @@ unsafe impl Versioned for visavis_engine_config {
             media_core: -1,
             realtime: 0,
             ice_tcp: config.ice_tcp.into(),
-            reserved: 0,
+            ice_tcp_port: 0,
         }
     }
 }
@@ -111,6 +112,9 @@ impl visavis_engine_config {
         }
         settings.flag("realtime", self.realtime);
         settings.flag("ice_tcp", self.ice_tcp);
+        if self.ice_tcp_port != 0 {
+            settings.number("ice_tcp_port", self.ice_tcp_port);
+        }
         Ok(settings)
     }
 }

@@ -164,6 +164,7 @@ pub(crate) const ENGINE_KEYS: &[&str] = &[
     "udp",
     "announce",
     "ice_tcp",
+    "ice_tcp_port",
     "loops",
     "media_core",
     "realtime",
@@ -185,6 +186,7 @@ pub(crate) fn engine_config(settings: &Settings) -> Result<EngineConfig> {
         connect_timeout = settings.milliseconds("connect_timeout_ms", 1..=HOUR_MS)?;
         event_capacity = settings.take_number("event_capacity", 1..=65_536)?;
     }
+    config.ice_tcp_port = settings.take_number("ice_tcp_port", 1..=65_535)?;
     let core = settings.take_number("media_core", 0..=65_535)?;
     let realtime = settings.take_flag("realtime")?.unwrap_or_default();
     config.scheduling = Scheduling::default().media_core(core).realtime(realtime);

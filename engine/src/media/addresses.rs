@@ -85,6 +85,8 @@ pub(crate) struct Addresses {
     v6_socket: bool,
     /// TCP connections are taken at the same addresses.
     by_tcp: bool,
+    /// They are also taken at this port, where another listens and hands them over.
+    shared_port: Option<u16>,
 }
 
 impl Addresses {
@@ -108,17 +110,18 @@ impl Addresses {
             }
             announce => announce.iter().map(|one| one.of_loop(index, bound.port())).collect(),
         };
-        Self { candidates, local, v6_socket, by_tcp: false }
+        Self { candidates, local, v6_socket, by_tcp: false, shared_port: None }
     }
 
-    /// Has TCP connections taken at them too, or not.
-    pub(crate) fn by_tcp(mut self, is_so: bool) -> Self {
-        self.by_tcp = is_so;
+    /// Has TCP connections taken at them too, or not, and at a port where another listens.
+    pub(crate) fn by_tcp(mut self, is_so: bool, shared_port: Option<u16>) -> Self {
+        (self.by_tcp, self.shared_port) = (is_so, shared_port);
         self
     }
 
-    pub(crate) fn are_by_tcp(&self) -> bool {
-        self.by_tcp
+    /// The same for other addresses.
+    pub(crate) fn by_tcp_as(self, other: &Self) -> Self {
+        self.by_tcp(other.by_tcp, other.shared_port)
     }
 
     /// What keeps visitors from finding this machine, if anything does.
@@ -142,8 +145,28 @@ impl Addresses {
     /// The ICE host candidates: these addresses by UDP, and by TCP.
     pub(crate) fn host_candidates(&self) -> Vec<TransportAddress> {
         let all = || self.candidates.iter().copied();
-        let by_tcp = all().filter(|_| self.by_tcp).map(TransportAddress::tcp);
-        all().map(TransportAddress::udp).chain(by_tcp).collect()
+        let own = all().filter(|_| self.by_tcp);
+        let shared = self.shared_port.into_iter().flat_map(|port| {
+            let mut all: Vec<_> = all().map(|own| SocketAddr::new(own.ip(), port)).collect();
+            all.dedup();
+            all
+        });
+        let mut candidates: Vec<_> = all().map(TransportAddress::udp).collect();
+        candidates.extend(own.chain(shared).map(TransportAddress::tcp));
+        candidates
+    }
+
+    /// The candidate that a TCP connection has come to. `is_shared`: where another listens.
+    pub(crate) fn tcp_candidate_for(
+        &self,
+        (local, is_shared): (IpAddr, bool),
+        source: IpAddr,
+    ) -> Option<SocketAddr> {
+        let own = self.candidate_for(Some(local), source)?;
+        match is_shared {
+            true => Some(SocketAddr::new(own.ip(), self.shared_port?)),
+            false => Some(own),
+        }
     }
 
     /// The candidate at which a datagram sent to `destination` arrived: that address itself, or, behind
@@ -259,12 +282,35 @@ mod tests {
     }
 
     #[test]
+    fn tcp_is_at_the_same_port_and_at_one_that_another_listens_on() {
+        let bound = "0.0.0.0:4000".parse().unwrap();
+        let announced = ["203.0.113.9:20638".parse().unwrap(), ip("2001:db8::7").into()];
+        let addresses = Addresses::new((0, bound), &announced, &[ip("10.0.0.5")]);
+        assert_eq!(addresses.host_candidates().len(), 2);
+        let addresses = addresses.by_tcp(true, Some(443));
+        let tcp = |text: &str| TransportAddress::tcp(text.parse().unwrap());
+        let expected = [
+            tcp("203.0.113.9:20638"),
+            tcp("[2001:db8::7]:4000"),
+            tcp("203.0.113.9:443"),
+            tcp("[2001:db8::7]:443"),
+        ];
+        assert_eq!(addresses.host_candidates()[2..], expected);
+        let from = |is_shared| {
+            addresses.tcp_candidate_for((ip("10.0.0.5"), is_shared), ip("198.51.100.1"))
+        };
+        assert_eq!(from(false), Some("203.0.113.9:20638".parse().unwrap()));
+        assert_eq!(from(true), Some("203.0.113.9:443".parse().unwrap()));
+    }
+
+    #[test]
     fn an_ipv6_socket_writes_ipv4_as_mapped() {
         let addresses = Addresses {
             candidates: vec![],
             local: vec![ip("192.0.2.4")],
             v6_socket: true,
             by_tcp: false,
+            shared_port: None,
         };
         let mapped = addresses.to_socket("192.0.2.7:9".parse().unwrap());
         assert_eq!(mapped, "[::ffff:192.0.2.7]:9".parse().unwrap());

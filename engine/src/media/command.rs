@@ -1,3 +1,4 @@
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -52,6 +53,8 @@ pub(crate) enum Command {
         offer: Box<Offer>,
         reply: Reply,
     },
+    /// A viewer's connection that somebody else has accepted.
+    Connection(TcpStream),
 }
 
 impl Command {
@@ -59,7 +62,7 @@ impl Command {
     pub(crate) fn newcomer(&self) -> Option<(PeerId, SessionId)> {
         match self {
             Self::Adopt { peer, .. } => Some((peer.id(), peer.session().clone())),
-            Self::Renegotiate { .. } => None,
+            Self::Renegotiate { .. } | Self::Connection(_) => None,
         }
     }
 }

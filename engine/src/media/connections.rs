@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use mio::{Interest, Registry, Token};
@@ -48,6 +48,8 @@ pub(crate) struct Connections {
 struct Connection {
     stream: TcpConnection,
     since: Instant,
+    /// Somebody else listens where it came in.
+    is_shared: bool,
     /// It is a peer's.
     is_known: bool,
     is_readable: bool,
@@ -67,8 +69,8 @@ pub(crate) struct Arrived {
     pub(crate) index: usize,
     /// How many bytes.
     pub(crate) length: usize,
-    /// The address of ours that they came in at.
-    pub(crate) local: IpAddr,
+    /// The address of ours that they came in at, and whether another listens there.
+    pub(crate) at: (IpAddr, bool),
     pub(crate) remote: SocketAddr,
 }
 
@@ -144,7 +146,7 @@ impl Connections {
                 return;
             }
             match acceptor.accept() {
-                Ok(Some(stream)) => self.take(stream, now),
+                Ok(Some(stream)) => self.take(stream, false, now),
                 Ok(None) => self.may_accept = false,
                 Err(error) => {
                     tracing::warn!(%error, "connections are not accepted for now");
@@ -155,7 +157,15 @@ impl Connections {
         }
     }
 
-    fn take(&mut self, stream: TcpConnection, now: Instant) {
+    /// Takes one that somebody else has accepted.
+    pub(crate) fn take_over(&mut self, stream: TcpStream, now: Instant) {
+        match TcpConnection::from_std(stream) {
+            Ok(stream) => self.take(stream, true, now),
+            Err(error) => tracing::debug!(%error, "a connection was gone before it was taken over"),
+        }
+    }
+
+    fn take(&mut self, stream: TcpConnection, is_shared: bool, now: Instant) {
         let remote = stream.remote_addr();
         let of_one = |other: &&Connection| {
             !other.is_known && network(other.stream.remote_addr().ip()) == network(remote.ip())
@@ -166,8 +176,14 @@ impl Connections {
             self.refused += 1;
             return;
         }
-        let connection =
-            Connection { stream, since: now, is_known: false, is_readable: false, bytes: 0 };
+        let connection = Connection {
+            stream,
+            since: now,
+            is_shared,
+            is_known: false,
+            is_readable: false,
+            bytes: 0,
+        };
         let entry = self.all.vacant_entry();
         let index = entry.key();
         let connection = entry.insert(connection);
@@ -213,9 +229,9 @@ impl Connections {
                 Ok(Some(length)) => {
                     // The others get their turn in between.
                     self.readable.rotate_left(1);
-                    let (local, remote) =
-                        (connection.stream.local_ip(), connection.stream.remote_addr());
-                    return Some(Arrived { index, length, local, remote });
+                    let at = (connection.stream.local_ip(), connection.is_shared);
+                    let remote = connection.stream.remote_addr();
+                    return Some(Arrived { index, length, at, remote });
                 }
                 Ok(None) => {
                     connection.is_readable = false;

@@ -67,8 +67,7 @@ impl Follower {
         };
         let mut changed = false;
         for (index, (bound, known)) in self.sockets.iter_mut().enumerate() {
-            let now =
-                Addresses::new((index, *bound), &self.announce, &own).by_tcp(known.are_by_tcp());
+            let now = Addresses::new((index, *bound), &self.announce, &own).by_tcp_as(known);
             if now == *known {
                 continue;
             }

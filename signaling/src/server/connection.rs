@@ -28,6 +28,9 @@ use crate::ws::protocol::Outgoing;
 /// requests is work too.
 const REQUEST_COST_BYTES: usize = 4 << 10;
 
+/// A packet's length begins below it: none has 4,096 bytes. TLS begins with 22 (RFC 8446 §5.1), HTTP with a letter.
+const FIRST_OF_OTHERS: u8 = 16;
+
 /// When a connection wants its next turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -37,6 +40,8 @@ pub(crate) enum Next {
     Again,
     /// Never: it is over.
     Done,
+    /// Never: it is for the engine, as it is.
+    HandOver,
 }
 
 /// One TCP connection, from accept to close.
@@ -51,6 +56,8 @@ pub(crate) struct Connection {
     phase: Phase,
     /// Since when there has been output that the socket does not take.
     stalled_since: Option<Instant>,
+    /// It may be one for media: nothing has come yet.
+    may_be_media: bool,
 }
 
 enum Phase {
@@ -83,7 +90,26 @@ impl Connection {
         };
         let phase =
             Phase::Http { http: Box::new(HttpConnection::new(router)), waiting, since: now };
-        Self { transport, key, client, output: Output::default(), phase, stalled_since: None }
+        Self {
+            transport,
+            key,
+            client,
+            output: Output::default(),
+            phase,
+            stalled_since: None,
+            may_be_media: false,
+        }
+    }
+
+    /// Has it handed over where its first byte is that of a viewer's packets (RFC 4571).
+    pub(crate) fn or_media(mut self, is_so: bool) -> Self {
+        self.may_be_media = is_so;
+        self
+    }
+
+    /// The socket, for somebody else.
+    pub(crate) fn into_socket(self) -> mio::net::TcpStream {
+        self.transport.into_socket()
     }
 
     /// Sends a response before anything was asked, and closes.
@@ -99,6 +125,13 @@ impl Connection {
 
     /// Goes as far as the socket and the turn's budget allow.
     pub(crate) fn turn(&mut self, context: &mut Context, now: Instant) -> Next {
+        if self.may_be_media {
+            match ready(self.transport.peek()) {
+                Ok(None) => return Next::Wait,
+                Ok(Some(Some(first))) if first < FIRST_OF_OTHERS => return Next::HandOver,
+                Ok(Some(_)) | Err(_) => self.may_be_media = false,
+            }
+        }
         let mut budget = READ_BUDGET_BYTES;
         let result = self.advance(context, &mut budget, now);
         self.next(result, budget)

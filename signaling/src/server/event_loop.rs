@@ -271,7 +271,9 @@ impl EventLoop {
             }
         };
         let router = Arc::clone(&self.router);
-        self.insert(|key| Connection::new(transport, router, key, client, now), false, now)
+        let or_media = self.context.engine.ice_tcp_port().is_some();
+        let make = |key| Connection::new(transport, router, key, client, now).or_media(or_media);
+        self.insert(make, false, now)
     }
 
     /// Refuses a connection, with a response where that costs little.
@@ -315,6 +317,14 @@ impl EventLoop {
             Err(_) => Next::Done,
         });
         registered
+    }
+
+    /// Gives the engine a connection for media that came in here.
+    fn hand_over(&self, connection: Connection) {
+        let mut socket = connection.into_socket();
+        if self.poll.registry().deregister(&mut socket).is_ok() {
+            self.context.engine.take_connection(socket.into());
+        }
     }
 
     /// Connections that count.
@@ -418,7 +428,7 @@ impl EventLoop {
             .guard(FaultDomain::Connection, &"a connection to the signaling server", turn)
             .unwrap_or(Next::Done);
         let (deadline, idle) = match next {
-            Next::Done => (None, None),
+            Next::Done | Next::HandOver => (None, None),
             Next::Wait | Next::Again => {
                 let deadline = entry.connection.deadline(&self.context.config.limits);
                 (deadline, entry.connection.idle_since().filter(|_| !entry.refused))
@@ -430,12 +440,15 @@ impl EventLoop {
         match next {
             Next::Wait => {}
             Next::Again => self.runnable.push(key),
-            Next::Done => {
+            Next::Done | Next::HandOver => {
                 let mut entry = self.connections.remove(key);
                 self.connections.shrink_if_mostly_empty();
                 self.refused -= usize::from(entry.refused);
                 entry.connection.end(&mut self.context);
                 // Closing the socket takes it out of the poller as well.
+                if next == Next::HandOver {
+                    self.hand_over(entry.connection);
+                }
             }
         }
     }

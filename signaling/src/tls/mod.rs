@@ -58,6 +58,17 @@ impl Transport {
         &mut self.socket
     }
 
+    /// The first byte that came, which stays to be read. `WouldBlock` where none has; `None` at the end.
+    pub(crate) fn peek(&self) -> io::Result<Option<u8>> {
+        let mut first = [0];
+        Ok(self.socket.peek(&mut first)?.checked_sub(1).map(|_| first[0]))
+    }
+
+    /// The socket, for somebody else. Nothing was read of it.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        self.socket
+    }
+
     /// Whether the TLS handshake is not finished yet.
     pub(crate) fn is_handshaking(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())

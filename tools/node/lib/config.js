@@ -88,6 +88,7 @@ function settings(config) {
       port,
       mediaPort: webrtc('mediaPort', 'port', 0),
       iceTcp: webrtc('iceTcp', 'flag', true),
+      iceTcpPort: webrtc('iceTcpPort', 'port'),
       announce: webrtc('announce', 'texts', []),
       maxClients,
       iceServers: iceServers(config.webrtc.iceServers ?? PUBLIC_STUN),

@@ -27,6 +27,8 @@ pub struct SystemOptions {
     pub media_port: u32,
     /// Whether viewers may come by TCP too.
     pub ice_tcp: bool,
+    /// The number at which they reach the server's port, where their media may come there too.
+    pub ice_tcp_port: Option<u32>,
     /// Addresses that viewers are told; none for all of this machine.
     pub announce: Vec<String>,
     /// Viewers at once.
@@ -124,6 +126,7 @@ impl SystemOptions {
             .udp((self.host()?, port(self.media_port)?))
             .announce(announce?)
             .ice_tcp(self.ice_tcp)
+            .ice_tcp_port(self.ice_tcp_port.map(port).transpose()?)
             .max_peers(self.max_clients as usize);
         Ok(match self.port {
             Some(number) => config.leave_tcp_to((self.host()?, port(number)?).into()),

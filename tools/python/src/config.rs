@@ -29,6 +29,7 @@ struct EngineSettings {
     max_viewers: usize,
     media_loops: usize,
     ice_tcp: bool,
+    ice_tcp_port: Option<u16>,
 }
 
 #[derive(FromPyObject)]
@@ -121,7 +122,8 @@ pub(crate) fn engine(settings: &Bound<'_, PyDict>) -> PyResult<EngineConfig> {
         .announce(announce)
         .max_peers(given.max_viewers)
         .media_loops(given.media_loops)
-        .ice_tcp(given.ice_tcp))
+        .ice_tcp(given.ice_tcp)
+        .ice_tcp_port(given.ice_tcp_port))
 }
 
 /// A session's settings.

@@ -39,6 +39,8 @@ class Engine:
     :param max_viewers: over all sessions.
     :param media_loops: threads that send, each with a socket of its own, on ports that follow one another.
     :param ice_tcp: whether viewers may come by TCP too, at the same port, where their networks let no UDP through.
+    :param ice_tcp_port: the number at which visitors reach the port of :func:`serve`, where their media may come there too,
+        by TCP: with 443 networks let them through that know nothing but web pages.
     :raises InvalidValue: a setting that cannot be used.
     :raises Error: a port that is taken, or a system that refuses threads.
 
@@ -55,6 +57,7 @@ class Engine:
         max_viewers: int = 100,
         media_loops: int = 1,
         ice_tcp: bool = True,
+        ice_tcp_port: Optional[int] = None,
     ) -> None:
         settings = {
             "udp_port": udp_port,
@@ -63,6 +66,7 @@ class Engine:
             "max_viewers": max_viewers,
             "media_loops": media_loops,
             "ice_tcp": ice_tcp,
+            "ice_tcp_port": ice_tcp_port,
         }
         self._engine = _visavis.Engine(settings, self._page_settings(max_viewers))
 
@@ -241,6 +245,8 @@ def serve(
     announce: Sequence[str] = (),
     max_viewers: int = 100,
     media_loops: int = 1,
+    ice_tcp: bool = True,
+    ice_tcp_port: Optional[int] = None,
     tls_cert: Optional[str] = None,
     tls_key: Optional[str] = None,
     ice_servers: Sequence[IceServer] = (),
@@ -256,7 +262,8 @@ def serve(
 
     :param port: the TCP port; 0 lets the system choose.
     :param host: an IP address of this machine. Default: all of them.
-    :param udp_port, udp_host, announce, max_viewers, media_loops, ice_tcp: as in :class:`Engine`.
+    :param udp_port, udp_host, announce, max_viewers, media_loops, ice_tcp, ice_tcp_port: as in
+        :class:`Engine`.
     :param tls_cert, tls_key: PEM files; with them the port speaks HTTPS and WSS alone. Browsers hand out a microphone only
         on HTTPS pages and on localhost.
     :param ice_servers: STUN and TURN servers for browsers.
@@ -292,6 +299,8 @@ def serve(
         announce=announce,
         max_viewers=max_viewers,
         media_loops=media_loops,
+        ice_tcp=ice_tcp,
+        ice_tcp_port=ice_tcp_port,
     )
 
 

@@ -78,6 +78,7 @@ fn setup(certificate: &Certificate, preferred: VideoCodec) -> PeerSetup<'_> {
         order: CodecOrder { video: vec![preferred], ..CodecOrder::default() },
         video_codecs: if preferred == Av1 { encoders.with(Av1) } else { encoders },
         red: false,
+        media_loop: 0,
         candidates: &[],
         certificate,
         now: Instant::now(),

@@ -36,6 +36,8 @@ pub struct PeerSetup<'a> {
     /// Whether sound in Opus is sent with redundancy (RFC 2198) to all viewers that take it, and by them. Otherwise it is
     /// sent so to those that lose packets.
     pub red: bool,
+    /// Which media loop it will be on: its ICE user name says so ([`named_media_loop`](crate::named_media_loop)).
+    pub media_loop: usize,
     /// Our ICE host candidates: addresses at which the media loop is reached.
     pub candidates: &'a [TransportAddress],
     /// The engine's certificate.
@@ -56,7 +58,8 @@ impl PeerSetup<'_> {
         let mut candidates = RemoteCandidates::default();
         let (inner, refused) = candidates.filter(&plan.text);
         let remote = credentials::of(&inner).ok_or(NegotiateError::Sdp(SdpError::NoIce))?;
-        let local = entropy::ice_credentials().ok_or(NegotiateError::NoRandomness)?;
+        let local =
+            entropy::ice_credentials(self.media_loop).ok_or(NegotiateError::NoRandomness)?;
         Entropy::default().reseed();
         let (mut rtc, handshake) = dtls::with_handshake(|| self.build_rtc(local.clone()));
         for &at in self.candidates {

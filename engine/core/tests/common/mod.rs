@@ -192,6 +192,7 @@ impl World {
             order: self.order.clone(),
             video_codecs: CodecSet::ALL,
             red: self.red,
+            media_loop: 0,
             candidates: &[TransportAddress::udp(self.hub_addr)],
             certificate: &self.certificate,
             now: self.now,

@@ -50,6 +50,7 @@ fn answer(offer: &str) -> Result<(Peer, String), NegotiateError> {
         order: CodecOrder::default(),
         video_codecs: CodecSet::ALL,
         red: true,
+        media_loop: 0,
         candidates: &[TransportAddress::udp(HERE.into())],
         certificate,
         now: Instant::now(),

@@ -101,6 +101,17 @@ impl TcpConnection {
         Ok(Self { stream, local, remote, partial: Vec::new(), outbox: Outbox::default() })
     }
 
+    /// One that somebody else has accepted. What was peeked at is still to be read.
+    ///
+    /// # Errors
+    ///
+    /// It is gone already.
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        let remote = stream.peer_addr()?;
+        Self::new(TcpStream::from_std(stream), remote)
+    }
+
     /// The address of ours that it came in at.
     pub fn local_ip(&self) -> IpAddr {
         self.local

@@ -425,6 +425,7 @@ impl MediaLoop {
                     None => Err(OfferError::PeerGone),
                 });
             }
+            Command::Connection(stream) => self.egress.connections.take_over(stream, now),
         }
     }
 

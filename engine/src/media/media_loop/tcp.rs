@@ -29,7 +29,7 @@ impl MediaLoop {
             && let Some(arrived) = egress.connections.read(tcp_buffer)
         {
             let now = Instant::now();
-            let at = egress.addresses.candidate_for(Some(arrived.local), arrived.remote.ip());
+            let at = egress.addresses.tcp_candidate_for(arrived.at, arrived.remote.ip());
             let mut frames = Frames::new(tcp_buffer.get(..arrived.length).unwrap_or_default());
             for packet in frames.by_ref() {
                 if let Some(at) = at {

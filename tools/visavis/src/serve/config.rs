@@ -31,6 +31,7 @@ pub(super) fn engine_config(settings: &Settings) -> EngineConfig {
         .udp(settings.udp)
         .announce(settings.announce.clone())
         .ice_tcp(settings.ice_tcp)
+        .ice_tcp_port(settings.ice_tcp_port)
         .max_peers(settings.max_clients)
         .media_loops(settings.loops)
         .scheduling(

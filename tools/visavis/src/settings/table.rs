@@ -95,6 +95,14 @@ settings! {
         /// the page alone.
         ice_tcp: bool = true, Spec::toggle("ice-tcp", "BOOL");
 
+        /// Let viewers' media come to --listen too, by TCP; PORT is the number at which they reach it, such as 443
+        ///
+        /// For networks that let nothing through but web pages: page, signaling and media then need one TCP port. It works
+        /// with and without TLS, but not through a proxy that ends TLS or HTTP there. Of the ports below 1024 browsers take 80
+        /// and 443 alone, and those not at private addresses.
+        ice_tcp_port: Option<u16> = None, Spec::value("ice-tcp-port", "PORT").range(1, 65_535)
+            .unset("not there").example("443");
+
         /// Number of media loops that share the viewers, each a thread with a UDP port of its own
         ///
         /// One loop serves many hundred viewers; use more on hosts that have cores for them. With a fixed port in

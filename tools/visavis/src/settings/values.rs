@@ -211,7 +211,7 @@ macro_rules! numbers {
     )+ };
 }
 
-numbers!(u8, u32, u64, usize);
+numbers!(u8, u16, u32, u64, usize);
 
 impl Value for bool {
     fn read(given: &Given, _: &Spec) -> Result<Self, Invalid> {

@@ -268,7 +268,8 @@ impl Path {
 
     /// ICE begins anew, with credentials that str0m has drawn.
     fn restart_ice(&mut self, rtc: &mut Rtc, mut local: IceCreds, remote: Option<IceCreds>) {
-        if let Some(drawn) = entropy::ice_credentials() {
+        let own = entropy::named_media_loop(&self.checks.local().ufrag).unwrap_or_default();
+        if let Some(drawn) = entropy::ice_credentials(own) {
             rtc.direct_api().set_local_ice_credentials(drawn.clone());
             local = drawn;
         }
