@@ -7,8 +7,9 @@ CARGO ?= cargo
 OPENSSL = visavis-cli/openssl,visavis-tests/openssl
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PREFIX ?= /usr/local
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help run test test-sanitizers test-install test-av1 test-openssl test-python test-adapters wheel lint doc api abi header install deny msrv \
+.PHONY: help run test test-sanitizers test-nvenc test-install test-av1 test-openssl test-python test-adapters wheel lint doc api abi header install deny msrv \
 	features fuzz-check bench micro instructions profile fuzz fuzz-offers setup setup-abi setup-capi setup-count setup-deny setup-openssl \
 	setup-profile setup-python setup-speech setup-test
 
@@ -53,6 +54,11 @@ test-sanitizers: setup-test setup-count ## C programs under sanitizers and valgr
 	@# What depends on which of two threads is the faster, or on one not having to wait for the other.
 	taskset -c 0 $(CARGO) test --workspace --test programs --test viewers --test hardship
 	FFI_FUZZ_SECONDS=$(or $(SECONDS),60) $(CARGO) test --workspace --test hardship random -- --nocapture
+
+test-nvenc: setup-test ## NVENC with a stand-in for its driver, under AddressSanitizer: FRAMES=10000, each call failing
+	@# The sanitizer is not stable; it is this compiler's all the same. In a folder of its own, as all is built anew.
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address NVENC_FRAMES=$(or $(FRAMES),10000) \
+		$(CARGO) test --locked -p visavis-nvenc --target-dir $(TARGET)/asan --target $(HOST) -- --nocapture
 
 lint: setup ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check

@@ -10,13 +10,14 @@ use visavis_tests::{Outcome, root};
 const MAX_KEYWORDS: usize = 5;
 
 /// The library crates that applications can depend on, one by way of another.
-const LIBRARIES: [&str; 9] = [
+const LIBRARIES: [&str; 10] = [
     "visavis",
     "visavis-types",
     "visavis-bitstream",
     "visavis-codec",
     "visavis-core",
     "visavis-net",
+    "visavis-nvenc",
     "visavis-signaling",
     "visavis-ffi",
     "visavis-film",
@@ -35,7 +36,13 @@ fn package<'a>(metadata: &'a Metadata, name: &str) -> Result<&'a Package, String
 fn every_library_crate_is_on_the_list() -> Outcome {
     let metadata = metadata()?;
     // Programs, and what only they use.
-    let others = ["visavis-bench", "visavis-cli", "visavis-tests", "visavis-weather"];
+    let others = [
+        "visavis-bench",
+        "visavis-cli",
+        "visavis-nvenc-driver",
+        "visavis-tests",
+        "visavis-weather",
+    ];
     for package in &metadata.packages {
         let library = package.targets.iter().any(|target| target.kind.contains(&TargetKind::Lib));
         let name = package.name.as_str();
