@@ -11,6 +11,7 @@ use visavis_types::{
     VideoCodec, setters,
 };
 
+use crate::encoder::EncoderChoice;
 use crate::error::{SessionError, StartError};
 use crate::idle::idle_loop::IdleLoop;
 use crate::media::addresses::AnnouncedAddress;
@@ -53,6 +54,10 @@ pub struct EngineConfig {
     /// Events kept for a subscriber that does not read, beside one for each of [`max_peers`](field@Self::max_peers), who
     /// may all leave at once; past that new ones are dropped. Both together are brought into 1 to 65,536. Default: 1,024.
     pub event_capacity: usize,
+    /// What encodes H264. Default: [`EncoderChoice::Auto`].
+    pub encoder: EncoderChoice,
+    /// The GPU that NVENC is used of, counted from 0 as CUDA counts. Default: 0.
+    pub gpu: u32,
 }
 
 impl Default for EngineConfig {
@@ -67,6 +72,8 @@ impl Default for EngineConfig {
             connect_timeout: Duration::from_secs(15),
             scheduling: Scheduling::default(),
             event_capacity: 1_024,
+            encoder: EncoderChoice::default(),
+            gpu: 0,
         }
     }
 }
@@ -82,6 +89,8 @@ impl EngineConfig {
         connect_timeout: Duration,
         scheduling: Scheduling,
         event_capacity: usize,
+        encoder: EncoderChoice,
+        gpu: u32,
     }
 
     /// Goes without [`ice_tcp`](field@Self::ice_tcp) where that would take the TCP port of a server that is to listen at
@@ -180,6 +189,9 @@ pub struct SessionConfig {
     pub idle: Option<IdleLoop>,
     /// How long a picture stays when no other follows it, before the idle loop is shown. Default: 500 ms.
     pub idle_grace: Duration,
+    /// What encodes H264. `None`: as [`EngineConfig::encoder`] says. With [`EncoderChoice::Nvenc`] no session is made where
+    /// the engine has found no NVENC. Default: `None`.
+    pub encoder: Option<EncoderChoice>,
 }
 
 impl Default for SessionConfig {
@@ -205,6 +217,7 @@ impl Default for SessionConfig {
             utterance_bytes: 256 * 1024 * 1024,
             idle: Some(IdleLoop::built_in()),
             idle_grace: Duration::from_millis(500),
+            encoder: None,
         }
     }
 }
@@ -241,6 +254,7 @@ impl SessionConfig {
         utterance_bytes: usize,
         into idle: Option<IdleLoop>,
         idle_grace: Duration,
+        into encoder: Option<EncoderChoice>,
     }
 
     /// Looks at the ranges.

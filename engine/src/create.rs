@@ -30,6 +30,7 @@ use crate::session_entry::{EntryParts, SessionEntry};
 use crate::state::capture_clock::CaptureClock;
 use crate::state::counters::Counters;
 use crate::state::demand::{Demand, LoopDemand};
+use crate::state::encoders_in_use::EncodersInUse;
 use crate::state::interest::Interest;
 use crate::state::lifecycle::Lifecycle;
 use crate::state::liveness::{LiveSource, Liveness};
@@ -62,7 +63,8 @@ impl EngineHandle {
     ///
     /// A name that is taken, a setting out of range, an engine that has stopped.
     pub fn create_session(&self, config: SessionConfig) -> Result<Session, SessionError> {
-        config.check(&self.inner.encoders)?;
+        let encoders = self.inner.encoders.for_session(config.encoder);
+        config.check(encoders.map_err(SessionError::NoNvenc)?)?;
         self.inner
             .create_session(config)
             .map(|(entry, outputs, running)| Session::new(self.clone(), entry, outputs, running))
@@ -77,6 +79,8 @@ impl Inner {
         let Some(audio_thread) = self.audio.thread.get() else {
             return Err(SessionError::Stopped);
         };
+        let encoders = self.encoders.for_session(config.encoder).map_err(SessionError::NoNvenc)?;
+        let in_use = Arc::<EncodersInUse>::default();
         let config = Arc::new(config);
         let media_loops: Vec<_> = self.loops.iter().map(|own| own.waker.for_session()).collect();
         let media_loops = SessionWakers::new(media_loops);
@@ -147,7 +151,7 @@ impl Inner {
             encodes: OpusEncoder::IS_BUILT || !config.audio_codecs.contains(&AudioCodec::Opus),
         };
         let video = VideoParts {
-            encoders: self.encoders.clone(),
+            encoders: encoders.clone(),
             config: Arc::clone(&config),
             lifecycle: Arc::clone(&lifecycle),
             counters: Arc::clone(&counters),
@@ -170,6 +174,7 @@ impl Inner {
             Arc::clone(&liveness),
             Arc::clone(&demand),
             Arc::clone(&reports),
+            Arc::clone(&in_use),
         );
         let entry = Arc::new(SessionEntry::new(EntryParts {
             config: Arc::clone(&config),
@@ -189,7 +194,8 @@ impl Inner {
             live: Arc::clone(&live),
         };
         let encode = EncodeParts {
-            encoders: self.encoders.clone(),
+            encoders: encoders.clone(),
+            in_use: Arc::clone(&in_use),
             config: Arc::clone(&config),
             lifecycle: Arc::clone(&lifecycle),
             faults: Arc::clone(&self.faults),

@@ -31,7 +31,7 @@ use visavis_types::{ClockAnchor, Refusals};
 
 use crate::audio::audio_loop::{AudioCommand, AudioLoop};
 use crate::config::SessionConfig;
-use crate::encoder::encoders;
+use crate::encoder::Installed;
 use crate::error::SessionError;
 use crate::faults::{FaultDomain, Faults};
 use crate::handle::{Inner, LoopHandle, Parts};
@@ -74,10 +74,11 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`StartError::Bind`] where the address is taken or not ours; the others are failures of the
-    /// system.
+    /// [`StartError::Bind`] where the address is taken or not ours; [`StartError::Nvenc`] where that is wanted and is not
+    /// there; the others are failures of the system.
     pub fn start(config: EngineConfig) -> Result<Self, StartError> {
         config.check()?;
+        let encoders = Installed::find(config.encoder, config.gpu)?;
         let certificate = Certificate::generate().map_err(|error| {
             tracing::error!(error, "no DTLS certificate");
             StartError::Certificate
@@ -132,10 +133,12 @@ impl Engine {
         }
         // Nothing that strangers do goes this way.
         let (audio, audio_receiver) = unbounded();
-        let encoders = encoders();
         let inner = Inner::new(Parts {
             clock,
-            idle_encoder: IdleEncoder::open(encoders.clone(), Arc::clone(&faults))?,
+            idle_encoder: IdleEncoder::open(
+                encoders.for_idle_loops().clone(),
+                Arc::clone(&faults),
+            )?,
             encoders,
             loops,
             audio,

@@ -6,6 +6,7 @@ use visavis_bitstream::BitstreamError;
 use visavis_bitstream::opus::OpusPacketError;
 use visavis_codec::Mp3Error;
 use visavis_core::SdpError;
+use visavis_nvenc::NvencError;
 use visavis_types::{AudioChunkError, Bitrate, FrameSize, PeerId, SessionId, VideoCodec};
 
 use crate::video::rung_config::RungConfig;
@@ -31,6 +32,9 @@ pub enum StartError {
     /// The DTLS certificate could not be made; the log says why.
     #[error("cannot make a DTLS certificate")]
     Certificate,
+    /// There is no NVENC, and [`EngineConfig::encoder`](crate::EngineConfig::encoder) wants it.
+    #[error("NVENC is wanted, and cannot be had: {0}")]
+    Nvenc(#[from] NvencError),
 }
 
 /// Why a session was not created.
@@ -67,6 +71,9 @@ pub enum SessionError {
     /// One of [`SessionConfig::video_codecs`](crate::SessionConfig::video_codecs) cannot be encoded here.
     #[error("this build has no encoder for {0}")]
     NoEncoder(VideoCodec),
+    /// There is no NVENC, and [`SessionConfig::encoder`](crate::SessionConfig::encoder) wants it: why.
+    #[error("NVENC is wanted, and cannot be had: {0}")]
+    NoNvenc(String),
     /// [`SessionConfig::size`](crate::SessionConfig::size) is larger than one of the codecs can be encoded.
     #[error("invalid size {size} for {codec}; expected 3840x2160 or 2160x3840 at most")]
     Size {

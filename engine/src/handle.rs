@@ -7,12 +7,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use crossbeam_queue::SegQueue;
-use visavis_codec::Encoders;
 use visavis_core::{Certificate, DataGauge, TransportAddress};
 use visavis_types::{ClockAnchor, PeerId, Refusal, Refusals, SessionId, UnixMillis};
 
 use crate::audio::audio_loop::AudioCommand;
 use crate::directory::Directory;
+use crate::encoder::{Encoders, Installed};
 use crate::event::{Event, Subscriber};
 use crate::faults::{Faults, Health};
 use crate::idle::encoder::IdleEncoder;
@@ -45,7 +45,7 @@ pub(crate) struct Inner {
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) certificate: Certificate,
     pub(crate) clock: ClockAnchor,
-    pub(crate) encoders: Encoders,
+    pub(crate) encoders: Installed,
     pub(crate) idle_encoder: IdleEncoder,
     pub(crate) max_peers: usize,
     ice_tcp_port: Option<u16>,
@@ -85,7 +85,7 @@ impl AudioHandle {
 /// What an [`Inner`] is made of.
 pub(crate) struct Parts {
     pub(crate) clock: ClockAnchor,
-    pub(crate) encoders: Encoders,
+    pub(crate) encoders: Installed,
     pub(crate) idle_encoder: IdleEncoder,
     pub(crate) loops: Vec<LoopHandle>,
     pub(crate) audio: Sender<AudioCommand>,
@@ -291,7 +291,12 @@ impl EngineHandle {
 
     /// The video encoders that sessions choose from.
     pub fn encoders(&self) -> &Encoders {
-        &self.inner.encoders
+        self.inner.encoders.preferred()
+    }
+
+    /// Why this engine does not encode by NVENC. `None` where it does.
+    pub fn without_nvenc(&self) -> Option<&str> {
+        self.inner.encoders.without_nvenc()
     }
 
     /// Whether the engine has not been stopped, and none of its loops has ended by a fault.

@@ -158,7 +158,7 @@ impl EngineHandle {
             peer,
             session: session.clone(),
             order: config.order(),
-            video_codecs: config.codecs(inner.encoders.codecs()),
+            video_codecs: config.codecs(inner.encoders.preferred().codecs()),
             red: config.opus.red,
             media_loop,
             candidates: &candidates,

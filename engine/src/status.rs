@@ -37,6 +37,9 @@ pub struct SessionStatus {
     pub stages: Vec<StageSummary>,
     /// Encoders running now.
     pub encoders: Vec<VideoCodec>,
+    /// What encodes live pictures now, and at which size. Empty while the idle loop is shown, and where pictures come
+    /// encoded.
+    pub video_encoders: Vec<VideoEncoderStatus>,
     /// Where an [`RtpInput`](crate::rtp_input::RtpInput) feeds the session: what became of what it took, and what is
     /// wrong with it.
     pub rtp_input: Option<RtpInputStatus>,
@@ -44,6 +47,18 @@ pub struct SessionStatus {
     pub networks: Option<NetworkSummary>,
     /// What viewers get, by codec and from the smallest size up; what nobody gets is absent.
     pub rungs: Vec<RungSummary>,
+}
+
+/// An encoder of live pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VideoEncoderStatus {
+    /// What it makes.
+    pub codec: VideoCodec,
+    /// Which size, counted from the smallest.
+    pub rung: Rung,
+    /// What it is: `nvenc`, `openh264`, `libvpx`, `libaom`, or as another maker calls itself.
+    pub encoder: &'static str,
 }
 
 /// One of the sizes that a session's pictures are encoded in, and how many get it.

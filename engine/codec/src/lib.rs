@@ -50,7 +50,7 @@ mod vpx;
 
 pub use convert::{ConvertError, convert};
 pub use downmix::Downmix;
-pub use encoder::list::Encoders;
+pub use encoder::list::{EncoderMade, Encoders};
 pub use g711::G711Law;
 pub use g711_decoder::G711Decoder;
 pub use h264::{DecodeError, Decoded, H264Decoder};

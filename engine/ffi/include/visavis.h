@@ -1349,7 +1349,7 @@ enum visavis_status visavis_engine_config_init(struct visavis_engine_config *con
  *
  * config: NULL for the defaults. engine: is set to the engine, which is the caller's to free; to NULL on errors.
  * VISAVIS_INVALID_CONFIG: a setting. VISAVIS_SYSTEM: the address is taken or not ours, or the system has no thread.
- * Any thread.
+ * Any thread. H264 is encoded by NVENC where a GPU has it; visavis_engine_start_text() can say otherwise.
  */
 enum visavis_status visavis_engine_start(const struct visavis_engine_config *config,
                                          struct visavis_engine **engine);
@@ -1357,7 +1357,8 @@ enum visavis_status visavis_engine_start(const struct visavis_engine_config *con
 /**
  * As visavis_engine_start(), with settings as TOML or JSON: those of docs/visavis.toml, and besides them
  * connect_timeout_ms and event_capacity. Settings of sessions and the server may be among them, so that one text does
- * for all three; what none of them knows is VISAVIS_INVALID_CONFIG.
+ * for all three; what none of them knows is VISAVIS_INVALID_CONFIG. VISAVIS_UNSUPPORTED: encoder = "nvenc", and there is no
+ * NVENC; visavis_last_error() says why.
  */
 enum visavis_status visavis_engine_start_text(const char *settings,
                                               struct visavis_engine **engine);

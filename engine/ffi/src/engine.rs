@@ -135,7 +135,7 @@ pub unsafe extern "C" fn visavis_engine_config_init(
 ///
 /// config: NULL for the defaults. engine: is set to the engine, which is the caller's to free; to NULL on errors.
 /// VISAVIS_INVALID_CONFIG: a setting. VISAVIS_SYSTEM: the address is taken or not ours, or the system has no thread.
-/// Any thread.
+/// Any thread. H264 is encoded by NVENC where a GPU has it; visavis_engine_start_text() can say otherwise.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn visavis_engine_start(
     config: *const visavis_engine_config,
@@ -150,7 +150,8 @@ pub unsafe extern "C" fn visavis_engine_start(
 
 /// As visavis_engine_start(), with settings as TOML or JSON: those of docs/visavis.toml, and besides them
 /// connect_timeout_ms and event_capacity. Settings of sessions and the server may be among them, so that one text does
-/// for all three; what none of them knows is VISAVIS_INVALID_CONFIG.
+/// for all three; what none of them knows is VISAVIS_INVALID_CONFIG. VISAVIS_UNSUPPORTED: encoder = "nvenc", and there is no
+/// NVENC; visavis_last_error() says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn visavis_engine_start_text(
     settings: *const c_char,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use visavis::address::AnnouncedAddress;
 use visavis::audio::{AudioCodec, OpusSettings, PacketTime};
+use visavis::encoder::EncoderChoice;
 use visavis::engine::Scheduling;
 use visavis::idle::IdleLoop;
 use visavis::session::SessionId;
@@ -171,6 +172,8 @@ pub(crate) const ENGINE_KEYS: &[&str] = &[
     "max_clients",
     "connect_timeout_ms",
     "event_capacity",
+    "encoder",
+    "gpu",
 ];
 
 /// The settings of an engine.
@@ -185,6 +188,8 @@ pub(crate) fn engine_config(settings: &Settings) -> Result<EngineConfig> {
         max_peers = settings.take_number("max_clients", COUNT)?;
         connect_timeout = settings.milliseconds("connect_timeout_ms", 1..=HOUR_MS)?;
         event_capacity = settings.take_number("event_capacity", 1..=65_536)?;
+        encoder = settings.parsed::<EncoderChoice>("encoder", "auto, nvenc or software")?;
+        gpu = settings.take_number("gpu", 0..=63)?;
     }
     config.ice_tcp_port = settings.take_number("ice_tcp_port", 1..=65_535)?;
     let core = settings.take_number("media_core", 0..=65_535)?;

@@ -169,6 +169,7 @@ impl From<StartError> for Error {
     fn from(error: StartError) -> Self {
         let status = match &error {
             StartError::MediaLoops(_) => VISAVIS_INVALID_CONFIG,
+            StartError::Nvenc(_) => VISAVIS_UNSUPPORTED,
             _ => VISAVIS_SYSTEM,
         };
         Self::new(status, error)
@@ -179,7 +180,7 @@ impl From<SessionError> for Error {
     fn from(error: SessionError) -> Self {
         let status = match &error {
             SessionError::Exists(_) => VISAVIS_EXISTS,
-            SessionError::NoEncoder(_) => VISAVIS_UNSUPPORTED,
+            SessionError::NoEncoder(_) | SessionError::NoNvenc(_) => VISAVIS_UNSUPPORTED,
             SessionError::Stopped => VISAVIS_ENGINE_STOPPED,
             SessionError::AudioEncoder | SessionError::Io(_) => VISAVIS_SYSTEM,
             _ => VISAVIS_INVALID_CONFIG,

@@ -1,6 +1,7 @@
 use std::env;
 use std::error::Error;
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use libloading::Library;
@@ -52,7 +53,7 @@ impl Default for Libraries {
 /// A library that stays open until the process ends: the driver has threads of its own, which run its code.
 #[derive(Debug)]
 pub(crate) struct OpenLibrary {
-    library: &'static Library,
+    library: ManuallyDrop<Library>,
     name: String,
 }
 
@@ -63,7 +64,7 @@ impl OpenLibrary {
         // program and any thread; another file is named only by whoever runs this program.
         let opened = unsafe { Library::new(file) };
         match opened {
-            Ok(library) => Ok(Self { library: Box::leak(Box::new(library)), name }),
+            Ok(library) => Ok(Self { library: ManuallyDrop::new(library), name }),
             Err(error) => {
                 // What the loader said is the error's source.
                 let detail = error.source().map_or(error.to_string(), ToString::to_string);

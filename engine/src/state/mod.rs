@@ -5,6 +5,7 @@
 pub(crate) mod capture_clock;
 pub(crate) mod counters;
 pub(crate) mod demand;
+pub(crate) mod encoders_in_use;
 pub(crate) mod interest;
 pub(crate) mod lifecycle;
 pub(crate) mod liveness;

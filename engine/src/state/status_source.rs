@@ -5,6 +5,7 @@ use arc_swap::ArcSwap;
 
 use super::counters::Counters;
 use super::demand::Demand;
+use super::encoders_in_use::EncodersInUse;
 use super::lifecycle::Lifecycle;
 use super::liveness::Liveness;
 use super::loop_reports::LoopReports;
@@ -20,6 +21,7 @@ pub(crate) struct StatusSource {
     liveness: Arc<Liveness>,
     demand: Arc<Demand>,
     reports: Arc<LoopReports>,
+    in_use: Arc<EncodersInUse>,
     /// Of the input that feeds the session, if one does.
     rtp_input: OnceLock<Arc<ArcSwap<RtpInputStatus>>>,
 }
@@ -31,8 +33,10 @@ impl StatusSource {
         liveness: Arc<Liveness>,
         demand: Arc<Demand>,
         reports: Arc<LoopReports>,
+        in_use: Arc<EncodersInUse>,
     ) -> Self {
-        Self { counters, lifecycle, liveness, demand, reports, rtp_input: OnceLock::new() }
+        let rtp_input = OnceLock::new();
+        Self { counters, lifecycle, liveness, demand, reports, in_use, rtp_input }
     }
 
     /// Where the thread that takes RTP for this session publishes what became of it.
@@ -48,6 +52,7 @@ impl StatusSource {
             metrics: self.counters.metrics(now, self.lifecycle.is_started(), is_live),
             stages: self.reports.stages(),
             encoders: self.demand.active_video().codecs().iter().collect(),
+            video_encoders: self.in_use.list(),
             rtp_input: self.rtp_input.get().map(|status| **status.load()),
             // Known where viewers are listed.
             networks: None,

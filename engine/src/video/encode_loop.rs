@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use visavis_codec::{ColorMatrix, Encoders, Scaler, convert, recolour};
+use visavis_codec::{ColorMatrix, EncoderMade, Encoders, Scaler, convert, recolour};
 use visavis_core::{PacketizedFrame, Packetizer};
 use visavis_types::encoder::{EncodeError, FrameControl, VideoEncoder, VideoEncoderConfig};
 use visavis_types::{
@@ -23,12 +23,18 @@ use crate::media::loop_rings::{Full, LoopRings};
 use crate::scheduling::give_way;
 use crate::state::counters::Counters;
 use crate::state::demand::Demand;
+use crate::state::encoders_in_use::EncodersInUse;
 use crate::state::lifecycle::Lifecycle;
 use crate::state::liveness::{CutFollower, LiveSource};
 use crate::state::threads::Threads;
+use crate::status::VideoEncoderStatus;
 
 /// A session whose encoder has failed rests for so long: what has failed may fail again.
 const FAULT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Encoders that a picture is given to, one after the other, where they fail: the one there is, its successor, which may
+/// be of the same device, and one that is not.
+const ENCODERS_PER_PICTURE: usize = 3;
 
 /// The thread that turns one session's frames into packetized access units: converted once, scaled once per
 /// rung in use, encoded once per rung and codec in use, packetized once for all viewers. Where codecs in use differ
@@ -50,6 +56,7 @@ pub(crate) struct EncodeLoop {
 /// What a session's encode loop works with.
 pub(crate) struct EncodeParts {
     pub(crate) encoders: Encoders,
+    pub(crate) in_use: Arc<EncodersInUse>,
     pub(crate) config: Arc<SessionConfig>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) faults: Arc<Faults>,
@@ -65,6 +72,7 @@ pub(crate) struct EncodeParts {
 /// From a picture to what is sent.
 struct Renditions {
     encoders: Encoders,
+    in_use: Arc<EncodersInUse>,
     config: Arc<SessionConfig>,
     demand: Arc<Demand>,
     counters: Arc<Counters>,
@@ -110,6 +118,8 @@ struct RunningEncoder {
     size: FrameSize,
     bitrate: Bitrate,
     encoder: Box<dyn VideoEncoder>,
+    /// Who made it.
+    maker: &'static str,
 }
 
 /// What is known of a picture that is to be encoded.
@@ -127,7 +137,7 @@ impl EncodeLoop {
     ) -> Self {
         let (epoch, session) = (Instant::now(), parts.demand.session());
         let EncodeParts { config, lifecycle, faults, counters, demand, mailbox, .. } = parts;
-        let EncodeParts { encoders, pictures, live, idle, threads, .. } = parts;
+        let EncodeParts { encoders, in_use, pictures, live, idle, threads, .. } = parts;
         let ladder = config.ladder();
         let rung = |step: &Step| EncodedRung {
             step: *step,
@@ -154,6 +164,7 @@ impl EncodeLoop {
             idle,
             renditions: Renditions {
                 encoders,
+                in_use,
                 config,
                 demand,
                 counters,
@@ -275,12 +286,27 @@ impl EncodeLoop {
 impl Renditions {
     /// Lets go of encoders that nobody needs.
     fn adapt(&mut self, active: RenditionSet) -> RenditionSet {
+        let mut changed = false;
         for rendition in self.rungs.iter_mut().flat_map(|rung| &mut rung.renditions) {
             if !active.contains(rendition.id) {
-                rendition.encoder = None;
+                changed |= rendition.encoder.take().is_some();
             }
         }
+        if changed {
+            self.tell_encoders();
+        }
         active
+    }
+
+    /// Tells the status which encoders there are.
+    fn tell_encoders(&self) {
+        let renditions = self.rungs.iter().rev().flat_map(|rung| &rung.renditions);
+        let running = renditions.filter_map(|rendition| {
+            let RenditionId { codec, rung, .. } = rendition.id;
+            let encoder = rendition.encoder.as_ref()?.maker;
+            Some(VideoEncoderStatus { codec, rung, encoder })
+        });
+        self.in_use.set(running.collect());
     }
 
     fn are_none(&self) -> bool {
@@ -300,6 +326,7 @@ impl Renditions {
         else {
             return;
         };
+        let mut changed = false;
         for rung in self.rungs.iter_mut().filter(|rung| rung.is_in(active)) {
             if !rung.takes(timing.captured) && !begins_anew {
                 continue;
@@ -328,18 +355,22 @@ impl Renditions {
                 let keyframe = requested | begins_anew | rendition.is_broken;
                 let bitrate = demand.bitrate(rendition.id).unwrap_or(rendition.bitrate);
                 let timing = (timing, self.epoch);
-                match rendition.encode(encoders, fps, picture, timing, (keyframe, bitrate)) {
-                    Ok(Some(packetized)) => {
-                        rendition.is_broken = hand_over(output, counters, packetized).is_err();
-                    }
-                    Ok(None) => {}
-                    Err(error) => {
-                        tracing::error!(session = %config.id, %codec, %error, "frame not encoded");
-                        // A fresh encoder begins with a keyframe.
-                        rendition.encoder = None;
-                    }
+                let before = rendition.maker();
+                let encoded = rendition.encode_with_successors(
+                    (encoders, config),
+                    fps,
+                    picture,
+                    timing,
+                    (keyframe, bitrate),
+                );
+                changed |= rendition.maker() != before;
+                if let Some(packetized) = encoded {
+                    rendition.is_broken = hand_over(output, counters, packetized).is_err();
                 }
             }
+        }
+        if changed {
+            self.tell_encoders();
         }
     }
 }
@@ -427,21 +458,65 @@ impl Rendition {
         Self { id, bitrate, encoder: None, packetizer, unit, is_broken: false }
     }
 
+    /// Who made the encoder that there is.
+    fn maker(&self) -> Option<&'static str> {
+        self.encoder.as_ref().map(|running| running.maker)
+    }
+
+    /// Encodes a picture. Where the encoder fails another takes its place at once, which begins with a keyframe: viewers
+    /// miss nothing.
+    fn encode_with_successors(
+        &mut self,
+        (encoders, config): (&Encoders, &SessionConfig),
+        fps: u32,
+        picture: &I420Buffer,
+        timing: (CaptureTiming, Instant),
+        wanted: (bool, Bitrate),
+    ) -> Option<PacketizedFrame> {
+        let (session, codec) = (&config.id, self.id.codec);
+        for _ in 0..ENCODERS_PER_PICTURE {
+            let error = match self.encode((encoders, config), fps, picture, timing, wanted) {
+                Ok(encoded) => return encoded,
+                Err(error) => error,
+            };
+            let Some(failed) = self.encoder.take() else {
+                tracing::error!(%session, %codec, %error, "no encoder for a frame");
+                return None;
+            };
+            tracing::warn!(%session, %codec, encoder = failed.maker, %error, "encoder failed; it is replaced");
+        }
+        tracing::error!(%session, %codec, "frame not encoded");
+        None
+    }
+
     fn encode(
         &mut self,
-        encoders: &Encoders,
+        (encoders, session): (&Encoders, &SessionConfig),
         fps: u32,
         picture: &I420Buffer,
         (timing, epoch): (CaptureTiming, Instant),
         (keyframe, bitrate): (bool, Bitrate),
     ) -> Result<Option<PacketizedFrame>, EncodeError> {
         let size = picture.size();
-        let running = match self.encoder.take() {
-            Some(running) if running.size == size => self.encoder.insert(running),
-            _ => {
+        if self.encoder.as_ref().is_some_and(|running| running.size != size) {
+            // Before there is another: a device may have no room for both.
+            self.encoder = None;
+        }
+        let running = match &mut self.encoder {
+            Some(running) => running,
+            none => {
+                let codec = self.id.codec;
                 let config = VideoEncoderConfig::new(size, fps, self.bitrate);
-                let encoder = encoders.make(self.id.codec, &config)?;
-                self.encoder.insert(RunningEncoder { size, bitrate: self.bitrate, encoder })
+                let EncoderMade { encoder, maker, refused, .. } =
+                    encoders.make_by(codec, &config)?;
+                match refused {
+                    Some(EncodeError::UnsupportedSize { .. }) | None => {}
+                    Some(reason) => {
+                        let session = &session.id;
+                        tracing::warn!(%session, %codec, encoder = maker, %reason, "another encoder is used");
+                    }
+                }
+                none.insert(RunningEncoder { size, bitrate: self.bitrate, encoder, maker })
             }
         };
         if running.bitrate != bitrate {

@@ -7,6 +7,7 @@ use visavis::rtp_input::{RtpCounters, RtpStreamStatus};
 use visavis::session::SessionId;
 use visavis::status::{
     Metrics, NetworkStatus, NetworkSummary, Refusals, RungSummary, SessionStatus,
+    VideoEncoderStatus,
 };
 
 use crate::context::Context;
@@ -21,6 +22,10 @@ pub(crate) struct StatusBody<'a> {
     /// Time from push to each stage.
     stages: BTreeMap<&'static str, StageBody>,
     encoders: Vec<&'static str>,
+    /// What encodes live pictures now.
+    video_encoders: Vec<VideoEncoderBody>,
+    /// Why the server does not encode by NVENC; null where it does.
+    without_nvenc: Option<&'a str>,
     /// Of the whole server, by domain: those that there were.
     faults: BTreeMap<&'static str, u64>,
     /// What the whole server refused or dropped since its start; kinds of which there were none are absent.
@@ -33,6 +38,22 @@ pub(crate) struct StatusBody<'a> {
     networks: Option<NetworksBody>,
     /// What viewers get; what nobody gets is absent.
     rungs: Vec<RungBody>,
+}
+
+/// An encoder of live pictures.
+#[derive(Debug, Serialize)]
+struct VideoEncoderBody {
+    codec: &'static str,
+    /// From the smallest, which is 0.
+    rung: usize,
+    encoder: &'static str,
+}
+
+impl VideoEncoderBody {
+    fn new(status: &VideoEncoderStatus) -> Self {
+        let VideoEncoderStatus { codec, rung, encoder, .. } = *status;
+        Self { codec: codec.name(), rung: rung.index(), encoder }
+    }
 }
 
 /// One of the sizes that pictures are encoded in.
@@ -197,15 +218,20 @@ struct StageBody {
 }
 
 impl<'a> StatusBody<'a> {
-    pub(crate) fn new(session: &'a SessionId, status: &SessionStatus, context: &Context) -> Self {
-        Self::with(session, status, context.engine.faults(), context.engine.refusals())
+    pub(crate) fn new(
+        session: &'a SessionId,
+        status: &SessionStatus,
+        context: &'a Context,
+    ) -> Self {
+        let engine = &context.engine;
+        Self::with(session, status, engine.without_nvenc(), (engine.faults(), engine.refusals()))
     }
 
     fn with(
         session: &'a SessionId,
         status: &SessionStatus,
-        faults: &Faults,
-        refusals: &Refusals,
+        without_nvenc: Option<&'a str>,
+        (faults, refusals): (&Faults, &Refusals),
     ) -> Self {
         // Microseconds since push stay far below 2^53, where an f64 stops being exact.
         let ms = |us: u64| us as f64 / 1_000.0;
@@ -224,6 +250,8 @@ impl<'a> StatusBody<'a> {
             metrics: MetricsBody::new(&status.metrics),
             stages: stages.collect(),
             encoders: status.encoders.iter().map(|codec| codec.name()).collect(),
+            video_encoders: status.video_encoders.iter().map(VideoEncoderBody::new).collect(),
+            without_nvenc,
             faults: counted(faults).filter(|(_, count)| *count > 0).collect(),
             refused: refusals
                 .iter()
@@ -288,8 +316,13 @@ mod tests {
         faults.count(FaultDomain::Encoder);
         refusals.count_many(Refusal::Datagram, 5);
         let id = SessionId::default();
-        let json =
-            serde_json::to_value(StatusBody::with(&id, &status, &faults, &refusals)).unwrap();
+        let json = serde_json::to_value(StatusBody::with(
+            &id,
+            &status,
+            Some("no GPU"),
+            (&faults, &refusals),
+        ))
+        .unwrap();
         assert_eq!(json["session"], "default");
         assert_eq!(json["peerCount"], 2);
         assert_eq!(json["metrics"]["videoFrames"], 7);
@@ -302,6 +335,8 @@ mod tests {
         );
         assert_eq!(json["faults"], serde_json::json!({"encoder": 1}));
         assert_eq!(json["encoders"], serde_json::json!(["VP8"]));
+        assert_eq!(json["videoEncoders"], serde_json::json!([]));
+        assert_eq!(json["withoutNvenc"], "no GPU");
         assert_eq!(json["refused"], serde_json::json!({"datagram": 5}));
         let network = serde_json::json!(
             {"availableBitrate": 900_000, "roundTrip": 30.5, "queueDelay": 2.0, "fractionLost": 0.25}

@@ -19,8 +19,14 @@ use public_api::{Builder, PublicApi, PublicItem};
 const FACADES: [&str; 2] = ["visavis", "visavis-signaling"];
 
 /// What `visavis` is made of.
-const BELOW: [&str; 5] =
-    ["visavis_types", "visavis_bitstream", "visavis_codec", "visavis_core", "visavis_net"];
+const BELOW: [&str; 6] = [
+    "visavis_types",
+    "visavis_bitstream",
+    "visavis_codec",
+    "visavis_core",
+    "visavis_net",
+    "visavis_nvenc",
+];
 
 /// Crates whose types may be in the API.
 const STANDARD: [&str; 3] = ["core", "alloc", "std"];

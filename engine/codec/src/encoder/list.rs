@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use visavis_types::encoder::{
@@ -11,6 +12,24 @@ use super::built::is_built;
 #[derive(Debug, Clone, Default)]
 pub struct Encoders {
     known: Arc<Vec<Known>>,
+}
+
+/// An encoder that was made out of a list.
+#[non_exhaustive]
+pub struct EncoderMade {
+    /// The encoder.
+    pub encoder: Box<dyn VideoEncoder>,
+    /// The name of its maker.
+    pub maker: &'static str,
+    /// Why the maker before it in the list did not make it; `None` for the most preferred one.
+    pub refused: Option<EncodeError>,
+}
+
+impl fmt::Debug for EncoderMade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { maker, refused, .. } = self;
+        f.debug_struct("EncoderMade").field("maker", maker).field("refused", refused).finish()
+    }
 }
 
 /// A maker, and what it said of one codec when it was put into the list.
@@ -79,23 +98,40 @@ impl Encoders {
         if fits { size } else { first.fit(size) }
     }
 
+    /// Makes an encoder as [`make_by`](Self::make_by) does, whoever makes it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn make(
+        &self,
+        codec: VideoCodec,
+        config: &VideoEncoderConfig,
+    ) -> Result<Box<dyn VideoEncoder>, EncodeError> {
+        self.make_by(codec, config).map(|made| made.encoder)
+    }
+
     /// Makes an encoder: the most preferred one that can do what is asked, or the next where that one fails.
     ///
     /// # Errors
     ///
     /// [`EncodeError::NoEncoder`] for a codec without an encoder. Otherwise what the last one said: settings
     /// out of range, or a library that refuses them.
-    pub fn make(
+    pub fn make_by(
         &self,
         codec: VideoCodec,
         config: &VideoEncoderConfig,
-    ) -> Result<Box<dyn VideoEncoder>, EncodeError> {
+    ) -> Result<EncoderMade, EncodeError> {
         let reason = self.offer(codec).err().unwrap_or(Unavailable::Unknown);
         let mut error = EncodeError::NoEncoder { codec, reason };
+        let mut refused = None;
         for (offer, maker) in self.offers(codec) {
             match offer.check(codec, config).and_then(|()| maker.make(codec, config)) {
-                Ok(encoder) => return Ok(encoder),
-                Err(refused) => error = refused,
+                Ok(encoder) => return Ok(EncoderMade { encoder, maker: maker.name(), refused }),
+                Err(refusal) => {
+                    error = refusal.clone();
+                    refused = Some(refusal);
+                }
             }
         }
         Err(error)

@@ -7,10 +7,13 @@ use crate::state::demand::LoopDemand;
 use crate::state::liveness::Liveness;
 use crate::video::rung_config::RungConfig;
 use rtrb::Consumer;
+use std::sync::atomic::AtomicUsize;
 use str0m::format::CodecExtra;
 use str0m::unversioned::{Depacketizer, H264Depacketizer, Vp8Depacketizer};
 use visavis_codec::H264Decoder;
-use visavis_types::encoder::{EncoderMaker, EncoderOffer, Unavailable};
+use visavis_types::encoder::{
+    Encoded, EncoderMaker, EncoderOffer, Picture, ReferenceId, Unavailable,
+};
 use visavis_types::{Rung, SessionNumber};
 
 const PICTURES: usize = 20;
@@ -41,6 +44,79 @@ impl EncoderMaker for TwoLayers {
     }
 }
 
+/// Makes two encoders, as a device might that is about to be lost: the first fails at its sixth picture, the other at once.
+#[derive(Debug)]
+struct Dying(AtomicUsize);
+
+struct DyingEncoder(Box<dyn VideoEncoder>, usize);
+
+impl EncoderMaker for Dying {
+    fn name(&self) -> &'static str {
+        "dying"
+    }
+
+    fn codecs(&self) -> CodecSet {
+        CodecSet::EMPTY.with(VideoCodec::H264)
+    }
+
+    fn offer(&self, codec: VideoCodec) -> Result<EncoderOffer, Unavailable> {
+        Encoders::software().offer(codec).cloned()
+    }
+
+    fn make(
+        &self,
+        codec: VideoCodec,
+        config: &VideoEncoderConfig,
+    ) -> Result<Box<dyn VideoEncoder>, EncodeError> {
+        let pictures = match self.0.fetch_add(1, Relaxed) {
+            0 => 5,
+            1 => 0,
+            _ => return Err(lost()),
+        };
+        Ok(Box::new(DyingEncoder(Encoders::software().make(codec, config)?, pictures)))
+    }
+}
+
+fn lost() -> EncodeError {
+    EncodeError::Library { library: "dying", operation: "encode", detail: "lost".to_owned() }
+}
+
+impl VideoEncoder for DyingEncoder {
+    fn codec(&self) -> VideoCodec {
+        self.0.codec()
+    }
+
+    fn encode(
+        &mut self,
+        picture: &Picture<'_>,
+        control: &FrameControl,
+        out: &mut Vec<u8>,
+    ) -> Result<Encoded, EncodeError> {
+        self.1 = self.1.checked_sub(1).ok_or_else(lost)?;
+        self.0.encode(picture, control, out)
+    }
+
+    fn set_bitrate(&mut self, bitrate: Bitrate) {
+        self.0.set_bitrate(bitrate);
+    }
+
+    fn set_frame_rate(&mut self, fps: u32) -> Result<(), EncodeError> {
+        self.0.set_frame_rate(fps)
+    }
+
+    fn set_temporal_layers(&mut self, layers: u8) -> Result<(), EncodeError> {
+        self.0.set_temporal_layers(layers)
+    }
+
+    fn reference_received(&mut self, reference: ReferenceId) -> Result<(), EncodeError> {
+        self.0.reference_received(reference)
+    }
+
+    fn reference_lost(&mut self, reference: ReferenceId) -> Result<(), EncodeError> {
+        self.0.reference_lost(reference)
+    }
+}
+
 /// A loop that encodes with these, and where a media loop gets its frames.
 fn encode_loop(encoders: Encoders) -> (EncodeLoop, Consumer<PacketizedFrame>) {
     encode_loop_of(SessionConfig::default(), encoders)
@@ -68,6 +144,7 @@ fn encode_loop_of(
     let (output, mut ends) = LoopRings::new(PICTURES, wakers.each());
     let parts = EncodeParts {
         encoders,
+        in_use: Arc::default(),
         lifecycle,
         faults,
         counters: Arc::default(),
@@ -144,6 +221,29 @@ fn layers_come_from_the_encoder_to_the_media_loop_and_may_be_left_out() {
         let mean = errors.map(|error| error * error).sum::<f64>() / source.y().len() as f64;
         assert!(mean < 60.0, "picture {n}: a mean square error of {mean:.0}");
     }
+}
+
+#[test]
+fn an_encoder_that_fails_is_replaced_within_the_same_picture() {
+    let encoders = Encoders::software().with(Arc::new(Dying(AtomicUsize::new(0))));
+    let (mut encode_loop, mut frames) = encode_loop(encoders);
+    let id = RenditionId::lowest(encode_loop.renditions.demand.session(), VideoCodec::H264);
+    let in_use = Arc::clone(&encode_loop.renditions.in_use);
+    let encoder = || in_use.list().iter().map(|one| one.encoder).collect::<Vec<_>>();
+    for n in 0..10 {
+        let picture = picture(n);
+        let captured = Instant::now() + Duration::from_millis(33) * n as u32;
+        let timing = CaptureTiming { captured, stamps: Stamps::pushed(captured) };
+        let matrix = ColorMatrix::for_size(picture.size());
+        let active = RenditionSet::EMPTY.with(id);
+        encode_loop.renditions.encode((&picture, matrix), timing, (active, false));
+        // Of the sixth nothing is lost, and a decoder can begin there.
+        let frame = frames.pop().unwrap();
+        assert_eq!((frame.keyframe, frames.is_empty()), (n % 5 == 0, true), "picture {n}");
+        assert_eq!(encoder(), [if n < 5 { "dying" } else { "openh264" }]);
+    }
+    encode_loop.renditions.adapt(RenditionSet::EMPTY);
+    assert_eq!(encoder(), <[&str; 0]>::default());
 }
 
 #[test]

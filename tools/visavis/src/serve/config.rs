@@ -34,6 +34,8 @@ pub(super) fn engine_config(settings: &Settings) -> EngineConfig {
         .ice_tcp_port(settings.ice_tcp_port)
         .max_peers(settings.max_clients)
         .media_loops(settings.loops)
+        .encoder(settings.encoder)
+        .gpu(settings.gpu)
         .scheduling(
             Scheduling::default().media_core(settings.media_core).realtime(settings.realtime),
         )

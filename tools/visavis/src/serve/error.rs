@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 
+use visavis::encoder::NvencError;
 use visavis::engine::StartError;
 use visavis::faults::FatalFault;
 use visavis::rtp_input::RtpInputError;
@@ -42,6 +43,9 @@ pub enum ServeError {
         "UDP {0} is in use by another program; stop it, or choose another with --udp (port 0: any)"
     )]
     UdpInUse(SocketAddr),
+    /// There is no NVENC.
+    #[error("--encoder nvenc: {0}")]
+    Nvenc(NvencError),
     /// The engine did not start.
     #[error(transparent)]
     Engine(StartError),
@@ -85,6 +89,7 @@ impl ServeError {
     pub(super) fn of_engine(error: StartError) -> Self {
         match error {
             StartError::Bind { addr, source } if is_in_use(&source) => Self::UdpInUse(addr),
+            StartError::Nvenc(reason) => Self::Nvenc(reason),
             other => Self::Engine(other),
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use visavis::address::AnnouncedAddress;
 use visavis::audio::AudioCodec;
+use visavis::encoder::EncoderChoice;
 use visavis::video::{FrameSize, RungConfig, VideoCodec};
 
 use super::definition::{Definition, Spec};
@@ -61,6 +62,7 @@ macro_rules! settings {
 }
 
 const VIDEO_CODECS: &[&str] = &["H264", "VP8", "VP9", "AV1"];
+const ENCODERS: &[&str] = &["auto", "nvenc", "software"];
 const AUDIO_CODECS: &[&str] = &["opus", "pcmu", "pcma"];
 
 /// Sources of media that exclude an encoder's RTP.
@@ -254,6 +256,17 @@ settings! {
         /// A browser that supports none of them gets one that it supports. AV1 needs a build with the feature `av1`.
         video_codec: Vec<VideoCodec> = vec![VideoCodec::H264],
             Spec::preferences("video-codec", "CODECS").choices(VIDEO_CODECS);
+
+        /// What encodes H264: auto, nvenc or software
+        ///
+        /// auto takes NVENC, the encoder of NVIDIA's GPUs, where the GPU and its driver have it, and else software; the log
+        /// says which, and why. With nvenc the server does not start without it. One that fails later is replaced by
+        /// software in either case.
+        encoder: EncoderChoice = EncoderChoice::Auto,
+            Spec::value("encoder", "ENCODER").choices(ENCODERS);
+
+        /// The GPU that NVENC is used of, counted from 0
+        gpu: u32 = 0, Spec::value("gpu", "N").range(0, 63);
 
         /// Target bitrate of the video, in kbit/s
         bitrate: u64 = 1_500, Spec::value("bitrate", "KBPS").range(50, 50_000);

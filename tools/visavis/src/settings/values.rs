@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use visavis::address::AnnouncedAddress;
 use visavis::audio::AudioCodec;
+use visavis::encoder::EncoderChoice;
 use visavis::video::{FrameSize, InvalidFrameSize, RungConfig, VideoCodec};
 
 use super::definition::{Shape, Spec};
@@ -111,6 +112,7 @@ parsed! {
         error => error.to_string(),
     };
     RungConfig: "SIDE%:KBPS or SIDE%:KBPS:FPS, such as 50%:300", |_| expected(Self::EXPECTED);
+    EncoderChoice: "an encoder", |_| expected(Self::EXPECTED);
     VideoCodec: "a video codec", |_| expected(Self::EXPECTED);
     AudioCodec: "an audio codec", |_| expected(Self::EXPECTED);
 }
@@ -173,7 +175,7 @@ macro_rules! texts {
     )+ };
 }
 
-texts!(SocketAddr, PathBuf, String, FrameSize, VideoCodec);
+texts!(SocketAddr, PathBuf, String, FrameSize, EncoderChoice, VideoCodec);
 
 /// Whole numbers.
 macro_rules! numbers {
