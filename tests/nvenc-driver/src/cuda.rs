@@ -154,6 +154,7 @@ extern "C" fn cuCtxPushCurrent_v2(context: *mut c_void) -> u32 {
             return INVALID_CONTEXT;
         }
         CURRENT.with_borrow_mut(|stack| stack.push(context as usize));
+        state.count("current", 1);
         SUCCESS
     })
 }
@@ -165,6 +166,7 @@ unsafe extern "C" fn cuCtxPopCurrent_v2(context: *mut *mut c_void) -> u32 {
             state.violation("cuCtxPopCurrent_v2 without a current context");
             return INVALID_CONTEXT;
         };
+        state.count("current", -1);
         // SAFETY: as above.
         unsafe { write(context, left as *mut c_void) }
     })

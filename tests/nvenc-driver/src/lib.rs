@@ -23,9 +23,10 @@
 //! | `delay_us` | how long a picture takes | 0 |
 //! | `lost` | whether the GPU is gone | 0 |
 //!
-//! To be read: `sessions`, `buffers`, `registered`, `mapped`, `allocations`, `contexts` (what there is now), `opened`,
-//! `pictures`, `keyframes`, `host_copies`, `reconfigured`, `invalidated`, `recovered` (counted), and of the last
-//! configuration `config.bps`, `config.vbv_bits`, `config.fps`, `config.preset`, `config.two_pass`.
+//! To be read: what there is now (`sessions`, `buffers`, `registered`, `mapped`, `allocations`, `contexts`, and `current`:
+//! contexts on the stacks of threads), what is counted (`opened`, `pictures`, `keyframes`, `host_copies`, `reconfigured`,
+//! `invalidated`, `recovered`), and of the last configuration `config.bps`, `config.vbv_bits`, `config.fps`,
+//! `config.preset`, `config.two_pass`.
 
 mod call;
 mod control;

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use visavis_nvenc::{Libraries, NvencConfig, NvencError, NvencMaker};
 
 /// What there is no more of once everything is dropped.
-const RESOURCES: [&str; 6] =
-    ["sessions", "buffers", "registered", "mapped", "allocations", "contexts"];
+const RESOURCES: [&str; 7] =
+    ["sessions", "buffers", "registered", "mapped", "allocations", "contexts", "current"];
 
 pub(crate) struct Driver {
     library: Library,
