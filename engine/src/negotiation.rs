@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::TrySendError;
 use visavis_core::{Offer, PeerSetup, SdpError, check_candidate};
-use visavis_types::{PeerId, Refusal, Refusals, SessionId};
+use visavis_types::{PeerId, PeerPermissions, Refusal, Refusals, SessionId};
 
 use crate::directory::Answered;
 use crate::error::{CandidateError, OfferError};
@@ -57,8 +57,25 @@ impl EngineHandle {
         peer: Option<PeerId>,
         sdp: &str,
     ) -> Result<Answer, OfferError> {
+        self.connect_with(session, peer, sdp, PeerPermissions::default())
+    }
+
+    /// [`connect`](Self::connect), and only what is permitted is taken of what the viewer sends.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`connect`](Self::connect).
+    pub fn connect_with(
+        &self,
+        session: &SessionId,
+        peer: Option<PeerId>,
+        sdp: &str,
+        permissions: PeerPermissions,
+    ) -> Result<Answer, OfferError> {
         let peer = peer.unwrap_or_else(|| self.new_peer_id());
-        let answer = self.read_offer(peer, sdp).and_then(|offer| self.adopt(session, peer, &offer));
+        let answer = self
+            .read_offer(peer, sdp)
+            .and_then(|offer| self.adopt(session, peer, &offer, permissions));
         match answer {
             // That the session is not there is the more useful error.
             Err(OfferError::Sdp(_)) if !self.has_session(session) => {
@@ -83,6 +100,21 @@ impl EngineHandle {
         sdp: &str,
         reply: impl FnOnce(Result<Answer, OfferError>) + Send + 'static,
     ) -> Result<(), OfferError> {
+        self.renegotiate_with(peer, sdp, None, reply)
+    }
+
+    /// [`renegotiate`](Self::renegotiate), with other permissions than before where there are any.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`renegotiate`](Self::renegotiate).
+    pub fn renegotiate_with(
+        &self,
+        peer: PeerId,
+        sdp: &str,
+        permissions: Option<PeerPermissions>,
+        reply: impl FnOnce(Result<Answer, OfferError>) + Send + 'static,
+    ) -> Result<(), OfferError> {
         let offer = count_refused(self.read_offer(peer, sdp), &self.inner.refusals)?;
         let (media_loop, _) = self.inner.directory().peer(peer).ok_or(OfferError::PeerGone)?;
         let refusals = Arc::clone(&self.inner.refusals);
@@ -90,7 +122,7 @@ impl EngineHandle {
             reply(count_refused(answer.map(|sdp| Answer { peer, sdp }), &refusals));
         };
         let reply = Reply::new(reply, Arc::clone(&self.inner.faults));
-        let command = Command::Renegotiate { peer, offer: Box::new(offer), reply };
+        let command = Command::Renegotiate { peer, offer: Box::new(offer), permissions, reply };
         self.inner.send(media_loop, command).map_err(|(error, command)| {
             if let Command::Renegotiate { reply, .. } = *command {
                 reply.forget();
@@ -112,6 +144,7 @@ impl EngineHandle {
         session: &SessionId,
         peer: PeerId,
         offer: &Offer,
+        permissions: PeerPermissions,
     ) -> Result<Answer, OfferError> {
         let inner = &*self.inner;
         let entry = inner.session(session).ok_or_else(|| OfferError::NoSession(session.clone()))?;
@@ -161,6 +194,7 @@ impl EngineHandle {
             video_codecs: config.codecs(inner.encoders.preferred().codecs()),
             red: config.opus.red,
             media_loop,
+            permissions,
             candidates: &candidates,
             certificate: &inner.certificate,
             now: Instant::now(),

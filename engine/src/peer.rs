@@ -32,7 +32,7 @@
 //! ```
 
 pub use visavis_core::SdpError;
-pub use visavis_types::{InvalidPeerId, PeerId};
+pub use visavis_types::{InvalidPeerId, PeerId, PeerPermissions};
 
 pub use crate::error::{CandidateError, OfferError};
 pub use crate::negotiation::Answer;

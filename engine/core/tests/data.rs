@@ -11,7 +11,7 @@ use visavis_core::{
     DataMessage, DataRefusal, HubEvent, MAX_CHANNELS, MAX_MESSAGE_BYTES, MAX_WAITING_BYTES,
     OutgoingMessage,
 };
-use visavis_types::Refusal;
+use visavis_types::{PeerPermissions, Refusal};
 
 impl World {
     fn with_channel() -> Self {
@@ -87,6 +87,29 @@ fn text_and_bytes_go_both_ways() {
     let (text, bytes) = ("schön".into(), vec![1, 2, 3].into());
     assert_eq!(world.received(), [("visavis", &text), ("visavis", &bytes)]);
     assert_eq!(world.gauges[0].waiting_bytes(), 0);
+}
+
+#[test]
+fn who_may_send_no_messages_still_gets_them_until_a_later_offer_permits_more() {
+    let mut world = World::new();
+    world.permissions = PeerPermissions::default().data(false);
+    world.join_with(|config| config, &["visavis"]);
+    world.run(2_000 * MS);
+    let channel = world.viewers[0].channels[0];
+    world.say(0, channel, false, b"psst");
+    world.send(0, None, &"a caption".into()).unwrap();
+    world.run(500 * MS);
+    assert_eq!(world.received(), []);
+    assert_eq!(world.hub.refusals().get(Refusal::MessageNotAllowed), 1);
+    assert_eq!(world.viewers[0].messages.len(), 1);
+
+    world.permissions = PeerPermissions::default();
+    world.restart_ice(0);
+    world.run(2_000 * MS);
+    world.say(0, channel, false, b"hello");
+    world.run(500 * MS);
+    assert_eq!(world.received(), [("visavis", &"hello".into())]);
+    assert_eq!(world.hub.refusals().get(Refusal::MessageNotAllowed), 1);
 }
 
 #[test]

@@ -391,7 +391,7 @@ fn a_hundred_ice_restarts_at_once_are_held_back() {
         let offer = world.viewers[0].offer.replace(&user, &format!("a=ice-ufrag:new{n}"));
         match world
             .hub
-            .renegotiate(id, &Offer::parse(&offer).unwrap(), world.now, &mut world.wire)
+            .renegotiate(id, &Offer::parse(&offer).unwrap(), None, world.now, &mut world.wire)
             .unwrap()
         {
             Ok(_) => answered += 1,

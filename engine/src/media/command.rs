@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 use rtrb::{Consumer, Producer};
 use visavis_core::{Offer, OutgoingMessage, PacketizedFrame, Peer};
-use visavis_types::{AudioPacket, PeerId, SessionId};
+use visavis_types::{AudioPacket, PeerId, PeerPermissions, SessionId};
 
 use super::addresses::Addresses;
 use super::draining::DrainingReceiver;
@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Renegotiate {
         peer: PeerId,
         offer: Box<Offer>,
+        /// Where they are others than before.
+        permissions: Option<PeerPermissions>,
         reply: Reply,
     },
     /// A viewer's connection that somebody else has accepted.

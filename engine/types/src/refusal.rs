@@ -50,6 +50,8 @@ kinds! {
     RsaCertificate = "rsa_certificate",
     /// Messages of a peer beyond its rate.
     Message = "message",
+    /// Messages of a peer that may send none.
+    MessageNotAllowed = "message_not_allowed",
     /// Keyframe requests of a peer that had to wait.
     Keyframe = "keyframe",
     /// Packets of a viewer's microphone, or made up in place of lost ones, that are more than a voice needs; those of

@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
     hub.add_peer(Box::new(peer), now, &mut out).expect("the session is there");
     for offer in later.split('\0').take(4) {
         let Ok(parsed) = Offer::parse(offer) else { continue };
-        let answer = hub.renegotiate(id, &parsed, now, &mut out).expect("no offer ends a peer");
+        let answer = hub.renegotiate(id, &parsed, None, now, &mut out).expect("no offer ends a peer");
         check(offer, &answer);
     }
     hub.handle_due(now + Duration::from_secs(1), &mut out);

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use visavis_core::{Certificate, CodecOrder, NegotiateError, Offer, Outbox, Peer, PeerSetup, Route};
-use visavis_types::{CodecSet, PeerId, SessionId, VideoCodec};
+use visavis_types::{CodecSet, PeerId, PeerPermissions, SessionId, VideoCodec};
 
 /// Where the hub is.
 pub const HUB: ([u8; 4], u16) = ([192, 0, 2, 1], 5_000);
@@ -31,6 +31,7 @@ pub fn answer(offer: &str, now: Instant) -> Result<(Peer, String), NegotiateErro
         order: CodecOrder::default(),
         video_codecs: VideoCodec::ALL.into_iter().fold(CodecSet::EMPTY, CodecSet::with),
         red: true,
+        permissions: PeerPermissions::default(),
         candidates: &[HUB.into()],
         certificate,
         now,

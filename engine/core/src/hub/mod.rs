@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 use str0m::RtcError;
 use visavis_types::{
-    AudioRenditionSet, ClockAnchor, PeerId, PlayoutDelay, Refusal, Refusals, RenditionId,
-    RenditionSet, SessionId, SessionNumber, Shrink, catch_panic,
+    AudioRenditionSet, ClockAnchor, PeerId, PeerPermissions, PlayoutDelay, Refusal, Refusals,
+    RenditionId, RenditionSet, SessionId, SessionNumber, Shrink, catch_panic,
 };
 
 use crate::deadline::{Deadline, DeadlineReason, Deadlines};
@@ -199,11 +199,13 @@ impl Hub {
         Ok(())
     }
 
-    /// Answers a later offer of a peer, or `None` where there is no such peer.
+    /// Answers a later offer of a peer, or `None` where there is no such peer. With `permissions` they are these from
+    /// now on.
     pub fn renegotiate(
         &mut self,
         id: PeerId,
         offer: &Offer,
+        permissions: Option<PeerPermissions>,
         now: Instant,
         out: &mut impl Outbox,
     ) -> Option<Result<String, NegotiateError>> {
@@ -215,7 +217,7 @@ impl Hub {
         }
         let mut answer = None;
         self.turn(key, now, out, |peer| {
-            answer = Some(peer.renegotiate(offer));
+            answer = Some(peer.renegotiate(offer, permissions));
             peer.handle_timeout(now)
         });
         if let Some(peer) = self.peers.get_mut(key) {

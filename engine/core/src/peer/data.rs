@@ -202,6 +202,8 @@ pub(crate) struct DataChannels {
     queue: VecDeque<Queued>,
     /// Opened, and more than there may be.
     surplus: Vec<ChannelId>,
+    /// Whether messages of the viewer are taken.
+    permitted: bool,
 }
 
 #[derive(Debug)]
@@ -217,6 +219,15 @@ struct Queued {
 }
 
 impl DataChannels {
+    /// Whether messages of the viewer are taken from now on.
+    pub(super) fn permit(&mut self, permitted: bool) {
+        self.permitted = permitted;
+    }
+
+    pub(super) fn is_permitted(&self) -> bool {
+        self.permitted
+    }
+
     pub(crate) fn gauge(&self) -> &Arc<DataGauge> {
         &self.gauge
     }

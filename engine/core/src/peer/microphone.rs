@@ -49,6 +49,12 @@ impl Microphone {
         }
     }
 
+    /// Whether there is a format in which it may come.
+    #[cfg(test)]
+    pub(super) fn is_taken(&self) -> bool {
+        !self.formats.is_empty()
+    }
+
     /// A packet that was received; `Ok(None)` where it is no sound.
     pub(super) fn receive(
         &mut self,

@@ -28,7 +28,8 @@ use std::time::Instant;
 use str0m::rtp::RawPacket;
 use str0m::{Candidate, Event, Input, Rtc, RtcError};
 use visavis_types::{
-    AudioRendition, ClockAnchor, PeerId, Refusal, RenditionId, RenditionSet, SessionId, VideoCodec,
+    AudioRendition, ClockAnchor, PeerId, PeerPermissions, Refusal, RenditionId, RenditionSet,
+    SessionId, VideoCodec,
 };
 
 use self::close_reason::CloseReason;
@@ -378,8 +379,16 @@ impl Peer {
         self.rtc.add_remote_candidate(candidate);
     }
 
-    /// Answers a later offer: new media, or an ICE restart.
-    pub(crate) fn renegotiate(&mut self, offer: &Offer) -> Result<String, NegotiateError> {
+    /// Answers a later offer: new media, or an ICE restart. `permissions`: where they are others than before.
+    pub(crate) fn renegotiate(
+        &mut self,
+        offer: &Offer,
+        permissions: Option<PeerPermissions>,
+    ) -> Result<String, NegotiateError> {
+        if let Some(permissions) = permissions {
+            self.negotiation.permit(permissions);
+            self.data.permit(permissions.data);
+        }
         let Self { negotiation, path, rtc, .. } = self;
         let mut plan = negotiation.plan(offer)?;
         let text = std::mem::take(&mut plan.text);
@@ -503,11 +512,17 @@ impl Peer {
                     events.extend(data.opened(id, &label).map(PeerEvent::Data));
                 }
                 Event::ChannelData(received) => {
-                    let event = if limits.messages.take(now) {
-                        data.received(received)
-                    } else {
-                        events.push(PeerEvent::Refused(Refusal::Message));
-                        DataEvent::Refused
+                    let refusal = match limits.messages.take(now) {
+                        false => Some(Refusal::Message),
+                        true if !data.is_permitted() => Some(Refusal::MessageNotAllowed),
+                        true => None,
+                    };
+                    let event = match refusal {
+                        None => data.received(received),
+                        Some(refusal) => {
+                            events.push(PeerEvent::Refused(refusal));
+                            DataEvent::Refused
+                        }
                     };
                     events.push(PeerEvent::Data(event));
                 }

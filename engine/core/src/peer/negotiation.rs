@@ -2,7 +2,7 @@
 
 use str0m::Rtc;
 use str0m::change::SdpOffer;
-use visavis_types::CodecSet;
+use visavis_types::{CodecSet, PeerPermissions};
 
 use super::data::MAX_MESSAGE_BYTES;
 use super::path::credentials;
@@ -18,9 +18,14 @@ pub(super) struct Negotiation {
 
 impl Negotiation {
     /// Before the first offer. `red_first`: whether the viewer is to send its sound with redundancy.
-    pub(super) fn new(video: CodecSet, red_first: bool) -> Self {
-        let supported = Supported { video, red_first };
+    pub(super) fn new(video: CodecSet, red_first: bool, permissions: PeerPermissions) -> Self {
+        let supported = Supported { video, red_first, microphone: permissions.microphone };
         Self { supported, sections: Sections::default(), taken: Vec::new() }
+    }
+
+    /// From the next offer on.
+    pub(super) fn permit(&mut self, permissions: PeerPermissions) {
+        self.supported.microphone = permissions.microphone;
     }
 
     /// The sections that were taken of the last offer.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use visavis_types::VideoCodec::{self, Av1, H264, Vp8, Vp9};
-use visavis_types::{AudioCodec, AudioRendition, CodecSet, PeerId, SessionId};
+use visavis_types::{AudioCodec, AudioRendition, CodecSet, PeerId, PeerPermissions, SessionId};
 
 use super::certificate::Certificate;
 use super::setup::PeerSetup;
@@ -79,6 +79,7 @@ fn setup(certificate: &Certificate, preferred: VideoCodec) -> PeerSetup<'_> {
         video_codecs: if preferred == Av1 { encoders.with(Av1) } else { encoders },
         red: false,
         media_loop: 0,
+        permissions: PeerPermissions::default(),
         candidates: &[],
         certificate,
         now: Instant::now(),
@@ -222,9 +223,44 @@ fn a_viewer_that_gives_its_sections_to_others_for_ever_stays_bounded() {
             .replace("a=mid:1\r", &format!("a=mid:{video}\r"));
         for offer in [&stopped, &again] {
             let offer = Offer::parse(offer).unwrap();
-            peer.renegotiate(&offer).unwrap();
+            peer.renegotiate(&offer, None).unwrap();
         }
         assert!(peer.video_codec().is_some() && peer.audio_rendition().is_some(), "{n}");
         assert!(peer.retired_tracks() <= 8, "{n}: {}", peer.retired_tracks());
+    }
+}
+
+/// The direction of an answer's sound.
+fn sound_direction(answer: &str) -> &str {
+    let (_, audio) = answer.split_once("\r\nm=audio").unwrap();
+    let audio = audio.split("\r\nm=").next().unwrap();
+    let directions = ["sendrecv", "sendonly", "recvonly", "inactive"];
+    let mut found = audio.lines().filter_map(|line| line.strip_prefix("a="));
+    found.find(|line| directions.contains(line)).unwrap()
+}
+
+#[test]
+fn a_microphone_that_is_not_permitted_is_refused_in_the_answer() {
+    let certificate = Certificate::generate().unwrap();
+    let silent = PeerPermissions::default().microphone(false);
+    for name in ["chromium-156-microphone", "firefox-153-microphone", "safari-16-microphone"] {
+        let offer = Offer::parse(&offer(name)).unwrap();
+        let permitted = setup(&certificate, Vp8);
+        let (_, answer) = permitted.answer(&offer).unwrap();
+        assert_eq!(sound_direction(&answer), "sendrecv", "{name}");
+
+        let refused = PeerSetup { permissions: silent, ..setup(&certificate, Vp8) };
+        let (mut peer, answer) = refused.answer(&offer).unwrap();
+        assert_eq!(sound_direction(&answer), "sendonly", "{name}");
+        assert!(peer.audio_rendition().is_some(), "{name}: it still hears");
+        assert!(!peer.microphone.is_taken(), "{name}: what comes all the same is dropped");
+
+        // A later offer changes nothing by itself, and does with other permissions.
+        assert_eq!(sound_direction(&peer.renegotiate(&offer, None).unwrap()), "sendonly");
+        let all = Some(PeerPermissions::default());
+        assert_eq!(sound_direction(&peer.renegotiate(&offer, all).unwrap()), "sendrecv");
+        assert!(peer.microphone.is_taken(), "{name}");
+        assert_eq!(sound_direction(&peer.renegotiate(&offer, Some(silent)).unwrap()), "sendonly");
+        assert!(!peer.microphone.is_taken(), "{name}");
     }
 }

@@ -7,7 +7,7 @@ use str0m::format::{Codec as RtcCodec, FormatParams};
 use str0m::ice::IceCreds;
 use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Rtc, RtcConfig};
-use visavis_types::{CodecSet, PeerId, SessionId};
+use visavis_types::{CodecSet, PeerId, PeerPermissions, SessionId};
 
 use super::certificate::Certificate;
 use super::data::MAX_MESSAGE_BYTES;
@@ -36,6 +36,8 @@ pub struct PeerSetup<'a> {
     /// Whether sound in Opus is sent with redundancy (RFC 2198) to all viewers that take it, and by them. Otherwise it is
     /// sent so to those that lose packets.
     pub red: bool,
+    /// What is taken of what it sends.
+    pub permissions: PeerPermissions,
     /// Which media loop it will be on: its ICE user name says so ([`named_media_loop`](crate::named_media_loop)).
     pub media_loop: usize,
     /// Our ICE host candidates: addresses at which the media loop is reached.
@@ -53,7 +55,7 @@ impl PeerSetup<'_> {
     ///
     /// See [`NegotiateError`].
     pub fn answer(self, offer: &Offer) -> Result<(Peer, String), NegotiateError> {
-        let mut negotiation = Negotiation::new(self.video_codecs, self.red);
+        let mut negotiation = Negotiation::new(self.video_codecs, self.red, self.permissions);
         let plan = negotiation.plan(offer)?;
         let mut candidates = RemoteCandidates::default();
         let (inner, refused) = candidates.filter(&plan.text);
@@ -75,7 +77,8 @@ impl PeerSetup<'_> {
         let path = Path::new(checks, (candidates, refused), self.now);
         let copies = if self.red { SoundCopies::Always } else { SoundCopies::Without };
         let accepted = Accepted { rtc: Box::new(rtc), handshake, negotiation, path, copies };
-        let peer = Peer::new((self.peer, self.session), self.order, accepted, self.now);
+        let mut peer = Peer::new((self.peer, self.session), self.order, accepted, self.now);
+        peer.data.permit(self.permissions.data);
         peer.data_gauge().read_max_message(offer);
         Ok((peer, answer))
     }

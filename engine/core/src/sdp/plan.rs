@@ -32,6 +32,8 @@ pub(crate) struct Supported {
     pub(crate) video: CodecSet,
     /// Whether viewers are to send their sound with copies (RFC 2198); what they are sent may have them in any case.
     pub(crate) red_first: bool,
+    /// Whether the viewer's sound is taken.
+    pub(crate) microphone: bool,
 }
 
 /// What all offers of a peer so far have come to.
@@ -228,8 +230,10 @@ impl Sections {
             Kind::Audio => {
                 let (formats, receivable) =
                     self.numbers.take(&section.formats, supported.red_first);
-                let direction =
-                    Direction { sends: offered.receives, receives: offered.sends && receivable };
+                let direction = Direction {
+                    sends: offered.receives,
+                    receives: offered.sends && receivable && supported.microphone,
+                };
                 (TakenKind::Audio, direction, formats)
             }
             Kind::Video => {

@@ -18,8 +18,8 @@ use visavis_core::{
     PacketizedFrame, PeerSetup, PictureGauge, Route, SessionKey, TransportAddress,
 };
 use visavis_types::{
-    ClockAnchor, CodecSet, PeerId, PlayoutDelay, RenditionId, SessionId, SessionNumber, Stamps,
-    VideoCodec,
+    ClockAnchor, CodecSet, PeerId, PeerPermissions, PlayoutDelay, RenditionId, SessionId,
+    SessionNumber, Stamps, VideoCodec,
 };
 use visavis_weather::{Link, Schedule};
 
@@ -96,6 +96,8 @@ pub(crate) struct World {
     /// What the session prefers, from the next viewer on.
     pub order: CodecOrder,
     pub red: bool,
+    /// Of newcomers, and of all from their next offer on.
+    pub permissions: PeerPermissions,
     /// Whether offers ask for two channels.
     pub stereo: bool,
     certificate: Certificate,
@@ -130,6 +132,7 @@ impl World {
             events: Vec::new(),
             order: CodecOrder { video: vec![VideoCodec::H264], audio: Vec::new() },
             red: false,
+            permissions: PeerPermissions::default(),
             stereo: false,
             certificate: Certificate::generate().unwrap(),
             hub_addr: "192.0.2.1:5000".parse().unwrap(),
@@ -192,6 +195,7 @@ impl World {
             order: self.order.clone(),
             video_codecs: CodecSet::ALL,
             red: self.red,
+            permissions: self.permissions,
             media_loop: 0,
             candidates: &[TransportAddress::udp(self.hub_addr)],
             certificate: &self.certificate,
@@ -395,6 +399,7 @@ impl World {
         let answer = self.hub.renegotiate(
             target.id,
             &Offer::parse(&target.offer).unwrap(),
+            Some(self.permissions),
             self.now,
             &mut self.wire,
         );

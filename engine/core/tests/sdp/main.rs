@@ -18,7 +18,9 @@ use visavis_core::{
     Certificate, CodecOrder, Hub, NegotiateError, Offer, Outbox, Peer, PeerSetup, Route,
     TransportAddress, sdp,
 };
-use visavis_types::{ClockAnchor, CodecSet, PeerId, PlayoutDelay, SessionId, SessionNumber};
+use visavis_types::{
+    ClockAnchor, CodecSet, PeerId, PeerPermissions, PlayoutDelay, SessionId, SessionNumber,
+};
 
 const HERE: ([u8; 4], u16) = ([192, 0, 2, 1], 5_000);
 
@@ -50,6 +52,7 @@ fn answer(offer: &str) -> Result<(Peer, String), NegotiateError> {
         order: CodecOrder::default(),
         video_codecs: CodecSet::ALL,
         red: true,
+        permissions: PeerPermissions::default(),
         media_loop: 0,
         candidates: &[TransportAddress::udp(HERE.into())],
         certificate,
@@ -84,7 +87,7 @@ fn answers(offers: &[String]) -> Vec<Result<String, NegotiateError>> {
         // As fast as a peer may make them.
         now += Duration::from_millis(500);
         answers.push(match Offer::parse(offer) {
-            Ok(parsed) => match hub.renegotiate(id, &parsed, now, &mut out) {
+            Ok(parsed) => match hub.renegotiate(id, &parsed, None, now, &mut out) {
                 Some(answered) => answered,
                 None => panic!("an offer ended the peer:\n{offers:#?}"),
             },

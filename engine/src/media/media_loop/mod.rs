@@ -417,8 +417,8 @@ impl MediaLoop {
     fn command(&mut self, command: Command, now: Instant) {
         match command {
             Command::Adopt { peer, session, link } => self.adopt(peer, &session, &link, now),
-            Command::Renegotiate { peer, offer, reply } => {
-                let answer = self.hub.renegotiate(peer, &offer, now, &mut self.egress);
+            Command::Renegotiate { peer, offer, permissions, reply } => {
+                let answer = self.hub.renegotiate(peer, &offer, permissions, now, &mut self.egress);
                 reply.send(match answer {
                     Some(Ok(answer)) => Ok(answer),
                     Some(Err(error)) => Err(error.into()),
