@@ -114,6 +114,7 @@ fn the_applications_encoder_is_told_what_its_viewers_network_takes() {
     // Who comes next gets all of it to begin with.
     let peer = session.viewers()[0].peer;
     engine.handle().disconnect(peer);
+    viewer.run_until(|_| session.status().peer_count == 0);
     let mut viewer = join();
     viewer.push_until(is_told(|kbps| kbps == 1_500), || encoder.push(&session));
     engine.stop();
