@@ -39,6 +39,8 @@ pub(crate) struct Connections {
     /// Those that may have something to read, the next one first.
     readable: VecDeque<usize>,
     may_accept: bool,
+    /// The last one could not be accepted, which was said.
+    is_short: bool,
     next_sweep: Option<Instant>,
     staged: Staged,
     /// Refused or closed as a stranger's, since this was asked for.
@@ -97,6 +99,7 @@ impl Connections {
             strangers: 0,
             readable: VecDeque::new(),
             may_accept: true,
+            is_short: false,
             next_sweep: None,
             staged: Staged::default(),
             refused: 0,
@@ -146,10 +149,19 @@ impl Connections {
                 return;
             }
             match acceptor.accept() {
-                Ok(Some(stream)) => self.take(stream, false, now),
+                Ok(Some(stream)) => {
+                    self.is_short = false;
+                    self.take(stream, false, now);
+                }
                 Ok(None) => self.may_accept = false,
                 Err(error) => {
-                    tracing::warn!(%error, "connections are not accepted for now");
+                    if !std::mem::replace(&mut self.is_short, true) {
+                        tracing::warn!(
+                            %error,
+                            "viewers that come by TCP are not taken for now; where files are short, allow the process \
+                             more of them (`ulimit -n`)"
+                        );
+                    }
                     self.may_accept = false;
                     self.next_sweep.get_or_insert(now + SWEEP_INTERVAL);
                 }

@@ -89,7 +89,8 @@ fn set<'a>(known: &mut Option<&'a str>, text: &'a str, least: usize) -> Result<(
 }
 
 /// The ICE lines of an answer: those of the session, and those of the first media section, which stands for the
-/// BUNDLE group (RFC 8840 §4.4).
+/// BUNDLE group (RFC 8840 §4.4). Without candidates of TCP: clients in use (`whip-whep` 1.2) break where there is more than
+/// one candidate, as these are one more for each address. Who comes by TCP and restarts ICE joins anew.
 pub(crate) fn of_answer(answer: &str) -> String {
     let mut fragment = String::new();
     let mut sections = 0;
@@ -97,6 +98,9 @@ pub(crate) fn of_answer(answer: &str) -> String {
         sections += usize::from(line.starts_with("m="));
         if sections > 1 {
             break;
+        }
+        if line.starts_with("a=candidate:") && line.contains(" tcp ") {
+            continue;
         }
         let of_ice = ["a=ice-", "a=candidate:", "a=end-of-candidates"];
         let of_bundle = ["m=", "a=group:BUNDLE", "a=mid:"];
@@ -222,6 +226,7 @@ mod tests {
     fn an_answer_gives_the_fragment_of_its_first_section() {
         let answer = "v=0\r\na=group:BUNDLE 0 1\r\na=fingerprint:sha-256 00\r\nm=video 9 X 96\r\n\
                       a=mid:0\r\na=ice-ufrag:abcd\r\na=ice-pwd:efgh\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n\
+                      a=candidate:2 1 tcp 1 192.0.2.1 9 typ host tcptype passive\r\n\
                       a=end-of-candidates\r\na=sendonly\r\nm=audio 9 X 0\r\na=mid:1\r\na=ice-ufrag:abcd\r\n";
         let expected = "a=group:BUNDLE 0 1\r\nm=video 9 X 96\r\na=mid:0\r\na=ice-ufrag:abcd\r\n\
                         a=ice-pwd:efgh\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n\

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_queue::SegQueue;
 use mio::{Events, Interest, Poll, Token, Waker};
 use visavis_core::{Deadline, Hub, Outbox, Route, SessionKey};
-use visavis_net::{ReceiveBuffers, TcpAcceptor, Timer, UdpEndpoint};
+use visavis_net::{MAX_PACKET_BYTES, ReceiveBuffers, TcpAcceptor, Timer, UdpEndpoint};
 use visavis_types::{ClockAnchor, PeerId, Refusals, SessionId};
 
 use crate::error::OfferError;
@@ -25,8 +25,6 @@ use crate::media::session::{Session, Surroundings};
 use crate::media::waker::{MediaWaker, SessionWaker};
 use crate::peer_link::PeerLink;
 use crate::state::lifecycle::Lifecycle;
-
-use tcp::TCP_BUFFER_BYTES;
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -52,6 +50,9 @@ const SESSION_BUDGET: Duration = Duration::from_millis(10);
 
 /// Events that may wait. While there are more, no datagrams are taken in: those make more of them.
 const MAX_EVENTS: usize = 4_096;
+
+/// What is read of one TCP connection before the others get their turn, and the beginning of a packet before it.
+const TCP_BUFFER_BYTES: usize = 16 * 1024 + MAX_PACKET_BYTES;
 
 /// A session whose turn has failed rests for so long: what has failed may fail again.
 const FAULT_PAUSE: Duration = Duration::from_millis(50);

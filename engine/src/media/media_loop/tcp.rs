@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use visavis_core::{Route, TransportAddress};
-use visavis_net::{Frames, MAX_PACKET_BYTES};
+use visavis_net::Frames;
 use visavis_types::Refusal;
 
 use super::{MAX_EVENTS, MediaLoop, RECEIVE_BUDGET};
 use crate::faults::FaultDomain;
 
-/// What is read of one connection before the others get their turn, and the beginning of a packet before it.
-pub(super) const TCP_BUFFER_BYTES: usize = 16 * 1024 + MAX_PACKET_BYTES;
+/// Packets that a stranger may send at once before one of them is a check that a peer has made.
+const MAX_STRANGE_PACKETS: usize = 8;
 
 impl MediaLoop {
     /// Takes connections and what comes over them, until it is time for something else.
@@ -31,15 +31,22 @@ impl MediaLoop {
             let now = Instant::now();
             let at = egress.addresses.tcp_candidate_for(arrived.at, arrived.remote.ip());
             let mut frames = Frames::new(tcp_buffer.get(..arrived.length).unwrap_or_default());
-            for packet in frames.by_ref() {
+            let mut is_known = hub.knows(TransportAddress::tcp(arrived.remote));
+            let mut strange = 0;
+            while (is_known || strange < MAX_STRANGE_PACKETS)
+                && let Some(packet) = frames.next()
+            {
                 if let Some(at) = at {
                     hub.receive(now, Route::tcp(at, arrived.remote), packet, egress);
                 }
+                if !is_known {
+                    strange += 1;
+                    is_known = hub.knows(TransportAddress::tcp(arrived.remote));
+                }
             }
-            if frames.is_broken() {
+            if frames.is_broken() || !is_known && strange == MAX_STRANGE_PACKETS {
                 egress.connections.refuse(&arrived);
             } else {
-                let is_known = hub.knows(TransportAddress::tcp(arrived.remote));
                 egress.connections.done(&arrived, frames.rest(), is_known);
             }
         }
