@@ -3,7 +3,10 @@
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use visavis_core::{Certificate, CodecOrder, NegotiateError, Offer, Outbox, Peer, PeerSetup, Route};
+use visavis_core::{
+    Certificate, CodecOrder, NegotiateError, Offer, Outbox, Peer, PeerSetup, Route,
+    TransportAddress,
+};
 use visavis_types::{CodecSet, PeerId, PeerPermissions, SessionId, VideoCodec};
 
 /// Where the hub is.
@@ -32,7 +35,8 @@ pub fn answer(offer: &str, now: Instant) -> Result<(Peer, String), NegotiateErro
         video_codecs: VideoCodec::ALL.into_iter().fold(CodecSet::EMPTY, CodecSet::with),
         red: true,
         permissions: PeerPermissions::default(),
-        candidates: &[HUB.into()],
+        media_loop: 0,
+        candidates: &[TransportAddress::udp(HUB.into())],
         certificate,
         now,
     };
